@@ -1,0 +1,97 @@
+"""Building blocks: residual block, attention, fusion of a frame's features with an object's."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def conv3x3(in_channels: int, out_channels: int, *, bias: bool = True) -> nn.Conv2d:
+    """A 3x3 convolution that keeps height and width."""
+    return nn.Conv2d(in_channels, out_channels, kernel_size=3, padding=1, bias=bias)
+
+
+class ResidualBlock(nn.Module):
+    """Two pre-activated 3x3 convolutions around a skip connection; keeps height and width."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv1 = conv3x3(in_channels, out_channels)
+        self.conv2 = conv3x3(out_channels, out_channels)
+        # The skip can only be an identity where the channel counts already agree.
+        self.skip: nn.Module = nn.Identity()
+        if in_channels != out_channels:
+            self.skip = conv3x3(in_channels, out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, C_in, H, W) -> (B, C_out, H, W)
+        residual = self.conv2(F.relu(self.conv1(F.relu(x))))
+        return self.skip(x) + residual
+
+
+class Attention(nn.Module):
+    """CBAM: a gate over channels, then one over positions (Woo et al., ECCV 2018,
+    https://arxiv.org/abs/1807.06521)."""
+
+    def __init__(self, channels: int, reduction: int = 16) -> None:
+        super().__init__()
+        self.squeeze = nn.Linear(channels, channels // reduction)
+        self.excite = nn.Linear(channels // reduction, channels)
+        self.spatial = nn.Conv2d(2, 1, kernel_size=7, padding=3)
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W) -> the same
+        pooled = torch.stack([x.mean(dim=(2, 3)), x.amax(dim=(2, 3))])  # (2, B, C)
+        channel_gate = self.excite(F.relu(self.squeeze(pooled))).sum(dim=0).sigmoid()  # (B, C)
+        x = x * channel_gate[:, :, None, None]
+        summary = torch.stack([x.amax(dim=1), x.mean(dim=1)], dim=1)  # (B, 2, H, W)
+        return x * self.spatial(summary).sigmoid()
+
+
+class SplitConv2d(nn.Module):
+    """One 3x3 convolution over the channels [frame, object], kept as its two halves.
+
+    The frame's half sees no mask, so it runs once a frame and not once an object: with five
+    objects that is two fifths of the multiplications of the decoder's first layer.
+    """
+
+    def __init__(self, frame_channels: int, object_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.frame = conv3x3(frame_channels, out_channels)
+        self.object = conv3x3(object_channels, out_channels, bias=False)
+
+    def forward(self, frame: Tensor, objects: Tensor) -> Tensor:
+        """frame (B, C_f, h, w), objects (B, K, C_o, h, w) -> (B, K, C_out, h, w)."""
+        per_object = self.object(objects.flatten(0, 1))  # (B*K, C_out, h, w)
+        return self.frame(frame).unsqueeze(1) + per_object.unflatten(0, objects.shape[:2])
+
+
+class Fusion(nn.Module):
+    """Joins a frame's features with one object's: residual block, attention, residual block.
+
+    The concatenation order of the published network is frame first, then object.
+    """
+
+    def __init__(self, frame_channels: int, object_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv1 = SplitConv2d(frame_channels, object_channels, out_channels)
+        self.conv2 = conv3x3(out_channels, out_channels)
+        self.skip = SplitConv2d(frame_channels, object_channels, out_channels)
+        self.attention = Attention(out_channels)
+        self.refine = ResidualBlock(out_channels, out_channels)
+
+    def forward(self, frame: Tensor, objects: Tensor) -> Tensor:
+        """frame (B, C_f, h, w), objects (B, K, C_o, h, w) -> (B, K, C_out, h, w)."""
+        mixed = F.relu(self.conv1(F.relu(frame), F.relu(objects)).flatten(0, 1))
+        mixed = self.skip(frame, objects).flatten(0, 1) + self.conv2(mixed)
+        mixed = self.refine(mixed + self.attention(mixed))
+        return mixed.unflatten(0, objects.shape[:2])
+
+
+def update_hidden(gates: Tensor, hidden: Tensor) -> Tensor:
+    """The sensory state's next value from its gates (XMem, section 3.4, and its published code).
+
+    gates: (B, 3*C, h, w), forget, update and candidate in this order; hidden: (B, C, h, w).
+    Not the textbook GRU: the candidate does not see a reset state, and forget and update are
+    separate gates.
+    """
+    forget, update, candidate = gates.chunk(3, dim=1)
+    forget, update = forget.sigmoid(), update.sigmoid()
+    return forget * hidden * (1 - update) + update * candidate.tanh()

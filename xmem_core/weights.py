@@ -1,0 +1,231 @@
+"""Checkpoint file -> network: key renames, sizes read off the tensors, nothing executed.
+
+Two layouts are read. The published system's `.pth` files keep their own names; the tables below
+turn them into ours. Our own files are safetensors with the network's configuration in the header.
+"""
+
+import dataclasses
+import hashlib
+import json
+import pickle
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from xmem_core.errors import UserError
+from xmem_core.network.config import NetworkConfig
+from xmem_core.network.xmem import XMem
+
+FORMAT = "xmem-annotate network 1"
+
+_FUSION = (
+    (r"block1\.conv1\.", "conv1."),
+    (r"block1\.downsample\.", "skip."),
+    (r"block1\.conv2\.", "conv2."),
+    (r"block2\.", "refine."),
+    (r"attention\.ChannelGate\.mlp\.1\.", "attention.squeeze."),
+    (r"attention\.ChannelGate\.mlp\.3\.", "attention.excite."),
+    (r"attention\.SpatialGate\.spatial\.conv\.", "attention.spatial."),
+)
+# Published name -> ours, first match of a name's start.
+_RENAMES = (
+    (r"key_encoder\.res2\.", "key_encoder.trunk.layer1."),
+    (r"key_encoder\.", "key_encoder.trunk."),
+    (r"key_proj\.key_proj\.", "key_encoder.key."),
+    (r"key_proj\.d_proj\.", "key_encoder.shrinkage."),
+    (r"key_proj\.e_proj\.", "key_encoder.selection."),
+    (r"value_encoder\.hidden_reinforce\.", "value_encoder.deep_update."),
+    *((rf"value_encoder\.fuser\.{old}", f"value_encoder.fusion.{new}") for old, new in _FUSION),
+    (r"value_encoder\.", "value_encoder.trunk."),
+    *((rf"decoder\.fuser\.{old}", f"decoder.fusion.{new}") for old, new in _FUSION),
+    (r"decoder\.hidden_update\.g(\d+)_conv\.", r"decoder.sensory_update.from\1."),
+    (r"decoder\.hidden_update\.", "decoder.sensory_update."),
+    (r"decoder\.up_16_8\.skip_conv\.", "decoder.upsample8.skip."),
+    (r"decoder\.up_8_4\.skip_conv\.", "decoder.upsample4.skip."),
+    (r"decoder\.up_16_8\.out_conv\.downsample\.", "decoder.upsample8.refine.skip."),
+    (r"decoder\.up_16_8\.out_conv\.", "decoder.upsample8.refine."),
+    (r"decoder\.up_8_4\.out_conv\.", "decoder.upsample4.refine."),
+    (r"decoder\.pred\.", "decoder.prediction."),
+)
+# One published convolution over [frame, object] channels is two of ours (`SplitConv2d`).
+_SPLIT = re.compile(r"(value_encoder|decoder)\.fusion\.(conv1|skip)\.(weight|bias)$")
+
+
+class UnusableWeightsError(UserError):
+    """A file that is not weights of an XMem network, or not whole."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(
+            f"“{path.name}” cannot be used as a tracking model: {reason}.\n\n"
+            "Choose an XMem checkpoint (XMem.pth or XMem-s012.pth as published, or a .safetensors "
+            "file of this program), or download one again."
+        )
+
+
+def load_xmem(path: Path | str) -> XMem:
+    """The network in `path`, in evaluation mode, float32, on the CPU.
+
+    Takes the published checkpoints as they are (with or without sensory memory; single-object
+    weights get a zero channel for the other objects) and this program's safetensors files.
+    Raises UnusableWeightsError for anything else; no code in the file is ever run.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UnusableWeightsError(path, "there is no such file")
+    with path.open("rb") as file:
+        start = file.read(9)
+    is_safetensors = len(start) == 9 and start[8:9] == b"{"
+    config, state = _read_own(path) if is_safetensors else _read_published(path)
+    with torch.device("meta"):  # no memory and no random numbers for weights about to be replaced
+        network = XMem(config)
+    _check_entries(path, network.state_dict(), state)
+    network.load_state_dict(state, assign=True)
+    return network.eval().requires_grad_(False)
+
+
+def save_network(network: XMem, path: Path, metadata: Mapping[str, str]) -> None:
+    """Writes weights in half precision, with the configuration and `metadata` in the header."""
+    state = {
+        name: tensor.detach().cpu().half().contiguous()
+        for name, tensor in network.state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    }
+    header = {
+        **metadata,
+        "format": FORMAT,
+        "config": json.dumps(dataclasses.asdict(network.config)),
+    }
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(save(state, header))
+    partial.replace(path)
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The header of a safetensors file of ours; empty for a published checkpoint."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return dict(file.metadata() or {})
+    except (SafetensorError, OSError):
+        return {}
+
+
+def file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read_own(path: Path) -> tuple[NetworkConfig, dict[str, Tensor]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("format") != FORMAT:
+                raise UnusableWeightsError(path, "it is a safetensors file of something else")
+            config = NetworkConfig(**json.loads(metadata["config"]))
+            state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise UnusableWeightsError(path, f"it is damaged or cut short ({error})") from None
+    except (KeyError, TypeError, ValueError) as error:
+        raise UnusableWeightsError(path, f"its configuration is not valid ({error})") from None
+    return config, state
+
+
+def _read_published(path: Path) -> tuple[NetworkConfig, dict[str, Tensor]]:
+    try:
+        # mmap keeps a truncated or hostile size from being allocated before it is found out.
+        published = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        raise UnusableWeightsError(
+            path, "it is not a plain list of weights, or it holds code, which is never run"
+        ) from None
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError, TypeError):
+        raise UnusableWeightsError(path, "it is damaged, cut short or not a checkpoint") from None
+    if not isinstance(published, Mapping) or not all(
+        isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in published.items()
+    ):
+        raise UnusableWeightsError(path, "it holds something other than named weights")
+    try:
+        config = _published_config(published)
+        return config, _renamed(published)
+    except (KeyError, IndexError):
+        raise UnusableWeightsError(path, f"it holds {_kind_of(published)}") from None
+
+
+def _published_config(state: Mapping[str, Tensor]) -> NetworkConfig:
+    def width(name: str) -> int:
+        return state[f"{name}.weight"].shape[0]
+
+    has_sensory = "decoder.hidden_update.transform.weight" in state
+    return NetworkConfig(
+        key_channels=width("key_proj.key_proj"),
+        value_channels=width("value_encoder.fuser.block2.conv2"),
+        hidden_channels=width("decoder.hidden_update.transform") // 3 if has_sensory else 0,
+        decoder16_channels=width("decoder.fuser.block2.conv2"),
+        decoder8_channels=width("decoder.up_16_8.out_conv.conv2"),
+        decoder4_channels=width("decoder.up_8_4.out_conv.conv2"),
+        sensory_channels=width("decoder.hidden_update.g16_conv") if has_sensory else 256,
+    )
+
+
+def _renamed(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Published names and layout -> ours; names that match nothing keep theirs (and are foreign)."""
+    frame_channels = published["key_proj.key_proj.weight"].shape[1]
+    state: dict[str, Tensor] = {}
+    for published_name, tensor in published.items():
+        name = published_name
+        for pattern, replacement in _RENAMES:
+            name, count = re.subn(rf"^{pattern}", replacement, published_name)
+            if count:
+                break
+        tensor = tensor.float() if tensor.is_floating_point() else tensor
+        if name == "value_encoder.trunk.conv1.weight" and tensor.shape[1] == 4:
+            # Single-object weights know no other objects: a zero channel ignores them.
+            tensor = torch.cat([tensor, torch.zeros_like(tensor[:, :1])], dim=1)
+        if split := _SPLIT.match(name):
+            stem = f"{split[1]}.fusion.{split[2]}"
+            if split[3] == "bias":
+                state[f"{stem}.frame.bias"] = tensor
+            else:
+                state[f"{stem}.frame.weight"] = tensor[:, :frame_channels].contiguous()
+                state[f"{stem}.object.weight"] = tensor[:, frame_channels:].contiguous()
+        else:
+            state[name] = tensor
+    return state
+
+
+def _kind_of(state: Mapping[str, Tensor]) -> str:
+    if any(name.startswith("feature_extractor.") for name in state):
+        return "the weights of a click network (f-BRS), not of a tracker"
+    if any(name.startswith("classifier.aspp.") for name in state):
+        return "the weights of a scribble network (S2M), not of a tracker"
+    return f"{len(state)} entries of another network"
+
+
+def _check_entries(path: Path, wanted: Mapping[str, Tensor], state: dict[str, Tensor]) -> None:
+    """Strict: every entry there, none foreign, every shape right. Fills in the step counters that
+    batch norm keeps but never uses in evaluation."""
+    for name in wanted:
+        if name.endswith("num_batches_tracked"):
+            state.setdefault(name, torch.zeros((), dtype=torch.int64))
+    missing = [name for name in wanted if name not in state]
+    foreign = [name for name in state if name not in wanted]
+    if missing or foreign:
+        example = (missing or foreign)[0]
+        raise UnusableWeightsError(
+            path,
+            f"{len(missing)} entries are missing and {len(foreign)} are foreign "
+            f"(the first: {example})",
+        )
+    for name, tensor in state.items():
+        if tensor.shape != wanted[name].shape:
+            raise UnusableWeightsError(
+                path,
+                f"{name} has shape {tuple(tensor.shape)} where {tuple(wanted[name].shape)} is "
+                "expected",
+            )
+        if not torch.isfinite(tensor).all():
+            raise UnusableWeightsError(path, f"{name} holds numbers that are not finite")
