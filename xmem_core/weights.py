@@ -136,7 +136,6 @@ def _read_own(path: Path) -> tuple[NetworkConfig, dict[str, Tensor]]:
 
 def _read_published(path: Path) -> tuple[NetworkConfig, dict[str, Tensor]]:
     try:
-        # mmap keeps a truncated or hostile size from being allocated before it is found out.
         published = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise UnusableWeightsError(
@@ -172,7 +171,7 @@ def _published_config(state: Mapping[str, Tensor]) -> NetworkConfig:
 
 
 def _renamed(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Published names and layout -> ours; names that match nothing keep theirs (and are foreign)."""
+    """Published names and layout -> ours; a name that matches nothing stays (and is foreign)."""
     frame_channels = published["key_proj.key_proj.weight"].shape[1]
     state: dict[str, Tensor] = {}
     for published_name, tensor in published.items():

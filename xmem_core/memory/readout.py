@@ -51,7 +51,7 @@ def top_k(similarity: Tensor, k: int) -> tuple[Tensor, Tensor]:
     A row's k largest all lie in the k blocks with the largest maxima, since each such block
     holds at least one of them or ties; so only those blocks are searched.
     """
-    queries, elements = similarity.shape
+    elements = similarity.shape[1]
     k = min(k, elements)
     if elements < max(_BLOCKWISE_FROM, 4 * k * _BLOCK):
         best, index = similarity.topk(k, dim=1, sorted=False)

@@ -69,9 +69,7 @@ def _convolution(
     in_channels: int, out_channels: int, kernel: int, stride: int, groups: int = 1
 ) -> nn.Conv2d:
     if stride == 2:
-        return SamePadConv2d(
-            in_channels, out_channels, kernel, stride=2, groups=groups, bias=False
-        )
+        return SamePadConv2d(in_channels, out_channels, kernel, stride=2, groups=groups, bias=False)
     return nn.Conv2d(
         in_channels, out_channels, kernel, padding=kernel // 2, groups=groups, bias=False
     )
@@ -111,9 +109,7 @@ class LiteTrunk(nn.Module):
 
     def __init__(self, in_channels: int = 3) -> None:
         super().__init__()
-        self.stem = nn.Sequential(
-            _convolution(in_channels, 32, 3, 2), _batch_norm(32), nn.ReLU6()
-        )
+        self.stem = nn.Sequential(_convolution(in_channels, 32, 3, 2), _batch_norm(32), nn.ReLU6())
         self.stage4 = nn.Sequential(
             InvertedBottleneck(32, 16, 3, 1, 1),
             InvertedBottleneck(16, 24, 3, 2, 6),

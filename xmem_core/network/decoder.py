@@ -58,9 +58,7 @@ class Decoder(nn.Module):
         self.upsample8 = Upsample(
             frame.stride8, config.decoder16_channels, config.decoder8_channels
         )
-        self.upsample4 = Upsample(
-            frame.stride4, config.decoder8_channels, config.decoder4_channels
-        )
+        self.upsample4 = Upsample(frame.stride4, config.decoder8_channels, config.decoder4_channels)
         self.prediction = conv3x3(config.decoder4_channels, 1)
         self.sensory_update = SensoryUpdate(config) if config.hidden_channels else None
 

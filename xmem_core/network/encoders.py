@@ -74,9 +74,7 @@ class ValueEncoder(nn.Module):
         if config.hidden_channels:
             self.deep_update = DeepUpdate(config.value_channels, config.hidden_channels)
 
-    def forward(
-        self, pictures: Tensor, feature16: Tensor, masks: Tensor, others: Tensor
-    ) -> Tensor:
+    def forward(self, pictures: Tensor, feature16: Tensor, masks: Tensor, others: Tensor) -> Tensor:
         """pictures (B, 3, H, W), masks and others (B, K, H, W) -> value (B, K, C_value, h, w).
 
         others: for each object, the sum of all other objects' masks.

@@ -57,10 +57,14 @@ class XMem(nn.Module):
         if others is None:
             others = others_of(masks)
         value = self.value_encoder(pictures, feature16, masks, others)
+        return value, self.refresh_hidden(value, hidden) if is_deep else hidden
+
+    def refresh_hidden(self, value: Tensor, hidden: Tensor | None) -> Tensor | None:
+        """The deep update: value (B, K, C_value, h, w) and the sensory state -> its next one."""
         deep_update = self.value_encoder.deep_update
-        if deep_update is not None and hidden is not None and is_deep:
-            hidden = deep_update(value, hidden)
-        return value, hidden
+        if deep_update is None or hidden is None:
+            return hidden
+        return deep_update(value, hidden)
 
     def decode(
         self,

@@ -1,0 +1,40 @@
+"""How the tracker is set up. Frozen: a running tracker's settings cannot change under it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryConfig:
+    """Defaults are the published ones; names in brackets are the paper's.
+
+    The limits of working memory count the annotator's own frames as one, whatever their number,
+    as the published code counts its first frame, which it never distils either.
+    """
+
+    memorize_every: int = 5  # frames between two memory frames [r]
+    min_working_frames: int = 5  # kept when working memory is distilled [T_min]
+    max_working_frames: int = 10  # distil on reaching this many [T_max]
+    prototypes: int = 128  # elements distilled each time [P]
+    max_long_term: int = 10_000  # elements, all objects together [LT_max]
+    top_k: int = 30  # memory elements that each query position attends to
+    has_long_term: bool = True  # without it, working memory grows with the video
+    # Objects decoded at a time; None works it out from the memory that is free. Results do not
+    # depend on it.
+    objects_per_chunk: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.min_working_frames < self.max_working_frames:
+            raise ValueError(
+                "min_working_frames must be at least 1 and below max_working_frames, got "
+                f"{self.min_working_frames} and {self.max_working_frames}"
+            )
+        for name in ("memorize_every", "prototypes", "top_k"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.max_long_term < self.prototypes:
+            raise ValueError(
+                "max_long_term must hold at least one set of prototypes, got "
+                f"{self.max_long_term} for {self.prototypes} prototypes"
+            )
+        if self.objects_per_chunk is not None and self.objects_per_chunk < 1:
+            raise ValueError(f"objects_per_chunk must be at least 1, got {self.objects_per_chunk}")

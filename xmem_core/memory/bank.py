@@ -1,0 +1,215 @@
+"""What is kept in permanent, working and long-term memory, what moves when, and the readout."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from xmem_core.config import MemoryConfig
+from xmem_core.memory.prototypes import distil
+from xmem_core.memory.readout import query_rows, similarity, top_k_softmax
+from xmem_core.memory.store import Elements, MemoryStore
+
+# Queries are looked up in blocks, so that the (queries, elements) similarity stays this small
+# also at 1080p, where all at once it would be 3 GB.
+_SIMILARITY_BYTES = 128 * 2**20
+
+
+class MemoryBank:
+    """Long-term, permanent and working memory of one tracker, read as one.
+
+    Elements are ordered long-term, permanent, working. The permanent part depends only on which
+    frames are in it, not on the order in which they came.
+    """
+
+    def __init__(self, config: MemoryConfig) -> None:
+        self.config = config
+        self.long_term = MemoryStore()
+        self.permanent = MemoryStore()
+        self.working = MemoryStore()
+        self._permanent_frames: dict[int, Elements] = {}
+
+    # Permanent memory
+
+    @property
+    def permanent_frames(self) -> tuple[int, ...]:
+        return tuple(sorted(self._permanent_frames))
+
+    def permanent_elements(self, frame: int) -> Elements:
+        return self._permanent_frames[frame]
+
+    def keep_for_ever(self, frame: int, elements: Elements) -> None:
+        """Adds the elements of `frame`, or replaces them."""
+        self._permanent_frames[frame] = elements
+        self._rebuild_permanent()
+
+    def forget_frame(self, frame: int) -> None:
+        """Takes `frame` out, exactly: the rest is as if it had never been there. KeyError if it
+        is not in permanent memory."""
+        del self._permanent_frames[frame]
+        self._rebuild_permanent()
+
+    def _rebuild_permanent(self) -> None:
+        self.permanent = MemoryStore()
+        for frame in self.permanent_frames:
+            self.permanent.append(self._permanent_frames[frame])
+
+    # Working and long-term memory
+
+    def append(self, elements: Elements) -> None:
+        """Adds one tracked frame to working memory, and distils if that makes it full."""
+        self.working.append(elements)
+        config, per_frame = self.config, len(elements)
+        frames = len(self.working) // per_frame + bool(self._permanent_frames)
+        if not config.has_long_term or frames < config.max_working_frames:
+            return
+        newest = config.min_working_frames - bool(self._permanent_frames)
+        distilled = len(self.working) - newest * per_frame
+        room = config.max_long_term - config.prototypes
+        self.long_term.keep_most_used(room)
+        candidates = self.working.elements(0, distilled)
+        has_value = {i: self.working.has_value(i)[:distilled] for i in candidates.values}
+        usage = self.working.usage()[:distilled]
+        prototypes, kept = distil(candidates, has_value, usage, config.prototypes)
+        self.long_term.append(prototypes)
+        for object_id, present in kept.items():
+            mask = self.long_term.has_value(object_id).clone()
+            mask[len(mask) - len(prototypes) :] = present
+            self.long_term.mark_values(object_id, mask)
+        self.working.drop_range(0, distilled)
+
+    def forget_run(self) -> None:
+        """Empties working and long-term memory; permanent memory stays."""
+        self.long_term, self.working = MemoryStore(), MemoryStore()
+
+    def delete_object(self, object_id: int) -> None:
+        """Drops the object's values everywhere; keys and the other objects stay as they are."""
+        self.long_term.delete_object(object_id)
+        self.working.delete_object(object_id)
+        self._permanent_frames = {
+            frame: Elements(
+                elements.key,
+                elements.shrinkage,
+                elements.selection,
+                {i: v for i, v in elements.values.items() if i != object_id},
+            )
+            for frame, elements in self._permanent_frames.items()
+        }
+        self._rebuild_permanent()
+
+    # Readout
+
+    def read(
+        self, key: Tensor, selection: Tensor | None, objects: Sequence[int], channels: int
+    ) -> Tensor:
+        """What memory says of `objects` at each query position, and counts the use.
+
+        key, selection: (Q, C_key); objects: K ids; channels: C_value.
+        Returns (K, C_value, Q). An object without any value reads zeros.
+        """
+        stores = [store for store in self._stores() if len(store)]
+        readout = key.new_zeros(len(objects), channels, key.shape[0])
+        if not stores:
+            return readout
+        query = query_rows(key, selection)
+        groups = _groups(stores, objects)
+        elements = sum(len(store) for store in stores)
+        use = [torch.zeros(elements, device=key.device) for _ in groups]
+        block = max(1, _SIMILARITY_BYTES // (4 * elements))
+        for start in range(0, len(query), block):
+            scores = torch.cat(
+                [similarity(store["rows"], query[start : start + block]) for store in stores], dim=1
+            )
+            for (eligible, members), group_use in zip(groups, use, strict=True):
+                count = self.config.top_k
+                group_scores = scores
+                if eligible is not None:
+                    count = min(count, int(eligible.sum()))
+                    group_scores = scores.masked_fill(~eligible, -torch.inf)
+                weights, index = top_k_softmax(group_scores, count)
+                group_use.index_add_(0, index.flatten(), weights.flatten())
+                for object_id in members:
+                    rows = _weighted_rows(stores, object_id, weights, index, channels)
+                    readout[objects.index(object_id), :, start : start + block] = rows.T
+        self._count_use(stores, groups, use)
+        return readout
+
+    def _stores(self) -> tuple[MemoryStore, MemoryStore, MemoryStore]:
+        return self.long_term, self.permanent, self.working
+
+    @staticmethod
+    def _count_use(
+        stores: list[MemoryStore],
+        groups: list[tuple[Tensor | None, list[int]]],
+        use: list[Tensor],
+    ) -> None:
+        for (eligible, _), group_use in zip(groups, use, strict=True):
+            start = 0
+            for store in stores:
+                stop = start + len(store)
+                could = torch.ones_like(group_use) if eligible is None else eligible
+                store.count_use(group_use[start:stop], could[start:stop])
+                start = stop
+
+    # Saving
+
+    def run_state(self) -> dict[str, Tensor]:
+        """Working and long-term memory and the permanent part's counts, by name."""
+        state = {f"working.{name}": tensor for name, tensor in self.working.state().items()}
+        state |= {f"long_term.{name}": tensor for name, tensor in self.long_term.state().items()}
+        return state
+
+    def restore_run(self, state: Mapping[str, Tensor]) -> None:
+        """The inverse of `run_state`, onto the same permanent frames."""
+
+        def part(prefix: str) -> dict[str, Tensor]:
+            return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+
+        self.working = MemoryStore.from_state(part("working."))
+        self.long_term = MemoryStore.from_state(part("long_term."))
+
+
+def _groups(
+    stores: list[MemoryStore], objects: Sequence[int]
+) -> list[tuple[Tensor | None, list[int]]]:
+    """Objects that have values in the same elements share one softmax.
+
+    Returns (eligible elements (N,) bool or None for all, object ids); objects without any value
+    are in no group.
+    """
+    groups: list[tuple[Tensor, list[int]]] = []
+    for object_id in objects:
+        present = torch.cat([store.has_value(object_id) for store in stores])
+        for eligible, members in groups:
+            if torch.equal(eligible, present):
+                members.append(object_id)
+                break
+        else:
+            if bool(present.any()):
+                groups.append((present, [object_id]))
+    return [(None if bool(e.all()) else e, members) for e, members in groups]
+
+
+def _weighted_rows(
+    stores: list[MemoryStore], object_id: int, weights: Tensor, index: Tensor, channels: int
+) -> Tensor:
+    """Sum of the chosen elements' values: weights and index (Q, k) -> (Q, C_value).
+
+    Only k values a query are touched; the dense product over all elements is 40 times the work.
+    """
+    total = weights.new_zeros(index.shape[0], channels)
+    start = 0
+    for store in stores:
+        stop = start + len(store)
+        if object_id in store.objects:
+            table = store.values(object_id)
+            inside = (index >= start) & (index < stop)
+            total += F.embedding_bag(
+                (index - start).clamp(0, len(store) - 1),
+                table,
+                per_sample_weights=(weights * inside).to(table.dtype),
+                mode="sum",
+            )
+        start = stop
+    return total

@@ -1,0 +1,196 @@
+"""One set of memory elements: keys shared by all objects, values of each, usage counts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from xmem_core.memory.readout import memory_rows
+
+
+@dataclass(frozen=True, slots=True)
+class Elements:
+    """N elements on their way into a memory, as rows.
+
+    `values` holds the objects that were known when these elements were made; an object that is
+    absent from it has nothing to read here.
+    """
+
+    key: Tensor  # (N, C_key) float32
+    shrinkage: Tensor  # (N, 1) float32
+    selection: Tensor | None  # (N, C_key) float32; prototypes have none
+    values: Mapping[int, Tensor]  # by object id, (N, C_value)
+
+    def __len__(self) -> int:
+        return self.key.shape[0]
+
+
+class GrowingRows:
+    """Rows that are appended in place. Capacity doubles, so each row is copied once on average."""
+
+    def __init__(self, like: Tensor) -> None:
+        """like: (any, C), gives the width, type and device."""
+        self._buffer = like.new_empty(0, *like.shape[1:])
+        self._length = 0
+
+    @property
+    def rows(self) -> Tensor:
+        return self._buffer[: self._length]
+
+    def append(self, rows: Tensor) -> None:
+        end = self._length + rows.shape[0]
+        if end > self._buffer.shape[0]:
+            grown = self._buffer.new_empty(
+                max(end, 2 * self._buffer.shape[0]), *self._buffer.shape[1:]
+            )
+            grown[: self._length] = self.rows
+            self._buffer = grown
+        self._buffer[self._length : end] = rows
+        self._length = end
+
+    def append_zeros(self, count: int) -> None:
+        self.append(self._buffer.new_zeros(count, *self._buffer.shape[1:]))
+
+    def keep(self, index: Tensor) -> None:
+        """Keeps only the rows of `index` (M,), in its order."""
+        kept = self.rows[index]
+        self._buffer[: kept.shape[0]] = kept
+        self._length = kept.shape[0]
+
+
+class MemoryStore:
+    """Elements with values per object and with usage counts.
+
+    Objects come and go: one that is first seen late has no value in the elements before it, and
+    `has_value` says which. Its readout must leave those out, or it is paired with keys of frames
+    it was never in.
+    """
+
+    def __init__(self) -> None:
+        self._shared: dict[str, GrowingRows] = {}
+        self._values: dict[int, GrowingRows] = {}
+        self._has_value: dict[int, GrowingRows] = {}
+
+    def __len__(self) -> int:
+        return self._shared["key"].rows.shape[0] if self._shared else 0
+
+    def __getitem__(self, name: str) -> Tensor:
+        """Shared columns, (N, ...): key, shrinkage, selection, rows, use, life."""
+        return self._shared[name].rows
+
+    @property
+    def objects(self) -> tuple[int, ...]:
+        return tuple(self._values)
+
+    def values(self, object_id: int) -> Tensor:
+        """(N, C_value); zeros where the object has no value."""
+        return self._values[object_id].rows
+
+    def has_value(self, object_id: int) -> Tensor:
+        """(N,) bool."""
+        if object_id in self._has_value:
+            return self._has_value[object_id].rows
+        device = self["key"].device if self._shared else None
+        return torch.zeros(len(self), dtype=torch.bool, device=device)
+
+    def append(self, elements: Elements) -> None:
+        count, before = len(elements), len(self)
+        columns = {
+            "key": elements.key,
+            "shrinkage": elements.shrinkage,
+            "rows": memory_rows(elements.key, elements.shrinkage),
+            "use": torch.zeros_like(elements.shrinkage[:, 0]),
+            # Not zero: usage is use / life, also before the first query.
+            "life": torch.full_like(elements.shrinkage[:, 0], 1e-7),
+        }
+        if elements.selection is not None:
+            columns["selection"] = elements.selection
+        for name, column in columns.items():
+            self._shared.setdefault(name, GrowingRows(column)).append(column)
+        for object_id, values in elements.values.items():
+            if object_id not in self._values:
+                present = torch.ones(0, dtype=torch.bool, device=values.device)
+                self._values[object_id] = GrowingRows(values)
+                self._values[object_id].append_zeros(before)
+                self._has_value[object_id] = GrowingRows(present)
+                self._has_value[object_id].append_zeros(before)
+            self._values[object_id].append(values)
+            self._has_value[object_id].append(
+                torch.ones(count, dtype=torch.bool, device=values.device)
+            )
+        for object_id in set(self._values) - set(elements.values):
+            self._values[object_id].append_zeros(count)
+            self._has_value[object_id].append_zeros(count)
+
+    def mark_values(self, object_id: int, has_value: Tensor) -> None:
+        """Says which elements really hold a value of the object: (N,) bool."""
+        self._has_value[object_id].rows.copy_(has_value)
+
+    def count_use(self, weights: Tensor, eligible: Tensor) -> None:
+        """Adds one query's attention: weights (N,) summed over its positions; eligible (N,) bool,
+        the elements that could have been chosen."""
+        self["use"].add_(weights)
+        self["life"].add_(eligible)
+
+    def usage(self) -> Tensor:
+        """(N,) attention received per query since the element was made (XMem, section 3.3)."""
+        return self["use"] / self["life"]
+
+    def elements(self, start: int, stop: int) -> Elements:
+        """Copies of elements `start` up to `stop`."""
+        selection = self._shared.get("selection")
+        return Elements(
+            key=self["key"][start:stop].clone(),
+            shrinkage=self["shrinkage"][start:stop].clone(),
+            selection=None if selection is None else selection.rows[start:stop].clone(),
+            values={
+                object_id: rows.rows[start:stop].clone()
+                for object_id, rows in self._values.items()
+                if bool(self._has_value[object_id].rows[start:stop].any())
+            },
+        )
+
+    def keep(self, index: Tensor) -> None:
+        """Keeps only the elements of `index` (M,), in its order."""
+        for column in (*self._shared.values(), *self._values.values(), *self._has_value.values()):
+            column.keep(index)
+
+    def drop_range(self, start: int, stop: int) -> None:
+        index = torch.arange(len(self), device=self["key"].device)
+        self.keep(torch.cat([index[:start], index[stop:]]))
+
+    def keep_most_used(self, count: int) -> None:
+        """Keeps exactly `count` elements (or all, if there are fewer), in their order.
+
+        Ties are broken, not dropped: many prototypes have never been used.
+        """
+        if count < len(self):
+            self.keep(self.usage().topk(count).indices.sort().values)
+
+    def delete_object(self, object_id: int) -> None:
+        self._values.pop(object_id, None)
+        self._has_value.pop(object_id, None)
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything, by name, for saving; `from_state` is its inverse."""
+        state = {f"shared.{name}": column.rows for name, column in self._shared.items()}
+        for object_id in self._values:
+            state[f"value.{object_id}"] = self.values(object_id)
+            state[f"has_value.{object_id}"] = self.has_value(object_id)
+        return state
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Tensor]) -> "MemoryStore":
+        store = cls()
+        for full_name, tensor in state.items():
+            kind, name = full_name.split(".", 1)
+            rows = GrowingRows(tensor)
+            rows.append(tensor)
+            if kind == "shared":
+                store._shared[name] = rows
+            elif kind == "value":
+                store._values[int(name)] = rows
+            else:
+                store._has_value[int(name)] = rows
+        return store

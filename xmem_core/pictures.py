@@ -1,0 +1,112 @@
+"""Frames on their way into the network and probabilities on their way out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from xmem_core.network.xmem import KeyFeatures, XMem
+from xmem_core.probabilities import normalise, pad, padding_to_stride
+
+Frame = NDArray[np.uint8]  # (H, W, 3) RGB
+Labels = NDArray[np.uint8]  # (H, W) object ids, 0 background
+
+
+@dataclass(frozen=True, slots=True)
+class PictureSize:
+    """How a source picture becomes the network's: (height, width) in pixels."""
+
+    source: tuple[int, int]
+    internal: tuple[int, int]  # before padding
+    padding: tuple[int, int, int, int]  # (left, right, top, bottom) to a multiple of 16
+
+    @classmethod
+    def of(cls, height: int, width: int, shorter_side: int | None) -> "PictureSize":
+        """Brings the shorter side to `shorter_side`; the longer is cut to whole pixels, as the
+        published code does. Never enlarges."""
+        internal = (height, width)
+        shorter = min(height, width)
+        if shorter_side is not None and shorter > shorter_side:
+            longer = int(shorter_side * max(height, width) / shorter)
+            internal = (shorter_side, longer) if height <= width else (longer, shorter_side)
+        return cls((height, width), internal, padding_to_stride(*internal))
+
+    def to_internal(self, x: Tensor) -> Tensor:
+        """(C, H, W) at source size -> (C, h, w) at internal size, averaged where made smaller."""
+        if self.source == self.internal:
+            return x
+        return F.interpolate(x.unsqueeze(0), self.internal, mode="bilinear", antialias=True)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedFrame:
+    """One frame's picture as the network saw it, and what it saw in it."""
+
+    size: PictureSize
+    picture: Tensor  # (1, 3, h, w), normalised, padded
+    features: KeyFeatures
+
+
+def encode_frames(
+    network: XMem, frames: Sequence[Frame], shorter_side: int | None, device: torch.device
+) -> list[EncodedFrame]:
+    """Keys and features of frames of one size, in one batch.
+
+    Pictures are made smaller on the CPU as bytes, so that little has to travel to a GPU.
+    ValueError if a frame is not (H, W, 3) uint8.
+    """
+    for frame in frames:
+        if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
+            raise ValueError(f"a frame must be uint8 (H, W, 3), got {frame.dtype} {frame.shape}")
+    height, width, _ = frames[0].shape
+    size = PictureSize.of(height, width, shorter_side)
+    # Not `from_numpy`: it warns about the read-only arrays that a frame cache hands out.
+    small = [
+        size.to_internal(torch.tensor(frame).permute(2, 0, 1)).to(device, non_blocking=True)
+        for frame in frames
+    ]
+    picture = pad(normalise(torch.stack(small).float()), size.padding)
+    features = network.encode_key(picture.contiguous(memory_format=torch.channels_last))
+    return [
+        EncodedFrame(size, picture[i : i + 1], features.of_picture(i)) for i in range(len(frames))
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What the tracker says of one frame. Reading it at source size costs; do it once."""
+
+    objects: tuple[int, ...]
+    small: Tensor  # (1 + K, h, w) probabilities at the network's size, channel 0 background
+    source_size: tuple[int, int]  # (H, W)
+
+    @torch.inference_mode()
+    def probabilities(self) -> Tensor:
+        """(1 + K, H, W) float32 at source size, on the tracker's device, background first."""
+        if self.small.shape[-2:] == self.source_size:
+            return self.small
+        return F.interpolate(self.small.unsqueeze(0), self.source_size, mode="bilinear")[0]
+
+    @torch.inference_mode()
+    def labels(self) -> Labels:
+        """(H, W) uint8: the id of the likeliest object at each pixel, 0 background.
+
+        Goes channel by channel, so that forty objects at 4K need no gigabytes.
+        """
+        best: Tensor | None = None
+        labels = torch.zeros(self.source_size, dtype=torch.uint8, device=self.small.device)
+        for object_id, channel in zip((0, *self.objects), self.small, strict=True):
+            full = channel
+            if channel.shape != self.source_size:
+                full = F.interpolate(channel[None, None], self.source_size, mode="bilinear")[0, 0]
+            if best is None:
+                best = full.clone()
+                continue
+            wins = full > best
+            labels.masked_fill_(wins, object_id)
+            torch.maximum(best, full, out=best)
+        return labels.cpu().numpy()

@@ -1,0 +1,389 @@
+"""The tracker: remembers masks of some frames and finds the objects again in others.
+
+A run goes over the frames of a video in order, forwards or backwards alike:
+
+    tracker = Tracker(prepare(load_xmem("XMem.pth"), best_device()))
+    tracker.memorize(0, frames[0], mask)
+    tracker.begin()
+    masks = [tracker.revisit(0, frames[0]).labels()]
+    masks += [tracker.track(frame).labels() for frame in frames[1:]]
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from xmem_core.config import MemoryConfig
+from xmem_core.device import autocast, free_memory_bytes
+from xmem_core.memory.bank import MemoryBank
+from xmem_core.memory.store import Elements
+from xmem_core.network.xmem import XMem, others_of
+from xmem_core.pictures import EncodedFrame, Frame, Labels, PictureSize, Prediction, encode_frames
+from xmem_core.probabilities import one_hot, pad, soft_aggregate, unpad
+
+
+@dataclass(frozen=True, slots=True)
+class _ConfirmedFrame:
+    labels: Labels
+    objects: tuple[int, ...]  # those the mask speaks for
+
+
+class Tracker:
+    """XMem's loop (section 3.1 of the paper) over one video.
+
+    Objects are known by their id, 1 to 255, on this side, and by position inside. Masks and
+    probabilities are at source size; the network works at `internal_size`, the length in pixels
+    of the shorter side, never enlarged. Every frame must have the size of the first.
+
+    No method changes a global mode of torch, so trackers may live on any thread (one at a time
+    for each tracker).
+    """
+
+    def __init__(
+        self,
+        network: XMem,
+        config: MemoryConfig | None = None,
+        *,
+        internal_size: int | None = 480,
+    ) -> None:
+        """network: on its device, made fast by `prepare`. internal_size: None keeps the source's."""
+        if internal_size is not None and internal_size < 16:
+            raise ValueError(f"internal_size must be at least 16 pixels, got {internal_size}")
+        self.network = network
+        self.internal_size = internal_size
+        self.bank = MemoryBank(config or MemoryConfig())
+        self.device = next(network.parameters()).device
+        self._confirmed: dict[int, _ConfirmedFrame] = {}
+        self._hidden: dict[int, Tensor] = {}  # (C_hidden, h, w) by object
+        self._since_memory = 0  # frames tracked since the newest memory frame
+        self._size: PictureSize | None = None
+
+    # What is known
+
+    @property
+    def config(self) -> MemoryConfig:
+        return self.bank.config
+
+    @property
+    def objects(self) -> tuple[int, ...]:
+        """Every object that has been memorised or tracked, in order of id."""
+        confirmed = (frame.objects for frame in self._confirmed.values())
+        return tuple(sorted(set(self._hidden).union(*confirmed)))
+
+    @property
+    def confirmed_frames(self) -> tuple[int, ...]:
+        return tuple(sorted(self._confirmed))
+
+    def reconfigure(self, config: MemoryConfig) -> None:
+        """Settings from the next frame on; what is in memory stays as it is."""
+        self.bank.config = config
+
+    # Permanent memory
+
+    @torch.inference_mode()
+    def memorize(
+        self,
+        index: int,
+        frame: Frame | EncodedFrame,
+        labels: Labels,
+        objects: Sequence[int] | None = None,
+    ) -> None:
+        """Keeps frame `index` and its confirmed mask for ever, or replaces them.
+
+        frame (H, W, 3) uint8 RGB; labels (H, W) uint8 object ids. objects: the ids the mask
+        speaks for, absent ones included; by default those in it and those already known.
+        Any number of frames, from anywhere in the video, in any order, before or during a run.
+        ValueError if sizes differ or an object in the mask is not among `objects`.
+        """
+        encoded = self._encoded(frame)
+        size = encoded.size
+        if labels.shape != size.source or labels.dtype != np.uint8:
+            raise ValueError(
+                f"labels must be uint8 of shape {size.source}, got {labels.dtype} {labels.shape}"
+            )
+        present = {int(i) for i in np.unique(labels)} - {0}
+        ids = tuple(sorted(present | set(self.objects) if objects is None else set(objects)))
+        if not present <= set(ids) or not all(1 <= i <= 255 for i in ids):
+            raise ValueError(f"the mask holds objects {sorted(present)}, objects says {list(ids)}")
+        if not ids:
+            raise ValueError("the mask is empty and no object is known yet: nothing to memorise")
+        masks = self._internal_masks(one_hot(labels, ids).to(self.device), size)
+        value, _ = self._encode_value(encoded, soft_aggregate(masks)[1:], ids, None)
+        self._confirmed[index] = _ConfirmedFrame(labels.copy(), ids)
+        self.bank.keep_for_ever(index, self._elements(encoded, value, ids))
+
+    @torch.inference_mode()
+    def forget(self, index: int) -> None:
+        """Takes a confirmed frame out, exactly as if it had never been memorised. KeyError if it
+        was not."""
+        del self._confirmed[index]
+        self.bank.forget_frame(index)
+
+    @torch.inference_mode()
+    def delete_object(self, object_id: int) -> None:
+        """Forgets an object in every memory; its id may be used again."""
+        self.bank.delete_object(object_id)
+        self._hidden.pop(object_id, None)
+        for index, frame in list(self._confirmed.items()):
+            rest = tuple(i for i in frame.objects if i != object_id)
+            if rest:
+                labels = np.where(frame.labels == object_id, 0, frame.labels).astype(np.uint8)
+                self._confirmed[index] = _ConfirmedFrame(labels, rest)
+            else:
+                self.forget(index)
+
+    # A run
+
+    def begin(self) -> None:
+        """Starts a run: sensory, working and long-term memory start afresh; the confirmed frames
+        stay."""
+        self.bank.forget_run()
+        self._hidden.clear()
+        self._since_memory = 0
+
+    @torch.inference_mode()
+    def encode(self, frames: Sequence[Frame]) -> list[EncodedFrame]:
+        """Keys and features of several frames in one batch, for `track` to use later."""
+        with autocast(self.device):
+            return encode_frames(self.network, frames, self.internal_size, self.device)
+
+    @torch.inference_mode()
+    def track(
+        self,
+        frame: Frame | EncodedFrame,
+        objects: Sequence[int] | None = None,
+        *,
+        is_last: bool = False,
+    ) -> Prediction:
+        """The masks of the next frame of the run.
+
+        objects: the ids to look for, by default all that are known. is_last: no frame follows,
+        so nothing is remembered. ValueError if nothing has been memorised.
+        """
+        encoded = self._encoded(frame)
+        ids = self._wanted(objects)
+        is_memory = not is_last and self._since_memory + 1 >= self.config.memorize_every
+        probabilities = self._predict(encoded, ids, updates_hidden=not is_memory and not is_last)
+        if is_memory:
+            self._remember(encoded, probabilities[1:], ids)
+        else:
+            self._since_memory += 1
+        return self._prediction(encoded.size, probabilities, ids)
+
+    @torch.inference_mode()
+    def revisit(
+        self,
+        index: int,
+        frame: Frame | EncodedFrame,
+        objects: Sequence[int] | None = None,
+    ) -> Prediction:
+        """The run comes to a confirmed frame: its mask is the answer, and the sensory state is
+        refreshed from it.
+
+        Objects that the mask does not speak for are tracked where it is empty. KeyError if the
+        frame is not memorised.
+        """
+        confirmed = self._confirmed[index]
+        encoded = self._encoded(frame)
+        ids = self._wanted(objects)
+        rest = tuple(i for i in ids if i not in confirmed.objects)
+        height, width = encoded.size.source
+        full = torch.zeros(1 + len(ids), height, width, device=self.device)
+        truth = one_hot(confirmed.labels, tuple(i for i in ids if i not in rest)).to(self.device)
+        if rest:
+            predicted = self._predict(encoded, rest, updates_hidden=True)
+            predicted = self._prediction(encoded.size, predicted, rest).probabilities()
+            is_free = torch.from_numpy(confirmed.labels == 0).to(self.device)
+            full[[1 + ids.index(i) for i in rest]] = predicted[1:] * is_free
+        full[[1 + ids.index(i) for i in ids if i not in rest]] = truth
+        full[0] = 1 - full[1:].sum(dim=0)
+        values = self.bank.permanent_elements(index).values
+        grid = encoded.features.key.shape[-2:]
+        known = tuple(i for i in confirmed.objects if i in ids)
+        value = torch.stack([values[i].T.unflatten(1, grid) for i in known]).unsqueeze(0)
+        with autocast(self.device):
+            hidden = self.network.refresh_hidden(value, self._hidden_of(known, encoded))
+        self._keep_hidden(known, hidden)
+        self._since_memory = 0
+        return Prediction(ids, full, encoded.size.source)
+
+    @torch.inference_mode()
+    def adopt(
+        self, frame: Frame | EncodedFrame, masks: Tensor, objects: Sequence[int]
+    ) -> Prediction:
+        """The run goes on from masks made elsewhere, which nobody has confirmed: they enter
+        working memory as tracked ones do, and may be distilled later.
+
+        masks: (K, H, W) in [0, 1] at source size, in the order of `objects`.
+        """
+        encoded = self._encoded(frame)
+        ids = tuple(objects)
+        if masks.shape != (len(ids), *encoded.size.source):
+            raise ValueError(
+                f"masks must have shape {(len(ids), *encoded.size.source)}, got "
+                f"{tuple(masks.shape)}"
+            )
+        # Looking the frame up counts as use of what it resembles, as on any other frame.
+        self._read(encoded, self._wanted(None) if self.objects else ids)
+        probabilities = soft_aggregate(
+            self._internal_masks(masks.to(self.device, torch.float32), encoded.size)
+        )
+        self._remember(encoded, probabilities[1:], ids)
+        return self._prediction(encoded.size, probabilities, ids)
+
+    # Saving a run, so that it can go on in another process
+
+    def run_state(self) -> dict[str, Tensor]:
+        """All that the run has made, by name. Confirmed frames are not in it."""
+        state = self.bank.run_state()
+        state |= {f"hidden.{object_id}": hidden for object_id, hidden in self._hidden.items()}
+        state["since_memory"] = torch.tensor(self._since_memory)
+        return state
+
+    @torch.inference_mode()
+    def restore_run(self, state: Mapping[str, Tensor]) -> None:
+        """The inverse of `run_state`, once the same frames have been memorised again."""
+        on_device = {name: tensor.to(self.device) for name, tensor in state.items()}
+        self.bank.restore_run(on_device)
+        self._hidden = {
+            int(name.removeprefix("hidden.")): hidden
+            for name, hidden in on_device.items()
+            if name.startswith("hidden.")
+        }
+        self._since_memory = int(state["since_memory"])
+
+    # Parts of a step
+
+    def _wanted(self, objects: Sequence[int] | None) -> tuple[int, ...]:
+        ids = self.objects if objects is None else tuple(objects)
+        if not ids:
+            raise ValueError("no object to track: memorise a frame with a mask first")
+        return ids
+
+    def _encoded(self, frame: Frame | EncodedFrame) -> EncodedFrame:
+        if not isinstance(frame, EncodedFrame):
+            [frame] = self.encode([frame])
+        if self._size is None:
+            self._size = frame.size
+        if frame.size != self._size:
+            raise ValueError(
+                f"every frame must be {self._size.source} as the first, got {frame.size.source}"
+            )
+        return frame
+
+    def _internal_masks(self, masks: Tensor, size: PictureSize) -> Tensor:
+        return pad(size.to_internal(masks), size.padding)
+
+    def _prediction(self, size: PictureSize, padded: Tensor, ids: tuple[int, ...]) -> Prediction:
+        return Prediction(ids, unpad(padded, size.padding), size.source)
+
+    def _read(self, encoded: EncodedFrame, ids: tuple[int, ...]) -> Tensor:
+        """-> readout (K, C_value, h, w)."""
+        key, selection = (
+            part[0].flatten(1).T for part in (encoded.features.key, encoded.features.selection)
+        )
+        channels = self.network.config.value_channels
+        readout = self.bank.read(key, selection, ids, channels)
+        return readout.unflatten(2, encoded.features.key.shape[-2:])
+
+    def _predict(
+        self, encoded: EncodedFrame, ids: tuple[int, ...], *, updates_hidden: bool
+    ) -> Tensor:
+        """-> aggregated probabilities (1 + K, H, W) at padded internal size."""
+        readout = self._read(encoded, ids)
+        logits: list[Tensor] = []
+
+        def decode(start: int, stop: int) -> None:
+            chunk = ids[start:stop]
+            with autocast(self.device):
+                chunk_logits, hidden = self.network.decode(
+                    encoded.features,
+                    readout[start:stop].unsqueeze(0),
+                    self._hidden_of(chunk, encoded),
+                    updates_hidden=updates_hidden,
+                )
+            logits.append(chunk_logits[0].float())
+            self._keep_hidden(chunk, hidden)
+
+        self._in_chunks(len(ids), encoded, decode)
+        return soft_aggregate(torch.cat(logits).sigmoid())
+
+    def _remember(self, encoded: EncodedFrame, masks: Tensor, ids: tuple[int, ...]) -> None:
+        """Puts the frame into working memory. masks: (K, H, W) at padded internal size."""
+        hidden = self._hidden_of(ids, encoded)
+        value, hidden = self._encode_value(encoded, masks, ids, hidden)
+        self._keep_hidden(ids, hidden)
+        self.bank.append(self._elements(encoded, value, ids))
+        self._since_memory = 0
+
+    def _encode_value(
+        self, encoded: EncodedFrame, masks: Tensor, ids: tuple[int, ...], hidden: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """masks (K, H, W), hidden (1, K, C_hidden, h, w) -> value (K, C_value, h, w), hidden."""
+        batched = masks.unsqueeze(0)
+        others = others_of(batched)
+        values: list[Tensor] = []
+        refreshed: list[Tensor] = []
+
+        def encode(start: int, stop: int) -> None:
+            with autocast(self.device):
+                value, new_hidden = self.network.encode_value(
+                    encoded.picture,
+                    encoded.features.feature16,
+                    None if hidden is None else hidden[:, start:stop],
+                    batched[:, start:stop],
+                    others=others[:, start:stop],
+                )
+            values.append(value[0])
+            if new_hidden is not None:
+                refreshed.append(new_hidden)
+
+        self._in_chunks(len(ids), encoded, encode)
+        return torch.cat(values), torch.cat(refreshed, dim=1) if refreshed else None
+
+    def _in_chunks(
+        self, objects: int, encoded: EncodedFrame, run: Callable[[int, int], None]
+    ) -> None:
+        """Calls `run(start, stop)` over the objects, as many at a time as memory allows."""
+        chunk = self.config.objects_per_chunk or self._objects_that_fit(encoded)
+        start = 0
+        while start < objects:
+            try:
+                run(start, min(start + chunk, objects))
+            except torch.OutOfMemoryError:
+                if chunk == 1:
+                    raise
+                # Other programs may have taken memory since it was measured.
+                chunk = max(1, chunk // 2)
+                continue
+            start += chunk
+
+    def _objects_that_fit(self, encoded: EncodedFrame) -> int:
+        config = self.network.config
+        width = max(config.decoder8_channels, config.decoder4_channels)
+        pixels4 = encoded.features.feature4[0, 0].numel()
+        bytes_per_object = 4 * pixels4 * 10 * width  # ten maps of the widest layer at stride 4
+        return max(1, free_memory_bytes(self.device) // 2 // bytes_per_object)
+
+    def _elements(self, encoded: EncodedFrame, value: Tensor, ids: tuple[int, ...]) -> Elements:
+        features = encoded.features
+        key, shrinkage, selection = (
+            part[0].flatten(1).T.float().contiguous()
+            for part in (features.key, features.shrinkage, features.selection)
+        )
+        rows = value.flatten(2).transpose(1, 2).contiguous()  # (K, N, C_value)
+        return Elements(key, shrinkage, selection, dict(zip(ids, rows, strict=True)))
+
+    def _hidden_of(self, ids: tuple[int, ...], encoded: EncodedFrame) -> Tensor | None:
+        """The objects' sensory state (1, K, C_hidden, h, w), zero for those not yet seen."""
+        initial = self.network.initial_hidden(1, encoded.features.key.float())
+        if initial is None:
+            return None
+        return torch.stack([self._hidden.get(i, initial[0, 0]) for i in ids]).unsqueeze(0)
+
+    def _keep_hidden(self, ids: tuple[int, ...], hidden: Tensor | None) -> None:
+        if hidden is not None:
+            self._hidden.update(zip(ids, hidden[0].float(), strict=True))
