@@ -1,11 +1,15 @@
 """Which device to compute on, how much memory it has, and the precision that suits it."""
 
+import sys
 from contextlib import AbstractContextManager, nullcontext
 
 import psutil
 import torch
 
 from xmem_core.errors import UserError
+
+if sys.platform != "win32":
+    import resource
 
 
 def best_device(name: str = "auto") -> torch.device:
@@ -44,6 +48,16 @@ def free_memory_bytes(device: torch.device) -> int:
         reusable = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return torch.cuda.mem_get_info(device)[0] + reusable
     return psutil.virtual_memory().available
+
+
+def peak_memory_bytes(device: torch.device) -> int:
+    """The most this process has held so far: of tensors on a GPU, resident on a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    if sys.platform == "win32":
+        return int(psutil.Process().memory_info().peak_wset)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux KiB
 
 
 def used_memory_bytes(device: torch.device) -> int:

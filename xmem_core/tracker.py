@@ -23,6 +23,7 @@ from xmem_core.memory.store import Elements
 from xmem_core.network.xmem import XMem, others_of
 from xmem_core.pictures import EncodedFrame, Frame, Labels, PictureSize, Prediction, encode_frames
 from xmem_core.probabilities import one_hot, pad, soft_aggregate, unpad
+from xmem_core.stage_times import StageTimes
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +50,14 @@ class Tracker:
         *,
         internal_size: int | None = 480,
     ) -> None:
-        """network: on its device, made fast by `prepare`. internal_size: None keeps the source's."""
+        """network: on its device, made fast by `prepare`. internal_size: None for the source's."""
         if internal_size is not None and internal_size < 16:
             raise ValueError(f"internal_size must be at least 16 pixels, got {internal_size}")
         self.network = network
         self.internal_size = internal_size
         self.bank = MemoryBank(config or MemoryConfig())
-        self.device = next(network.parameters()).device
+        self.device = network.device
+        self.times = StageTimes(self.device)
         self._confirmed: dict[int, _ConfirmedFrame] = {}
         self._hidden: dict[int, Tensor] = {}  # (C_hidden, h, w) by object
         self._since_memory = 0  # frames tracked since the newest memory frame
@@ -147,7 +149,7 @@ class Tracker:
     @torch.inference_mode()
     def encode(self, frames: Sequence[Frame]) -> list[EncodedFrame]:
         """Keys and features of several frames in one batch, for `track` to use later."""
-        with autocast(self.device):
+        with self.times.measure("key"), autocast(self.device):
             return encode_frames(self.network, frames, self.internal_size, self.device)
 
     @torch.inference_mode()
@@ -286,7 +288,8 @@ class Tracker:
             part[0].flatten(1).T for part in (encoded.features.key, encoded.features.selection)
         )
         channels = self.network.config.value_channels
-        readout = self.bank.read(key, selection, ids, channels)
+        with self.times.measure("readout"):
+            readout = self.bank.read(key, selection, ids, channels)
         return readout.unflatten(2, encoded.features.key.shape[-2:])
 
     def _predict(
@@ -298,7 +301,7 @@ class Tracker:
 
         def decode(start: int, stop: int) -> None:
             chunk = ids[start:stop]
-            with autocast(self.device):
+            with self.times.measure("decode"), autocast(self.device):
                 chunk_logits, hidden = self.network.decode(
                     encoded.features,
                     readout[start:stop].unsqueeze(0),
@@ -329,7 +332,7 @@ class Tracker:
         refreshed: list[Tensor] = []
 
         def encode(start: int, stop: int) -> None:
-            with autocast(self.device):
+            with self.times.measure("value"), autocast(self.device):
                 value, new_hidden = self.network.encode_value(
                     encoded.picture,
                     encoded.features.feature16,

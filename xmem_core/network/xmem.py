@@ -33,6 +33,10 @@ class XMem(nn.Module):
                 module.eval()
         return self
 
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
     def encode_key(self, pictures: Tensor) -> KeyFeatures:
         """pictures (B, 3, H, W) -> keys and features of B frames."""
         return self.key_encoder(pictures)
