@@ -205,10 +205,11 @@ class Tracker:
         values = self.bank.permanent_elements(index).values
         grid = encoded.features.key.shape[-2:]
         known = tuple(i for i in confirmed.objects if i in ids)
-        value = torch.stack([values[i].T.unflatten(1, grid) for i in known]).unsqueeze(0)
-        with autocast(self.device):
-            hidden = self.network.refresh_hidden(value, self._hidden_of(known, encoded))
-        self._keep_hidden(known, hidden)
+        if known:
+            value = torch.stack([values[i].T.unflatten(1, grid) for i in known]).unsqueeze(0)
+            with autocast(self.device):
+                hidden = self.network.refresh_hidden(value, self._hidden_of(known, encoded))
+            self._keep_hidden(known, hidden)
         self._since_memory = 0
         return Prediction(ids, full, encoded.size.source)
 

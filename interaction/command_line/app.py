@@ -1,0 +1,46 @@
+"""The commands, put together; and how a problem is told."""
+
+import sys
+
+import typer
+from rich.console import Console
+
+from interaction.command_line.benchmark import benchmark
+from interaction.command_line.evaluate import evaluate
+from interaction.command_line.models import models_app
+from interaction.command_line.propagate import propagate
+from interaction.errors import UserError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="xmem-annotate",
+    help="Cut masks out of video: a mask for one frame in, masks for every frame out.",
+    no_args_is_help=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(propagate)
+app.command()(evaluate)
+app.command()(benchmark)
+app.add_typer(models_app, name="models")
+
+
+@app.callback(invoke_without_command=True)
+def start(context: typer.Context) -> None:
+    """Cut masks out of video: a mask for one frame in, masks for every frame out."""
+    if context.invoked_subcommand is None:
+        typer.echo(
+            "This version has no window yet; to track the sample without one, type: "
+            "xmem-annotate propagate sample --output sample-masks"
+        )
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs a command line and exits. A problem that a person can mend is told in plain words on
+    standard error, with exit code 1."""
+    try:
+        app(args=arguments)
+    except UserError as error:
+        Console(stderr=True, highlight=False).print(str(error), markup=False, soft_wrap=True)
+        sys.exit(1)

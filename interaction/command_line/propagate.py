@@ -1,0 +1,230 @@
+"""`xmem-annotate propagate`: masks for every frame of a video from the masks of a few."""
+
+import json
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from interaction.batch import BatchSettings, run_batch
+from interaction.errors import UserError
+from interaction.propagation import Direction
+from resources import sample_folder
+from xmem_core.config import MemoryConfig
+
+__all__ = ["propagate"]
+
+SAMPLE = "sample"
+_DEFAULTS = MemoryConfig()
+_STOPPED = 130  # what a shell reports for a program stopped with Ctrl-C
+
+
+def propagate(
+    source: Annotated[
+        str, typer.Argument(help=f"A video, a folder of pictures, or “{SAMPLE}”.", metavar="SOURCE")
+    ],
+    output: Annotated[Path, typer.Option(help="Folder for the masks and report.json.")],
+    masks: Annotated[
+        Path | None,
+        typer.Option(
+            help="Masks to start from: a folder of pictures named or numbered as the frames they "
+            "belong to, or one file. Palette and grey values are object ids; colours become "
+            "objects."
+        ),
+    ] = None,
+    model: Annotated[
+        str, typer.Option(help="A name from `xmem-annotate models list`, or a file.")
+    ] = "small",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    internal_size: Annotated[
+        int,
+        typer.Option(
+            min=16, help="Shorter side at which the network works, in pixels. Never enlarged."
+        ),
+    ] = 480,
+    start: Annotated[int | None, typer.Option(min=0, help="First frame of the range.")] = None,
+    end: Annotated[int | None, typer.Option(min=0, help="Last frame of the range.")] = None,
+    direction: Annotated[
+        Direction, typer.Option(help="forward, backward, or both ways from the first mask.")
+    ] = "forward",
+    partial_masks: Annotated[
+        bool,
+        typer.Option(
+            "--partial-masks",
+            help="A mask speaks only for the objects in it; by default an object that is missing "
+            "from a later mask is absent there.",
+        ),
+    ] = False,
+    memory_every: Annotated[
+        int, typer.Option(min=1, help="Frames between two memory frames.")
+    ] = _DEFAULTS.memorize_every,
+    top_k: Annotated[
+        int, typer.Option(min=1, help="Memory elements each position looks at.")
+    ] = _DEFAULTS.top_k,
+    max_working_frames: Annotated[
+        int, typer.Option(help="Working memory is distilled on reaching this many frames.")
+    ] = _DEFAULTS.max_working_frames,
+    min_working_frames: Annotated[
+        int, typer.Option(help="Frames that stay in working memory then.")
+    ] = _DEFAULTS.min_working_frames,
+    max_long_term_elements: Annotated[
+        int, typer.Option(help="Size of long-term memory.")
+    ] = _DEFAULTS.max_long_term,
+    num_prototypes: Annotated[
+        int, typer.Option(help="Elements distilled each time.")
+    ] = _DEFAULTS.prototypes,
+    no_long_term: Annotated[
+        bool, typer.Option("--no-long-term", help="Keep every memory frame; memory then grows.")
+    ] = False,
+    save_probabilities: Annotated[
+        bool,
+        typer.Option(
+            "--save-probabilities", help="Also write float16 .npz files, (1+K, H, W) a frame."
+        ),
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with an interrupted propagation.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace masks that are already in the output.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the report as JSON on standard output.")
+    ] = False,
+) -> None:
+    """Track objects through a video, from masks of one or more frames."""
+    video, given = _source_and_masks(source, masks)
+    try:
+        memory = MemoryConfig(
+            memorize_every=memory_every,
+            top_k=top_k,
+            max_working_frames=max_working_frames,
+            min_working_frames=min_working_frames,
+            max_long_term=max_long_term_elements,
+            prototypes=num_prototypes,
+            has_long_term=not no_long_term,
+        )
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    settings = BatchSettings(
+        source=video,
+        masks=given,
+        output=output,
+        model=model,
+        device=device,
+        internal_size=internal_size,
+        direction=direction,
+        start=start,
+        end=end,
+        memory=memory,
+        are_masks_partial=partial_masks,
+        saves_probabilities=save_probabilities,
+        resumes=resume,
+        overwrites=overwrite,
+    )
+    console = Console(stderr=True, highlight=False)
+    report = _run(settings, console)
+    if report is None:
+        console.print(
+            f"Stopped. Every finished mask is in “{output}”. The same command with --resume goes "
+            "on from there.",
+            markup=False,
+        )
+        raise typer.Exit(_STOPPED)
+    if as_json:
+        typer.echo(json.dumps(report, indent=2))
+    else:
+        console.print(
+            f"{report['frames']} masks in “{output}”, {report['frames_per_second']:.1f} frames a "
+            f"second on {report['device']}.",
+            markup=False,
+        )
+
+
+def _source_and_masks(source: str, masks: Path | None) -> tuple[Path, Path]:
+    """The sample stands for itself and its mask, unless something of that name lies here."""
+    if source == SAMPLE and not Path(SAMPLE).exists():
+        return sample_folder() / "big-buck-bunny.mp4", masks or sample_folder() / "masks"
+    if masks is None:
+        raise UserError(
+            "No masks to start from were given.\n\n"
+            "Use --masks with a folder that holds a mask for at least one frame."
+        )
+    return Path(source), masks
+
+
+class _FramesPerSecond(TextColumn):
+    def __init__(self) -> None:
+        super().__init__("")
+
+    def render(self, task: Task) -> Any:
+        speed = task.finished_speed or task.speed
+        self.text_format = "" if not speed else f"{speed:.1f} frames/s"
+        return super().render(task)
+
+
+def _run(settings: BatchSettings, console: Console) -> dict[str, Any] | None:
+    with (
+        _stop_on_interrupt() as stop,
+        Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            _FramesPerSecond(),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+        ) as progress,
+    ):
+        task = progress.add_task("opening", total=None)
+        stage = ""
+        steps = run_batch(settings, stop.is_set)
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as end:
+                return end.value
+            if step.remark:
+                progress.console.print(step.remark, markup=False)
+            if step.stage != stage:
+                # A new clock for each stage, or the first one would spoil the second's speed.
+                stage = step.stage
+                progress.remove_task(task)
+                task = progress.add_task(stage, total=step.total, completed=max(0, step.done - 1))
+            progress.update(task, completed=step.done)
+
+
+@contextmanager
+def _stop_on_interrupt() -> Iterator[threading.Event]:
+    """Ctrl-C asks to stop after the frame in progress; a second one stops at once.
+
+    An interrupt anywhere in a step would leave the tracker's memories half changed, and then
+    nothing could go on from them.
+    """
+    stop = threading.Event()
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = {kind: signal.signal(kind, ask) for kind in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)

@@ -1,0 +1,210 @@
+"""A propagation: given masks on some frames of a video, masks for the frames of a range.
+
+`plan` says which frames are visited in which order, `propagate` visits them: a generator, so that
+whoever pulls it decides when to stop, and nothing is computed ahead of them.
+"""
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+import torch
+
+from interaction.errors import EngineMemoryError, UserError
+from xmem_core.pictures import EncodedFrame, Frame, Labels, Prediction
+from xmem_core.tracker import Tracker
+
+Direction = Literal["forward", "backward", "both"]
+
+
+class Frames(Protocol):
+    """Frames by index, as `interaction.project.video.Video` gives them."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int, /) -> Frame: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One way through the video: frames in the order of travel."""
+
+    frames: range
+    # The first frame only sets the run going; its mask was given in another run.
+    is_first_silent: bool = False
+
+    @property
+    def results(self) -> range:
+        """The frames that get a mask from this run."""
+        return self.frames[1:] if self.is_first_silent else self.frames
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedFrame:
+    """The result for one frame."""
+
+    frame: int
+    prediction: Prediction
+    is_given: bool  # the annotator's own mask, at least for some of the objects
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far a propagation has come: enough, with the tracker's state, to go on."""
+
+    run: int = 0  # index into the plan
+    step: int = 0  # frames of that run already visited
+
+
+def plan(
+    frame_count: int,
+    annotated: Sequence[int],
+    direction: Direction = "forward",
+    start: int | None = None,
+    end: int | None = None,
+) -> tuple[Run, ...]:
+    """The runs that give every frame from `start` to `end`, both included, a mask.
+
+    Without `start`, a forward propagation begins at the first annotated frame; without `end`, a
+    backward one begins at the last. `both` goes forward from the first annotated frame of the
+    range, then backward from it. UserError for a range outside the video or without frames.
+    """
+    for name, frame in (("start", start), ("end", end)):
+        if frame is not None and not 0 <= frame < frame_count:
+            raise UserError(
+                f"--{name} {frame} lies outside the video.\n\n"
+                f"Its frames are numbered 0 to {frame_count - 1}."
+            )
+    if not annotated:
+        raise UserError("No frame has a mask to start from.\n\nGive a mask for at least one frame.")
+    first = (min(annotated) if direction == "forward" else 0) if start is None else start
+    last = (max(annotated) if direction == "backward" else frame_count - 1) if end is None else end
+    if first > last:
+        raise UserError(
+            f"There is no frame to track from {first} to {last}.\n\n"
+            "Check --start and --end, or choose another --direction."
+        )
+    if direction == "forward":
+        return (Run(range(first, last + 1)),)
+    if direction == "backward":
+        return (Run(range(last, first - 1, -1)),)
+    anchor = min((frame for frame in annotated if first <= frame <= last), default=first)
+    forward = Run(range(anchor, last + 1))
+    if anchor == first:
+        return (forward,)
+    return forward, Run(range(anchor, first - 1, -1), is_first_silent=True)
+
+
+def memorize_all(
+    tracker: Tracker,
+    video: Frames,
+    masks: Mapping[int, Labels],
+    *,
+    is_backward: bool = False,
+    are_partial: bool = False,
+) -> Generator[int, None, None]:
+    """Puts every annotated frame into the tracker's permanent memory; yields each frame's index.
+
+    A mask is the whole truth of its frame for the objects known by then in the direction of
+    travel: one that is missing from it is absent. are_partial: a mask speaks only for the objects
+    in it, and the others are tracked on, as in YouTube-VOS. Frames whose mask is empty before any
+    object has appeared teach nothing and are left out.
+    """
+    known: set[int] = set()
+    for frame in sorted(masks, reverse=is_backward):
+        present = set(np.unique(masks[frame]).tolist()) - {0}
+        known |= present
+        speaks_for = present if are_partial else known
+        if speaks_for:
+            tracker.memorize(frame, video[frame], masks[frame], sorted(speaks_for))
+        yield frame
+
+
+def propagate(
+    tracker: Tracker,
+    video: Frames,
+    masks: Mapping[int, Labels],
+    runs: Sequence[Run],
+    position: Position = Position(),
+    *,
+    keys_at_a_time: int = 1,
+) -> Generator[tuple[TrackedFrame | None, Position], None, None]:
+    """Visits the frames of `runs` in order, from `position` on.
+
+    The annotated frames must be in the tracker's permanent memory. An object is looked for from
+    the first frame, in the direction of travel, whose mask has it; objects of later masks are not
+    guessed at before, unless no mask has come yet. Yields each frame's result (None for a frame
+    that only sets a run going) and the position after it. EngineMemoryError if a GPU is full.
+    """
+    for run_index in range(position.run, len(runs)):
+        run = runs[run_index]
+        step = position.step if run_index == position.run else 0
+        if step == 0:
+            tracker.begin()
+        appearances = _appearances(tracker, masks, run)
+        # Batches begin at multiples of their size also after a resumption: the numbers a GPU gives
+        # for one frame can depend on the frames beside it.
+        for index in range(step - step % keys_at_a_time, len(run.frames), keys_at_a_time):
+            batch = run.frames[index : index + keys_at_a_time]
+            encoded = _encode(tracker, video, batch)
+            for done, (frame, picture) in enumerate(zip(batch, encoded, strict=True), start=index):
+                if done < step:
+                    continue
+                is_last = done + 1 == len(run.frames)
+                objects = _active(appearances, run, frame)
+                result = _visit(tracker, masks, frame, picture, objects, is_last=is_last)
+                after = Position(run_index, done + 1)
+                is_silent = run.is_first_silent and frame == run.frames[0]
+                yield None if is_silent else result, after
+
+
+def _encode(tracker: Tracker, video: Frames, batch: Sequence[int]) -> list[EncodedFrame]:
+    frames = []
+    with tracker.times.measure("video"):
+        frames = [video[frame] for frame in batch]
+    return tracker.encode(frames)
+
+
+def _visit(
+    tracker: Tracker,
+    masks: Mapping[int, Labels],
+    frame: int,
+    picture: EncodedFrame,
+    objects: tuple[int, ...],
+    *,
+    is_last: bool,
+) -> TrackedFrame:
+    try:
+        if frame in tracker.confirmed_frames:
+            return TrackedFrame(frame, tracker.revisit(frame, picture, objects), is_given=True)
+        if frame in masks:  # empty, before any object has appeared
+            return TrackedFrame(frame, empty_prediction(picture), is_given=True)
+        return TrackedFrame(frame, tracker.track(picture, objects, is_last=is_last), is_given=False)
+    except torch.OutOfMemoryError:
+        raise EngineMemoryError(str(tracker.device), frame) from None
+
+
+def empty_prediction(picture: EncodedFrame) -> Prediction:
+    """Background everywhere."""
+    height, width = picture.size.source
+    return Prediction((), torch.ones(1, height, width), (height, width))
+
+
+def _appearances(tracker: Tracker, masks: Mapping[int, Labels], run: Run) -> dict[int, int]:
+    """By object, the first frame in the run's direction of travel whose mask has it, on or off
+    the run's own frames."""
+    is_backward = run.frames.step < 0
+    appearances: dict[int, int] = {}
+    for frame in sorted(masks, reverse=is_backward):
+        for object_id in set(np.unique(masks[frame]).tolist()) - {0}:
+            appearances.setdefault(object_id, frame)
+    return {i: frame for i, frame in appearances.items() if i in tracker.objects}
+
+
+def _active(appearances: Mapping[int, int], run: Run, frame: int) -> tuple[int, ...]:
+    way = run.frames.step
+    seen = [i for i, first in appearances.items() if (frame - first) * way >= 0]
+    if not seen:  # the range was asked to begin before any mask: look for what comes first
+        first = min(appearances.values()) if way > 0 else max(appearances.values())
+        seen = [i for i, appearance in appearances.items() if appearance == first]
+    return tuple(sorted(seen))
