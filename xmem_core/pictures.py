@@ -57,17 +57,23 @@ def encode_frames(
     """Keys and features of frames of one size, in one batch.
 
     Pictures are made smaller on the CPU as bytes, so that little has to travel to a GPU.
-    ValueError if a frame is not (H, W, 3) uint8.
+    ValueError if a frame is not (H, W, 3) uint8 or has not the size of the first.
     """
     for frame in frames:
         if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
             raise ValueError(f"a frame must be uint8 (H, W, 3), got {frame.dtype} {frame.shape}")
+        if frame.shape != frames[0].shape:
+            raise ValueError(
+                f"every frame must be {frames[0].shape} as the first, got {frame.shape}"
+            )
     height, width, _ = frames[0].shape
     size = PictureSize.of(height, width, shorter_side)
-    # Not `from_numpy`: it warns about the read-only arrays that a frame cache hands out.
+    # Not `from_numpy`: it warns about the read-only arrays that a frame cache hands out. And torch
+    # takes no negative strides, which `bgr[..., ::-1]` has.
+    contiguous = [torch.tensor(np.ascontiguousarray(frame)) for frame in frames]
     small = [
-        size.to_internal(torch.tensor(frame).permute(2, 0, 1)).to(device, non_blocking=True)
-        for frame in frames
+        size.to_internal(picture.permute(2, 0, 1)).to(device, non_blocking=True)
+        for picture in contiguous
     ]
     picture = pad(normalise(torch.stack(small).float()), size.padding)
     features = network.encode_key(picture.contiguous(memory_format=torch.channels_last))

@@ -73,7 +73,7 @@ class Tracker:
     def objects(self) -> tuple[int, ...]:
         """Every object that has been memorised or tracked, in order of id."""
         confirmed = (frame.objects for frame in self._confirmed.values())
-        return tuple(sorted(set(self._hidden).union(*confirmed)))
+        return tuple(sorted(set(self._hidden).union(self.bank.run_objects, *confirmed)))
 
     @property
     def confirmed_frames(self) -> tuple[int, ...]:

@@ -1,15 +1,17 @@
 """`xmem-annotate benchmark`: how fast a model is on this machine, stage by stage."""
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 
-from interaction.benchmark import BenchmarkFigures, run_benchmark
 from interaction.models import find_model
+
+if TYPE_CHECKING:
+    from interaction.benchmark import BenchmarkFigures
 
 __all__ = ["benchmark"]
 
@@ -33,6 +35,9 @@ def benchmark(
     Shares are of what a 4096-wide matrix product reaches on this machine in the same run, and
     count the arithmetic the network defines; fast convolutions do less, so a share can pass 100 %.
     """
+    # Only now: this imports torch, and asking for help should not wait for that.
+    from interaction.benchmark import run_benchmark
+
     counts = _counts(objects)
     path = find_model(model)
     measured: list[BenchmarkFigures] = []
@@ -59,7 +64,7 @@ def _counts(text: str) -> list[int]:
     return counts
 
 
-def _table(measured: list[BenchmarkFigures]) -> Table:
+def _table(measured: "list[BenchmarkFigures]") -> Table:
     table = Table("objects", "frames/s", "peak memory", "stage", "ms a call", "GFLOP", "of ceiling")
     for figures in measured:
         first = [

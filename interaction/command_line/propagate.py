@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -20,11 +20,12 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from interaction.batch import BatchSettings, run_batch
 from interaction.errors import UserError
-from interaction.propagation import Direction
 from resources import sample_folder
 from xmem_core.config import MemoryConfig
+
+if TYPE_CHECKING:
+    from interaction.batch import BatchSettings
 
 __all__ = ["propagate"]
 
@@ -59,7 +60,8 @@ def propagate(
     start: Annotated[int | None, typer.Option(min=0, help="First frame of the range.")] = None,
     end: Annotated[int | None, typer.Option(min=0, help="Last frame of the range.")] = None,
     direction: Annotated[
-        Direction, typer.Option(help="forward, backward, or both ways from the first mask.")
+        Literal["forward", "backward", "both"],
+        typer.Option(help="forward, backward, or both ways from the first mask."),
     ] = "forward",
     partial_masks: Annotated[
         bool,
@@ -120,6 +122,9 @@ def propagate(
         )
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
+    # Only now: this imports torch, and asking for help should not wait for that.
+    from interaction.batch import BatchSettings
+
     settings = BatchSettings(
         source=video,
         masks=given,
@@ -177,7 +182,9 @@ class _FramesPerSecond(TextColumn):
         return super().render(task)
 
 
-def _run(settings: BatchSettings, console: Console) -> dict[str, Any] | None:
+def _run(settings: "BatchSettings", console: Console) -> dict[str, Any] | None:
+    from interaction.batch import run_batch
+
     with (
         _stop_on_interrupt() as stop,
         Progress(

@@ -79,6 +79,11 @@ class MemoryBank:
             self.long_term.mark_values(object_id, mask)
         self.working.drop_range(0, distilled)
 
+    @property
+    def run_objects(self) -> set[int]:
+        """Objects that working or long-term memory knows."""
+        return {*self.working.objects, *self.long_term.objects}
+
     def forget_run(self) -> None:
         """Empties working and long-term memory; permanent memory stays."""
         self.long_term, self.working = MemoryStore(), MemoryStore()

@@ -23,12 +23,16 @@ def memory_rows(key: Tensor, shrinkage: Tensor | None) -> Tensor:
 
 
 def query_rows(key: Tensor, selection: Tensor | None) -> Tensor:
-    """key (..., Q, C), selection (..., Q, C) or None for ones -> (..., Q, 2C + 1), float32."""
+    """key (..., Q, C), selection (..., Q, C) or None -> (..., Q, 2C + 1), float32.
+
+    Without selection the query's own square is left out too, as in the published code.
+    """
     key = key.float()
-    selection = torch.ones_like(key) if selection is None else selection.float()
-    weighted = key * selection
+    if selection is None:
+        return torch.cat([-torch.ones_like(key), 2 * key, torch.zeros_like(key[..., :1])], dim=-1)
+    weighted = key * selection.float()
     constant = (weighted * key).sum(dim=-1, keepdim=True)
-    return torch.cat([-selection, 2 * weighted, -constant], dim=-1)
+    return torch.cat([-selection.float(), 2 * weighted, -constant], dim=-1)
 
 
 def similarity(memory: Tensor, query: Tensor) -> Tensor:

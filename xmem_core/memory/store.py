@@ -173,11 +173,11 @@ class MemoryStore:
         self._has_value.pop(object_id, None)
 
     def state(self) -> dict[str, Tensor]:
-        """Everything, by name, for saving; `from_state` is its inverse."""
-        state = {f"shared.{name}": column.rows for name, column in self._shared.items()}
+        """Copies of everything, by name, for saving; `from_state` is its inverse."""
+        state = {f"shared.{name}": column.rows.clone() for name, column in self._shared.items()}
         for object_id in self._values:
-            state[f"value.{object_id}"] = self.values(object_id)
-            state[f"has_value.{object_id}"] = self.has_value(object_id)
+            state[f"value.{object_id}"] = self.values(object_id).clone()
+            state[f"has_value.{object_id}"] = self.has_value(object_id).clone()
         return state
 
     @classmethod

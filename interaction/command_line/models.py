@@ -1,0 +1,111 @@
+"""`xmem-annotate models`: which weights there are, fetching them, checking them."""
+
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.filesize import decimal
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+from rich.table import Table
+
+from interaction.errors import ModelError
+from interaction.models import DownloadProgress, default_store
+
+__all__ = ["models_app"]
+
+_STOPPED: Final = 130  # what a shell reports for a program stopped with Ctrl-C
+
+models_app = typer.Typer(
+    help="Weights of the networks: list, download, verify.", no_args_is_help=True
+)
+
+
+@models_app.command("list")
+def list_models() -> None:
+    """Show the models that are here or can be downloaded."""
+    store = default_store()
+    table = Table("name", "for", "here", "size", "licence", "what it does")
+    for model in store.available():
+        path = store.locate(model)
+        size_bytes = path.stat().st_size if path else model.size_bytes
+        table.add_row(
+            model.name,
+            model.kind,
+            "bundled" if model.is_bundled else "downloaded" if path else "no",
+            "" if size_bytes is None else decimal(size_bytes),
+            model.licence,
+            model.description,
+        )
+    Console().print(table)
+    typer.echo(f"Downloads are kept in {store.folder}")
+
+
+@models_app.command("download")
+def download(
+    name: Annotated[str, typer.Argument(help="A name from `xmem-annotate models list`.")],
+) -> None:
+    """Fetch a model. An interrupted download goes on where it stopped."""
+    steps = default_store().download(name)
+    arrived: DownloadProgress | None = None
+    try:
+        with Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            DownloadColumn(),
+            TransferSpeedColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+        ) as progress:
+            task = progress.add_task(name, total=None, start=False)
+            while True:
+                try:
+                    step = next(steps)
+                except StopIteration as end:
+                    path = end.value
+                    break
+                if arrived is None or step.resumed_bytes != arrived.resumed_bytes:
+                    # Bytes of an earlier attempt must not count towards the speed.
+                    progress.reset(task, total=step.total_bytes, completed=step.resumed_bytes)
+                progress.update(task, completed=step.done_bytes)
+                arrived = step
+    except KeyboardInterrupt:
+        steps.close()
+        typer.echo(_stopped(name, arrived), err=True)
+        raise typer.Exit(_STOPPED) from None
+    typer.echo(str(path))
+
+
+@models_app.command("verify")
+def verify(
+    name_or_path: Annotated[str, typer.Argument(help="A model's name, or a file of weights.")],
+) -> None:
+    """Compute a model's SHA-256 and compare it with what is known."""
+    check = default_store().verify(name_or_path)
+    typer.echo(f"{check.path}\nsize     {check.size_bytes:,} bytes\nsha256   {check.sha256}")
+    if check.is_damaged:
+        raise ModelError(
+            f"“{check.path.name}” is not what it should be: SHA-256 {check.expected_sha256} was "
+            "expected. It was changed or damaged on this computer.",
+            f"Delete {check.path} and download or install it again.",
+        )
+    if check.known_as:
+        typer.echo(f"This is {check.known_as}, unchanged.")
+    else:
+        typer.echo("These bytes are not known: neither bundled nor downloaded by this program.")
+
+
+def _stopped(name: str, arrived: DownloadProgress | None) -> str:
+    if arrived is None:
+        return "Stopped before anything arrived."
+    of_total = "" if arrived.total_bytes is None else f" of {decimal(arrived.total_bytes)}"
+    return (
+        f"Stopped. {decimal(arrived.done_bytes)}{of_total} are kept; "
+        f"`xmem-annotate models download {name}` goes on from there."
+    )

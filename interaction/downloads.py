@@ -1,0 +1,244 @@
+"""Fetch one file over HTTP so that an interrupted download goes on where it stopped.
+
+The bytes go to a partial file; beside it, in a small JSON file, stands which version of the
+remote file they belong to. A server that has another version by now is made to start again
+(If-Range), so a file is never put together from two versions. What the file is, and whether it
+is the right one, is not known here: see `models.py`.
+"""
+
+import http.client
+import json
+import shutil
+import urllib.error
+import urllib.request
+from collections.abc import Generator
+from dataclasses import asdict, dataclass
+from email.message import Message
+from pathlib import Path
+from typing import IO, Any, Final
+from urllib.parse import urlsplit
+
+from interaction.errors import DiskFullError, ModelError
+from interaction.project.atomic_files import write_text, writing_problem
+
+__all__ = ["DownloadProgress", "download", "forget_partial"]
+
+_CHUNK_BYTES: Final = 1 << 18
+_TIMEOUT_S: Final = 30  # without a single byte
+_MOST_RECONNECTIONS: Final = 5
+_KEPT: Final = "What has arrived is kept: the same command goes on from there."
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadProgress:
+    done_bytes: int
+    total_bytes: int | None  # None: the server does not say
+    resumed_bytes: int  # of done_bytes, how many an earlier attempt had brought
+
+
+@dataclass(frozen=True, slots=True)
+class _Version:
+    """Which remote file the bytes of a partial file belong to."""
+
+    address: str
+    validator: str | None  # ETag or Last-Modified; None: the server gives neither
+    total_bytes: int | None
+
+
+class _ConnectionLostError(Exception):
+    """The connection broke; what came until then is in the partial file."""
+
+
+def download(address: str, partial: Path) -> Generator[DownloadProgress, None, None]:
+    """Make `partial` the whole file at `address`, going on where an earlier attempt stopped.
+
+    Broken connections are taken up again as long as each brings something. Closing the generator
+    keeps what has arrived. The caller sees to it that only one download writes to `partial`, and
+    calls `forget_partial` when the file has its final name.
+
+    Raises ModelError (offline, not there, a sign-in page instead of the file), DiskFullError or
+    UnwritableFileError; after each of them a later call goes on. Raises ValueError for an
+    address that is not http or https.
+    """
+    if urlsplit(address).scheme not in {"http", "https"}:
+        raise ValueError(f"address must be http or https, got {address!r}")
+    for attempts_left in reversed(range(1 + _MOST_RECONNECTIONS)):
+        before_bytes = _size_bytes(partial)
+        try:
+            yield from _fetch(address, partial)
+        except _ConnectionLostError as error:
+            after_bytes = _size_bytes(partial)
+            if not attempts_left or after_bytes <= before_bytes:
+                raise ModelError(
+                    f"The connection broke after {after_bytes:,} bytes of “{address}”: {error}.",
+                    _KEPT,
+                ) from error
+        else:
+            return
+
+
+def forget_partial(partial: Path) -> None:
+    """Remove a partial file, if it is still there, and what is known about it."""
+    partial.unlink(missing_ok=True)
+    _version_file(partial).unlink(missing_ok=True)
+
+
+def _fetch(address: str, partial: Path) -> Generator[DownloadProgress, None, None]:
+    """One connection. Raises _ConnectionLostError if it ends before the file does."""
+    start = _size_bytes(partial)
+    version = _read_version(partial)
+    if version is None or version.address != address or version.validator is None:
+        start = 0
+    elif start == version.total_bytes:
+        yield DownloadProgress(start, start, start)
+        return
+
+    request = urllib.request.Request(
+        address, headers={"User-Agent": "xmem-annotate", "Accept-Encoding": "identity"}
+    )
+    if start and version and version.validator:
+        request.add_header("Range", f"bytes={start}-")
+        request.add_header("If-Range", version.validator)
+    response = _open(request)
+    if response is None:  # the server has no such range: what is here belongs to something else
+        forget_partial(partial)
+        yield from _fetch(address, partial)
+        return
+    with response:
+        if response.headers.get_content_type() == "text/html":
+            raise ModelError(
+                f"Instead of the file, “{address}” gave a web page. It may be the sign-in page of "
+                "this network.",
+                "Open any page in a browser, sign in if asked, then try again.",
+            )
+        total_bytes = _total_bytes(response.headers, start if response.status == 206 else 0)
+        if response.status != 206:
+            start = 0
+        elif _first_byte(response.headers) != start:
+            forget_partial(partial)
+            raise _ConnectionLostError("the server sent another part than the one asked for")
+        yield from _receive(
+            response, partial, start, _Version(address, _validator(response.headers), total_bytes)
+        )
+
+
+def _receive(
+    response: http.client.HTTPResponse, partial: Path, start: int, version: _Version
+) -> Generator[DownloadProgress, None, None]:
+    total_bytes = version.total_bytes
+    if total_bytes and shutil.disk_usage(partial.parent).free < total_bytes - start:
+        raise DiskFullError(partial)
+    done_bytes = start
+    try:
+        with partial.open("ab" if start else "wb") as file:
+            if not start:
+                # Only now that the old bytes are gone may the new version's name stand beside.
+                write_text(_version_file(partial), json.dumps(asdict(version)))
+            yield DownloadProgress(done_bytes, total_bytes, start)
+            while chunk := _read(response):
+                file.write(chunk)
+                done_bytes += len(chunk)
+                yield DownloadProgress(done_bytes, total_bytes, start)
+    except OSError as error:
+        raise writing_problem(partial, error) from error
+    if total_bytes is not None and done_bytes < total_bytes:
+        raise _ConnectionLostError(f"{total_bytes - done_bytes:,} bytes are missing")
+
+
+def _read(response: http.client.HTTPResponse) -> bytes:
+    try:
+        return response.read(_CHUNK_BYTES)
+    except (OSError, http.client.HTTPException) as error:
+        raise _ConnectionLostError(str(error) or type(error).__name__) from error
+
+
+class _SafeRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects to https, and from http also to http; to nothing else."""
+
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: http.client.HTTPMessage,
+        newurl: str,
+    ) -> urllib.request.Request | None:
+        scheme = urlsplit(newurl).scheme
+        if scheme != "https" and scheme != urlsplit(req.full_url).scheme:
+            raise urllib.error.HTTPError(req.full_url, code, msg, headers, fp)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+_opener: Final = urllib.request.build_opener(_SafeRedirects)
+
+
+def _open(request: urllib.request.Request) -> Any:
+    """The response, status 200 or 206; None if the range asked for does not exist (416)."""
+    address = request.full_url
+    try:
+        return _opener.open(request, timeout=_TIMEOUT_S)
+    except urllib.error.HTTPError as error:
+        error.close()
+        if error.code == 416 and request.has_header("Range"):
+            return None
+        raise _refusal(address, error.code) from error
+    except urllib.error.URLError as error:
+        raise _no_connection(address, error.reason) from error
+    except (OSError, http.client.HTTPException) as error:
+        raise _no_connection(address, error) from error
+
+
+def _no_connection(address: str, reason: object) -> ModelError:
+    return ModelError(
+        f"No connection to {urlsplit(address).hostname}: {reason}.",
+        "Check the network (and HTTPS_PROXY, if you need a proxy), then try again. " + _KEPT,
+    )
+
+
+def _refusal(address: str, status: int) -> ModelError:
+    if status in {404, 410}:
+        return ModelError(
+            f"There is no file at “{address}” any more (the server answered {status}).",
+            "Its publisher may have moved it. If you have the file, give its path instead.",
+        )
+    if 300 <= status < 400:
+        return ModelError(
+            f"“{address}” sends on to an address that is not safe to follow.",
+            "Nothing was downloaded. If you have the file, give its path instead.",
+        )
+    return ModelError(
+        f"The server of “{address}” refused with status {status}.", f"Try again later. {_KEPT}"
+    )
+
+
+def _validator(headers: Message) -> str | None:
+    tag = headers["ETag"]
+    # A weak tag may stand for different bytes, so it says nothing about parts.
+    return tag if tag and not tag.startswith("W/") else headers["Last-Modified"]
+
+
+def _total_bytes(headers: Message, start: int) -> int | None:
+    length = headers["Content-Length"]
+    return start + int(length) if length and length.isdecimal() else None
+
+
+def _first_byte(headers: Message) -> int | None:
+    unit, _, content = (headers["Content-Range"] or "").partition(" ")
+    first = content.partition("-")[0]
+    return int(first) if unit == "bytes" and first.isdecimal() else None
+
+
+def _size_bytes(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _version_file(partial: Path) -> Path:
+    return partial.with_name(partial.name + ".json")
+
+
+def _read_version(partial: Path) -> _Version | None:
+    try:
+        return _Version(**json.loads(_version_file(partial).read_text("utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None  # nothing is known about the bytes, so they are fetched again

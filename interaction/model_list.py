@@ -1,0 +1,35 @@
+"""Which models there are: the entries of `resources/models.json`, typed."""
+
+import json
+from dataclasses import dataclass
+from typing import Literal
+
+from resources import models_file
+
+__all__ = ["Model", "read_model_list"]
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One entry of `resources/models.json`. None: not published or, for `address`, bundled."""
+
+    name: str
+    file: str
+    kind: Literal["tracker", "click", "scribble"]
+    address: str | None
+    size_bytes: int | None
+    licence: str
+    sha256: str | None
+    md5: str | None
+    entries: int | None  # tensors in the file
+    description: str
+
+    @property
+    def is_bundled(self) -> bool:
+        return self.address is None
+
+
+def read_model_list() -> tuple[Model, ...]:
+    """Every model of `resources/models.json`, in the order of the file."""
+    entries = json.loads(models_file().read_text("utf-8"))["models"]
+    return tuple(Model(**entry) for entry in entries)

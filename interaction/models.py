@@ -1,0 +1,245 @@
+"""The networks' weights: which there are, where they lie, fetching them and checking them.
+
+A model is asked for by the name of a bundled or a downloaded one, or by a path. Downloads lie in
+the user's cache folder; beside each stands a small JSON file with the SHA-256 it had when it
+arrived. How bytes get here is in `downloads.py`; what is in the files is not known here.
+"""
+
+import hashlib
+import json
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from platformdirs import user_cache_path
+
+from interaction.downloads import DownloadProgress, download, forget_partial
+from interaction.errors import ModelError
+from interaction.file_lock import file_lock
+from interaction.model_list import Model, read_model_list
+from interaction.project.atomic_files import replace_file, write_text, writing_problem
+from resources import weights_folder
+
+__all__ = [
+    "DownloadProgress",
+    "Model",
+    "ModelCheck",
+    "ModelStore",
+    "default_store",
+    "download_model",
+    "find_model",
+    "verify_model",
+]
+
+_COMMAND: Final = "xmem-annotate models"
+_WEIGHTS_SUFFIXES: Final = {".pth", ".pt", ".safetensors"}
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCheck:
+    """What a file of weights is, as far as its bytes tell."""
+
+    path: Path
+    size_bytes: int
+    sha256: str
+    known_as: str | None  # name of the model that has exactly these bytes
+    expected_sha256: str | None  # published, or recorded when this file was downloaded
+
+    @property
+    def is_damaged(self) -> bool:
+        """The file has changed since it was downloaded, or is not the published one."""
+        return self.expected_sha256 is not None and self.expected_sha256 != self.sha256
+
+
+def find_model(name_or_path: str | Path) -> Path:
+    """See `ModelStore.find`."""
+    return default_store().find(name_or_path)
+
+
+def download_model(name: str) -> Generator[DownloadProgress, None, Path]:
+    """See `ModelStore.download`."""
+    return default_store().download(name)
+
+
+def verify_model(name_or_path: str | Path) -> ModelCheck:
+    """See `ModelStore.verify`."""
+    return default_store().verify(name_or_path)
+
+
+def default_store() -> "ModelStore":
+    """The models of `resources/models.json`, downloads in the user's cache folder."""
+    return ModelStore(
+        models=read_model_list(),
+        folder=user_cache_path("xmem-annotate", appauthor=False) / "models",
+        bundled_folder=weights_folder(),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStore:
+    models: tuple[Model, ...]
+    folder: Path  # for downloads; made when first needed
+    bundled_folder: Path
+
+    def available(self) -> tuple[Model, ...]:
+        """Models that are here or can be downloaded."""
+        return tuple(model for model in self.models if model.address or self.locate(model))
+
+    def locate(self, model: Model) -> Path | None:
+        """Where the model's file is; None if it is not here."""
+        path = (self.bundled_folder if model.is_bundled else self.folder) / model.file
+        return path if path.is_file() else None
+
+    def find(self, name_or_path: str | Path) -> Path:
+        """The file of a model, by its name ("XMem", in any case, or "XMem.pth") or by its path.
+
+        A file called like a path (with a folder or a suffix of weights) goes before a name.
+        Raises ModelError that lists what there is and how to get the rest.
+        """
+        path = Path(name_or_path).expanduser()
+        looks_like_path = len(path.parts) > 1 or path.suffix.lower() in _WEIGHTS_SUFFIXES
+        if looks_like_path and path.is_file():
+            return path
+        model = self._named(str(name_or_path))
+        located = self.locate(model) if model else None
+        if located:
+            return located
+        if model and model.address:
+            raise ModelError(
+                f"The model “{model.name}” is not on this computer yet.",
+                f"Download it once with:  {_COMMAND} download {model.name}",
+            )
+        if path.is_file():
+            return path
+        what = "There is no file" if looks_like_path else "There is no model"
+        raise ModelError(f"{what} “{name_or_path}”.", self._choices())
+
+    def download(self, name: str) -> Generator[DownloadProgress, None, Path]:
+        """Fetch a model; the generator's return value is its path. Nothing to do is no error.
+
+        The file gets its name only when it is complete and its checksum is right: the published
+        one if there is one, otherwise the one recorded when it was first downloaded.
+        Raises UserError, see `downloads.download`; an interrupted download goes on next time.
+        """
+        model = self._named(name)
+        if model is None:
+            raise ModelError(f"There is no model “{name}”.", self._choices())
+        located = self.locate(model)
+        if located:
+            return located
+        if model.address is None:
+            raise ModelError(
+                f"The model “{model.name}” should have come with the program and is not there.",
+                "Install the program again, or use a model that can be downloaded: "
+                + self._choices(),
+            )
+        target = self.folder / model.file
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise writing_problem(target, error) from error
+        with file_lock(self.folder / f"{model.file}.lock") as is_ours:
+            if not is_ours:
+                raise ModelError(
+                    f"“{model.name}” is being downloaded by another xmem-annotate right now.",
+                    "Wait until it is done; nothing was changed here.",
+                )
+            if not target.is_file():  # another process may have brought it just now
+                partial = self.folder / f"{model.file}.partial"
+                yield from download(model.address, partial)
+                self._accept(model, partial, target)
+        return target
+
+    def verify(self, name_or_path: str | Path) -> ModelCheck:
+        """Read the whole file and say what it is. Raises ModelError if it cannot be read."""
+        path = self.find(name_or_path)
+        try:
+            sha256, size_bytes = _digest(path, "sha256"), path.stat().st_size
+        except OSError as error:
+            raise ModelError(
+                f"“{path}” could not be read: {error.strerror or error}.",
+                "Check that you may open it.",
+            ) from error
+        known = {self._expected_sha256(model): model.name for model in reversed(self.models)}
+        ours = next((model for model in self.models if self.locate(model) == path), None)
+        return ModelCheck(
+            path=path,
+            size_bytes=size_bytes,
+            sha256=sha256,
+            known_as=known.get(sha256),
+            expected_sha256=self._expected_sha256(ours) if ours else None,
+        )
+
+    def _accept(self, model: Model, partial: Path, target: Path) -> None:
+        """Give a complete download its name, or throw it away if it is not the right file."""
+        size_bytes, sha256 = partial.stat().st_size, _digest(partial, "sha256")
+        expected = self._expected_sha256(model)
+        if (
+            (expected is not None and sha256 != expected)
+            or (model.size_bytes is not None and size_bytes != model.size_bytes)
+            or (model.md5 is not None and _digest(partial, "md5") != model.md5)
+        ):
+            forget_partial(partial)
+            origin = (
+                "its publisher's checksum"
+                if model.sha256 or model.md5 or expected is None
+                else f"the one recorded in {self._record(model)} when it was first downloaded"
+            )
+            raise ModelError(
+                f"What came from “{model.address}” is not the file that was expected: "
+                f"{size_bytes:,} bytes, SHA-256 {sha256}, which does not agree with {origin}. "
+                "It was thrown away; nothing else was changed.",
+                "Try again. If it happens again, the file was changed at its source: do not use "
+                "it before you know why.",
+            )
+        record = {"name": model.name, "address": model.address}
+        write_text(
+            self._record(model),
+            json.dumps(record | {"size_bytes": size_bytes, "sha256": sha256}, indent=2) + "\n",
+        )
+        try:
+            replace_file(partial, target)
+        except OSError as error:
+            raise writing_problem(target, error) from error
+        forget_partial(partial)
+
+    def _record(self, model: Model) -> Path:
+        return self.folder / f"{model.file}.json"
+
+    def _expected_sha256(self, model: Model) -> str | None:
+        if model.sha256 or model.is_bundled:
+            return model.sha256
+        try:
+            recorded = json.loads(self._record(model).read_text("utf-8"))["sha256"]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return recorded if isinstance(recorded, str) else None
+
+    def _named(self, name: str) -> Model | None:
+        wanted = name.casefold()
+        return next(
+            (
+                model
+                for model in self.models
+                if wanted in {model.name.casefold(), model.file.casefold()}
+            ),
+            None,
+        )
+
+    def _choices(self) -> str:
+        here = [model.name for model in self.models if self.locate(model)]
+        absent = [model.name for model in self.available() if not self.locate(model)]
+        lines = [f"On this computer: {', '.join(here)}."] if here else []
+        if absent:
+            lines.append(f"To download: {', '.join(absent)}, with  {_COMMAND} download {absent[0]}")
+        lines.append("A path to a file of weights works too.")
+        return "\n".join(lines)
+
+
+def _digest(path: Path, algorithm: Literal["sha256", "md5"]) -> str:
+    with path.open("rb") as file:
+        # Without the flag, MD5 is not there on systems in FIPS mode.
+        return hashlib.file_digest(
+            file, lambda: hashlib.new(algorithm, usedforsecurity=False)
+        ).hexdigest()

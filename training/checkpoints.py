@@ -1,0 +1,126 @@
+"""A run on disk: checkpoints that resume exactly, curves as CSV, and the export of weights.
+
+RUN/checkpoint.pt is replaced whole and atomically, RUN/curve.csv grows by a row an evaluation.
+Random numbers need no saving: every one follows from the seed and the step.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn, optim
+
+from training.config import TrackerTraining, config_from
+from training.folding import unfolded
+from xmem_core.network.xmem import XMem
+from xmem_core.weights import save_network
+
+_FILE = "checkpoint.pt"
+_CURVE = "curve.csv"
+
+
+@dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """One row of the curve."""
+
+    step: int
+    loss: float  # mean since the last row
+    iou: float  # of the averaged weights, on held-out composed clips
+    learning_rate: float
+    seconds: float  # of training so far, over all starts
+
+
+class MovingAverage:
+    """Exponential moving average of a module's parameters; buffers are frozen and just copied."""
+
+    def __init__(self, module: nn.Module, decay: float) -> None:
+        self._decay = decay
+        self.state = {name: t.detach().clone() for name, t in module.state_dict().items()}
+
+    def update(self, module: nn.Module, step: int) -> None:
+        """Young averages follow quickly, so that they forget the random start."""
+        decay = min(self._decay, (1 + step) / (10 + step))
+        with torch.no_grad():
+            for name, tensor in module.state_dict().items():
+                if tensor.is_floating_point():
+                    self.state[name].lerp_(tensor, 1 - decay)
+                else:
+                    self.state[name].copy_(tensor)
+
+
+def save_checkpoint(
+    run: Path,
+    config: TrackerTraining,
+    network: XMem,
+    average: MovingAverage,
+    optimizer: optim.Optimizer,
+    *,
+    step: int,
+    seconds: float,
+) -> None:
+    """step: how many were done."""
+    run.mkdir(parents=True, exist_ok=True)
+    content = {
+        "config": config.as_dict(),
+        "network": network.state_dict(),
+        "average": average.state,
+        "optimizer": optimizer.state_dict(),
+        "step": step,
+        "seconds": seconds,
+    }
+    partial = run / (_FILE + ".partial")
+    with partial.open("wb") as file:
+        torch.save(content, file)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(run / _FILE)
+
+
+def read_checkpoint(run: Path) -> dict[str, Any] | None:
+    """What `save_checkpoint` wrote, on the CPU; None where nothing was yet."""
+    path = run / _FILE
+    if not path.exists():
+        return None
+    content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return content
+
+
+def append_to_curve(run: Path, point: CurvePoint) -> None:
+    run.mkdir(parents=True, exist_ok=True)
+    path = run / _CURVE
+    is_new = not path.exists()
+    with path.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(asdict(point)))
+        if is_new:
+            writer.writeheader()
+        writer.writerow({name: round(value, 6) for name, value in asdict(point).items()})
+
+
+def averaged_network(content: dict[str, Any]) -> XMem:
+    """The plain network with a checkpoint's averaged weights, in evaluation mode."""
+    config = config_from(content["config"])
+    average: dict[str, Tensor] = content["average"]
+    return unfolded(XMem(config.network), average)
+
+
+def export(run: Path, output: Path) -> None:
+    """Averaged weights of the newest checkpoint in half precision, with where they come from."""
+    content = read_checkpoint(run)
+    if content is None:
+        raise ValueError(f"{run} holds no {_FILE}")
+    config = config_from(content["config"])
+    metadata = {
+        "step": str(content["step"]),
+        "seed": str(config.seed),
+        "training_seconds": str(round(content["seconds"])),
+        "data": "clips composed of cut-outs, clip art and photographs; no real video",
+        "training": json.dumps(content["config"]),
+    }
+    output.parent.mkdir(parents=True, exist_ok=True)
+    save_network(averaged_network(content), output, metadata)

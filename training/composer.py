@@ -1,0 +1,176 @@
+"""Clips composed on the fly: things cut out of pictures, moving over a photograph.
+
+`scene.py` decides what there is; this draws it, frame by frame. A clip follows from the
+generator that is passed in, so it can be made again from (seed, index). Labels come from the
+very alpha that coloured the pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from training.appearance import Camera, blurred
+from training.cutouts import Figure
+from training.motion import Floats, bend, camera_matrices
+from training.pack import Pack, Picture
+from training.scene import Actor, ClipSettings, Scene, draw_scene
+
+_TRIES = 12  # scenes drawn before a clip is taken as it is
+_SMALLEST_SHARE = 0.004  # of the frame that a labelled thing must cover in the first frame
+_SOLID = 115  # alpha from which a pixel belongs to the thing; a little under half, for blur
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """A composed clip and its truth."""
+
+    frames: Picture  # (T, H, W, 3) RGB
+    labels: Picture  # (T, H, W), 0 is background, objects are 1..object_count
+    object_count: int
+
+
+def compose_clip(
+    pack: Pack, rng: np.random.Generator, settings: ClipSettings, object_count: int
+) -> Clip:
+    """A clip with `object_count` labelled objects, all of them to be seen in its first frame."""
+    for attempt in range(_TRIES):
+        scene = draw_scene(pack, rng, settings, object_count)
+        clip = _Stage(rng, settings, scene, object_count).record()
+        seen = np.bincount(clip.labels[0].ravel(), minlength=object_count + 1)[1:]
+        enough = seen >= _SMALLEST_SHARE * settings.size**2
+        if bool(enough.all()) or attempt == _TRIES - 1:
+            break
+    return clip
+
+
+class _Stage:
+    """Draws the actors over the scene, frame by frame."""
+
+    def __init__(
+        self,
+        rng: np.random.Generator,
+        settings: ClipSettings,
+        scene: Scene,
+        object_count: int,
+    ) -> None:
+        size, frames = settings.size, settings.frames
+        self._settings = settings
+        self._actors = scene.actors
+        self._object_count = object_count
+        still = rng.random() < 0.25
+        self._views = camera_matrices(rng, frames, size, 0.0 if still else scene.pace)
+        self._scene, self._scene_matrix = _placed(rng, scene.background, size)
+        self._camera = Camera(rng, frames, scene.pace)
+        self._shutter = rng.uniform(0.1, 0.7) if rng.random() < 0.45 else 0.0
+
+    def record(self) -> Clip:
+        size, frames = self._settings.size, self._settings.frames
+        pictures = np.empty((frames, size, size, 3), np.uint8)
+        labels = np.zeros((frames, size, size), np.uint8)
+        for frame in range(frames):
+            canvas = self._background(frame)
+            for actor in self._actors:
+                self._draw(canvas, labels[frame], actor, frame)
+            pictures[frame] = self._camera.take(canvas, frame)
+        return Clip(pictures, labels, self._object_count)
+
+    def _background(self, frame: int) -> NDArray[np.float32]:
+        size = self._settings.size
+        matrix = self._views[frame] @ self._scene_matrix
+        view = cv2.warpAffine(
+            self._scene,
+            matrix[:2],
+            (size, size),
+            flags=cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REFLECT_101,
+        )
+        middle = np.array([size / 2.0, size / 2.0, 1.0])
+        shift = self._shutter * self._moved(frame, lambda at: self._views[at] @ middle)
+        return blurred(np.asarray(view, dtype=np.uint8), shift).astype(np.float32)
+
+    def _draw(self, canvas: NDArray[np.float32], labels: Picture, actor: Actor, frame: int) -> None:
+        size = self._settings.size
+        pose = self._views[frame] @ actor.path.matrix(frame)
+        matrices = [pose @ part.matrix(frame) for part in actor.figure.parts]
+        left, top, right, bottom = _bounds(actor.figure, matrices)
+        margin = 0.08 * max(right - left, bottom - top) + 3
+        x0, y0 = int(max(left - margin, 0)), int(max(top - margin, 0))
+        x1, y1 = int(min(right + margin, size)), int(min(bottom + margin, size))
+        if x1 - x0 < 2 or y1 - y0 < 2:
+            return
+        layer = _flattened(actor.figure, matrices, x0, y0, x1 - x0, y1 - y0)
+        if actor.elastic is not None:
+            layer = bend(layer, actor.elastic[frame])
+        origin = np.array([0.0, 0.0, 1.0])
+        shift = self._moved(frame, lambda at: self._views[at] @ actor.path.matrix(at) @ origin)
+        layer = blurred(layer, self._shutter * shift)
+        if actor.shadow is not None:
+            actor.shadow.fall(canvas, np.ascontiguousarray(layer[..., 3]), x0, y0)
+        alpha = layer[..., 3:]
+        lit = np.minimum(layer[..., :3] * actor.light[frame].astype(np.float32), alpha)
+        region = canvas[y0:y1, x0:x1]
+        region *= 1.0 - alpha.astype(np.float32) / 255.0
+        region += lit
+        labels[y0:y1, x0:x1][alpha[..., 0] >= _SOLID] = actor.label
+
+    def _moved(self, frame: int, where: Callable[[int], Floats]) -> Floats:
+        """(2,) how far a point, given by frame, moves on the screen during this frame."""
+        last = self._settings.frames - 1
+        before, after = max(frame - 1, 0), min(frame + 1, last)
+        span = max(after - before, 1)
+        return np.asarray((where(after) - where(before))[:2] / span)
+
+
+def _placed(rng: np.random.Generator, scene: Picture, size: int) -> tuple[Picture, Floats]:
+    """The background shrunk to its share of the world, and its pixels -> world matrix."""
+    short = min(scene.shape[:2])
+    # At least the frame itself; up to 2.2 times as wide, so that panning shows new ground.
+    target = size * rng.uniform(1.05, 2.2)
+    scale = target / short
+    width, height = round(scene.shape[1] * scale), round(scene.shape[0] * scale)
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    shrunk = np.asarray(cv2.resize(scene, (width, height), interpolation=how), dtype=np.uint8)
+    if rng.random() < 0.5:
+        shrunk = np.ascontiguousarray(shrunk[:, ::-1])
+    matrix = np.eye(3)
+    matrix[0, 2] = -rng.uniform(0.0, max(width - size, 0))
+    matrix[1, 2] = -rng.uniform(0.0, max(height - size, 0))
+    return shrunk, matrix
+
+
+def _bounds(figure: Figure, matrices: list[Floats]) -> tuple[float, float, float, float]:
+    """Left, top, right, bottom of the figure on the screen."""
+    corners = []
+    for part, matrix in zip(figure.parts, matrices, strict=True):
+        height, width = part.sprite.shape[:2]
+        box = np.array([[0, width, width, 0], [0, 0, height, height], [1, 1, 1, 1]], float)
+        corners.append((matrix @ box)[:2])
+    points = np.concatenate(corners, axis=1)
+    low, high = points.min(axis=1), points.max(axis=1)
+    return float(low[0]), float(low[1]), float(high[0]), float(high[1])
+
+
+def _flattened(
+    figure: Figure, matrices: list[Floats], left: int, top: int, width: int, height: int
+) -> Picture:
+    """(height, width, 4) premultiplied: the parts drawn over each other in one window."""
+    layer: Picture | None = None
+    for part, matrix in zip(figure.parts, matrices, strict=True):
+        shifted = matrix[:2].copy()
+        shifted[:, 2] -= (left, top)
+        drawn = np.asarray(
+            cv2.warpAffine(part.sprite, shifted, (width, height), flags=cv2.INTER_LINEAR),
+            dtype=np.uint8,
+        )
+        if layer is None:
+            layer = drawn
+        else:
+            kept = cv2.multiply(layer, cv2.merge([255 - drawn[..., 3]] * 4), scale=1.0 / 255.0)
+            layer = np.asarray(cv2.add(drawn, kept), dtype=np.uint8)
+    assert layer is not None  # a figure has at least one part
+    return layer

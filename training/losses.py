@@ -1,0 +1,60 @@
+"""What training minimises: bootstrapped cross-entropy and dice, on aggregated probabilities."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+_SMALLEST = 1e-7  # a probability below this counts as this, as in the aggregation
+
+
+def bootstrapped_cross_entropy(probabilities: Tensor, labels: Tensor, share: float) -> Tensor:
+    """Mean cross-entropy over the worst `share` of each picture's pixels.
+
+    probabilities (B, 1 + K, H, W) sum to 1 over channels; labels (B, H, W) int64 in 0..K;
+    share in (0, 1], 1 for all pixels. Returns a scalar.
+    """
+    chosen = probabilities.gather(1, labels.unsqueeze(1)).squeeze(1)
+    entropy = -chosen.clamp_min(_SMALLEST).log().flatten(1)  # (B, H*W)
+    if share < 1:
+        kept = max(1, int(share * entropy.shape[1]))
+        entropy = entropy.topk(kept, dim=1, sorted=False).values
+    return entropy.mean()
+
+
+def dice(probabilities: Tensor, labels: Tensor) -> Tensor:
+    """1 - (2 Σpg + 1) / (Σp + Σg + 1), mean over objects and pictures; a scalar.
+
+    probabilities (B, 1 + K, H, W), of which the background's channel 0 does not count;
+    labels (B, H, W) int64 in 0..K.
+    """
+    objects = probabilities.shape[1] - 1
+    truth = F.one_hot(labels, objects + 1).movedim(3, 1)[:, 1:].to(probabilities.dtype)
+    predicted = probabilities[:, 1:]
+    overlap = (predicted * truth).sum(dim=(2, 3))
+    total = predicted.sum(dim=(2, 3)) + truth.sum(dim=(2, 3))
+    return (1 - (2 * overlap + 1) / (total + 1)).mean()
+
+
+def falling_share(step: int, start: int, end: int, final: float) -> float:
+    """The share of pixels that count: 1 until `start`, then linearly down to `final` at `end`."""
+    if step <= start:
+        return 1.0
+    if step >= end:
+        return final
+    return 1.0 - (1.0 - final) * (step - start) / (end - start)
+
+
+def mean_iou(predicted: Tensor, labels: Tensor, objects: int) -> Tensor:
+    """(B,) intersection over union, mean over objects 1..objects; 1 where both are empty.
+
+    predicted and labels are (B, H, W) int64.
+    """
+    scores = []
+    for label in range(1, objects + 1):
+        ours, truth = predicted == label, labels == label
+        overlap = (ours & truth).sum(dim=(1, 2))
+        union = (ours | truth).sum(dim=(1, 2))
+        scores.append(torch.where(union > 0, overlap / union.clamp_min(1), 1.0))
+    return torch.stack(scores).mean(dim=0)

@@ -1,0 +1,149 @@
+"""What is in a composed clip before anything is drawn: its actors, their ways, the background.
+
+One to three of the things are labelled; the rest are distractors, some of them twins of a
+labelled one. Everything follows from the generator that is passed in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.appearance import Shadow
+from training.cutouts import Figure, random_figure
+from training.motion import (
+    Floats,
+    Path,
+    crossing_path,
+    elastic_grids,
+    excursion,
+    random_path,
+    smooth_walk,
+)
+from training.pack import Pack, Picture
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClipSettings:
+    """How large and how long composed clips are, and how much happens in them."""
+
+    size: int = 192  # pixels, width and height
+    frames: int = 5
+    slowest: float = 0.15  # pace is drawn between these two; 1 is about 4 % of the frame a frame
+    fastest: float = 1.6
+    most_distractors: int = 3  # unlabelled things, besides one that may pass in front
+    twin_share: float = 0.35  # of the distractors that look just like a labelled thing
+
+    def __post_init__(self) -> None:
+        if self.size < 32 or self.size % 16:
+            raise ValueError(f"size must be a multiple of 16 and at least 32, got {self.size}")
+        if self.frames < 1:
+            raise ValueError(f"frames must be at least 1, got {self.frames}")
+        if not 0 < self.slowest <= self.fastest:
+            raise ValueError(
+                f"paces must satisfy 0 < slowest <= fastest, got {self.slowest}, {self.fastest}"
+            )
+        if self.most_distractors < 0 or not 0 <= self.twin_share <= 1:
+            raise ValueError(
+                "most_distractors must not be negative and twin_share must be in 0..1, got "
+                f"{self.most_distractors} and {self.twin_share}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """A figure on its way through the clip."""
+
+    figure: Figure
+    path: Path
+    label: int  # 0 for a distractor
+    elastic: NDArray[np.float32] | None  # (T, 4, 4, 2)
+    shadow: Shadow | None
+    light: Floats  # (T, 3) gain
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Everything that a clip will show."""
+
+    actors: tuple[Actor, ...]  # from back to front
+    background: Picture  # (H, W, 3)
+    pace: float
+
+
+def draw_scene(
+    pack: Pack, rng: np.random.Generator, settings: ClipSettings, object_count: int
+) -> Scene:
+    """A scene with `object_count` labels, each of one thing or of several that go together."""
+    pace = float(np.exp(rng.uniform(np.log(settings.slowest), np.log(settings.fastest))))
+    scene = pack.background(rng)
+    labelled: list[Actor] = []
+    for label in range(1, object_count + 1):
+        actor = _draw_actor(pack, rng, settings, scene, pace, label)
+        labelled.append(actor)
+        # Some labels are several things that go together: a rider and a horse, a group.
+        if rng.random() < 0.15:
+            labelled.append(_companion(pack, rng, settings, scene, pace, actor))
+    distractors: list[Actor] = []
+    for _ in range(int(rng.integers(0, settings.most_distractors + 1))):
+        model = labelled[int(rng.integers(len(labelled)))]
+        distractor = _draw_actor(pack, rng, settings, scene, pace, 0)
+        if rng.random() < settings.twin_share:
+            distractor = replace(distractor, figure=model.figure, light=model.light)
+        distractors.append(distractor)
+    actors = labelled + distractors
+    order = rng.permutation(len(actors))
+    actors = [actors[index] for index in order]
+    if settings.frames > 2 and rng.random() < 0.4:
+        target = labelled[int(rng.integers(len(labelled)))]
+        occluder = _draw_actor(pack, rng, settings, scene, pace, 0)
+        path = crossing_path(rng, settings.frames, settings.size, pace, target.path)
+        actors.append(replace(occluder, path=path))
+    return Scene(tuple(actors), scene, pace)
+
+
+def _draw_actor(
+    pack: Pack,
+    rng: np.random.Generator,
+    settings: ClipSettings,
+    scene: Picture,
+    pace: float,
+    label: int,
+) -> Actor:
+    frames, size = settings.frames, settings.size
+    extent = float(np.exp(rng.uniform(np.log(0.1), np.log(0.62)))) * size
+    path = random_path(rng, frames, size, pace * float(np.exp(rng.normal(0.0, 0.4))))
+    if frames > 2 and rng.random() < 0.15:
+        away = excursion(rng, frames, size * rng.uniform(0.5, 1.1))
+        path = replace(path, centre=path.centre + away)
+    elastic = None
+    if rng.random() < 0.55:
+        elastic = elastic_grids(rng, frames, rng.uniform(0.01, 0.04), pace)
+    light = np.exp(smooth_walk(rng, frames, 0.03 * min(1.0, pace), 3).clip(-0.3, 0.3))
+    return Actor(
+        figure=random_figure(rng, pack, scene, frames, extent, pace),
+        path=path,
+        label=label,
+        elastic=elastic,
+        shadow=Shadow.random(rng, size) if rng.random() < 0.4 else None,
+        light=np.asarray(light),
+    )
+
+
+def _companion(
+    pack: Pack,
+    rng: np.random.Generator,
+    settings: ClipSettings,
+    scene: Picture,
+    pace: float,
+    leader: Actor,
+) -> Actor:
+    """Another thing under the leader's label that keeps near to it."""
+    follower = _draw_actor(pack, rng, settings, scene, pace, leader.label)
+    beside = rng.normal(0.0, 0.15 * settings.size, 2)
+    wander = smooth_walk(rng, settings.frames, 0.01 * settings.size * pace, 2)
+    return replace(
+        follower, path=replace(follower.path, centre=leader.path.centre + beside + wander)
+    )
