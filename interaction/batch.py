@@ -90,11 +90,11 @@ def run_batch(
     and the same settings with `resumes` go on exactly. Raises UserError for anything the person
     at the keyboard can mend.
     """
-    if settings.output.resolve() == settings.masks.resolve():
-        raise UserError(
-            "The masks to start from lie in the folder the results would go to.\n\n"
-            "Choose another --output."
-        )
+    for folder, what in ((settings.masks, "masks to start from"), (settings.source, "frames")):
+        if settings.output.resolve() == folder.resolve():
+            raise UserError(
+                f"The {what} lie in the folder the results would go to.\n\nChoose another --output."
+            )
     with open_video(settings.source) as video:
         names = [video.name(frame) for frame in range(len(video))]
         found = find_masks(settings.masks, names)

@@ -19,7 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from interaction.project.video import open_video
 from resources import sample_folder
 from xmem_core import MemoryConfig, Tracker, XMem, best_device, load_xmem, prepare
-from xmem_core.device import peak_memory_bytes
+from xmem_core.device import keep_freed_memory, peak_memory_bytes
 from xmem_core.pictures import Frame, Labels
 
 _PRODUCT_SIDE = 4096
@@ -62,6 +62,7 @@ def run_benchmark(
 def _measure(
     model: Path, device_name: str, objects: int, frames: int, internal_size: int
 ) -> BenchmarkFigures:
+    keep_freed_memory()
     device = best_device(device_name)
     network = load_xmem(model)
     pictures = _sample_frames(frames)

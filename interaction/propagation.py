@@ -116,7 +116,10 @@ def memorize_all(
         known |= present
         speaks_for = present if are_partial else known
         if speaks_for:
-            tracker.memorize(frame, video[frame], masks[frame], sorted(speaks_for))
+            try:
+                tracker.memorize(frame, video[frame], masks[frame], sorted(speaks_for))
+            except torch.OutOfMemoryError:
+                raise EngineMemoryError(str(tracker.device), frame) from None
         yield frame
 
 
@@ -152,7 +155,12 @@ def propagate(
                     continue
                 is_last = done + 1 == len(run.frames)
                 objects = _active(appearances, run, frame)
-                result = _visit(tracker, masks, frame, picture, objects, is_last=is_last)
+                # An empty mask is never memorised: background, unless objects are there already
+                # that it does not speak for.
+                is_empty = frame in masks and not _has_appeared(appearances, run, frame)
+                result = _visit(
+                    tracker, frame, picture, objects, is_empty=is_empty, is_last=is_last
+                )
                 after = Position(run_index, done + 1)
                 is_silent = run.is_first_silent and frame == run.frames[0]
                 yield None if is_silent else result, after
@@ -162,22 +170,25 @@ def _encode(tracker: Tracker, video: Frames, batch: Sequence[int]) -> list[Encod
     frames = []
     with tracker.times.measure("video"):
         frames = [video[frame] for frame in batch]
-    return tracker.encode(frames)
+    try:
+        return tracker.encode(frames)
+    except torch.OutOfMemoryError:
+        raise EngineMemoryError(str(tracker.device), batch[0]) from None
 
 
 def _visit(
     tracker: Tracker,
-    masks: Mapping[int, Labels],
     frame: int,
     picture: EncodedFrame,
     objects: tuple[int, ...],
     *,
+    is_empty: bool,
     is_last: bool,
 ) -> TrackedFrame:
     try:
         if frame in tracker.confirmed_frames:
             return TrackedFrame(frame, tracker.revisit(frame, picture, objects), is_given=True)
-        if frame in masks:  # empty, before any object has appeared
+        if is_empty:
             return TrackedFrame(frame, empty_prediction(picture), is_given=True)
         return TrackedFrame(frame, tracker.track(picture, objects, is_last=is_last), is_given=False)
     except torch.OutOfMemoryError:
@@ -201,9 +212,14 @@ def _appearances(tracker: Tracker, masks: Mapping[int, Labels], run: Run) -> dic
     return {i: frame for i, frame in appearances.items() if i in tracker.objects}
 
 
+def _has_appeared(appearances: Mapping[int, int], run: Run, frame: int) -> list[int]:
+    """The objects whose first mask, in the run's direction of travel, has come by `frame`."""
+    return [i for i, first in appearances.items() if (frame - first) * run.frames.step >= 0]
+
+
 def _active(appearances: Mapping[int, int], run: Run, frame: int) -> tuple[int, ...]:
     way = run.frames.step
-    seen = [i for i, first in appearances.items() if (frame - first) * way >= 0]
+    seen = _has_appeared(appearances, run, frame)
     if not seen:  # the range was asked to begin before any mask: look for what comes first
         first = min(appearances.values()) if way > 0 else max(appearances.values())
         seen = [i for i, appearance in appearances.items() if appearance == first]

@@ -9,6 +9,7 @@ import hashlib
 import json
 import pickle
 import re
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -54,6 +55,21 @@ _RENAMES = (
 )
 # One published convolution over [frame, object] channels is two of ours (`SplitConv2d`).
 _SPLIT = re.compile(r"(value_encoder|decoder)\.fusion\.(conv1|skip)\.(weight|bias)$")
+# What torch.load raises for a damaged file, found by damaging files.
+_DAMAGE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    ImportError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
 
 
 class UnusableWeightsError(UserError):
@@ -76,13 +92,21 @@ def load_xmem(path: Path | str) -> XMem:
     """
     path = Path(path)
     if not path.is_file():
-        raise UnusableWeightsError(path, "there is no such file")
-    with path.open("rb") as file:
-        start = file.read(9)
+        raise UnusableWeightsError(
+            path, "it is a folder" if path.is_dir() else "there is no such file"
+        )
+    try:
+        with path.open("rb") as file:
+            start = file.read(9)
+    except OSError as error:
+        raise UnusableWeightsError(path, f"it cannot be read ({error.strerror})") from None
     is_safetensors = len(start) == 9 and start[8:9] == b"{"
     config, state = _read_own(path) if is_safetensors else _read_published(path)
-    with torch.device("meta"):  # no memory and no random numbers for weights about to be replaced
-        network = XMem(config)
+    try:
+        with torch.device("meta"):  # no memory or random numbers for weights about to be replaced
+            network = XMem(config)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise UnusableWeightsError(path, f"its configuration is not valid ({error})") from None
     _check_entries(path, network.state_dict(), state)
     network.load_state_dict(state, assign=True)
     return network.eval().requires_grad_(False)
@@ -141,7 +165,7 @@ def _read_published(path: Path) -> tuple[NetworkConfig, dict[str, Tensor]]:
         raise UnusableWeightsError(
             path, "it is not a plain list of weights, or it holds code, which is never run"
         ) from None
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError, TypeError):
+    except _DAMAGE:
         raise UnusableWeightsError(path, "it is damaged, cut short or not a checkpoint") from None
     if not isinstance(published, Mapping) or not all(
         isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in published.items()
@@ -150,7 +174,7 @@ def _read_published(path: Path) -> tuple[NetworkConfig, dict[str, Tensor]]:
     try:
         config = _published_config(published)
         return config, _renamed(published)
-    except (KeyError, IndexError):
+    except (KeyError, IndexError, ValueError):
         raise UnusableWeightsError(path, f"it holds {_kind_of(published)}") from None
 
 
@@ -226,5 +250,9 @@ def _check_entries(path: Path, wanted: Mapping[str, Tensor], state: dict[str, Te
                 f"{name} has shape {tuple(tensor.shape)} where {tuple(wanted[name].shape)} is "
                 "expected",
             )
+        is_counter = name.endswith("num_batches_tracked")
+        if not is_counter and not (tensor.is_floating_point() and tensor.layout == torch.strided):
+            kind = f"{tensor.dtype}, {tensor.layout}".replace("torch.", "")
+            raise UnusableWeightsError(path, f"{name} holds {kind} instead of plain numbers")
         if not torch.isfinite(tensor).all():
             raise UnusableWeightsError(path, f"{name} holds numbers that are not finite")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
@@ -69,7 +70,11 @@ def _evaluate(predictions: Path, ground_truth: Path) -> Evaluation:
 
 
 def _table(evaluation: Evaluation) -> Table:
-    table = Table(caption="in percent; decay: first quarter less last, lower is better")
+    table = Table(
+        caption="in percent; decay: first quarter less last, lower is better",
+        box=SIMPLE_HEAD,  # with full borders the ten columns leave no room for a clip's name
+        padding=(0, 1, 0, 0),
+    )
     table.add_column("clip", overflow="fold")
     for heading in ("object", "frames", "J&F", "J", "recall", "decay", "F", "recall", "decay"):
         table.add_column(heading, justify="right", no_wrap=True)

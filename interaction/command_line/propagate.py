@@ -184,6 +184,9 @@ class _FramesPerSecond(TextColumn):
 
 def _run(settings: "BatchSettings", console: Console) -> dict[str, Any] | None:
     from interaction.batch import run_batch
+    from xmem_core.device import keep_freed_memory
+
+    keep_freed_memory()
 
     with (
         _stop_on_interrupt() as stop,
