@@ -18,6 +18,7 @@ class Model:
     kind: Literal["tracker", "click", "scribble"]
     address: str | None
     size_bytes: int | None
+    parameters: int | None  # numbers in it; four bytes each in a published checkpoint
     licence: str
     sha256: str | None
     md5: str | None

@@ -1,5 +1,7 @@
 """`xmem-annotate models`: which weights there are, fetching them, checking them."""
 
+import json
+from dataclasses import asdict
 from typing import Annotated, Final
 
 import typer
@@ -27,10 +29,20 @@ models_app = typer.Typer(
 )
 
 
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+
+
 @models_app.command("list")
-def list_models() -> None:
+def list_models(as_json: AsJson = False) -> None:
     """Show the models that are here or can be downloaded."""
     store = default_store()
+    if as_json:
+        found = [(model, store.locate(model)) for model in store.available()]
+        entries = [
+            {**asdict(model), "path": None if path is None else str(path)} for model, path in found
+        ]
+        typer.echo(json.dumps(entries, indent=2))
+        return
     table = Table("name", "for", "here", "size", "licence", "what it does")
     for model in store.available():
         path = store.locate(model)
@@ -39,17 +51,21 @@ def list_models() -> None:
             model.name,
             model.kind,
             "bundled" if model.is_bundled else "downloaded" if path else "no",
-            "" if size_bytes is None else decimal(size_bytes),
+            decimal(size_bytes) if size_bytes else _about(model.parameters),
             model.licence,
             model.description,
         )
     Console().print(table)
+    for model in store.available():
+        if model.address:
+            typer.echo(f"{model.name}: {model.address}")
     typer.echo(f"Downloads are kept in {store.folder}")
 
 
 @models_app.command("download")
 def download(
     name: Annotated[str, typer.Argument(help="A name from `xmem-annotate models list`.")],
+    as_json: AsJson = False,
 ) -> None:
     """Fetch a model. An interrupted download goes on where it stopped."""
     steps = default_store().download(name)
@@ -79,26 +95,38 @@ def download(
         steps.close()
         typer.echo(_stopped(name, arrived), err=True)
         raise typer.Exit(_STOPPED) from None
-    typer.echo(str(path))
+    typer.echo(json.dumps({"name": name, "path": str(path)}) if as_json else str(path))
 
 
 @models_app.command("verify")
 def verify(
     name_or_path: Annotated[str, typer.Argument(help="A model's name, or a file of weights.")],
+    as_json: AsJson = False,
 ) -> None:
     """Compute a model's SHA-256 and compare it with what is known."""
     check = default_store().verify(name_or_path)
-    typer.echo(f"{check.path}\nsize     {check.size_bytes:,} bytes\nsha256   {check.sha256}")
+    if as_json:
+        told = {**asdict(check), "path": str(check.path), "is_damaged": check.is_damaged}
+        typer.echo(json.dumps(told, indent=2))
+    else:
+        typer.echo(f"{check.path}\nsize     {check.size_bytes:,} bytes\nsha256   {check.sha256}")
     if check.is_damaged:
         raise ModelError(
             f"“{check.path.name}” is not what it should be: SHA-256 {check.expected_sha256} was "
             "expected. It was changed or damaged on this computer.",
             f"Delete {check.path} and download or install it again.",
         )
+    if as_json:
+        return
     if check.known_as:
         typer.echo(f"This is {check.known_as}, unchanged.")
     else:
         typer.echo("These bytes are not known: neither bundled nor downloaded by this program.")
+
+
+def _about(parameters: int | None) -> str:
+    """The size to expect of a checkpoint whose exact size was never published."""
+    return f"about {decimal(4 * parameters)}" if parameters else ""
 
 
 def _stopped(name: str, arrived: DownloadProgress | None) -> str:
