@@ -71,7 +71,7 @@ def _measure(
     tracker = Tracker(prepare(network, device), MemoryConfig(), internal_size=internal_size)
     tracker.memorize(0, pictures[0], mask)
     _track(tracker, pictures[: min(frames, 1 + MemoryConfig().memorize_every)])  # warm up
-    _forget_times(tracker)
+    tracker.times.forget()
     ceiling = matrix_product_gigaflops(device)
     start = time.perf_counter()
     _track(tracker, pictures)
@@ -120,10 +120,6 @@ def _track(tracker: Tracker, pictures: list[Frame]) -> None:
     tracker.revisit(0, pictures[0]).labels()
     for picture in pictures[1:]:
         tracker.track(picture).labels()
-
-
-def _forget_times(tracker: Tracker) -> None:
-    tracker.times = type(tracker.times)(tracker.device)
 
 
 @torch.inference_mode()

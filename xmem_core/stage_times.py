@@ -43,6 +43,12 @@ class StageTimes:
     def calls(self) -> dict[str, int]:
         return dict(self._calls)
 
+    def forget(self) -> None:
+        """Starts measuring anew."""
+        self._collect()
+        self._seconds.clear()
+        self._calls.clear()
+
     def _collect(self) -> None:
         for stage, before, after in self._marks:
             after.synchronize()

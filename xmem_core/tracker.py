@@ -9,7 +9,7 @@ A run goes over the frames of a video in order, forwards or backwards alike:
     masks += [tracker.track(frame).labels() for frame in frames[1:]]
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,11 +17,11 @@ import torch
 from torch import Tensor
 
 from xmem_core.config import MemoryConfig
-from xmem_core.device import autocast, free_memory_bytes
+from xmem_core.engine import Engine
 from xmem_core.memory.bank import MemoryBank
 from xmem_core.memory.store import Elements
-from xmem_core.network.xmem import XMem, others_of
-from xmem_core.pictures import EncodedFrame, Frame, Labels, PictureSize, Prediction, encode_frames
+from xmem_core.network.xmem import XMem
+from xmem_core.pictures import EncodedFrame, Frame, Labels, PictureSize, Prediction
 from xmem_core.probabilities import one_hot, pad, soft_aggregate, unpad
 from xmem_core.stage_times import StageTimes
 
@@ -53,15 +53,23 @@ class Tracker:
         """network: on its device, made fast by `prepare`. internal_size: None for the source's."""
         if internal_size is not None and internal_size < 16:
             raise ValueError(f"internal_size must be at least 16 pixels, got {internal_size}")
-        self.network = network
+        self.engine = Engine(network)
         self.internal_size = internal_size
         self.bank = MemoryBank(config or MemoryConfig())
-        self.device = network.device
-        self.times = StageTimes(self.device)
+        self.engine.objects_per_chunk = self.config.objects_per_chunk
         self._confirmed: dict[int, _ConfirmedFrame] = {}
         self._hidden: dict[int, Tensor] = {}  # (C_hidden, h, w) by object
         self._since_memory = 0  # frames tracked since the newest memory frame
         self._size: PictureSize | None = None
+
+    @property
+    def device(self) -> torch.device:
+        return self.engine.device
+
+    @property
+    def times(self) -> StageTimes:
+        """Where the time has gone so far."""
+        return self.engine.times
 
     # What is known
 
@@ -82,6 +90,7 @@ class Tracker:
     def reconfigure(self, config: MemoryConfig) -> None:
         """Settings from the next frame on; what is in memory stays as it is."""
         self.bank.config = config
+        self.engine.objects_per_chunk = config.objects_per_chunk
 
     # Permanent memory
 
@@ -113,7 +122,7 @@ class Tracker:
         if not ids:
             raise ValueError("the mask is empty and no object is known yet: nothing to memorise")
         masks = self._internal_masks(one_hot(labels, ids).to(self.device), size)
-        value, _ = self._encode_value(encoded, soft_aggregate(masks)[1:], ids, None)
+        value, _ = self.engine.encode_value(encoded, soft_aggregate(masks)[1:], None)
         self._confirmed[index] = _ConfirmedFrame(labels.copy(), ids)
         self.bank.keep_for_ever(index, self._elements(encoded, value, ids))
 
@@ -149,8 +158,7 @@ class Tracker:
     @torch.inference_mode()
     def encode(self, frames: Sequence[Frame]) -> list[EncodedFrame]:
         """Keys and features of several frames in one batch, for `track` to use later."""
-        with self.times.measure("key"), autocast(self.device):
-            return encode_frames(self.network, frames, self.internal_size, self.device)
+        return self.engine.encode(frames, self.internal_size)
 
     @torch.inference_mode()
     def track(
@@ -206,9 +214,8 @@ class Tracker:
         grid = encoded.features.key.shape[-2:]
         known = tuple(i for i in confirmed.objects if i in ids)
         if known:
-            value = torch.stack([values[i].T.unflatten(1, grid) for i in known]).unsqueeze(0)
-            with autocast(self.device):
-                hidden = self.network.refresh_hidden(value, self._hidden_of(known, encoded))
+            value = torch.stack([values[i].T.unflatten(1, grid) for i in known])
+            hidden = self.engine.refresh_hidden(value, self._hidden_of(known, encoded))
             self._keep_hidden(known, hidden)
         self._since_memory = 0
         return Prediction(ids, full, encoded.size.source)
@@ -288,7 +295,7 @@ class Tracker:
         key, selection = (
             part[0].flatten(1).T for part in (encoded.features.key, encoded.features.selection)
         )
-        channels = self.network.config.value_channels
+        channels = self.engine.network.config.value_channels
         with self.times.measure("readout"):
             readout = self.bank.read(key, selection, ids, channels)
         return readout.unflatten(2, encoded.features.key.shape[-2:])
@@ -297,80 +304,22 @@ class Tracker:
         self, encoded: EncodedFrame, ids: tuple[int, ...], *, updates_hidden: bool
     ) -> Tensor:
         """-> aggregated probabilities (1 + K, H, W) at padded internal size."""
-        readout = self._read(encoded, ids)
-        logits: list[Tensor] = []
-
-        def decode(start: int, stop: int) -> None:
-            chunk = ids[start:stop]
-            with self.times.measure("decode"), autocast(self.device):
-                chunk_logits, hidden = self.network.decode(
-                    encoded.features,
-                    readout[start:stop].unsqueeze(0),
-                    self._hidden_of(chunk, encoded),
-                    updates_hidden=updates_hidden,
-                )
-            logits.append(chunk_logits[0].float())
-            self._keep_hidden(chunk, hidden)
-
-        self._in_chunks(len(ids), encoded, decode)
-        return soft_aggregate(torch.cat(logits).sigmoid())
+        logits, hidden = self.engine.decode(
+            encoded,
+            self._read(encoded, ids),
+            self._hidden_of(ids, encoded),
+            updates_hidden=updates_hidden,
+        )
+        self._keep_hidden(ids, hidden)
+        return soft_aggregate(logits.sigmoid())
 
     def _remember(self, encoded: EncodedFrame, masks: Tensor, ids: tuple[int, ...]) -> None:
         """Puts the frame into working memory. masks: (K, H, W) at padded internal size."""
         hidden = self._hidden_of(ids, encoded)
-        value, hidden = self._encode_value(encoded, masks, ids, hidden)
+        value, hidden = self.engine.encode_value(encoded, masks, hidden)
         self._keep_hidden(ids, hidden)
         self.bank.append(self._elements(encoded, value, ids))
         self._since_memory = 0
-
-    def _encode_value(
-        self, encoded: EncodedFrame, masks: Tensor, ids: tuple[int, ...], hidden: Tensor | None
-    ) -> tuple[Tensor, Tensor | None]:
-        """masks (K, H, W), hidden (1, K, C_hidden, h, w) -> value (K, C_value, h, w), hidden."""
-        batched = masks.unsqueeze(0)
-        others = others_of(batched)
-        values: list[Tensor] = []
-        refreshed: list[Tensor] = []
-
-        def encode(start: int, stop: int) -> None:
-            with self.times.measure("value"), autocast(self.device):
-                value, new_hidden = self.network.encode_value(
-                    encoded.picture,
-                    encoded.features.feature16,
-                    None if hidden is None else hidden[:, start:stop],
-                    batched[:, start:stop],
-                    others=others[:, start:stop],
-                )
-            values.append(value[0])
-            if new_hidden is not None:
-                refreshed.append(new_hidden)
-
-        self._in_chunks(len(ids), encoded, encode)
-        return torch.cat(values), torch.cat(refreshed, dim=1) if refreshed else None
-
-    def _in_chunks(
-        self, objects: int, encoded: EncodedFrame, run: Callable[[int, int], None]
-    ) -> None:
-        """Calls `run(start, stop)` over the objects, as many at a time as memory allows."""
-        chunk = self.config.objects_per_chunk or self._objects_that_fit(encoded)
-        start = 0
-        while start < objects:
-            try:
-                run(start, min(start + chunk, objects))
-            except torch.OutOfMemoryError:
-                if chunk == 1:
-                    raise
-                # Other programs may have taken memory since it was measured.
-                chunk = max(1, chunk // 2)
-                continue
-            start += chunk
-
-    def _objects_that_fit(self, encoded: EncodedFrame) -> int:
-        config = self.network.config
-        width = max(config.decoder8_channels, config.decoder4_channels)
-        pixels4 = encoded.features.feature4[0, 0].numel()
-        bytes_per_object = 4 * pixels4 * 10 * width  # ten maps of the widest layer at stride 4
-        return max(1, free_memory_bytes(self.device) // 2 // bytes_per_object)
 
     def _elements(self, encoded: EncodedFrame, value: Tensor, ids: tuple[int, ...]) -> Elements:
         features = encoded.features
@@ -383,7 +332,7 @@ class Tracker:
 
     def _hidden_of(self, ids: tuple[int, ...], encoded: EncodedFrame) -> Tensor | None:
         """The objects' sensory state (1, K, C_hidden, h, w), zero for those not yet seen."""
-        initial = self.network.initial_hidden(1, encoded.features.key.float())
+        initial = self.engine.network.initial_hidden(1, encoded.features.key.float())
         if initial is None:
             return None
         return torch.stack([self._hidden.get(i, initial[0, 0]) for i in ids]).unsqueeze(0)

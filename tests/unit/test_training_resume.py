@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from test_training_composer import make_pack
 
+from tests.unit.test_training_composer import make_pack
 from training.checkpoints import export, read_checkpoint
 from training.config import Stage, TrackerTraining, config_from, read_config
 from training.data import ComposedBatches, starting_frames

@@ -1,0 +1,111 @@
+"""The network at work on one device: precision, timing, and as many objects at a time as fit."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from xmem_core.device import autocast, free_memory_bytes
+from xmem_core.network.xmem import XMem, others_of
+from xmem_core.pictures import EncodedFrame, Frame, encode_frames
+from xmem_core.stage_times import StageTimes
+
+
+class Engine:
+    """Calls a network for one frame and any number of objects. It remembers nothing.
+
+    Objects are positions here, K of them; their sensory state comes and goes as a tensor
+    (1, K, C_hidden, h, w), None for a network without one. Results do not depend on
+    `objects_per_chunk`; None works it out from the memory that is free.
+    """
+
+    def __init__(self, network: XMem) -> None:
+        self.network = network
+        self.device = network.device
+        self.times = StageTimes(self.device)
+        self.objects_per_chunk: int | None = None
+
+    def encode(self, frames: Sequence[Frame], shorter_side: int | None) -> list[EncodedFrame]:
+        """Keys and features of frames of one size, in one batch."""
+        with self.times.measure("key"), autocast(self.device):
+            return encode_frames(self.network, frames, shorter_side, self.device)
+
+    def decode(
+        self,
+        encoded: EncodedFrame,
+        readout: Tensor,
+        hidden: Tensor | None,
+        *,
+        updates_hidden: bool,
+    ) -> tuple[Tensor, Tensor | None]:
+        """readout (K, C_value, h, w) -> logits (K, H, W) of each object by itself, hidden."""
+
+        def decode(start: int, stop: int) -> tuple[Tensor, Tensor | None]:
+            with self.times.measure("decode"), autocast(self.device):
+                logits, new_hidden = self.network.decode(
+                    encoded.features,
+                    readout[start:stop].unsqueeze(0),
+                    None if hidden is None else hidden[:, start:stop],
+                    updates_hidden=updates_hidden,
+                )
+            return logits[0].float(), new_hidden
+
+        return self._in_chunks(len(readout), encoded, decode)
+
+    def encode_value(
+        self, encoded: EncodedFrame, masks: Tensor, hidden: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """masks (K, H, W) at padded internal size -> value (K, C_value, h, w), hidden."""
+        batched = masks.unsqueeze(0)
+        others = others_of(batched)  # of all objects, before they are taken apart
+
+        def encode(start: int, stop: int) -> tuple[Tensor, Tensor | None]:
+            with self.times.measure("value"), autocast(self.device):
+                value, new_hidden = self.network.encode_value(
+                    encoded.picture,
+                    encoded.features.feature16,
+                    None if hidden is None else hidden[:, start:stop],
+                    batched[:, start:stop],
+                    others=others[:, start:stop],
+                )
+            return value[0], new_hidden
+
+        return self._in_chunks(len(masks), encoded, encode)
+
+    def refresh_hidden(self, value: Tensor, hidden: Tensor | None) -> Tensor | None:
+        """value (K, C_value, h, w) -> the sensory state after seeing it."""
+        with autocast(self.device):
+            return self.network.refresh_hidden(value.unsqueeze(0), hidden)
+
+    def _in_chunks(
+        self,
+        objects: int,
+        encoded: EncodedFrame,
+        run: Callable[[int, int], tuple[Tensor, Tensor | None]],
+    ) -> tuple[Tensor, Tensor | None]:
+        """Joins what `run(start, stop)` gives over all objects."""
+        chunk = self.objects_per_chunk or self._objects_that_fit(encoded)
+        results: list[Tensor] = []
+        hiddens: list[Tensor] = []
+        start = 0
+        while start < objects:
+            try:
+                result, hidden = run(start, min(start + chunk, objects))
+            except torch.OutOfMemoryError:
+                if chunk == 1:
+                    raise
+                # Other programs may have taken memory since it was measured.
+                chunk = max(1, chunk // 2)
+                continue
+            results.append(result)
+            if hidden is not None:
+                hiddens.append(hidden)
+            start += chunk
+        return torch.cat(results), torch.cat(hiddens, dim=1) if hiddens else None
+
+    def _objects_that_fit(self, encoded: EncodedFrame) -> int:
+        config = self.network.config
+        width = max(config.decoder8_channels, config.decoder4_channels)
+        pixels4 = encoded.features.feature4[0, 0].numel()
+        bytes_per_object = 4 * pixels4 * 10 * width  # ten maps of the widest layer at stride 4
+        return max(1, free_memory_bytes(self.device) // 2 // bytes_per_object)
