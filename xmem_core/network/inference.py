@@ -22,13 +22,24 @@ def prepare(network: XMem, device: torch.device | str = "cpu") -> XMem:
     trained or saved; the original is untouched.
     """
     device = torch.device(device)
-    prepared = copy.deepcopy(network).eval().requires_grad_(False)
+    prepared = _with_shared_weights(network).eval()
     _fold_batch_norms(prepared)
     if device.type == "cpu":
         _replace_wide_convolutions(prepared.value_encoder)
         _replace_wide_convolutions(prepared.decoder)
     prepared.to(device)
     return prepared.to(memory_format=torch.channels_last)
+
+
+def _with_shared_weights(network: XMem) -> XMem:
+    """A copy whose weights are the original's own, as parameters that can be replaced without it
+    noticing: a real copy would need the memory twice for what is about to be transformed."""
+    shared: dict[int, object] = {}
+    for parameter in network.parameters():
+        shared[id(parameter)] = nn.Parameter(parameter.detach(), requires_grad=False)
+    for buffer in network.buffers():
+        shared[id(buffer)] = buffer
+    return copy.deepcopy(network, shared)
 
 
 def _fold_batch_norms(module: nn.Module) -> None:

@@ -61,10 +61,15 @@ class WinogradConv2d(nn.Module):
         super().__init__()
         if not self.replaces(conv):
             raise ValueError(f"only 3x3 convolutions of stride 1 and padding 1, got {conv}")
-        weight = conv.weight.detach().double()  # (C_out, C_in, 3, 3)
         window_transform, kernel_transform, output_transform = _transforms()
-        kernel = torch.einsum("ij,oqjk,lk->ilqo", kernel_transform, weight, kernel_transform)
-        self.register_buffer("kernel", kernel.flatten(0, 1).float().contiguous())
+        weight = conv.weight.detach()  # (C_out, C_in, 3, 3)
+        kernel = weight.new_empty(_WINDOW**2, conv.in_channels, conv.out_channels)
+        # In double precision, but not all at once: that would need 600 MB for a moment.
+        for start in range(0, conv.out_channels, 64):
+            some = weight[start : start + 64].double()
+            some = torch.einsum("ij,oqjk,lk->ilqo", kernel_transform, some, kernel_transform)
+            kernel[:, :, start : start + 64] = some.flatten(0, 1)
+        self.register_buffer("kernel", kernel)
         self.register_buffer("bias", None if conv.bias is None else conv.bias.detach())
         # Both passes of the separable transforms at once, as one matrix each.
         both = torch.kron(window_transform, window_transform)
