@@ -77,8 +77,10 @@ def network(config: NetworkConfig = TINY, seed: int = 0) -> XMem:
     for norm in norms:
         norm.momentum = 0.1
     model.key_encoder.key.weight *= 0.5
-    model.decoder.prediction.weight *= 0.3
-    model.decoder.prediction.bias += 2.0  # else nearly all is background
+    prediction = model.decoder.prediction
+    prediction.weight *= 0.3
+    assert prediction.bias is not None
+    prediction.bias += 2.0  # else nearly all is background
     return model.eval()
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,12 @@ def averaged_network(content: dict[str, Any]) -> XMem:
     return unfolded(XMem(config.network), average)
 
 
+def _without_folders(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings without where this machine keeps its files, which is nobody's business."""
+    paths = {"pack", "trunk_weights"}
+    return {name: Path(v).name if name in paths else v for name, v in config.items()}
+
+
 def export(run: Path, output: Path) -> None:
     """Averaged weights of the newest checkpoint in half precision, with where they come from."""
     content = read_checkpoint(run)
@@ -120,7 +127,7 @@ def export(run: Path, output: Path) -> None:
         "seed": str(config.seed),
         "training_seconds": str(round(content["seconds"])),
         "data": "clips composed of cut-outs, clip art and photographs; no real video",
-        "training": json.dumps(content["config"]),
+        "training": json.dumps(_without_folders(content["config"])),
     }
     output.parent.mkdir(parents=True, exist_ok=True)
     save_network(averaged_network(content), output, metadata)

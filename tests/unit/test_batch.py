@@ -1,10 +1,11 @@
 """A propagation from files to files keeps what is done, and goes on as if nothing had happened."""
 
 import dataclasses
+import functools
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,15 @@ from interaction import batch
 from interaction.batch import BatchProgress, BatchSettings, run_batch
 from interaction.errors import DiskFullError, UserError
 from interaction.project import result_folder
+from interaction.project.atomic_files import write_bytes
 from interaction.project.mask_files import decode_labels
 from tests import tiny
-from xmem_core import MemoryConfig
+from xmem_core import MemoryConfig, load_xmem, prepare
 from xmem_core.weights import save_network
 
 FRAMES = 9
 SHORT = MemoryConfig(
-    memorize_every=2, min_working_frames=2, max_working_frames=3, prototypes=8, max_long_term=20
+    memorize_every=1, min_working_frames=2, max_working_frames=3, prototypes=8, max_long_term=20
 )
 
 
@@ -35,6 +37,15 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tiny.write_mask(folder / "masks", 3, tiny.labels(3, 3, 200))
     save_network(tiny.network(), folder / "tiny.safetensors", {})
     return folder
+
+
+@pytest.fixture(autouse=True, scope="module")
+def fast() -> Iterator[None]:
+    """Each network is read and prepared once for the whole module; nothing writes to it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(batch, "load_xmem", functools.cache(load_xmem))
+        patch.setattr(batch, "prepare", functools.cache(prepare))
+        yield
 
 
 @pytest.fixture
@@ -189,9 +200,7 @@ def test_a_late_object_s_probabilities_begin_with_it(
     tiny.write_mask(masks, 0, tiny.labels(0, 0, 0))
     tiny.write_mask(masks, 1, tiny.labels(1, 3, 0))
     tiny.write_mask(masks, 3, tiny.labels(3, 3, 200))
-    finish(
-        changed(settings, masks=masks, saves_probabilities=True, direction="forward", end=4)
-    )
+    finish(changed(settings, masks=masks, saves_probabilities=True, direction="forward", end=4))
     ids = {}
     for index in range(5):
         with np.load(settings.output / f"{index:05d}.npz") as saved:
@@ -200,9 +209,7 @@ def test_a_late_object_s_probabilities_begin_with_it(
     assert ids == {0: [], 1: [3], 2: [3], 3: [3, 200], 4: [3, 200]}
 
 
-def test_pictures_beside_the_masks_are_remarked_on(
-    settings: BatchSettings, tmp_path: Path
-) -> None:
+def test_pictures_beside_the_masks_are_remarked_on(settings: BatchSettings, tmp_path: Path) -> None:
     masks = tmp_path / "masks"
     shutil.copytree(settings.masks, masks)
     shutil.copy(masks / "00003.png", masks / "overview.png")
@@ -294,7 +301,8 @@ def test_a_stopped_propagation_goes_on_to_the_very_same_files(
     assert masks_in(settings.output) == whole
     assert {path.name for path in settings.output.iterdir()} == {*whole, "report.json"}
     assert report["frames"] == FRAMES
-    assert counts == list(range(stop_after + 1, FRAMES + 1)) or stop_after == 6
+    silent = [6] if stop_after <= 6 else []  # the frame that sets the way back going
+    assert sorted(counts) == sorted([*range(stop_after + 1, FRAMES + 1), *silent])
 
 
 def test_stopping_between_the_ways_and_on_the_silent_frame_loses_nothing(
@@ -407,14 +415,14 @@ def test_overwriting_forgets_an_unfinished_propagation(
 
 def failing_after(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The disk is full once `count` masks are written."""
-    write, written = result_folder.write_bytes, []
+    written: list[Path] = []
 
     def write_or_fail(path: Path, data: bytes) -> None:
         if path.suffix == ".png":
             if len(written) == count:
                 raise DiskFullError(path)
             written.append(path)
-        write(path, data)
+        write_bytes(path, data)
 
     monkeypatch.setattr(result_folder, "write_bytes", write_or_fail)
 

@@ -18,12 +18,13 @@ from xmem_core.memory.store import Elements, GrowingRows, MemoryStore
 C_KEY, C_VALUE, PER_FRAME = 4, 3, 6
 
 
-def config(
-    prototypes: int = 8, max_long_term: int = 20, top_k: int = 5, **more: int
-) -> MemoryConfig:
-    limits = {"min_working_frames": 2, "max_working_frames": 4} | more
+def config(prototypes: int = 8, max_long_term: int = 20, top_k: int = 5) -> MemoryConfig:
     return MemoryConfig(
-        prototypes=prototypes, max_long_term=max_long_term, top_k=top_k, **limits
+        min_working_frames=2,
+        max_working_frames=4,
+        prototypes=prototypes,
+        max_long_term=max_long_term,
+        top_k=top_k,
     )
 
 
@@ -86,16 +87,11 @@ def from_elements(
 def from_stores(bank: MemoryBank, object_id: int, query: tuple[Tensor, Tensor], k: int) -> Tensor:
     """The same over what the bank says it holds, only where it says that the object has a value."""
     stores = [s for s in (bank.long_term, bank.permanent, bank.working) if object_id in s.objects]
-    chosen = [store.has_value(object_id) for store in stores]
+    rows = torch.cat([store.has_value(object_id) for store in stores])
     return by_hand(
-        *(
-            torch.cat([of(store)[rows] for store, rows in zip(stores, chosen, strict=True)])
-            for of in (
-                lambda store: store["key"],
-                lambda store: store["shrinkage"],
-                lambda store: store.values(object_id),
-            )
-        ),
+        torch.cat([store["key"] for store in stores])[rows],
+        torch.cat([store["shrinkage"] for store in stores])[rows],
+        torch.cat([store.values(object_id) for store in stores])[rows],
         query,
         k,
     )
@@ -114,6 +110,7 @@ def same_state(one: MemoryStore, other: MemoryStore) -> bool:
 # Growing rows
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 9), max_size=20), st.data())
 def test_rows_that_grow_are_those_that_were_appended(
     counts: list[int], data: st.DataObject
@@ -146,9 +143,7 @@ def test_an_object_has_values_only_where_it_was_given_some() -> None:
     assert len(store) == 4 * PER_FRAME
     assert torch.equal(store["key"], torch.cat([part.key for part in parts]))
     for object_id in (1, 2):
-        present = torch.cat(
-            [torch.full((PER_FRAME,), object_id in part.values) for part in parts]
-        )
+        present = torch.cat([torch.full((PER_FRAME,), object_id in part.values) for part in parts])
         assert torch.equal(store.has_value(object_id), present)
         values = torch.cat([p.values.get(object_id, torch.zeros(6, C_VALUE)) for p in parts])
         assert torch.equal(store.values(object_id), values)
@@ -167,6 +162,7 @@ def test_keeping_elements_keeps_all_that_belongs_to_them() -> None:
         assert torch.equal(tensor, before[name][index]), name
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.sampled_from([0.0, 0.0, 0.25, 0.5, 3.0]), min_size=1, max_size=40),
     st.integers(0, 45),
@@ -298,7 +294,7 @@ def test_every_limit_holds_over_hundreds_of_frames(
     bank = MemoryBank(config(prototypes, max_long_term))
     for frame in range(permanent):
         bank.keep_for_ever(1000 + frame, made([1, 2, 3], 5000 + frame))
-    for step in range(150):
+    for step in range(300 if (prototypes, permanent) == (12, 1) else 50):
         # Object 2 comes late, object 3 comes and goes.
         present = [i for i, is_there in ((1, 1), (2, step > 20), (3, step % 40 > 20)) if is_there]
         assert torch.isfinite(looked_up(bank, present, seed=step)).all()
@@ -312,9 +308,7 @@ def test_every_limit_holds_over_hundreds_of_frames(
 
 
 def test_without_long_term_memory_working_memory_grows() -> None:
-    bank = MemoryBank(
-        MemoryConfig(min_working_frames=1, max_working_frames=2, has_long_term=False)
-    )
+    bank = MemoryBank(MemoryConfig(min_working_frames=1, max_working_frames=2, has_long_term=False))
     for seed in range(30):
         bank.append(made([1], seed))
     assert len(bank.working) == 30 * PER_FRAME
@@ -563,4 +557,4 @@ def test_a_restored_bank_goes_on_exactly() -> None:
 def test_settings_that_make_no_sense_are_refused_with_their_value(wrong: dict[str, int]) -> None:
     [(name, value)] = wrong.items()
     with pytest.raises(ValueError, match=rf"{name}.*{value}"):
-        MemoryConfig(**wrong)
+        MemoryConfig(**wrong)  # type: ignore[arg-type]

@@ -86,7 +86,19 @@ def sha256(data: bytes) -> str:
 
 def model(address: str | None, **changes: str | int) -> Model:
     return replace(
-        Model("Big", "big.pth", "tracker", address, None, "MIT", None, None, None, "for tests"),
+        Model(
+            "Big",
+            "big.pth",
+            "tracker",
+            address,
+            None,
+            525_000,
+            "MIT",
+            None,
+            None,
+            None,
+            "for tests",
+        ),
         **changes,  # type: ignore[arg-type]  # the test gives the right ones
     )
 
@@ -457,7 +469,12 @@ def command_store(tmp_path: Path, remote: Remote, monkeypatch: pytest.MonkeyPatc
 def test_the_commands_list_download_and_verify(command_store: ModelStore) -> None:
     runner = CliRunner()
     listed = runner.invoke(models_command.models_app, ["list"])
-    assert [" no " in line for line in listed.stdout.splitlines() if "Big" in line] == [True]
+    rows = [line for line in listed.stdout.splitlines() if "│ Big" in line]
+    assert [" no " in row and "about 2.1 MB" in row for row in rows] == [True]
+    as_json = json.loads(runner.invoke(models_command.models_app, ["list", "--json"]).stdout)
+    [big] = [entry for entry in as_json if entry["name"] == "Big"]
+    assert big["path"] is None
+    assert f"Big: {big['address']}" in listed.stdout
 
     fetched = runner.invoke(models_command.models_app, ["download", "big"])
     assert fetched.stdout.strip() == str(command_store.folder / "big.pth")
@@ -469,6 +486,12 @@ def test_the_commands_list_download_and_verify(command_store: ModelStore) -> Non
     assert verified.exit_code == 0
     assert sha256(CONTENT) in verified.stdout
     assert "This is Big, unchanged." in verified.stdout
+    as_json = json.loads(
+        runner.invoke(models_command.models_app, ["verify", "Big", "--json"]).stdout
+    )
+    assert as_json["sha256"] == sha256(CONTENT)
+    assert as_json["is_damaged"] is False
+    assert as_json["known_as"] == "Big"
     unknown = runner.invoke(models_command.models_app, ["verify", "small"])
     assert "not known" in unknown.stdout
     (command_store.folder / "big.pth").write_bytes(b"damaged")

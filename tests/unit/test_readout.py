@@ -92,7 +92,6 @@ def check_top_k(scores: Tensor, k: int) -> None:
 @pytest.mark.parametrize("elements", [4095, 4096, 4097, 5000, 8191, 12345])
 @pytest.mark.parametrize("k", [1, 30])
 def test_the_blockwise_search_finds_the_k_largest(elements: int, k: int) -> None:
-    assert elements < 4 * k * readout._BLOCK or elements >= readout._BLOCKWISE_FROM - 1
     check_top_k(random(5, elements), k)
 
 
@@ -110,16 +109,14 @@ def test_the_blockwise_search_finds_what_lies_in_one_block_or_in_the_tail() -> N
         check_top_k(scores, 30)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(
     elements=st.integers(1, 90),
     k=st.integers(1, 6),
     levels=st.integers(1, 40),
     seed=st.integers(0, 2**31 - 1),
 )
-def test_small_blocks_find_the_k_largest_too(
-    elements: int, k: int, levels: int, seed: int
-) -> None:
+def test_small_blocks_find_the_k_largest_too(elements: int, k: int, levels: int, seed: int) -> None:
     scores = np.random.default_rng(seed).integers(levels, size=(3, elements))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(readout, "_BLOCK", 4)
