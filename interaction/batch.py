@@ -114,17 +114,23 @@ class _Batch:
         self, settings: BatchSettings, video: Video, names: list[str], masks: dict[int, Labels]
     ) -> None:
         self.settings, self.video, self.names, self.masks = settings, video, names, masks
-        self.runs = plan(
-            len(video), sorted(masks), settings.direction, settings.start, settings.end
-        )
+        shown = [frame for frame, labels in sorted(masks.items()) if labels.any()]
+        if not shown:
+            raise UserError(
+                "The masks are all empty.\n\nAt least one must show an object to follow."
+            )
+        # A way both ways must begin where there is something to follow.
+        annotated = shown if settings.direction == "both" else sorted(masks)
+        self.runs = plan(len(video), annotated, settings.direction, settings.start, settings.end)
         self.results = [frame for run in self.runs for frame in run.results]
-        self.folder = ResultFolder(settings.output)
-        self.folder.prepare(
-            (names[frame] for frame in self.results),
-            may_replace=settings.resumes or settings.overwrites,
-        )
         self.model = find_model(settings.model)
         self.model_sha256 = file_sha256(self.model)
+        self.folder = ResultFolder(settings.output)
+        self.folder.prepare(
+            [names[frame] for frame in self.results],
+            resumes=settings.resumes,
+            overwrites=settings.overwrites,
+        )
         network = prepare(load_xmem(self.model), best_device(settings.device))
         self.tracker = Tracker(network, settings.memory, internal_size=settings.internal_size)
 
@@ -142,10 +148,6 @@ class _Batch:
             yield BatchProgress("memorising masks", done, len(self.masks))
             if should_stop():
                 return None
-        if not self.tracker.objects:
-            raise UserError(
-                "The masks are all empty.\n\nAt least one must show an object to follow."
-            )
         position, tally = self._where_to_begin()
         started = saved = time.perf_counter()
 
@@ -189,12 +191,18 @@ class _Batch:
         for frame in sorted(self.masks):
             digest.update(frame.to_bytes(8, "little") + self.masks[frame].tobytes())
         return {
-            "source": [str(self.settings.source.resolve()), len(self.video), self.names[0]],
+            "source": [
+                str(self.settings.source.resolve()),
+                self.settings.source.stat().st_size if self.settings.source.is_file() else 0,
+                [self.video.width, self.video.height, len(self.video)],
+                hashlib.sha256("\0".join(self.names).encode()).hexdigest(),
+            ],
             "set of masks": [digest.hexdigest(), self.settings.are_masks_partial],
             "model": self.model_sha256,
             "internal size": self.settings.internal_size,
             "range": [[r.frames.start, r.frames.stop, r.frames.step] for r in self.runs],
             "memory setting": asdict(self.settings.memory),
+            "choice of --save-probabilities": self.settings.saves_probabilities,
         }
 
     def _where_to_begin(self) -> tuple[Position, _Tally]:
@@ -202,8 +210,8 @@ class _Batch:
             unfinished = self.folder.load_unfinished(self.tracker, self.fingerprint())
             if unfinished is not None:
                 return unfinished[0], _Tally(**unfinished[1])
-        else:
-            self.folder.discard_unfinished()
+        # From here on the folder counts as unfinished, also if the power goes.
+        self._save(Position(), _Tally())
         return Position(), _Tally()
 
     def _save(self, position: Position, tally: _Tally) -> None:

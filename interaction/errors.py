@@ -66,6 +66,6 @@ class EngineMemoryError(UserError):
     def __init__(self, device: str, frame: int) -> None:
         super().__init__(
             f"The device “{device}” ran out of memory at frame {frame}. Every frame before it is "
-            "kept.\n\nClose other programs that use it, or choose a smaller internal size, then "
-            "go on from this frame."
+            "kept.\n\nClose other programs that use it, or choose a smaller internal size, and "
+            "propagate again."
         )

@@ -154,7 +154,8 @@ def propagate(
                 if done < step:
                     continue
                 is_last = done + 1 == len(run.frames)
-                objects = _active(appearances, run, frame)
+                known = set(tracker.objects)  # one may have been deleted meanwhile
+                objects = tuple(i for i in _active(appearances, run, frame) if i in known)
                 # An empty mask is never memorised: background, unless objects are there already
                 # that it does not speak for.
                 is_empty = frame in masks and not _has_appeared(appearances, run, frame)

@@ -132,6 +132,8 @@ class Tracker:
         was not."""
         del self._confirmed[index]
         self.bank.forget_frame(index)
+        if not self.objects:
+            self._size = None
 
     @torch.inference_mode()
     def delete_object(self, object_id: int) -> None:
@@ -271,14 +273,15 @@ class Tracker:
         ids = self.objects if objects is None else tuple(objects)
         if not ids:
             raise ValueError("no object to track: memorise a frame with a mask first")
+        if len(set(ids)) < len(ids) or not all(1 <= i <= 255 for i in ids):
+            raise ValueError(f"objects must be different ids from 1 to 255, got {list(ids)}")
         return ids
 
     def _encoded(self, frame: Frame | EncodedFrame) -> EncodedFrame:
         if not isinstance(frame, EncodedFrame):
             [frame] = self.encode([frame])
-        if self._size is None:
-            self._size = frame.size
-        if frame.size != self._size:
+        # A size is only settled once something of it is remembered: see `_elements`.
+        if self._size is not None and frame.size != self._size:
             raise ValueError(
                 f"every frame must be {self._size.source} as the first, got {frame.size.source}"
             )
@@ -322,6 +325,8 @@ class Tracker:
         self._since_memory = 0
 
     def _elements(self, encoded: EncodedFrame, value: Tensor, ids: tuple[int, ...]) -> Elements:
+        """What memory keeps of a frame: value (K, C_value, h, w), in the order of `ids`."""
+        self._size = encoded.size
         features = encoded.features
         key, shrinkage, selection = (
             part[0].flatten(1).T.float().contiguous()

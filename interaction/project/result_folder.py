@@ -34,17 +34,28 @@ class ResultFolder:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def prepare(self, names: Iterable[str], *, may_replace: bool) -> None:
-        """Creates the folder. UserError if results for `names` are there and may not be replaced,
-        or if it cannot be created."""
-        if not may_replace:
+    def prepare(self, names: Iterable[str], *, resumes: bool, overwrites: bool) -> None:
+        """Creates the folder. UserError if it cannot be created, or if masks for `names` or an
+        interrupted propagation are there that this one would replace unasked."""
+        is_unfinished = (self.folder / _UNFINISHED).exists()
+        if not overwrites and not (resumes and is_unfinished):
             present = [name for name in names if self._mask(name).exists()]
-            if present:
+            if present and resumes:
                 raise UserError(
-                    f"“{self.folder}” already holds masks for {len(present)} of these frames "
-                    f"(the first: {present[0]}.png). Nothing was changed.\n\n"
+                    f"There is no interrupted propagation in “{self.folder}” to go on with, only "
+                    f"finished masks (the first: {present[0]}.png). Nothing was changed.\n\n"
+                    "Use --overwrite to replace them, or another folder."
+                )
+            if present or is_unfinished:
+                what = (
+                    f"masks for {len(present)} of these frames (the first: {present[0]}.png)"
+                    if present
+                    else "an interrupted propagation"
+                )
+                raise UserError(
+                    f"“{self.folder}” already holds {what}. Nothing was changed.\n\n"
                     "Use --resume to go on with an interrupted propagation, --overwrite to "
-                    "replace the masks, or another folder."
+                    "replace what is there, or another folder."
                 )
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -81,9 +92,6 @@ class ResultFolder:
         }
         state = {name: tensor.cpu().contiguous() for name, tensor in tracker.run_state().items()}
         write_bytes(self.folder / _UNFINISHED, safetensors.torch.save(state, header))
-
-    def discard_unfinished(self) -> None:
-        (self.folder / _UNFINISHED).unlink(missing_ok=True)
 
     def load_unfinished(
         self, tracker: Tracker, settings: Mapping[str, Any]

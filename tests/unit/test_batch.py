@@ -434,11 +434,35 @@ def test_a_full_disk_keeps_what_is_done_and_saves_no_wrong_position(
         failing_after(4, patch)
         with pytest.raises(DiskFullError, match="disk is full"):
             finish(settings)
-    done = everything_in(settings.output)
+    done = masks_in(settings.output)
     assert len(done) == 4
     assert done.items() <= whole.items()
     finish(changed(settings, resumes=True))
     assert masks_in(settings.output) == whole
+
+
+def test_there_is_nothing_to_resume_in_a_finished_folder(
+    settings: BatchSettings, whole: Mapping[str, bytes]
+) -> None:
+    finish(settings)
+    before = everything_in(settings.output)
+    with pytest.raises(UserError, match="no interrupted propagation"):
+        finish(changed(settings, resumes=True))
+    assert everything_in(settings.output) == before
+
+
+def test_an_interrupted_propagation_is_not_thrown_away_unasked(settings: BatchSettings) -> None:
+    run_until(changed(settings, end=5), 2)
+    before = everything_in(settings.output)
+    with pytest.raises(UserError, match="already holds"):
+        finish(changed(settings, start=6))
+    assert everything_in(settings.output) == before
+
+
+def test_a_mistyped_model_leaves_no_folder(settings: BatchSettings) -> None:
+    with pytest.raises(UserError):
+        finish(changed(settings, model="smal"))
+    assert not settings.output.exists()
 
 
 @pytest.mark.parametrize("written", [1, 3, 7])

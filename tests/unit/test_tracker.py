@@ -760,3 +760,25 @@ def test_an_encoded_frame_of_another_size_is_refused(network: XMem) -> None:
     assert isinstance(encoded, EncodedFrame)
     with pytest.raises(ValueError, match="frame"):
         tracker.track(encoded)
+
+
+def test_a_refused_frame_settles_no_size(network: XMem) -> None:
+    tracker = Tracker(network, SHORT, internal_size=None)
+    with pytest.raises(ValueError, match="labels must be"):
+        tracker.memorize(0, tiny.frame(0, 32, 32), tiny.labels(0))
+    tracker.memorize(0, tiny.frame(0), tiny.labels(0))
+    tracker.forget(0)
+    tracker.memorize(0, tiny.frame(0, 32, 32), tiny.labels(0, height=32, width=32))
+    with pytest.raises(ValueError, match="every frame must be"):
+        tracker.track(tiny.frame(1))
+
+
+@pytest.mark.parametrize("objects", [(1, 1), (0,), (256,)])
+def test_only_different_ids_from_1_to_255_can_be_asked_for(
+    network: XMem, objects: tuple[int, ...]
+) -> None:
+    tracker = Tracker(network, SHORT, internal_size=None)
+    tracker.memorize(0, tiny.frame(0), tiny.labels(0))
+    tracker.begin()
+    with pytest.raises(ValueError, match="different ids from 1 to 255"):
+        tracker.track(tiny.frame(1), objects)

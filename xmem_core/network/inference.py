@@ -15,11 +15,11 @@ _WINOGRAD_FROM_CHANNELS = 128
 
 
 def prepare(network: XMem, device: torch.device | str = "cpu") -> XMem:
-    """A copy of `network` on `device`, for inference: batch norm folded into convolutions,
-    channels last, and on a CPU wide 3x3 convolutions by Winograd's algorithm.
+    """A second `network` on `device`, for inference: batch norm folded into convolutions, channels
+    last, and on a CPU wide 3x3 convolutions by Winograd's algorithm.
 
-    Outputs agree with the network's to about 1e-5 of their largest magnitude. The copy cannot be
-    trained or saved; the original is untouched.
+    Outputs agree with the network's to about 1e-5 of their largest magnitude. It cannot be trained
+    or saved. The original is untouched; what did not have to change is shared with it.
     """
     device = torch.device(device)
     prepared = _with_shared_weights(network).eval()
