@@ -414,7 +414,7 @@ def test_keys_of_several_frames_at_a_time_are_the_same_keys(network: XMem) -> No
     encoded = tracker.encode([tiny.frame(i) for i in range(1, 7)])
     together = [tracker.track(frame).probabilities() for frame in encoded]
     for mine, other in zip(together, one_by_one, strict=True):
-        torch.testing.assert_close(mine, other, atol=1e-4, rtol=0)
+        torch.testing.assert_close(mine, other, atol=1e-3, rtol=0)
 
 
 def test_adopted_masks_are_remembered_like_tracked_ones(network: XMem) -> None:
