@@ -27,9 +27,7 @@ __all__ = [
     "ModelCheck",
     "ModelStore",
     "default_store",
-    "download_model",
     "find_model",
-    "verify_model",
 ]
 
 _COMMAND: Final = "xmem-annotate models"
@@ -55,16 +53,6 @@ class ModelCheck:
 def find_model(name_or_path: str | Path) -> Path:
     """See `ModelStore.find`."""
     return default_store().find(name_or_path)
-
-
-def download_model(name: str) -> Generator[DownloadProgress, None, Path]:
-    """See `ModelStore.download`."""
-    return default_store().download(name)
-
-
-def verify_model(name_or_path: str | Path) -> ModelCheck:
-    """See `ModelStore.verify`."""
-    return default_store().verify(name_or_path)
 
 
 def default_store() -> "ModelStore":

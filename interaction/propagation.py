@@ -168,7 +168,6 @@ def propagate(
 
 
 def _encode(tracker: Tracker, video: Frames, batch: Sequence[int]) -> list[EncodedFrame]:
-    frames = []
     with tracker.times.measure("video"):
         frames = [video[frame] for frame in batch]
     try:

@@ -1,0 +1,1 @@
+"""The tests: unit, golden (numbers) and e2e (the program as a person starts it)."""

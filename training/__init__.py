@@ -1,0 +1,1 @@
+"""How the bundled weights are made. Imports the other rooms; none imports it."""

@@ -1,0 +1,1 @@
+"""What is on disk: frames to read, masks to read and write, folders of results."""

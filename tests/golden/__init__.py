@@ -1,0 +1,1 @@
+"""Numbers recorded once, and whether the engine still gives them."""
