@@ -16,7 +16,7 @@ from xmem_core.network.backbones import LiteTrunk
 from xmem_core.network.xmem import XMem
 
 
-def fold_norms(network: XMem) -> None:
+def fold_norms(network: nn.Module) -> None:
     """Changes the small trunks in place; other trunks are left as they are."""
     for _, chain, position in list(_pairs(network)):
         convolution, norm = chain[position], chain[position + 1]
@@ -34,6 +34,12 @@ def fold_norms(network: XMem) -> None:
 def unfolded(network: XMem, state: dict[str, Tensor]) -> XMem:
     """A plain network with the weights in `state`, which came from `network`, folded or not."""
     plain = XMem(network.config)
+    plain.load_state_dict(unfolded_state(plain, state))
+    return plain.eval()
+
+
+def unfolded_state(plain: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """`state`, folded or not, as a network that was never folded wants it."""
     wanted = plain.state_dict()
     restored = {name: tensor for name, tensor in state.items() if name in wanted}
     for name, chain, position in _pairs(plain):
@@ -50,17 +56,15 @@ def unfolded(network: XMem, state: dict[str, Tensor]) -> XMem:
         restored[f"{prefix}.running_var"] = torch.full_like(state[bias], 1 - norm.eps)
         counter = f"{prefix}.num_batches_tracked"
         restored[counter] = wanted[counter]
-    plain.load_state_dict(restored)
-    return plain.eval()
+    return restored
 
 
-def _pairs(network: XMem) -> Iterator[tuple[str, nn.Sequential, int]]:
+def _pairs(network: nn.Module) -> Iterator[tuple[str, nn.Sequential, int]]:
     """Chains of the small trunks, by name, with each position that a norm follows.
 
     Found in a plain network; in a folded one the norms are no longer there.
     """
-    for trunk_name in ("key_encoder.trunk", "value_encoder.trunk"):
-        trunk = network.get_submodule(trunk_name)
+    for trunk_name, trunk in network.named_modules():
         if not isinstance(trunk, LiteTrunk):
             continue
         for name, chain in trunk.named_modules(prefix=trunk_name):

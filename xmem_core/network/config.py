@@ -21,6 +21,9 @@ class NetworkConfig:
     # The value's last mask_cells² channels are the object's mask itself, averaged to that many
     # cells a side of a 16-pixel element. A small network then need not learn to carry it.
     mask_cells: int = 0
+    # Two more key channels that say where an element is, so that of two things that look alike
+    # the one nearer to where the object was is preferred.
+    has_position: bool = False
 
     def __post_init__(self) -> None:
         if self.mask_cells not in (0, 1, 2, 4, 8, 16):
@@ -30,6 +33,11 @@ class NetworkConfig:
                 f"value_channels ({self.value_channels}) must exceed mask_cells² "
                 f"({self.mask_cells**2})"
             )
+
+    @property
+    def all_key_channels(self) -> int:
+        """Channels of a key, its position included."""
+        return self.key_channels + 2 * self.has_position
 
     @property
     def learned_value_channels(self) -> int:
@@ -51,4 +59,5 @@ class NetworkConfig:
             decoder4_channels=48,
             sensory_channels=64,
             mask_cells=4,
+            has_position=True,
         )

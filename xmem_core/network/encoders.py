@@ -26,6 +26,36 @@ class KeyFeatures(NamedTuple):
         return KeyFeatures(*(part[index : index + 1] for part in self))
 
 
+class PositionKey(nn.Module):
+    """Where each element of a frame is, as two key channels: the similarity then falls with the
+    square of the distance between two elements, as much as the query's selection wants.
+
+    Not in the paper; why it is here: docs/decisions/0013-position-in-keys.md.
+    """
+
+    # A quarter of the shorter side away costs about two nats with shrinkage and selection near 1.
+    _FIRST_SCALE = 16.0
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor([self._FIRST_SCALE]))
+        self.weight = conv3x3(channels, 1)
+        nn.init.zeros_(self.weight.weight)
+        assert self.weight.bias is not None
+        nn.init.constant_(self.weight.bias, 1.0)
+
+    def forward(self, feature16: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, C, h, w) -> positions (B, 2, h, w) in shorter sides of the frame, scaled, and how
+        much they count for a query, (B, 2, h, w) in (0, 1)."""
+        batch, _, height, width = feature16.shape
+        unit = self.scale / min(height, width)
+        rows = torch.arange(height, device=feature16.device).view(-1, 1).expand(-1, width)
+        columns = torch.arange(width, device=feature16.device).expand(height, -1)
+        where = torch.stack([columns, rows]).to(feature16.dtype) * unit.to(feature16.dtype)
+        weight = self.weight(feature16).sigmoid()
+        return where.expand(batch, -1, -1, -1), weight.expand(-1, 2, -1, -1)
+
+
 class KeyEncoder(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -34,14 +64,19 @@ class KeyEncoder(nn.Module):
         self.key = conv3x3(channels, config.key_channels)
         self.shrinkage = conv3x3(channels, 1)
         self.selection = conv3x3(channels, config.key_channels)
+        self.position = PositionKey(channels) if config.has_position else None
 
     def forward(self, pictures: Tensor) -> KeyFeatures:  # (B, 3, H, W), normalised
         features = self.trunk(pictures)
         feature16 = features.stride16
+        key, selection = self.key(feature16), self.selection(feature16).sigmoid()
+        if self.position is not None:
+            where, weight = self.position(feature16)
+            key, selection = torch.cat([key, where], 1), torch.cat([selection, weight], 1)
         return KeyFeatures(
-            key=self.key(feature16),
+            key=key,
             shrinkage=self.shrinkage(feature16).square() + 1,
-            selection=self.selection(feature16).sigmoid(),
+            selection=selection,
             feature16=feature16,
             feature8=features.stride8,
             feature4=features.stride4,

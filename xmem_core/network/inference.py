@@ -23,7 +23,7 @@ def prepare(network: XMem, device: torch.device | str = "cpu") -> XMem:
     """
     device = torch.device(device)
     prepared = _with_shared_weights(network).eval()
-    _fold_batch_norms(prepared)
+    fold_batch_norms(prepared)
     if device.type == "cpu":
         _replace_wide_convolutions(prepared.value_encoder)
         _replace_wide_convolutions(prepared.decoder)
@@ -42,7 +42,7 @@ def _with_shared_weights(network: XMem) -> XMem:
     return copy.deepcopy(network, shared)
 
 
-def _fold_batch_norms(module: nn.Module) -> None:
+def fold_batch_norms(module: nn.Module) -> None:
     """Folds each batch norm into the convolution registered right before it."""
     children = list(module.named_children())
     for (conv_name, conv), (norm_name, norm) in itertools.pairwise(children):
@@ -50,7 +50,7 @@ def _fold_batch_norms(module: nn.Module) -> None:
             setattr(module, conv_name, fuse_conv_bn_eval(conv, norm))
             setattr(module, norm_name, nn.Identity())
     for _, child in children:
-        _fold_batch_norms(child)
+        fold_batch_norms(child)
 
 
 def _replace_wide_convolutions(module: nn.Module) -> None:

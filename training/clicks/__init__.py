@@ -1,0 +1,1 @@
+"""How the bundled click network is made: pictures, simulated clicks, loop."""

@@ -1,0 +1,364 @@
+"""The training loop of the click network, on one process or many (torchrun).
+
+Every picture is clicked at several times: the trunk sees it once, then each round's answer, as
+seen by the network and without gradient, decides where the next click goes.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+import math
+import os
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+import torch.distributed as dist
+from safetensors.torch import save_file
+from torch import Tensor, nn, optim
+from torch.nn.parallel import DistributedDataParallel
+
+from interaction.click_simulator import next_click
+from interaction.fbrs.small_network import SmallClickNetwork, click_network_header
+from interaction.types import Click
+from training.checkpoints import MovingAverage
+from training.clicks.config import ClickTraining, click_config_from
+from training.clicks.samples import Sample, draw_sample, error_click
+from training.folding import fold_norms, unfolded_state
+from training.losses import bootstrapped_cross_entropy, dice
+from training.pack import Pack
+from training.trunk_weights import find_trunk_weights, load_trunk, measure_normalisation
+from xmem_core.probabilities import normalise
+
+log = logging.getLogger(__name__)
+
+_FILE = "click-checkpoint.pt"
+_CURVE = "click-curve.csv"
+# Streams of random numbers that must not meet.
+_SAMPLES, _AIM, _EVALUATION, _START = 10, 11, 12, 13
+_BOOTSTRAP_SHARE = 0.3
+_EVALUATION_CLICKS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class ClickCurvePoint:
+    """One row of the curve: mean IoU on held-out pictures after 1, 3 and 5 clicks."""
+
+    step: int
+    loss: float
+    iou_1: float
+    iou_3: float
+    iou_5: float
+    learning_rate: float
+    seconds: float
+
+
+class ClickRounds(nn.Module):
+    """The loss of some rounds of clicks, as a module, so that DistributedDataParallel can wrap
+    it; the trunk runs once for all of them."""
+
+    def __init__(self, network: SmallClickNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(
+        self, samples: list[Sample], rounds: int, rng: np.random.Generator
+    ) -> Tensor:  # a scalar
+        network = self.network
+        device = next(network.parameters()).device
+        pictures = torch.from_numpy(np.stack([s.picture for s in samples])).to(device)
+        pictures = pictures.movedim(3, 1).float() / 255
+        truth = torch.from_numpy(np.stack([s.truth for s in samples])).to(device).long()
+        previous = torch.from_numpy(np.stack([s.given for s in samples])).to(device)
+        previous = previous.unsqueeze(1).float()
+        clicks = [list(sample.clicks) for sample in samples]
+        picture = network.picture_features(pictures)
+        losses = []
+        for turn in range(rounds):
+            logits = _answer(network, picture, clicks, previous)
+            foreground = logits.float().sigmoid()
+            both = torch.cat([1 - foreground, foreground], dim=1)
+            losses.append(
+                bootstrapped_cross_entropy(both, truth, _BOOTSTRAP_SHARE) + dice(both, truth)
+            )
+            previous = foreground.detach()
+            if turn + 1 < rounds:
+                masks = previous[:, 0].cpu().numpy() > 0.5
+                for own, sample, mask in zip(clicks, samples, masks, strict=True):
+                    click = error_click(mask, sample.truth, (), rng)
+                    if click is not None:
+                        own.append(click)
+        return torch.stack(losses).mean()
+
+
+def _answer(
+    network: SmallClickNetwork,
+    picture: tuple[Tensor, ...],
+    clicks: list[list[Click]],
+    previous: Tensor,
+) -> Tensor:
+    height, width = previous.shape[2:]
+    maps = network.click_maps(_as_rows(clicks).to(previous.device), height, width)
+    point = next(reversed(network.insertion_channels))
+    return network.logits(
+        network.features(picture, maps, previous, point), point, height, width
+    )
+
+
+def _as_rows(clicks: list[list[Click]]) -> Tensor:
+    """(B, N, 3) row, column, sign; -1 where a picture has fewer than the most."""
+    most = max(len(own) for own in clicks)
+    rows = torch.full((len(clicks), most, 3), -1.0)
+    for index, own in enumerate(clicks):
+        for at, click in enumerate(own):
+            rows[index, at] = torch.tensor([click.y, click.x, float(click.is_positive)])
+    return rows
+
+
+class ClickRun:
+    """One training run: `advance` it as far as wanted; it goes on from its last checkpoint."""
+
+    def __init__(self, config: ClickTraining, folder: Path) -> None:
+        self._config = config
+        self._folder = folder
+        self._rank = dist.get_rank() if dist.is_initialized() else 0
+        self._pack = Pack(Path(config.pack), "training")
+        cv2.setNumThreads(1)
+        self._device = torch.device("cpu")
+        if torch.cuda.is_available():
+            self._device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        torch.manual_seed(config.seed)
+        self.network = SmallClickNetwork()
+        content = read_click_checkpoint(folder)
+        if content is None:
+            self._start_from_pretrained()
+        fold_norms(self.network)
+        self.network.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network.train()
+        self.optimizer = _optimizer(self.network, config)
+        self.step, self._seconds = 0, 0.0
+        if content is not None:
+            self.network.load_state_dict(content["network"])
+            self.optimizer.load_state_dict(content["optimizer"])
+            self.step, self._seconds = content["step"], content["seconds"]
+        self.average = MovingAverage(self.network, config.average_decay)
+        if content is not None:
+            for name, tensor in content["average"].items():
+                self.average.state[name].copy_(tensor)
+
+    def advance(self, until: int | None = None) -> None:
+        """Trains up to step `until`, or to the end; saves there and now and then between."""
+        config = self._config
+        until = config.total_steps if until is None else min(until, config.total_steps)
+        rounds: nn.Module = ClickRounds(self.network)
+        if dist.is_initialized():
+            rounds = DistributedDataParallel(rounds, find_unused_parameters=True)
+        losses: list[float] = []
+        saved = started = time.monotonic()
+        before = self._seconds
+        while self.step < until:
+            losses.append(self._train(rounds))
+            self._seconds = before + time.monotonic() - started
+            if self.step % config.evaluate_every == 0 or self.step == until:
+                self._report(losses)
+                losses = []
+            if time.monotonic() - saved > config.checkpoint_seconds:
+                self.save()
+                saved = time.monotonic()
+        self.save()
+
+    def save(self) -> None:
+        """Replaces the checkpoint, whole and at once."""
+        if self._rank != 0:
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        content = {
+            "config": self._config.as_dict(),
+            "network": self.network.state_dict(),
+            "average": self.average.state,
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "seconds": self._seconds,
+        }
+        partial = self._folder / (_FILE + ".partial")
+        with partial.open("wb") as file:
+            torch.save(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(self._folder / _FILE)
+
+    def evaluate(self) -> tuple[float, ...]:
+        """Mean IoU of the averaged weights after each of five clicks on held-out pictures."""
+        config = self._config
+        pack = Pack(Path(config.pack), "held out")
+        network = averaged_click_network(self.average.state).to(self._device)
+        scores = []
+        for index in range(config.evaluation_pictures):
+            rng = np.random.default_rng((_EVALUATION, index))
+            sample = draw_sample(pack, rng, config, config.evaluation_size)
+            scores.append(_clicked(network, sample))
+        return tuple(np.mean(scores, axis=0).tolist())
+
+    def _train(self, rounds: nn.Module) -> float:
+        config, step = self._config, self.step
+        stage = config.stage_at(step)
+        rate = stage.learning_rate * _rate_factor(step, config)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * (stage.trunk_rate if group["name"] == "trunk" else 1.0)
+        samples = [
+            draw_sample(
+                self._pack,
+                np.random.default_rng((config.seed, _SAMPLES, step, self._rank, index)),
+                config,
+                stage.size,
+            )
+            for index in range(stage.batch)
+        ]
+        aim = np.random.default_rng((config.seed, _AIM, step, self._rank))
+        on_cuda = self._device.type == "cuda"
+        with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=on_cuda):
+            loss: Tensor = rounds(samples, config.rounds, aim)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), config.gradient_limit)
+        if bool(torch.isfinite(norm)):
+            self.optimizer.step()
+        else:
+            log.warning("step %d: gradients are not finite, skipped", step)
+        self.average.update(self.network, step)
+        self.step += 1
+        return float(loss.detach())
+
+    def _report(self, losses: list[float]) -> None:
+        if self._rank != 0:
+            return
+        iou = self.evaluate()
+        point = ClickCurvePoint(
+            step=self.step,
+            loss=sum(losses) / max(len(losses), 1),
+            iou_1=iou[0],
+            iou_3=iou[2],
+            iou_5=iou[4],
+            learning_rate=self.optimizer.param_groups[0]["lr"],
+            seconds=self._seconds,
+        )
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path = self._folder / _CURVE
+        is_new = not path.exists()
+        with path.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(asdict(point)))
+            if is_new:
+                writer.writeheader()
+            writer.writerow({name: round(value, 6) for name, value in asdict(point).items()})
+        log.info(
+            "step %d loss %.4f IoU %.3f %.3f %.3f rate %.2e %.0f s", *asdict(point).values()
+        )
+
+    def _start_from_pretrained(self) -> None:
+        config = self._config
+        weights = Path(config.trunk_weights) if config.trunk_weights else find_trunk_weights()
+        load_trunk(self.network.trunk, torch.load(weights, map_location="cpu", weights_only=True))
+        self.network.eval()
+        pictures = [
+            draw_sample(
+                self._pack,
+                np.random.default_rng((config.seed, _START, index)),
+                config,
+                config.stages[0].size,
+            ).picture
+            for index in range(24)
+        ]
+        with torch.no_grad():
+            frames = torch.from_numpy(np.stack(pictures)).movedim(3, 1)
+            measure_normalisation(self.network.trunk, normalise(frames.float()))
+
+
+@torch.inference_mode()
+def _clicked(network: SmallClickNetwork, sample: Sample) -> list[float]:
+    """IoU after each of five clicks on a new object."""
+    device = next(network.parameters()).device
+    picture = torch.from_numpy(sample.picture).to(device).movedim(2, 0)[None].float() / 255
+    features = network.picture_features(picture)
+    previous = torch.zeros(1, 1, *sample.truth.shape, device=device)
+    mask = np.zeros_like(sample.truth)
+    clicks: list[Click] = []
+    scores = []
+    for _ in range(_EVALUATION_CLICKS):
+        click = next_click(mask, sample.truth, clicks)
+        if click is not None:
+            clicks.append(click)
+            previous = _answer(network, features, [clicks], previous).sigmoid()
+            mask = previous[0, 0].cpu().numpy() > 0.5
+        union = int((mask | sample.truth).sum())
+        scores.append(float((mask & sample.truth).sum() / max(union, 1)))
+    return scores
+
+
+def _rate_factor(step: int, config: ClickTraining) -> float:
+    """Warm-up, then a cosine over the whole run down to `final_rate`."""
+    if step < config.warm_up_steps:
+        return (step + 1) / config.warm_up_steps
+    falling = 0.5 * (1 + math.cos(math.pi * min(1.0, step / config.total_steps)))
+    return config.final_rate + (1 - config.final_rate) * falling
+
+
+def _optimizer(network: SmallClickNetwork, config: ClickTraining) -> optim.AdamW:
+    """The trunk apart, so that it can learn more slowly. Biases do not decay."""
+    chosen: dict[tuple[str, bool], list[nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        group = "trunk" if name.startswith("trunk.") else "rest"
+        chosen.setdefault((group, parameter.ndim > 1), []).append(parameter)
+    groups = [
+        {"params": chosen[key], "name": key[0], "weight_decay": config.weight_decay * key[1]}
+        for key in sorted(chosen, key=lambda key: (key[0] != "rest", key))
+    ]
+    return optim.AdamW(groups, lr=0.0)
+
+
+def read_click_checkpoint(run: Path) -> dict[str, Any] | None:
+    """What `ClickRun.save` wrote, on the CPU; None where nothing was yet."""
+    path = run / _FILE
+    if not path.exists():
+        return None
+    content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    return content
+
+
+def averaged_click_network(state: dict[str, Tensor]) -> SmallClickNetwork:
+    """The plain network with averaged weights, in evaluation mode."""
+    plain = SmallClickNetwork()
+    plain.load_state_dict(unfolded_state(plain, state))
+    return plain.eval()
+
+
+def export_clicks(run: Path, output: Path) -> None:
+    """Averaged weights of the newest checkpoint in half precision, with where they come from."""
+    content = read_click_checkpoint(run)
+    if content is None:
+        raise ValueError(f"{run} holds no {_FILE}")
+    config = click_config_from(content["config"])
+    told = {**config.as_dict(), "pack": Path(config.pack).name}
+    told["trunk_weights"] = Path(config.trunk_weights).name
+    metadata = {
+        "step": str(content["step"]),
+        "seed": str(config.seed),
+        "training_seconds": str(round(content["seconds"])),
+        "data": "pictures composed of cut-outs, clip art and photographs; no real video",
+        "training": json.dumps(told),
+    }
+    network = averaged_click_network(content["average"])
+    state = {
+        name: tensor.half().contiguous()
+        for name, tensor in network.state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    }
+    output.parent.mkdir(parents=True, exist_ok=True)
+    partial = output.with_name(output.name + ".partial")
+    save_file(state, partial, click_network_header(metadata))
+    partial.replace(output)
