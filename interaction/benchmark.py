@@ -164,5 +164,7 @@ def stage_gigaflop(
             lambda: network.encode_value(encoded.picture, features.feature16, hidden, masks)
         ),
         # The similarity to every element, then the chosen elements' values.
-        "readout": 2e-9 * positions * (elements * (2 * network.config.all_key_channels + 1) + lookups),
+        "readout": 2e-9
+        * positions
+        * (elements * (2 * network.config.all_key_channels + 1) + lookups),
     }

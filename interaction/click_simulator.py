@@ -35,5 +35,5 @@ def next_click(predicted: Region, truth: Region, previous: Collection[Click] = (
     depth = missed if is_positive else superfluous
     if depth.max() <= 0:
         return None
-    row, column = np.unravel_index(int(depth.argmax()), depth.shape)
+    row, column = divmod(int(depth.argmax()), depth.shape[1])
     return Click(float(column), float(row), is_positive)

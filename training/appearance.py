@@ -38,7 +38,7 @@ def blurred(picture: Picture, shift: Floats) -> Picture:
 
 @dataclass(frozen=True, slots=True)
 class Shadow:
-    """A soft shadow that a thing casts on what lies behind it. It is not part of its mask."""
+    """A soft shadow that a thing casts on what lies behind it."""
 
     strength: float  # 0..1
     flatness: float  # height of the shadow as a share of the thing's
@@ -54,11 +54,16 @@ class Shadow:
             softness=rng.uniform(0.004, 0.03) * size,
         )
 
-    def fall(self, canvas: NDArray[np.float32], alpha: Picture, left: int, top: int) -> None:
-        """Darkens `canvas` (H, W, 3) by the shadow of `alpha` (h, w), whose corner is given."""
+    def fall(
+        self, canvas: NDArray[np.float32], alpha: Picture, left: int, top: int
+    ) -> Picture | None:
+        """Darkens `canvas` (H, W, 3) by the shadow of `alpha` (h, w), whose corner is given.
+
+        Returns how deep the shadow is, (H, W) 0..255; None for a thing that casts none.
+        """
         rows = np.flatnonzero(alpha.max(axis=1) > 127)
         if len(rows) == 0:
-            return
+            return None
         foot = float(rows[-1])
         matrix = np.array(
             [
@@ -70,6 +75,7 @@ class Shadow:
         cast = cv2.warpAffine(alpha, matrix, (width, height), flags=cv2.INTER_LINEAR)
         cast = cv2.GaussianBlur(cast, (0, 0), max(self.softness, 0.5))
         canvas *= (1.0 - (self.strength / 255.0) * cast.astype(np.float32))[..., None]
+        return np.asarray(cast, dtype=np.uint8)
 
 
 class Camera:

@@ -2,7 +2,7 @@
 
 `scene.py` decides what there is; this draws it, frame by frame. A clip follows from the
 generator that is passed in, so it can be made again from (seed, index). Labels come from the
-very alpha that coloured the pixels.
+very alpha that coloured the pixels; some are drawn wide, or with the shadow, as people do.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class _Stage:
         pose = self._views[frame] @ actor.path.matrix(frame)
         matrices = [pose @ part.matrix(frame) for part in actor.figure.parts]
         left, top, right, bottom = _bounds(actor.figure, matrices)
-        margin = 0.08 * max(right - left, bottom - top) + 3
+        margin = 0.08 * max(right - left, bottom - top) + 3 + actor.widened_px
         x0, y0 = int(max(left - margin, 0)), int(max(top - margin, 0))
         x1, y1 = int(min(right + margin, size)), int(min(bottom + margin, size))
         if x1 - x0 < 2 or y1 - y0 < 2:
@@ -110,13 +110,18 @@ class _Stage:
         shift = self._moved(frame, lambda at: self._views[at] @ actor.path.matrix(at) @ origin)
         layer = blurred(layer, self._shutter * shift)
         if actor.shadow is not None:
-            actor.shadow.fall(canvas, np.ascontiguousarray(layer[..., 3]), x0, y0)
+            cast = actor.shadow.fall(canvas, np.ascontiguousarray(layer[..., 3]), x0, y0)
+            if cast is not None and actor.label and actor.owns_shadow:
+                labels[cast >= _SOLID] = actor.label
         alpha = layer[..., 3:]
         lit = np.minimum(layer[..., :3] * actor.light[frame].astype(np.float32), alpha)
         region = canvas[y0:y1, x0:x1]
         region *= 1.0 - alpha.astype(np.float32) / 255.0
         region += lit
-        labels[y0:y1, x0:x1][alpha[..., 0] >= _SOLID] = actor.label
+        solid = (alpha[..., 0] >= _SOLID).astype(np.uint8)
+        if actor.label and actor.widened_px:
+            solid = np.asarray(cv2.dilate(solid, disc(actor.widened_px)), np.uint8)
+        labels[y0:y1, x0:x1][solid > 0] = actor.label
 
     def _moved(self, frame: int, where: Callable[[int], Floats]) -> Floats:
         """(2,) how far a point, given by frame, moves on the screen during this frame."""
@@ -124,6 +129,12 @@ class _Stage:
         before, after = max(frame - 1, 0), min(frame + 1, last)
         span = max(after - before, 1)
         return np.asarray((where(after) - where(before))[:2] / span)
+
+
+def disc(radius_px: int) -> Picture:
+    """A round structuring element."""
+    size = 2 * radius_px + 1
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)), np.uint8)
 
 
 def _placed(rng: np.random.Generator, scene: Picture, size: int) -> tuple[Picture, Floats]:

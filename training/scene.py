@@ -25,6 +25,10 @@ from training.motion import (
 from training.pack import Pack, Picture
 
 
+_WIDENED_SHARE = 0.4
+_OWNED_SHADOW_SHARE = 0.3
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipSettings:
     """How large and how long composed clips are, and how much happens in them."""
@@ -62,6 +66,10 @@ class Actor:
     elastic: NDArray[np.float32] | None  # (T, 4, 4, 2)
     shadow: Shadow | None
     light: Floats  # (T, 3) gain
+    # Annotators differ, and a tracker should do as the first mask does: whether the shadow counts
+    # as part of the thing, and by how much the outline is drawn too wide.
+    owns_shadow: bool = False
+    widened_px: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +121,7 @@ def _draw_actor(
     label: int,
 ) -> Actor:
     frames, size = settings.frames, settings.size
-    extent = float(np.exp(rng.uniform(np.log(0.1), np.log(0.62)))) * size
+    extent = float(np.exp(rng.uniform(np.log(0.08), np.log(0.62)))) * size
     path = random_path(rng, frames, size, pace * float(np.exp(rng.normal(0.0, 0.4))))
     if frames > 2 and rng.random() < 0.15:
         away = excursion(rng, frames, size * rng.uniform(0.5, 1.1))
@@ -122,13 +130,17 @@ def _draw_actor(
     if rng.random() < 0.55:
         elastic = elastic_grids(rng, frames, rng.uniform(0.01, 0.04), pace)
     light = np.exp(smooth_walk(rng, frames, 0.03 * min(1.0, pace), 3).clip(-0.3, 0.3))
+    shadow = Shadow.random(rng, size) if rng.random() < 0.4 else None
+    widened = round(size * rng.uniform(0.004, 0.014)) if rng.random() < _WIDENED_SHARE else 0
     return Actor(
         figure=random_figure(rng, pack, scene, frames, extent, pace),
         path=path,
         label=label,
         elastic=elastic,
-        shadow=Shadow.random(rng, size) if rng.random() < 0.4 else None,
+        shadow=shadow,
         light=np.asarray(light),
+        owns_shadow=rng.random() < _OWNED_SHADOW_SHARE,
+        widened_px=widened,
     )
 
 

@@ -15,6 +15,10 @@ from xmem_core.probabilities import normalise, pad, padding_to_stride
 Frame = NDArray[np.uint8]  # (H, W, 3) RGB
 Labels = NDArray[np.uint8]  # (H, W) object ids, 0 background
 
+# A thing that is small in a small picture covers few 16-pixel elements; enlarged, it is followed
+# better. Beyond twofold there is nothing left to see, only time to lose.
+_MOST_ENLARGED = 2
+
 
 @dataclass(frozen=True, slots=True)
 class PictureSize:
@@ -27,16 +31,19 @@ class PictureSize:
     @classmethod
     def of(cls, height: int, width: int, shorter_side: int | None) -> "PictureSize":
         """Brings the shorter side to `shorter_side`; the longer is cut to whole pixels, as the
-        published code does. Never enlarges."""
+        published code does. Enlarges at most twofold."""
         internal = (height, width)
         shorter = min(height, width)
-        if shorter_side is not None and shorter > shorter_side:
+        if shorter_side is not None:
+            shorter_side = min(shorter_side, _MOST_ENLARGED * shorter)
+        if shorter_side is not None and shorter != shorter_side:
             longer = int(shorter_side * max(height, width) / shorter)
             internal = (shorter_side, longer) if height <= width else (longer, shorter_side)
         return cls((height, width), internal, padding_to_stride(*internal))
 
     def to_internal(self, x: Tensor) -> Tensor:
-        """(C, H, W) at source size -> (C, h, w) at internal size, averaged where made smaller."""
+        """(C, H, W) at source size -> (C, h, w) at internal size, averaged where made smaller,
+        interpolated where enlarged."""
         if self.source == self.internal:
             return x
         return F.interpolate(x.unsqueeze(0), self.internal, mode="bilinear", antialias=True)[0]

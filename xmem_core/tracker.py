@@ -37,7 +37,7 @@ class Tracker:
 
     Objects are known by their id, 1 to 255, on this side, and by position inside. Masks and
     probabilities are at source size; the network works at `internal_size`, the length in pixels
-    of the shorter side, never enlarged. Every frame must have the size of the first.
+    of the shorter side, enlarged at most twofold. Every frame must have the size of the first.
 
     No method changes a global mode of torch, so trackers may live on any thread (one at a time
     for each tracker).

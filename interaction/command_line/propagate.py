@@ -54,7 +54,8 @@ def propagate(
     internal_size: Annotated[
         int,
         typer.Option(
-            min=16, help="Shorter side at which the network works, in pixels. Never enlarged."
+            min=16,
+            help="Shorter side at which the network works, in pixels. Enlarges at most twofold.",
         ),
     ] = 480,
     start: Annotated[int | None, typer.Option(min=0, help="First frame of the range.")] = None,

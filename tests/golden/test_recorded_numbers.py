@@ -24,11 +24,12 @@ def test_every_part_of_the_network_gives_its_recorded_numbers(network: XMem) -> 
 
 
 def test_the_prepared_network_gives_them_too(network: XMem) -> None:
+    # Winograd's tiles round differently from one processor to another: up to 1.03e-4 was seen.
     golden = np.load(scene.RECORDING)
     for name, part in scene.parts(prepare(network)).items():
         expected = golden[f"part_{name}"]
         np.testing.assert_allclose(
-            scene.thinned(part), expected, rtol=0, atol=1e-4 * abs(expected).max(), err_msg=name
+            scene.thinned(part), expected, rtol=0, atol=2e-4 * abs(expected).max(), err_msg=name
         )
 
 

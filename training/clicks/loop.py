@@ -106,9 +106,7 @@ def _answer(
     height, width = previous.shape[2:]
     maps = network.click_maps(_as_rows(clicks).to(previous.device), height, width)
     point = next(reversed(network.insertion_channels))
-    return network.logits(
-        network.features(picture, maps, previous, point), point, height, width
-    )
+    return network.logits(network.features(picture, maps, previous, point), point, height, width)
 
 
 def _as_rows(clicks: list[list[Click]]) -> Tensor:
@@ -256,9 +254,7 @@ class ClickRun:
             if is_new:
                 writer.writeheader()
             writer.writerow({name: round(value, 6) for name, value in asdict(point).items()})
-        log.info(
-            "step %d loss %.4f IoU %.3f %.3f %.3f rate %.2e %.0f s", *asdict(point).values()
-        )
+        log.info("step %d loss %.4f IoU %.3f %.3f %.3f rate %.2e %.0f s", *asdict(point).values())
 
     def _start_from_pretrained(self) -> None:
         config = self._config

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from interaction.click_simulator import Region, depth_inside
 from interaction.types import Click
@@ -27,9 +26,7 @@ class Sample:
     clicks: tuple[Click, ...]  # of the first round
 
 
-def draw_sample(
-    pack: Pack, rng: np.random.Generator, config: ClickTraining, size: int
-) -> Sample:
+def draw_sample(pack: Pack, rng: np.random.Generator, config: ClickTraining, size: int) -> Sample:
     """A sample from `rng` alone; the object is always to be seen in it."""
     while True:
         objects = 1 + int(rng.choice(3, p=_OBJECT_WEIGHTS))
@@ -46,9 +43,7 @@ def draw_sample(
     return Sample(picture, truth, given, first_clicks(truth, given, rng, config))
 
 
-def _target(
-    clip: Clip, rng: np.random.Generator, config: ClickTraining
-) -> tuple[Picture, Region]:
+def _target(clip: Clip, rng: np.random.Generator, config: ClickTraining) -> tuple[Picture, Region]:
     frame = int(rng.integers(len(clip.frames)))
     labels = clip.labels[frame]
     chosen = rng.permutation(np.arange(1, clip.object_count + 1))
@@ -58,9 +53,7 @@ def _target(
     return clip.frames[frame], truth
 
 
-def _zoomed(
-    picture: Picture, truth: Region, rng: np.random.Generator
-) -> tuple[Picture, Region]:
+def _zoomed(picture: Picture, truth: Region, rng: np.random.Generator) -> tuple[Picture, Region]:
     """A square around the object, enlarged to the picture's size."""
     size = truth.shape[0]
     rows, columns = np.flatnonzero(truth.any(axis=1)), np.flatnonzero(truth.any(axis=0))
@@ -107,7 +100,6 @@ def damaged(truth: Region, rng: np.random.Generator) -> Region:
 
 def _blob(truth: Region, rng: np.random.Generator, *, on_edge: bool) -> Region:
     """A smooth ellipse somewhere on the object, or near it."""
-    size = truth.shape[0]
     pool = truth
     if on_edge:
         disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9))

@@ -1,0 +1,140 @@
+"""How many clicks a mask takes: a simulated annotator on real frames.
+
+    python -m benchmarks.clicks --clips FOLDER [--model FILE] [--json]
+
+FOLDER has the DAVIS layout. One frame in ten of every annotated object; a click is where the mask
+is most wrong (`interaction/click_simulator.py`); the number of clicks to an IoU of 0.85 and 0.90,
+counted as the limit where it is not reached. The same network with and without refinement.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from interaction.click_simulator import next_click
+from interaction.clicks import ClickConfig, ClickSegmenter
+from interaction.fbrs.small_network import load_small_click_network
+from interaction.project.mask_files import decode_labels
+from interaction.types import Click
+from resources import weights_folder
+from xmem_core.pictures import Frame
+
+_GOALS = (0.85, 0.90)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One object on one frame."""
+
+    clip: str
+    name: str
+    frame: Frame
+    truth: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    clip: str
+    name: str
+    ious: tuple[float, ...]  # after each click
+    seconds: tuple[float, ...]
+
+    def clicks_to(self, goal: float, limit: int) -> int:
+        reached = [count for count, iou in enumerate(self.ious, start=1) if iou >= goal]
+        return reached[0] if reached else limit
+
+
+def tasks_in(clips: Path, every: int) -> Iterator[Task]:
+    for folder in sorted((clips / "Annotations").iterdir()):
+        for path in sorted(folder.glob("*.png"))[::every]:
+            labels = decode_labels(path.read_bytes(), path)
+            picture = cv2.imread(str(clips / "JPEGImages" / folder.name / f"{path.stem}.jpg"))
+            if picture is None:
+                continue
+            frame = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+            for object_id in sorted(set(np.unique(labels).tolist()) - {0, 255}):
+                yield Task(folder.name, path.stem, frame, labels == object_id)
+
+
+def answer(segmenter: ClickSegmenter, task: Task, limit: int) -> Answer:
+    """Clicks until the last goal or the limit."""
+    clicks: list[Click] = []
+    start = np.zeros(task.truth.shape, np.uint8)
+    mask = np.zeros_like(task.truth)
+    ious: list[float] = []
+    seconds: list[float] = []
+    while len(clicks) < limit and (not ious or ious[-1] < _GOALS[-1]):
+        click = next_click(mask, task.truth, clicks)
+        if click is None:
+            break
+        clicks.append(click)
+        began = time.perf_counter()
+        result = segmenter.segment(task.frame, start, 1, clicks, frame_key=(task.clip, task.name))
+        seconds.append(time.perf_counter() - began)
+        mask = result.labels == 1
+        ious.append(float((mask & task.truth).sum() / max(1, int((mask | task.truth).sum()))))
+    return Answer(task.clip, task.name, tuple(ious), tuple(seconds))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.clicks", description=__doc__)
+    parser.add_argument("--clips", type=Path, required=True)
+    parser.add_argument("--model", type=Path, default=weights_folder() / "small-clicks.safetensors")
+    parser.add_argument("--every", type=int, default=10)
+    parser.add_argument("--limit", type=int, default=20)
+    parser.add_argument("--modes", nargs="+", default=["f-BRS-B", "NoBRS"])
+    parser.add_argument("--zoom-px", type=int, default=ClickConfig().zoom_px)
+    parser.add_argument("--longest-px", type=int, default=ClickConfig().longest_px)
+    parser.add_argument("--without-flip", action="store_true")
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    network = load_small_click_network(arguments.model)
+    base = ClickConfig(
+        zoom_px=arguments.zoom_px,
+        longest_px=arguments.longest_px,
+        is_flipped_too=not arguments.without_flip,
+    )
+    report = {}
+    for mode in arguments.modes:
+        segmenter = ClickSegmenter(network, replace(base, mode=mode))
+        answers = [
+            answer(segmenter, task, arguments.limit)
+            for task in tasks_in(arguments.clips, arguments.every)
+        ]
+        seconds = [second for one in answers for second in one.seconds]
+        report[mode] = {
+            **{
+                f"clicks_to_{goal:.2f}": float(
+                    np.mean([one.clicks_to(goal, arguments.limit) for one in answers])
+                )
+                for goal in _GOALS
+            },
+            "first_click_iou": float(np.mean([one.ious[0] for one in answers])),
+            "objects": len(answers),
+            "median_click_s": float(np.median(seconds)),
+            "p95_click_s": float(np.percentile(seconds, 95)),
+            "answers": [asdict(one) for one in answers],
+        }
+    if arguments.json:
+        print(json.dumps(report, indent=1))  # noqa: T201
+        return
+    for mode, numbers in report.items():
+        shown = {name: value for name, value in numbers.items() if name != "answers"}
+        print(mode, json.dumps(shown))  # noqa: T201
+        by_clip: dict[str, list[Answer]] = {}
+        for one in (Answer(**values) for values in numbers["answers"]):  # type: ignore[attr-defined]
+            by_clip.setdefault(one.clip, []).append(one)
+        for clip, own in by_clip.items():
+            means = [np.mean([a.clicks_to(g, arguments.limit) for a in own]) for g in _GOALS]
+            print(f"  {clip}: {means[0]:.2f} to 0.85, {means[1]:.2f} to 0.90")  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,288 @@
+"""Clicks become a mask: one object of one frame, from an ordered list of clicks.
+
+A click refines what is there. A network that takes the previous mask gets it; the answer of one
+that does not is merged as a local change, so that the mask stays as it was away from the click.
+Every answer follows from the start mask and the clicks alone: what is kept between calls only
+saves time, and a click that is taken back is a shorter list.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from interaction.fbrs.network import ClickNetwork
+from interaction.fbrs.optimizer import MODES, Inputs, Mode, Refiner, click_squares
+from interaction.fbrs.zoom import Crop, around, whole_frame
+from interaction.types import Click
+from xmem_core.pictures import Frame, Labels
+
+_STATES_KEPT: Final = 64
+_PICTURES_KEPT: Final = 4
+_SAME_CROP_OVERLAP: Final = 0.5  # above it the crop stays, and with it what was computed of it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClickConfig:
+    """How clicks are answered; the published program's names in brackets."""
+
+    mode: Mode = "f-BRS-B"  # [brs_mode]
+    threshold: float = 0.5  # a probability above it is the object [prob_thresh]
+    zoom_from_click: int = 2  # the first click on an empty frame sees all of it [skip_clicks + 1]
+    zoom_px: int = 480  # the crop's longer side as the network sees it [target_size]
+    zoom_expansion: float = 1.4  # [expansion_ratio]
+    least_crop_px: int = 200
+    longest_px: int = 800  # of the whole frame as the network sees it [max_size]
+    most_network_clicks: int = 8  # those after it only refine [net_clicks_limit]
+    is_flipped_too: bool = True  # the mirrored picture is asked about as well [with_flip]
+    most_evaluations: int = 20  # of the objective, a click [maxfun]
+    least_mask_change: float = 1e-3  # [min_iou_diff]
+
+    def __post_init__(self) -> None:
+        if self.mode not in MODES:
+            raise ValueError(f"mode must be one of {', '.join(MODES)}, got {self.mode!r}")
+        if not 0 < self.threshold < 1:
+            raise ValueError(f"threshold must be between 0 and 1, got {self.threshold}")
+        for name in ("zoom_px", "least_crop_px", "longest_px"):
+            if getattr(self, name) < 16:
+                raise ValueError(f"{name} must be at least 16, got {getattr(self, name)}")
+        if self.zoom_expansion < 1:
+            raise ValueError(f"zoom_expansion must be at least 1, got {self.zoom_expansion}")
+
+
+@dataclass(frozen=True, slots=True)
+class ClickResult:
+    probability: NDArray[np.float32]  # (H, W) of the object, by itself
+    labels: Labels  # (H, W) the frame's new mask
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What one click leaves for the next."""
+
+    probability: Tensor  # (1, 1, H, W)
+    crop: Crop | None = None
+    numbers: NDArray[np.float64] | None = None
+
+
+class ClickSegmenter:
+    """Answers clicks with one network. Not to be used from two threads at a time."""
+
+    def __init__(self, network: ClickNetwork, config: ClickConfig | None = None) -> None:
+        self._network = network
+        self._config = config or ClickConfig()
+        self._refiner = Refiner(
+            network,
+            self._config.mode,
+            threshold=self._config.threshold,
+            least_mask_change=self._config.least_mask_change,
+            most_evaluations=self._config.most_evaluations,
+        )
+        self._device = next(network.parameters()).device
+        self._states: OrderedDict[Hashable, _State] = OrderedDict()
+        self._pictures: OrderedDict[Hashable, tuple[Tensor, tuple[Tensor, ...]]] = OrderedDict()
+
+    @property
+    def config(self) -> ClickConfig:
+        return self._config
+
+    def segment(
+        self,
+        frame: Frame,
+        start: Labels,
+        object_id: int,
+        clicks: Sequence[Click],
+        *,
+        locked: Collection[int] = (),
+        frame_key: Hashable = None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> ClickResult:
+        """The mask after `clicks`, in their order, on a frame whose mask was `start` before them.
+
+        frame (H, W, 3) uint8 RGB, start (H, W) uint8 object ids. frame_key: what tells this frame
+        from others, if anything is to be kept between calls. stop: asked often; StoppedError
+        once it says so. ValueError for a click outside the frame or no click at all.
+        """
+        height, width = start.shape
+        if frame.shape != (height, width, 3):
+            raise ValueError(f"frame is {frame.shape}, the mask {start.shape}")
+        if not clicks:
+            raise ValueError("there must be at least one click")
+        for click in clicks:
+            if not (0 <= click.x < width and 0 <= click.y < height):
+                raise ValueError(f"the click ({click.x}, {click.y}) lies outside {width}x{height}")
+        # Tensors made in inference mode cannot be optimised through, whatever the caller is in.
+        with torch.inference_mode(False), torch.no_grad():
+            state = self._state_after(frame, start, object_id, tuple(clicks), frame_key, stop)
+        probability = state.probability[0, 0].cpu().numpy()
+        mask = probability > self._config.threshold
+        if not self._network.takes_previous_mask:
+            mask = explained_change(start == object_id, mask, clicks)
+        return ClickResult(probability, merged(start, object_id, mask, locked))
+
+    def _state_after(
+        self,
+        frame: Frame,
+        start: Labels,
+        object_id: int,
+        clicks: tuple[Click, ...],
+        frame_key: Hashable,
+        stop: Callable[[], bool],
+    ) -> _State:
+        own = start == object_id
+        before = hashlib.blake2b(np.packbits(own).tobytes(), digest_size=16).digest()
+        given = torch.from_numpy(own).to(self._device, torch.float32)[None, None]
+        state, done = _State(given), 0
+        if frame_key is not None:
+            for count in range(len(clicks), 0, -1):
+                kept = self._states.get((frame_key, object_id, before, clicks[:count]))
+                if kept is not None:
+                    state, done = kept, count
+                    break
+        for count in range(done + 1, len(clicks) + 1):
+            is_new = count == 1 and not own.any()
+            state = self._next(frame, state, clicks[:count], is_new, frame_key, stop)
+            if frame_key is not None:
+                self._states[frame_key, object_id, before, clicks[:count]] = state
+                if len(self._states) > _STATES_KEPT:
+                    self._states.popitem(last=False)
+        return state
+
+    def _next(
+        self,
+        frame: Frame,
+        state: _State,
+        clicks: tuple[Click, ...],
+        is_new: bool,
+        frame_key: Hashable,
+        stop: Callable[[], bool],
+    ) -> _State:
+        config = self._config
+        crop = self._crop(state, clicks, is_new)
+        pictures, picture = self._picture(frame, crop, frame_key)
+        previous = crop.cut(state.probability)
+        rows = crop.rows_of(clicks)
+        size = crop.height, crop.width
+        maps = self._network.click_maps(rows[:, : config.most_network_clicks], *size)
+        inputs = Inputs(
+            picture=picture,
+            pictures=pictures,
+            click_maps=self._both(maps.to(self._device)),
+            previous=self._both(previous),
+            positive=self._both(click_squares(rows, 1.0, *size).to(self._device)),
+            negative=self._both(click_squares(rows, 0.0, *size).to(self._device)),
+        )
+        numbers = state.numbers
+        if len(clicks) == 1:
+            logits = self._refiner.plain(inputs)
+        else:
+            logits, numbers = self._refiner.refined(inputs, numbers, stop)
+        if config.is_flipped_too:
+            logits = (logits[:1] + logits[1:].flip(3)) / 2
+        answer = crop.back(logits.sigmoid(), *frame.shape[:2])
+        return _State(answer, crop, numbers)
+
+    def _crop(self, state: _State, clicks: tuple[Click, ...], is_new: bool) -> Crop:
+        config = self._config
+        height, width = state.probability.shape[2:]
+        multiple = self._network.size_multiple
+        crop = None
+        if len(clicks) >= config.zoom_from_click or not is_new:
+            mask = (state.probability[0, 0] > config.threshold).cpu().numpy()
+            # Clicks that take away must be seen too: outside the crop nothing can change.
+            seen = [Click(c.x, c.y, is_positive=True) for c in clicks]
+            crop = around(
+                mask,
+                seen,
+                expansion=config.zoom_expansion,
+                least_px=config.least_crop_px,
+                target_px=config.zoom_px,
+                multiple=multiple,
+            )
+        if crop is None:
+            return whole_frame(height, width, config.longest_px, multiple)
+        kept = state.crop
+        is_zoomed = kept is not None and (kept.bottom - kept.top, kept.right - kept.left) != (
+            height,
+            width,
+        )
+        if kept is not None and is_zoomed and all(kept.holds(c) for c in clicks):
+            holds_mask = not bool((state.probability[0, 0] > config.threshold).any()) or (
+                crop.overlap(kept) > _SAME_CROP_OVERLAP
+            )
+            if holds_mask:
+                return kept
+        return crop
+
+    def _picture(
+        self, frame: Frame, crop: Crop, frame_key: Hashable
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """The crop's pixels and what the network makes of them without clicks."""
+        kept = self._pictures.get((frame_key, crop)) if frame_key is not None else None
+        if kept is not None:
+            self._pictures.move_to_end((frame_key, crop))
+            return kept
+        part = np.ascontiguousarray(frame[crop.top : crop.bottom, crop.left : crop.right])
+        pixels = torch.from_numpy(part).to(self._device).movedim(2, 0)[None].float() / 255
+        size = (crop.height, crop.width)
+        if pixels.shape[2:] != size:
+            pixels = torch.nn.functional.interpolate(
+                pixels, size, mode="bilinear", align_corners=True
+            )
+        pictures = self._both(pixels).contiguous(memory_format=torch.channels_last)
+        result = pictures, self._network.picture_features(pictures)
+        if frame_key is not None:
+            self._pictures[frame_key, crop] = result
+            if len(self._pictures) > _PICTURES_KEPT:
+                self._pictures.popitem(last=False)
+        return result
+
+    def _both(self, tensor: Tensor) -> Tensor:
+        """With its mirror image, if that is asked about too."""
+        return torch.cat([tensor, tensor.flip(3)]) if self._config.is_flipped_too else tensor
+
+
+def explained_change(
+    old: NDArray[np.bool_], new: NDArray[np.bool_], clicks: Sequence[Click]
+) -> NDArray[np.bool_]:
+    """`new` where a click explains why it differs from `old`, `old` everywhere else.
+
+    A connected part of what was gained is explained by a positive click in it, of what was lost
+    by a negative one. All (H, W). With nothing in `old`, everything new is explained.
+    """
+    if not old.any():
+        return new
+    result = old.copy()
+    for change, is_positive in ((new & ~old, True), (old & ~new, False)):
+        count, parts = cv2.connectedComponents(change.astype(np.uint8), connectivity=8)
+        if count == 1:
+            continue
+        named = {int(parts[int(c.y), int(c.x)]) for c in clicks if c.is_positive == is_positive}
+        result[np.isin(parts, sorted(named - {0}))] = is_positive
+    return result
+
+
+def merged(
+    labels: Labels, object_id: int, mask: NDArray[np.bool_], locked: Collection[int] = ()
+) -> Labels:
+    """`labels` with `object_id` covering exactly `mask` (H, W), except where a locked object is.
+
+    Inside its mask the object takes pixels from others; pixels it gives up become background.
+    A locked object keeps every pixel, and gets none if it is the one that was clicked on.
+    """
+    result = labels.copy()
+    if object_id in locked:
+        return result
+    result[labels == object_id] = 0
+    free = mask & ~np.isin(labels, sorted(set(locked) - {object_id}))
+    result[free] = object_id
+    return result
