@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -20,7 +21,9 @@ from torch import Tensor, nn, optim
 from training.config import TrackerTraining, config_from
 from training.folding import unfolded
 from xmem_core.network.xmem import XMem
-from xmem_core.weights import save_network
+from xmem_core.weights import load_xmem, save_network
+
+log = logging.getLogger(__name__)
 
 _FILE = "checkpoint.pt"
 _CURVE = "curve.csv"
@@ -85,7 +88,10 @@ def save_checkpoint(
 
 def read_checkpoint(run: Path) -> dict[str, Any] | None:
     """What `save_checkpoint` wrote, on the CPU; None where nothing was yet."""
-    path = run / _FILE
+    return _read(run / _FILE)
+
+
+def _read(path: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
@@ -110,9 +116,43 @@ def averaged_network(content: dict[str, Any]) -> XMem:
     return unfolded(XMem(config.network), average)
 
 
+def begin_with(network: XMem, path: Path) -> None:
+    """Puts the weights in `path` into a plain `network` that is not trained yet.
+
+    path: exported or published weights, or a run's folder or checkpoint, of which the averaged
+    weights are taken. Entries that the network has and the file has not stay as they are, with a
+    line in the log. Raises ValueError for an entry that the network has not or that has another
+    shape, and UnusableWeightsError for a file that holds no weights.
+    """
+    state = _weights_in(path)
+    wanted = network.state_dict()
+    for name, tensor in state.items():
+        if name not in wanted:
+            raise ValueError(f"{path.name} holds {name}, which the network has not")
+        if tensor.shape != wanted[name].shape:
+            raise ValueError(
+                f"{path.name} holds {name} of shape {tuple(tensor.shape)}, but the network's has "
+                f"{tuple(wanted[name].shape)}"
+            )
+    for name in wanted:
+        if name not in state:
+            log.info("%s is not in %s and stays as initialised", name, path.name)
+    network.load_state_dict(state, strict=False)
+
+
+def _weights_in(path: Path) -> dict[str, Tensor]:
+    checkpoint = path / _FILE if path.is_dir() else path
+    if checkpoint.suffix != Path(_FILE).suffix:
+        return load_xmem(path).state_dict()
+    content = _read(checkpoint)
+    if content is None:
+        raise ValueError(f"there is no {checkpoint} to start from")
+    return averaged_network(content).state_dict()
+
+
 def _without_folders(config: Mapping[str, Any]) -> dict[str, Any]:
     """The settings without where this machine keeps its files, which is nobody's business."""
-    paths = {"pack", "trunk_weights"}
+    paths = {"pack", "trunk_weights", "start_from"}
     return {name: Path(v).name if name in paths else v for name, v in config.items()}
 
 

@@ -59,6 +59,7 @@ class TrackerTraining:
     stages: tuple[Stage, ...]
     network: NetworkConfig = field(default_factory=NetworkConfig.small)
     trunk_weights: str = ""  # a .pth file; empty for the installed package
+    start_from: str = ""  # weights or a run to begin with; empty for a pretrained trunk
     seed: int = 1
     object_weights: tuple[float, ...] = (0.45, 0.35, 0.2)  # of one, two, three labelled objects
     weight_decay: float = 0.01

@@ -23,6 +23,7 @@ from training.checkpoints import (
     CurvePoint,
     MovingAverage,
     append_to_curve,
+    begin_with,
     read_checkpoint,
     save_checkpoint,
 )
@@ -49,7 +50,9 @@ class TrackerRun:
         torch.manual_seed(config.seed)
         self.network = XMem(config.network)
         content = read_checkpoint(folder)
-        if content is None and config.network.trunk == "efficientnet_lite0":
+        if content is None and config.start_from:
+            begin_with(self.network, Path(config.start_from))
+        elif content is None and config.network.trunk == "efficientnet_lite0":
             weights = Path(config.trunk_weights) if config.trunk_weights else find_trunk_weights()
             start_from_pretrained(self.network, weights, starting_frames(config))
         fold_norms(self.network)

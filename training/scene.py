@@ -24,7 +24,6 @@ from training.motion import (
 )
 from training.pack import Pack, Picture
 
-
 _WIDENED_SHARE = 0.4
 _OWNED_SHADOW_SHARE = 0.3
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 
 from tests.unit.test_training_composer import make_pack
-from training.checkpoints import export, read_checkpoint
+from training.checkpoints import begin_with, export, read_checkpoint
 from training.config import Stage, TrackerTraining, config_from, read_config
 from training.data import ComposedBatches, starting_frames
 from training.folding import fold_norms, unfolded
@@ -22,7 +23,7 @@ from xmem_core.network.backbones import LiteTrunk
 from xmem_core.network.config import NetworkConfig
 from xmem_core.network.xmem import XMem
 from xmem_core.probabilities import normalise
-from xmem_core.weights import load_xmem, read_metadata
+from xmem_core.weights import load_xmem, read_metadata, save_network
 
 TINY = NetworkConfig(
     trunk="efficientnet_lite0",
@@ -227,3 +228,52 @@ def test_the_shipped_configuration_is_valid() -> None:
     assert shipped.pack == "elsewhere"
     assert shipped.stage_at(0) == 0
     assert shipped.stage_at(shipped.total_steps - 1) == len(shipped.stages) - 1
+
+
+def test_a_run_begins_with_the_weights_of_another(config: TrackerTraining, tmp_path: Path) -> None:
+    first = TrackerRun(config, tmp_path / "first")
+    first.advance(until=1)
+    export(tmp_path / "first", tmp_path / "first.safetensors")
+    expected = unfolded(first.network, first.average.state).state_dict()
+
+    for source, tolerance in (
+        ("first.safetensors", 2e-3),
+        ("first", 0),
+        ("first/checkpoint.pt", 0),
+    ):
+        following = replace(config, start_from=str(tmp_path / source), trunk_weights="none.pth")
+        run = TrackerRun(following, tmp_path / "second")
+        assert run.step == 0
+        state = unfolded(run.network, run.network.state_dict()).state_dict()
+        picture = torch.randn(1, 3, 32, 32)
+        with torch.no_grad():
+            ours = unfolded(run.network, state).encode_key(picture).key
+            theirs = unfolded(run.network, expected).encode_key(picture).key
+        torch.testing.assert_close(ours, theirs, rtol=1e-3 + 20 * tolerance, atol=20 * tolerance)
+
+
+def test_only_entries_that_are_new_in_the_network_stay_as_initialised(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    torch.manual_seed(4)
+    old = XMem(TINY)
+    save_network(old, tmp_path / "old.safetensors", {})
+    grown = XMem(replace(TINY, has_position=True))
+    fresh = grown.key_encoder.position
+    assert fresh is not None
+    scale = fresh.scale.detach().clone()
+    with caplog.at_level("INFO"):
+        begin_with(grown, tmp_path / "old.safetensors")
+
+    torch.testing.assert_close(
+        grown.decoder.prediction.weight, old.decoder.prediction.weight, rtol=1e-3, atol=1e-3
+    )
+    assert torch.equal(fresh.scale, scale)
+    named = [record.getMessage() for record in caplog.records]
+    assert named
+    assert all("key_encoder.position." in message for message in named)
+    save_network(grown, tmp_path / "grown.safetensors", {})
+    with pytest.raises(ValueError, match=r"key_encoder\.position"):
+        begin_with(XMem(TINY), tmp_path / "grown.safetensors")
+    with pytest.raises(ValueError, match="of shape"):
+        begin_with(XMem(replace(TINY, key_channels=8)), tmp_path / "old.safetensors")
