@@ -42,7 +42,9 @@ class ClickConfig:
     zoom_expansion: float = 1.4  # [expansion_ratio]
     least_crop_px: int = 200
     longest_px: int = 800  # of the whole frame as the network sees it [max_size]
-    most_network_clicks: int = 8  # those after it only refine [net_clicks_limit]
+    # Clicks after these only refine [net_clicks_limit, published: 8]. A network that learned to
+    # correct its own mask gets better with every click; one that did not gets confused.
+    most_network_clicks: int = 20
     is_flipped_too: bool = True  # the mirrored picture is asked about as well [with_flip]
     most_evaluations: int = 20  # of the objective, a click [maxfun]
     least_mask_change: float = 1e-3  # [min_iou_diff]

@@ -1,0 +1,265 @@
+"""Clicks: refinement, merging, keeping results, the crop, the simulated annotator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+
+from interaction.click_simulator import next_click
+from interaction.clicks import ClickConfig, ClickSegmenter, explained_change, merged
+from interaction.errors import ModelError
+from interaction.fbrs.network import InsertionPoint
+from interaction.fbrs.optimizer import MODES, Inputs, Mode, Refiner, StoppedError, click_squares
+from interaction.fbrs.small_network import (
+    SmallClickNetwork,
+    click_network_header,
+    load_small_click_network,
+)
+from interaction.fbrs.zoom import around, whole_frame
+from interaction.types import Click
+
+SIZE = 48, 64
+
+
+@pytest.fixture(scope="module")
+def network() -> SmallClickNetwork:
+    torch.manual_seed(5)
+    network = SmallClickNetwork().eval().requires_grad_(False)
+    network.head.weight.mul_(30)  # as decided as a trained one; else the penalty outweighs clicks
+    return network
+
+
+@pytest.fixture(scope="module")
+def frame() -> NDArray[np.uint8]:
+    return np.random.default_rng(1).integers(0, 256, (*SIZE, 3), dtype=np.uint8)
+
+
+def segmenter(network: SmallClickNetwork, mode: Mode = "f-BRS-B") -> ClickSegmenter:
+    return ClickSegmenter(
+        network, ClickConfig(mode=mode, zoom_px=48, least_crop_px=24, longest_px=64)
+    )
+
+
+CLICKS = [Click(20, 20, True), Click(50, 10, False), Click(30, 30, True)]
+
+
+def test_a_list_of_clicks_gives_the_same_mask_however_it_came_about(
+    network: SmallClickNetwork, frame: NDArray[np.uint8]
+) -> None:
+    start = np.zeros(SIZE, np.uint8)
+    one_by_one = segmenter(network)
+    for count in (1, 2, 3):
+        grown = one_by_one.segment(frame, start, 2, CLICKS[:count], frame_key="f")
+    whole = segmenter(network).segment(frame, start, 2, CLICKS)
+    np.testing.assert_array_equal(grown.probability, whole.probability)
+    np.testing.assert_array_equal(grown.labels, whole.labels)
+
+    # Taking the middle click back is a shorter list.
+    shorter = one_by_one.segment(frame, start, 2, [CLICKS[0], CLICKS[2]], frame_key="f")
+    fresh = segmenter(network).segment(frame, start, 2, [CLICKS[0], CLICKS[2]])
+    np.testing.assert_array_equal(shorter.probability, fresh.probability)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_refinement_brings_the_answer_nearer_to_the_clicks(
+    network: SmallClickNetwork, mode: Mode
+) -> None:
+    rows = torch.tensor([[[20.0, 20.0, 1.0], [10.0, 50.0, 0.0], [30.0, 30.0, 1.0]]])
+    pictures = torch.rand(1, 3, *SIZE, generator=torch.Generator().manual_seed(1))
+    inputs = Inputs(
+        picture=network.picture_features(pictures),
+        pictures=pictures,
+        click_maps=network.click_maps(rows, *SIZE),
+        previous=torch.zeros(1, 1, *SIZE),
+        positive=click_squares(rows, 1.0, *SIZE),
+        negative=click_squares(rows, 0.0, *SIZE),
+    )
+    assert inputs.positive.sum() == 18
+    assert inputs.negative.sum() == 9
+    refiner = Refiner(network, mode, least_mask_change=0.0)  # never satisfied with little
+    before, _ = refiner.loss_of(refiner.plain(inputs), inputs)
+    logits, numbers = refiner.refined(inputs, None, lambda: False)
+    after, _ = refiner.loss_of(logits, inputs)
+    if mode == "NoBRS":
+        assert after == before
+        assert numbers is None
+    else:
+        assert after < 0.99 * before
+        assert numbers is not None
+        assert np.abs(numbers).max() > 0
+
+
+def test_clicks_work_inside_inference_mode_too(
+    network: SmallClickNetwork, frame: NDArray[np.uint8]
+) -> None:
+    start = np.zeros(SIZE, np.uint8)
+    outside = segmenter(network).segment(frame, start, 1, CLICKS)
+    with torch.inference_mode():
+        inside = segmenter(network).segment(frame, start, 1, CLICKS)
+    np.testing.assert_array_equal(inside.probability, outside.probability)
+
+
+def test_the_stop_flag_ends_a_click_at_once(
+    network: SmallClickNetwork, frame: NDArray[np.uint8]
+) -> None:
+    asked = 0
+
+    def stop() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked >= 2
+
+    with pytest.raises(StoppedError):
+        segmenter(network).segment(frame, np.zeros(SIZE, np.uint8), 1, CLICKS, stop=stop)
+    assert asked == 2
+
+
+def test_the_mask_that_is_there_matters(
+    network: SmallClickNetwork, frame: NDArray[np.uint8]
+) -> None:
+    start = np.zeros(SIZE, np.uint8)
+    start[10:30, 10:40] = 1
+    with_mask = segmenter(network).segment(frame, start, 1, CLICKS[:1])
+    without = segmenter(network).segment(frame, start, 2, CLICKS[:1])
+    assert not np.array_equal(with_mask.probability, without.probability)
+
+
+def test_clicks_outside_or_missing_are_refused(
+    network: SmallClickNetwork, frame: NDArray[np.uint8]
+) -> None:
+    start = np.zeros(SIZE, np.uint8)
+    with pytest.raises(ValueError, match="at least one click"):
+        segmenter(network).segment(frame, start, 1, [])
+    with pytest.raises(ValueError, match="outside"):
+        segmenter(network).segment(frame, start, 1, [Click(64, 3, True)])
+    with pytest.raises(ValueError, match="the mask"):
+        segmenter(network).segment(frame[:-1], start, 1, CLICKS)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sets(st.integers(1, 4)))
+def test_a_locked_object_keeps_and_gets_every_pixel_it_has(seed: int, locked: set[int]) -> None:
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 5, (9, 11), dtype=np.uint8)
+    mask = rng.random((9, 11)) < 0.5
+    result = merged(labels, 3, mask, locked)
+    for object_id in locked:
+        np.testing.assert_array_equal(result == object_id, labels == object_id)
+    if 3 not in locked:
+        expected = mask & ~np.isin(labels, list(locked))
+        np.testing.assert_array_equal(result == 3, expected)
+    untouched = ~mask & (labels != 3)
+    np.testing.assert_array_equal(result[untouched], labels[untouched])
+
+
+def test_only_what_a_click_explains_changes() -> None:
+    old = np.zeros((20, 30), bool)
+    old[5:10, 5:10] = True
+    new = old.copy()
+    new[5:10, 10:14] = True  # grown, clicked on
+    new[15:18, 20:25] = True  # grown elsewhere
+    new[5, 5] = False  # lost without a click
+    result = explained_change(old, new, [Click(12, 7, True)])
+    expected = old.copy()
+    expected[5:10, 10:14] = True
+    np.testing.assert_array_equal(result, expected)
+    np.testing.assert_array_equal(explained_change(np.zeros_like(old), new, []), new)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(20, 70), st.integers(20, 70))
+def test_a_crop_holds_the_object_and_its_way_back_is_zero_outside(
+    seed: int, height: int, width: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    mask = np.zeros((height, width), bool)
+    top, left = int(rng.integers(height - 4)), int(rng.integers(width - 4))
+    mask[top : top + 4, left : left + 4] = True
+    crop = around(mask, [], expansion=1.4, least_px=10, target_px=32, multiple=16)
+    assert crop is not None
+    assert mask[crop.top : crop.bottom, crop.left : crop.right].sum() == 16
+    assert crop.height % 16 == crop.width % 16 == 0
+    whole = crop.back(torch.ones(1, 1, crop.height, crop.width), height, width)[0, 0]
+    inside = torch.zeros(height, width)
+    inside[crop.top : crop.bottom, crop.left : crop.right] = 1
+    torch.testing.assert_close(whole, inside)
+
+
+def test_a_crop_at_its_own_size_is_exact() -> None:
+    crop = whole_frame(32, 48, 100, 16)
+    picture = torch.rand(1, 3, 32, 48)
+    assert torch.equal(crop.back(crop.cut(picture), 32, 48), picture)
+    [[row, column, sign]] = crop.rows_of([Click(7, 5, True)])[0].tolist()
+    assert (row, column, sign) == (5, 7, 1)
+
+
+def test_the_simulated_annotator_clicks_in_the_middle_of_the_larger_error() -> None:
+    truth = np.zeros((21, 31), bool)
+    truth[2:13, 2:13] = True
+    predicted = np.zeros_like(truth)
+    predicted[15:18, 25:28] = True
+    assert next_click(predicted, truth) == Click(7, 7, True)
+    assert next_click(truth | predicted, truth) == Click(26, 16, False)
+    assert next_click(truth, truth) is None
+    again = next_click(predicted, truth, [Click(7, 7, True)])
+    assert again is not None
+    assert (again.x, again.y) != (7, 7)
+
+
+def test_saved_weights_load_with_norms_folded_and_answer_the_same(
+    network: SmallClickNetwork, tmp_path: Path
+) -> None:
+    path = tmp_path / "clicks.safetensors"
+    state = {n: t.contiguous() for n, t in network.state_dict().items() if "num_batches" not in n}
+    save_file(state, path, click_network_header({"step": "1"}))
+    loaded = load_small_click_network(path)
+    picture, maps = torch.rand(1, 3, 32, 48), torch.zeros(1, 2, 32, 48)
+    previous = torch.zeros(1, 1, 32, 48)
+    torch.testing.assert_close(
+        loaded(picture, maps, previous), network(picture, maps, previous), rtol=1e-3, atol=1e-3
+    )
+    assert InsertionPoint.AFTER_CONTEXT in loaded.insertion_channels
+
+
+@pytest.mark.parametrize("damage", ["cut", "foreign", "missing", "not finite"])
+def test_files_that_are_no_click_model_are_named(
+    network: SmallClickNetwork, tmp_path: Path, damage: str
+) -> None:
+    path = tmp_path / "clicks.safetensors"
+    state = {n: t.contiguous() for n, t in network.state_dict().items() if "num_batches" not in n}
+    header = click_network_header({})
+    if damage == "foreign":
+        header["format"] = "something else"
+    elif damage == "missing":
+        del state["head.bias"]
+    elif damage == "not finite":
+        state["head.bias"] = torch.tensor([float("nan")])
+    save_file(state, path, header)
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(ModelError, match=r"clicks\.safetensors"):
+        load_small_click_network(path)
+
+
+def test_the_bundled_click_model_is_small_and_finds_a_plain_square() -> None:
+    from resources import weights_folder
+
+    path = weights_folder() / "small-clicks.safetensors"
+    assert path.stat().st_size <= 10_000_000
+    assert load_file(path)
+    frame = np.full((120, 160, 3), (60, 90, 200), np.uint8)
+    frame[30:90, 50:110] = (220, 60, 40)
+    truth = np.zeros((120, 160), bool)
+    truth[30:90, 50:110] = True
+    clicker = ClickSegmenter(load_small_click_network(path))
+    clicks = [Click(80, 60, True), Click(10, 10, False), Click(60, 40, True)]
+    mask = clicker.segment(frame, np.zeros((120, 160), np.uint8), 1, clicks).labels == 1
+    assert (mask & truth).sum() / (mask | truth).sum() > 0.8
+    assert all(bool(mask[int(c.y), int(c.x)]) == c.is_positive for c in clicks)

@@ -1,0 +1,115 @@
+"""Training of the click network: samples, exact resumption, export."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from interaction.fbrs.small_network import load_small_click_network
+from tests.unit.test_training_composer import make_pack
+from tests.unit.test_training_resume import pretend_imagenet
+from training.clicks.config import ClickStage, ClickTraining, click_config_from, read_click_config
+from training.clicks.loop import (
+    ClickRun,
+    averaged_click_network,
+    export_clicks,
+    read_click_checkpoint,
+)
+from training.clicks.samples import damaged, draw_sample, error_click
+from training.pack import Pack
+
+CONFIGS = Path(__file__).parents[2] / "training" / "configs"
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> ClickTraining:
+    folder = tmp_path_factory.mktemp("clicks")
+    torch.manual_seed(3)
+    torch.save(pretend_imagenet(), folder / "trunk.pth")
+    return ClickTraining(
+        pack=str(make_pack(folder / "pack")),
+        trunk_weights=str(folder / "trunk.pth"),
+        stages=(
+            ClickStage(steps=2, size=32, batch=2, learning_rate=1e-3),
+            ClickStage(steps=1, size=48, batch=1, learning_rate=1e-3, trunk_rate=0.0),
+        ),
+        warm_up_steps=1,
+        evaluate_every=2,
+        evaluation_pictures=2,
+        evaluation_size=32,
+    )
+
+
+def test_a_stopped_run_resumes_to_the_very_same_weights(
+    config: ClickTraining, tmp_path: Path
+) -> None:
+    ClickRun(config, tmp_path / "whole").advance()
+    ClickRun(config, tmp_path / "parts").advance(until=1)
+    ClickRun(config, tmp_path / "parts").advance()
+    whole, parts = (read_click_checkpoint(tmp_path / name) for name in ("whole", "parts"))
+    assert whole is not None
+    assert parts is not None
+    assert whole["step"] == parts["step"] == 3
+    for part in ("network", "average"):
+        for name, tensor in whole[part].items():
+            torch.testing.assert_close(parts[part][name], tensor, rtol=0, atol=0)
+    with (tmp_path / "whole" / "click-curve.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["step"] for row in rows] == ["2", "3"]
+
+
+def test_an_exported_run_loads_and_answers_as_it_did(config: ClickTraining, tmp_path: Path) -> None:
+    run = ClickRun(config, tmp_path / "run")
+    run.advance(until=1)
+    export_clicks(tmp_path / "run", tmp_path / "clicks.safetensors")
+    loaded = load_small_click_network(tmp_path / "clicks.safetensors")
+    inputs = torch.rand(1, 3, 32, 32), torch.rand(1, 2, 32, 32), torch.rand(1, 1, 32, 32)
+    with torch.no_grad():
+        expected = averaged_click_network(run.average.state)(*inputs)
+        torch.testing.assert_close(loaded(*inputs), expected, rtol=0.02, atol=0.02)
+
+
+def test_samples_follow_from_the_seed_and_begin_with_a_click_on_an_error(
+    config: ClickTraining,
+) -> None:
+    pack = Pack(Path(config.pack))
+    for seed in range(8):
+        sample, again = (
+            draw_sample(pack, np.random.default_rng(seed), config, 48) for _ in range(2)
+        )
+        np.testing.assert_array_equal(sample.picture, again.picture)
+        assert sample.clicks == again.clicks
+        assert sample.truth.any()
+        first = sample.clicks[0]
+        at = int(first.y), int(first.x)
+        if (sample.given != sample.truth).any():
+            assert sample.truth[at] == first.is_positive
+            assert sample.given[at] != sample.truth[at]
+
+
+def test_damage_changes_a_mask_and_clicks_on_it_are_errors() -> None:
+    truth = np.zeros((64, 64), bool)
+    truth[16:48, 20:44] = True
+    changed = 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        mask = damaged(truth, rng)
+        changed += bool((mask != truth).any())
+        click = error_click(mask, truth, (), rng)
+        if click is not None:
+            at = int(click.y), int(click.x)
+            assert mask[at] != truth[at]
+            assert truth[at] == click.is_positive
+    assert changed > 15
+
+
+def test_the_shipped_configuration_is_valid_and_wrong_ones_are_named() -> None:
+    assert read_click_config(CONFIGS / "small_clicks.toml", {}).total_steps == 2000
+    with pytest.raises(ValueError, match="not valid"):
+        click_config_from({"pack": "p", "stages": [], "colour": 3})
+    with pytest.raises(ValueError, match="multiple of 16"):
+        ClickStage(steps=1, size=50, batch=1, learning_rate=1e-3)
