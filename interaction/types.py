@@ -1,7 +1,20 @@
 """The nouns of an annotation: small, immutable, no behaviour beyond their own arithmetic."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+__all__ = [
+    "EMPTY_RECORD",
+    "Click",
+    "FrameRecord",
+    "FrameStatus",
+    "MaskEdit",
+    "ObjectInfo",
+    "Prompts",
+    "Stroke",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +31,18 @@ class Click:
 
 
 @dataclass(frozen=True, slots=True)
+class Stroke:
+    """One movement of a round brush, from press to release.
+
+    points: (x, y) in pixels of the source frame, in order; one point is a dab.
+    """
+
+    points: tuple[tuple[float, float], ...]
+    radius_px: float
+    is_positive: bool = True  # adds to the object; False takes away
+
+
+@dataclass(frozen=True, slots=True)
 class ObjectInfo:
     """Something to cut out: what the annotator calls it and how it is shown."""
 
@@ -28,17 +53,89 @@ class ObjectInfo:
     is_visible: bool = True
 
 
+class FrameStatus(StrEnum):
+    """Where a frame's mask comes from, in rising order of trust."""
+
+    EMPTY = "empty"  # nothing was annotated and nothing was tracked
+    TRACKED = "tracked"  # by a propagation; another may replace it
+    CORRECTED = "corrected"  # made or changed by hand: the truth of the objects that are in it
+    CONFIRMED = "confirmed"  # declared whole: an object that is not in it is absent
+
+    @property
+    def is_given(self) -> bool:
+        """The annotator answers for it: it is remembered for ever and never overwritten."""
+        return self in (FrameStatus.CORRECTED, FrameStatus.CONFIRMED)
+
+
+@dataclass(frozen=True, slots=True)
+class Prompts:
+    """The clicks that one object has been given on a frame since something else changed it.
+
+    Their mask follows from `start` and `clicks` alone, so a click can be taken out singly.
+    """
+
+    object_id: int
+    start: bytes | None  # the frame's mask, palette PNG, before the first of the clicks
+    start_status: FrameStatus
+    clicks: tuple[Click, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FrameRecord:
+    """All that is known about one frame. A mask at rest is its palette-PNG file, as bytes."""
+
+    mask: bytes | None = None  # None: nothing was annotated, which is not an empty mask
+    status: FrameStatus = FrameStatus.EMPTY
+    present: frozenset[int] = frozenset()  # the objects that have pixels in the mask
+    doubt: float = 0.0  # 0 (sure) to 1, how little the tracker trusts its mask
+    prompts: Prompts | None = None
+
+
+EMPTY_RECORD = FrameRecord()
+
+
 @dataclass(frozen=True, slots=True)
 class MaskEdit:
-    """One undoable change of masks, on one frame or on a thousand.
+    """One undoable change of masks, on one frame or on a thousand, or of the list of objects.
 
-    A mask at rest is its palette-PNG file, as bytes; None means the frame has no mask.
-    Bytes never change, so an edit holds references, not copies, and its inverse is exact.
+    Records never change, so an edit holds references, not copies, and its inverse is exact.
+    Edits with the same `group` are one step of the history: a propagation makes one a frame.
     """
 
     label: str  # what Undo calls it, e.g. "Click on ‘bear’"
-    before: Mapping[int, bytes | None]  # by frame index
-    after: Mapping[int, bytes | None]  # the same keys
+    before: Mapping[int, FrameRecord] = field(default_factory=dict)  # by frame index
+    after: Mapping[int, FrameRecord] = field(default_factory=dict)  # the same keys
+    objects_before: tuple[ObjectInfo, ...] | None = None  # None: the list of objects is the same
+    objects_after: tuple[ObjectInfo, ...] | None = None
+    group: str | None = None
+    # How it came about, in plain JSON values, so that it can be done again with other weights:
+    # {"kind": "click", "frame": 3, "object": 1, "x": …}. Only for the journal.
+    cause: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def frames(self) -> frozenset[int]:
+        return frozenset(self.after)
 
     def inverse(self) -> "MaskEdit":
-        return MaskEdit(self.label, before=self.after, after=self.before)
+        return replace(
+            self,
+            before=self.after,
+            after=self.before,
+            objects_before=self.objects_after,
+            objects_after=self.objects_before,
+        )
+
+    def then(self, later: "MaskEdit") -> "MaskEdit":
+        """Both, in this order, as one edit with this one's label, group and cause."""
+        objects_before, objects_after = self.objects_before, later.objects_after
+        if objects_after is None:
+            objects_after = self.objects_after
+        if self.objects_before is None:
+            objects_before = later.objects_before
+        return replace(
+            self,
+            before={**later.before, **self.before},
+            after={**self.after, **later.after},
+            objects_before=objects_before,
+            objects_after=objects_after,
+        )
