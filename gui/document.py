@@ -1,0 +1,266 @@
+"""What the window shows, as one object that announces its changes."""
+
+from interaction.session import Session
+from PySide6.QtCore import QObject, Signal
+
+from gui.view_state import Tool, ViewMode
+from interaction.annotation import Annotation
+from interaction.project.video import Video
+from interaction.types import MaskEdit, ObjectInfo
+
+__all__ = ["Document"]
+
+_SMALLEST_BRUSH_PX, _LARGEST_BRUSH_PX = 0.5, 500.0
+
+
+class Document(QObject):
+    """An open session and the point of view on it. Only the GUI thread touches it.
+
+    Setters are idempotent and silent when nothing changes, so a widget may both drive a
+    property and follow it without guarding against its own echo.
+    """
+
+    frame_changed = Signal(int)
+    current_object_changed = Signal(int)  # 0: none
+    tool_changed = Signal(Tool)
+    view_mode_changed = Signal(ViewMode)
+    range_changed = Signal()
+    opacity_changed = Signal(float)
+    brush_changed = Signal(float)  # radius in source pixels
+    solo_changed = Signal(int)  # 0: all visible objects are shown
+    onion_skin_changed = Signal(bool)
+    hatching_changed = Signal(bool)
+    layer_changed = Signal(str)  # path of the picture of ViewMode.LAYER
+
+    masks_changed = Signal(set)  # frame indices
+    objects_changed = Signal()
+    history_changed = Signal()
+
+    def __init__(self, session: Session, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.session = session
+        self._frame = 0
+        self._current_object = session.annotation.objects[0].id if self.objects else 0
+        self._tool = Tool.CLICK
+        self._view_mode = ViewMode.OVERLAY
+        self._range: tuple[int | None, int | None] = (None, None)
+        self._opacity = 0.5
+        self._brush_radius_px = max(4.0, min(self.video.width, self.video.height) / 40)
+        self._solo = 0
+        self._has_onion_skin = False
+        self._has_hatching = False
+        self._layer = ""
+
+    # The session, to read
+
+    @property
+    def annotation(self) -> Annotation:
+        return self.session.annotation
+
+    @property
+    def video(self) -> Video:
+        return self.session.video
+
+    @property
+    def frame_count(self) -> int:
+        return self.annotation.frame_count
+
+    @property
+    def objects(self) -> tuple[ObjectInfo, ...]:
+        return self.session.annotation.objects
+
+    def object(self, object_id: int) -> ObjectInfo | None:
+        return next((one for one in self.objects if one.id == object_id), None)
+
+    def is_shown(self, object_id: int) -> bool:
+        """Whether the object's mask is to be seen: visible, or the only one that is."""
+        if self._solo:
+            return object_id == self._solo
+        one = self.object(object_id)
+        return one is None or one.is_visible
+
+    # The point of view
+
+    @property
+    def frame(self) -> int:
+        return self._frame
+
+    def set_frame(self, frame: int) -> None:
+        frame = max(0, min(frame, self.frame_count - 1))
+        if frame != self._frame:
+            self._frame = frame
+            self.frame_changed.emit(frame)
+
+    @property
+    def current_object(self) -> int:
+        """The object that clicks and strokes are for; 0: none yet."""
+        return self._current_object
+
+    def set_current_object(self, object_id: int) -> None:
+        if object_id and self.object(object_id) is None:
+            return
+        if object_id != self._current_object:
+            self._current_object = object_id
+            self.current_object_changed.emit(object_id)
+
+    @property
+    def tool(self) -> Tool:
+        return self._tool
+
+    def set_tool(self, tool: Tool) -> None:
+        if tool is not self._tool:
+            self._tool = tool
+            self.tool_changed.emit(tool)
+
+    @property
+    def view_mode(self) -> ViewMode:
+        return self._view_mode
+
+    def set_view_mode(self, mode: ViewMode) -> None:
+        if mode is not self._view_mode:
+            self._view_mode = mode
+            self.view_mode_changed.emit(mode)
+
+    @property
+    def range_in(self) -> int | None:
+        """The first frame of the range that work is limited to; None: the video's."""
+        return self._range[0]
+
+    @property
+    def range_out(self) -> int | None:
+        return self._range[1]
+
+    def set_range(self, first: int | None, last: int | None) -> None:
+        """Both inside the video; in the wrong order, the other end is given up."""
+        final = self.frame_count - 1
+        first = None if first is None else max(0, min(first, final))
+        last = None if last is None else max(0, min(last, final))
+        if first is not None and last is not None and first > last:
+            if (first, last)[0] != self._range[0]:
+                last = None
+            else:
+                first = None
+        if (first, last) != self._range:
+            self._range = (first, last)
+            self.range_changed.emit()
+
+    @property
+    def opacity(self) -> float:
+        return self._opacity
+
+    def set_opacity(self, opacity: float) -> None:
+        opacity = max(0.0, min(opacity, 1.0))
+        if opacity != self._opacity:
+            self._opacity = opacity
+            self.opacity_changed.emit(opacity)
+
+    @property
+    def brush_radius_px(self) -> float:
+        return self._brush_radius_px
+
+    def set_brush_radius_px(self, radius_px: float) -> None:
+        radius_px = max(_SMALLEST_BRUSH_PX, min(radius_px, _LARGEST_BRUSH_PX))
+        if radius_px != self._brush_radius_px:
+            self._brush_radius_px = radius_px
+            self.brush_changed.emit(radius_px)
+
+    @property
+    def solo(self) -> int:
+        """The only object that is shown; 0: all that are visible."""
+        return self._solo
+
+    def set_solo(self, object_id: int) -> None:
+        if object_id != self._solo:
+            self._solo = object_id
+            self.solo_changed.emit(object_id)
+
+    @property
+    def has_onion_skin(self) -> bool:
+        return self._has_onion_skin
+
+    def set_onion_skin(self, is_on: bool) -> None:
+        if is_on != self._has_onion_skin:
+            self._has_onion_skin = is_on
+            self.onion_skin_changed.emit(is_on)
+
+    @property
+    def has_hatching(self) -> bool:
+        return self._has_hatching
+
+    def set_hatching(self, is_on: bool) -> None:
+        if is_on != self._has_hatching:
+            self._has_hatching = is_on
+            self.hatching_changed.emit(is_on)
+
+    @property
+    def layer(self) -> str:
+        return self._layer
+
+    def set_layer(self, path: str) -> None:
+        if path != self._layer:
+            self._layer = path
+            self.layer_changed.emit(path)
+
+    # Changes of the annotation
+
+    def apply(self, edit: MaskEdit) -> bool:
+        """Makes and records an edit. False: its frames changed since it was made, or it changes
+        nothing."""
+        if not self.session.apply(edit):
+            return False
+        self.announce(edit)
+        return True
+
+    def undo(self) -> None:
+        edit = self.session.undo()
+        if edit is not None:
+            self.announce(edit)
+
+    def redo(self) -> None:
+        edit = self.session.redo()
+        if edit is not None:
+            self.announce(edit)
+
+    def go_to(self, position: int) -> None:
+        """Undoes or redoes until `position` entries of the history are in effect."""
+        frames = set(self.session.go_to(position))
+        self._announce(frames, are_objects_changed=True)
+
+    def announce(self, edit: MaskEdit | None) -> None:
+        """Tells everybody what an edit that was just applied has changed."""
+        if edit is not None:
+            self._announce(set(edit.frames), edit.objects_after is not None)
+
+    def add_object(self, name: str | None = None) -> int:
+        """A new object, which becomes the current one."""
+        object_id = self.session.add_object(name)
+        self._announce(set(), are_objects_changed=True)
+        self.set_current_object(object_id)
+        return object_id
+
+    def rename_object(self, object_id: int, name: str) -> None:
+        self.announce(self.session.rename_object(object_id, name))
+
+    def recolor_object(self, object_id: int, color: tuple[int, int, int]) -> None:
+        self.announce(self.session.recolor_object(object_id, color))
+
+    def set_locked(self, object_id: int, is_locked: bool) -> None:
+        self.announce(self.session.set_locked(object_id, is_locked))
+
+    def set_visible(self, object_id: int, is_visible: bool) -> None:
+        self.announce(self.session.set_visible(object_id, is_visible))
+
+    def move_object(self, object_id: int, index: int) -> None:
+        self.announce(self.session.move_object(object_id, index))
+
+    def _announce(self, frames: set[int], are_objects_changed: bool) -> None:
+        if are_objects_changed:
+            if self.object(self._current_object) is None:
+                self._current_object = self.objects[0].id if self.objects else 0
+                self.current_object_changed.emit(self._current_object)
+            if self._solo and self.object(self._solo) is None:
+                self.set_solo(0)
+            self.objects_changed.emit()
+        if frames:
+            self.masks_changed.emit(frames)
+        self.history_changed.emit()
