@@ -8,14 +8,13 @@ from enum import Enum
 from functools import partial
 from typing import Any, Literal
 
-import numpy as np
+from interaction.session import Propagated, PropagationRequest
 from PySide6.QtCore import QObject, Signal
 
 from gui.document import Document
 from gui.engine_thread import EngineThread, Job
 from gui.tracking_run import TrackingRun
 from interaction import mask_surgery
-from interaction.session import Propagated, PropagationRequest
 from interaction.types import Click, MaskEdit, Stroke
 from xmem_core.pictures import Labels
 
@@ -369,9 +368,7 @@ class Annotator(QObject):
         object_id = document.current_object or document.add_object()
         one = document.object(object_id)
         if one is not None and one.is_locked:
-            self.noticed.emit(
-                self.tr("“{}” is locked: unlock it to change it.").format(one.name)
-            )
+            self.noticed.emit(self.tr("“{}” is locked: unlock it to change it.").format(one.name))
             return 0
         return object_id
 

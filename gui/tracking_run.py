@@ -5,9 +5,10 @@ from collections import deque
 from dataclasses import replace
 from typing import Final
 
+from interaction.session import Propagated, PropagationRequest
+
 from gui.engine_thread import Job
 from interaction.annotation import Annotation
-from interaction.session import Propagated, PropagationRequest
 from interaction.types import FrameRecord
 
 __all__ = ["TrackingRun"]

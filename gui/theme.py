@@ -1,0 +1,162 @@
+"""How the program looks: Fusion, light or dark as the system says, icons in the text's colour."""
+
+from functools import lru_cache
+from typing import Final, Literal
+
+from PySide6.QtCore import QByteArray, QRect, QRectF, QSize, Qt
+from PySide6.QtGui import (
+    QColor,
+    QFont,
+    QGuiApplication,
+    QIcon,
+    QIconEngine,
+    QPainter,
+    QPalette,
+    QPixmap,
+)
+from PySide6.QtSvg import QSvgRenderer
+from PySide6.QtWidgets import QApplication
+
+from resources import icons_folder
+
+__all__ = ["ACCENT", "ICON_PX", "Scheme", "apply_theme", "icon", "is_dark", "set_scheme"]
+
+Scheme = Literal["system", "light", "dark"]
+
+ICON_PX: Final = 20
+TEXT_PX: Final = 13
+ACCENT: Final = QColor(0x2F, 0x81, 0xF7)
+
+# Greys without a tint: colours beside the picture must not change how it looks.
+_DARK: Final = {
+    QPalette.ColorRole.Window: 0x2B2B2B,
+    QPalette.ColorRole.WindowText: 0xE4E4E4,
+    QPalette.ColorRole.Base: 0x222222,
+    QPalette.ColorRole.AlternateBase: 0x282828,
+    QPalette.ColorRole.Text: 0xE4E4E4,
+    QPalette.ColorRole.Button: 0x363636,
+    QPalette.ColorRole.ButtonText: 0xE4E4E4,
+    QPalette.ColorRole.ToolTipBase: 0x3A3A3A,
+    QPalette.ColorRole.ToolTipText: 0xF0F0F0,
+    QPalette.ColorRole.PlaceholderText: 0x8C8C8C,
+    QPalette.ColorRole.Mid: 0x1C1C1C,
+    QPalette.ColorRole.Midlight: 0x444444,
+    QPalette.ColorRole.Light: 0x4A4A4A,
+    QPalette.ColorRole.Dark: 0x1A1A1A,
+    QPalette.ColorRole.Shadow: 0x101010,
+    QPalette.ColorRole.Link: 0x6CB0FF,
+}
+_LIGHT: Final = {
+    QPalette.ColorRole.Window: 0xF0F0F0,
+    QPalette.ColorRole.WindowText: 0x1E1E1E,
+    QPalette.ColorRole.Base: 0xFFFFFF,
+    QPalette.ColorRole.AlternateBase: 0xF6F6F6,
+    QPalette.ColorRole.Text: 0x1E1E1E,
+    QPalette.ColorRole.Button: 0xE6E6E6,
+    QPalette.ColorRole.ButtonText: 0x1E1E1E,
+    QPalette.ColorRole.ToolTipBase: 0xFFFFFF,
+    QPalette.ColorRole.ToolTipText: 0x1E1E1E,
+    QPalette.ColorRole.PlaceholderText: 0x767676,
+    QPalette.ColorRole.Mid: 0xB8B8B8,
+    QPalette.ColorRole.Midlight: 0xDCDCDC,
+    QPalette.ColorRole.Light: 0xFFFFFF,
+    QPalette.ColorRole.Dark: 0x9A9A9A,
+    QPalette.ColorRole.Shadow: 0x6E6E6E,
+    QPalette.ColorRole.Link: 0x0B5CC4,
+}
+_DISABLED_ROLES: Final = (
+    QPalette.ColorRole.WindowText,
+    QPalette.ColorRole.Text,
+    QPalette.ColorRole.ButtonText,
+)
+
+
+def apply_theme(application: QApplication) -> None:
+    """Sets style, font size and colours, and follows the system from then on."""
+    application.setStyle("Fusion")
+    font = application.font()
+    font.setPixelSize(TEXT_PX)
+    font.setFeature(QFont.Tag("tnum"), 1)  # figures that do not dance while they count
+    application.setFont(font)
+    _set_palette(application)
+    application.styleHints().colorSchemeChanged.connect(lambda _: _set_palette(application))
+
+
+def set_scheme(scheme: Scheme) -> None:
+    """Light, dark, or whatever the system is."""
+    QGuiApplication.styleHints().setColorScheme(
+        {
+            "system": Qt.ColorScheme.Unknown,
+            "light": Qt.ColorScheme.Light,
+            "dark": Qt.ColorScheme.Dark,
+        }[scheme]
+    )
+    application = QApplication.instance()
+    if isinstance(application, QApplication):
+        _set_palette(application)
+
+
+def is_dark() -> bool:
+    return QGuiApplication.styleHints().colorScheme() == Qt.ColorScheme.Dark
+
+
+def icon(name: str) -> QIcon:
+    """The icon `resources/icons/NAME.svg` in the colour of the text around it, in any scheme and
+    size. ValueError if there is none."""
+    return QIcon(_SvgIconEngine(_source(name)))
+
+
+def _set_palette(application: QApplication) -> None:
+    palette = QPalette()
+    for role, rgb in (_DARK if is_dark() else _LIGHT).items():
+        palette.setColor(role, QColor(rgb))
+    faint = QColor(0x757575 if is_dark() else 0x9A9A9A)
+    for role in _DISABLED_ROLES:
+        palette.setColor(QPalette.ColorGroup.Disabled, role, faint)
+    palette.setColor(QPalette.ColorRole.Highlight, ACCENT)
+    palette.setColor(QPalette.ColorRole.HighlightedText, QColor("white"))
+    palette.setColor(QPalette.ColorRole.Accent, ACCENT)
+    application.setPalette(palette)
+
+
+@lru_cache(maxsize=256)
+def _source(name: str) -> str:
+    path = icons_folder() / f"{name}.svg"
+    if not path.is_file():
+        raise ValueError(f"there is no icon called {name}")
+    return path.read_text("utf-8")
+
+
+@lru_cache(maxsize=1024)
+def _renderer(source: str, color: str) -> QSvgRenderer:
+    return QSvgRenderer(QByteArray(source.replace("currentColor", color).encode()))
+
+
+class _SvgIconEngine(QIconEngine):
+    """Draws an SVG in the palette's colour of the moment, so that a change of scheme shows."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self._svg = source
+
+    def clone(self) -> QIconEngine:
+        return _SvgIconEngine(self._svg)
+
+    def paint(self, painter: QPainter, rect: QRect, mode: QIcon.Mode, state: QIcon.State) -> None:
+        palette = QGuiApplication.palette()
+        group = QPalette.ColorGroup.Active
+        role = QPalette.ColorRole.ButtonText
+        if mode == QIcon.Mode.Disabled:
+            group = QPalette.ColorGroup.Disabled
+        elif mode == QIcon.Mode.Selected:
+            role = QPalette.ColorRole.HighlightedText
+        color = palette.color(group, role).name()
+        _renderer(self._svg, color).render(painter, QRectF(rect))
+
+    def pixmap(self, size: QSize, mode: QIcon.Mode, state: QIcon.State) -> QPixmap:
+        pixmap = QPixmap(size)
+        pixmap.fill(Qt.GlobalColor.transparent)
+        painter = QPainter(pixmap)
+        self.paint(painter, pixmap.rect(), mode, state)
+        painter.end()
+        return pixmap
