@@ -82,8 +82,12 @@ def apply_theme(application: QApplication) -> None:
     application.styleHints().colorSchemeChanged.connect(lambda _: _set_palette(application))
 
 
+_chosen: list[Scheme] = ["system"]  # some platforms ignore `setColorScheme`
+
+
 def set_scheme(scheme: Scheme) -> None:
     """Light, dark, or whatever the system is."""
+    _chosen[0] = scheme
     QGuiApplication.styleHints().setColorScheme(
         {
             "system": Qt.ColorScheme.Unknown,
@@ -97,6 +101,8 @@ def set_scheme(scheme: Scheme) -> None:
 
 
 def is_dark() -> bool:
+    if _chosen[0] != "system":
+        return _chosen[0] == "dark"
     return QGuiApplication.styleHints().colorScheme() == Qt.ColorScheme.Dark
 
 

@@ -1,0 +1,103 @@
+"""How a failure reaches the annotator: a banner for what they can mend, a report for a bug."""
+
+import logging
+import platform
+import sys
+import traceback
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from types import TracebackType
+
+from PySide6.QtCore import QCoreApplication, QObject, Qt, Signal
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QMessageBox, QWidget
+
+from interaction.errors import UserError
+
+__all__ = ["CrashHook", "ReportDialog", "report_of", "summary_and_advice"]
+
+log = logging.getLogger(__name__)
+
+
+def summary_and_advice(error: Exception) -> tuple[str, str]:
+    """What happened and what to do, of an error that the annotator can do something about."""
+    summary, _, advice = str(error).partition("\n\n")
+    return summary, advice
+
+
+def report_of(error: BaseException) -> str:
+    """What a developer needs: versions, system, traceback. No file's contents."""
+    lines = [
+        f"{name} {_version(name)}" for name in ("xmem-annotate", "PySide6-Essentials", "torch")
+    ]
+    lines += [f"Python {sys.version.split()[0]}", platform.platform(), ""]
+    return "\n".join(lines) + "\n" + "".join(traceback.format_exception(error))
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "?"
+
+
+class ReportDialog(QMessageBox):
+    """A bug: the work is saved; a report to copy; start again (the default) or go on."""
+
+    def __init__(self, error: BaseException, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.report = report_of(error)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setIcon(QMessageBox.Icon.Critical)
+        self.setWindowTitle(self.tr("Something went wrong"))
+        self.setText(self.tr("Something went wrong inside the program. Your work is saved."))
+        self.setInformativeText(
+            self.tr(
+                "It is safest to restart the program: it will open where you were. "
+                "Please send the report to the developers."
+            )
+        )
+        self.setDetailedText(self.report)
+        self.restart_button = self.addButton(self.tr("Restart"), QMessageBox.ButtonRole.AcceptRole)
+        self.continue_button = self.addButton(
+            self.tr("Continue"), QMessageBox.ButtonRole.RejectRole
+        )
+        self.copy_button = self.addButton(self.tr("Copy report"), QMessageBox.ButtonRole.ActionRole)
+        self.copy_button.clicked.disconnect()  # it must not close the dialog
+        self.copy_button.clicked.connect(lambda: QGuiApplication.clipboard().setText(self.report))
+        self.setDefaultButton(self.restart_button)
+        self.setEscapeButton(self.continue_button)
+
+
+class CrashHook(QObject):
+    """Takes over `sys.excepthook`: an exception that nobody caught is logged and reported."""
+
+    crashed = Signal(object)  # the exception
+
+    def __init__(self, save: Callable[[], object], parent: QObject | None = None) -> None:
+        """save: brings everything to disk that is not there yet."""
+        super().__init__(parent)
+        self._save = save
+        self._before = sys.excepthook
+
+    def install(self) -> None:
+        sys.excepthook = self._handle
+
+    def uninstall(self) -> None:
+        sys.excepthook = self._before
+
+    def _handle(
+        self,
+        kind: type[BaseException],
+        error: BaseException,
+        trace: TracebackType | None,
+    ) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            QCoreApplication.quit()
+            return
+        log.error("Nobody caught this", exc_info=(kind, error, trace))
+        try:
+            self._save()
+        except UserError as problem:
+            log.error("The work could not be saved: %s", problem)
+        self.crashed.emit(error)

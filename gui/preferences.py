@@ -1,0 +1,203 @@
+"""What belongs to the person and not to a project, kept between starts; and the window's state."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, cast
+
+from PySide6.QtCore import QByteArray, QObject, QSettings, Signal
+
+from gui.theme import Scheme
+
+__all__ = ["Preferences", "RecentProject"]
+
+_MOST_RECENT: Final = 30
+_SCHEMES: Final = ("system", "light", "dark")
+
+
+@dataclass(frozen=True, slots=True)
+class RecentProject:
+    """One line of the list of recent projects."""
+
+    folder: str
+    name: str
+    opened_s: float  # seconds since the epoch
+    frames_done: int = 0
+    frame_count: int = 0
+
+
+class Preferences(QObject):
+    """Typed access to QSettings. A value that makes no sense is as if it had never been set."""
+
+    changed = Signal(str)  # the name of what changed
+
+    def __init__(self, settings: QSettings | None = None, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._settings = settings or QSettings("xmem-annotate", "xmem-annotate")
+
+    # How it looks
+
+    @property
+    def scheme(self) -> Scheme:
+        value = self._text("look/scheme", "system")
+        return cast(Scheme, value) if value in _SCHEMES else "system"
+
+    @scheme.setter
+    def scheme(self, scheme: Scheme) -> None:
+        self._set("look/scheme", scheme)
+
+    @property
+    def opacity(self) -> float:
+        return self._number("look/opacity", 0.5, 0.0, 1.0)
+
+    @opacity.setter
+    def opacity(self, opacity: float) -> None:
+        self._set("look/opacity", opacity)
+
+    @property
+    def has_hatching(self) -> bool:
+        return self._text("look/hatching", "false") == "true"
+
+    @has_hatching.setter
+    def has_hatching(self, is_on: bool) -> None:
+        self._set("look/hatching", "true" if is_on else "false")
+
+    # How it works
+
+    @property
+    def device(self) -> str:
+        """ "auto", "cpu", "cuda", "cuda:1", "mps"."""
+        return self._text("engine/device", "auto")
+
+    @device.setter
+    def device(self, device: str) -> None:
+        self._set("engine/device", device)
+
+    @property
+    def tracker_model(self) -> str:
+        """A name of the list of models, or a path."""
+        return self._text("engine/tracker", "small")
+
+    @tracker_model.setter
+    def tracker_model(self, model: str) -> None:
+        self._set("engine/tracker", model)
+
+    @property
+    def click_model(self) -> str:
+        return self._text("engine/clicks", "small-clicks")
+
+    @click_model.setter
+    def click_model(self, model: str) -> None:
+        self._set("engine/clicks", model)
+
+    @property
+    def internal_size_px(self) -> int:
+        """The shorter side as the tracker sees it."""
+        return int(self._number("engine/internal_size", 480, 96, 4320))
+
+    @internal_size_px.setter
+    def internal_size_px(self, size_px: int) -> None:
+        self._set("engine/internal_size", size_px)
+
+    @property
+    def memorize_every(self) -> int:
+        """Frames between two memory frames."""
+        return int(self._number("engine/memorize_every", 5, 1, 100))
+
+    @memorize_every.setter
+    def memorize_every(self, frames: int) -> None:
+        self._set("engine/memorize_every", frames)
+
+    @property
+    def cache_bytes(self) -> int:
+        """For decoded frames."""
+        return int(self._number("video/cache_bytes", 384 * 2**20, 16 * 2**20, 64 * 2**30))
+
+    @cache_bytes.setter
+    def cache_bytes(self, cache_bytes: int) -> None:
+        self._set("video/cache_bytes", cache_bytes)
+
+    # Keys
+
+    def shortcuts(self) -> dict[str, list[str]]:
+        """By action, the keys that were changed; an empty list: none."""
+        value = self._json("keys", {})
+        if not isinstance(value, dict):
+            return {}
+        return {
+            str(name): [str(key) for key in keys]
+            for name, keys in value.items()
+            if isinstance(keys, list)
+        }
+
+    def set_shortcuts(self, shortcuts: dict[str, list[str]]) -> None:
+        self._set("keys", json.dumps(shortcuts))
+
+    # Where we were
+
+    def recent(self) -> list[RecentProject]:
+        """Newest first."""
+        found = []
+        value = self._json("recent", [])
+        for one in value if isinstance(value, list) else []:
+            try:
+                found.append(
+                    RecentProject(
+                        str(one["folder"]),
+                        str(one["name"]),
+                        float(one["opened_s"]),
+                        int(one.get("frames_done", 0)),
+                        int(one.get("frame_count", 0)),
+                    )
+                )
+            except (KeyError, TypeError, ValueError):
+                continue
+        return found
+
+    def add_recent(self, project: RecentProject) -> None:
+        others = [one for one in self.recent() if one.folder != project.folder]
+        self._set_recent([project, *others][:_MOST_RECENT])
+
+    def remove_recent(self, folder: str) -> None:
+        self._set_recent([one for one in self.recent() if one.folder != folder])
+
+    def _set_recent(self, projects: list[RecentProject]) -> None:
+        values = [{name: getattr(one, name) for name in one.__slots__} for one in projects]
+        self._set("recent", json.dumps(values))
+
+    @property
+    def last_folder(self) -> str:
+        """Where files were last chosen."""
+        return self._text("last_folder", str(Path.home()))
+
+    @last_folder.setter
+    def last_folder(self, folder: str) -> None:
+        self._set("last_folder", folder)
+
+    def window_state(self, name: str) -> QByteArray | None:
+        value = self._settings.value(f"window/{name}")
+        return value if isinstance(value, QByteArray) else None
+
+    def set_window_state(self, name: str, state: QByteArray) -> None:
+        self._settings.setValue(f"window/{name}", state)
+
+    def _text(self, name: str, default: str) -> str:
+        value = self._settings.value(name, default)
+        return value if isinstance(value, str) else default
+
+    def _number(self, name: str, default: float, least: float, most: float) -> float:
+        try:
+            value = float(str(self._settings.value(name, default)))
+        except ValueError:
+            return default
+        return value if least <= value <= most else default
+
+    def _json(self, name: str, default: Any) -> Any:
+        try:
+            return json.loads(self._text(name, json.dumps(default)))
+        except ValueError:
+            return default
+
+    def _set(self, name: str, value: Any) -> None:
+        self._settings.setValue(name, str(value))
+        self.changed.emit(name)
