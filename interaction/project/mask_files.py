@@ -35,6 +35,7 @@ __all__ = [
     "MaskReading",
     "davis_palette",
     "decode_labels",
+    "encode_indexed",
     "encode_labels",
     "find_masks",
     "learn_reading",
@@ -61,12 +62,17 @@ def encode_labels(labels: NDArray[np.uint8]) -> bytes:
 
     Raises ValueError unless labels is a two-dimensional uint8 array that holds pixels.
     """
+    return encode_indexed(labels, davis_palette())
+
+
+def encode_indexed(labels: NDArray[np.uint8], palette: NDArray[np.uint8]) -> bytes:
+    """`encode_labels` with another palette: (256, 3) RGB, by object id."""
     if labels.dtype != np.uint8 or labels.ndim != 2 or labels.size == 0:
         raise ValueError(
             f"labels must be uint8 of shape (H, W), got {labels.dtype} of shape {labels.shape}"
         )
     image = Image.fromarray(np.ascontiguousarray(labels))
-    image.putpalette(davis_palette().tobytes())
+    image.putpalette(palette.tobytes())
     file = io.BytesIO()
     image.save(file, "PNG", compress_level=_COMPRESS_LEVEL)
     return file.getvalue()

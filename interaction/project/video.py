@@ -121,6 +121,11 @@ class Video:
         return self._index.path
 
     @property
+    def index(self) -> VideoIndex:
+        """What `open_video` needs to open the same video again without looking for its frames."""
+        return self._index
+
+    @property
     def width(self) -> int:
         """Pixels, upright and square."""
         return self._source.width
@@ -170,6 +175,11 @@ class Video:
         if direction in (1, -1):
             self._ask_ahead(frame, direction)
         return picture
+
+    def cached(self, index: SupportsIndex) -> NDArray[np.uint8] | None:
+        """`video[index]` if it is in memory, else None: never waits for decoding."""
+        frame = self._check(index)
+        return self[frame] if frame in self._cache else None
 
     def __enter__(self) -> Self:
         return self

@@ -1,0 +1,133 @@
+"""Palette PNGs, whose pixel values are object ids: plain, and in the layouts of DAVIS and
+YouTube-VOS."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from interaction.project.exporters.format import ExportFormat, FormatGroup, TargetKind
+from interaction.project.exporters.job import ExportJob, encode_jpeg
+from interaction.project.exporters.options import ExportOptions, option
+from interaction.project.exporters.target import safe_name
+from interaction.project.mask_colors import davis_palette
+from interaction.project.mask_files import encode_indexed, encode_labels
+
+__all__ = ["DAVIS", "PALETTE_PNG", "YOUTUBE_VOS"]
+
+_DIGITS: Final = 5  # in both data sets' file names
+_RESOLUTIONS: Final = {480: "480p", 1080: "1080p"}  # DAVIS's folders, by height
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaletteOptions(ExportOptions):
+    palette: str = option(
+        "davis",
+        "Colours",
+        "What the files look like in a picture viewer. The pixel values are object ids either way.",
+        choices={"davis": "DAVIS palette", "objects": "The objects' colours"},
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetOptions(ExportOptions):
+    includes_pictures: bool = option(
+        True, "Include the pictures", "Also writes the frames as JPEG, as the data set has them."
+    )
+    jpeg_quality: int = option(95, "JPEG quality", minimum=1, maximum=100)
+
+
+def object_palette(job: ExportJob) -> NDArray[np.uint8]:
+    """(256, 3) RGB: the DAVIS palette with the chosen objects' own colours in it."""
+    palette = davis_palette()
+    for one in job.objects:
+        palette[one.id] = one.color
+    return palette
+
+
+def _write_palette(job: ExportJob) -> Iterator[int]:
+    options = job.options_as(PaletteOptions)
+    palette = object_palette(job) if options.palette == "objects" else davis_palette()
+    for frame in job.frames:
+        name = f"{job.source.frame_name(frame)}.png"
+        job.write(name, encode_indexed(job.labels(frame), palette), frame)
+        yield frame
+
+
+def _write_davis(job: ExportJob) -> Iterator[int]:
+    resolution = _RESOLUTIONS.get(job.source.height, "Full-Resolution")
+    sequence = safe_name(job.source.name, "sequence")
+    job.write("ImageSets/2017/val.txt", f"{sequence}\n".encode())
+    for frame in job.frames:
+        _write_frame(job, frame, f"{resolution}/{sequence}")
+        yield frame
+
+
+def _write_youtube_vos(job: ExportJob) -> Iterator[int]:
+    sequence = safe_name(job.source.name, "sequence")
+    frames_of: dict[int, list[str]] = {one.id: [] for one in job.objects}
+    for frame in job.frames:
+        counts = _write_frame(job, frame, sequence)
+        for object_id, names in frames_of.items():
+            if counts[object_id]:
+                names.append(job.source.frame_name(frame, _DIGITS))
+        yield frame
+    objects = {
+        str(one.id): {"category": one.name, "frames": frames_of[one.id]}
+        for one in sorted(job.objects, key=lambda one: one.id)
+        if frames_of[one.id]
+    }
+    meta = {"videos": {sequence: {"objects": objects}}}
+    job.write("meta.json", json.dumps(meta, indent=1, ensure_ascii=False).encode())
+
+
+def _write_frame(job: ExportJob, frame: int, subfolder: str) -> NDArray[np.float32]:
+    """Mask and picture of one frame; the number of pixels of each id, (256,)."""
+    options = job.options_as(DatasetOptions)
+    name = job.source.frame_name(frame, _DIGITS)
+    labels = job.labels(frame)
+    job.write(f"Annotations/{subfolder}/{name}.png", encode_labels(labels), frame)
+    if options.includes_pictures:
+        picture = encode_jpeg(job.picture(frame), options.jpeg_quality)
+        job.write(f"JPEGImages/{subfolder}/{name}.jpg", picture)
+    counts: NDArray[np.float32] = cv2.calcHist([labels], [0], None, [256], [0, 256]).ravel()
+    return counts
+
+
+PALETTE_PNG: Final = ExportFormat(
+    name="palette-png",
+    title="Palette PNG",
+    description="One PNG a frame whose pixel values are object ids, as in DAVIS and Pascal VOC.",
+    group=FormatGroup.MASKS,
+    target=TargetKind.FOLDER,
+    suffix="",
+    options=PaletteOptions,
+    write=_write_palette,
+    is_importable=True,
+)
+DAVIS: Final = ExportFormat(
+    name="davis",
+    title="DAVIS 2017",
+    description="The folders JPEGImages, Annotations and ImageSets of the DAVIS benchmark.",
+    group=FormatGroup.DATASETS,
+    target=TargetKind.FOLDER,
+    suffix="",
+    options=DatasetOptions,
+    write=_write_davis,
+    is_importable=True,
+)
+YOUTUBE_VOS: Final = ExportFormat(
+    name="youtube-vos",
+    title="YouTube-VOS",
+    description="The folders JPEGImages and Annotations with meta.json, which names the objects.",
+    group=FormatGroup.DATASETS,
+    target=TargetKind.FOLDER,
+    suffix="",
+    options=DatasetOptions,
+    write=_write_youtube_vos,
+    is_importable=True,
+)

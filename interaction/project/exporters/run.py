@@ -1,0 +1,206 @@
+"""Running an export: what will be written, the dry run, progress, cancelling, the report."""
+
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from interaction.errors import UserError
+from interaction.project.exporters.format import ExportFormat, TargetKind
+from interaction.project.exporters.formats import FORMATS
+from interaction.project.exporters.gaps import ObjectGap, describe_frames, find_gaps
+from interaction.project.exporters.job import FRAMES_CSV, OBJECTS_JSON, ExportJob
+from interaction.project.exporters.options import ExportOptions
+from interaction.project.exporters.source import ExportSource
+from interaction.project.exporters.target import ExportTarget
+from interaction.types import EMPTY_RECORD, FrameStatus
+
+__all__ = [
+    "ExportPreview",
+    "ExportProgress",
+    "ExportReport",
+    "ExportSettings",
+    "check_export",
+    "export",
+]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExportSettings:
+    """What to export, how, and where to."""
+
+    format: str  # a name in FORMATS
+    target: Path  # a file gets the format's suffix if it has none
+    options: ExportOptions | None = None  # None: the format's defaults
+    objects: frozenset[int] | None = None  # None: all of them
+    first: int = 0  # frame indices, both included
+    last: int | None = None  # None: the video's last
+    step: int = 1
+    overwrites: bool = False  # files of the same names are replaced; others never
+
+
+@dataclass(frozen=True, slots=True)
+class ExportProgress:
+    done: int  # frames
+    total: int
+    frame: int  # the frame that was just written
+
+
+@dataclass(frozen=True, slots=True)
+class ExportPreview:
+    """What an export would do, found without writing anything."""
+
+    frames: range
+    gaps: tuple[ObjectGap, ...]
+    untouched: tuple[int, ...]  # frames that were never annotated nor tracked
+    notices: tuple[str, ...]
+    problem: str | None  # why it cannot be written as it is; None if it can
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            "frames": len(self.frames),
+            "gaps": [
+                {"object": gap.object.id, "name": gap.object.name, "frames": list(gap.frames)}
+                for gap in self.gaps
+            ],
+            "untouched": list(self.untouched),
+            "notices": list(self.notices),
+            "problem": self.problem,
+        }
+
+    def lines(self) -> list[str]:
+        """All of it for people, a sentence a line; the problem is not among them."""
+        lines = [str(gap) for gap in self.gaps]
+        if self.untouched:
+            count = len(self.untouched)
+            was = "frame was" if count == 1 else "frames were"
+            lines.append(
+                f"{count} {was} never annotated or tracked: {describe_frames(self.untouched)}"
+            )
+        return [*lines, *self.notices]
+
+
+@dataclass(frozen=True, slots=True)
+class ExportReport:
+    """What an export did."""
+
+    target: Path
+    frame_count: int
+    files: tuple[str, ...]  # relative to the target folder, or beside the target file
+    gaps: tuple[ObjectGap, ...]
+    notices: tuple[str, ...] = field(default=())
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            "target": str(self.target),
+            "frames": self.frame_count,
+            "files": len(self.files),
+            "gaps": [str(gap) for gap in self.gaps],
+            "notices": list(self.notices),
+        }
+
+
+def check_export(source: ExportSource, settings: ExportSettings) -> ExportPreview:
+    """The dry run: what would be missing, and what is in the way. Nothing is read or written.
+
+    UserError for objects, frames or a format that are not there.
+    """
+    kind, job, target = _plan(source, settings)
+    untouched = tuple(
+        frame
+        for frame in job.frames
+        if source.records.get(frame, EMPTY_RECORD).status is FrameStatus.EMPTY
+    )
+    return ExportPreview(
+        frames=job.frames,
+        gaps=find_gaps(source.records, job.objects, job.frames),
+        untouched=untouched,
+        notices=tuple(kind.foresee(job)),
+        problem=target.problem(source.protects, _side_files(kind, target)),
+    )
+
+
+def export(
+    source: ExportSource, settings: ExportSettings
+) -> Generator[ExportProgress, None, ExportReport]:
+    """Writes the frames one at a time; closing the generator cancels and leaves no trace.
+
+    Raises UserError at once if it cannot be written at all, and while running for a full disk, a
+    damaged mask or an encoder that is not there; then nothing is left under the target's name.
+    """
+    kind, job, target = _plan(source, settings)
+    target.check(source.protects, _side_files(kind, target))
+    return _run(kind, job, target)
+
+
+def _run(
+    kind: ExportFormat, job: ExportJob, target: ExportTarget
+) -> Generator[ExportProgress, None, ExportReport]:
+    target.prepare()
+    try:
+        with closing(job):
+            for done, frame in enumerate(kind.write(job), start=1):
+                yield ExportProgress(done, len(job.frames), frame)
+        if target.is_folder:
+            job.write_tables(FRAMES_CSV, OBJECTS_JSON)
+        else:
+            job.write_tables(_side_files(kind, target)[0], None)
+        files = sorted(
+            path.relative_to(job.folder).as_posix()
+            for path in job.folder.rglob("*")
+            if path.is_file()
+        )
+        foreign = target.finish()
+    finally:
+        target.discard()
+    if foreign:
+        job.notices.append(f"{foreign} other files in the folder were left as they were.")
+    gaps = find_gaps(job.source.records, job.objects, job.frames)
+    return ExportReport(target.path, len(job.frames), tuple(files), gaps, tuple(job.notices))
+
+
+def _plan(
+    source: ExportSource, settings: ExportSettings
+) -> tuple[ExportFormat, ExportJob, ExportTarget]:
+    kind = FORMATS.get(settings.format)
+    if kind is None:
+        raise UserError(
+            f"There is no export format “{settings.format}”.\n\n"
+            f"The formats are: {', '.join(FORMATS)}."
+        )
+    options = kind.options() if settings.options is None else settings.options
+    if type(options) is not kind.options:
+        raise TypeError(f"options must be {kind.options.__name__}, got {type(options).__name__}")
+    is_folder = kind.target is TargetKind.FOLDER
+    path = settings.target
+    if not is_folder and path.suffix.lower() != kind.suffix:
+        path = path.with_name(path.name + kind.suffix)
+    target = ExportTarget(path, is_folder=is_folder, overwrites=settings.overwrites)
+    frames = _frames(source, settings)
+    objects = tuple(
+        one for one in source.objects if settings.objects is None or one.id in settings.objects
+    )
+    unknown = (settings.objects or frozenset()) - {one.id for one in objects}
+    if unknown:
+        known = ", ".join(f"{one.id} ({one.name})" for one in source.objects) or "none"
+        raise UserError(
+            f"There is no object {min(unknown)} in this project.\n\nIts objects are: {known}."
+        )
+    return kind, ExportJob(source, frames, objects, options, target.folder, target.path), target
+
+
+def _frames(source: ExportSource, settings: ExportSettings) -> range:
+    end = source.frame_count - 1
+    last = end if settings.last is None else settings.last
+    if settings.step < 1:
+        raise UserError(f"Every {settings.step}th frame cannot be exported.\n\nUse 1 or more.")
+    if not 0 <= settings.first <= last <= end:
+        raise UserError(
+            f"Frames {settings.first} to {last} cannot be exported: the video has frames 0 to "
+            f"{end}.\n\nChoose a range within it."
+        )
+    return range(settings.first, last + 1, settings.step)
+
+
+def _side_files(kind: ExportFormat, target: ExportTarget) -> tuple[str, ...]:
+    return () if kind.target is TargetKind.FOLDER else (f"{target.path.stem}.{FRAMES_CSV}",)

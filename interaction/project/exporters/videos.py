@@ -1,0 +1,172 @@
+"""Videos made of the masks: drawn over the source, by themselves, before green, or as alpha."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from interaction.project.exporters.format import ExportFormat, FormatGroup, TargetKind
+from interaction.project.exporters.job import ExportJob
+from interaction.project.exporters.looks import color_table, draw_overlay, paint_masks
+from interaction.project.exporters.options import ExportOptions, option
+from interaction.project.exporters.sound import SoundCopy
+from interaction.project.exporters.video_writer import (
+    Encoder,
+    Timing,
+    VideoKind,
+    VideoWriter,
+    even_size,
+)
+
+__all__ = ["OVERLAY_VIDEO", "VideoOptions", "foresee_even_size", "write_video"]
+
+_Picture = Callable[[int], NDArray[np.uint8]]  # frame -> (H, W, 3) RGB or (H, W, 4) RGBA
+
+_ODD_SIZES: Final = {"pad": "Repeat the last row or column", "crop": "Leave it out"}
+
+
+def h264(quality: str) -> VideoKind:
+    """quality: x264's constant rate factor."""
+    return VideoKind(
+        title="H.264 video",
+        container="mp4",
+        pixel_format="yuv420p",
+        encoders=(
+            Encoder("libx264", {"crf": quality, "preset": "veryfast"}),
+            Encoder("libopenh264", {"b": "12M"}),
+            Encoder("h264_videotoolbox", {"b": "12M"}),
+            Encoder("h264_mf", {"b": "12M"}),
+            Encoder("mpeg4", {"qscale": "3", "b": "12M"}, is_substitute=True),
+        ),
+        sound_codecs=frozenset({"aac", "mp3", "ac3", "eac3", "opus", "flac", "alac"}),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoOptions(ExportOptions):
+    has_sound: bool = option(
+        True, "Copy the sound", "The source's sound is copied as it is, where the file can hold it."
+    )
+    odd_size: str = option(
+        "pad",
+        "Odd sizes",
+        "Video needs an even width and height.",
+        choices=_ODD_SIZES,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class H264Options(VideoOptions):
+    quality: int = option(
+        18,
+        "Quality",
+        "Constant rate factor: 18 looks like the source, 28 is small.",
+        minimum=0,
+        maximum=40,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OverlayOptions(H264Options):
+    opacity: float = option(0.5, "Opacity of the fill", minimum=0, maximum=1)
+    outline_px: int = option(
+        2,
+        "Outline",
+        "Width of the line around each object; 0 leaves it out.",
+        minimum=0,
+        maximum=20,
+        unit="px",
+    )
+    background: str = option(
+        "source",
+        "Background",
+        choices={"source": "The video", "black": "Black: only the masks"},
+    )
+
+
+def write_video(
+    job: ExportJob, kind: VideoKind, options: VideoOptions, picture: _Picture
+) -> Iterator[int]:
+    """Encodes `picture(frame)` for every frame of the job and yields the frame."""
+    timestamps = job.source.timestamps_s
+    times = [float(timestamps[frame]) for frame in job.frames]
+    timing = Timing.of(times, job.source.index.frame_rate, job.frames.step)
+    frame_s = float(1 / timing.rate)
+    length_s = times[-1] - times[0] + frame_s
+    job.notices.extend(foresee_even_size(job))
+    crops = options.odd_size == "crop"
+    first = even_size(picture(job.frames[0]), crops=crops)
+    with (
+        job.writing(job.target.name) as path,
+        closing(SoundCopy(job.source.index, kind, times[0], length_s)) as sound,
+        VideoWriter(path, kind, first.shape[1], first.shape[0], timing) as writer,
+    ):
+        if writer.encoder.is_substitute:
+            job.notices.append(
+                f"{kind.title} cannot be written here; it was written with {writer.encoder.name}."
+            )
+        if options.has_sound:
+            sound.add_to(writer)
+        for position, frame in enumerate(job.frames):
+            if options.has_sound:
+                sound.copy_until(writer, timing.seconds(position))
+            pixels = first if position == 0 else even_size(picture(frame), crops=crops)
+            writer.write(pixels)
+            job.rows.append((frame, job.target.name))
+            if position < len(job.frames) - 1:
+                yield frame
+        if options.has_sound:
+            sound.copy_until(writer, length_s)
+            if sound.notice:
+                job.notices.append(sound.notice)
+        writer.finish()
+    yield job.frames[-1]
+
+
+def foresee_even_size(job: ExportJob) -> Iterable[str]:
+    width, height = job.source.width, job.source.height
+    options = job.options_as(VideoOptions)
+    if width % 2 == 0 and height % 2 == 0:
+        return
+    if options.odd_size == "crop" and min(width, height) > 1:
+        even = width - width % 2, height - height % 2
+        yield f"The video is cropped from {width} × {height} to {even[0]} × {even[1]} pixels."
+    else:
+        even = width + width % 2, height + height % 2
+        yield f"The video is padded from {width} × {height} to {even[0]} × {even[1]} pixels."
+
+
+def _write_overlay(job: ExportJob) -> Iterator[int]:
+    options = job.options_as(OverlayOptions)
+    table = color_table(job.objects)
+
+    def picture(frame: int) -> NDArray[np.uint8]:
+        labels = job.labels(frame)
+        if options.background == "black":
+            return paint_masks(labels, table)
+        return draw_overlay(
+            job.picture(frame),
+            labels,
+            table,
+            opacity=options.opacity,
+            outline_px=options.outline_px,
+        )
+
+    yield from write_video(job, h264(str(options.quality)), options, picture)
+
+
+OVERLAY_VIDEO: Final = ExportFormat(
+    name="overlay-video",
+    title="Overlay video",
+    description="The video with the objects filled and outlined in their colours (H.264, MP4).",
+    group=FormatGroup.VIDEO,
+    target=TargetKind.FILE,
+    suffix=".mp4",
+    options=OverlayOptions,
+    write=_write_overlay,
+    is_importable=False,
+    foresee=foresee_even_size,
+)
