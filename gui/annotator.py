@@ -8,15 +8,15 @@ from enum import Enum
 from functools import partial
 from typing import Any, Literal
 
-from interaction.session import Propagated, PropagationRequest
 from PySide6.QtCore import QObject, Signal
 
 from gui.document import Document
 from gui.engine_thread import EngineThread, Job
 from gui.tracking_run import TrackingRun
 from interaction import mask_surgery
+from interaction.session import Propagated, PropagationRequest
 from interaction.types import Click, MaskEdit, Stroke
-from xmem_core.pictures import Labels
+from xmem_core.arrays import Labels
 
 __all__ = ["Annotator", "Busy", "Progress"]
 
@@ -161,6 +161,18 @@ class Annotator(QObject):
                 self._session.fill(self.document.frame, object_id, points, is_positive=is_positive)
             )
 
+    def fill_at(self, x: float, y: float) -> None:
+        """The hole that is pointed at is filled; a part of the object's mask is taken away."""
+        labels = self._session.annotation.labels(self.document.frame)
+        height, width = labels.shape
+        if not (0 <= x < width and 0 <= y < height):
+            return
+        is_own = labels[int(y), int(x)] == self.document.current_object
+        change = mask_surgery.remove_part if is_own else mask_surgery.flood_fill
+        label = self.tr("Remove a part") if is_own else self.tr("Fill")
+        name = "remove_part" if is_own else "flood_fill"
+        self._operate(label, name, change, x=x, y=y)
+
     def fill_holes(self) -> None:
         self._operate(self.tr("Fill holes"), "fill_holes", mask_surgery.fill_holes)
 
@@ -168,24 +180,19 @@ class Annotator(QObject):
         self._operate(
             self.tr("Remove specks"),
             "remove_specks",
-            partial(mask_surgery.remove_specks, smallest_px=smallest_px),
+            mask_surgery.remove_specks,
             smallest_px=smallest_px,
         )
 
-    def grow(self, by_px: int) -> None:
+    def grow(self, px: float) -> None:
         """Moves the object's edge outwards, inwards if negative."""
-        label = self.tr("Grow") if by_px > 0 else self.tr("Shrink")
-        change = mask_surgery.grow if by_px > 0 else mask_surgery.shrink
-        name = "grow" if by_px > 0 else "shrink"
-        self._operate(label, name, partial(change, by_px=abs(by_px)), by_px=abs(by_px))
+        if px > 0:
+            self._operate(self.tr("Grow"), "grow", mask_surgery.grow, px=px)
+        else:
+            self._operate(self.tr("Shrink"), "shrink", mask_surgery.shrink, px=-px)
 
-    def smooth(self, radius_px: int = 3) -> None:
-        self._operate(
-            self.tr("Smooth edge"),
-            "smooth",
-            partial(mask_surgery.smooth, radius_px=radius_px),
-            radius_px=radius_px,
-        )
+    def smooth(self, px: float = 3) -> None:
+        self._operate(self.tr("Smooth edge"), "smooth", mask_surgery.smooth, px=px)
 
     def confirm(self, frame: int | None = None) -> None:
         self._show(self._session.confirm(self.document.frame if frame is None else frame))
@@ -373,7 +380,7 @@ class Annotator(QObject):
         return object_id
 
     def _operate(
-        self, label: str, name: str, change: Callable[..., Labels], **settings: int
+        self, label: str, name: str, change: Callable[..., Labels], **settings: float
     ) -> None:
         """A change of the current object's mask on the current frame."""
         object_id = self._object_for_work()
@@ -385,7 +392,7 @@ class Annotator(QObject):
             self._session.change_mask(
                 self.document.frame,
                 label,
-                lambda labels: change(labels, object_id, locked=locked),
+                lambda labels: change(labels, object_id, **settings, locked=locked),
                 cause,
             )
         )

@@ -24,6 +24,7 @@ __all__ = [
     "merge",
     "move_object",
     "part_sizes",
+    "remove_part",
     "remove_specks",
     "shrink",
     "smooth",
@@ -171,6 +172,26 @@ def flood_fill(
     if object_id in locked or old in locked or old == object_id:
         return result
     cv2.floodFill(result, None, (column, row), object_id, flags=4)
+    return result
+
+
+def remove_part(
+    labels: Labels, object_id: int, x: float, y: float, locked: Collection[int] = ()
+) -> Labels:
+    """The connected part of the object that is pointed at becomes background.
+
+    x, y: in pixels of the frame; ValueError outside. Nothing changes where the object is not.
+    """
+    check_object_id(object_id)
+    height, width = labels.shape
+    if not (0 <= x < width and 0 <= y < height):
+        raise ValueError(f"x, y must lie in {width}x{height}, got ({x}, {y})")
+    result = labels.copy()
+    if object_id not in locked:
+        parts, _ = _parts(labels == object_id)
+        part = parts[int(y), int(x)]
+        if part:
+            result[parts == part] = 0
     return result
 
 
