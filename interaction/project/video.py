@@ -167,8 +167,7 @@ class Video:
 
     def __getitem__(self, index: SupportsIndex) -> NDArray[np.uint8]:
         frame = self._check(index)
-        direction = frame - getattr(self._own, "previous", -2)
-        self._own.previous = frame
+        direction = self._turn_to(frame)
         picture = self._cache.get(frame)
         if picture is None:
             picture = self._decode(frame, is_backward=direction == -1)
@@ -179,7 +178,11 @@ class Video:
     def cached(self, index: SupportsIndex) -> NDArray[np.uint8] | None:
         """`video[index]` if it is in memory, else None: never waits for decoding."""
         frame = self._check(index)
-        return self[frame] if frame in self._cache else None
+        direction = self._turn_to(frame)
+        picture = self._cache.get(frame)
+        if picture is not None and direction in (1, -1):
+            self._ask_ahead(frame, direction)
+        return picture
 
     def __enter__(self) -> Self:
         return self
@@ -207,6 +210,12 @@ class Video:
         if self._is_closed:
             raise ValueError(f"the video “{self.path.name}” is closed")
         return index
+
+    def _turn_to(self, frame: int) -> int:
+        """How far this thread has moved since it last asked."""
+        direction: int = frame - getattr(self._own, "previous", -2)
+        self._own.previous = frame
+        return direction
 
     def _decode(self, index: int, *, is_backward: bool) -> NDArray[np.uint8]:
         self._wanted.append(index)

@@ -241,3 +241,26 @@ def test_the_newest_errand_replaces_those_that_wait() -> None:
     prefetcher.ask(range(4))
     assert done == [range(1), range(3)]
     assert not prefetch_threads()
+
+
+def test_what_is_in_memory_is_given_at_once_and_nothing_is_decoded_for_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_video(path) as video:
+        seen = video[17]
+        monkeypatch.setattr(video, "_decode", lambda *_, **__: pytest.fail("it decoded"))
+        assert video.cached(17) is seen
+        assert video.cached(250) is None
+        with pytest.raises(IndexError):
+            video.cached(300)
+
+
+def test_looking_at_what_is_in_memory_decodes_ahead(
+    watched: tuple[Video, WatchedCache],
+) -> None:
+    video, cache = watched
+    video[10], video[11]
+    assert cache.wait_for(19)
+    for frame in range(12, 20):
+        assert video.cached(frame) is not None
+    assert cache.wait_for(27)
