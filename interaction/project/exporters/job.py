@@ -130,7 +130,7 @@ def encode_png(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
     """pixels: (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA, 8 or 16 bits a channel."""
     if pixels.ndim == 3:
         order = cv2.COLOR_RGB2BGR if pixels.shape[2] == 3 else cv2.COLOR_RGBA2BGRA
-        pixels = np.asarray(cv2.cvtColor(pixels, order))
+        pixels = cv2.cvtColor(pixels, order)  # type: ignore[assignment]
     # A tenth of the time of the strongest compression for files a tenth larger.
     is_done, data = cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 2])
     if not is_done:

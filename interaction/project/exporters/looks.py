@@ -59,7 +59,7 @@ def draw_overlay(
         kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (2 * outline_px + 1,) * 2)
         # Where the largest and the smallest id around a pixel differ, an edge is near.
         edge = cv2.morphologyEx(ids, cv2.MORPH_GRADIENT, kernel)
-        cv2.copyTo(colors, cv2.bitwise_and(edge, cv2.compare(ids, 0, cv2.CMP_GT)), part)
+        cv2.copyTo(colors, cv2.min(edge, ids), part)
     return result
 
 

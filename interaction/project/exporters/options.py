@@ -47,13 +47,7 @@ class OptionInfo:
 
     def check(self, value: Any) -> None:
         """ValueError unless `value` can be this setting."""
-        kinds: dict[str, type | tuple[type, ...]] = {
-            "bool": bool,
-            "int": int,
-            "float": (int, float),
-        }
-        expected = kinds.get(self.kind, str)
-        if not isinstance(value, expected) or (self.kind != "bool" and isinstance(value, bool)):
+        if not _is_a(value, self.kind):
             raise ValueError(f"{self.name} must be a {self.kind}, got {value!r}")
         if self.minimum is not None and value < self.minimum:
             raise ValueError(f"{self.name} must be at least {self.minimum}, got {value}")
@@ -149,6 +143,12 @@ def options_from_texts(kind: type[_Options], texts: Mapping[str, str]) -> _Optio
         except ValueError as error:
             raise UserError(f"The setting “{name}” cannot be “{text}”.\n\n{error}.") from None
     return kind(**values)
+
+
+def _is_a(value: object, kind: OptionKind) -> bool:
+    if isinstance(value, bool):  # which counts as an int otherwise
+        return kind == "bool"
+    return isinstance(value, _TYPES.get(kind, str))
 
 
 def parse_color(text: str) -> tuple[int, int, int]:

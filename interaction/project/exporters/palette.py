@@ -85,7 +85,7 @@ def _write_youtube_vos(job: ExportJob) -> Iterator[int]:
     job.write("meta.json", json.dumps(meta, indent=1, ensure_ascii=False).encode())
 
 
-def _write_frame(job: ExportJob, frame: int, subfolder: str) -> NDArray[np.float32]:
+def _write_frame(job: ExportJob, frame: int, subfolder: str) -> NDArray[np.int64]:
     """Mask and picture of one frame; the number of pixels of each id, (256,)."""
     options = job.options_as(DatasetOptions)
     name = job.source.frame_name(frame, _DIGITS)
@@ -94,8 +94,7 @@ def _write_frame(job: ExportJob, frame: int, subfolder: str) -> NDArray[np.float
     if options.includes_pictures:
         picture = encode_jpeg(job.picture(frame), options.jpeg_quality)
         job.write(f"JPEGImages/{subfolder}/{name}.jpg", picture)
-    counts: NDArray[np.float32] = cv2.calcHist([labels], [0], None, [256], [0, 256]).ravel()
-    return counts
+    return cv2.calcHist([labels], [0], None, [256], [0, 256]).ravel().astype(np.int64)
 
 
 PALETTE_PNG: Final = ExportFormat(

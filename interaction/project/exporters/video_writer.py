@@ -112,7 +112,7 @@ class VideoWriter:
         except (FFmpegError, OSError) as error:
             raise writing_problem(path, OSError(error.errno, error.strerror)) from error
         try:
-            self._stream = self.container.add_stream(
+            self._stream: Any = self.container.add_stream(
                 self.encoder.name, rate=timing.rate, options=dict(self.encoder.options)
             )
             _configure(self._stream, kind, width, height, timing)
