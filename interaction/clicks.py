@@ -233,7 +233,7 @@ class ClickSegmenter:
         if kept is not None:
             self._pictures.move_to_end((frame_key, crop))
             return kept
-        part = np.ascontiguousarray(frame[crop.top : crop.bottom, crop.left : crop.right])
+        part = frame[crop.top : crop.bottom, crop.left : crop.right].copy()  # frames are read-only
         pixels = torch.from_numpy(part).to(self._device).movedim(2, 0)[None].float() / 255
         size = (crop.height, crop.width)
         if pixels.shape[2:] != size:

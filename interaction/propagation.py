@@ -4,7 +4,7 @@
 whoever pulls it decides when to stop, and nothing is computed ahead of them.
 """
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -13,6 +13,7 @@ import torch
 
 from interaction.errors import EngineMemoryError, UserError
 from xmem_core.pictures import EncodedFrame, Frame, Labels, Prediction
+from xmem_core.probabilities import one_hot
 from xmem_core.tracker import Tracker
 
 Direction = Literal["forward", "backward", "both"]
@@ -102,22 +103,26 @@ def memorize_all(
     *,
     is_backward: bool = False,
     are_partial: bool = False,
+    speaks_for: Mapping[int, Collection[int]] | None = None,
 ) -> Generator[int, None, None]:
     """Puts every annotated frame into the tracker's permanent memory; yields each frame's index.
 
     A mask is the whole truth of its frame for the objects known by then in the direction of
     travel: one that is missing from it is absent. are_partial: a mask speaks only for the objects
-    in it, and the others are tracked on, as in YouTube-VOS. Frames whose mask is empty before any
-    object has appeared teach nothing and are left out.
+    in it, and the others are tracked on, as in YouTube-VOS. speaks_for: says it for each frame
+    instead; what is in a mask always counts. Frames whose mask is empty before any object has
+    appeared teach nothing and are left out. EngineMemoryError if a GPU is full.
     """
     known: set[int] = set()
     for frame in sorted(masks, reverse=is_backward):
-        present = set(np.unique(masks[frame]).tolist()) - {0}
+        present = _objects_in(masks[frame])
         known |= present
-        speaks_for = present if are_partial else known
-        if speaks_for:
+        told = present if are_partial else known
+        if speaks_for is not None:
+            told = present | set(speaks_for[frame])
+        if told:
             try:
-                tracker.memorize(frame, video[frame], masks[frame], sorted(speaks_for))
+                tracker.memorize(frame, video[frame], masks[frame], sorted(told))
             except torch.OutOfMemoryError:
                 raise EngineMemoryError(str(tracker.device), frame) from None
         yield frame
@@ -131,13 +136,16 @@ def propagate(
     position: Position = Position(),
     *,
     keys_at_a_time: int = 1,
+    adopted: Labels | None = None,
 ) -> Generator[tuple[TrackedFrame | None, Position], None, None]:
     """Visits the frames of `runs` in order, from `position` on.
 
     The annotated frames must be in the tracker's permanent memory. An object is looked for from
     the first frame, in the direction of travel, whose mask has it; objects of later masks are not
-    guessed at before, unless no mask has come yet. Yields each frame's result (None for a frame
-    that only sets a run going) and the position after it. EngineMemoryError if a GPU is full.
+    guessed at before, unless no mask has come yet. adopted: (H, W) the mask of every run's first
+    frame where that is not annotated, an earlier result to go on from. Yields each frame's result
+    (None for a frame that only sets a run going) and the position after it. EngineMemoryError if
+    a GPU is full.
     """
     for run_index in range(position.run, len(runs)):
         run = runs[run_index]
@@ -145,6 +153,10 @@ def propagate(
         if step == 0:
             tracker.begin()
         appearances = _appearances(tracker, masks, run)
+        if adopted is not None:
+            for object_id in _objects_in(adopted):
+                if _comes_later(appearances.get(object_id), run):
+                    appearances[object_id] = run.frames[0]
         # Batches begin at multiples of their size also after a resumption: the numbers a GPU gives
         # for one frame can depend on the frames beside it.
         for index in range(step - step % keys_at_a_time, len(run.frames), keys_at_a_time):
@@ -154,13 +166,22 @@ def propagate(
                 if done < step:
                     continue
                 is_last = done + 1 == len(run.frames)
+                is_adopted = adopted is not None and frame == run.frames[0]
                 known = set(tracker.objects)  # one may have been deleted meanwhile
+                if is_adopted and adopted is not None:
+                    known |= _objects_in(adopted)
                 objects = tuple(i for i in _active(appearances, run, frame) if i in known)
                 # An empty mask is never memorised: background, unless objects are there already
                 # that it does not speak for.
                 is_empty = frame in masks and not _has_appeared(appearances, run, frame)
                 result = _visit(
-                    tracker, frame, picture, objects, is_empty=is_empty, is_last=is_last
+                    tracker,
+                    frame,
+                    picture,
+                    objects,
+                    is_empty=is_empty,
+                    is_last=is_last,
+                    adopted=adopted if is_adopted else None,
                 )
                 after = Position(run_index, done + 1)
                 is_silent = run.is_first_silent and frame == run.frames[0]
@@ -184,12 +205,16 @@ def _visit(
     *,
     is_empty: bool,
     is_last: bool,
+    adopted: Labels | None,
 ) -> TrackedFrame:
     try:
         if frame in tracker.confirmed_frames:
             return TrackedFrame(frame, tracker.revisit(frame, picture, objects), is_given=True)
         if is_empty:
             return TrackedFrame(frame, empty_prediction(picture), is_given=True)
+        if adopted is not None:
+            masks = one_hot(adopted, objects)
+            return TrackedFrame(frame, tracker.adopt(picture, masks, objects), is_given=False)
         return TrackedFrame(frame, tracker.track(picture, objects, is_last=is_last), is_given=False)
     except torch.OutOfMemoryError:
         raise EngineMemoryError(str(tracker.device), frame) from None
@@ -207,9 +232,18 @@ def _appearances(tracker: Tracker, masks: Mapping[int, Labels], run: Run) -> dic
     is_backward = run.frames.step < 0
     appearances: dict[int, int] = {}
     for frame in sorted(masks, reverse=is_backward):
-        for object_id in set(np.unique(masks[frame]).tolist()) - {0}:
+        for object_id in _objects_in(masks[frame]):
             appearances.setdefault(object_id, frame)
     return {i: frame for i, frame in appearances.items() if i in tracker.objects}
+
+
+def _objects_in(labels: Labels) -> set[int]:
+    return set(np.flatnonzero(np.bincount(labels.ravel(), minlength=256)).tolist()) - {0}
+
+
+def _comes_later(appearance: int | None, run: Run) -> bool:
+    """Whether an object is first seen after the run's first frame, if at all."""
+    return appearance is None or (appearance - run.frames[0]) * run.frames.step > 0
 
 
 def _has_appeared(appearances: Mapping[int, int], run: Run, frame: int) -> list[int]:

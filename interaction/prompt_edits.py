@@ -1,0 +1,163 @@
+"""Clicks, boxes and scribbles, answered by the click network, as edits of one frame.
+
+The clicks that one object gets on a frame belong together until anything else changes the frame:
+their mask follows from what was there before the first of them and from the clicks alone. So each
+can be taken out again, and the last one taken out brings everything back.
+"""
+
+from collections.abc import Callable, Generator, Hashable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from interaction.annotation import Annotation, make_record
+from interaction.engines import EnginesLike
+from interaction.errors import UserError
+from interaction.fbrs.optimizer import StoppedError
+from interaction.frame_edits import Cause, corrected_status, keeping_locked
+from interaction.object_edits import check_unlocked
+from interaction.project.mask_files import decode_labels
+from interaction.propagation import Frames
+from interaction.types import EMPTY_RECORD, Click, FrameRecord, MaskEdit, Prompts
+from xmem_core.pictures import Labels
+
+__all__ = ["answering", "without_click"]
+
+
+def answering(
+    annotation: Annotation,
+    video: Frames,
+    engines: EnginesLike,
+    frame: int,
+    object_id: int,
+    clicks: Sequence[Click],
+    *,
+    label: str,
+    cause: Cause,
+    frame_key: Hashable,
+    stop: Callable[[], bool],
+    is_fresh: bool = False,
+) -> Generator[MaskEdit, None, None]:
+    """One edit: the frame's mask after these clicks too. None is yielded if `stop` says so.
+
+    is_fresh: the clicks do not go on from earlier ones. UserError if the object is locked,
+    ValueError for a click outside the frame, KeyError for an unknown object.
+    """
+    check_unlocked(annotation, object_id)
+    old = annotation.record(frame)
+    for click in clicks:
+        if not (0 <= click.x < annotation.width and 0 <= click.y < annotation.height):
+            raise ValueError(
+                f"the click ({click.x}, {click.y}) lies outside "
+                f"{annotation.width}x{annotation.height}"
+            )
+    prompts = old.prompts
+    if is_fresh or prompts is None or not _goes_on(annotation, frame, prompts, object_id):
+        prompts = Prompts(object_id, old.mask, old.status, ())
+    prompts = replace(prompts, clicks=(*prompts.clicks, *clicks))
+    return _answer(annotation, video, engines, frame, prompts, label, cause, frame_key, stop)
+
+
+def without_click(
+    annotation: Annotation,
+    video: Frames,
+    engines: EnginesLike,
+    frame: int,
+    click_index: int,
+    *,
+    frame_key: Hashable,
+    stop: Callable[[], bool],
+) -> Generator[MaskEdit, None, None]:
+    """One edit: the mask as if the click had not been made. IndexError if there is none."""
+    old = annotation.record(frame)
+    prompts = old.prompts
+    if prompts is None or not 0 <= click_index < len(prompts.clicks):
+        count = 0 if prompts is None else len(prompts.clicks)
+        raise IndexError(f"click {click_index} of {count} on frame {frame}")
+    check_unlocked(annotation, prompts.object_id)
+    label = f"Remove click on ‘{annotation.object(prompts.object_id).name}’"
+    cause = {"kind": "remove_click", "frame": frame, "index": click_index}
+    rest = tuple(c for i, c in enumerate(prompts.clicks) if i != click_index)
+    if rest:
+        prompts = replace(prompts, clicks=rest)
+        return _answer(annotation, video, engines, frame, prompts, label, cause, frame_key, stop)
+    before = _start_labels(annotation, prompts)
+    current = annotation.labels(frame)
+    restored = keeping_locked(current, before, annotation.locked)
+    record = EMPTY_RECORD
+    if prompts.start is not None:
+        record = make_record(restored, prompts.start_status, doubt=old.doubt)
+        if np.array_equal(restored, before):
+            record = replace(record, mask=prompts.start)  # the very bytes
+    elif restored.any():  # an object that was locked since
+        record = make_record(restored, corrected_status(prompts.start_status))
+    edit = MaskEdit(label, {frame: old}, {frame: record}, cause=cause)
+    return (one for one in (edit,))
+
+
+def _goes_on(annotation: Annotation, frame: int, prompts: Prompts, object_id: int) -> bool:
+    """Whether another click belongs to these: the same object, and no other has been locked in a
+    state that the first mask does not have."""
+    if prompts.object_id != object_id:
+        return False
+    if not annotation.locked:
+        return True
+    start, now = _start_labels(annotation, prompts), annotation.labels(frame)
+    return bool(np.array_equal(keeping_locked(now, start, annotation.locked), start))
+
+
+def _start_labels(annotation: Annotation, prompts: Prompts) -> Labels:
+    if prompts.start is None:
+        return np.zeros((annotation.height, annotation.width), np.uint8)
+    return decode_labels(prompts.start)
+
+
+def _answer(
+    annotation: Annotation,
+    video: Frames,
+    engines: EnginesLike,
+    frame: int,
+    prompts: Prompts,
+    label: str,
+    cause: Cause,
+    frame_key: Hashable,
+    stop: Callable[[], bool],
+) -> Generator[MaskEdit, None, None]:
+    old, locked = annotation.record(frame), annotation.locked
+    size = annotation.height, annotation.width
+
+    def steps() -> Generator[MaskEdit, None, None]:
+        start: Labels = np.zeros(size, np.uint8)
+        if prompts.start is not None:
+            start = decode_labels(prompts.start)
+        try:
+            answer = engines.segmenter().segment(
+                video[frame],
+                start,
+                prompts.object_id,
+                prompts.clicks,
+                locked=locked,
+                frame_key=frame_key,
+                stop=stop,
+            )
+        except StoppedError:
+            return
+        except torch.OutOfMemoryError:
+            raise UserError(
+                "The device has no memory left to answer a click. Nothing was changed.\n\n"
+                "Close other programs that use it, or choose the CPU in the preferences."
+            ) from None
+        if stop():
+            return
+        labels = answer.labels
+        if old.mask is not None and locked:
+            labels = keeping_locked(decode_labels(old.mask), labels, locked)
+        yield MaskEdit(label, {frame: old}, {frame: _record(labels, old, prompts)}, cause=cause)
+
+    return steps()
+
+
+def _record(labels: Labels, old: FrameRecord, prompts: Prompts) -> FrameRecord:
+    # The doubt of the mask the clicks started from stays, for the day they are all taken out.
+    return make_record(labels, corrected_status(old.status), doubt=old.doubt, prompts=prompts)

@@ -1,0 +1,401 @@
+"""One propagation of a session: what it depends on is read when it is made, then it goes alone.
+
+`propagation.py` knows how frames are visited; here are the annotator's rules: given frames are
+never overwritten, locked and unchosen objects keep their pixels, a run ends where it should, a
+device that is full is answered with smaller steps.
+"""
+
+import gc
+import uuid
+from collections.abc import Collection, Generator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+import numpy as np
+import torch
+
+from interaction.annotation import Annotation, make_record
+from interaction.doubt import FrameShape, measure_doubt
+from interaction.engines import EnginesLike, EngineSettings
+from interaction.errors import EngineMemoryError, UserError
+from interaction.project.mask_files import decode_labels
+from interaction.propagation import (
+    Direction,
+    Frames,
+    Run,
+    TrackedFrame,
+    memorize_all,
+    propagate,
+)
+from interaction.types import EMPTY_RECORD, FrameRecord, FrameStatus, MaskEdit
+from xmem_core.device import used_memory_bytes
+from xmem_core.pictures import Labels
+from xmem_core.tracker import Tracker
+
+__all__ = ["MemoryUse", "Propagated", "PropagationJob", "PropagationRequest", "Until"]
+
+Until = Literal["end", "next_confirmed", "settled"]
+
+_SETTLED_IOU: Final = 0.98
+_SETTLED_FRAMES: Final = 5  # in a row
+_KEYS_AT_A_TIME: Final = {"cuda": 4}  # a CPU gains nothing by more than one
+_SMALLER_SIZES: Final = (480, 360, 240)
+_LABELS: Final = {
+    "forward": "Track forward",
+    "backward": "Track backward",
+    "both": "Track both ways",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PropagationRequest:
+    """From where to where, and for which objects.
+
+    until: "next_confirmed" stops before the next frame that the annotator answers for; "settled"
+    there too, or as soon as the new masks have agreed with the old ones for five frames.
+    most_frames: beyond `start`, each way. first, last: the range that is worked on, both in it;
+    a start before it moves to its edge. objects: None for all; the others keep their masks.
+    """
+
+    start: int
+    direction: Direction = "forward"
+    until: Until = "end"
+    most_frames: int | None = None
+    first: int | None = None
+    last: int | None = None
+    objects: frozenset[int] | None = None
+
+    def __post_init__(self) -> None:
+        if self.most_frames is not None and self.most_frames < 1:
+            raise ValueError(f"most_frames must be at least 1, got {self.most_frames}")
+        if self.direction not in _LABELS:
+            raise ValueError(f"direction must be one of {list(_LABELS)}, got {self.direction!r}")
+        if self.until not in ("end", "next_confirmed", "settled"):
+            raise ValueError(f"until must be end, next_confirmed or settled, got {self.until!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryUse:
+    """What the tracker remembers, in elements, and the bytes this process holds on its device."""
+
+    permanent: int
+    working: int
+    long_term: int
+    device_bytes: int
+
+    @classmethod
+    def of(cls, tracker: Tracker) -> "MemoryUse":
+        bank = tracker.bank
+        return cls(
+            len(bank.permanent),
+            len(bank.working),
+            len(bank.long_term),
+            used_memory_bytes(tracker.device),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Propagated:
+    """One step. edit: None where the frame keeps its mask, or nothing was tracked yet."""
+
+    edit: MaskEdit | None
+    frame: int
+    done: int
+    total: int
+    memory: MemoryUse | None
+    remark: str | None = None  # for people: something to know that is no error
+
+
+@dataclass(slots=True)
+class _Progress:
+    """How far one run has come: enough to begin again from there with another tracker."""
+
+    rest: Run
+    adopted: Labels | None  # the mask of the first frame of `rest`, if nobody has given one
+    writes_first: bool  # the first frame of `rest` gets a mask from this run
+    shape: FrameShape | None = None
+    settled: int = 0  # frames in a row
+
+
+class PropagationJob:
+    """`steps()` may be pulled on another thread while the annotation is edited.
+
+    UserError, with the reason, if there is nothing to start from or nowhere to go.
+    """
+
+    def __init__(
+        self,
+        annotation: Annotation,
+        video: Frames,
+        engines: EnginesLike,
+        request: PropagationRequest,
+    ) -> None:
+        annotation.record(request.start)  # IndexError outside the video
+        self._video, self._engines, self._request = video, engines, request
+        self._records = dict(annotation.records)
+        self._names = {one.id: one.name for one in annotation.objects}
+        self._shape = annotation.height, annotation.width
+        self._given = {f: r for f, r in self._records.items() if r.status.is_given}
+        self._writable = self._choose_objects(annotation)
+        self._runs = _runs(request, annotation.frame_count, self._given)
+        self._check_start()
+        self._masks: dict[int, Labels] = {}
+        self._group = uuid.uuid4().hex
+        self._gaps: dict[int, int] = {}  # by object, given frames without it that it was seen on
+        self._settings: EngineSettings | None = None  # None: the engines' own
+        self._keys_at_a_time: int | None = None
+        self._done = 0
+        start = self._records.get(self._runs[0].frames[0], EMPTY_RECORD)
+        self._total = sum(len(run.frames) - 1 for run in self._runs) + (start.mask is None)
+
+    def steps(self) -> Generator[Propagated, None, None]:
+        self._masks = {
+            f: decode_labels(record.mask) for f, record in self._given.items() if record.mask
+        }
+        start = self._runs[0].frames[0]
+        record = self._records.get(start, EMPTY_RECORD)
+        adopted = decode_labels(record.mask) if record.mask and start not in self._given else None
+        tracker: Tracker | None = None
+        for index, run in enumerate(self._runs):
+            progress = _Progress(run, adopted, writes_first=index == 0 and record.mask is None)
+            while True:
+                try:
+                    if tracker is None:
+                        tracker = self._engines.start_tracker(*self._other_settings())
+                        yield from self._memorize(tracker)
+                    for step, labels in self._run(tracker, progress):
+                        yield step
+                        if progress.rest.frames[0] == start and adopted is None:
+                            adopted = labels
+                    break
+                except (EngineMemoryError, torch.OutOfMemoryError) as error:
+                    # The failed frames of the stack hold tensors as long as the error lives.
+                    error.__traceback__ = error.__cause__ = error.__context__ = None
+                    device = str(tracker.device) if tracker else self._engines.settings.device
+                    tracker = None
+                    problem = EngineMemoryError(device, progress.rest.frames[0])
+                    remark = self._step_down(device, problem)
+                gc.collect()
+                torch.cuda.empty_cache()
+                yield Propagated(
+                    None, progress.rest.frames[0], self._done, self._total, None, remark
+                )
+        remark = self._gap_remark()
+        if remark is not None:
+            last = self._runs[-1].frames[-1]
+            yield Propagated(None, last, self._done, self._total, None, remark)
+
+    # Before the run
+
+    def _choose_objects(self, annotation: Annotation) -> frozenset[int]:
+        known = frozenset(one.id for one in annotation.objects)
+        wanted = self._request.objects
+        if wanted is not None and not wanted <= known:
+            raise ValueError(f"objects {sorted(wanted - known)} are not in the annotation")
+        chosen = known if wanted is None else wanted
+        if chosen and chosen <= annotation.locked:
+            raise UserError(
+                "Every object that would be tracked is locked.\n\nUnlock one, then track again."
+            )
+        return chosen - annotation.locked
+
+    def _check_start(self) -> None:
+        record = self._records.get(self._runs[0].frames[0], EMPTY_RECORD)
+        if not record.present and not any(one.present for one in self._given.values()):
+            raise UserError(
+                "There is no mask to start from.\n\n"
+                "Click or paint an object on this frame first, then track it."
+            )
+
+    # The run
+
+    def _memorize(self, tracker: Tracker) -> Generator[Propagated, None, None]:
+        known = frozenset().union(*(record.present for record in self._given.values()))
+        speaks_for = {
+            frame: known if record.status is FrameStatus.CONFIRMED else record.present
+            for frame, record in self._given.items()
+        }
+        for frame in memorize_all(tracker, self._video, self._masks, speaks_for=speaks_for):
+            yield Propagated(None, frame, self._done, self._total, MemoryUse.of(tracker))
+
+    def _run(
+        self, tracker: Tracker, progress: _Progress
+    ) -> Generator[tuple[Propagated, Labels], None, None]:
+        """Tracks `progress.rest` and notes how far that has come."""
+        run, writes = progress.rest, progress.writes_first
+        keys = self._keys_at_a_time or _KEYS_AT_A_TIME.get(tracker.device.type, 1)
+        with closing(
+            propagate(
+                tracker,
+                self._video,
+                self._masks,
+                (run,),
+                keys_at_a_time=keys,
+                adopted=progress.adopted,
+            )
+        ) as results:
+            for result, _ in results:
+                assert result is not None  # no run of ours is silent
+                labels = result.prediction.labels()
+                edit = None
+                doubt, progress.shape = measure_doubt(result.prediction, progress.shape)
+                if writes:
+                    edit = self._edit(result, labels, doubt, progress)
+                    self._done += 1
+                elif result.frame != run.frames[0]:
+                    raise AssertionError("only a first frame keeps its mask")
+                writes = True
+                progress.rest = Run(range(result.frame, run.frames.stop, run.frames.step))
+                progress.adopted, progress.writes_first = labels, False
+                is_settled = (
+                    self._request.until == "settled" and progress.settled >= _SETTLED_FRAMES
+                )
+                remark = "The masks agree with the earlier ones again." if is_settled else None
+                yield (
+                    Propagated(
+                        edit, result.frame, self._done, self._total, MemoryUse.of(tracker), remark
+                    ),
+                    labels,
+                )
+                if is_settled:
+                    return
+
+    def _edit(
+        self, result: TrackedFrame, labels: Labels, doubt: float, progress: _Progress
+    ) -> MaskEdit | None:
+        old = self._records.get(result.frame, EMPTY_RECORD)
+        tracked = self._writable & set(result.prediction.objects)
+        if old.status.is_given:
+            if old.status is FrameStatus.CORRECTED:
+                present = set(np.unique(labels).tolist())
+                for object_id in (tracked & present) - old.present:
+                    self._gaps[object_id] = self._gaps.get(object_id, 0) + 1
+            progress.settled = 0
+            return None
+        before = decode_labels(old.mask) if old.mask else np.zeros(self._shape, np.uint8)
+        after = composed(before, labels, tracked)
+        is_same = old.status is FrameStatus.TRACKED and agrees(before, after, tracked)
+        progress.settled = progress.settled + 1 if is_same else 0
+        record = make_record(after, FrameStatus.TRACKED, doubt=round(doubt, 4))
+        if record == old:
+            return None
+        return MaskEdit(
+            _LABELS[self._request.direction],
+            before={result.frame: old},
+            after={result.frame: record},
+            group=self._group,
+            cause=self._cause(),
+        )
+
+    def _cause(self) -> Mapping[str, object]:
+        request = self._request
+        return {
+            "kind": "propagate",
+            "start": request.start,
+            "direction": request.direction,
+            "until": request.until,
+            "most_frames": request.most_frames,
+            "first": request.first,
+            "last": request.last,
+            "objects": None if request.objects is None else sorted(request.objects),
+        }
+
+    # When the device is full
+
+    def _other_settings(self) -> tuple[EngineSettings, ...]:
+        return () if self._settings is None else (self._settings,)
+
+    def _step_down(self, device: str, problem: EngineMemoryError) -> str:
+        """Takes the next smaller settings and says so; raises `problem` if there are none."""
+        settings = self._settings or self._engines.settings
+        smaller = [size for size in _SMALLER_SIZES if size < settings.internal_size]
+        full = f"“{device}” is out of memory: "
+        if settings.memory.objects_per_chunk != 1 or (self._keys_at_a_time or 0) != 1:
+            self._keys_at_a_time = 1
+            self._settings = replace(settings, memory=replace(settings.memory, objects_per_chunk=1))
+            return full + "going on with one frame and one object at a time."
+        if smaller:
+            self._settings = replace(settings, internal_size=smaller[0])
+            return full + f"going on at internal size {smaller[0]}."
+        if not device.startswith("cpu"):
+            self._settings = replace(settings, device="cpu")
+            return full + "going on without it, on the CPU, which is slower."
+        raise problem
+
+    def _gap_remark(self) -> str | None:
+        if not self._gaps:
+            return None
+        gaps = ", ".join(
+            f"“{self._names.get(object_id, str(object_id))}” on {count}"
+            for object_id, count in sorted(self._gaps.items())
+        )
+        return f"Frames you corrected were left as they are; an object may be missing: {gaps}."
+
+
+def composed(before: Labels, tracked: Labels, objects: Collection[int]) -> Labels:
+    """`before` with `objects` as in `tracked`, all (H, W); everything else keeps its pixels."""
+    is_ours = np.zeros(256, bool)
+    is_ours[sorted(objects)] = True
+    is_kept = ~is_ours[before] & (before > 0)
+    return np.where(is_kept, before, np.where(is_ours[tracked], tracked, 0)).astype(np.uint8)
+
+
+def agrees(before: Labels, after: Labels, objects: Collection[int]) -> bool:
+    """Whether each of `objects` is the same in both, up to an IoU of 0.98; absent from both is."""
+    if np.array_equal(before, after):
+        return True
+    ours = sorted(objects)
+    both = np.bincount(before[before == after], minlength=256)[ours]
+    union = (
+        np.bincount(before.ravel(), minlength=256)[ours]
+        + np.bincount(after.ravel(), minlength=256)[ours]
+        - both
+    )
+    return bool((both >= _SETTLED_IOU * union).all())
+
+
+def _runs(request: PropagationRequest, frame_count: int, given: Collection[int]) -> tuple[Run, ...]:
+    """One run each way, both beginning with the frame to start from, which keeps its mask."""
+    first = 0 if request.first is None else max(0, request.first)
+    last = frame_count - 1 if request.last is None else min(request.last, frame_count - 1)
+    if first > last:
+        raise UserError("The range holds no frame.\n\nMove its in and out points.")
+    start = request.start
+    ways = {"forward": (1,), "backward": (-1,), "both": (1, -1)}[request.direction]
+    # A start outside the range moves to its near edge, unless it is travelling away from it.
+    is_away = {"forward": start > last, "backward": start < first, "both": False}
+    if is_away[request.direction]:
+        raise UserError(
+            "The range is behind this frame.\n\nGo to a frame in the range, or clear the range."
+        )
+    start = min(max(start, first), last)
+    runs = []
+    reasons = []
+    for way in ways:
+        end = last if way > 0 else first
+        reason = f"This is the {'last' if way > 0 else 'first'} frame to be tracked."
+        if request.most_frames is not None:
+            end = _nearer(start, end, start + way * request.most_frames)
+        if request.until != "end":
+            ahead = [frame for frame in given if (frame - start) * way > 0]
+            if ahead:
+                stop = min(ahead) - 1 if way > 0 else max(ahead) + 1
+                if stop == start and end != start:
+                    reason = "The next frame has a mask that you made or confirmed."
+                end = _nearer(start, end, stop)
+        if end != start:
+            runs.append(Run(range(start, end + way, way)))
+        else:
+            reasons.append(reason)
+    if not runs:
+        raise UserError(
+            f"There is nothing to track. {reasons[0]}\n\n"
+            "Go to another frame, or choose another direction or range."
+        )
+    return tuple(runs)
+
+
+def _nearer(start: int, first: int, second: int) -> int:
+    """Of two frames on the same side of `start`, the one met first."""
+    return min(first, second, key=lambda frame: abs(frame - start))
