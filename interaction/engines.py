@@ -3,22 +3,25 @@
 Nothing here may be used from two threads at a time; in the window it is the engine thread's.
 """
 
+from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
 
-from interaction.clicks import ClickConfig, ClickSegmenter
+from interaction.clicks import ClickConfig, ClickResult, ClickSegmenter
 from interaction.fbrs.weights import load_click_network
 from interaction.models import find_model
+from interaction.types import Click
 from xmem_core.config import MemoryConfig
 from xmem_core.device import best_device
 from xmem_core.network.inference import prepare
 from xmem_core.network.xmem import XMem
+from xmem_core.pictures import Frame, Labels
 from xmem_core.tracker import Tracker
 from xmem_core.weights import load_xmem
 
-__all__ = ["EngineSettings", "Engines", "EnginesLike"]
+__all__ = ["EngineSettings", "Engines", "EnginesLike", "Segmenter"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,13 +41,29 @@ class EngineSettings:
             raise ValueError(f"internal_size must be at least 16 pixels, got {self.internal_size}")
 
 
+class Segmenter(Protocol):
+    """The part of `ClickSegmenter` that a session uses."""
+
+    def segment(
+        self,
+        frame: Frame,
+        start: Labels,
+        object_id: int,
+        clicks: Sequence[Click],
+        *,
+        locked: Collection[int] = (),
+        frame_key: Hashable = None,
+        stop: Callable[[], bool] = ...,
+    ) -> ClickResult: ...
+
+
 class EnginesLike(Protocol):
     """What a session asks of its engines; tests put their own in."""
 
     @property
     def settings(self) -> EngineSettings: ...
     def configure(self, settings: EngineSettings) -> None: ...
-    def segmenter(self) -> ClickSegmenter: ...
+    def segmenter(self) -> Segmenter: ...
     def start_tracker(self, settings: EngineSettings | None = None) -> Tracker: ...
 
 

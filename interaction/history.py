@@ -78,7 +78,8 @@ class History:
         """Notes an edit that was just applied; what could be redone is gone.
 
         An edit of a group joins the group's entry, also below newer entries, unless one of those
-        has touched the same frames since or the list of objects changed.
+        has touched the same frames since. One that changes the list of objects only joins the
+        newest.
         """
         del self._entries[self._position :]
         joined = self._joinable(edit)
@@ -111,8 +112,11 @@ class History:
         return edit
 
     def _joinable(self, edit: MaskEdit) -> Entry | None:
-        if edit.group is None or edit.objects_after is not None:
+        if edit.group is None:
             return None
+        if edit.objects_after is not None:
+            newest = self._entries[-1] if self._entries else None
+            return newest if newest is not None and newest.group == edit.group else None
         for entry in reversed(self._entries):
             if entry.group == edit.group:
                 return entry

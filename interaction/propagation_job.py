@@ -17,7 +17,7 @@ import torch
 
 from interaction.annotation import Annotation, make_record
 from interaction.doubt import FrameShape, measure_doubt
-from interaction.engines import EnginesLike, EngineSettings
+from interaction.engines import EngineSettings, EnginesLike
 from interaction.errors import EngineMemoryError, UserError
 from interaction.project.mask_files import decode_labels
 from interaction.propagation import (
@@ -28,7 +28,7 @@ from interaction.propagation import (
     memorize_all,
     propagate,
 )
-from interaction.types import EMPTY_RECORD, FrameRecord, FrameStatus, MaskEdit
+from interaction.types import EMPTY_RECORD, FrameStatus, MaskEdit
 from xmem_core.device import used_memory_bytes
 from xmem_core.pictures import Labels
 from xmem_core.tracker import Tracker

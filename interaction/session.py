@@ -24,7 +24,7 @@ import numpy as np
 
 from interaction import object_edits, prompt_edits, strokes
 from interaction.annotation import Annotation
-from interaction.engines import Engines, EnginesLike, EngineSettings
+from interaction.engines import Engines, EngineSettings, EnginesLike
 from interaction.errors import UserError
 from interaction.frame_edits import (
     Cause,
