@@ -1,5 +1,6 @@
 """Other ways to point at an object, a box and strokes, as clicks that a click network answers."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Final
@@ -65,7 +66,7 @@ def clicks_of_strokes(strokes: Sequence[Stroke], width: int, height: int) -> tup
 def _along(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     """A point at least every two pixels, so that a fast stroke counts like a slow one."""
     result = list(points[:1])
-    for (x, y), (next_x, next_y) in zip(points, points[1:], strict=False):
+    for (x, y), (next_x, next_y) in itertools.pairwise(points):
         steps = max(1, math.ceil(math.hypot(next_x - x, next_y - y) / 2))
         result += [
             (x + (next_x - x) * i / steps, y + (next_y - y) * i / steps)

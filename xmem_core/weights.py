@@ -7,9 +7,7 @@ turn them into ours. Our own files are safetensors with the network's configurat
 import dataclasses
 import hashlib
 import json
-import pickle
 import re
-import struct
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from xmem_core.checkpoint_file import CheckpointFileError, read_named_tensors
 from xmem_core.errors import UserError
 from xmem_core.network.config import NetworkConfig
 from xmem_core.network.xmem import XMem
@@ -55,21 +54,6 @@ _RENAMES = (
 )
 # One published convolution over [frame, object] channels is two of ours (`SplitConv2d`).
 _SPLIT = re.compile(r"(value_encoder|decoder)\.fusion\.(conv1|skip)\.(weight|bias)$")
-# What torch.load raises for a damaged file, found by damaging files.
-_DAMAGE = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    EOFError,
-    ImportError,
-    LookupError,
-    MemoryError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    struct.error,
-)
 
 
 class UnusableWeightsError(UserError):
@@ -160,17 +144,9 @@ def _read_own(path: Path) -> tuple[NetworkConfig, dict[str, Tensor]]:
 
 def _read_published(path: Path) -> tuple[NetworkConfig, dict[str, Tensor]]:
     try:
-        published = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        raise UnusableWeightsError(
-            path, "it is not a plain list of weights, or it holds code, which is never run"
-        ) from None
-    except _DAMAGE:
-        raise UnusableWeightsError(path, "it is damaged, cut short or not a checkpoint") from None
-    if not isinstance(published, Mapping) or not all(
-        isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in published.items()
-    ):
-        raise UnusableWeightsError(path, "it holds something other than named weights")
+        published = read_named_tensors(path)
+    except CheckpointFileError as error:
+        raise UnusableWeightsError(path, str(error)) from None
     try:
         config = _published_config(published)
         return config, _renamed(published)
