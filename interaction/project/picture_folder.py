@@ -16,7 +16,13 @@ from numpy.typing import NDArray
 from interaction.errors import UnreadableVideoError
 from interaction.project.picture_pixels import read_picture, read_picture_size
 
-__all__ = ["PICTURE_SUFFIXES", "PictureFolderIndex", "PictureReader", "index_picture_folder"]
+__all__ = [
+    "PICTURE_SUFFIXES",
+    "PictureFolderIndex",
+    "PictureReader",
+    "first_picture",
+    "index_picture_folder",
+]
 
 PICTURE_SUFFIXES = frozenset(
     {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
@@ -120,6 +126,11 @@ class PictureReader:
                 )
             rgb.flags.writeable = False
             yield frame, rgb
+
+
+def first_picture(path: Path) -> Path:
+    """The picture of frame 0. Raises UnreadableVideoError as `index_picture_folder` does."""
+    return _list_pictures(path)[0]
 
 
 def _list_pictures(path: Path) -> list[Path]:

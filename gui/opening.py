@@ -1,0 +1,177 @@
+"""Opening a video or a project without making anybody wait: the first picture shows at once."""
+
+from collections.abc import Callable, Generator
+from concurrent.futures import CancelledError
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from platformdirs import user_data_path
+from PySide6.QtCore import QObject, Signal
+
+from gui.engine_thread import EngineThread, Job
+from gui.preferences import Preferences
+from interaction.engines import Engines, EngineSettings
+from interaction.errors import UserError
+from interaction.project.first_frame import first_frame
+from interaction.project.video import index_video
+from interaction.session import Session
+from resources import sample_folder
+
+__all__ = ["PROJECT_SUFFIX", "Opener", "is_project", "project_of", "sample_video", "settings_of"]
+
+PROJECT_SUFFIX: Final = ".vos"
+
+
+def is_project(path: Path) -> bool:
+    """Whether the folder was made by this program."""
+    return (path / "project.json").is_file()
+
+
+def project_of(source: Path) -> Path:
+    """Where the work on a video is kept: beside it, or among the user's own data if nothing may
+    be written there."""
+    source = source.resolve()
+    beside = source.with_name(source.stem if source.is_file() else source.name)
+    beside = beside.with_name(beside.name + PROJECT_SUFFIX)
+    if is_project(beside) or (not beside.exists() and _is_writable(source.parent)):
+        return beside
+    own = user_data_path("xmem-annotate", appauthor=False) / "projects"
+    own.mkdir(parents=True, exist_ok=True)
+    return own / beside.name
+
+
+def sample_video() -> Path:
+    return sample_folder() / "big-buck-bunny.mp4"
+
+
+def settings_of(preferences: Preferences) -> EngineSettings:
+    """What the preferences say of the engines."""
+    settings = EngineSettings(
+        tracker_model=preferences.tracker_model,
+        click_model=preferences.click_model,
+        device=preferences.device,
+        internal_size=preferences.internal_size_px,
+    )
+    return replace(
+        settings, memory=replace(settings.memory, memorize_every=preferences.memorize_every)
+    )
+
+
+class Opener(QObject):
+    """Opens one thing at a time; asking for another gives the first one up."""
+
+    started = Signal(str)  # what is being opened
+    previewed = Signal(object)  # Frame: the first picture
+    progressed = Signal(int)  # frames found so far
+    opened = Signal(object)  # Session
+    failed = Signal(object)  # the Exception
+    cancelled = Signal()
+
+    def __init__(self, preferences: Preferences, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._preferences = preferences
+        self._thread = EngineThread("opening", self)
+        self._previews = EngineThread("first picture", self)
+        self._job: Job | None = None
+        self.engines: Engines | None = None  # kept from session to session: loading takes a while
+
+    @property
+    def is_busy(self) -> bool:
+        return self._job is not None
+
+    def open_source(self, source: Path, project: Path | None = None) -> None:
+        """A video file or a folder of pictures; its project is made, or gone on with."""
+        try:
+            folder = project or project_of(source)
+        except OSError as error:
+            self.failed.emit(
+                UserError(
+                    f"There is no place to keep the work on “{source.name}”: {error}.\n\n"
+                    "Copy it to a folder that you may write to."
+                )
+            )
+            return
+        if is_project(folder):
+            self.open_project(folder)
+            return
+
+        def steps() -> Generator[Any, None, None]:
+            index = yield from index_video(source)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            yield Session.open(source, folder, engines=self._engines(), index=index)
+
+        self._start(source, steps)
+        self._preview(source)
+
+    def open_project(self, folder: Path) -> None:
+        def steps() -> Generator[Any, None, None]:
+            yield Session.open_project(folder, engines=self._engines())
+
+        self._start(folder, steps)
+
+    def open_sample(self) -> None:
+        """In the user's own folder, so that the installed program stays as it is."""
+        own = user_data_path("xmem-annotate", appauthor=False) / "projects"
+        own.mkdir(parents=True, exist_ok=True)
+        self.open_source(sample_video(), own / f"sample{PROJECT_SUFFIX}")
+
+    def cancel(self) -> None:
+        if self._job is not None:
+            self._job.cancel()
+
+    def shutdown(self) -> None:
+        self._thread.shutdown()
+        self._previews.shutdown()
+
+    def _engines(self) -> Engines:
+        settings = settings_of(self._preferences)
+        if self.engines is None:
+            self.engines = Engines(settings)
+        else:
+            self.engines.configure(settings)
+        return self.engines
+
+    def _start(self, what: Path, steps: Callable[[], Generator[Any, None, None]]) -> None:
+        self.cancel()
+        sessions: list[Session] = []
+
+        def show(step: Any) -> None:
+            if isinstance(step, int):
+                self.progressed.emit(step)
+            else:
+                sessions.append(step)
+
+        def end(error: Exception | None) -> None:
+            is_current = self._job is job
+            if is_current:
+                self._job = None
+            if error is None and is_current and sessions:
+                self.opened.emit(sessions[0])
+                return
+            for session in sessions:  # it was given up a moment too late
+                session.close()
+            if not is_current or isinstance(error, CancelledError):
+                self.cancelled.emit()
+            elif error is not None:
+                self.failed.emit(error)
+
+        job = Job(show, end)
+        self._job = job
+        self.started.emit(what.name)
+        self._thread.start(steps(), job)
+
+    def _preview(self, source: Path) -> None:
+        def steps() -> Generator[Any, None, None]:
+            # What is wrong with the file is told by the opening itself.
+            with suppress(UserError):
+                yield first_frame(source)
+
+        job = self._job
+
+        def show(picture: Any) -> None:
+            if job is self._job and job is not None:
+                self.previewed.emit(picture)
+
+        self._previews.start(steps(), Job(show, lambda _: None))
