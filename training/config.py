@@ -67,6 +67,10 @@ class TrackerTraining:
     final_rate: float = 0.05  # share of the learning rate left at the end of the cosine
     average_decay: float = 0.998  # of the moving average of weights
     gradient_limit: float = 1.0  # norm
+    # Depthwise kernels and the scale of positions stay as they are: the gradient of the former is
+    # most of a step's time on a CPU, the latter's is misled by how composed things move.
+    is_lean: bool = False
+    is_half_precision: bool = False  # on a CPU; pays where it multiplies bfloat16 (AMX, AVX-512)
     bootstrap_start: float = 0.15  # share of the run after which only the worst pixels count
     bootstrap_end: float = 0.6
     bootstrap_share: float = 0.25

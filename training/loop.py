@@ -30,6 +30,7 @@ from training.checkpoints import (
 from training.config import Stage, TrackerTraining
 from training.data import Batch, ComposedBatches, evaluation_batches, starting_frames
 from training.folding import fold_norms, unfolded
+from training.lean import freeze_costly, keep_strided_depthwise_exact
 from training.losses import falling_share, mean_iou
 from training.trunk_weights import find_trunk_weights, start_from_pretrained
 from training.unroll import ClipLoss, track_clip
@@ -56,6 +57,8 @@ class TrackerRun:
             weights = Path(config.trunk_weights) if config.trunk_weights else find_trunk_weights()
             start_from_pretrained(self.network, weights, starting_frames(config))
         fold_norms(self.network)
+        if config.is_half_precision and self._device.type == "cpu":
+            keep_strided_depthwise_exact(self.network)
         # Convolutions of frozen and thin layers are a third faster on a CPU in this layout.
         self.network.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network.train()
@@ -112,6 +115,8 @@ class TrackerRun:
             parameter.requires_grad_(stage.key_trunk_rate > 0)
         for parameter in self.network.value_encoder.trunk.parameters():
             parameter.requires_grad_(stage.value_trunk_rate > 0)
+        if self._config.is_lean:
+            freeze_costly(self.network)
         module = ClipLoss(self.network)
         if not dist.is_initialized():
             return module
@@ -137,8 +142,8 @@ class TrackerRun:
             config.bootstrap_share,
         )
         frames, labels = batch.frames.to(self._device), batch.labels.to(self._device).long()
-        on_cuda = self._device.type == "cuda"
-        with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=on_cuda):
+        is_half = self._device.type == "cuda" or config.is_half_precision
+        with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=is_half):
             loss: Tensor = module(frames, labels, batch.objects, batch.memorized, share)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()

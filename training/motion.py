@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
+_THINNEST = 0.3  # width of a thing that is seen from its side, as a share of its full width
+
 
 @dataclass(frozen=True, slots=True)
 class Path:
@@ -23,11 +25,15 @@ class Path:
     angle: Floats  # (T,) radians
     log_scale: Floats  # (T,)
     shear: Floats  # (T,)
+    turn: Floats  # (T,) radians about the thing's upright axis; past a quarter it is mirrored
 
     def matrix(self, frame: int) -> Floats:
         """(3, 3): the thing's own coordinates -> the world's."""
         squeeze = np.eye(3)
         squeeze[0, 1] = self.shear[frame]
+        width = float(np.cos(self.turn[frame]))
+        # Seen edge-on a flat thing would be gone; real ones have some depth.
+        squeeze[0, 0] = np.copysign(max(abs(width), _THINNEST), width)
         turn = rotation(float(self.angle[frame])) * np.exp(self.log_scale[frame])
         turn[2, 2] = 1.0
         return translation(self.centre[frame]) @ turn @ squeeze
@@ -63,7 +69,15 @@ def random_path(rng: np.random.Generator, frames: int, size: int, pace: float) -
         angle=smooth_walk(rng, frames, 0.06 * pace, 1)[:, 0],
         log_scale=smooth_walk(rng, frames, 0.03 * pace, 1)[:, 0].clip(-0.7, 0.7),
         shear=smooth_walk(rng, frames, 0.02 * pace, 1)[:, 0],
+        turn=turning(rng, frames, pace),
     )
+
+
+def turning(rng: np.random.Generator, frames: int, pace: float) -> Floats:
+    """(T,) radians about the upright axis; half of all things do not turn."""
+    start = rng.uniform(-0.9, 0.9)
+    swing = smooth_walk(rng, frames, 0.3 * min(1.0, pace), 1)[:, 0]
+    return np.asarray(start + swing) if rng.random() < 0.5 else np.zeros(frames)
 
 
 def crossing_path(
@@ -80,6 +94,7 @@ def crossing_path(
         angle=own.angle,
         log_scale=own.log_scale,
         shear=own.shear,
+        turn=own.turn,
     )
 
 

@@ -24,7 +24,9 @@ from training.motion import (
 )
 from training.pack import Pack, Picture
 
-_WIDENED_SHARE = 0.4
+_WIDENED_SHARE = 0.45
+_LEAST_WIDENED, _MOST_WIDENED = 0.004, 0.026  # of the frame
+_CARRIED_SHARE = 0.15
 _OWNED_SHADOW_SHARE = 0.3
 
 
@@ -65,6 +67,7 @@ class Actor:
     elastic: NDArray[np.float32] | None  # (T, 4, 4, 2)
     shadow: Shadow | None
     light: Floats  # (T, 3) gain
+    extent_px: float  # about how large it is
     # Annotators differ, and a tracker should do as the first mask does: whether the shadow counts
     # as part of the thing, and by how much the outline is drawn too wide.
     owns_shadow: bool = False
@@ -100,6 +103,10 @@ def draw_scene(
         if rng.random() < settings.twin_share:
             distractor = replace(distractor, figure=model.figure, light=model.light)
         distractors.append(distractor)
+    # Some carry what is not meant: a bag on a back, a ball at a foot.
+    for actor in list(labelled):
+        if rng.random() < _CARRIED_SHARE:
+            distractors.append(_carried(pack, rng, settings, scene, pace, actor))
     actors = labelled + distractors
     order = rng.permutation(len(actors))
     actors = [actors[index] for index in order]
@@ -130,7 +137,10 @@ def _draw_actor(
         elastic = elastic_grids(rng, frames, rng.uniform(0.01, 0.04), pace)
     light = np.exp(smooth_walk(rng, frames, 0.03 * min(1.0, pace), 3).clip(-0.3, 0.3))
     shadow = Shadow.random(rng, size) if rng.random() < 0.4 else None
-    widened = round(size * rng.uniform(0.004, 0.014)) if rng.random() < _WIDENED_SHARE else 0
+    widened = 0
+    if rng.random() < _WIDENED_SHARE:
+        width = np.exp(rng.uniform(np.log(_LEAST_WIDENED), np.log(_MOST_WIDENED)))
+        widened = max(1, round(size * float(width)))
     return Actor(
         figure=random_figure(rng, pack, scene, frames, extent, pace),
         path=path,
@@ -138,9 +148,32 @@ def _draw_actor(
         elastic=elastic,
         shadow=shadow,
         light=np.asarray(light),
+        extent_px=extent,
         owns_shadow=rng.random() < _OWNED_SHADOW_SHARE,
         widened_px=widened,
     )
+
+
+def _carried(
+    pack: Pack,
+    rng: np.random.Generator,
+    settings: ClipSettings,
+    scene: Picture,
+    pace: float,
+    carrier: Actor,
+) -> Actor:
+    """A smaller, unlabelled thing that goes wherever the carrier goes."""
+    load = _draw_actor(pack, rng, settings, scene, pace, 0)
+    reach = carrier.extent_px
+    figure = random_figure(
+        rng, pack, scene, settings.frames, max(4.0, reach * rng.uniform(0.25, 0.6)), pace
+    )
+    beside = rng.normal(0.0, 0.25 * reach, 2)
+    # The carrier's own coordinates turn and grow with it.
+    moved = [
+        (carrier.path.matrix(t) @ np.array([*beside, 1.0]))[:2] for t in range(settings.frames)
+    ]
+    return replace(load, figure=figure, path=replace(carrier.path, centre=np.array(moved)))
 
 
 def _companion(

@@ -70,8 +70,10 @@ def test_labels_are_where_the_thing_was_drawn() -> None:
     square = np.full((20, 20, 4), 255, np.uint8)
     still = np.zeros(2)
     figure = Figure((Part(square, np.array([10.0, 10.0]), np.zeros(2), still),))
-    way = Way(np.array([[32.0, 32.0], [40.0, 28.0]]), still, still, still)
-    actor = Actor(figure, way, label=1, elastic=None, shadow=None, light=np.ones((2, 3)))
+    way = Way(np.array([[32.0, 32.0], [40.0, 28.0]]), still, still, still, still)
+    actor = Actor(
+        figure, way, label=1, elastic=None, shadow=None, light=np.ones((2, 3)), extent_px=20.0
+    )
     black = np.zeros((100, 100, 3), np.uint8)
     settings = ClipSettings(size=64, frames=2)
     stage = _Stage(np.random.default_rng(1), settings, Scene((actor,), black, 1e-9), 1)
