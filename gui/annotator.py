@@ -90,6 +90,10 @@ class Annotator(QObject):
     def is_tracking(self) -> bool:
         return self._run is not None
 
+    @property
+    def is_paused(self) -> bool:
+        return self._run is not None and self._run.job.is_paused
+
     def _update_busy(self) -> None:
         busy = Busy.IDLE
         if self._run is not None:
@@ -255,8 +259,12 @@ class Annotator(QObject):
         *,
         most_frames: int | None = None,
         objects: frozenset[int] | None = None,
+        follows: bool = False,
     ) -> None:
-        """From the current frame, inside the document's range. Only one runs at a time."""
+        """From the current frame, inside the document's range. Only one runs at a time.
+
+        follows: the current frame goes with it.
+        """
         document = self.document
         self._propagate(
             PropagationRequest(
@@ -267,13 +275,14 @@ class Annotator(QObject):
                 first=document.range_in,
                 last=document.range_out,
                 objects=objects,
-            )
+            ),
+            follows=follows,
         )
 
-    def _propagate(self, request: PropagationRequest) -> None:
-        if self._run is not None:
+    def _propagate(self, request: PropagationRequest, *, follows: bool = False) -> None:
+        if self._run is not None or self._work is not None:
             return
-        run = TrackingRun(request)
+        run = TrackingRun(request, follows=follows)
 
         def steps() -> Generator[Propagated, None, None]:
             return self._session.propagation(request)
@@ -291,6 +300,8 @@ class Annotator(QObject):
             self.noticed.emit(step.remark)
         if step.edit is not None and not run.job.is_cancelled:
             self.document.apply(step.edit)
+        if run.follows:
+            self.document.set_frame(step.frame)
         self.tracked.emit(step.frame)
         self.progressed.emit(
             Progress(

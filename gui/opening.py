@@ -1,5 +1,6 @@
 """Opening a video or a project without making anybody wait: the first picture shows at once."""
 
+import os
 from collections.abc import Callable, Generator
 from concurrent.futures import CancelledError
 from contextlib import suppress
@@ -35,7 +36,7 @@ def project_of(source: Path) -> Path:
     source = source.resolve()
     beside = source.with_name(source.stem if source.is_file() else source.name)
     beside = beside.with_name(beside.name + PROJECT_SUFFIX)
-    if is_project(beside) or (not beside.exists() and _is_writable(source.parent)):
+    if is_project(beside) or (not beside.exists() and os.access(source.parent, os.W_OK)):
         return beside
     own = user_data_path("xmem-annotate", appauthor=False) / "projects"
     own.mkdir(parents=True, exist_ok=True)

@@ -5,10 +5,9 @@ from collections import deque
 from dataclasses import replace
 from typing import Final
 
-from interaction.session import Propagated, PropagationRequest
-
 from gui.engine_thread import Job
 from interaction.annotation import Annotation
+from interaction.session import Propagated, PropagationRequest
 from interaction.types import FrameRecord
 
 __all__ = ["TrackingRun"]
@@ -21,8 +20,9 @@ class TrackingRun:
 
     job: Job
 
-    def __init__(self, request: PropagationRequest) -> None:
+    def __init__(self, request: PropagationRequest, *, follows: bool = False) -> None:
         self.request = request
+        self.follows = follows  # the current frame goes with it
         self.group: str | None = None
         self._times: deque[float] = deque(maxlen=_FRAMES_TIMED)
         self._left = 0

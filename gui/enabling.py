@@ -1,0 +1,39 @@
+"""What is there at the moment, for the table of actions to compare with what each one needs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gui.action_table import Needs
+from gui.annotator import Busy
+
+if TYPE_CHECKING:
+    from gui.workspace import Workspace
+
+__all__ = ["state_of"]
+
+
+def state_of(workspace: Workspace | None) -> Needs:
+    """All flags that are true now."""
+    if workspace is None:
+        return Needs.NOTHING
+    document, annotator, session = workspace.document, workspace.annotator, workspace.session
+    record = document.annotation.record(document.frame)
+    flags = {
+        Needs.PROJECT: True,
+        Needs.WRITABLE: not session.is_read_only,
+        Needs.OBJECT: document.current_object != 0,
+        Needs.MASK: record.mask is not None,
+        Needs.IDLE: annotator.busy in (Busy.IDLE, Busy.CLICKING, Busy.EXPORTING),
+        Needs.RUN: annotator.is_tracking,
+        Needs.BUSY: annotator.busy is not Busy.IDLE
+        or record.prompts is not None
+        or workspace.player.is_playing,
+        Needs.UNDO: session.history.can_undo and not session.is_read_only,
+        Needs.REDO: session.history.can_redo and not session.is_read_only,
+    }
+    state = Needs.NOTHING
+    for flag, is_set in flags.items():
+        if is_set:
+            state |= flag
+    return state

@@ -1,0 +1,64 @@
+"""One line that always says what to do next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QCoreApplication
+
+from gui.annotator import Busy
+from gui.view_state import Tool
+from interaction.types import FrameStatus
+
+if TYPE_CHECKING:
+    from gui.workspace import Workspace
+
+__all__ = ["hint_for"]
+
+
+def _tr(text: str) -> str:
+    return QCoreApplication.translate("Hints", text)
+
+
+def hint_for(workspace: Workspace | None) -> str:
+    """For the status line."""
+    if workspace is None:
+        return _tr("Open a video or a folder of pictures, or drop one here.")
+    document, annotator = workspace.document, workspace.annotator
+    if workspace.session.is_read_only:
+        return _tr("Open for reading only: look, play and export.")
+    if annotator.busy is Busy.PROPAGATING:
+        return _tr("Tracking. Look around, correct what is done; Space pauses, Esc cancels.")
+    if annotator.busy is Busy.PAUSED:
+        return _tr("Paused. Space goes on, Esc ends it; what is tracked stays.")
+    if annotator.busy in (Busy.WORKING, Busy.EXPORTING):
+        return _tr("Working. Esc cancels.")
+    return _of_tool(document.tool) + _next_step(workspace)
+
+
+def _of_tool(tool: Tool) -> str:
+    return {
+        Tool.SELECT: _tr("Click an object to make it current; drag to move the picture."),
+        Tool.CLICK: _tr("Click the object; right-click what does not belong."),
+        Tool.BOX: _tr("Draw a box around the object."),
+        Tool.SCRIBBLE: _tr("Scribble on the object; with the right button, on what is not."),
+        Tool.BRUSH: _tr("Paint; Alt erases, Shift draws straight, [ and ] change the size."),
+        Tool.ERASER: _tr("Erase; Shift draws straight, [ and ] change the size."),
+        Tool.LASSO: _tr("Draw around what to add; Alt takes it away."),
+        Tool.FILL: _tr("Click a hole to fill it, a part of the object to remove it."),
+    }[tool]
+
+
+def _next_step(workspace: Workspace) -> str:
+    document = workspace.document
+    records = document.annotation.records
+    if not records:
+        return ""
+    record = document.annotation.record(document.frame)
+    if record.mask is None:
+        return " " + _tr("No mask on this frame: track here, or click.")
+    if record.status is FrameStatus.CORRECTED and len(records) < document.frame_count:
+        return " " + _tr("Looks right? F follows it through the video.")
+    if record.status is FrameStatus.TRACKED:
+        return " " + _tr("N goes to the next doubtful frame, Enter confirms this one.")
+    return ""

@@ -1,0 +1,368 @@
+"""The window: menus, tool bar, status line, and in the middle what there is to do."""
+
+import time
+from pathlib import Path
+
+from PySide6.QtCore import QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
+from PySide6.QtWidgets import (
+    QComboBox,
+    QLabel,
+    QMainWindow,
+    QMenu,
+    QMessageBox,
+    QSizePolicy,
+    QStackedWidget,
+    QToolBar,
+    QToolButton,
+    QWidget,
+)
+
+from gui.actions import Actions
+from gui.annotator import Busy
+from gui.commands import Commands
+from gui.enabling import state_of
+from gui.errors import ReportDialog, summary_and_advice
+from gui.hints import hint_for
+from gui.opening import Opener, is_project
+from gui.preferences import Preferences, RecentProject
+from gui.theme import ICON_PX
+from gui.view_state import Tool, ViewMode
+from gui.welcome.opening_page import OpeningPage
+from gui.welcome.welcome_page import WelcomePage
+from gui.workspace import Workspace
+from interaction.errors import UserError
+from interaction.session import Session
+
+__all__ = ["MainWindow"]
+
+
+class MainWindow(QMainWindow):
+    """Puts the parts together. What is open is the workspace's business."""
+
+    session_opened = Signal(object)  # Session
+    session_closed = Signal()
+
+    def __init__(self, preferences: Preferences, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.preferences = preferences
+        self.workspace: Workspace | None = None
+        self.opener = Opener(preferences, self)
+        self.setObjectName("main window")
+        self.setMinimumSize(800, 560)
+        self.setAcceptDrops(True)
+        self.commands = Commands(self)
+        self.actions_table = Actions(self.commands.handlers(), preferences, self)
+        self.menus = self.actions_table.fill_menu_bar(self.menuBar())
+        self._add_recent_menu()
+        self._fill_tool_bar()
+        self._fill_status_bar()
+
+        self.welcome = WelcomePage(preferences, self)
+        self.opening = OpeningPage(self)
+        self.pages = QStackedWidget(self)
+        self.pages.addWidget(self.welcome)
+        self.pages.addWidget(self.opening)
+        self.setCentralWidget(self.pages)
+        self.welcome.video_wanted.connect(self.commands.open_video)
+        self.welcome.folder_wanted.connect(self.commands.open_folder)
+        self.welcome.project_wanted.connect(self.commands.open_project)
+        self.welcome.sample_wanted.connect(self.commands.open_sample)
+        self.welcome.path_wanted.connect(self.open_path)
+        self.opening.cancelled.connect(self.opener.cancel)
+
+        self.opener.started.connect(self._show_opening)
+        self.opener.previewed.connect(self.opening.show_picture)
+        self.opener.progressed.connect(self.opening.show_count)
+        self.opener.opened.connect(self.show_session)
+        self.opener.failed.connect(self._show_opening_failure)
+        self.opener.cancelled.connect(self._show_page)
+        self._updating = QTimer(self, singleShot=True, interval=0)
+        self._updating.timeout.connect(self.update_state)
+        self._restore_window()
+        self.update_state()
+
+    # Opening and closing
+
+    def open_path(self, path: Path | str) -> None:
+        """A video, a folder of pictures, or a project."""
+        path = Path(path)
+        if not self.close_session():
+            return
+        self.preferences.last_folder = str(path.parent)
+        if is_project(path):
+            self.opener.open_project(path)
+        else:
+            self.opener.open_source(path)
+
+    def show_session(self, session: Session) -> None:
+        workspace = Workspace(session, self)
+        self.workspace = workspace
+        self.pages.addWidget(workspace)
+        self._connect(workspace)
+        self._show_page()
+        workspace.canvas.setFocus()
+        self._remember_project(session)
+        self.session_opened.emit(session)
+        if session.damages:
+            workspace.banner.show_error(
+                self.tr("This project is damaged and open for reading only. Nothing was changed."),
+                "\n".join(session.damages),
+            )
+
+    def close_session(self) -> bool:
+        """False if the annotator wants to go on working."""
+        workspace = self.workspace
+        if workspace is None:
+            self.opener.cancel()
+            return True
+        if workspace.annotator.busy not in (Busy.IDLE, Busy.CLICKING) and not self._may_stop():
+            return False
+        self._remember_project(workspace.session)
+        self._keep_window()
+        self.workspace = None
+        workspace.shutdown()
+        self.pages.removeWidget(workspace)
+        workspace.deleteLater()
+        self.welcome.refresh()
+        self._show_page()
+        self.session_closed.emit()
+        return True
+
+    def _may_stop(self) -> bool:
+        """Whether what runs may be cut short; what is finished is kept in any case."""
+        answer = QMessageBox.question(
+            self,
+            self.tr("Still working"),
+            self.tr(
+                "The program is still at work. If you stop it now, everything that is finished "
+                "is kept."
+            ),
+            QMessageBox.StandardButton.Abort | QMessageBox.StandardButton.Cancel,
+            QMessageBox.StandardButton.Cancel,
+        )
+        return answer == QMessageBox.StandardButton.Abort
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        if not self.close_session():
+            event.ignore()
+            return
+        self._keep_window()
+        self.opener.shutdown()
+        self.welcome.shutdown()
+        event.accept()
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if any(url.isLocalFile() for url in event.mimeData().urls()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        paths = [url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile()]
+        if paths:
+            event.acceptProposedAction()
+            self.open_path(Path(paths[0]))
+
+    # What is shown
+
+    def update_state(self) -> None:
+        """Enables what makes sense now and says what to do next."""
+        workspace = self.workspace
+        self.actions_table.enable(state_of(workspace))
+        self._tool_bar.setVisible(workspace is not None)
+        self._hint.setText(hint_for(workspace))
+        if workspace is None:
+            self.setWindowTitle("xmem-annotate")
+            self._saved.clear()
+            self._cursor.clear()
+            return
+        self.setWindowTitle(f"{workspace.document.video.path.name} — xmem-annotate")
+        document = workspace.document
+        actions = self.actions_table
+        actions[f"tool.{document.tool.value}"].setChecked(True)
+        actions[f"view.{document.view_mode.value.replace(' ', '_')}"].setChecked(True)
+        actions["view.onion_skin"].setChecked(document.has_onion_skin)
+        actions["view.hatching"].setChecked(document.has_hatching)
+        actions["view.magnifier"].setChecked(workspace.canvas.has_magnifier)
+        actions["view.panels"].setChecked(workspace.panels.isVisibleTo(workspace.upper))
+        actions["view.timeline"].setChecked(workspace.timeline.isVisibleTo(workspace.lower))
+        actions["view.full_screen"].setChecked(self.isFullScreen())
+        history = workspace.session.history
+        undo, redo = actions["edit.undo"], actions["edit.redo"]
+        entries, position = history.entries, history.position
+        undone = entries[position - 1].label if history.can_undo else ""
+        redone = entries[position].label if history.can_redo else ""
+        undo.setText(self.tr("Undo {}").format(undone).strip())
+        redo.setText(self.tr("Redo {}").format(redone).strip())
+        self._modes.setCurrentIndex(self._modes.findData(document.view_mode))
+        self._show_saved()
+
+    def show_failure(self, error: Exception) -> None:
+        """A banner for what the annotator can mend, a report for a bug."""
+        if not isinstance(error, UserError):
+            ReportDialog(error, self).open()
+            return
+        summary, advice = summary_and_advice(error)
+        if self.workspace is not None:
+            self.workspace.banner.show_error(summary, advice)
+        else:
+            self.welcome.show_error(summary, advice)
+
+    def show_notice(self, text: str) -> None:
+        if self.workspace is not None:
+            self.workspace.banner.show_notice(text)
+
+    def _show_opening(self, name: str) -> None:
+        self.opening.start(name)
+        self.pages.setCurrentWidget(self.opening)
+
+    def _show_opening_failure(self, error: Exception) -> None:
+        self._show_page()
+        self.show_failure(error)
+
+    def _show_page(self) -> None:
+        self.pages.setCurrentWidget(self.workspace or self.welcome)
+        self.update_state()
+
+    def _show_saved(self) -> None:
+        if self.workspace is None:
+            return
+        session = self.workspace.session
+        if session.is_read_only:
+            self._saved.setText(self.tr("read only"))
+        elif session.project is None:
+            self._saved.setText(self.tr("not kept"))
+        else:
+            is_saved = session.project.is_saved
+            self._saved.setText(self.tr("saved") if is_saved else self.tr("saving…"))
+
+    def _show_cursor(self, x: float, y: float, object_id: int) -> None:
+        if self.workspace is None or x < 0:
+            self._cursor.clear()
+            return
+        one = self.workspace.document.object(object_id)
+        text = f"x {int(x)}  y {int(y)}"
+        self._cursor.setText(f"{text} · {one.name}" if one is not None else text)
+
+    # Parts
+
+    def _connect(self, workspace: Workspace) -> None:
+        document, annotator = workspace.document, workspace.annotator
+        document.set_opacity(self.preferences.opacity)
+        document.set_hatching(self.preferences.has_hatching)
+        for signal in (
+            document.frame_changed,
+            document.current_object_changed,
+            document.tool_changed,
+            document.view_mode_changed,
+            document.onion_skin_changed,
+            document.hatching_changed,
+            document.masks_changed,
+            document.objects_changed,
+            document.history_changed,
+            annotator.busy_changed,
+            workspace.panels_toggled,
+            workspace.timeline_toggled,
+        ):
+            signal.connect(self._update_soon)
+        document.opacity_changed.connect(self._keep_opacity)
+        annotator.failed.connect(self.show_failure)
+        annotator.noticed.connect(self.show_notice)
+        workspace.canvas.cursor_moved.connect(self._show_cursor)
+        for name, splitter in (("upper", workspace.upper), ("whole", workspace.splitter)):
+            state = self.preferences.window_state(f"splitter {name}")
+            if state is not None:
+                splitter.restoreState(state)
+
+    def _update_soon(self, *_: object) -> None:
+        """Once for all that changes in one turn of the event loop."""
+        self._updating.start()
+
+    def _keep_opacity(self, opacity: float) -> None:
+        self.preferences.opacity = opacity
+
+    def _add_recent_menu(self) -> None:
+        menu = QMenu(self.tr("Open recent"), self)
+        menu.aboutToShow.connect(lambda: self._fill_recent_menu(menu))
+        self.menus["file"].insertMenu(self.actions_table["file.sample"], menu)
+
+    def _fill_recent_menu(self, menu: QMenu) -> None:
+        menu.clear()
+        for one in self.preferences.recent()[:12]:
+            action = menu.addAction(one.name)
+            action.setToolTip(one.folder)
+            action.triggered.connect(lambda _=False, folder=one.folder: self.open_path(folder))
+        menu.setEnabled(not menu.isEmpty())
+
+    def _fill_tool_bar(self) -> None:
+        bar = QToolBar(self.tr("Tools"), self)
+        bar.setObjectName("tools")
+        bar.setMovable(False)
+        bar.setIconSize(QSize(ICON_PX, ICON_PX))
+        for tool in Tool:
+            bar.addAction(self.actions_table[f"tool.{tool.value}"])
+        bar.addSeparator()
+        for name in ("edit.undo", "edit.redo"):
+            bar.addAction(self.actions_table[name])
+        bar.addSeparator()
+        self._modes = QComboBox(bar)
+        self._modes.setAccessibleName(self.tr("View"))
+        self._modes.setToolTip(self.tr("How frame and masks are put together"))
+        for mode in ViewMode:
+            self._modes.addItem(
+                self.actions_table.text(f"view.{mode.value.replace(' ', '_')}"), mode
+            )
+        self._modes.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self._modes.activated.connect(self._choose_mode)
+        bar.addWidget(self._modes)
+        space = QWidget(bar)
+        space.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        bar.addWidget(space)
+        self.model_button = QToolButton(bar)
+        self.model_button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly)
+        self.model_button.setDefaultAction(self.actions_table["file.models"])
+        bar.addWidget(self.model_button)
+        for name in ("file.export", "file.preferences", "help.cheat_sheet"):
+            bar.addAction(self.actions_table[name])
+        self.addToolBar(bar)
+        self.setContextMenuPolicy(Qt.ContextMenuPolicy.NoContextMenu)
+        self._tool_bar = bar
+
+    def _choose_mode(self, index: int) -> None:
+        if self.workspace is not None:
+            self.workspace.document.set_view_mode(self._modes.itemData(index))
+
+    def _fill_status_bar(self) -> None:
+        self._hint, self._cursor, self._saved = QLabel(self), QLabel(self), QLabel(self)
+        self._hint.setContentsMargins(8, 0, 8, 0)
+        bar = self.statusBar()
+        bar.setSizeGripEnabled(False)
+        bar.addWidget(self._hint, 1)
+        bar.addPermanentWidget(self._cursor)
+        bar.addPermanentWidget(self._saved)
+
+    def _remember_project(self, session: Session) -> None:
+        if session.project is None:
+            return
+        self.preferences.add_recent(
+            RecentProject(
+                str(session.project.folder),
+                session.video.path.name,
+                time.time(),
+                len(session.annotation.records),
+                session.frame_count,
+            )
+        )
+
+    def _restore_window(self) -> None:
+        geometry = self.preferences.window_state("geometry")
+        if geometry is None or not self.restoreGeometry(geometry):
+            self.resize(1280, 800)
+
+    def _keep_window(self) -> None:
+        self.preferences.set_window_state("geometry", self.saveGeometry())
+        if self.workspace is not None:
+            for name, splitter in (
+                ("upper", self.workspace.upper),
+                ("whole", self.workspace.splitter),
+            ):
+                self.preferences.set_window_state(f"splitter {name}", splitter.saveState())

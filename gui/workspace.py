@@ -1,0 +1,120 @@
+"""One open session on the screen: picture, panels and timeline, and the threads behind them."""
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QSplitter, QTabWidget, QVBoxLayout, QWidget
+
+from gui.annotator import Annotator
+from gui.banner import Banner
+from gui.canvas.view import CanvasView
+from gui.document import Document
+from gui.engine_thread import EngineThread
+from gui.panels.history import HistoryPanel
+from gui.panels.memory import MemoryPanel
+from gui.panels.objects import ObjectsPanel
+from gui.panels.propagation import PropagationPanel
+from gui.timeline.player import Player
+from gui.timeline.timeline import Timeline
+from gui.timeline.transport import Transport
+from interaction.session import Session
+
+__all__ = ["Workspace"]
+
+_PANELS_PX, _TIMELINE_PX = 280, 190
+
+
+class Workspace(QWidget):
+    """Owns everything that lives as long as the session is open. Call `shutdown` before it goes."""
+
+    panels_toggled = Signal(bool)
+    timeline_toggled = Signal(bool)
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.session = session
+        self.document = Document(session, self)
+        self.engine = EngineThread("engine", self)
+        self.files = EngineThread("files", self)
+        self.annotator = Annotator(self.document, self.engine, self.files, self)
+        self.player = Player(self.document, self)
+        self.banner = Banner(self)
+        self.canvas = CanvasView(self.document, self.annotator, self)
+        self.objects_panel = ObjectsPanel(self.document, self.annotator, self)
+        self.propagation_panel = PropagationPanel(self.document, self.annotator, self)
+        self.memory_panel = MemoryPanel(self.document, self.annotator, self)
+        self.history_panel = HistoryPanel(self.document, self.annotator, self)
+        self.timeline = Timeline(self.document, self.annotator, self)
+        self.transport = Transport(self.document, self.annotator, self.player, self.timeline, self)
+        self._lay_out()
+        self.setAcceptDrops(False)  # the window takes them all
+
+    def _lay_out(self) -> None:
+        picture = QWidget(self)
+        column = QVBoxLayout(picture)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.banner)
+        column.addWidget(self.canvas, 1)
+
+        self.tabs = QTabWidget(self)
+        self.tabs.setDocumentMode(True)
+        self.tabs.addTab(self.memory_panel, self.tr("Memory"))
+        self.tabs.addTab(self.history_panel, self.tr("History"))
+        self.panels = QSplitter(Qt.Orientation.Vertical, self)
+        for panel in (self.objects_panel, self.propagation_panel, self.tabs):
+            self.panels.addWidget(panel)
+        self.panels.setChildrenCollapsible(False)
+        self.panels.setStretchFactor(0, 3)
+        self.panels.setStretchFactor(2, 3)
+
+        self.upper = QSplitter(Qt.Orientation.Horizontal, self)
+        self.upper.addWidget(picture)
+        self.upper.addWidget(self.panels)
+        self.upper.setStretchFactor(0, 1)
+        self.upper.setStretchFactor(1, 0)
+        self.upper.setCollapsible(0, False)
+
+        self.lower = QWidget(self)
+        rows = QVBoxLayout(self.lower)
+        rows.setContentsMargins(0, 0, 0, 0)
+        rows.setSpacing(0)
+        rows.addWidget(self.transport)
+        rows.addWidget(self.timeline, 1)
+
+        self.splitter = QSplitter(Qt.Orientation.Vertical, self)
+        self.splitter.addWidget(self.upper)
+        self.splitter.addWidget(self.lower)
+        self.splitter.setStretchFactor(0, 1)
+        self.splitter.setStretchFactor(1, 0)
+        self.splitter.setCollapsible(0, False)
+        for splitter in (self.splitter, self.upper, self.panels):
+            splitter.setHandleWidth(1)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.addWidget(self.splitter)
+        self.upper.setSizes([10_000, _PANELS_PX])
+        self.splitter.setSizes([10_000, _TIMELINE_PX])
+
+    def show_panels(self, is_shown: bool) -> None:
+        if is_shown != self.panels.isVisibleTo(self.upper):
+            self.panels.setVisible(is_shown)
+            self.panels_toggled.emit(is_shown)
+
+    def show_timeline(self, is_shown: bool) -> None:
+        if is_shown != self.timeline.isVisibleTo(self.lower):
+            self.timeline.setVisible(is_shown)
+            self.timeline_toggled.emit(is_shown)
+
+    @property
+    def is_busy(self) -> bool:
+        """Something runs that closing would cut short."""
+        return self.engine.is_busy or self.files.is_busy
+
+    def shutdown(self) -> None:
+        """Ends all work and closes the session; everything finished is on disk."""
+        self.player.play(0)
+        self.engine.shutdown()
+        self.files.shutdown()
+        self.canvas.shutdown()
+        self.timeline.shutdown()
+        self.memory_panel.shutdown()
+        self.session.close()
