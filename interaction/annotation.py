@@ -9,7 +9,7 @@ import numpy as np
 
 from interaction.project.mask_files import decode_labels, encode_labels
 from interaction.types import EMPTY_RECORD, FrameRecord, FrameStatus, MaskEdit, ObjectInfo, Prompts
-from xmem_core.pictures import Labels
+from xmem_core.arrays import Labels
 
 __all__ = ["Annotation", "make_record"]
 

@@ -25,8 +25,8 @@ from interaction.propagation import (
     propagate,
 )
 from xmem_core import MemoryConfig, Tracker, best_device, load_xmem, prepare
+from xmem_core.arrays import Labels
 from xmem_core.device import peak_memory_bytes
-from xmem_core.pictures import Labels
 from xmem_core.weights import file_sha256
 
 # Between two savings of the tracker's memories: what a power cut may cost.

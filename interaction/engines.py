@@ -1,70 +1,22 @@
 """Both networks of a session: loaded when they are first needed, on the device that was chosen.
 
-Nothing here may be used from two threads at a time; in the window it is the engine thread's.
+Nothing here may be used from two threads at a time; in the window it is the engine thread's. torch
+is imported at the first use too: it takes seconds, and a window should not wait for it.
 """
 
-from collections.abc import Callable, Collection, Hashable, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING
 
-import torch
-
-from interaction.clicks import ClickConfig, ClickResult, ClickSegmenter
-from interaction.fbrs.weights import load_click_network
+from interaction.engine_settings import EngineSettings, EnginesLike, Segmenter
 from interaction.models import find_model
-from interaction.types import Click
-from xmem_core.config import MemoryConfig
-from xmem_core.device import best_device
-from xmem_core.network.inference import prepare
-from xmem_core.network.xmem import XMem
-from xmem_core.pictures import Frame, Labels
-from xmem_core.tracker import Tracker
-from xmem_core.weights import load_xmem
+
+if TYPE_CHECKING:
+    import torch
+
+    from interaction.clicks import ClickSegmenter
+    from xmem_core.network.xmem import XMem
+    from xmem_core.tracker import Tracker
 
 __all__ = ["EngineSettings", "Engines", "EnginesLike", "Segmenter"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EngineSettings:
-    """Which networks answer, where, and how they are set up."""
-
-    tracker_model: str = "small"  # a name or a path, see `ModelStore.find`
-    click_model: str = "small-clicks"
-    scribble_model: str | None = None  # None: strokes are answered by the click network
-    device: str = "auto"  # "auto", "cpu", "cuda", "cuda:1", "mps"
-    internal_size: int = 480  # shorter side at which the tracker works, in pixels
-    memory: MemoryConfig = field(default_factory=MemoryConfig)
-    clicks: ClickConfig = field(default_factory=ClickConfig)
-
-    def __post_init__(self) -> None:
-        if self.internal_size < 16:
-            raise ValueError(f"internal_size must be at least 16 pixels, got {self.internal_size}")
-
-
-class Segmenter(Protocol):
-    """The part of `ClickSegmenter` that a session uses."""
-
-    def segment(
-        self,
-        frame: Frame,
-        start: Labels,
-        object_id: int,
-        clicks: Sequence[Click],
-        *,
-        locked: Collection[int] = (),
-        frame_key: Hashable = None,
-        stop: Callable[[], bool] = ...,
-    ) -> ClickResult: ...
-
-
-class EnginesLike(Protocol):
-    """What a session asks of its engines; tests put their own in."""
-
-    @property
-    def settings(self) -> EngineSettings: ...
-    def configure(self, settings: EngineSettings) -> None: ...
-    def segmenter(self) -> Segmenter: ...
-    def start_tracker(self, settings: EngineSettings | None = None) -> Tracker: ...
 
 
 class Engines:
@@ -90,19 +42,28 @@ class Engines:
         ):
             self._segmenter = None
 
-    def segmenter(self) -> ClickSegmenter:
+    def segmenter(self) -> "ClickSegmenter":
         """ModelError if the weights are missing or damaged."""
         if self._segmenter is None:
+            from interaction.clicks import ClickSegmenter
+            from interaction.fbrs.weights import load_click_network
+            from xmem_core.device import best_device
+
             path = find_model(self._settings.click_model)
             network = load_click_network(path).to(best_device(self._settings.device))
             self._segmenter = ClickSegmenter(network, self._settings.clicks)
         return self._segmenter
 
-    def start_tracker(self, settings: EngineSettings | None = None) -> Tracker:
+    def start_tracker(self, settings: EngineSettings | None = None) -> "Tracker":
         """A tracker with empty memory. settings: other ones, for this tracker only.
 
         ModelError if the weights are missing or damaged, UserError if the device is not there.
         """
+        from xmem_core.device import best_device
+        from xmem_core.network.inference import prepare
+        from xmem_core.tracker import Tracker
+        from xmem_core.weights import load_xmem
+
         settings = settings or self._settings
         device = best_device(settings.device)
         wanted = settings.tracker_model, device

@@ -24,7 +24,7 @@ from interaction.frame_edits import (
 from interaction.object_colors import next_color
 from interaction.project.mask_files import decode_labels
 from interaction.types import EMPTY_RECORD, FrameRecord, MaskEdit, ObjectInfo
-from xmem_core.pictures import Labels
+from xmem_core.arrays import Labels
 
 __all__ = [
     "check_unlocked",

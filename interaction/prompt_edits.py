@@ -7,22 +7,26 @@ can be taken out again, and the last one taken out brings everything back.
 
 from collections.abc import Callable, Generator, Hashable, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 import numpy as np
-import torch
 
 from interaction.annotation import Annotation, make_record
-from interaction.engines import EnginesLike
+from interaction.engine_settings import EnginesLike
 from interaction.errors import UserError
-from interaction.fbrs.optimizer import StoppedError
 from interaction.frame_edits import Cause, corrected_status, keeping_locked
 from interaction.object_edits import check_unlocked
 from interaction.project.mask_files import decode_labels
-from interaction.propagation import Frames
 from interaction.types import EMPTY_RECORD, Click, FrameRecord, MaskEdit, Prompts
-from xmem_core.pictures import Labels
+from xmem_core.arrays import Frame, Labels
 
 __all__ = ["answering", "without_click"]
+
+
+class Frames(Protocol):
+    """Frames by index, as `interaction.project.video.Video` gives them."""
+
+    def __getitem__(self, index: int, /) -> Frame: ...
 
 
 def answering(
@@ -128,6 +132,11 @@ def _answer(
     size = annotation.height, annotation.width
 
     def steps() -> Generator[MaskEdit, None, None]:
+        # Only here, on the engine's thread: it takes seconds the first time.
+        import torch
+
+        from interaction.fbrs.optimizer import StoppedError
+
         start: Labels = np.zeros(size, np.uint8)
         if prompts.start is not None:
             start = decode_labels(prompts.start)

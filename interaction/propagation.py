@@ -6,17 +6,28 @@ whoever pulls it decides when to stop, and nothing is computed ahead of them.
 
 from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
 
 from interaction.errors import EngineMemoryError, UserError
+from interaction.propagation_request import Direction
 from xmem_core.pictures import EncodedFrame, Frame, Labels, Prediction
 from xmem_core.probabilities import one_hot
 from xmem_core.tracker import Tracker
 
-Direction = Literal["forward", "backward", "both"]
+__all__ = [
+    "Direction",
+    "Frames",
+    "Position",
+    "Run",
+    "TrackedFrame",
+    "empty_prediction",
+    "memorize_all",
+    "plan",
+    "propagate",
+]
 
 
 class Frames(Protocol):

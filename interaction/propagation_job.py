@@ -10,32 +10,30 @@ import uuid
 from collections.abc import Collection, Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 import torch
 
 from interaction.annotation import Annotation, make_record
 from interaction.doubt import FrameShape, measure_doubt
-from interaction.engines import EngineSettings, EnginesLike
+from interaction.engine_settings import EngineSettings, EnginesLike
 from interaction.errors import EngineMemoryError, UserError
 from interaction.project.mask_files import decode_labels
 from interaction.propagation import (
-    Direction,
     Frames,
     Run,
     TrackedFrame,
     memorize_all,
     propagate,
 )
+from interaction.propagation_request import MemoryUse, Propagated, PropagationRequest
 from interaction.types import EMPTY_RECORD, FrameStatus, MaskEdit
+from xmem_core.arrays import Labels
 from xmem_core.device import used_memory_bytes
-from xmem_core.pictures import Labels
 from xmem_core.tracker import Tracker
 
-__all__ = ["MemoryUse", "Propagated", "PropagationJob", "PropagationRequest", "Until"]
-
-Until = Literal["end", "next_confirmed", "settled"]
+__all__ = ["PropagationJob"]
 
 _SETTLED_IOU: Final = 0.98
 _SETTLED_FRAMES: Final = 5  # in a row
@@ -46,65 +44,6 @@ _LABELS: Final = {
     "backward": "Track backward",
     "both": "Track both ways",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class PropagationRequest:
-    """From where to where, and for which objects.
-
-    until: "next_confirmed" stops before the next frame that the annotator answers for; "settled"
-    there too, or as soon as the new masks have agreed with the old ones for five frames.
-    most_frames: beyond `start`, each way. first, last: the range that is worked on, both in it;
-    a start before it moves to its edge. objects: None for all; the others keep their masks.
-    """
-
-    start: int
-    direction: Direction = "forward"
-    until: Until = "end"
-    most_frames: int | None = None
-    first: int | None = None
-    last: int | None = None
-    objects: frozenset[int] | None = None
-
-    def __post_init__(self) -> None:
-        if self.most_frames is not None and self.most_frames < 1:
-            raise ValueError(f"most_frames must be at least 1, got {self.most_frames}")
-        if self.direction not in _LABELS:
-            raise ValueError(f"direction must be one of {list(_LABELS)}, got {self.direction!r}")
-        if self.until not in ("end", "next_confirmed", "settled"):
-            raise ValueError(f"until must be end, next_confirmed or settled, got {self.until!r}")
-
-
-@dataclass(frozen=True, slots=True)
-class MemoryUse:
-    """What the tracker remembers, in elements, and the bytes this process holds on its device."""
-
-    permanent: int
-    working: int
-    long_term: int
-    device_bytes: int
-
-    @classmethod
-    def of(cls, tracker: Tracker) -> "MemoryUse":
-        bank = tracker.bank
-        return cls(
-            len(bank.permanent),
-            len(bank.working),
-            len(bank.long_term),
-            used_memory_bytes(tracker.device),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Propagated:
-    """One step. edit: None where the frame keeps its mask, or nothing was tracked yet."""
-
-    edit: MaskEdit | None
-    frame: int
-    done: int
-    total: int
-    memory: MemoryUse | None
-    remark: str | None = None  # for people: something to know that is no error
 
 
 @dataclass(slots=True)
@@ -181,10 +120,10 @@ class PropagationJob:
                 yield Propagated(
                     None, progress.rest.frames[0], self._done, self._total, None, remark
                 )
-        remark = self._gap_remark()
-        if remark is not None:
+        gaps = self._gap_remark()
+        if gaps is not None:
             last = self._runs[-1].frames[-1]
-            yield Propagated(None, last, self._done, self._total, None, remark)
+            yield Propagated(None, last, self._done, self._total, None, gaps)
 
     # Before the run
 
@@ -217,7 +156,7 @@ class PropagationJob:
             for frame, record in self._given.items()
         }
         for frame in memorize_all(tracker, self._video, self._masks, speaks_for=speaks_for):
-            yield Propagated(None, frame, self._done, self._total, MemoryUse.of(tracker))
+            yield Propagated(None, frame, self._done, self._total, _memory_use(tracker))
 
     def _run(
         self, tracker: Tracker, progress: _Progress
@@ -254,7 +193,7 @@ class PropagationJob:
                 remark = "The masks agree with the earlier ones again." if is_settled else None
                 yield (
                     Propagated(
-                        edit, result.frame, self._done, self._total, MemoryUse.of(tracker), remark
+                        edit, result.frame, self._done, self._total, _memory_use(tracker), remark
                     ),
                     labels,
                 )
@@ -353,6 +292,16 @@ def agrees(before: Labels, after: Labels, objects: Collection[int]) -> bool:
         - both
     )
     return bool((both >= _SETTLED_IOU * union).all())
+
+
+def _memory_use(tracker: Tracker) -> MemoryUse:
+    bank = tracker.bank
+    return MemoryUse(
+        len(bank.permanent),
+        len(bank.working),
+        len(bank.long_term),
+        used_memory_bytes(tracker.device),
+    )
 
 
 def _runs(request: PropagationRequest, frame_count: int, given: Collection[int]) -> tuple[Run, ...]:

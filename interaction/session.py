@@ -40,16 +40,15 @@ from interaction.project.mask_files import decode_labels
 from interaction.project.video import Video, VideoIndex, open_video
 from interaction.project_store import ProjectStore
 from interaction.prompts import clicks_of_box, clicks_of_strokes
-from interaction.propagation import Direction
-from interaction.propagation_job import (
+from interaction.propagation_request import (
+    Direction,
     MemoryUse,
     Propagated,
-    PropagationJob,
     PropagationRequest,
     Until,
 )
 from interaction.types import Click, FrameStatus, MaskEdit, ObjectInfo, Stroke
-from xmem_core.pictures import Labels
+from xmem_core.arrays import Labels
 
 __all__ = ["MemoryUse", "Propagated", "PropagationRequest", "Session"]
 
@@ -487,6 +486,8 @@ class Session:
     def propagation(self, request: PropagationRequest) -> Generator[Propagated, None, None]:
         """Tracks frame after frame. UserError, with the reason, if there is nothing to start from
         or nowhere to go; EngineMemoryError if a device is full and no smaller step is left."""
+        from interaction.propagation_job import PropagationJob  # imports torch
+
         return PropagationJob(self.annotation, self.video, self.engines, request).steps()
 
     def propagate(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 import torch
@@ -16,17 +16,10 @@ from numpy.typing import NDArray
 from scipy.optimize import fmin_l_bfgs_b
 from torch import Tensor
 
+from interaction.click_config import MODES, Mode
 from interaction.fbrs.network import ClickNetwork, InsertionPoint
 
-Mode = Literal["NoBRS", "RGB-BRS", "DistMap-BRS", "f-BRS-A", "f-BRS-B", "f-BRS-C"]
-MODES: Final[tuple[Mode, ...]] = (
-    "NoBRS",
-    "RGB-BRS",
-    "DistMap-BRS",
-    "f-BRS-A",
-    "f-BRS-B",
-    "f-BRS-C",
-)
+__all__ = ["MODES", "Inputs", "Mode", "Refiner", "StoppedError", "click_squares"]
 
 _POINTS: Final = {
     "f-BRS-A": InsertionPoint.BEFORE_CONTEXT,

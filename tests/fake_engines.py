@@ -1,0 +1,80 @@
+"""Engines for tests of a session: clicks become discs, tracking is the tiny network's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Hashable, Sequence
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+
+from interaction.clicks import ClickConfig, ClickResult, merged
+from interaction.engines import EngineSettings
+from interaction.fbrs.optimizer import StoppedError
+from interaction.types import Click
+from tests import tiny
+from xmem_core import MemoryConfig, Tracker, XMem, prepare
+from xmem_core.pictures import Frame, Labels
+
+SHORT = MemoryConfig(
+    memorize_every=2, min_working_frames=2, max_working_frames=4, prototypes=8, max_long_term=20
+)
+RADIUS_PX = 8
+
+
+@cache
+def tiny_network() -> XMem:
+    return prepare(tiny.network())
+
+
+class DiscSegmenter:
+    """Each positive click adds a disc to the object, each negative one takes one away."""
+
+    config = ClickConfig()
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Hashable, int, tuple[Click, ...]]] = []
+
+    def segment(
+        self,
+        frame: Frame,
+        start: Labels,
+        object_id: int,
+        clicks: Sequence[Click],
+        *,
+        locked: Collection[int] = (),
+        frame_key: Hashable = None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> ClickResult:
+        if stop():
+            raise StoppedError
+        self.asked.append((frame_key, object_id, tuple(clicks)))
+        mask = start == object_id
+        y, x = np.mgrid[: start.shape[0], : start.shape[1]]
+        for click in clicks:
+            disc = (x - click.x) ** 2 + (y - click.y) ** 2 <= RADIUS_PX**2
+            mask = mask | disc if click.is_positive else mask & ~disc
+        return ClickResult(mask.astype(np.float32), merged(start, object_id, mask, locked))
+
+
+class FakeEngines:
+    """Keeps the contract of `interaction.engines.Engines`."""
+
+    def __init__(self, settings: EngineSettings | None = None) -> None:
+        self.settings = settings or EngineSettings(memory=SHORT, device="cpu")
+        self.discs = DiscSegmenter()
+        self.trackers: list[Tracker] = []
+
+    def configure(self, settings: EngineSettings) -> None:
+        self.settings = settings
+
+    def segmenter(self) -> DiscSegmenter:
+        return self.discs
+
+    def start_tracker(self, settings: EngineSettings | None = None) -> Tracker:
+        settings = settings or self.settings
+        # At internal size 480 the tiny clip stays as it is: nothing is enlarged here.
+        size = None if settings.internal_size >= 480 else settings.internal_size // 10
+        memory = replace(settings.memory)
+        self.trackers.append(Tracker(tiny_network(), memory, internal_size=size))
+        return self.trackers[-1]
