@@ -1,6 +1,26 @@
-"""Start the annotation tool: `python interactive_demo.py`, the same program as `xmem-annotate`."""
+"""Start the annotation tool: `python interactive_demo.py`, the same program as `xmem-annotate`.
 
-from interaction.command_line.app import main
+Without a command it opens the window; with one, `xmem-annotate --help` lists them, it needs none.
+"""
+
+import sys
+
+from interaction.command_line.app import command_names
+from interaction.command_line.app import main as run_command
+
+_HELP = {"-h", "--help", "--install-completion", "--show-completion"}
+
+
+def main() -> None:
+    """Runs what the command line asks for and exits."""
+    arguments = sys.argv[1:]
+    if arguments and (arguments[0] in command_names() or arguments[0] in _HELP):
+        run_command(arguments)
+        return
+    from gui.app import main as open_window
+
+    sys.exit(open_window(arguments[1:] if arguments[:1] == ["window"] else arguments))
+
 
 if __name__ == "__main__":
     main()

@@ -84,8 +84,9 @@ class MainWindow(QMainWindow):
 
     # Opening and closing
 
-    def open_path(self, path: Path | str) -> None:
-        """A video, a folder of pictures, or a project."""
+    def open_path(self, path: Path | str, project: Path | None = None) -> None:
+        """A video, a folder of pictures, or a project. project: where the work on a video is
+        kept, if not beside it."""
         path = Path(path)
         if not self.close_session():
             return
@@ -93,7 +94,7 @@ class MainWindow(QMainWindow):
         if is_project(path):
             self.opener.open_project(path)
         else:
-            self.opener.open_source(path)
+            self.opener.open_source(path, project)
 
     def show_session(self, session: Session) -> None:
         workspace = Workspace(session, self)

@@ -11,6 +11,7 @@ from typing import Any, Final
 from platformdirs import user_data_path
 from PySide6.QtCore import QObject, Signal
 
+from gui.arguments import WindowArguments
 from gui.engine_thread import EngineThread, Job
 from gui.preferences import Preferences
 from interaction.engines import Engines, EngineSettings
@@ -76,6 +77,7 @@ class Opener(QObject):
         self._thread = EngineThread("opening", self)
         self._previews = EngineThread("first picture", self)
         self._job: Job | None = None
+        self.given: WindowArguments | None = None  # on the command line, for this once
         self.engines: Engines | None = None  # kept from session to session: loading takes a while
 
     @property
@@ -128,6 +130,8 @@ class Opener(QObject):
 
     def _engines(self) -> Engines:
         settings = settings_of(self._preferences)
+        if self.given is not None:
+            settings = self.given.changed(settings)
         if self.engines is None:
             self.engines = Engines(settings)
         else:
