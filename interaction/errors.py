@@ -5,9 +5,17 @@ from pathlib import Path
 from xmem_core.errors import UserError
 
 __all__ = [
+    "DamagedProjectError",
     "DiskFullError",
     "EngineMemoryError",
     "ModelError",
+    "NewerProjectError",
+    "ProjectError",
+    "ProjectInUseError",
+    "ReadOnlyProjectError",
+    "SourceChangedError",
+    "SourceMissingError",
+    "SourceMovedError",
     "UnreadableMaskError",
     "UnreadableVideoError",
     "UnwritableFileError",
@@ -68,4 +76,92 @@ class EngineMemoryError(UserError):
             f"The device “{device}” ran out of memory at frame {frame}. Every frame before it is "
             "kept.\n\nClose other programs that use it, or choose a smaller internal size, and "
             "propagate again."
+        )
+
+
+class ProjectError(UserError):
+    """A project folder that cannot be used as it was asked for."""
+
+    def __init__(self, what_happened: str, remedy: str) -> None:
+        super().__init__(f"{what_happened}\n\n{remedy}")
+
+
+class ProjectInUseError(ProjectError):
+    """Another program has the project open; it can still be looked at."""
+
+    def __init__(self, folder: Path, holder: str) -> None:
+        super().__init__(
+            f"The project “{folder.name}” is open {holder}. Nothing was changed.",
+            "Close it there first, or open it for reading only.",
+        )
+
+
+class NewerProjectError(ProjectError):
+    """Written by a later version of the program, which knew more than this one."""
+
+    def __init__(self, folder: Path, app_version: str) -> None:
+        by = f" ({app_version})" if app_version else ""
+        super().__init__(
+            f"The project “{folder.name}” was saved by a newer version of this program{by}. "
+            "It was not changed.",
+            "Update the program, then open the project again.",
+        )
+
+
+class DamagedProjectError(ProjectError):
+    """So little of a project can be read that it cannot be opened at all."""
+
+    def __init__(self, folder: Path, reason: str) -> None:
+        super().__init__(
+            f"The project “{folder.name}” is damaged: {reason}. It was not changed.",
+            "Put back a copy of the folder if you have one. The masks that are left are ordinary "
+            f"pictures in {folder / 'masks'}: open the video in a new project and import them.",
+        )
+
+
+class ReadOnlyProjectError(ProjectError):
+    """A change of a project that was opened for reading only."""
+
+    def __init__(self, folder: Path, reason: str) -> None:
+        super().__init__(
+            f"The project “{folder.name}” is open for reading only: {reason}. Nothing was changed.",
+            "Save it as a new project to go on working.",
+        )
+
+
+class SourceMissingError(ProjectError):
+    """The video of a project is nowhere to be found."""
+
+    def __init__(self, source: Path) -> None:
+        super().__init__(
+            f"The video “{source.name}” of this project is not where it was ({source.parent}). "
+            "The masks are safe.",
+            "Put it back, or show where it is now.",
+        )
+
+
+class SourceMovedError(ProjectError):
+    """The video of a project is elsewhere or has another name; somebody has to say yes.
+
+    candidates: files or folders whose contents are those of the video, the likeliest first.
+    """
+
+    def __init__(self, source: Path, candidates: tuple[Path, ...]) -> None:
+        self.candidates = candidates
+        found = "\n".join(str(candidate) for candidate in candidates)
+        super().__init__(
+            f"The video “{source.name}” of this project is not where it was ({source.parent}). "
+            "The masks are safe.",
+            f"The same video was found here; confirm that it is the one:\n{found}",
+        )
+
+
+class SourceChangedError(ProjectError):
+    """There is a video where the project's video was, but its contents are others."""
+
+    def __init__(self, source: Path, difference: str) -> None:
+        super().__init__(
+            f"“{source.name}” is not the video that this project's masks were made on: "
+            f"{difference}. The masks are safe.",
+            "Put the original video back, or show where it is now.",
         )

@@ -1,0 +1,73 @@
+"""Which file of a project folder is what, and whether the folder is what it seems to be."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from interaction.project.folder_files import is_plain_file, is_plain_folder
+
+__all__ = ["ProjectLayout", "is_project"]
+
+_MASK_NAME: Final = re.compile(r"([0-9]{7,10})\.png", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectLayout:
+    """The names inside a project `folder`. Masks are named by frame index, in seven digits."""
+
+    folder: Path
+
+    @property
+    def manifest(self) -> Path:
+        return self.folder / "project.json"
+
+    @property
+    def journal(self) -> Path:
+        return self.folder / "journal.jsonl"
+
+    @property
+    def masks(self) -> Path:
+        return self.folder / "masks"
+
+    @property
+    def store(self) -> Path:
+        return self.folder / "history" / "masks.bin"
+
+    @property
+    def frame_index(self) -> Path:
+        return self.folder / "frames.idx"
+
+    @property
+    def versions(self) -> Path:
+        return self.folder / "versions"
+
+    @property
+    def lock(self) -> Path:
+        return self.folder / "project.lock"
+
+    def mask(self, frame: int) -> Path:
+        return self.masks / f"{frame:07d}.png"
+
+    def frame_of(self, name: str) -> int | None:
+        """The frame whose mask has this file name; None for any other file."""
+        match = _MASK_NAME.fullmatch(name)
+        frame = None if match is None else int(match[1])
+        return frame if frame is not None and self.mask(frame).name == name else None
+
+    def oddities(self) -> Iterator[str]:
+        """What is not a plain file or folder where one belongs: writing there could end up
+        anywhere."""
+        for folder in (self.masks, self.store.parent, self.versions):
+            if (folder.is_symlink() or folder.exists()) and not is_plain_folder(folder):
+                yield f"“{folder.name}” is not a folder but a link or a file"
+        for file in (self.manifest, self.journal, self.store, self.frame_index):
+            if (file.is_symlink() or file.exists()) and not is_plain_file(file):
+                yield f"“{file.name}” is not a file but a link or a folder"
+
+
+def is_project(folder: Path) -> bool:
+    """Whether `folder` holds a project, whole or damaged."""
+    layout = ProjectLayout(folder)
+    return layout.manifest.is_file() or (layout.journal.is_file() and layout.masks.is_dir())

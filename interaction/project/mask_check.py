@@ -1,0 +1,198 @@
+"""The mask files of a project that is opened, compared with what the project says of them.
+
+Every mask is there twice, as a file and in the mask store, and has a checksum. A file that a crash
+left out, old or half-written is made good from the store. A whole mask of the right size that this
+program did not write was put there by somebody else: it becomes an edit like any other, so that it
+counts and can be undone. Only a mask that is gone from both places is lost.
+"""
+
+import re
+import struct
+import zlib
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from interaction.annotation import make_record
+from interaction.errors import UnreadableMaskError
+from interaction.object_colors import next_color
+from interaction.project.atomic_files import TEMPORARY_SUFFIX
+from interaction.project.contents import Contents
+from interaction.project.folder_files import is_plain_file, read_plain
+from interaction.project.layout import ProjectLayout
+from interaction.project.manifest import parse_json
+from interaction.project.mask_files import read_mask
+from interaction.project.mask_store import MaskStore
+from interaction.project.record_json import DamagedValueError, MaskPlace, record_from_json
+from interaction.types import EMPTY_RECORD, FrameRecord, FrameStatus, MaskEdit, ObjectInfo
+
+__all__ = ["CheckedMasks", "check_masks", "outside_edit", "remove_leftovers"]
+
+_MOST_MASK_BYTES: Final = 2**28
+_LEFTOVER: Final = re.compile(r"\.[0-9a-f]{32}" + re.escape(TEMPORARY_SUFFIX))
+_PNG_HEAD: Final = struct.Struct(">8s4x4sIIBB")  # signature, IHDR, width, height, bits, kind
+_PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
+
+
+@dataclass(slots=True)
+class CheckedMasks:
+    """What the frames hold, and what is to be done about the files."""
+
+    records: dict[int, FrameRecord] = field(default_factory=dict)
+    amends: dict[int, bytes | None] = field(default_factory=dict)  # files; None: take away
+    outside: dict[int, Path] = field(default_factory=dict)  # masks that others put there
+    damages: list[str] = field(default_factory=list)
+
+
+def check_masks(layout: ProjectLayout, contents: Contents, store: MaskStore) -> CheckedMasks:
+    """Reads every mask file, and tells `store` where each mask is. Nothing is written."""
+    checked = CheckedMasks()
+    if store.size_bytes < max((p.offset + p.size_bytes for p in contents.places), default=0):
+        checked.damages.append(
+            f"history/{store.path.name} is shorter than it was: not everything can be undone"
+        )
+    files = _mask_files(layout, contents)
+    with store.reading() as stored:
+        reading = _MaskReading(contents, checked, stored)
+        for frame, line in contents.manifest.frames.items():
+            value = parse_json(line.encode())
+            place = None if value["mask"] is None else MaskPlace(*value["mask"])
+            try:
+                mask = reading.mask(frame, place, files.pop(frame, None))
+                reading.at_hand = {} if place is None or mask is None else {place: mask}
+                checked.records[frame] = record_from_json(value, reading.bring)
+            except DamagedValueError as error:
+                checked.damages.append(f"Frame {frame}: {error}")
+                continue
+            if place is not None and mask is not None:
+                store.know(mask, place)
+        for frame, path in files.items():
+            reading.mask(frame, None, path)
+    return checked
+
+
+class _MaskReading:
+    """One frame after another, by the rule that the module's beginning tells."""
+
+    def __init__(
+        self, contents: Contents, checked: CheckedMasks, stored: Callable[[MaskPlace], bytes]
+    ) -> None:
+        source = contents.manifest.source
+        self._size = source.width, source.height
+        self._checked = checked
+        self._stored = stored
+        self.at_hand: dict[MaskPlace, bytes] = {}
+        self._ours = {(place.size_bytes, place.crc32) for place in contents.places}
+
+    def mask(self, frame: int, place: MaskPlace | None, path: Path | None) -> bytes | None:
+        """The frame's mask. place: of the one it should have; path: its file, if there is one.
+
+        Raises DamagedValueError.
+        """
+        held = None if path is None else _read(path)
+        if place is not None and held is not None and _matches(held, place):
+            self._check_size(held)
+            return held
+        if path is not None and held is not None and self._is_from_outside(held, path):
+            self._checked.outside[frame] = path
+            return None if place is None else self._whole(place)
+        mask = None if place is None else self._whole(place)
+        if mask is not None or path is not None:
+            self._checked.amends[frame] = mask
+        return mask
+
+    def bring(self, place: MaskPlace) -> bytes:
+        """The mask at `place`, from the store unless it is at hand. Raises DamagedValueError."""
+        return self.at_hand[place] if place in self.at_hand else self._stored(place)
+
+    def _whole(self, place: MaskPlace) -> bytes:
+        mask = self._stored(place)
+        self._check_size(mask)
+        return mask
+
+    def _is_from_outside(self, held: bytes, path: Path) -> bool:
+        if (len(held), zlib.crc32(held)) in self._ours:
+            return False  # an older one, which a crash kept from being replaced
+        try:
+            read_mask(path, *self._size)
+        except UnreadableMaskError:
+            return False
+        return True
+
+    def _check_size(self, mask: bytes) -> None:
+        """By the head of the file: decoding 5,000 masks would take as long as a cup of coffee."""
+        if len(mask) >= _PNG_HEAD.size:
+            signature, kind, width, height, bits, color = _PNG_HEAD.unpack_from(mask)
+            is_ours = signature == _PNG_SIGNATURE and kind == b"IHDR" and (bits, color) == (8, 3)
+            if is_ours and (width, height) == self._size:
+                return
+        raise DamagedValueError("its mask is not a palette PNG of the video's size")
+
+
+def outside_edit(
+    checked: CheckedMasks,
+    objects: tuple[ObjectInfo, ...],
+    width: int,
+    height: int,
+) -> MaskEdit | None:
+    """The masks that others put there, as hand-made ones; None if there are none.
+
+    A mask that cannot be read after all is left out.
+    """
+    before: dict[int, FrameRecord] = {}
+    after: dict[int, FrameRecord] = {}
+    grown = {one.id: one for one in objects}
+    for frame, path in checked.outside.items():
+        try:
+            labels = read_mask(path, width, height)
+        except UnreadableMaskError:
+            continue
+        before[frame] = checked.records.get(frame, EMPTY_RECORD)
+        after[frame] = make_record(labels, FrameStatus.CORRECTED)
+        for number in sorted(after[frame].present - grown.keys()):
+            color = next_color(one.color for one in grown.values())
+            grown[number] = ObjectInfo(number, f"Object {number}", color)
+    if not after:
+        return None
+    is_grown = len(grown) > len(objects)
+    return MaskEdit(
+        "Masks from another program",
+        before,
+        after,
+        objects if is_grown else None,
+        tuple(grown.values()) if is_grown else None,
+        cause={"kind": "outside", "frames": sorted(after)},
+    )
+
+
+def remove_leftovers(layout: ProjectLayout) -> None:
+    """Takes away what a crash left of files that were being written."""
+    for folder in (layout.folder, layout.masks):
+        with suppress(OSError):
+            for entry in folder.iterdir():
+                if _LEFTOVER.fullmatch(entry.name) and is_plain_file(entry):
+                    entry.unlink()
+
+
+def _mask_files(layout: ProjectLayout, contents: Contents) -> dict[int, Path]:
+    """By frame, of those that are in the video."""
+    found: dict[int, Path] = {}
+    with suppress(OSError):
+        for path in sorted(layout.masks.iterdir()):
+            frame = layout.frame_of(path.name)
+            if frame is not None and frame < contents.manifest.source.frame_count:
+                found[frame] = path
+    return found
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return read_plain(path, _MOST_MASK_BYTES)
+    except OSError:
+        return None
+
+
+def _matches(mask: bytes, place: MaskPlace) -> bool:
+    return len(mask) == place.size_bytes and zlib.crc32(mask) == place.crc32

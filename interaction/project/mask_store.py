@@ -1,0 +1,140 @@
+"""Every mask there ever was, each once: one file that only grows.
+
+The history needs masks that no frame shows any more, and the masks of 5,000 frames of a
+propagation have to be safe on the disk as they come. One growing file takes one write and one
+flush for a batch of them. Each mask is found by its place and recognised by its checksum, so it
+also makes good a mask file that a crash has left half-written.
+"""
+
+import hashlib
+import os
+import zlib
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from interaction.project.atomic_files import writing_problem
+from interaction.project.record_json import DamagedValueError, MaskPlace
+
+__all__ = ["GrowingFile", "MaskStore"]
+
+_MOST_MASK_BYTES: Final = 2**29
+_APPEND_FLAGS: Final = (
+    os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+)
+
+
+class GrowingFile:
+    """Bytes are added at the end, all or none. For one writing thread; anyone may read."""
+
+    def __init__(self, path: Path, end: int) -> None:
+        self.path = path
+        self.end = end  # what is behind it is the rest of a write that failed
+        self._file: BinaryIO | None = None
+
+    def append(self, data: bytes) -> int:
+        """Where `data` begins. On the disk when this returns.
+
+        Raises DiskFullError or UnwritableFileError; then `end` is as before.
+        """
+        try:
+            if self._file is None:
+                # Unbuffered: a buffer that could not be written would be tried again at closing.
+                self._file = os.fdopen(os.open(self.path, _APPEND_FLAGS, 0o666), "r+b", buffering=0)
+            self._file.seek(self.end)
+            rest = memoryview(data)
+            while rest:
+                rest = rest[self._file.write(rest) :]
+            self._file.truncate()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise writing_problem(self.path, error) from error
+        start, self.end = self.end, self.end + len(data)
+        return start
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+class MaskStore:
+    """The file `history/masks.bin`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = GrowingFile(path, path.stat().st_size if path.exists() else 0)
+        self._places: dict[bytes, MaskPlace] = {}  # by digest
+        self._pending: list[bytes] = []
+        self._pending_end = self._file.end
+
+    @property
+    def size_bytes(self) -> int:
+        """Of what is on the disk."""
+        return self._file.end
+
+    def place(self, mask: bytes) -> MaskPlace:
+        """Where `mask` is, or will be once `write_pending` was called."""
+        digest = _digest(mask)
+        found = self._places.get(digest)
+        if found is None:
+            found = MaskPlace(self._pending_end, len(mask), zlib.crc32(mask))
+            self._places[digest] = found
+            self._pending.append(mask)
+            self._pending_end += len(mask)
+        return found
+
+    def know(self, mask: bytes, place: MaskPlace) -> None:
+        """`mask` was read from `place`: it need not be written again."""
+        self._places.setdefault(_digest(mask), place)
+
+    def write_pending(self) -> None:
+        """Raises DiskFullError or UnwritableFileError; the masks stay pending."""
+        if self._pending:
+            self._file.append(b"".join(self._pending))
+            self._pending.clear()
+
+    def close(self) -> None:
+        self._file.close()
+
+    @contextmanager
+    def reading(self) -> Generator[Callable[[MaskPlace], bytes], None, None]:
+        """Gives what brings a mask from its place, the same object for the same place.
+
+        It raises DamagedValueError if the mask is not there as it was. Any thread may read what
+        was written.
+        """
+        brought: dict[MaskPlace, bytes] = {}
+        file: BinaryIO | None = None
+
+        def bring(place: MaskPlace) -> bytes:
+            nonlocal file
+            if place not in brought:
+                try:
+                    if file is None:
+                        file = self.path.open("rb")
+                    brought[place] = _read_mask(file, place)
+                except (OSError, OverflowError, ValueError) as error:
+                    raise DamagedValueError("a mask of the history is damaged") from error
+            return brought[place]
+
+        try:
+            yield bring
+        finally:
+            if file is not None:
+                file.close()
+
+
+def _read_mask(file: BinaryIO, place: MaskPlace) -> bytes:
+    if place.size_bytes > _MOST_MASK_BYTES:
+        raise ValueError("a mask is impossibly large")
+    file.seek(place.offset)
+    mask = file.read(place.size_bytes)
+    if len(mask) != place.size_bytes or zlib.crc32(mask) != place.crc32:
+        raise ValueError("the mask is not there")
+    return mask
+
+
+def _digest(mask: bytes) -> bytes:
+    return hashlib.blake2b(mask, digest_size=16).digest()

@@ -1,0 +1,171 @@
+"""The one thread that writes to the project, so that nobody else ever waits for the disk.
+
+It knows nothing of what it writes: it takes items in order, hands them over in batches, lets
+slow work go on in small portions in between, and tries again for as long as something fails.
+What could not be written yet stays in memory. A problem is told once, until it is over.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Final, Generic, Protocol, TypeVar
+
+from interaction.errors import ProjectError, UserError
+
+__all__ = ["Saver", "Writer"]
+
+T = TypeVar("T")
+
+_RETRY_S: Final = 2.0
+_LOOK_S: Final = 0.5
+CHECKPOINT_S: Final = 2.0
+_MOST_AT_ONCE: Final = 256
+
+
+class Writer(Protocol[T]):
+    """What the thread calls. Each raises UserError when the disk is at fault, and is called again
+    with the same work later."""
+
+    def append(self, batch: list[T]) -> None:
+        """Make safe, all or none."""
+
+    def settle(self) -> bool:
+        """Do a portion of what follows from what was appended; whether there is more."""
+
+    def checkpoint(self) -> None:
+        """Write the state as a whole."""
+
+
+class Saver(Generic[T]):
+    """Give items to `put` from any thread; `flush` waits until all is on the disk.
+
+    on_problem: called on the saving thread with the first of a row of failures.
+    """
+
+    def __init__(self, writer: Writer[T], on_problem: Callable[[UserError], None]) -> None:
+        self._writer = writer
+        self._on_problem = on_problem
+        self._lock = threading.Condition()
+        self._items: list[T] = []  # until they are appended
+        self._is_unsettled = False
+        self._is_dirty = False  # something was put since the last checkpoint
+        self._is_flushing = False
+        self._is_closing = False
+        self._failures = 0
+        self._problem: UserError | None = None
+        self._due_s = 0.0  # when to try again, or to write the next checkpoint
+        self._thread = threading.Thread(target=self._run, name="project saver", daemon=True)
+        self._thread.start()
+
+    @property
+    def is_safe(self) -> bool:
+        """Whether everything that was put would survive the end of this process."""
+        return not self._items
+
+    @property
+    def problem(self) -> UserError | None:
+        """Why saving does not get on, None while it does."""
+        return self._problem
+
+    def put(self, *items: T, settles: bool = False) -> None:
+        """Without items the state alone is written anew. RuntimeError after `close`.
+
+        settles: there is something to settle, whatever the items."""
+        with self._lock:
+            if self._is_closing or not self._thread.is_alive():
+                raise RuntimeError("the project is closed and saves nothing any more")
+            if not self._is_dirty and self._problem is None:
+                self._due_s = time.monotonic() + CHECKPOINT_S
+            self._is_dirty = True
+            self._is_unsettled = self._is_unsettled or settles
+            self._items.extend(items)
+            self._lock.notify_all()
+
+    def flush(self, timeout_s: float | None = None) -> None:
+        """Returns when everything is written. Raises the UserError of what fails now, or
+        ProjectError when `timeout_s` is over; the work goes on in both cases."""
+        deadline_s = float("inf") if timeout_s is None else time.monotonic() + timeout_s
+        with self._lock:
+            failures = self._failures
+            while self._items or self._is_dirty or self._is_unsettled:
+                if self._failures > failures and self._problem is not None:
+                    raise self._problem
+                if not self._thread.is_alive():
+                    raise RuntimeError("the saving thread has ended with work left")
+                rest_s = deadline_s - time.monotonic()
+                if rest_s <= 0:
+                    raise ProjectError(
+                        "Saving the project takes longer than expected. It goes on.",
+                        "Wait a little, or check the disk that the project is on.",
+                    )
+                self._is_flushing = True
+                self._lock.notify_all()
+                self._lock.wait(min(rest_s, _LOOK_S))
+
+    def close(self) -> None:
+        """Ends the thread when all is written; what cannot be is given up, so flush first."""
+        with self._lock:
+            self._is_closing = True
+            self._lock.notify_all()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                while not self._is_time():
+                    if self._is_closing:
+                        return
+                    self._lock.wait(
+                        max(0.001, self._due_s - time.monotonic()) if self._is_dirty else None
+                    )
+                batch = self._items[:_MOST_AT_ONCE]
+                is_flushing, self._is_flushing = self._is_flushing, False
+            try:
+                self._work(batch, is_flushing)
+            except UserError as problem:
+                is_first = self._problem is None
+                with self._lock:
+                    self._problem = problem
+                    self._failures += 1
+                    self._is_dirty = True
+                    self._due_s = time.monotonic() + _RETRY_S
+                    is_over = self._is_closing
+                    self._lock.notify_all()
+                if is_first:
+                    self._on_problem(problem)
+                if is_over:
+                    return
+            else:
+                with self._lock:
+                    self._problem = None
+                    self._lock.notify_all()
+
+    def _is_time(self) -> bool:
+        """Whether there is work to do now."""
+        if self._is_flushing or (self._is_dirty and time.monotonic() >= self._due_s):
+            return True
+        has_work = bool(self._items) or self._is_unsettled
+        return (has_work and self._problem is None) or (self._is_closing and self._is_dirty)
+
+    def _work(self, batch: list[T], is_flushing: bool) -> None:
+        if batch:
+            self._writer.append(batch)
+            with self._lock:
+                del self._items[: len(batch)]
+                self._is_unsettled = True
+                self._lock.notify_all()
+        if self._is_unsettled:
+            is_more = self._writer.settle()
+            with self._lock:
+                self._is_unsettled = is_more
+        with self._lock:
+            is_last = not self._items and not self._is_unsettled
+            is_due = time.monotonic() >= self._due_s
+            if not self._is_dirty or not (
+                is_due or (is_last and (is_flushing or self._is_closing))
+            ):
+                return
+            # Now, so that what is put while the checkpoint is written asks for the next one.
+            self._is_dirty = not is_last
+            self._due_s = time.monotonic() + CHECKPOINT_S
+        self._writer.checkpoint()
