@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 
 from interaction.clicks import ClickConfig, ClickResult, merged
 from interaction.engines import EngineSettings
 from interaction.fbrs.optimizer import StoppedError
+from interaction.session import Session
 from interaction.types import Click
 from tests import tiny
 from xmem_core import MemoryConfig, Tracker, XMem, prepare
@@ -78,3 +80,11 @@ class FakeEngines:
         memory = replace(settings.memory)
         self.trackers.append(Tracker(tiny_network(), memory, internal_size=size))
         return self.trackers[-1]
+
+
+def open_session(folder: Path, frames: int = 8, engines: FakeEngines | None = None) -> Session:
+    """In memory, over the tiny clip, written into `folder` if it is not there yet."""
+    clip = folder / "clip"
+    if not clip.exists():
+        tiny.write_clip(clip, frames)
+    return Session.open(clip, engines=engines or FakeEngines())

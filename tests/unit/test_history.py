@@ -1,0 +1,108 @@
+"""Undo and redo as a list: groups, what can be redone, what is forgotten."""
+
+import pytest
+
+from interaction.history import Entry, History
+from interaction.types import EMPTY_RECORD, FrameRecord, FrameStatus, MaskEdit, ObjectInfo
+
+
+def edit(frame: int, group: str | None = None, size: int = 10, label: str = "") -> MaskEdit:
+    record = FrameRecord(bytes(size), FrameStatus.TRACKED, frozenset({1}))
+    return MaskEdit(label or f"edit {frame}", {frame: EMPTY_RECORD}, {frame: record}, group=group)
+
+
+def labels(history: History) -> list[str]:
+    return [entry.label for entry in history.entries]
+
+
+def test_undo_gives_inverses_newest_first_and_redo_the_edits_again() -> None:
+    history = History()
+    first, second = edit(0), edit(1)
+    history.push(first)
+    history.push(second)
+    assert history.undo() == second.inverse()
+    assert history.undo() == first.inverse()
+    assert history.undo() is None
+    assert history.redo() == first
+    assert history.position == 1
+
+
+def test_a_new_edit_drops_what_could_be_redone() -> None:
+    history = History()
+    for frame in range(3):
+        history.push(edit(frame))
+    history.undo()
+    history.undo()
+    history.push(edit(7))
+    assert labels(history) == ["edit 0", "edit 7"]
+    assert not history.can_redo
+
+
+def test_edits_of_a_group_are_one_step() -> None:
+    history = History()
+    for frame in range(4):
+        history.push(edit(frame, group="run", label="Track"))
+    assert labels(history) == ["Track"]
+    undone = history.undo()
+    assert undone is not None
+    assert undone.frames == {0, 1, 2, 3}
+
+
+def test_a_group_goes_on_below_an_edit_of_another_frame_but_not_of_its_own() -> None:
+    history = History()
+    history.push(edit(0, group="run"))
+    history.push(edit(9))
+    history.push(edit(1, group="run"))
+    assert [sorted(entry.frames) for entry in history.entries] == [[0, 1], [9]]
+    history.push(edit(2))
+    history.push(edit(2, group="run"))
+    assert [sorted(entry.frames) for entry in history.entries] == [[0, 1], [9], [2], [2]]
+
+
+def test_a_change_of_the_list_of_objects_joins_its_group_only_at_the_end() -> None:
+    bear = ObjectInfo(1, "bear", (0, 0, 0))
+    gone = MaskEdit("Delete", objects_before=(bear,), objects_after=(), group="delete")
+    history = History()
+    history.push(edit(0, group="delete", label="Delete"))
+    history.push(gone)
+    assert labels(history) == ["Delete"]
+    undone = history.undo()
+    assert undone is not None
+    assert (undone.frames, undone.objects_after) == ({0}, (bear,))
+
+    history = History()
+    history.push(edit(0, group="delete"))
+    history.push(edit(5))
+    history.push(gone)
+    assert len(history.entries) == 3
+
+
+def test_over_the_budget_old_entries_are_left_to_the_disk_or_forgotten() -> None:
+    stored = [edit(frame, size=100) for frame in range(4)]
+    history = History(budget_bytes=250)
+    for one in stored:
+        history.push(one, lambda one=one: one)  # type: ignore[misc]
+    assert [entry.edit is None for entry in history.entries] == [True, True, False, False]
+    for one in reversed(stored):
+        assert history.undo() == one.inverse()
+
+    history = History(budget_bytes=250)
+    for one in stored:
+        history.push(one)
+    assert labels(history) == ["edit 2", "edit 3"]
+    assert history.position == 2
+
+
+def test_the_newest_edit_is_kept_however_large() -> None:
+    history = History(budget_bytes=10)
+    history.push(edit(0, size=1000))
+    assert history.can_undo
+
+
+def test_a_history_goes_on_where_it_was_left() -> None:
+    entries = [Entry("old", frozenset({0}), load=lambda: edit(0)), Entry("redone", frozenset({1}))]
+    history = History(entries, position=1)
+    assert (history.can_undo, history.can_redo) == (True, True)
+    assert history.undo() == edit(0).inverse()
+    with pytest.raises(ValueError, match="position 3"):
+        History(entries, position=3)

@@ -1,0 +1,298 @@
+"""A session: objects, work by hand on one frame, locks, undo."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from interaction.errors import UserError
+from interaction.session import Session
+from interaction.types import EMPTY_RECORD, FrameStatus, MaskEdit, Stroke
+from tests import tiny
+from tests.fake_engines import open_session
+
+LEFT = Stroke(((10.0, 20.0), (20.0, 20.0)), 4)
+RIGHT = Stroke(((40.0, 20.0), (50.0, 20.0)), 4)
+ACROSS = Stroke(((5.0, 20.0), (55.0, 20.0)), 6)
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Iterator[Session]:
+    with open_session(tmp_path) as opened:
+        yield opened
+
+
+def pixels(session: Session, frame: int, object_id: int) -> int:
+    return int((session.annotation.labels(frame) == object_id).sum())
+
+
+# Objects
+
+
+def test_objects_get_the_lowest_free_id_and_a_colour_of_their_own(session: Session) -> None:
+    ids = [session.add_object() for _ in range(12)]
+    assert ids == list(range(1, 13))
+    assert len({one.color for one in session.annotation.objects}) == 12
+    session.delete_object(4)
+    assert session.add_object("new") == 4
+
+
+def test_there_can_be_255_objects_and_no_more(session: Session) -> None:
+    for _ in range(255):
+        session.add_object()
+    assert len({one.color for one in session.annotation.objects}) == 255
+    with pytest.raises(UserError, match="255"):
+        session.add_object()
+
+
+def test_objects_are_renamed_recoloured_hidden_moved_and_all_of_it_undone(session: Session) -> None:
+    bear, cub = session.add_object("bear"), session.add_object("cub")
+    before = session.annotation.objects
+    session.rename_object(bear, " Bär ")
+    session.recolor_object(bear, (1, 2, 3))
+    session.set_visible(bear, False)
+    session.move_object(bear, 1)
+    assert [one.id for one in session.annotation.objects] == [cub, bear]
+    changed = session.annotation.object(bear)
+    assert (changed.name, changed.color, changed.is_visible) == ("Bär", (1, 2, 3), False)
+    session.go_to(2)
+    assert session.annotation.objects == before
+    assert session.set_visible(bear, True) is None  # already so: no step of the history
+    with pytest.raises(ValueError, match="name"):
+        session.rename_object(bear, "  ")
+
+
+def test_deleting_an_object_touches_only_its_frames_and_is_one_step(session: Session) -> None:
+    bear, cub = session.add_object("bear"), session.add_object("cub")
+    session.stroke(0, bear, LEFT)
+    session.stroke(1, bear, LEFT)
+    session.stroke(1, cub, RIGHT)
+    session.stroke(2, cub, RIGHT)
+    before = dict(session.annotation.records)
+    edits = list(session.deleting_object(bear))
+    assert {frame for edit in edits for frame in edit.frames} == {0, 1}
+    assert all(session.apply(edit) for edit in edits)
+    assert session.annotation.record(0) == EMPTY_RECORD
+    assert session.annotation.record(1).present == {cub}
+    assert [one.id for one in session.annotation.objects] == [cub]
+    session.undo()
+    assert dict(session.annotation.records) == before
+    assert [one.id for one in session.annotation.objects] == [bear, cub]
+
+
+def test_a_deletion_that_was_overtaken_by_an_edit_keeps_the_object(session: Session) -> None:
+    bear = session.add_object("bear")
+    session.stroke(0, bear, LEFT)
+    edits = session.deleting_object(bear)
+    session.stroke(0, bear, RIGHT)
+    assert [session.apply(edit) for edit in edits] == [False, False]
+    assert [one.id for one in session.annotation.objects] == [bear]
+
+
+def test_merging_and_swapping_objects(session: Session) -> None:
+    bear, cub = session.add_object("bear"), session.add_object("cub")
+    for frame in range(3):
+        session.stroke(frame, bear, LEFT)
+        session.stroke(frame, cub, RIGHT)
+    left, right = pixels(session, 0, bear), pixels(session, 0, cub)
+    assert session.swap_objects(bear, cub, from_frame=1)
+    labels = session.annotation.labels
+    assert (labels(0)[20, 15], labels(1)[20, 15], labels(2)[20, 45]) == (bear, cub, bear)
+    assert session.merge_objects(cub, into=bear)
+    assert pixels(session, 2, bear) == left + right
+    assert [one.id for one in session.annotation.objects] == [bear]
+    session.go_to(2)
+    assert not session.annotation.records
+
+
+def test_an_object_in_pieces_is_split_and_one_in_one_piece_is_not(session: Session) -> None:
+    bear = session.add_object("bear")
+    session.stroke(0, bear, LEFT)
+    with pytest.raises(UserError, match="one piece"):
+        session.split_object(0, bear)
+    session.stroke(0, bear, RIGHT)
+    session.split_object(0, bear)
+    assert session.annotation.record(0).present == {1, 2}
+    assert session.annotation.object(2).name == "bear 2"
+    session.undo()
+    assert session.annotation.record(0).present == {1}
+    assert len(session.annotation.objects) == 1
+
+
+# Frames
+
+
+def test_work_by_hand_makes_a_frame_corrected_and_keeps_a_confirmed_one(session: Session) -> None:
+    bear = session.add_object("bear")
+    session.stroke(0, bear, LEFT)
+    assert session.annotation.record(0).status is FrameStatus.CORRECTED
+    session.confirm(0)
+    session.fill(0, bear, [(2, 2), (20, 2), (20, 10), (2, 10)])
+    assert session.annotation.record(0).status is FrameStatus.CONFIRMED
+    session.unconfirm(0)
+    assert session.annotation.record(0).status is FrameStatus.TRACKED
+    assert session.unconfirm(0) is None
+
+
+def test_confirming_an_empty_frame_says_that_nothing_is_there(session: Session) -> None:
+    session.add_object()
+    session.confirm(3)
+    record = session.annotation.record(3)
+    assert record.status is FrameStatus.CONFIRMED
+    assert record.mask is not None
+    assert not record.present
+
+
+def test_a_stroke_that_changes_nothing_is_no_step(session: Session) -> None:
+    bear = session.add_object("bear")
+    session.stroke(0, bear, LEFT)
+    steps = len(session.history.entries)
+    assert session.stroke(0, bear, LEFT) is None
+    assert len(session.history.entries) == steps
+
+
+def test_clearing_a_frame_leaves_its_neighbours_alone(session: Session) -> None:
+    bear, cub = session.add_object("bear"), session.add_object("cub")
+    for frame in range(3):
+        session.stroke(frame, bear, LEFT)
+        session.stroke(frame, cub, RIGHT)
+    neighbours = session.annotation.record(0), session.annotation.record(2)
+    session.clear_frame(1, bear)
+    assert session.annotation.record(1).present == {cub}
+    session.clear_frame(1)
+    assert session.annotation.record(1) == EMPTY_RECORD
+    assert (session.annotation.record(0), session.annotation.record(2)) == neighbours
+    assert session.clear_frame(1) is None
+
+
+def test_an_object_cleared_from_a_confirmed_frame_is_declared_absent(session: Session) -> None:
+    bear = session.add_object("bear")
+    session.stroke(0, bear, LEFT)
+    session.confirm(0)
+    session.clear_frame(0, bear)
+    assert session.annotation.record(0).status is FrameStatus.CONFIRMED
+    assert not session.annotation.record(0).present
+
+
+def test_a_mask_is_copied_whole_or_for_one_object(session: Session) -> None:
+    bear, cub = session.add_object("bear"), session.add_object("cub")
+    session.stroke(0, bear, LEFT)
+    session.stroke(0, cub, RIGHT)
+    session.stroke(1, bear, RIGHT)
+    session.copy_mask(0, 2)
+    assert np.array_equal(session.annotation.labels(2), session.annotation.labels(0))
+    session.copy_mask(0, 1, bear)
+    assert session.annotation.record(1).present == {bear}
+    assert np.array_equal(
+        session.annotation.labels(1) == bear, session.annotation.labels(0) == bear
+    )
+
+
+def test_a_mask_of_the_wrong_kind_or_with_unknown_objects_is_refused(session: Session) -> None:
+    session.add_object()
+    with pytest.raises(ValueError, match="uint8"):
+        session.change_mask(0, "", lambda labels: labels[:5], {})
+    with pytest.raises(ValueError, match=r"objects \[9\]"):
+        session.change_mask(0, "", lambda labels: labels + np.uint8(9), {})
+
+
+# Locks
+
+
+def test_nothing_done_by_hand_changes_a_locked_object(session: Session) -> None:
+    bear, cub = session.add_object("bear"), session.add_object("cub")
+    session.stroke(0, bear, LEFT)
+    session.stroke(1, cub, RIGHT)
+    session.set_locked(bear, True)
+    own = session.annotation.labels(0) == bear
+    session.stroke(0, cub, ACROSS)
+    session.change_mask(0, "", lambda labels: np.full_like(labels, cub), {})
+    session.copy_mask(1, 0)
+    session.clear_frame(0)
+    assert np.array_equal(session.annotation.labels(0) == bear, own)
+    session.change_mask(0, "", lambda labels: np.full_like(labels, bear), {})
+    assert np.array_equal(session.annotation.labels(0) == bear, own)
+    for refused in (
+        lambda: session.stroke(0, bear, RIGHT),
+        lambda: session.fill(0, bear, [(0, 0), (9, 0), (9, 9)]),
+        lambda: session.clear_frame(0, bear),
+        lambda: session.copy_mask(1, 0, bear),
+        lambda: session.delete_object(bear),
+        lambda: session.merge_objects(cub, into=bear),
+        lambda: session.swap_objects(bear, cub),
+        lambda: session.split_object(0, bear),
+    ):
+        with pytest.raises(UserError, match="“bear” is locked"):
+            refused()
+
+
+def test_an_edit_asked_for_before_a_lock_does_not_get_past_it(session: Session) -> None:
+    bear, cub = session.add_object("bear"), session.add_object("cub")
+    session.stroke(0, bear, LEFT)
+    session.stroke(1, cub, RIGHT)
+    edits = session.surgery("", [0, 1], lambda _, labels: np.full_like(labels, cub), {})
+    session.set_locked(bear, True)
+    assert [session.apply(edit) for edit in edits] == [False, True]
+
+
+# Many frames
+
+
+def test_surgery_keeps_each_frames_status_and_is_one_step(session: Session) -> None:
+    bear = session.add_object("bear")
+    session.stroke(0, bear, LEFT)
+    session.stroke(1, bear, LEFT)
+    session.unconfirm(1)
+    edits = session.surgery("Shift", [0, 1, 5], lambda _, labels: np.roll(labels, 3), {"k": 1})
+    assert [session.apply(edit) for edit in edits] == [True, True]
+    statuses = [session.annotation.record(frame).status for frame in (0, 1, 5)]
+    assert statuses == [FrameStatus.CORRECTED, FrameStatus.TRACKED, FrameStatus.EMPTY]
+    assert session.history.entries[-1].frames == {0, 1}
+
+
+# Applying and undo
+
+
+def test_an_edit_made_from_an_older_state_is_dropped(session: Session) -> None:
+    bear = session.add_object("bear")
+    first = session.stroke(0, bear, LEFT)
+    assert first is not None
+    steps = len(session.history.entries)
+    assert not session.apply(first)
+    assert not session.apply(MaskEdit("nothing", {0: first.after[0]}, {0: first.after[0]}))
+    assert len(session.history.entries) == steps
+
+
+def test_going_through_the_history_tells_which_frames_changed(session: Session) -> None:
+    bear = session.add_object("bear")
+    session.stroke(0, bear, LEFT)
+    session.stroke(3, bear, LEFT)
+    session.stroke(3, bear, RIGHT)
+    assert session.go_to(2) == {3}
+    assert session.history.position == 2
+    assert session.go_to(4) == {3}
+    with pytest.raises(ValueError, match="position"):
+        session.go_to(9)
+
+
+def test_every_edit_says_how_it_came_about(session: Session) -> None:
+    bear = session.add_object("bear")
+    causes = [
+        session.stroke(0, bear, LEFT),
+        session.fill(0, bear, [(0, 0), (9, 0), (9, 9)]),
+        session.confirm(0),
+        session.copy_mask(0, 1),
+        session.clear_frame(1),
+        session.change_mask(0, "", lambda labels: np.roll(labels, 1), {"kind": "surgery:roll"}),
+        session.set_visible(bear, False),
+    ]
+    kinds = [edit.cause["kind"] for edit in causes if edit is not None]
+    assert kinds == ["stroke", "fill", "confirm", "copy", "clear", "surgery:roll", "objects"]
+
+
+def test_a_session_reads_the_source_it_was_given(session: Session) -> None:
+    assert session.frame_count == len(session.video) == 8
+    assert np.array_equal(session.video[3], tiny.frame(3))
+    assert not session.is_read_only
+    assert session.damages == ()

@@ -1,0 +1,180 @@
+"""Clicks in a session: they belong together, can be taken out singly, and never touch a lock."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from interaction.errors import UserError
+from interaction.session import Session
+from interaction.types import EMPTY_RECORD, Click, FrameStatus, Stroke
+from tests.fake_engines import FakeEngines, open_session
+
+ACROSS = Stroke(((5.0, 20.0), (55.0, 20.0)), 6)
+RIGHT = Stroke(((40.0, 20.0), (50.0, 20.0)), 4)
+
+
+@pytest.fixture
+def engines() -> FakeEngines:
+    return FakeEngines()
+
+
+@pytest.fixture
+def session(tmp_path: Path, engines: FakeEngines) -> Iterator[Session]:
+    with open_session(tmp_path, engines=engines) as opened:
+        yield opened
+
+
+def clicks(session: Session, frame: int) -> list[tuple[float, float]]:
+    prompts = session.annotation.record(frame).prompts
+    return [] if prompts is None else [(click.x, click.y) for click in prompts.clicks]
+
+
+def test_clicks_of_an_object_add_up_and_ask_from_the_same_start(
+    session: Session, engines: FakeEngines
+) -> None:
+    bear = session.add_object("bear")
+    assert session.click(0, bear, 20, 20)
+    assert session.click(0, bear, 30, 20)
+    assert session.click(0, bear, 20, 20, is_positive=False)
+    assert clicks(session, 0) == [(20, 20), (30, 20), (20, 20)]
+    assert [len(given) for _, _, given in engines.discs.asked] == [1, 2, 3]
+    assert len({key for key, _, _ in engines.discs.asked}) == 1
+    assert session.annotation.labels(0)[20, 20] == 0
+    assert session.annotation.labels(0)[20, 37] == bear
+
+
+@pytest.mark.parametrize("between", ["stroke", "other", "confirm", "redone"])
+def test_after_anything_else_clicks_start_anew(session: Session, between: str) -> None:
+    bear, cub = session.add_object("bear"), session.add_object("cub")
+    session.click(0, bear, 20, 20)
+    if between == "stroke":
+        session.stroke(0, cub, RIGHT)
+    elif between == "other":
+        session.click(0, cub, 45, 20)
+    elif between == "confirm":
+        session.confirm(0)
+    else:  # taking a click back is not anything else
+        session.click(0, bear, 25, 20)
+        session.undo()
+        session.click(0, bear, 26, 20)
+        assert clicks(session, 0) == [(20, 20), (26, 20)]
+        return
+    before = session.annotation.record(0)
+    session.click(0, bear, 30, 20)
+    prompts = session.annotation.record(0).prompts
+    assert prompts is not None
+    assert (prompts.start, prompts.start_status) == (before.mask, before.status)
+    assert clicks(session, 0) == [(30, 20)]
+
+
+def test_one_click_taken_out_leaves_the_answer_to_the_others(session: Session) -> None:
+    bear = session.add_object("bear")
+    session.click(0, bear, 20, 20)
+    alone = session.annotation.labels(0)
+    session.click(0, bear, 40, 20)
+    session.click(0, bear, 22, 24)
+    session.remove_click(0, 1)
+    session.remove_click(0, 1)
+    assert np.array_equal(session.annotation.labels(0), alone)
+    session.remove_click(0, 0)
+    assert session.annotation.record(0) == EMPTY_RECORD
+    with pytest.raises(IndexError, match="click 0 of 0"):
+        session.remove_click(0, 0)
+
+
+@pytest.mark.parametrize("status", [FrameStatus.TRACKED, FrameStatus.CONFIRMED])
+def test_the_last_click_taken_out_brings_back_what_was_there(
+    session: Session, status: FrameStatus
+) -> None:
+    bear = session.add_object("bear")
+    session.stroke(0, bear, RIGHT)
+    if status is FrameStatus.CONFIRMED:
+        session.confirm(0)
+        before = session.annotation.record(0)
+    else:
+        list(session.propagate(0, most_frames=1))
+        before = session.annotation.record(1)
+    frame = int(status is FrameStatus.TRACKED)
+    session.click(frame, bear, 10, 40)
+    session.click(frame, bear, 50, 40)
+    session.remove_click(frame, 1)
+    session.remove_click(frame, 0)
+    assert session.annotation.record(frame) == before
+
+
+def test_a_click_never_changes_a_locked_object(session: Session) -> None:
+    bear, cub = session.add_object("bear"), session.add_object("cub")
+    session.stroke(0, cub, RIGHT)
+    own = session.annotation.labels(0) == cub
+    session.click(0, bear, 40, 20)  # takes pixels of the cub, which is not locked yet
+    left = session.annotation.labels(0) == cub
+    assert left.sum() < own.sum()
+    session.set_locked(cub, True)
+    session.click(0, bear, 52, 20)
+    assert np.array_equal(session.annotation.labels(0) == cub, left)
+    session.remove_click(0, 0)
+    assert np.array_equal(session.annotation.labels(0) == cub, left)
+    with pytest.raises(UserError, match="“cub” is locked"):
+        session.segment_click(0, cub, Click(1, 1, True))
+
+
+def test_a_click_asked_for_before_a_lock_does_not_get_past_it(session: Session) -> None:
+    bear, cub = session.add_object("bear"), session.add_object("cub")
+    session.stroke(0, cub, RIGHT)
+    steps = session.segment_click(0, bear, Click(40, 20, True))
+    session.set_locked(cub, True)
+    assert [session.apply(edit) for edit in steps] == [False]
+
+
+def test_what_a_click_depends_on_is_read_when_it_is_asked_for(session: Session) -> None:
+    bear = session.add_object("bear")
+    steps = session.segment_click(0, bear, Click(20, 20, True))
+    session.stroke(0, bear, RIGHT)
+    [edit] = steps
+    assert edit.before == {0: EMPTY_RECORD}
+    assert not session.apply(edit)
+
+
+def test_a_stopped_click_gives_nothing(session: Session) -> None:
+    bear = session.add_object("bear")
+    assert list(session.segment_click(0, bear, Click(20, 20, True), stop=lambda: True)) == []
+    assert not session.annotation.records
+
+
+def test_a_box_starts_anew_and_its_clicks_can_be_added_to(session: Session) -> None:
+    bear = session.add_object("bear")
+    session.click(0, bear, 5, 40)
+    session.box(0, bear, (20, 10), (40, 30))
+    assert clicks(session, 0)[0] == (30, 20)
+    session.click(0, bear, 35, 25)
+    assert clicks(session, 0)[-1] == (35, 25)
+
+
+def test_a_scribble_is_answered_by_the_click_network(session: Session) -> None:
+    bear = session.add_object("bear")
+    assert session.scribble(0, bear, [ACROSS])
+    assert len(clicks(session, 0)) > 1
+    assert session.annotation.labels(0)[20, 30] == bear
+
+
+def test_clicks_outside_the_frame_or_on_nobody_are_refused_at_once(session: Session) -> None:
+    bear = session.add_object("bear")
+    with pytest.raises(ValueError, match="outside 60x48"):
+        session.segment_click(0, bear, Click(60, 3, True))
+    with pytest.raises(KeyError):
+        session.segment_click(0, 9, Click(1, 1, True))
+
+
+def test_clicks_say_how_they_came_about(session: Session) -> None:
+    bear = session.add_object("bear")
+    [edit] = session.segment_click(0, bear, Click(20, 21.5, False))
+    assert edit.cause == {
+        "kind": "click",
+        "frame": 0,
+        "object": bear,
+        "x": 20,
+        "y": 21.5,
+        "is_positive": False,
+    }

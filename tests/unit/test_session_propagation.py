@@ -1,0 +1,443 @@
+"""Propagation in a session: what it starts from, where it ends, what it never touches."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from interaction.engine_settings import EngineSettings
+from interaction.errors import EngineMemoryError, UserError
+from interaction.propagation_job import agrees, composed
+from interaction.session import Propagated, PropagationRequest, Session
+from interaction.types import FrameRecord, Stroke
+from tests import tiny
+from tests.fake_engines import SHORT, FakeEngines, open_session
+from xmem_core import Tracker
+
+COUNT = 12
+DAB = Stroke(((30.0, 40.0),), 3)
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Iterator[Session]:
+    with open_session(tmp_path, COUNT) as opened:
+        yield opened
+
+
+def give(session: Session, frame: int, disc: int = 1, box: int = 2) -> None:
+    """The clip's own shapes as a mask made by hand; 0 leaves one out."""
+    while len(session.annotation.objects) < max(disc, box):
+        session.add_object()
+    session.change_mask(frame, "Give", lambda _: tiny.labels(frame, disc, box), {"kind": "test"})
+
+
+def statuses(session: Session) -> str:
+    letters = {"empty": "-", "tracked": "t", "corrected": "C", "confirmed": "K"}
+    records = (session.annotation.record(frame) for frame in range(session.frame_count))
+    return "".join(letters[record.status] for record in records)
+
+
+def records(session: Session) -> dict[int, FrameRecord]:
+    return dict(session.annotation.records)
+
+
+def run(session: Session, start: int, **others: object) -> list[Propagated]:
+    """Every step, applied."""
+    steps = list(session.propagation(PropagationRequest(start, **others)))  # type: ignore[arg-type]
+    for step in steps:
+        if step.edit is not None:
+            session.apply(step.edit)
+    return steps
+
+
+# Where it goes
+
+
+@pytest.mark.parametrize(
+    ("given", "start", "others", "expected"),
+    [
+        ([0], 0, {}, "Cttttttttttt"),
+        ([11], 11, {"direction": "backward"}, "tttttttttttC"),
+        ([4], 4, {"direction": "both"}, "ttttCttttttt"),
+        ([4], 4, {"direction": "both", "most_frames": 2}, "--ttCtt-----"),
+        ([0, 6], 0, {}, "CtttttCttttt"),
+        ([0, 6], 0, {"until": "next_confirmed"}, "CtttttC-----"),
+        ([0, 6], 6, {"direction": "backward", "until": "next_confirmed"}, "CtttttC-----"),
+        ([2], 2, {"most_frames": 3}, "--Cttt------"),
+        ([2], 2, {"first": 1, "last": 4}, "--Ctt-------"),
+        ([2], 2, {"first": 5, "last": 7}, "--C--ttt----"),
+        ([6], 6, {"direction": "both", "first": 4, "last": 7}, "----ttCt----"),
+        ([6], 2, {}, "--ttttCttttt"),
+        ([2], 5, {"direction": "backward", "first": 3}, "--Cttt------"),
+    ],
+)
+def test_where_a_propagation_goes(
+    session: Session, given: list[int], start: int, others: dict[str, object], expected: str
+) -> None:
+    for frame in given:
+        give(session, frame)
+    steps = run(session, start, **others)
+    assert statuses(session) == expected
+    assert steps[-1].done == steps[-1].total > 0
+
+
+@pytest.mark.parametrize(
+    ("given", "start", "others", "reason"),
+    [
+        ([], 3, {}, "no mask to start from"),
+        ([11], 11, {}, "last frame"),
+        ([0], 0, {"direction": "backward"}, "first frame"),
+        ([0, 1], 0, {"until": "next_confirmed"}, "next frame has a mask"),
+        ([0], 8, {"last": 5}, "behind"),
+        ([0], 2, {"direction": "backward", "first": 5}, "behind"),
+        ([0], 2, {"first": 5, "last": 3}, "no frame"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_with_the_reason_and_changes_nothing(
+    session: Session, given: list[int], start: int, others: dict[str, object], reason: str
+) -> None:
+    for frame in given:
+        give(session, frame)
+    before = records(session)
+    with pytest.raises(UserError, match=reason):
+        session.propagation(PropagationRequest(start, **others))  # type: ignore[arg-type]
+    assert records(session) == before
+
+
+def test_a_request_that_makes_no_sense_is_refused(session: Session) -> None:
+    give(session, 0)
+    with pytest.raises(ValueError, match="most_frames"):
+        PropagationRequest(0, most_frames=0)
+    with pytest.raises(ValueError, match="direction"):
+        PropagationRequest(0, "sideways")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="until"):
+        PropagationRequest(0, until="later")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"objects \[7\]"):
+        session.propagation(PropagationRequest(0, objects=frozenset({7})))
+    with pytest.raises(IndexError):
+        session.propagation(PropagationRequest(99))
+
+
+# What it leaves alone
+
+
+def test_given_frames_are_never_overwritten(session: Session) -> None:
+    for frame in (0, 4, 7):
+        give(session, frame)
+    session.confirm(7)
+    before = {frame: session.annotation.record(frame) for frame in (0, 4, 7)}
+    run(session, 0)
+    run(session, 11, direction="backward")
+    assert {frame: session.annotation.record(frame) for frame in before} == before
+
+
+def test_locked_and_unchosen_objects_keep_every_pixel(session: Session) -> None:
+    give(session, 0)
+    run(session, 0)
+    first = {frame: session.annotation.labels(frame) for frame in range(COUNT)}
+    session.set_locked(1, True)
+    give(session, 1, 1, 2)
+    session.change_mask(1, "", lambda labels: np.roll(labels, 9), {})
+    run(session, 1)
+    for frame in range(2, COUNT):
+        assert np.array_equal(session.annotation.labels(frame) == 1, first[frame] == 1)
+    session.set_locked(1, False)
+    second = {frame: session.annotation.labels(frame) for frame in range(COUNT)}
+    run(session, 0, objects=frozenset({1}))
+    for frame in range(1, COUNT):
+        kept = session.annotation.labels(frame)[second[frame] == 2]
+        assert (kept == 2).all()
+
+
+def test_with_every_object_locked_there_is_nothing_to_do(session: Session) -> None:
+    give(session, 0, 1, 0)
+    session.set_locked(1, True)
+    with pytest.raises(UserError, match="locked"):
+        session.propagation(PropagationRequest(0))
+
+
+def test_frames_changed_while_a_run_is_under_way_are_left_alone(session: Session) -> None:
+    give(session, 0)
+    results = []
+    for step in session.propagation(PropagationRequest(0)):
+        if step.frame == 3:
+            session.stroke(6, 1, DAB)
+            session.stroke(2, 1, DAB)  # behind the head
+        if step.edit is not None:
+            results.append((step.frame, session.apply(step.edit)))
+    assert [frame for frame, is_applied in results if not is_applied] == [6]
+    assert statuses(session) == "CtCtttCttttt"
+
+
+def test_an_object_deleted_while_a_run_is_under_way_does_not_come_back(session: Session) -> None:
+    give(session, 0)
+    for step in session.propagation(PropagationRequest(0)):
+        if step.frame == 3:
+            session.delete_object(2)
+        if step.edit is not None:
+            session.apply(step.edit)
+    assert all(2 not in record.present for record in records(session).values())
+
+
+def test_resetting_a_frame_and_going_on_blanks_no_other_frame(session: Session) -> None:
+    give(session, 0)
+    run(session, 0)
+    before = records(session)
+    session.clear_frame(1)
+    after = records(session)
+    assert after.pop(1, None) is None
+    del before[1]
+    assert after == before
+
+
+# What it remembers
+
+
+def test_an_object_added_mid_video_is_not_guessed_at_before(session: Session) -> None:
+    give(session, 0, 1, 0)
+    give(session, 6, 1, 2)
+    run(session, 0)
+    present = [session.annotation.record(frame).present for frame in range(COUNT)]
+    assert all(2 not in one for one in present[:6])
+    assert 2 in present[6]
+
+
+def test_a_corrected_frame_speaks_for_what_is_in_it_a_confirmed_one_for_all(
+    session: Session,
+) -> None:
+    give(session, 0, 1, 2)
+    give(session, 5, 1, 0)
+    engines = session.engines
+    assert isinstance(engines, FakeEngines)
+    run(session, 0)
+    bank = engines.trackers[-1].bank
+    assert set(bank.permanent_elements(5).values) == {1}
+    session.confirm(5)
+    run(session, 0)
+    bank = engines.trackers[-1].bank
+    assert set(bank.permanent_elements(5).values) == {1, 2}
+
+
+def test_objects_missing_from_corrected_frames_are_pointed_out(session: Session) -> None:
+    give(session, 0, 1, 2)
+    give(session, 5, 1, 0)
+    remarks = [step.remark for step in run(session, 0) if step.remark]
+    assert len(remarks) <= 1  # the tiny network may not see the box there
+    if remarks:
+        assert "“Object 2” on 1" in remarks[0]
+
+
+def test_a_run_goes_on_from_a_tracked_frame(session: Session) -> None:
+    give(session, 0)
+    run(session, 0, most_frames=4)
+    before = session.annotation.record(4)
+    run(session, 4)
+    assert session.annotation.record(4) == before
+    assert statuses(session) == "Cttttttttttt"
+
+
+def test_tracked_masks_alone_are_enough_to_go_on_from(session: Session) -> None:
+    give(session, 0)
+    session.unconfirm(0)
+    run(session, 0)
+    assert statuses(session) == "tttttttttttt"
+    assert session.annotation.record(5).present
+
+
+def test_a_paused_run_gives_the_very_masks_of_one_that_was_not(tmp_path: Path) -> None:
+    with open_session(tmp_path, COUNT) as first, open_session(tmp_path, COUNT) as second:
+        for session in (first, second):
+            give(session, 0)
+        run(first, 0)
+        steps = second.propagation(PropagationRequest(0))
+        for step in steps:
+            if step.edit is not None:
+                second.apply(step.edit)
+            if step.frame == 5:  # a long pause, in which the annotator works elsewhere
+                second.stroke(0, 1, DAB)
+                second.undo()
+        assert records(first) == records(second)
+
+
+def test_what_a_run_depends_on_is_read_when_it_is_asked_for(tmp_path: Path) -> None:
+    with open_session(tmp_path, COUNT) as first, open_session(tmp_path, COUNT) as second:
+        for session in (first, second):
+            give(session, 0)
+        run(first, 0)
+        steps = second.propagation(PropagationRequest(0))
+        second.stroke(0, 1, DAB)
+        for step in steps:
+            if step.edit is not None:
+                second.apply(step.edit)
+        for frame in range(1, COUNT):
+            assert first.annotation.record(frame) == second.annotation.record(frame)
+
+
+# Settled
+
+
+def test_a_run_that_changes_nothing_settles_after_five_frames(session: Session) -> None:
+    give(session, 0)
+    run(session, 0)
+    before = records(session)
+    steps = run(session, 0, until="settled")
+    assert [step.frame for step in steps if step.done][-1] == 5
+    assert steps[-1].remark is not None
+    assert records(session) == before
+
+
+def test_a_run_settles_only_where_there_are_old_tracked_masks(session: Session) -> None:
+    give(session, 0)
+    run(session, 0, most_frames=3)
+    run(session, 0, until="settled")
+    assert statuses(session) == "Cttttttttttt"
+
+
+def test_a_correction_is_tracked_until_the_masks_agree_again_or_the_next_given_frame(
+    session: Session,
+) -> None:
+    give(session, 0)
+    give(session, 8)
+    run(session, 0)
+    session.change_mask(2, "", lambda labels: np.roll(labels, 12), {})
+    behind = {frame: record for frame, record in records(session).items() if frame >= 8}
+    run(session, 2, until="settled")
+    assert {frame: session.annotation.record(frame) for frame in behind} == behind
+
+
+def test_agreement_is_asked_of_each_object() -> None:
+    before = np.zeros((50, 50), np.uint8)
+    before[:40, :40] = 1
+    before[45, 40:48] = 2
+    after = before.copy()
+    after[0, :10] = 0  # 10 of 1600 pixels
+    assert agrees(before, after, {1, 2})
+    after[45, 40] = 0  # one of 8
+    assert not agrees(before, after, {1, 2})
+    assert agrees(before, after, {1})
+    assert agrees(before, before, {1, 2, 3})  # 3 is in neither
+
+
+def test_composing_keeps_what_is_not_to_change() -> None:
+    before = np.array([[1, 2, 3, 0, 0]], np.uint8)
+    tracked = np.array([[2, 1, 1, 1, 3]], np.uint8)
+    assert composed(before, tracked, {1}).tolist() == [[0, 2, 3, 1, 0]]
+    assert composed(before, tracked, {1, 2, 3}).tolist() == tracked.tolist()
+
+
+# History
+
+
+def test_a_propagation_is_one_step_and_is_undone_exactly(session: Session) -> None:
+    give(session, 0)
+    run(session, 0)
+    before = records(session)
+    steps = len(session.history.entries)
+    session.change_mask(0, "", lambda labels: np.roll(labels, 5), {})
+    middle = records(session)
+    run(session, 0)
+    after = records(session)
+    assert len(session.history.entries) == steps + 2
+    session.undo()
+    assert records(session) == middle
+    session.undo()
+    assert records(session) == before
+    session.redo()
+    session.redo()
+    assert records(session) == after
+
+
+def test_a_run_that_is_broken_off_keeps_every_finished_frame(session: Session) -> None:
+    give(session, 0)
+    steps = session.propagation(PropagationRequest(0))
+    for step in steps:
+        if step.edit is not None:
+            session.apply(step.edit)
+        if step.done == 4:
+            steps.close()
+    assert statuses(session) == "Ctttt-------"
+    session.undo()
+    assert statuses(session) == "C-----------"
+
+
+def test_steps_tell_the_memory_in_use_and_tracked_frames_a_doubt(session: Session) -> None:
+    give(session, 0)
+    steps = run(session, 0)
+    memory = steps[-1].memory
+    assert memory is not None
+    assert memory.permanent > 0
+    assert memory.working + memory.long_term > 0
+    assert memory.device_bytes > 0
+    doubts = [session.annotation.record(frame).doubt for frame in range(1, COUNT)]
+    assert all(0 <= doubt <= 1 for doubt in doubts)
+    worst = session.doubtful_frames()
+    assert set(worst) <= set(range(1, COUNT))
+    ordered = [session.annotation.record(frame).doubt for frame in worst]
+    assert ordered == sorted(ordered, reverse=True)
+
+
+# When memory runs out
+
+
+class ScarceTracker(Tracker):
+    """Has no memory for a frame after some, once or more often."""
+
+    def __init__(self, engines: "ScarceEngines", settings: EngineSettings, tracker: Tracker):
+        super().__init__(
+            tracker.engine.network, settings.memory, internal_size=tracker.internal_size
+        )
+        self._engines, self._settings = engines, settings
+
+    def track(self, *arguments: object, **others: object) -> object:  # type: ignore[override]
+        if self._engines.fails_for(self._settings):
+            raise torch.OutOfMemoryError("no room")
+        return super().track(*arguments, **others)  # type: ignore[arg-type]
+
+
+class ScarceEngines(FakeEngines):
+    def __init__(self, failures: int, after: int = 3) -> None:
+        super().__init__(EngineSettings(memory=SHORT, device="cpu"))
+        self.failures, self.after, self.frames = failures, after, 0
+        self.used: list[EngineSettings] = []
+
+    def fails_for(self, settings: EngineSettings) -> bool:
+        self.frames += 1
+        if self.frames > self.after and self.failures:
+            self.failures -= 1
+            return True
+        return False
+
+    def start_tracker(self, settings: EngineSettings | None = None) -> Tracker:
+        used = settings or self.settings
+        self.used.append(used)
+        return ScarceTracker(self, used, super().start_tracker(settings))
+
+
+def test_a_full_device_is_answered_with_smaller_steps_from_the_frame_it_was_at(
+    tmp_path: Path,
+) -> None:
+    engines = ScarceEngines(failures=2)
+    with open_session(tmp_path, COUNT, engines) as session:
+        give(session, 0)
+        steps = run(session, 0)
+        assert statuses(session) == "Cttttttttttt"
+        remarks = [step.remark for step in steps if step.remark]
+        assert "one object at a time" in remarks[0]
+        assert "internal size 360" in remarks[1]
+        assert [used.internal_size for used in engines.used] == [480, 480, 360]
+        made = [step.frame for step in steps if step.edit is not None]
+        assert made == list(range(1, COUNT))  # each once, in order
+        assert len(session.history.entries) == 4  # two objects, a mask, one run
+
+
+def test_when_no_step_is_small_enough_the_run_ends_and_keeps_what_it_has(tmp_path: Path) -> None:
+    engines = ScarceEngines(failures=1000)
+    with open_session(tmp_path, COUNT, engines) as session:
+        give(session, 0)
+        frames = session.propagate(0)
+        with pytest.raises(EngineMemoryError):
+            list(frames)
+        assert statuses(session) == "Cttt--------"
+        assert [used.internal_size for used in engines.used] == [480, 480, 360, 240]

@@ -1,0 +1,120 @@
+"""Undo and redo over everything, exact to the byte, whatever was done in whatever order."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from interaction.errors import UserError
+from interaction.session import Session
+from interaction.types import (
+    EMPTY_RECORD,
+    FrameRecord,
+    FrameStatus,
+    MaskEdit,
+    ObjectInfo,
+    Stroke,
+)
+from tests.fake_engines import open_session
+
+State = tuple[dict[int, FrameRecord], tuple[ObjectInfo, ...]]
+FRAMES = 5
+
+
+def state(session: Session) -> State:
+    return dict(session.annotation.records), session.annotation.objects
+
+
+def do(session: Session, data: st.DataObject) -> None:
+    """One thing an annotator may do. What is refused must change nothing."""
+    frames, ids = st.integers(0, FRAMES - 1), st.integers(1, 3)
+    frame, object_id, other = data.draw(frames), data.draw(ids), data.draw(ids)
+    point = data.draw(st.tuples(st.integers(0, 59), st.integers(0, 47)))
+    is_positive = data.draw(st.booleans())
+    actions = {
+        "add": lambda: session.add_object(),
+        "rename": lambda: session.rename_object(object_id, f"name {point}"),
+        "lock": lambda: session.set_locked(object_id, is_positive),
+        "hide": lambda: session.set_visible(object_id, is_positive),
+        "move": lambda: session.move_object(object_id, other),
+        "stroke": lambda: session.stroke(frame, object_id, Stroke((point,), 6, is_positive)),
+        "fill": lambda: session.fill(frame, object_id, [(2, 2), (40, 2), point], is_positive),
+        "click": lambda: session.click(frame, object_id, *point, is_positive),
+        "remove click": lambda: session.remove_click(frame, 0),
+        "box": lambda: session.box(frame, object_id, (5, 5), (point[0] + 6, point[1] + 6)),
+        "confirm": lambda: session.confirm(frame),
+        "unconfirm": lambda: session.unconfirm(frame),
+        "clear": lambda: session.clear_frame(frame, object_id if is_positive else None),
+        "copy": lambda: session.copy_mask(frame, other, object_id if is_positive else None),
+        "roll": lambda: session.change_mask(frame, "", lambda own: np.roll(own, 7), {}),
+        "delete": lambda: session.delete_object(object_id),
+        "merge": lambda: session.merge_objects(object_id, other),
+        "swap": lambda: session.swap_objects(object_id, other, frame),
+        "split": lambda: session.split_object(frame, object_id),
+        "propagate": lambda: list(session.propagate(frame, "both" if is_positive else "forward")),
+        "undo": session.undo,
+        "redo": session.redo,
+    }
+    before = state(session)
+    try:
+        actions[data.draw(st.sampled_from(list(actions)))]()
+    except (KeyError, IndexError, UserError, ValueError):
+        assert state(session) == before
+
+
+@settings(
+    deadline=None,
+    max_examples=30,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(data=st.data())
+def test_any_work_is_undone_and_redone_to_the_byte(tmp_path: Path, data: st.DataObject) -> None:
+    with open_session(tmp_path, FRAMES) as session:
+        session.add_object()
+        states = {session.history.position: state(session)}
+        for _ in range(data.draw(st.integers(1, 12))):
+            do(session, data)
+            position = session.history.position
+            states = {at: one for at, one in states.items() if at < position}
+            states[position] = state(session)
+        final = state(session)
+        session.go_to(len(session.history.entries))
+        last = state(session)
+        for position in range(session.history.position, -1, -1):
+            session.go_to(position)
+            if position in states and position <= len(session.history.entries):
+                assert state(session) == states[position]
+        assert state(session) == ({}, ())
+        session.go_to(len(session.history.entries))
+        assert state(session) == last
+        for at, one in states.items():
+            session.go_to(at)
+            assert state(session) == one
+        assert final in states.values()
+
+
+@pytest.mark.parametrize("frames", [3000])
+def test_a_long_run_is_one_step_that_is_undone_at_once(tmp_path: Path, frames: int) -> None:
+    with open_session(tmp_path, FRAMES) as session:
+        session.add_object()
+        session.stroke(0, 1, Stroke(((20.0, 20.0),), 6))
+        record = session.annotation.record(0)
+        # A longer video than the clip: only the records matter here.
+        session.annotation.frame_count = frames
+        for edit in _long_run(record, frames):
+            assert session.apply(edit)
+        assert len(session.history.entries) == 3
+        undone = session.undo()
+        assert undone is not None
+        assert len(undone.frames) == frames - 1
+        assert set(session.annotation.records) == {0}
+
+
+def _long_run(record: FrameRecord, frames: int) -> Iterator[MaskEdit]:
+    tracked = replace(record, status=FrameStatus.TRACKED)
+    for frame in range(1, frames):
+        yield MaskEdit("Track", {frame: EMPTY_RECORD}, {frame: tracked}, group="run")
