@@ -66,7 +66,9 @@ class DeepLabClickNetwork(ClickNetwork):
             is_wanted = clicks[:, :, 2] == wanted
             if not is_wanted.any():
                 continue
-            row, column = (part[:, :, None, None] for part in clicks[:, :, :2].unbind(dim=2))
+            # The published program measures from the middle of the pixel.
+            places = torch.floor(clicks[:, :, :2] + 0.5)
+            row, column = (part[:, :, None, None] for part in places.unbind(dim=2))
             squared = (rows - row).square() + (columns - column).square()  # (B, N, H, W)
             squared.masked_fill_(~is_wanted[:, :, None, None], float("inf"))
             maps[:, channel] = torch.tanh(squared.amin(dim=1).sqrt() * (2 / _NORM_RADIUS_PX))

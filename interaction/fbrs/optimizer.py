@@ -47,15 +47,17 @@ class Inputs:
 
 
 def click_squares(rows: Tensor, sign: float, height: int, width: int) -> Tensor:
-    """(1, 1, H, W): 1 within one pixel, in both directions, of each click of that sign.
+    """(1, 1, H, W): 1 within one pixel, in both directions, of the pixel nearest to each click of
+    that sign.
 
     rows: (1, N, 3) row, column, sign.
     """
     squares = torch.zeros(1, 1, height, width)
     for row, column, own in rows[0].tolist():
         if own == sign:
-            top, left = max(0, int(row) - 1), max(0, int(column) - 1)
-            squares[:, :, top : int(row) + 2, left : int(column) + 2] = 1
+            at_row, at_column = round(row), round(column)
+            top, left = max(0, at_row - 1), max(0, at_column - 1)
+            squares[:, :, top : at_row + 2, left : at_column + 2] = 1
     return squares
 
 
