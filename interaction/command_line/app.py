@@ -11,7 +11,7 @@ from interaction.command_line.models import models_app
 from interaction.command_line.propagate import propagate
 from interaction.errors import UserError
 
-__all__ = ["app", "main"]
+__all__ = ["app", "command_names", "main"]
 
 app = typer.Typer(
     name="xmem-annotate",
@@ -28,12 +28,15 @@ app.add_typer(models_app, name="models")
 
 @app.callback(invoke_without_command=True)
 def start(context: typer.Context) -> None:
-    """Cut masks out of video: a mask for one frame in, masks for every frame out."""
+    """Cut masks out of video. Without a command, or with a video, a folder or a project instead of
+    one, the window opens: xmem-annotate window --help lists its flags."""
     if context.invoked_subcommand is None:
-        typer.echo(
-            "This version has no window yet; to track the sample without one, type: "
-            "xmem-annotate propagate sample --output sample-masks"
-        )
+        typer.echo(context.get_help())
+
+
+def command_names() -> frozenset[str]:
+    """What can stand first on the command line without meaning a file."""
+    return frozenset(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
 
 
 def main(arguments: list[str] | None = None) -> None:
