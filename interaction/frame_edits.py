@@ -1,13 +1,14 @@
 """Edits of one frame, made from what the annotation holds now. Nothing here is applied yet."""
 
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from interaction.annotation import Annotation, make_record
+from interaction.causes import Cause, objects_cause
 from interaction.types import (
     EMPTY_RECORD,
     FrameRecord,
@@ -19,7 +20,6 @@ from interaction.types import (
 from xmem_core.arrays import Labels
 
 __all__ = [
-    "Cause",
     "changed_record",
     "clear_edit",
     "copy_edit",
@@ -30,8 +30,6 @@ __all__ = [
     "new_group",
     "status_edit",
 ]
-
-Cause = Mapping[str, Any]
 
 _STATUS_LABELS: Final = {
     FrameStatus.CONFIRMED: "Confirm frame",
@@ -151,7 +149,7 @@ def list_edit(
         objects_before=annotation.objects,
         objects_after=objects,
         group=group,
-        cause={"kind": "objects", "objects": [_plain(one) for one in objects]},
+        cause=objects_cause(objects),
     )
 
 
@@ -163,13 +161,3 @@ def changed_record(record: FrameRecord, after: Labels, *, keeps_empty: bool) -> 
     if not after.any() and not (keeps_empty and record.status is FrameStatus.CONFIRMED):
         return EMPTY_RECORD
     return make_record(after, record.status, doubt=record.doubt)
-
-
-def _plain(one: ObjectInfo) -> dict[str, Any]:
-    return {
-        "id": one.id,
-        "name": one.name,
-        "color": list(one.color),
-        "is_locked": one.is_locked,
-        "is_visible": one.is_visible,
-    }

@@ -12,9 +12,9 @@ import numpy as np
 
 from interaction import mask_surgery
 from interaction.annotation import Annotation
+from interaction.causes import Cause
 from interaction.errors import UserError
 from interaction.frame_edits import (
-    Cause,
     changed_record,
     hand_edit,
     keeping_locked,

@@ -12,9 +12,10 @@ from typing import Protocol
 import numpy as np
 
 from interaction.annotation import Annotation, make_record
+from interaction.causes import Cause
 from interaction.engine_settings import EnginesLike
 from interaction.errors import UserError
-from interaction.frame_edits import Cause, corrected_status, keeping_locked
+from interaction.frame_edits import corrected_status, keeping_locked
 from interaction.object_edits import check_unlocked
 from interaction.project.mask_files import decode_labels
 from interaction.types import EMPTY_RECORD, Click, FrameRecord, MaskEdit, Prompts

@@ -6,8 +6,7 @@ device that is full is answered with smaller steps.
 """
 
 import gc
-import uuid
-from collections.abc import Collection, Generator, Mapping
+from collections.abc import Collection, Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Final
@@ -16,9 +15,11 @@ import numpy as np
 import torch
 
 from interaction.annotation import Annotation, make_record
+from interaction.causes import propagation_cause
 from interaction.doubt import FrameShape, measure_doubt
 from interaction.engine_settings import EngineSettings, EnginesLike
 from interaction.errors import EngineMemoryError, UserError
+from interaction.frame_edits import new_group
 from interaction.project.mask_files import decode_labels
 from interaction.propagation import (
     Frames,
@@ -80,7 +81,10 @@ class PropagationJob:
         self._runs = _runs(request, annotation.frame_count, self._given)
         self._check_start()
         self._masks: dict[int, Labels] = {}
-        self._group = uuid.uuid4().hex
+        self._cause = propagation_cause(request)
+        if annotation.locked:
+            self._cause = {**self._cause, "locked": sorted(annotation.locked)}
+        self._group = new_group()
         self._gaps: dict[int, int] = {}  # by object, given frames without it that it was seen on
         self._settings: EngineSettings | None = None  # None: the engines' own
         self._keys_at_a_time: int | None = None
@@ -224,21 +228,8 @@ class PropagationJob:
             before={result.frame: old},
             after={result.frame: record},
             group=self._group,
-            cause=self._cause(),
+            cause=self._cause,
         )
-
-    def _cause(self) -> Mapping[str, object]:
-        request = self._request
-        return {
-            "kind": "propagate",
-            "start": request.start,
-            "direction": request.direction,
-            "until": request.until,
-            "most_frames": request.most_frames,
-            "first": request.first,
-            "last": request.last,
-            "objects": None if request.objects is None else sorted(request.objects),
-        }
 
     # When the device is full
 

@@ -15,19 +15,25 @@ thread and yields edits to give to `apply`. And `click`, `box`, `scribble`, `pro
 
 import uuid
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
-from dataclasses import replace
+from contextlib import ExitStack
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self
-
-import numpy as np
+from typing import Any, Self
 
 from interaction import object_edits, prompt_edits, strokes
 from interaction.annotation import Annotation
-from interaction.engines import Engines, EngineSettings, EnginesLike
-from interaction.errors import UserError
-from interaction.frame_edits import (
+from interaction.causes import (
     Cause,
+    box_cause,
+    click_cause,
+    fill_cause,
+    scribble_cause,
+    stroke_cause,
+)
+from interaction.engines import Engines, EngineSettings, EnginesLike
+from interaction.errors import ProjectError, UserError
+from interaction.frame_edits import (
     clear_edit,
     copy_edit,
     hand_edit,
@@ -35,10 +41,12 @@ from interaction.frame_edits import (
     status_edit,
 )
 from interaction.history import History
+from interaction.ledger import Ledger
 from interaction.object_colors import next_color
-from interaction.project.mask_files import decode_labels
+from interaction.project.layout import is_project
+from interaction.project.project import Project
+from interaction.project.source_info import describe_source
 from interaction.project.video import Video, VideoIndex, open_video
-from interaction.project_store import ProjectStore
 from interaction.prompts import clicks_of_box, clicks_of_strokes
 from interaction.propagation_request import (
     Direction,
@@ -64,16 +72,24 @@ class Session:
     once and still there, history included, when it is opened again."""
 
     def __init__(
-        self, video: Video, *, project: ProjectStore | None = None, engines: EnginesLike
+        self,
+        video: Video,
+        *,
+        project: Project | None = None,
+        engines: EnginesLike | None = None,
     ) -> None:
-        self.video, self.project, self.engines = video, project, engines
+        """ProjectError if the project is about a video of another length or size."""
+        self.video, self.engines = video, engines or Engines()
         if project is None:
-            self.annotation = Annotation(len(video), video.width, video.height)
-            self.history = History()
+            annotation, history = Annotation(len(video), video.width, video.height), History()
         else:
-            self.annotation = project.load_annotation()
-            self.history = project.load_history()
+            _check_fit(project, video)
+            annotation, history = project.load_annotation(), project.load_history()
+        self._ledger = Ledger(annotation, history, project)
         self._key = uuid.uuid4().hex  # tells this session's frames from another's
+        outside = None if project is None or project.is_read_only else project.outside_changes()
+        if outside is not None:
+            self.apply(outside)
 
     @classmethod
     def open(
@@ -85,17 +101,68 @@ class Session:
         engines: EnginesLike | None = None,
         index: VideoIndex | None = None,
     ) -> "Session":
-        """A video file or a folder of pictures. project: None keeps the work in memory only.
+        """A video file or a folder of pictures, and the project about it, made if there is none.
 
-        engines: to share loaded networks between sessions. index: what `index_video` returned for
-        this source, where that was run before. UnreadableVideoError and other UserErrors.
+        project: None keeps the work in memory only. A project that was about the same video in
+        another place notes the new one. engines: to share loaded networks between sessions.
+        index: what `index_video` returned for this source, where that was run before.
+        UnreadableVideoError, SourceChangedError if the project is about another video, and what
+        `Project.open` and `Project.create` raise.
         """
-        if project is not None:
-            raise UserError("Projects on disk are not there yet.\n\nLeave the project out.")
-        video = open_video(Path(source), index=index)
-        return cls(video, engines=engines or Engines(settings))
+        source = Path(source)
+        engines = engines or Engines(settings)
+        with ExitStack() as undoing:
+            video = undoing.enter_context(open_video(source, index=index))
+            opened: Project | None = None
+            if project is not None and is_project(Path(project)):
+                opened = undoing.enter_context(Project.open(Path(project)))
+                if not _is_known_place(opened, source):
+                    opened.relocate(source)
+            elif project is not None:
+                info = describe_source(source, len(video), video.width, video.height)
+                opened = undoing.enter_context(
+                    Project.create(Path(project), info, engine=_plain(engines.settings))
+                )
+            session = cls(video, project=opened, engines=engines)
+            undoing.pop_all()
+            return session
+
+    @classmethod
+    def open_project(
+        cls,
+        project: Path | str,
+        *,
+        settings: EngineSettings | None = None,
+        engines: EnginesLike | None = None,
+        index: VideoIndex | None = None,
+        read_only: bool = False,
+    ) -> "Session":
+        """A project and the video it is about.
+
+        SourceMovedError, with the places, if that was found elsewhere: `open(place, project)` says
+        that this is it. SourceMissingError, SourceChangedError, and what `Project.open` raises.
+        """
+        with ExitStack() as undoing:
+            opened = undoing.enter_context(Project.open(Path(project), read_only=read_only))
+            video = undoing.enter_context(open_video(opened.find_source(), index=index))
+            session = cls(video, project=opened, engines=engines or Engines(settings))
+            undoing.pop_all()
+            return session
 
     # What there is
+
+    @property
+    def annotation(self) -> Annotation:
+        return self._ledger.annotation
+
+    @property
+    def history(self) -> History:
+        return self._ledger.history
+
+    @property
+    def project(self) -> Project | None:
+        """None: in memory only."""
+        return self._ledger.project
 
     @property
     def frame_count(self) -> int:
@@ -103,7 +170,7 @@ class Session:
 
     @property
     def is_read_only(self) -> bool:
-        return self.project is not None and self.project.is_read_only
+        return self._ledger.is_read_only
 
     @property
     def damages(self) -> tuple[str, ...]:
@@ -112,10 +179,9 @@ class Session:
 
     def doubtful_frames(self) -> list[int]:
         """Tracked frames that have any doubt, worst first."""
-        records = self.annotation.records
         tracked = [
             (-record.doubt, frame)
-            for frame, record in records.items()
+            for frame, record in self.annotation.records.items()
             if record.status is FrameStatus.TRACKED and record.doubt > 0
         ]
         return [frame for _, frame in sorted(tracked)]
@@ -123,93 +189,20 @@ class Session:
     # Changes, all of them
 
     def apply(self, edit: MaskEdit) -> bool:
-        """Makes and records an edit. False, and nothing done, if its frames changed since it was
-        made, an object in it was deleted or locked since, or it changes nothing.
-
-        UserError if the project can only be read.
-        """
-        if not self._is_current(edit):
-            return False
-        if self.is_read_only:
-            raise UserError(
-                "This project is open for reading only, so nothing was changed.\n\n"
-                "Save a copy of it to go on working."
-            )
-        dropped_redo = self.history.can_redo
-        self.annotation.apply(edit)
-        if self.project is None:
-            self.history.push(edit)
-        else:
-            self._record(self.project, edit, dropped_redo)
-        return True
-
-    def _record(self, project: ProjectStore, edit: MaskEdit, dropped_redo: bool) -> None:
-        entry = self.history.push(edit)
-        load = project.record(edit, self.history.position, dropped_redo)
-        if entry.load is None:
-            entry.load = load
+        """Makes and records an edit; see `Ledger.apply`."""
+        return self._ledger.apply(edit)
 
     def undo(self) -> MaskEdit | None:
         """The edit that was applied; None at the beginning."""
-        return self._travel(self.history.undo())
+        return self._ledger.undo()
 
     def redo(self) -> MaskEdit | None:
         """The edit that was applied; None at the end."""
-        return self._travel(self.history.redo())
+        return self._ledger.redo()
 
     def go_to(self, position: int) -> frozenset[int]:
         """Undoes or redoes until `position` steps are in effect; returns the frames touched."""
-        if not 0 <= position <= len(self.history.entries):
-            raise ValueError(f"position must be 0 to {len(self.history.entries)}, got {position}")
-        frames: set[int] = set()
-        while self.history.position != position:
-            edit = self.undo() if position < self.history.position else self.redo()
-            if edit is not None:
-                frames |= edit.frames
-        return frozenset(frames)
-
-    def _travel(self, edit: MaskEdit | None) -> MaskEdit | None:
-        if edit is not None:
-            self.annotation.apply(edit)
-            if self.project is not None:
-                self.project.move_to(self.history.position, edit)
-        return edit
-
-    def _is_current(self, edit: MaskEdit) -> bool:
-        annotation = self.annotation
-        if any(annotation.record(f) != record for f, record in edit.before.items()):
-            return False
-        objects = annotation.objects
-        if edit.objects_after is not None:
-            if edit.objects_before != objects:
-                return False
-            gone = {one.id for one in objects} - {one.id for one in edit.objects_after}
-            objects = edit.objects_after
-            if gone and any(
-                record.present & gone
-                for frame, record in annotation.records.items()
-                if frame not in edit.after
-            ):
-                return False
-        elif edit.before == edit.after:
-            return False
-        known = {one.id for one in objects}
-        if not all(record.present <= known for record in edit.after.values()):
-            return False
-        return self._leaves_locked(edit)
-
-    def _leaves_locked(self, edit: MaskEdit) -> bool:
-        """Edits know what was locked when they were asked for; since then more may have been."""
-        newly = self.annotation.locked - frozenset(edit.cause.get("locked", ()))
-        for frame, record in edit.after.items() if newly else ():
-            old = edit.before[frame]
-            if not newly & (old.present | record.present):
-                continue
-            labels = self.annotation.labels(frame)
-            after = np.zeros_like(labels) if record.mask is None else decode_labels(record.mask)
-            if any(not np.array_equal(labels == i, after == i) for i in newly):
-                return False
-        return True
+        return self._ledger.go_to(position)
 
     def _applied(self, edit: MaskEdit | None) -> MaskEdit | None:
         return edit if edit is not None and self.apply(edit) else None
@@ -289,14 +282,7 @@ class Session:
         """Brush or eraser. UserError if the object is locked."""
         object_edits.check_unlocked(self.annotation, object_id)
         verb = "Paint" if stroke.is_positive else "Erase"
-        cause = {
-            "kind": "stroke",
-            "frame": frame,
-            "object": object_id,
-            "points": [list(point) for point in stroke.points],
-            "radius_px": stroke.radius_px,
-            "is_positive": stroke.is_positive,
-        }
+        cause = stroke_cause(frame, object_id, stroke)
         labels = strokes.paint(
             self.annotation.labels(frame), object_id, stroke, self.annotation.locked
         )
@@ -307,13 +293,7 @@ class Session:
     ) -> MaskEdit | None:
         """The inside of a polygon, added or taken away. UserError if the object is locked."""
         object_edits.check_unlocked(self.annotation, object_id)
-        cause = {
-            "kind": "fill",
-            "frame": frame,
-            "object": object_id,
-            "points": [list(point) for point in polygon],
-            "is_positive": is_positive,
-        }
+        cause = fill_cause(frame, object_id, polygon, is_positive)
         labels = strokes.fill_polygon(
             self.annotation.labels(frame), object_id, polygon, is_positive, self.annotation.locked
         )
@@ -370,14 +350,7 @@ class Session:
     ) -> Generator[MaskEdit, None, None]:
         """stop: asked often; once it says so, nothing is yielded. UserError if the object is
         locked, ValueError for a click outside the frame."""
-        cause = {
-            "kind": "click",
-            "frame": frame,
-            "object": object_id,
-            "x": click.x,
-            "y": click.y,
-            "is_positive": click.is_positive,
-        }
+        cause = click_cause(frame, object_id, click)
         label = self._label("Click on", object_id)
         return self._answering(frame, object_id, (click,), label, cause, stop)
 
@@ -406,13 +379,7 @@ class Session:
     ) -> Generator[MaskEdit, None, None]:
         """What is in a box. Its clicks can be added to and taken out like others."""
         clicks = clicks_of_box(corner, opposite, self.annotation.width, self.annotation.height)
-        cause = {
-            "kind": "box",
-            "frame": frame,
-            "object": object_id,
-            "corner": list(corner),
-            "opposite": list(opposite),
-        }
+        cause = box_cause(frame, object_id, corner, opposite)
         label = self._label("Box round", object_id)
         return self._answering(frame, object_id, clicks, label, cause, stop, is_fresh=True)
 
@@ -425,19 +392,7 @@ class Session:
     ) -> Generator[MaskEdit, None, None]:
         """What was scribbled on, without what was scribbled away."""
         clicks = clicks_of_strokes(strokes, self.annotation.width, self.annotation.height)
-        cause = {
-            "kind": "scribble",
-            "frame": frame,
-            "object": object_id,
-            "strokes": [
-                {
-                    "points": [list(point) for point in one.points],
-                    "radius_px": one.radius_px,
-                    "is_positive": one.is_positive,
-                }
-                for one in strokes
-            ],
-        }
+        cause = scribble_cause(frame, object_id, strokes)
         label = self._label("Scribble on", object_id)
         return self._answering(frame, object_id, clicks, label, cause, stop)
 
@@ -525,15 +480,19 @@ class Session:
 
     # The end
 
-    def flush(self) -> None:
-        """Waits until everything is on disk."""
+    def flush(self, timeout_s: float | None = None) -> None:
+        """Waits until everything is on disk. Raises the UserError that is in the way."""
         if self.project is not None:
-            self.project.flush()
+            self.project.flush(timeout_s)
 
-    def close(self) -> None:
-        """Writes what is left and lets go of the files. May be called twice."""
+    def close(self, *, discards: bool = False) -> None:
+        """Writes what is left and lets go of the files. May be called twice.
+
+        Raises the UserError that is in the way of saving, and all stays open, unless `discards`:
+        then what cannot be written is given up.
+        """
         if self.project is not None:
-            self.project.close()
+            self.project.close(discards=discards)
         self.video.close()
 
     def __enter__(self) -> Self:
@@ -546,3 +505,30 @@ class Session:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _check_fit(project: Project, video: Video) -> None:
+    source = project.source
+    wanted = source.frame_count, source.width, source.height
+    found = len(video), video.width, video.height
+    if wanted != found:
+        raise ProjectError(
+            f"The project “{project.name}” is about {wanted[0]} frames of {wanted[1]}x{wanted[2]} "
+            f"pixels; “{video.path.name}” has {found[0]} of {found[1]}x{found[2]}. Nothing was "
+            "changed.",
+            "Open the project with the video that it was made for.",
+        )
+
+
+def _is_known_place(project: Project, source: Path) -> bool:
+    """Whether the project's video is this very file, unchanged."""
+    try:
+        return project.find_source().samefile(source)
+    except (OSError, UserError):
+        return False
+
+
+def _plain(settings: EngineSettings) -> dict[str, Any]:
+    """For the project: what its masks were first made with."""
+    plain = asdict(settings)
+    return {name: plain[name] for name in sorted(plain)}

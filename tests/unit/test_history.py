@@ -68,7 +68,8 @@ def test_a_change_of_the_list_of_objects_joins_its_group_only_at_the_end() -> No
     assert labels(history) == ["Delete"]
     undone = history.undo()
     assert undone is not None
-    assert (undone.frames, undone.objects_after) == ({0}, (bear,))
+    assert undone.frames == {0}
+    assert undone.objects_after == (bear,)
 
     history = History()
     history.push(edit(0, group="delete"))
