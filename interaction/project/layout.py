@@ -47,6 +47,10 @@ class ProjectLayout:
     def lock(self) -> Path:
         return self.folder / "project.lock"
 
+    @property
+    def os_lock(self) -> Path:
+        return self.folder / ".lock"
+
     def mask(self, frame: int) -> Path:
         return self.masks / f"{frame:07d}.png"
 
@@ -70,4 +74,6 @@ class ProjectLayout:
 def is_project(folder: Path) -> bool:
     """Whether `folder` holds a project, whole or damaged."""
     layout = ProjectLayout(folder)
-    return layout.manifest.is_file() or (layout.journal.is_file() and layout.masks.is_dir())
+    return layout.manifest.is_file() or (
+        is_plain_file(layout.journal) and layout.journal.stat().st_size > 0
+    )

@@ -10,7 +10,7 @@ import hashlib
 import os
 import zlib
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -49,6 +49,9 @@ class GrowingFile:
             self._file.truncate()
             os.fsync(self._file.fileno())
         except OSError as error:
+            with suppress(OSError):
+                if self._file is not None:
+                    self._file.truncate(self.end)
             raise writing_problem(self.path, error) from error
         start, self.end = self.end, self.end + len(data)
         return start
@@ -114,7 +117,8 @@ class MaskStore:
                 try:
                     if file is None:
                         file = self.path.open("rb")
-                    brought[place] = _read_mask(file, place)
+                    brought[place] = mask = _read_mask(file, place)
+                    self.know(mask, place)
                 except (OSError, OverflowError, ValueError) as error:
                     raise DamagedValueError("a mask of the history is damaged") from error
             return brought[place]

@@ -31,7 +31,6 @@ from interaction.errors import (
     UserError,
 )
 from interaction.history import Entry, History
-from interaction.project.atomic_files import writing_problem
 from interaction.project.contents import Contents, read_contents
 from interaction.project.journal import Journal, Part, Step, decode_edit, joined, reading_parts
 from interaction.project.layout import ProjectLayout, is_project
@@ -43,6 +42,7 @@ from interaction.project.mask_check import (
     remove_leftovers,
 )
 from interaction.project.mask_store import MaskStore
+from interaction.project.project_creation import make_folder, unmake_folder
 from interaction.project.project_lock import ProjectLock
 from interaction.project.project_writer import (
     ManifestChange,
@@ -111,24 +111,7 @@ class Project:
         """
         folder = Path(folder).absolute()
         layout = ProjectLayout(folder)
-        if is_project(folder):
-            raise ProjectError(
-                f"There is a project in “{folder.name}” already. It was not changed.",
-                "Open it, or choose another folder.",
-            )
-        for name in ("masks", "history"):
-            oddity = next(iter(layout.oddities()), None)
-            if oddity is not None:
-                raise ProjectError(f"No project can be made in “{folder.name}”: {oddity}.", _OTHER)
-            try:
-                (folder / name).mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise writing_problem(folder, error) from error
-        if layout.store.exists() or any(layout.masks.iterdir()):
-            raise ProjectError(
-                f"“{folder.name}” holds masks that belong to no project. They were not changed.",
-                _OTHER,
-            )
+        make_folder(layout)
         manifest = Manifest(
             name=folder.stem,
             created=_now(),
@@ -136,9 +119,17 @@ class Project:
             source=source.beside(folder),
             engine=dict(engine or {}),
         )
-        lock = ProjectLock(folder)
-        lock.acquire()
-        return cls(layout, Contents(manifest, Journal(), 0, set()), lock=lock, read_only_reason="")
+        lock = ProjectLock(layout)
+        try:
+            lock.acquire()
+            contents = Contents(manifest, Journal(), 0, set())
+            return cls(layout, contents, lock=lock, read_only_reason="")
+        except ProjectInUseError:
+            raise
+        except BaseException:
+            lock.release()
+            unmake_folder(layout)
+            raise
 
     @classmethod
     def open(cls, folder: Path, *, read_only: bool = False) -> Self:
@@ -157,7 +148,7 @@ class Project:
         lock: ProjectLock | None = None
         reason = "it was opened that way" if read_only else ""
         if not read_only:
-            lock = ProjectLock(folder)
+            lock = ProjectLock(layout)
             try:
                 lock.acquire()
             except ProjectInUseError:
@@ -333,11 +324,16 @@ class Project:
         writer = ProjectWriter(
             self._layout, self._manifest, self._store, contents.journal_end, lock.renew
         )
-        writer.start()
+        if contents.journal_end == 0:
+            try:
+                writer.start()
+            except UserError:
+                writer.close()
+                raise
         writer.amend(checked.amends)
         self._writer = writer
         self._saver = Saver(writer, self._tell)
-        if checked.amends:
+        if checked.amends or contents.notices:
             self._saver.put(settles=True)
 
     def _change(self, **changes: Any) -> None:
@@ -378,9 +374,6 @@ class Project:
         except DamagedValueError as error:
             raise DamagedProjectError(self.folder, f"“{step.label}”: {error}") from error
         return joined(edits)
-
-
-_OTHER = "Choose another folder for the project."
 
 
 def _check(edit: MaskEdit) -> None:

@@ -22,6 +22,7 @@ import psutil
 from interaction.errors import ProjectInUseError, UnwritableFileError
 from interaction.file_lock import file_lock
 from interaction.project.folder_files import read_plain, remove_plain, write_plain
+from interaction.project.layout import ProjectLayout
 
 __all__ = ["RENEW_S", "Holder", "ProjectLock"]
 
@@ -66,16 +67,19 @@ class Holder:
 class ProjectLock:
     """Held from `acquire` to `release`."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._note = folder / "project.lock"
+    def __init__(self, layout: ProjectLayout) -> None:
+        self._folder = layout.folder
+        self._note = layout.lock
+        self._os_lock = layout.os_lock
         self._held = ExitStack()
         self._renewed_s = 0.0
 
     def acquire(self) -> None:
         """Raises ProjectInUseError, and UnwritableFileError where nothing can be written."""
+        if self._os_lock.is_symlink():
+            raise UnwritableFileError(self._os_lock, "it is a link to somewhere else")
         with ExitStack() as attempt:
-            has_lock = attempt.enter_context(file_lock(self._lock_path()))
+            has_lock = attempt.enter_context(file_lock(self._os_lock))
             holder = read_holder(self._note)
             if not self._is_free(holder, has_lock):
                 raise ProjectInUseError(
@@ -128,12 +132,6 @@ class ProjectLock:
         text = json.dumps(asdict(Holder.this_process()), indent=2) + "\n"
         write_plain(self._note, text.encode(), is_forced=False)
         self._renewed_s = time.monotonic()
-
-    def _lock_path(self) -> Path:
-        path = self._folder / ".lock"
-        if path.is_symlink():
-            raise UnwritableFileError(path, "it is a link to somewhere else")
-        return path
 
 
 def read_holder(note: Path) -> Holder | None:

@@ -69,12 +69,8 @@ class ProjectWriter:
         self._unwritten: dict[int, bytes | None] = {}  # mask files; None: to be taken away
 
     def start(self) -> None:
-        """Writes the beginnings of a new project, or of a journal that is missing.
-
-        Raises DiskFullError or UnwritableFileError.
-        """
-        if self._journal.end == 0:
-            self._journal.append(seal(start_line(self._manifest)))
+        """Writes the beginnings of a new project. Raises DiskFullError or UnwritableFileError."""
+        self._journal.append(seal(start_line(self._manifest)))
         self.checkpoint()
 
     def amend(self, masks: Mapping[int, bytes | None]) -> None:

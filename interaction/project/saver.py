@@ -16,7 +16,7 @@ __all__ = ["Saver", "Writer"]
 
 T = TypeVar("T")
 
-_RETRY_S: Final = 2.0
+RETRY_S: Final = 2.0
 _LOOK_S: Final = 0.5
 CHECKPOINT_S: Final = 2.0
 _MOST_AT_ONCE: Final = 256
@@ -128,7 +128,7 @@ class Saver(Generic[T]):
                     self._problem = problem
                     self._failures += 1
                     self._is_dirty = True
-                    self._due_s = time.monotonic() + _RETRY_S
+                    self._due_s = time.monotonic() + RETRY_S
                     is_over = self._is_closing
                     self._lock.notify_all()
                 if is_first:
