@@ -1,0 +1,175 @@
+"""A session with a project: what was done is still there, history included, when it is reopened."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from interaction.errors import (
+    ProjectInUseError,
+    ReadOnlyProjectError,
+    SourceChangedError,
+    SourceMovedError,
+)
+from interaction.project.mask_files import decode_labels
+from interaction.session import Session
+from interaction.types import FrameRecord, FrameStatus, ObjectInfo, Stroke
+from tests import tiny
+from tests.fake_engines import FakeEngines
+
+LEFT = Stroke(((10.0, 20.0), (20.0, 20.0)), 4)
+RIGHT = Stroke(((40.0, 20.0), (50.0, 20.0)), 4)
+State = tuple[dict[int, FrameRecord], tuple[ObjectInfo, ...]]
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    tiny.write_clip(tmp_path / "clip", 8)
+    return tmp_path / "clip"
+
+
+@pytest.fixture
+def engines() -> FakeEngines:
+    return FakeEngines()
+
+
+def state(session: Session) -> State:
+    return dict(session.annotation.records), session.annotation.objects
+
+
+def work(session: Session) -> list[State]:
+    """Some of everything; the state before each step and at the end."""
+    states: list[State] = []
+    bear = 1
+    for step in (
+        lambda: session.add_object("bear"),
+        lambda: session.add_object("cub"),
+        lambda: session.click(0, bear, 20, 20),
+        lambda: session.click(0, bear, 30.5, 22, is_positive=False),
+        lambda: session.stroke(0, 2, RIGHT),
+        lambda: list(session.propagate(0)),
+        lambda: session.confirm(4),
+        lambda: session.swap_objects(1, 2, from_frame=5),
+        lambda: session.delete_object(bear),
+    ):
+        states.append(state(session))
+        step()
+    states.append(state(session))
+    return states
+
+
+def test_a_project_is_as_it_was_when_it_is_opened_again(
+    clip: Path, tmp_path: Path, engines: FakeEngines
+) -> None:
+    with Session.open(clip, tmp_path / "bear.vos", engines=engines) as session:
+        work(session)
+        before = state(session)
+    with Session.open_project(tmp_path / "bear.vos", engines=engines) as session:
+        assert state(session) == before
+        assert not session.is_read_only
+
+
+def test_undo_and_redo_go_on_after_reopening_exact_to_the_byte(
+    clip: Path, tmp_path: Path, engines: FakeEngines
+) -> None:
+    with Session.open(clip, tmp_path / "bear.vos", engines=engines) as session:
+        states = work(session)
+        session.undo()
+    assert len(states) == 10
+    with Session.open(clip, tmp_path / "bear.vos", engines=engines) as session:
+        assert session.history.position == 8
+        for position in [9, *range(8, -1, -1), 9]:
+            session.go_to(position)
+            assert state(session) == states[position]
+        session.go_to(5)
+    with Session.open_project(tmp_path / "bear.vos", engines=engines) as session:
+        assert state(session) == states[5]
+        session.stroke(3, 1, LEFT)
+        assert len(session.history.entries) == 6
+
+
+def test_each_frames_mask_is_an_ordinary_picture_in_the_project(
+    clip: Path, tmp_path: Path, engines: FakeEngines
+) -> None:
+    with Session.open(clip, tmp_path / "bear.vos", engines=engines) as session:
+        work(session)
+        session.flush()
+        for frame, record in session.annotation.records.items():
+            if record.mask is not None:
+                data = (tmp_path / "bear.vos" / "masks" / f"{frame:07d}.png").read_bytes()
+                assert np.array_equal(decode_labels(data), session.annotation.labels(frame))
+
+
+def test_a_run_that_is_broken_off_is_on_disk_up_to_the_last_frame(
+    clip: Path, tmp_path: Path, engines: FakeEngines
+) -> None:
+    with Session.open(clip, tmp_path / "bear.vos", engines=engines) as session:
+        bear = session.add_object("bear")
+        session.stroke(0, bear, LEFT)
+        for frame in session.propagate(0):
+            if frame == 3:
+                break
+    with Session.open_project(tmp_path / "bear.vos", engines=engines) as session:
+        tracked = [
+            frame
+            for frame, record in session.annotation.records.items()
+            if record.status is FrameStatus.TRACKED
+        ]
+        assert tracked == [1, 2, 3]
+        session.undo()
+        assert set(session.annotation.records) == {0}
+
+
+def test_a_project_is_open_once_and_can_be_looked_at_meanwhile(
+    clip: Path, tmp_path: Path, engines: FakeEngines
+) -> None:
+    folder = tmp_path / "bear.vos"
+    with Session.open(clip, folder, engines=engines) as session:
+        session.add_object("bear")
+        session.flush()
+        with pytest.raises(ProjectInUseError):
+            Session.open_project(folder, engines=engines)
+        with Session.open_project(folder, engines=engines, read_only=True) as other:
+            assert other.is_read_only
+            assert [one.name for one in other.annotation.objects] == ["bear"]
+            for change in (lambda: other.add_object("cub"), other.undo):
+                with pytest.raises(ReadOnlyProjectError):
+                    change()
+            assert [one.name for one in other.annotation.objects] == ["bear"]
+
+
+def test_a_video_that_moved_is_asked_about_and_another_one_refused(
+    clip: Path, tmp_path: Path, engines: FakeEngines
+) -> None:
+    folder = tmp_path / "work" / "bear.vos"
+    with Session.open(clip, folder, engines=engines) as session:
+        session.add_object("bear")
+    moved = tmp_path / "work" / "clip"
+    shutil.move(clip, moved)
+    with pytest.raises(SourceMovedError):
+        Session.open_project(folder, engines=engines)
+    with Session.open(moved, folder, engines=engines) as session:
+        assert [one.name for one in session.annotation.objects] == ["bear"]
+    with Session.open_project(folder, engines=engines) as session:
+        assert session.video.path == moved
+    tiny.write_clip(tmp_path / "other", 6)
+    with pytest.raises(SourceChangedError):
+        Session.open(tmp_path / "other", folder, engines=engines)
+    with Session.open_project(folder, engines=engines):
+        pass  # the refusal has let go of it
+
+
+def test_a_mask_put_into_the_folder_by_another_program_is_an_edit(
+    clip: Path, tmp_path: Path, engines: FakeEngines
+) -> None:
+    folder = tmp_path / "bear.vos"
+    with Session.open(clip, folder, engines=engines) as session:
+        session.add_object("disc")
+        session.stroke(0, 1, LEFT)
+    tiny.write_mask(tmp_path, 0, tiny.labels(0, 1, 0))
+    (tmp_path / "00000.png").replace(folder / "masks" / "0000000.png")
+    with Session.open_project(folder, engines=engines) as session:
+        assert np.array_equal(session.annotation.labels(0), tiny.labels(0, 1, 0))
+        session.undo()
+        assert session.annotation.labels(0)[20, 15] == 1
