@@ -150,7 +150,6 @@ class MainWindow(QMainWindow):
             return
         self._keep_window()
         self.opener.shutdown()
-        self.welcome.shutdown()
         event.accept()
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:

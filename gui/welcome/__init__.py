@@ -1,0 +1,1 @@
+"""What is on the screen while nothing is open: where to begin, and something on its way."""

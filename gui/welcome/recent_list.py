@@ -1,0 +1,215 @@
+"""Recent projects as cards: a picture, the name, how far it is, when it was last open."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from PySide6.QtCore import (
+    QAbstractListModel,
+    QModelIndex,
+    QPersistentModelIndex,
+    QRect,
+    QSize,
+    Qt,
+    Signal,
+)
+from PySide6.QtGui import QContextMenuEvent, QImage, QImageReader, QPainter, QPalette
+from PySide6.QtWidgets import (
+    QLabel,
+    QLineEdit,
+    QListView,
+    QMenu,
+    QStyle,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from gui.preferences import Preferences, RecentProject
+
+__all__ = ["RecentList"]
+
+THUMBNAIL: Final = "thumbnail.jpg"  # in the project's folder
+_CARD_PX: Final = 72
+_PICTURE: Final = QSize(96, 54)
+_ProjectRole: Final = Qt.ItemDataRole.UserRole
+_PictureRole: Final = Qt.ItemDataRole.UserRole + 1
+
+Index = QModelIndex | QPersistentModelIndex
+
+
+@dataclass(slots=True)
+class _Row:
+    project: RecentProject
+    picture: QImage
+    is_there: bool
+
+
+class _RecentModel(QAbstractListModel):
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._rows: list[_Row] = []
+
+    def set_projects(self, projects: list[RecentProject]) -> None:
+        self.beginResetModel()
+        self._rows = [
+            _Row(one, _thumbnail(Path(one.folder)), (Path(one.folder) / "project.json").is_file())
+            for one in projects
+        ]
+        self.endResetModel()
+
+    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008  # Qt's signature
+        return 0 if parent.isValid() else len(self._rows)
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if not index.isValid():
+            return None
+        row = self._rows[index.row()]
+        if role == Qt.ItemDataRole.DisplayRole:
+            return row.project.name
+        if role == Qt.ItemDataRole.ToolTipRole:
+            missing = "" if row.is_there else "\n" + self.tr("It is no longer there.")
+            return row.project.folder + missing
+        if role == Qt.ItemDataRole.AccessibleDescriptionRole:
+            return f"{_progress(row.project)}, {_ago(row.project.opened_s)}"
+        if role == _ProjectRole:
+            return row.project
+        if role == _PictureRole:
+            return row.picture
+        return None
+
+    def flags(self, index: Index) -> Qt.ItemFlag:
+        flags = super().flags(index)
+        if index.isValid() and not self._rows[index.row()].is_there:
+            flags &= ~Qt.ItemFlag.ItemIsEnabled
+        return flags
+
+
+class _CardDelegate(QStyledItemDelegate):
+    def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
+        return QSize(320, _CARD_PX)
+
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
+        project: RecentProject = index.data(_ProjectRole)
+        style = option.widget.style()
+        style.drawPrimitive(
+            QStyle.PrimitiveElement.PE_PanelItemViewItem, option, painter, option.widget
+        )
+        area = option.rect.adjusted(9, 9, -9, -9)
+        place = QRect(area.topLeft(), _PICTURE)
+        picture: QImage = index.data(_PictureRole)
+        painter.fillRect(place, option.palette.color(QPalette.ColorRole.Mid))
+        if not picture.isNull():
+            inner = QRect(
+                0, 0, *picture.size().scaled(_PICTURE, Qt.AspectRatioMode.KeepAspectRatio).toTuple()
+            )
+            inner.moveCenter(place.center())
+            painter.drawImage(inner, picture)
+        is_selected = bool(option.state & QStyle.StateFlag.State_Selected)
+        is_enabled = bool(option.state & QStyle.StateFlag.State_Enabled)
+        group = QPalette.ColorGroup.Active if is_enabled else QPalette.ColorGroup.Disabled
+        role = QPalette.ColorRole.HighlightedText if is_selected else QPalette.ColorRole.Text
+        painter.setPen(option.palette.color(group, role))
+        text = area.adjusted(_PICTURE.width() + 14, 0, 0, 0)
+        name = QRect(text.left(), text.top() + 4, text.width(), 22)
+        left = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+        elided = painter.fontMetrics().elidedText(
+            project.name, Qt.TextElideMode.ElideMiddle, name.width()
+        )
+        painter.drawText(name, left, elided)
+        if not is_selected:
+            painter.setPen(option.palette.color(group, QPalette.ColorRole.PlaceholderText))
+        below = name.translated(0, 24)
+        painter.drawText(below, left, f"{_progress(project)} · {_ago(project.opened_s)}")
+
+
+class RecentList(QWidget):
+    """Searchable; Enter or a double click opens, Delete takes one off the list."""
+
+    chosen = Signal(str)  # folder of the project
+
+    def __init__(self, preferences: Preferences, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._preferences = preferences
+        title = QLabel(self.tr("Recent projects"), self)
+        font = title.font()
+        font.setBold(True)
+        title.setFont(font)
+        self._search = QLineEdit(self)
+        self._search.setPlaceholderText(self.tr("Search"))
+        self._search.setAccessibleName(self.tr("Search recent projects"))
+        self._search.setClearButtonEnabled(True)
+        self._search.textChanged.connect(self.refresh)
+        self._empty = QLabel(self.tr("Nothing yet. What you open will be listed here."), self)
+        self._empty.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        self._model = _RecentModel(self)
+        self.view = QListView(self)
+        self.view.setModel(self._model)
+        self.view.setItemDelegate(_CardDelegate(self.view))
+        self.view.setAccessibleName(self.tr("Recent projects"))
+        self.view.setFrameShape(QListView.Shape.NoFrame)
+        self.view.setMouseTracking(True)
+        self.view.setUniformItemSizes(True)
+        self.view.activated.connect(self._choose)
+        self.view.clicked.connect(self._choose)
+        remove = self.view.addAction(self.tr("Remove from this list"))
+        remove.setShortcut("Del")
+        remove.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
+        remove.triggered.connect(self._remove)
+        self._remove_action = remove
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        for part in (title, self._search, self._empty):
+            column.addWidget(part)
+        column.addWidget(self.view, 1)
+        self.refresh()
+
+    def refresh(self) -> None:
+        wanted = self._search.text().casefold()
+        everything = self._preferences.recent()
+        projects = [one for one in everything if wanted in f"{one.name} {one.folder}".casefold()]
+        self._model.set_projects(projects)
+        self._search.setVisible(len(everything) > 4)
+        self._empty.setVisible(not projects)
+        self._empty.setText(
+            self.tr("No project of that name.")
+            if everything
+            else self.tr("Nothing yet. What you open will be listed here.")
+        )
+        self.view.setVisible(bool(projects))
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        if self.view.currentIndex().isValid():
+            menu = QMenu(self)
+            menu.addAction(self._remove_action)
+            menu.exec(event.globalPos())
+
+    def _choose(self, index: QModelIndex) -> None:
+        self.chosen.emit(index.data(_ProjectRole).folder)
+
+    def _remove(self) -> None:
+        index = self.view.currentIndex()
+        if index.isValid():
+            self._preferences.remove_recent(index.data(_ProjectRole).folder)
+            self.refresh()
+
+
+def _thumbnail(folder: Path) -> QImage:
+    reader = QImageReader(str(folder / THUMBNAIL))
+    size = reader.size()
+    if size.isValid():
+        reader.setScaledSize(size.scaled(2 * _PICTURE, Qt.AspectRatioMode.KeepAspectRatio))
+    return reader.read() if reader.canRead() else QImage()
+
+
+def _progress(project: RecentProject) -> str:
+    return f"{project.frames_done:,} of {project.frame_count:,} frames"
+
+
+def _ago(opened_s: float) -> str:
+    days = int((time.time() - opened_s) // 86_400)
+    if days < 1:
+        return "today"
+    return "yesterday" if days == 1 else time.strftime("%Y-%m-%d", time.localtime(opened_s))
