@@ -14,7 +14,8 @@ is written by a thread of the project's own (`saver.py`, `project_writer.py`). O
 checks everything (`contents.py`, `mask_check.py`).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -32,6 +33,8 @@ from interaction.errors import (
 )
 from interaction.history import Entry, History
 from interaction.project.contents import Contents, read_contents
+from interaction.project.frame_index import read_index, write_index
+from interaction.project.frame_source import VideoIndex
 from interaction.project.journal import Journal, Part, Step, decode_edit, joined, reading_parts
 from interaction.project.layout import ProjectLayout, is_project
 from interaction.project.manifest import Manifest, encode_json
@@ -53,6 +56,7 @@ from interaction.project.project_writer import (
 from interaction.project.record_json import DamagedValueError
 from interaction.project.saver import Saver
 from interaction.project.source_info import SourceInfo, check_source, find_source
+from interaction.project.versions import Version, list_versions, make_version, version_edits
 from interaction.types import MaskEdit
 
 __all__ = ["Project"]
@@ -275,6 +279,36 @@ class Project:
             self._manifest = replace(self._manifest, source=source)
         else:
             self._change(source=source)
+
+    def load_index(self, source: Path) -> VideoIndex | None:
+        """Where the frames of the video at `source` are; None if that has to be found anew."""
+        return read_index(self._layout.frame_index, source, self.source.digest)
+
+    def save_index(self, index: VideoIndex) -> None:
+        """For `load_index`. It is only a shortcut: if it cannot be written, nothing is said."""
+        if not self.is_read_only and self.load_index(index.path) is None:
+            with suppress(UserError):
+                write_index(self._layout.frame_index, index, self.source.digest)
+
+    def save_version(self, name: str) -> Version:
+        """Sets the state as it is now aside under a name. Waits for the disk.
+
+        Nothing may be recorded until it returns. Raises ReadOnlyProjectError, ProjectError if the
+        name is taken, DiskFullError, UnwritableFileError; ValueError for an empty name.
+        """
+        self._writing().flush()
+        return make_version(self._layout, name, _now())
+
+    def versions(self) -> tuple[Version, ...]:
+        """Oldest first."""
+        return list_versions(self._layout)
+
+    def restoring(self, version: Version, now: Annotation) -> Generator[MaskEdit, None, None]:
+        """The edits that lead from `now` to `version`, for the session to apply one by one.
+
+        Raises DamagedProjectError when it is called.
+        """
+        return version_edits(version, now, self._store)
 
     def outside_changes(self) -> MaskEdit | None:
         """Masks that another program has put into the folder, as an edit to apply and record.

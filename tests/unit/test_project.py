@@ -7,10 +7,13 @@ import random
 import signal
 import subprocess
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from interaction.errors import (
     DiskFullError,
@@ -25,6 +28,8 @@ from interaction.project.project import Project
 from interaction.types import EMPTY_RECORD, FrameRecord, FrameStatus, MaskEdit
 from tests.unit.project_samples import (
     FRAMES,
+    HEIGHT,
+    WIDTH,
     Annotator,
     blob,
     state,
@@ -405,3 +410,117 @@ def test_an_edit_that_could_not_be_read_again_is_refused_at_once(folder: Path) -
             project.record(MaskEdit("x", empty, empty), 5)
         project.flush()
         assert project.load_history().entries == ()
+
+
+def apply_all(annotator: Annotator, edits: Iterable[MaskEdit]) -> None:
+    for edit in edits:
+        annotator.apply(edit)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_version_is_gone_back_to_as_one_step_and_that_is_undone_as_one(
+    folder: Path, seed: int
+) -> None:
+    with create(folder) as project:
+        annotator = Annotator(project)
+        annotator.work(seed)
+        then = state_of(annotator)
+        version = project.save_version("  Vor der Korrektur: <1>/2 ")
+        assert version.name == "Vor der Korrektur: <1>/2"
+        annotator.work(seed + 50)
+        now = state_of(annotator)
+        apply_all(annotator, project.restoring(version, annotator.annotation))
+        assert (dict(annotator.annotation.records), annotator.annotation.objects) == then[:2]
+        annotator.travel(is_undo=True)
+        assert (dict(annotator.annotation.records), annotator.annotation.objects) == now[:2]
+        expected = state_of(annotator)
+    with Project.open(folder) as project:
+        assert state(project) == expected
+        assert [one.name for one in project.versions()] == [version.name]
+        assert version.folder.parent == folder / "versions"
+
+
+def test_a_version_is_whole_without_the_project_around_it(folder: Path) -> None:
+    with create(folder) as project:
+        annotator = Annotator(project)
+        annotator.work(1)
+        masks = {frame: one.mask for frame, one in annotator.annotation.records.items()}
+        version = project.save_version("first")
+        annotator.work(2)
+    found = {path.name: path.read_bytes() for path in (version.folder / "masks").iterdir()}
+    assert found == {f"{frame:07d}.png": mask for frame, mask in masks.items()}
+
+
+@pytest.mark.parametrize(
+    "name", ["../../elsewhere", "/etc", "CON", "a" * 200, "ß" * 200, "...", "."]
+)
+def test_a_version_stays_in_its_folder_whatever_its_name(folder: Path, name: str) -> None:
+    with create(folder) as project:
+        annotator = Annotator(project)
+        annotator.work(1)
+        version = project.save_version(name)
+        assert version.folder.parent == folder / "versions"
+        assert project.versions() == (version,)
+        with pytest.raises(ProjectError, match="already"):
+            project.save_version(name)
+
+
+def test_a_version_is_whole_or_not_there(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = FullDisk(monkeypatch)
+    with create(folder) as project:
+        Annotator(project).work(1)
+        project.flush()
+        disk.is_full = True
+        with pytest.raises(DiskFullError):
+            project.save_version("first")
+        disk.is_full = False
+        assert project.versions() == ()
+        assert not list((folder / "versions").iterdir())
+        with pytest.raises(ValueError, match="name"):
+            project.save_version("  ")
+
+
+def test_masks_of_another_program_come_in_as_an_edit(folder: Path) -> None:
+    with create(folder) as project:
+        annotator = Annotator(project)
+        annotator.add_object("bear")
+        annotator.click(3, 2, 2)
+        annotator.click(4, 2, 2)
+        before = dict(annotator.annotation.records)
+    labels = np.zeros((HEIGHT, WIDTH), np.uint8)
+    labels[2:5, 2:5] = 7
+    for name in ("0000003.png", "0000009.png", "0000099.png", "preview.png"):
+        Image.fromarray(labels).save(folder / "masks" / name)
+    (folder / "masks" / "0000004.png").write_bytes(b"half a mas")
+    with Project.open(folder) as project:
+        annotator = Annotator(project)
+        assert annotator.annotation.records == before
+        edit = project.outside_changes()
+        assert edit is not None
+        assert edit.frames == {3, 9}
+        annotator.apply(edit)
+        assert (annotator.annotation.labels(9) == labels).all()
+        assert [one.id for one in annotator.annotation.objects] == [1, 7]
+        annotator.travel(is_undo=True)
+        assert annotator.annotation.records == before
+        annotator.travel(is_undo=False)
+        expected = state_of(annotator)
+    with Project.open(folder) as project:
+        assert project.outside_changes() is None
+        assert state(project) == expected
+    assert (folder / "masks" / "preview.png").exists()
+
+
+def test_mask_files_that_were_lost_are_there_again(folder: Path) -> None:
+    with create(folder) as project:
+        annotator = Annotator(project)
+        annotator.work(1)
+        expected = state_of(annotator)
+    masks = {path.name: path.read_bytes() for path in (folder / "masks").iterdir()}
+    assert masks
+    for path in (folder / "masks").iterdir():
+        path.unlink()
+    with Project.open(folder) as project:
+        assert project.damages == ()
+        assert state(project) == expected
+    assert {path.name: path.read_bytes() for path in (folder / "masks").iterdir()} == masks

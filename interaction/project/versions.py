@@ -1,0 +1,188 @@
+"""Named versions of a project: its project.json and its masks, set aside under versions/NAME.
+
+A version is made under another name and gets its own when it is whole. Its masks share their bytes
+on the disk with the project's where that is possible: the program replaces mask files, it never
+changes one. Going back to a version is an edit like any other.
+"""
+
+import os
+import shutil
+import uuid
+import zlib
+from collections.abc import Callable, Generator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Final
+
+from interaction.annotation import Annotation
+from interaction.errors import DamagedProjectError, ProjectError
+from interaction.project.atomic_files import TEMPORARY_SUFFIX, writing_problem
+from interaction.project.folder_files import is_plain_folder, read_plain, write_plain
+from interaction.project.layout import ProjectLayout
+from interaction.project.manifest import encode_json, parse_json, read_manifest
+from interaction.project.mask_store import MaskStore
+from interaction.project.record_json import DamagedValueError, MaskPlace, record_from_json, text
+from interaction.types import EMPTY_RECORD, FrameRecord, MaskEdit, ObjectInfo
+
+__all__ = ["Version", "list_versions", "make_version", "version_edits"]
+
+_ABOUT: Final = "version.json"
+_MOST_NAME: Final = 200  # letters
+_MOST_STEM_BYTES: Final = 150
+_DEVICES: Final = {
+    "CON",
+    "PRN",
+    "AUX",
+    "NUL",
+    *(f"{d}{n}" for d in ("COM", "LPT") for n in range(10)),
+}
+_REFUSED: Final = '<>:"/\\|?*'  # by one file system or another
+
+Objects = tuple[ObjectInfo, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A state of the project that was given a name."""
+
+    name: str
+    created: str  # ISO 8601, UTC
+    folder: Path
+
+
+def make_version(layout: ProjectLayout, name: str, created: str) -> Version:
+    """Sets aside what is on the disk now; nothing may write meanwhile.
+
+    ValueError for a name of nothing but spaces, or of more than 200 letters. Raises ProjectError if
+    there is a version of that name, DiskFullError, UnwritableFileError.
+    """
+    name = name.strip()
+    if not name or len(name) > _MOST_NAME:
+        raise ValueError(f"a version's name must have 1 to {_MOST_NAME} letters, got “{name}”")
+    known = list_versions(layout)
+    if any(one.name == name for one in known):
+        raise ProjectError(
+            f"There is a version “{name}” already. It was not changed.", "Choose another name."
+        )
+    try:
+        layout.versions.mkdir(exist_ok=True)
+    except OSError as error:
+        raise writing_problem(layout.versions, error) from error
+    folder = _free_folder(layout, name)
+    temporary = layout.versions / f".{uuid.uuid4().hex}{TEMPORARY_SUFFIX}"
+    try:
+        try:
+            (temporary / "masks").mkdir(parents=True)
+            for path in sorted(layout.masks.iterdir()):
+                if layout.frame_of(path.name) is not None:
+                    _link(path, temporary / "masks" / path.name)
+            write_plain(temporary / "project.json", read_plain(layout.manifest))
+            about = encode_json({"name": name, "created": created})
+            write_plain(temporary / _ABOUT, about.encode())
+            temporary.rename(folder)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+    except OSError as error:
+        raise writing_problem(folder, error) from error
+    return Version(name, created, folder)
+
+
+def list_versions(layout: ProjectLayout) -> tuple[Version, ...]:
+    """Oldest first. What is no version is passed over."""
+    found: list[Version] = []
+    if not is_plain_folder(layout.versions):
+        return ()
+    with suppress(OSError):
+        for folder in layout.versions.iterdir():
+            if not is_plain_folder(folder) or folder.name.startswith("."):
+                continue
+            with suppress(OSError, DamagedValueError, AttributeError):
+                about = parse_json(read_plain(folder / _ABOUT, 100_000))
+                name, created = text(about.get("name"), "name"), text(about.get("created"), "date")
+                found.append(Version(name, created, folder))
+    return tuple(sorted(found, key=lambda one: (one.created, one.name)))
+
+
+def version_edits(
+    version: Version, now: Annotation, store: MaskStore
+) -> Generator[MaskEdit, None, None]:
+    """What leads from the annotation as it is now to `version`, as one group.
+
+    Reads `now` when it is called, not later. Raises DamagedProjectError before the first edit.
+    """
+    records, objects = dict(now.records), now.objects
+    label = f"Go back to ‘{version.name}’"
+    wanted, wanted_objects = _read_version(version, now.frame_count, store)
+    locked = sorted(one.id for one in (*objects, *wanted_objects) if one.is_locked)
+    cause = {"kind": "version", "name": version.name, "locked": locked}
+    group = uuid.uuid4().hex
+
+    def lists(before: Objects, after: Objects) -> MaskEdit:
+        return MaskEdit(label, {}, {}, before, after, group, cause)
+
+    def edits() -> Generator[MaskEdit, None, None]:
+        # No mask may ever show an object that is not in the list.
+        ids = {one.id for one in wanted_objects}
+        both = (*wanted_objects, *(one for one in objects if one.id not in ids))
+        if both != objects:
+            yield lists(objects, both)
+        for frame in sorted(records.keys() | wanted.keys()):
+            before, after = records.get(frame, EMPTY_RECORD), wanted.get(frame, EMPTY_RECORD)
+            if before != after:
+                yield MaskEdit(label, {frame: before}, {frame: after}, group=group, cause=cause)
+        if both != wanted_objects:
+            yield lists(both, wanted_objects)
+
+    return edits()
+
+
+def _read_version(
+    version: Version, frame_count: int, store: MaskStore
+) -> tuple[dict[int, FrameRecord], Objects]:
+    layout = ProjectLayout(version.folder)
+    try:
+        manifest, damages = read_manifest(layout.manifest)
+        if damages or manifest.source.frame_count != frame_count:
+            raise DamagedValueError(damages[0] if damages else "it is of another video")
+        records: dict[int, FrameRecord] = {}
+        with store.reading() as stored:
+            for frame, line in manifest.frames.items():
+                bring = partial(_bring, layout.mask(frame), stored)
+                records[frame] = record_from_json(parse_json(line.encode()), bring)
+    except (OSError, DamagedValueError) as error:
+        raise DamagedProjectError(version.folder, f"version ‘{version.name}’: {error}") from error
+    return records, manifest.objects
+
+
+def _bring(path: Path, stored: Callable[[MaskPlace], bytes], place: MaskPlace) -> bytes:
+    """A mask from the project's store, or from the version's own file."""
+    try:
+        return stored(place)
+    except DamagedValueError:
+        with suppress(OSError):
+            mask = read_plain(path)
+            if len(mask) == place.size_bytes and zlib.crc32(mask) == place.crc32:
+                return mask
+        raise
+
+
+def _free_folder(layout: ProjectLayout, name: str) -> Path:
+    """A folder named like the version as far as every disk allows it."""
+    stem = "".join("_" if one in _REFUSED or not one.isprintable() else one for one in name)
+    stem = stem.encode()[:_MOST_STEM_BYTES].decode(errors="ignore").strip(". ") or "version"
+    if stem.partition(".")[0].upper() in _DEVICES:
+        stem = f"_{stem}"
+    taken = {path.name.casefold() for path in layout.versions.iterdir()}
+    names = (stem if number == 1 else f"{stem} ({number})" for number in count(1))
+    return layout.versions / next(one for one in names if one.casefold() not in taken)
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except (OSError, NotImplementedError):  # a disk or a system without
+        write_plain(target, read_plain(source), is_forced=False)
