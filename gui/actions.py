@@ -51,9 +51,9 @@ class Actions(QObject):
     def __getitem__(self, name: str) -> QAction:
         return self._actions[name]
 
-    def text(self, name: str) -> str:
+    def title(self, name: str) -> str:
         """What the action is called, without the menu's mnemonic and dots."""
-        return self._actions[name].text().replace("&", "").rstrip("…")
+        return _translated(self.specs[name].text).replace("&", "").rstrip("…")
 
     def keys(self, name: str) -> list[str]:
         """The keys in effect, as QKeySequence writes them portably."""

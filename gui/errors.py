@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QMessageBox, QWidget
 
 from interaction.errors import UserError
 
-__all__ = ["CrashHook", "ReportDialog", "report_of", "summary_and_advice"]
+__all__ = ["CrashHook", "ReportDialog", "report_of", "summary_and_advice", "versions"]
 
 log = logging.getLogger(__name__)
 
@@ -25,12 +25,15 @@ def summary_and_advice(error: Exception) -> tuple[str, str]:
     return summary, advice
 
 
+def versions() -> list[str]:
+    """Of this program and what it stands on, a line each."""
+    names = ("xmem-annotate", "PySide6-Essentials", "torch", "av")
+    return [f"{name} {_version(name)}" for name in names]
+
+
 def report_of(error: BaseException) -> str:
     """What a developer needs: versions, system, traceback. No file's contents."""
-    lines = [
-        f"{name} {_version(name)}" for name in ("xmem-annotate", "PySide6-Essentials", "torch")
-    ]
-    lines += [f"Python {sys.version.split()[0]}", platform.platform(), ""]
+    lines = [*versions(), f"Python {sys.version.split()[0]}", platform.platform(), ""]
     return "\n".join(lines) + "\n" + "".join(traceback.format_exception(error))
 
 

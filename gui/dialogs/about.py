@@ -1,0 +1,82 @@
+"""What this is, whose work it stands on, and under which licences."""
+
+from html import escape
+from importlib.metadata import PackageNotFoundError, version
+
+from PySide6.QtCore import QCoreApplication, Qt
+from PySide6.QtWidgets import (
+    QDialog,
+    QDialogButtonBox,
+    QTabWidget,
+    QTextBrowser,
+    QVBoxLayout,
+    QWidget,
+)
+
+from resources import icons_folder, sample_folder
+
+__all__ = ["AboutDialog"]
+
+
+def _tr(text: str) -> str:
+    return QCoreApplication.translate("AboutDialog", text)
+
+
+def _credits() -> list[tuple[str, str, str]]:
+    """What, by whom, licence."""
+    return [
+        ("XMem", "Cheng and Schwing, ECCV 2022 (arXiv 2207.07115)", _tr("method; code is our own")),
+        ("f-BRS", "Sofiiuk et al., CVPR 2020 (arXiv 2001.10331)", _tr("method; code is our own")),
+        ("MiVOS, Scribble-to-Mask", "Cheng et al., CVPR 2021", _tr("method; code is our own")),
+        ("EfficientNet-Lite0", "Tan and Le; ImageNet weights", "Apache-2.0"),
+        ("Qt, PySide6", "The Qt Company", "LGPL-3.0"),
+        ("PyTorch, torchvision", "PyTorch contributors", "BSD-3-Clause"),
+        ("FFmpeg, PyAV", "FFmpeg and PyAV contributors", "LGPL-2.1, BSD-3-Clause"),
+        ("OpenCV", "OpenCV contributors", "Apache-2.0"),
+        ("NumPy, SciPy, Pillow", _tr("their contributors"), "BSD-3-Clause, MIT-CMU"),
+        ("Lucide", "Lucide contributors", "ISC"),
+        ("Big Buck Bunny", "Blender Foundation", "CC BY 3.0"),
+    ]
+
+
+class AboutDialog(QDialog):
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle(self.tr("About xmem-annotate"))
+        self.resize(620, 480)
+        tabs = QTabWidget(self)
+        try:
+            number = version("xmem-annotate")
+        except PackageNotFoundError:
+            number = ""
+        about = self.tr(
+            "<h2>xmem-annotate {}</h2><p>Cut masks out of video: click an object, follow it through "
+            "the whole clip, correct what is wrong, export.</p><p>It works offline: nothing "
+            "leaves this computer. The network is only used when you download a model.</p>"
+            "<p>MIT licence.</p>"
+        ).format(escape(number))
+        rows = "".join(
+            "<tr>"
+            + "".join(f"<td style='padding: 3px 12px 3px 0'>{escape(one)}</td>" for one in row)
+            for row in _credits()
+        )
+        credits_page = f"<table>{rows}</table>"
+        licences = "<h3>Lucide</h3><pre>" + escape((icons_folder() / "LICENSE").read_text("utf-8"))
+        licences += "</pre><h3>Sample</h3><pre>"
+        licences += escape((sample_folder() / "LICENSE.md").read_text("utf-8")) + "</pre>"
+        for title, text in (
+            (self.tr("About"), about),
+            (self.tr("Credits"), credits_page),
+            (self.tr("Licences"), licences),
+        ):
+            page = QTextBrowser(self)
+            page.setOpenExternalLinks(True)
+            page.setAccessibleName(title)
+            page.setHtml(text)
+            tabs.addTab(page, title)
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close, self)
+        buttons.rejected.connect(self.reject)
+        column = QVBoxLayout(self)
+        column.addWidget(tabs)
+        column.addWidget(buttons)

@@ -1,0 +1,75 @@
+"""Every command by typing part of its name."""
+
+from typing import Final
+
+from PySide6.QtCore import QEvent, QObject, Qt
+from PySide6.QtGui import QKeyEvent
+from PySide6.QtWidgets import QDialog, QLineEdit, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
+
+from gui.action_table import ACTIONS
+from gui.actions import Actions
+
+__all__ = ["CommandSearch"]
+
+_IdRole: Final = Qt.ItemDataRole.UserRole
+_PASSED_ON: Final = {Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_PageUp, Qt.Key.Key_PageDown}
+
+
+class CommandSearch(QDialog):
+    """Type, choose with the arrows, Enter. What cannot be done now is grey."""
+
+    def __init__(self, actions: Actions, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle(self.tr("Find a command"))
+        self.resize(520, 420)
+        self._actions = actions
+        self.search = QLineEdit(self)
+        self.search.setPlaceholderText(self.tr("What do you want to do?"))
+        self.search.setAccessibleName(self.search.placeholderText())
+        self.search.textChanged.connect(self._filter)
+        self.search.returnPressed.connect(self._run)
+        self.search.installEventFilter(self)
+        self.list = QListWidget(self)
+        self.list.setAccessibleName(self.tr("Commands"))
+        self.list.setUniformItemSizes(True)
+        self.list.itemActivated.connect(self._run)
+        column = QVBoxLayout(self)
+        column.addWidget(self.search)
+        column.addWidget(self.list)
+        self._filter("")
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if isinstance(event, QKeyEvent) and event.key() in _PASSED_ON:
+            self.list.event(event)
+            return True
+        return super().eventFilter(watched, event)
+
+    def _filter(self, text: str) -> None:
+        words = text.casefold().split()
+        found = []
+        for spec in ACTIONS:
+            title = self._actions.title(spec.id)
+            hay = f"{title} {spec.tip} {spec.menu}".casefold()
+            if all(word in hay for word in words):
+                begins = bool(words) and title.casefold().startswith(words[0])
+                is_enabled = self._actions[spec.id].isEnabled()
+                found.append((not is_enabled, not begins, len(found), spec, title))
+        self.list.clear()
+        for is_off, _, _, spec, title in sorted(found, key=lambda one: one[:3]):
+            keys = self._actions[spec.id].shortcut().toString()
+            item = QListWidgetItem(f"{title}    {keys}" if keys else title)
+            item.setIcon(self._actions[spec.id].icon())
+            item.setData(_IdRole, spec.id)
+            if is_off:
+                item.setFlags(Qt.ItemFlag.NoItemFlags)
+            self.list.addItem(item)
+        self.list.setCurrentRow(0)
+
+    def _run(self) -> None:
+        item = self.list.currentItem()
+        if item is None or not item.flags() & Qt.ItemFlag.ItemIsEnabled:
+            return
+        action = self._actions[item.data(_IdRole)]
+        self.accept()
+        action.trigger()

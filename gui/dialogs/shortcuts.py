@@ -1,0 +1,175 @@
+"""Which key does what, to change; two actions with one key are shown before it is too late."""
+
+from typing import Final
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QBrush, QColor, QKeySequence
+from PySide6.QtWidgets import (
+    QDialog,
+    QDialogButtonBox,
+    QHBoxLayout,
+    QHeaderView,
+    QKeySequenceEdit,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QTreeWidget,
+    QTreeWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from gui.action_table import ACTIONS, MENUS
+from gui.actions import Actions
+from gui.theme import icon
+
+__all__ = ["ShortcutsDialog"]
+
+_CONFLICT: Final = QColor(0xD9, 0x6B, 0x00)
+_IdRole: Final = Qt.ItemDataRole.UserRole
+
+
+class ShortcutsDialog(QDialog):
+    """Changes take effect with OK."""
+
+    def __init__(self, actions: Actions, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle(self.tr("Change keys"))
+        self.resize(620, 640)
+        self._actions = actions
+        self._keys = {spec.id: list(actions.keys(spec.id)) for spec in ACTIONS}
+        self.search = QLineEdit(self)
+        self.search.setPlaceholderText(self.tr("Search an action or a key"))
+        self.search.setAccessibleName(self.search.placeholderText())
+        self.search.setClearButtonEnabled(True)
+        self.search.textChanged.connect(self._filter)
+        self.tree = QTreeWidget(self)
+        self.tree.setHeaderLabels([self.tr("Action"), self.tr("Keys")])
+        self.tree.setAccessibleName(self.tr("Actions and their keys"))
+        self.tree.header().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        self.tree.header().setStretchLastSection(False)
+        self.tree.header().resizeSection(1, 200)
+        self.tree.currentItemChanged.connect(self._show_current)
+        self._items: dict[str, QTreeWidgetItem] = {}
+        self._fill()
+
+        self.edit = QKeySequenceEdit(self)
+        self.edit.setMaximumSequenceLength(1)
+        self.edit.setAccessibleName(self.tr("New key"))
+        self.edit.editingFinished.connect(self._assign)
+        self._clear = QPushButton(self.tr("None"), self)
+        self._clear.setToolTip(self.tr("This action gets no key"))
+        self._clear.clicked.connect(lambda: self._set_keys([]))
+        self._default = QPushButton(self.tr("Default"), self)
+        self._default.clicked.connect(self._restore_one)
+        row = QHBoxLayout()
+        row.addWidget(QLabel(self.tr("Press the new key:"), self))
+        row.addWidget(self.edit, 1)
+        row.addWidget(self._clear)
+        row.addWidget(self._default)
+        self.warning = QLabel(self)
+        self.warning.setWordWrap(True)
+
+        buttons = QDialogButtonBox(
+            QDialogButtonBox.StandardButton.Ok
+            | QDialogButtonBox.StandardButton.Cancel
+            | QDialogButtonBox.StandardButton.RestoreDefaults,
+            self,
+        )
+        buttons.accepted.connect(self.accept)
+        buttons.rejected.connect(self.reject)
+        buttons.button(QDialogButtonBox.StandardButton.RestoreDefaults).clicked.connect(
+            self._restore_all
+        )
+        column = QVBoxLayout(self)
+        column.addWidget(self.search)
+        column.addWidget(self.tree, 1)
+        column.addLayout(row)
+        column.addWidget(self.warning)
+        column.addWidget(buttons)
+        self._show_conflicts()
+        self._show_current()
+
+    def accept(self) -> None:
+        self._actions.change_keys(self._keys)
+        super().accept()
+
+    def choose(self, name: str) -> None:
+        """Makes an action the one whose key is asked for."""
+        self.tree.setCurrentItem(self._items[name])
+
+    def _fill(self) -> None:
+        for menu, title in MENUS.items():
+            section = QTreeWidgetItem([self.tr(title).replace("&", "")])
+            section.setFlags(Qt.ItemFlag.ItemIsEnabled)
+            self.tree.addTopLevelItem(section)
+            for spec in (spec for spec in ACTIONS if spec.menu == menu):
+                item = QTreeWidgetItem([self._actions.title(spec.id), ""])
+                item.setData(0, _IdRole, spec.id)
+                if spec.icon:
+                    item.setIcon(0, icon(spec.icon))
+                section.addChild(item)
+                self._items[spec.id] = item
+            section.setExpanded(True)
+
+    def _current(self) -> str | None:
+        item = self.tree.currentItem()
+        return None if item is None else item.data(0, _IdRole)
+
+    def _show_current(self) -> None:
+        name = self._current()
+        for part in (self.edit, self._clear, self._default):
+            part.setEnabled(name is not None)
+        keys = self._keys[name] if name else []
+        self.edit.setKeySequence(QKeySequence(keys[0]) if keys else QKeySequence())
+
+    def _assign(self) -> None:
+        key = self.edit.keySequence().toString(QKeySequence.SequenceFormat.PortableText)
+        name = self._current()
+        if name and key and key not in self._keys[name][:1]:
+            self._set_keys([key, *(other for other in self._keys[name][1:] if other != key)])
+
+    def _set_keys(self, keys: list[str]) -> None:
+        name = self._current()
+        if name is not None:
+            self._keys[name] = keys
+            self._show_conflicts()
+            self._show_current()
+
+    def _restore_one(self) -> None:
+        name = self._current()
+        if name is not None:
+            self._set_keys(list(self._actions.specs[name].keys))
+
+    def _restore_all(self) -> None:
+        self._keys = {spec.id: list(spec.keys) for spec in ACTIONS}
+        self._show_conflicts()
+        self._show_current()
+
+    def _show_conflicts(self) -> None:
+        conflicts = self._actions.conflicts(self._keys)
+        in_conflict = {name for names in conflicts.values() for name in names}
+        for name, item in self._items.items():
+            shown = [
+                QKeySequence(key).toString(QKeySequence.SequenceFormat.NativeText)
+                for key in self._keys[name]
+            ]
+            item.setText(1, ", ".join(shown))
+            brush = QBrush(_CONFLICT) if name in in_conflict else QBrush()
+            item.setForeground(1, brush)
+        lines = [
+            self.tr("{} is the key of {}.").format(
+                QKeySequence(key).toString(QKeySequence.SequenceFormat.NativeText),
+                self.tr(" and of ").join(f"“{self._actions.title(name)}”" for name in names),
+            )
+            for key, names in conflicts.items()
+        ]
+        self.warning.setText("\n".join(lines))
+        self.warning.setVisible(bool(lines))
+
+    def _filter(self, wanted: str) -> None:
+        wanted = wanted.casefold()
+        for name, item in self._items.items():
+            text = f"{item.text(0)} {item.text(1)} {name}".casefold()
+            item.setHidden(wanted not in text)
