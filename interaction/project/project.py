@@ -14,7 +14,7 @@ is written by a thread of the project's own (`saver.py`, `project_writer.py`). O
 checks everything (`contents.py`, `mask_check.py`).
 """
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -25,44 +25,38 @@ from typing import Any, Self
 
 from interaction.annotation import Annotation
 from interaction.errors import (
-    DamagedProjectError,
     ProjectError,
     ProjectInUseError,
     ReadOnlyProjectError,
     UserError,
 )
-from interaction.history import Entry, History
 from interaction.project.contents import Contents, read_contents
-from interaction.project.frame_index import read_index, write_index
+from interaction.project.frame_index import write_index
 from interaction.project.frame_source import VideoIndex
-from interaction.project.journal import Journal, Part, Step, decode_edit, joined, reading_parts
+from interaction.project.journal import Journal, Part
 from interaction.project.layout import ProjectLayout, is_project
 from interaction.project.manifest import Manifest, encode_json
 from interaction.project.mask_check import (
-    CheckedMasks,
-    check_masks,
-    outside_edit,
     remove_leftovers,
 )
-from interaction.project.mask_store import MaskStore
 from interaction.project.project_creation import make_folder, unmake_folder
 from interaction.project.project_lock import ProjectLock
+from interaction.project.project_view import ProjectView
 from interaction.project.project_writer import (
     ManifestChange,
     ProjectWriter,
     SavedEdit,
     SavedMove,
 )
-from interaction.project.record_json import DamagedValueError
 from interaction.project.saver import Saver
-from interaction.project.source_info import SourceInfo, check_source, find_source
-from interaction.project.versions import Version, list_versions, make_version, version_edits
+from interaction.project.source_info import SourceInfo, check_source
+from interaction.project.versions import Version, make_version
 from interaction.types import MaskEdit
 
 __all__ = ["Project"]
 
 
-class Project:
+class Project(ProjectView):
     """Made by `create` and `open`; `close` it when done.
 
     on_problem: called on the saving thread when something cannot be written, once until it can be
@@ -80,20 +74,9 @@ class Project:
         read_only_reason: str,
     ) -> None:
         """Not for callers: see `create` and `open`. lock: acquired, None for reading only."""
+        super().__init__(layout, contents)
         self.on_problem = None
-        self._layout = layout
-        self._manifest = contents.manifest
-        self._journal: Journal = contents.journal
-        self._store = MaskStore(layout.store)
         self._lock = lock
-        checked = check_masks(layout, contents, self._store)
-        self._checked: CheckedMasks | None = checked
-        self._damages = (*contents.damages, *checked.damages)
-        self._notices = tuple(contents.notices)
-        source = contents.manifest.source
-        self._outside = outside_edit(
-            checked, contents.manifest.objects, source.width, source.height
-        )
         self._saver: Saver[SavedEdit | SavedMove | ManifestChange] | None = None
         self._writer: ProjectWriter | None = None
         if self._damages:
@@ -102,7 +85,7 @@ class Project:
         if lock is None or read_only_reason:
             self._release()
         else:
-            self._start(lock, contents, checked)
+            self._start(lock, contents)
 
     @classmethod
     def create(
@@ -168,45 +151,8 @@ class Project:
             raise
 
     @property
-    def folder(self) -> Path:
-        return self._layout.folder
-
-    @property
-    def name(self) -> str:
-        return self._manifest.name
-
-    @property
-    def created(self) -> str:
-        """ISO 8601, UTC."""
-        return self._manifest.created
-
-    @property
-    def app_version(self) -> str:
-        """That made the project, or last wrote it before it was opened."""
-        return self._manifest.app_version
-
-    @property
-    def source(self) -> SourceInfo:
-        return self._manifest.source
-
-    @property
-    def engine(self) -> Mapping[str, Any]:
-        """What the engines were set to, as plain JSON values; to be checked by whoever uses it."""
-        return self._manifest.engine
-
-    @property
     def is_read_only(self) -> bool:
         return self._saver is None
-
-    @property
-    def damages(self) -> tuple[str, ...]:
-        """What was found damaged, in words; then the project is open for reading only."""
-        return self._damages
-
-    @property
-    def notices(self) -> tuple[str, ...]:
-        """What was found odd and put right."""
-        return self._notices
 
     @property
     def is_saved(self) -> bool:
@@ -217,27 +163,7 @@ class Project:
         """As it is on the disk; what was recorded since it was opened is waited for."""
         if self._checked is None:
             self.flush()
-            contents = read_contents(self._layout)
-            self._checked = check_masks(self._layout, contents, self._store)
-            self._manifest = contents.manifest
-        source, records = self._manifest.source, self._checked.records
-        annotation = Annotation(
-            source.frame_count,
-            source.width,
-            source.height,
-            records=records,
-            objects=self._manifest.objects,
-        )
-        self._checked = None  # so that masks which change are not kept for ever
-        return annotation
-
-    def load_history(self) -> History:
-        """Every step ever made; masks are read when one is undone or redone."""
-        entries = [
-            Entry(step.label, frozenset(step.frames), step.group, load=self._loader(step))
-            for step in self._journal.steps
-        ]
-        return History(entries, self._journal.position)
+        return super().load_annotation()
 
     def record(
         self, edit: MaskEdit, position: int, dropped_redo: bool = False
@@ -264,10 +190,6 @@ class Project:
         self._journal.move(position)
         saver.put(SavedMove(edit, position, _now()))
 
-    def find_source(self) -> Path:
-        """Where the video is. Raises SourceMovedError, SourceChangedError, SourceMissingError."""
-        return find_source(self.source, self.folder)
-
     def relocate(self, path: Path) -> None:
         """The video is at `path` from now on, somebody has said so; also when only reading.
 
@@ -279,10 +201,6 @@ class Project:
             self._manifest = replace(self._manifest, source=source)
         else:
             self._change(source=source)
-
-    def load_index(self, source: Path) -> VideoIndex | None:
-        """Where the frames of the video at `source` are; None if that has to be found anew."""
-        return read_index(self._layout.frame_index, source, self.source.digest)
 
     def save_index(self, index: VideoIndex) -> None:
         """For `load_index`. It is only a shortcut: if it cannot be written, nothing is said."""
@@ -298,24 +216,6 @@ class Project:
         """
         self._writing().flush()
         return make_version(self._layout, name, _now())
-
-    def versions(self) -> tuple[Version, ...]:
-        """Oldest first."""
-        return list_versions(self._layout)
-
-    def restoring(self, version: Version, now: Annotation) -> Generator[MaskEdit, None, None]:
-        """The edits that lead from `now` to `version`, for the session to apply one by one.
-
-        Raises DamagedProjectError when it is called.
-        """
-        return version_edits(version, now, self._store)
-
-    def outside_changes(self) -> MaskEdit | None:
-        """Masks that another program has put into the folder, as an edit to apply and record.
-
-        To be asked for once, after `load_annotation`; until it is recorded they are left alone.
-        """
-        return self._outside
 
     def set_engine(self, engine: Mapping[str, Any]) -> None:
         """What the engines are set to, as plain JSON values. TypeError for anything else."""
@@ -352,7 +252,7 @@ class Project:
     ) -> None:
         self.close()
 
-    def _start(self, lock: ProjectLock, contents: Contents, checked: CheckedMasks) -> None:
+    def _start(self, lock: ProjectLock, contents: Contents) -> None:
         self._manifest = replace(self._manifest, app_version=_app_version())
         remove_leftovers(self._layout)
         writer = ProjectWriter(
@@ -364,10 +264,10 @@ class Project:
             except UserError:
                 writer.close()
                 raise
-        writer.amend(checked.amends)
+        writer.amend(self._amends)
         self._writer = writer
         self._saver = Saver(writer, self._tell)
-        if checked.amends or contents.notices:
+        if self._amends or contents.notices:
             self._saver.put(settles=True)
 
     def _change(self, **changes: Any) -> None:
@@ -389,25 +289,6 @@ class Project:
             self._writer.close()
         if self._lock is not None:
             self._lock.release()
-
-    def _loader(self, step: Step) -> Callable[[], MaskEdit]:
-        return lambda: self._load(step)
-
-    def _load(self, step: Step) -> MaskEdit:
-        frame_count = self._manifest.source.frame_count
-        try:
-            with (
-                reading_parts(self._layout.journal) as line_of,
-                self._store.reading() as mask_at,
-            ):
-                # An edit that is still in memory is not in the file yet.
-                edits = [
-                    part.edit or decode_edit(line_of(part), frame_count, mask_at)
-                    for part in list(step.parts)
-                ]
-        except DamagedValueError as error:
-            raise DamagedProjectError(self.folder, f"“{step.label}”: {error}") from error
-        return joined(edits)
 
 
 def _check(edit: MaskEdit) -> None:

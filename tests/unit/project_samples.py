@@ -21,6 +21,7 @@ from interaction.types import (
 )
 
 FRAMES, WIDTH, HEIGHT = 20, 24, 16
+State = tuple[dict[int, FrameRecord], tuple[ObjectInfo, ...], list[MaskEdit], int]
 _ACTS = ("click", "click", "clear", "propagate", "propagate", "object", "undo", "undo", "redo")
 
 
@@ -129,14 +130,14 @@ def _given(edit: MaskEdit) -> MaskEdit:
     return edit
 
 
-def state(project: Project) -> tuple[object, object, object, object]:
+def state(project: Project) -> State:
     """All that a project holds, its history read back in full."""
     annotation, history = project.load_annotation(), project.load_history()
     edits = [entry.loaded() for entry in history.entries]
     return dict(annotation.records), annotation.objects, edits, history.position
 
 
-def state_of(annotator: Annotator) -> tuple[object, object, object, object]:
+def state_of(annotator: Annotator) -> State:
     history = annotator.history
     edits = [entry.loaded() for entry in history.entries]
     return dict(annotator.annotation.records), annotator.annotation.objects, edits, history.position
