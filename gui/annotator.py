@@ -375,6 +375,10 @@ class Annotator(QObject):
         self._update_busy()
         return self._file_work is not None
 
+    def cancel_file_work(self) -> None:
+        if self._file_work is not None:
+            self._file_work.cancel()
+
     # Parts
 
     def _object_for_work(self) -> int:

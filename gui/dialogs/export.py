@@ -1,0 +1,338 @@
+"""Masks leave: which format, which objects and frames, what would be missing, and how far it is."""
+
+from collections.abc import Generator
+from concurrent.futures import CancelledError
+from pathlib import Path
+from typing import Final
+
+from PySide6.QtCore import Qt, QTimer, QUrl
+from PySide6.QtGui import QDesktopServices, QPalette
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QDialog,
+    QDialogButtonBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QListWidget,
+    QListWidgetItem,
+    QPlainTextEdit,
+    QProgressBar,
+    QPushButton,
+    QSpinBox,
+    QSplitter,
+    QTreeWidget,
+    QTreeWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from gui.annotator import Annotator
+from gui.dialogs.option_form import OptionForm
+from gui.document import Document
+from gui.preferences import Preferences
+from interaction.errors import UserError
+from interaction.project.exporters import (
+    FORMATS,
+    ExportFormat,
+    ExportProgress,
+    ExportReport,
+    ExportSettings,
+    ExportSource,
+    FormatGroup,
+    TargetKind,
+    check_export,
+    export,
+)
+
+__all__ = ["ExportDialog"]
+
+_NameRole: Final = Qt.ItemDataRole.UserRole
+_CHECK_AFTER_MS: Final = 150
+
+
+class ExportDialog(QDialog):
+    """Stays open while it exports; closing it then cancels, and nothing half done is left."""
+
+    def __init__(
+        self,
+        document: Document,
+        annotator: Annotator,
+        preferences: Preferences,
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle(self.tr("Export"))
+        self.resize(860, 600)
+        self._document, self._annotator, self._preferences = document, annotator, preferences
+        self._form: OptionForm | None = None
+        self._is_running = False
+        self._report: ExportReport | None = None
+        self._checking = QTimer(self, singleShot=True, interval=_CHECK_AFTER_MS)
+        self._checking.timeout.connect(self.check)
+        self._build()
+        self.choose(next(iter(FORMATS)))
+
+    # What is chosen
+
+    def choose(self, name: str) -> None:
+        """A format, by its name in the table."""
+        for index in range(self.formats.topLevelItemCount()):
+            group = self.formats.topLevelItem(index)
+            for child in range(group.childCount()):
+                if group.child(child).data(0, _NameRole) == name:
+                    self.formats.setCurrentItem(group.child(child))
+
+    @property
+    def format(self) -> ExportFormat:
+        return FORMATS[self.formats.currentItem().data(0, _NameRole)]
+
+    def settings(self) -> ExportSettings:
+        """As chosen. ValueError where a setting makes no sense."""
+        assert self._form is not None  # a format is always chosen
+        items = [self.objects.item(row) for row in range(self.objects.count())]
+        chosen = [i for i in items if i.checkState() == Qt.CheckState.Checked]
+        every = len(chosen) == len(items)
+        return ExportSettings(
+            format=self.format.name,
+            target=Path(self.target.text()).expanduser(),
+            options=self._form.options(),
+            objects=None if every else frozenset(item.data(_NameRole) for item in chosen),
+            first=self.first.value(),
+            last=self.last.value(),
+            step=self.step.value(),
+            overwrites=self.overwrites.isChecked(),
+        )
+
+    def check(self) -> None:
+        """The dry run, in words."""
+        if self._is_running:
+            return
+        problem, lines, count = None, [], 0
+        try:
+            preview = check_export(self._source(), self.settings())
+            problem, lines, count = preview.problem, preview.lines(), len(preview.frames)
+        except (UserError, ValueError) as error:
+            problem = str(error)
+        if not self.target.text().strip():
+            problem = self.tr("Choose where to export to.")
+        text = [problem] if problem else [self.tr("{} frames will be exported.").format(count)]
+        self.preview.setPlainText("\n".join([*text, *lines]))
+        self.export_button.setEnabled(problem is None)
+
+    def _source(self) -> ExportSource:
+        session = self._document.session
+        protects = () if session.project is None else (session.project.folder,)
+        return ExportSource.of(session.annotation, session.video, protects=protects)
+
+    # Doing it
+
+    def start(self) -> None:
+        settings = self.settings()
+        source = self._source()
+        self._report = None
+
+        def steps() -> Generator[ExportProgress, None, None]:
+            return self._keep_report(export(source, settings))
+
+        self._show_running(True)
+        self.bar.setRange(0, 0)
+        if not self._annotator.do_file_work(steps, self._show_progress, self._end):
+            self._show_running(False)
+            self.status.setText(self.tr("Something else is being written. Wait until it is done."))
+
+    def _keep_report(
+        self, steps: Generator[ExportProgress, None, ExportReport]
+    ) -> Generator[ExportProgress, None, None]:
+        self._report = yield from steps
+
+    def _show_progress(self, step: ExportProgress) -> None:
+        self.bar.setRange(0, step.total)
+        self.bar.setValue(step.done)
+        self.status.setText(self.tr("{} of {} frames").format(step.done, step.total))
+
+    def _end(self, error: Exception | None) -> None:
+        self._show_running(False)
+        if isinstance(error, CancelledError):
+            self.status.setText(self.tr("Cancelled. Nothing was left behind."))
+        elif error is not None:
+            self.status.setText(str(error).partition("\n\n")[0])
+        elif self._report is not None:
+            lines = [
+                self.tr("Done: {} frames in {}.").format(
+                    self._report.frame_count, self._report.target
+                ),
+                *self._report.notices,
+            ]
+            self.status.setText("\n".join(lines))
+            self.show_button.setVisible(True)
+
+    def _show_running(self, is_running: bool) -> None:
+        self._is_running = is_running
+        self.bar.setVisible(is_running)
+        self.show_button.setVisible(False)
+        self.choices.setEnabled(not is_running)
+        self.export_button.setEnabled(not is_running)
+        self.close_button.setText(self.tr("Cancel") if is_running else self.tr("Close"))
+
+    def reject(self) -> None:
+        if self._is_running:
+            self._annotator.cancel_file_work()
+            return
+        super().reject()
+
+    # Looks
+
+    def _build(self) -> None:
+        self.formats = QTreeWidget(self)
+        self.formats.setHeaderHidden(True)
+        self.formats.setAccessibleName(self.tr("Format"))
+        self.formats.setIndentation(12)
+        for group in FormatGroup:
+            top = QTreeWidgetItem([str(group.value)])
+            top.setFlags(Qt.ItemFlag.ItemIsEnabled)
+            self.formats.addTopLevelItem(top)
+            for kind in (kind for kind in FORMATS.values() if kind.group is group):
+                item = QTreeWidgetItem([kind.title])
+                item.setToolTip(0, kind.description)
+                item.setData(0, _NameRole, kind.name)
+                top.addChild(item)
+            top.setExpanded(True)
+            top.setHidden(top.childCount() == 0)
+        self.formats.currentItemChanged.connect(self._show_format)
+
+        self.description = QLabel(self)
+        self.description.setWordWrap(True)
+        self.description.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        self._form_place = QVBoxLayout()
+        self._form_place.setContentsMargins(0, 0, 0, 0)
+
+        self.objects = QListWidget(self)
+        self.objects.setAccessibleName(self.tr("Objects"))
+        self.objects.setMaximumHeight(110)
+        for one in self._document.objects:
+            item = QListWidgetItem(f"{one.id}  {one.name}")
+            item.setData(_NameRole, one.id)
+            item.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsUserCheckable)
+            item.setCheckState(Qt.CheckState.Checked)
+            self.objects.addItem(item)
+        self.objects.itemChanged.connect(self._check_soon)
+
+        final = self._document.frame_count - 1
+        self.first = self._number(self.tr("First frame"), 0, final, self._document.range_in or 0)
+        out = self._document.range_out
+        self.last = self._number(self.tr("Last frame"), 0, final, final if out is None else out)
+        self.step = self._number(self.tr("Every so many frames"), 1, max(1, final), 1)
+        frames = QHBoxLayout()
+        for text, box in (
+            ("", self.first),
+            (self.tr("to"), self.last),
+            (self.tr("every"), self.step),
+        ):
+            if text:
+                frames.addWidget(QLabel(text, self))
+            frames.addWidget(box)
+        frames.addStretch(1)
+
+        self.target = QLineEdit(self)
+        self.target.setAccessibleName(self.tr("Where to"))
+        self.target.textChanged.connect(self._check_soon)
+        browse = QPushButton(self.tr("Choose…"), self)
+        browse.clicked.connect(self._ask_target)
+        where = QHBoxLayout()
+        where.addWidget(self.target, 1)
+        where.addWidget(browse)
+        self.overwrites = QCheckBox(self.tr("Replace files of the same names"), self)
+        self.overwrites.toggled.connect(self._check_soon)
+
+        self.preview = QPlainTextEdit(self)
+        self.preview.setReadOnly(True)
+        self.preview.setAccessibleName(self.tr("What will be exported"))
+        self.preview.setMinimumHeight(70)
+
+        form = QFormLayout()
+        form.addRow(self.tr("Objects"), self.objects)
+        form.addRow(self.tr("Frames"), frames)
+        form.addRow(self.tr("Where to"), where)
+        form.addRow("", self.overwrites)
+        right = QWidget(self)
+        column = QVBoxLayout(right)
+        column.setContentsMargins(8, 0, 0, 0)
+        column.addWidget(self.description)
+        column.addLayout(self._form_place)
+        column.addLayout(form)
+        column.addWidget(self.preview, 1)
+        self.choices = QSplitter(Qt.Orientation.Horizontal, self)
+        self.choices.addWidget(self.formats)
+        self.choices.addWidget(right)
+        self.choices.setStretchFactor(1, 1)
+        self.choices.setSizes([240, 600])
+
+        self.bar = QProgressBar(self)
+        self.bar.setAccessibleName(self.tr("Progress of the export"))
+        self.bar.hide()
+        self.status = QLabel(self)
+        self.status.setWordWrap(True)
+        self.show_button = QPushButton(self.tr("Show in folder"), self)
+        self.show_button.clicked.connect(self._show_result)
+        self.show_button.hide()
+        buttons = QDialogButtonBox(self)
+        self.export_button = buttons.addButton(
+            self.tr("Export"), QDialogButtonBox.ButtonRole.ActionRole
+        )
+        self.export_button.setDefault(True)
+        self.export_button.clicked.connect(self.start)
+        self.close_button = buttons.addButton(QDialogButtonBox.StandardButton.Close)
+        buttons.rejected.connect(self.reject)
+        last_row = QHBoxLayout()
+        last_row.addWidget(self.status, 1)
+        last_row.addWidget(self.show_button)
+        whole = QVBoxLayout(self)
+        whole.addWidget(self.choices, 1)
+        whole.addWidget(self.bar)
+        whole.addLayout(last_row)
+        whole.addWidget(buttons)
+
+    def _number(self, name: str, least: int, most: int, value: int) -> QSpinBox:
+        box = QSpinBox(self)
+        box.setRange(least, most)
+        box.setValue(value)
+        box.setAccessibleName(name)
+        box.setToolTip(name)
+        box.valueChanged.connect(self._check_soon)
+        return box
+
+    def _show_format(self) -> None:
+        kind = self.format
+        self.description.setText(kind.description)
+        if self._form is not None:
+            self._form_place.removeWidget(self._form)
+            self._form.deleteLater()
+        self._form = OptionForm(kind.options, self)
+        self._form_place.addWidget(self._form)
+        name = self._document.video.path.stem
+        self.target.setText(
+            str(Path(self._preferences.last_folder) / f"{name}-{kind.name}{kind.suffix}")
+        )
+        self.check()
+
+    def _check_soon(self, *_: object) -> None:
+        self._checking.start()
+
+    def _ask_target(self) -> None:
+        if self.format.target is TargetKind.FOLDER:
+            path = QFileDialog.getExistingDirectory(self, self.tr("Export to"), self.target.text())
+        else:
+            path, _ = QFileDialog.getSaveFileName(self, self.tr("Export to"), self.target.text())
+        if path:
+            self.target.setText(path)
+            self._preferences.last_folder = str(Path(path).parent)
+
+    def _show_result(self) -> None:
+        if self._report is not None:
+            folder = self._report.target
+            folder = folder if folder.is_dir() else folder.parent
+            QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))

@@ -1,0 +1,121 @@
+"""A form made from settings that describe themselves."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from PySide6.QtGui import QColor
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QColorDialog,
+    QComboBox,
+    QDoubleSpinBox,
+    QFormLayout,
+    QLineEdit,
+    QPushButton,
+    QSpinBox,
+    QWidget,
+)
+
+from interaction.project.exporters import ExportOptions, OptionInfo, describe_options
+
+__all__ = ["OptionForm"]
+
+_UNBOUNDED = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    widget: QWidget
+    value: Callable[[], Any]
+
+
+class OptionForm(QWidget):
+    """One row a setting, with its default to begin with."""
+
+    def __init__(self, kind: type[ExportOptions], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._kind = kind
+        self._fields: dict[str, _Field] = {}
+        form = QFormLayout(self)
+        form.setContentsMargins(0, 0, 0, 0)
+        for info in describe_options(kind):
+            field = _field(info, self)
+            field.widget.setToolTip(info.help)
+            field.widget.setAccessibleName(info.title)
+            field.widget.setAccessibleDescription(info.help)
+            self._fields[info.name] = field
+            # A check box says itself what it is for.
+            form.addRow("" if info.kind == "bool" else info.title, field.widget)
+
+    def options(self) -> ExportOptions:
+        """What was chosen. ValueError for a text that cannot be."""
+        return self._kind(**{name: field.value() for name, field in self._fields.items()})
+
+    def widget(self, name: str) -> QWidget:
+        """The control of one setting."""
+        return self._fields[name].widget
+
+
+def _field(info: OptionInfo, parent: QWidget) -> _Field:
+    if info.kind == "bool":
+        box = QCheckBox(info.title, parent)
+        box.setChecked(info.default)
+        return _Field(box, box.isChecked)
+    if info.kind == "choice":
+        combo = QComboBox(parent)
+        for value, title in info.choices:
+            combo.addItem(title, value)
+        combo.setCurrentIndex(combo.findData(info.default))
+        return _Field(combo, combo.currentData)
+    if info.kind == "int":
+        number = QSpinBox(parent)
+        number.setRange(
+            int(-_UNBOUNDED if info.minimum is None else info.minimum),
+            int(_UNBOUNDED if info.maximum is None else info.maximum),
+        )
+        number.setSuffix(f" {info.unit}" if info.unit else "")
+        number.setValue(info.default)
+        return _Field(number, number.value)
+    if info.kind == "float":
+        decimal = QDoubleSpinBox(parent)
+        decimal.setRange(
+            -_UNBOUNDED if info.minimum is None else info.minimum,
+            _UNBOUNDED if info.maximum is None else info.maximum,
+        )
+        decimal.setSingleStep(0.1)
+        decimal.setSuffix(f" {info.unit}" if info.unit else "")
+        decimal.setValue(info.default)
+        return _Field(decimal, decimal.value)
+    if info.kind == "color":
+        button = ColorButton(info.default, parent)
+        return _Field(button, button.color_name)
+    line = QLineEdit(str(info.default), parent)
+    return _Field(line, line.text)
+
+
+class ColorButton(QPushButton):
+    """Shows a colour and asks for another."""
+
+    def __init__(self, color: str, parent: QWidget | None = None) -> None:
+        """color: "#rrggbb"."""
+        super().__init__(color, parent)
+        self._show(QColor(color))
+        self.clicked.connect(self._ask)
+
+    def color_name(self) -> str:
+        return self._color.name()
+
+    def _ask(self) -> None:
+        color = QColorDialog.getColor(self._color, self)
+        if color.isValid():
+            self._show(color)
+
+    def _show(self, color: QColor) -> None:
+        from PySide6.QtGui import QIcon, QPixmap
+
+        self._color = color
+        swatch = QPixmap(16, 16)
+        swatch.fill(color)
+        self.setIcon(QIcon(swatch))
+        self.setText(color.name())
