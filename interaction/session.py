@@ -112,17 +112,20 @@ class Session:
         source = Path(source)
         engines = engines or Engines(settings)
         with ExitStack() as undoing:
-            video = undoing.enter_context(open_video(source, index=index))
             opened: Project | None = None
             if project is not None and is_project(Path(project)):
                 opened = undoing.enter_context(Project.open(Path(project)))
                 if not _is_known_place(opened, source):
                     opened.relocate(source)
-            elif project is not None:
+                index = index or opened.load_index(source)
+            video = undoing.enter_context(open_video(source, index=index))
+            if project is not None and opened is None:
                 info = describe_source(source, len(video), video.width, video.height)
                 opened = undoing.enter_context(
                     Project.create(Path(project), info, engine=_plain(engines.settings))
                 )
+            if opened is not None:
+                opened.save_index(video.index)
             session = cls(video, project=opened, engines=engines)
             undoing.pop_all()
             return session
@@ -144,7 +147,10 @@ class Session:
         """
         with ExitStack() as undoing:
             opened = undoing.enter_context(Project.open(Path(project), read_only=read_only))
-            video = undoing.enter_context(open_video(opened.find_source(), index=index))
+            source = opened.find_source()
+            index = index or opened.load_index(source)
+            video = undoing.enter_context(open_video(source, index=index))
+            opened.save_index(video.index)
             session = cls(video, project=opened, engines=engines or Engines(settings))
             undoing.pop_all()
             return session
