@@ -150,6 +150,10 @@ class Video:
         """Memory held by decoded frames, never more than `cache_bytes`."""
         return self._cache.size_bytes
 
+    def cheapest_frame(self, first: int, last: int) -> int:
+        """Of the frames from `first` to `last`, one that takes the least decoding by itself."""
+        return max(first, self._source.group_start(last))
+
     def name(self, index: SupportsIndex) -> str:
         """What the files of this frame are called, without suffix: the picture's own name, or the
         frame number in seven digits for a video file."""

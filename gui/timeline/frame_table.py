@@ -1,0 +1,129 @@
+"""Every frame's status, doubt and objects as arrays, kept in step with the annotation.
+
+The timeline and the panels ask about thousands of frames at a time; looping over records for that
+would be felt. A change costs as much as the frames it touched.
+"""
+
+from collections.abc import Collection, Iterable
+from enum import IntEnum
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QObject, Signal
+
+from gui.document import Document
+from interaction.types import FrameStatus
+
+__all__ = ["FrameTable", "Presence"]
+
+_STATUSES: Final = tuple(FrameStatus)  # in rising order of trust
+_CODES: Final = {status: code for code, status in enumerate(_STATUSES)}
+_TRACKED: Final = _CODES[FrameStatus.TRACKED]
+_CORRECTED: Final = _CODES[FrameStatus.CORRECTED]
+_CONFIRMED: Final = _CODES[FrameStatus.CONFIRMED]
+
+
+class Presence(IntEnum):
+    """What is known of one object on one frame."""
+
+    MISSING = 0  # no mask yet
+    NOT_FOUND = 1  # the frame has a mask, without this object
+    ABSENT = 2  # a confirmed frame without it: it is not there
+    TRACKED = 3
+    CORRECTED = 4
+    CONFIRMED = 5
+
+
+class FrameTable(QObject):
+    """One for each document, shared by all who look at many frames: get it from `of`."""
+
+    changed = Signal(set)  # frame indices whose entries are new
+
+    def __init__(self, document: Document) -> None:
+        super().__init__(document)
+        self._document = document
+        count = document.frame_count
+        self._status = np.zeros(count, np.uint8)
+        self._doubt = np.zeros(count, np.float32)
+        self._has: dict[int, NDArray[np.bool_]] = {}
+        self._read(document.annotation.records)
+        document.masks_changed.connect(self._follow)
+
+    @classmethod
+    def of(cls, document: Document) -> "FrameTable":
+        """The document's table, made when it is first asked for."""
+        found = document.findChild(cls)
+        return found if isinstance(found, cls) else cls(document)
+
+    @property
+    def statuses(self) -> NDArray[np.uint8]:
+        """(N,) index into FrameStatus, in rising order of trust. Not to be written to."""
+        return self._status
+
+    @property
+    def doubts(self) -> NDArray[np.float32]:
+        """(N,) 0 to 1; 0 where no tracker was asked."""
+        return self._doubt
+
+    def has(self, object_id: int) -> NDArray[np.bool_]:
+        """(N,) whether the frame's mask has pixels of the object. Not to be written to."""
+        found = self._has.get(object_id)
+        return np.zeros(len(self._status), np.bool_) if found is None else found
+
+    def frames_covered(self, object_id: int) -> int:
+        found = self._has.get(object_id)
+        return 0 if found is None else int(np.count_nonzero(found))
+
+    def presence(self, object_id: int, frames: slice = slice(None)) -> NDArray[np.uint8]:
+        """(n,) `Presence` of the object on those frames."""
+        status = self._status[frames]
+        has = self.has(object_id)[frames]
+        without = np.where(
+            status == _CONFIRMED,
+            np.uint8(Presence.ABSENT),
+            (status >= _TRACKED).astype(np.uint8) * np.uint8(Presence.NOT_FOUND),
+        )
+        # TRACKED, CORRECTED, CONFIRMED follow each other in both enumerations.
+        shift = np.uint8(Presence.TRACKED - _TRACKED)
+        return np.where(has, status + shift, without).astype(np.uint8)
+
+    @property
+    def given_frames(self) -> NDArray[np.intp]:
+        """Ascending: the frames the annotator answers for, the keyframes."""
+        return np.flatnonzero(self._status >= _CORRECTED)
+
+    @property
+    def has_given(self) -> bool:
+        return bool((self._status >= _CORRECTED).any())
+
+    def next_given(self, frame: int) -> int | None:
+        """The first keyframe after `frame`."""
+        later = self.given_frames
+        later = later[later > frame]
+        return int(later[0]) if len(later) else None
+
+    def previous_given(self, frame: int) -> int | None:
+        earlier = self.given_frames
+        earlier = earlier[earlier < frame]
+        return int(earlier[-1]) if len(earlier) else None
+
+    def _follow(self, frames: Collection[int]) -> None:
+        self._read(frames)
+        self.changed.emit(set(frames))
+
+    def _read(self, frames: Iterable[int]) -> None:
+        indices = np.fromiter(frames, np.intp)
+        records = [self._document.annotation.record(int(frame)) for frame in indices]
+        self._status[indices] = [_CODES[record.status] for record in records]
+        self._doubt[indices] = [record.doubt for record in records]
+        for has in self._has.values():
+            has[indices] = False
+        having: dict[int, list[int]] = {}
+        for frame, record in zip(indices.tolist(), records, strict=True):
+            for object_id in record.present:
+                having.setdefault(object_id, []).append(frame)
+        for object_id, its_frames in having.items():
+            if object_id not in self._has:
+                self._has[object_id] = np.zeros(len(self._status), np.bool_)
+            self._has[object_id][its_frames] = True

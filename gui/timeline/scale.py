@@ -1,0 +1,101 @@
+"""Where frames are on the screen: pixels a frame and how far it is scrolled."""
+
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["LARGEST_FRAME_PX", "TimeScale"]
+
+LARGEST_FRAME_PX: Final = 40.0
+
+
+@dataclass(frozen=True, slots=True)
+class TimeScale:
+    """A strip of `frame_count` frames, seen through a window of `width_px` pixels.
+
+    Pixels are logical ones, counted from the left edge of the window.
+    """
+
+    frame_count: int
+    width_px: int
+    frame_px: float = 0.0  # 0 and everything below what fits: all frames fit exactly
+    scroll_px: float = 0.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "frame_px", min(max(self.frame_px, self.fit_px), self.most_px))
+        most = max(0.0, self.content_px - self.width_px)
+        object.__setattr__(self, "scroll_px", min(max(self.scroll_px, 0.0), most))
+
+    @property
+    def fit_px(self) -> float:
+        """Pixels a frame when all are seen."""
+        return min(max(self.width_px, 1) / self.frame_count, LARGEST_FRAME_PX)
+
+    @property
+    def most_px(self) -> float:
+        return LARGEST_FRAME_PX
+
+    @property
+    def content_px(self) -> float:
+        return self.frame_count * self.frame_px
+
+    @property
+    def is_fit(self) -> bool:
+        return self.frame_px <= self.fit_px * 1.0001
+
+    def x(self, frame: float) -> float:
+        """The left edge of a frame."""
+        return frame * self.frame_px - self.scroll_px
+
+    def center(self, frame: float) -> float:
+        return (frame + 0.5) * self.frame_px - self.scroll_px
+
+    def frame(self, x: float) -> int:
+        """The frame under a pixel, the nearest one outside the strip."""
+        frame = int((x + self.scroll_px) // self.frame_px)
+        return max(0, min(frame, self.frame_count - 1))
+
+    @property
+    def first(self) -> int:
+        """The first frame that is seen, if only in part."""
+        return self.frame(0)
+
+    @property
+    def last(self) -> int:
+        return self.frame(self.width_px - 1e-6)
+
+    def resized(self, width_px: int) -> "TimeScale":
+        """Stays at "all of it" if it was."""
+        frame_px = 0.0 if self.is_fit else self.frame_px
+        return replace(self, width_px=width_px, frame_px=frame_px)
+
+    def zoomed(self, frame_px: float, x: float) -> "TimeScale":
+        """To another size, with what is under the pixel `x` staying there."""
+        frame_px = min(max(frame_px, self.fit_px), self.most_px)
+        position = (x + self.scroll_px) / self.frame_px
+        return replace(self, frame_px=frame_px, scroll_px=position * frame_px - x)
+
+    def scrolled(self, scroll_px: float) -> "TimeScale":
+        return replace(self, scroll_px=scroll_px)
+
+    def showing(self, frame: int, margin_px: float = 24.0) -> "TimeScale":
+        """Scrolled as little as makes the frame seen."""
+        left = frame * self.frame_px - margin_px
+        right = (frame + 1) * self.frame_px + margin_px
+        if left < self.scroll_px:
+            return self.scrolled(left)
+        if right > self.scroll_px + self.width_px:
+            return self.scrolled(right - self.width_px)
+        return self
+
+    def columns(self, ratio: float = 1.0) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """(W,) first frame and (W,) frame behind the last, for each device pixel of the window
+        that shows frames. ratio: device pixels a logical one."""
+        seen_px = min(self.width_px, self.content_px - self.scroll_px)
+        edges = np.arange(max(1, round(seen_px * ratio)) + 1) / ratio
+        frames = np.floor((edges + self.scroll_px) / self.frame_px + 1e-9).astype(np.intp)
+        starts = np.minimum(frames[:-1], self.frame_count - 1)
+        stops = np.minimum(np.maximum(frames[1:], starts + 1), self.frame_count)
+        return starts, stops
