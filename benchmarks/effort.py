@@ -1,0 +1,196 @@
+"""How much work a clip is: clicks and rounds of a simulated annotator until its masks are right.
+
+    python -m benchmarks.effort --clips FOLDER [--only CLIP …] [--internal-size 480] [--json]
+
+FOLDER has the DAVIS layout; clips with masks for fewer than half of their frames are left out. The
+annotator clicks the first frame, tracks it through the clip, goes to the worst frame that it has
+not been on, clicks there, confirms that frame, tracks again both ways, and so on until the mean J
+(over objects, then over all annotated frames but the first and the last) reaches the goal. A click
+is where the mask is most wrong (`interaction/click_simulator.py`); a frame is clicked until each
+object's J reaches the goal there or the limit of clicks, whichever comes first.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from interaction.click_simulator import next_click
+from interaction.engine_settings import EngineSettings
+from interaction.engines import Engines
+from interaction.mask_metrics import region_similarity
+from interaction.project.mask_files import decode_labels
+from interaction.session import Session
+from interaction.types import Click
+
+_VOID = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One visit of a frame and the propagation after it."""
+
+    frame: int
+    clicks: int
+    frame_j: float  # of that frame, once it was clicked
+    mean_j: float  # of the clip, once it was tracked
+    click_seconds: float
+    tracking_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """What one clip took."""
+
+    clip: str
+    frames: int
+    objects: int
+    is_reached: bool
+    rounds: tuple[Round, ...]
+
+    @property
+    def clicks(self) -> int:
+        return sum(one.clicks for one in self.rounds)
+
+    @property
+    def seconds(self) -> float:
+        return sum(one.click_seconds + one.tracking_seconds for one in self.rounds)
+
+
+def read_truths(folder: Path, session: Session) -> dict[int, NDArray[np.uint8]]:
+    by_name = {session.video.name(frame): frame for frame in range(session.frame_count)}
+    truths = {}
+    for path in sorted(folder.glob("*.png")):
+        labels = decode_labels(path.read_bytes(), path)
+        truths[by_name[path.stem]] = np.where(labels == _VOID, 0, labels).astype(np.uint8)
+    return truths
+
+
+def frame_j(labels: NDArray[np.uint8], truth: NDArray[np.uint8], ids: tuple[int, ...]) -> float:
+    return float(np.mean([region_similarity(labels == i, truth == i) for i in ids]))
+
+
+def visit(session: Session, frame: int, truth: NDArray[np.uint8], goal: float, limit: int) -> int:
+    """Clicks each object right on one frame and confirms it. Returns the number of clicks."""
+    count = 0
+    for one in session.annotation.objects:
+        own = truth == one.id
+        clicks: list[Click] = []
+        while len(clicks) < limit:
+            mask = session.annotation.labels(frame) == one.id
+            if region_similarity(mask, own) >= goal:
+                break
+            if not own.any():
+                session.clear_frame(frame, one.id)  # one look, one key
+                count += 1
+                break
+            click = next_click(mask, own, clicks)
+            if click is None:
+                break
+            clicks.append(click)
+            session.click(frame, one.id, click.x, click.y, click.is_positive)
+        count += len(clicks)
+    session.confirm(frame)
+    return count
+
+
+def annotate(
+    session: Session,
+    truths: Mapping[int, NDArray[np.uint8]],
+    *,
+    goal: float,
+    limit: int,
+    most_rounds: int,
+) -> tuple[Round, ...]:
+    ids = tuple(sorted({int(i) for truth in truths.values() for i in np.unique(truth)} - {0}))
+    for _ in range(max(ids)):
+        session.add_object()
+    ordered = sorted(truths)
+    scored = ordered[1:-1]
+    rounds: list[Round] = []
+    frame = ordered[0]
+    while True:
+        began = time.perf_counter()
+        clicks = visit(session, frame, truths[frame], goal, limit)
+        clicked = time.perf_counter()
+        here = frame_j(session.annotation.labels(frame), truths[frame], ids)
+        for _ in session.propagate(frame, "both"):
+            pass
+        tracked = time.perf_counter()
+        js = {f: frame_j(session.annotation.labels(f), truths[f], ids) for f in scored}
+        mean = float(np.mean(list(js.values())))
+        rounds.append(Round(frame, clicks, here, mean, clicked - began, tracked - clicked))
+        visited = {one.frame for one in rounds}
+        left = {f: j for f, j in js.items() if f not in visited}
+        if mean >= goal or len(rounds) >= most_rounds or not left:
+            return tuple(rounds)
+        frame = min(left, key=lambda f: left[f])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.effort", description=__doc__)
+    parser.add_argument("--clips", type=Path, required=True)
+    parser.add_argument("--only", nargs="+", default=None)
+    parser.add_argument("--goal", type=float, default=0.90)
+    parser.add_argument("--clicks-a-visit", type=int, default=8)
+    parser.add_argument("--most-rounds", type=int, default=15)
+    parser.add_argument("--internal-size", type=int, default=480)
+    parser.add_argument("--tracker", default=EngineSettings().tracker_model)
+    parser.add_argument("--click-model", default=EngineSettings().click_model)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    engines = Engines(
+        EngineSettings(
+            tracker_model=arguments.tracker,
+            click_model=arguments.click_model,
+            device=arguments.device,
+            internal_size=arguments.internal_size,
+        )
+    )
+    efforts = []
+    for pictures in sorted((arguments.clips / "JPEGImages").iterdir()):
+        if arguments.only and pictures.name not in arguments.only:
+            continue
+        with Session.open(pictures, engines=engines) as session:
+            truths = read_truths(arguments.clips / "Annotations" / pictures.name, session)
+            if len(truths) * 2 < session.frame_count or len(truths) < 3:
+                continue
+            rounds = annotate(
+                session,
+                truths,
+                goal=arguments.goal,
+                limit=arguments.clicks_a_visit,
+                most_rounds=arguments.most_rounds,
+            )
+            effort = Effort(
+                pictures.name,
+                session.frame_count,
+                len(session.annotation.objects),
+                rounds[-1].mean_j >= arguments.goal,
+                rounds,
+            )
+        efforts.append(effort)
+        if not arguments.json:
+            reached = "reached" if effort.is_reached else "not reached"
+            print(  # noqa: T201
+                f"{effort.clip}: {arguments.goal:.2f} {reached}, {effort.clicks} clicks on "
+                f"{len(rounds)} frames of {effort.frames}, {effort.seconds:.0f} s of computing; "
+                "mean J by round " + " ".join(f"{one.mean_j:.3f}" for one in rounds),
+                flush=True,
+            )
+    if arguments.json:
+        report = [{**asdict(one), "clicks": one.clicks, "seconds": one.seconds} for one in efforts]
+        print(json.dumps(report, indent=1))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
