@@ -53,6 +53,7 @@ def settings_of(preferences: Preferences) -> EngineSettings:
     settings = EngineSettings(
         tracker_model=preferences.tracker_model,
         click_model=preferences.click_model,
+        scribble_model=preferences.scribble_model or None,
         device=preferences.device,
         internal_size=preferences.internal_size_px,
     )

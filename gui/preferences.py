@@ -91,6 +91,15 @@ class Preferences(QObject):
         self._set("engine/clicks", model)
 
     @property
+    def scribble_model(self) -> str:
+        """Empty: strokes are answered by the click network."""
+        return self._text("engine/scribbles", "")
+
+    @scribble_model.setter
+    def scribble_model(self, model: str) -> None:
+        self._set("engine/scribbles", model)
+
+    @property
     def internal_size_px(self) -> int:
         """The shorter side as the tracker sees it."""
         return int(self._number("engine/internal_size", 480, 96, 4320))

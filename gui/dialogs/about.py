@@ -52,8 +52,8 @@ class AboutDialog(QDialog):
             number = ""
         about = self.tr(
             "<h2>xmem-annotate {}</h2><p>Cut masks out of video: click an object, follow it "
-            "through the whole clip, correct what is wrong, export.</p><p>It works offline: nothing "
-            "leaves this computer. The network is only used when you download a model.</p>"
+            "through the whole clip, correct what is wrong, export.</p><p>It works offline: "
+            "nothing leaves this computer. The network is only used when you download a model.</p>"
             "<p>MIT licence.</p>"
         ).format(escape(number))
         rows = "".join(

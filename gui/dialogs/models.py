@@ -1,0 +1,228 @@
+"""The networks' weights: which there are, which are here, fetching more, choosing."""
+
+from collections.abc import Generator
+from concurrent.futures import CancelledError
+from typing import Any, Final
+
+from PySide6.QtCore import QLocale, Qt
+from PySide6.QtWidgets import (
+    QDialog,
+    QDialogButtonBox,
+    QFileDialog,
+    QHeaderView,
+    QLabel,
+    QProgressBar,
+    QTreeWidget,
+    QTreeWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from gui.engine_thread import EngineThread, Job
+from gui.preferences import Preferences
+from interaction.models import DownloadProgress, Model, ModelStore, default_store
+
+__all__ = ["ModelsDialog"]
+
+_NameRole: Final = Qt.ItemDataRole.UserRole
+_BYTES_A_NUMBER: Final = 4
+
+
+class ModelsDialog(QDialog):
+    """Nothing is fetched unless it is asked for; an interrupted download goes on next time."""
+
+    def __init__(
+        self,
+        preferences: Preferences,
+        parent: QWidget | None = None,
+        *,
+        store: ModelStore | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle(self.tr("Models"))
+        self.resize(820, 460)
+        self._preferences = preferences
+        self._store = store or default_store()
+        self._thread: EngineThread | None = None
+        self._job: Job | None = None
+
+        self.table = QTreeWidget(self)
+        self.table.setRootIsDecorated(False)
+        self.table.setAccessibleName(self.windowTitle())
+        self.table.setHeaderLabels(
+            [
+                self.tr("Model"),
+                self.tr("For"),
+                self.tr("Here"),
+                self.tr("Size"),
+                self.tr("Licence"),
+                self.tr("What it does"),
+            ]
+        )
+        self.table.header().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        self.table.header().setStretchLastSection(True)
+        self.table.currentItemChanged.connect(self._update)
+        self.status = QLabel(self)
+        self.status.setWordWrap(True)
+        self.bar = QProgressBar(self)
+        self.bar.setAccessibleName(self.tr("Download"))
+        self.bar.hide()
+
+        buttons = QDialogButtonBox(self)
+        action = QDialogButtonBox.ButtonRole.ActionRole
+        self.use_button = buttons.addButton(self.tr("Use"), action)
+        self.download_button = buttons.addButton(self.tr("Download"), action)
+        self.file_button = buttons.addButton(self.tr("Use a file…"), action)
+        self.close_button = buttons.addButton(QDialogButtonBox.StandardButton.Close)
+        self.use_button.clicked.connect(self.use)
+        self.download_button.clicked.connect(self.download)
+        self.file_button.clicked.connect(self._ask_file)
+        buttons.rejected.connect(self.reject)
+        column = QVBoxLayout(self)
+        column.addWidget(self.table, 1)
+        column.addWidget(self.status)
+        column.addWidget(self.bar)
+        column.addWidget(buttons)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Shows what is here now."""
+        chosen = self.current_name()
+        self.table.clear()
+        uses = {"tracker": self.tr("tracking"), "click": self.tr("clicks")}
+        for model in self._store.available():
+            path = self._store.locate(model)
+            size_bytes = path.stat().st_size if path else model.size_bytes
+            here = self.tr("no")
+            if path is not None:
+                here = self.tr("bundled") if model.is_bundled else self.tr("downloaded")
+            item = QTreeWidgetItem(
+                [
+                    model.name,
+                    uses.get(model.kind, self.tr("scribbles")),
+                    self.tr("in use") if self._is_used(model) else here,
+                    self._size(model, size_bytes),
+                    model.licence,
+                    model.description,
+                ]
+            )
+            item.setToolTip(5, model.description)
+            item.setData(0, _NameRole, model.name)
+            self.table.addTopLevelItem(item)
+            if model.name == chosen:
+                self.table.setCurrentItem(item)
+        if self.table.currentItem() is None:
+            self.table.setCurrentItem(self.table.topLevelItem(0))
+        self._update()
+
+    def current_name(self) -> str | None:
+        item = self.table.currentItem()
+        return None if item is None else item.data(0, _NameRole)
+
+    def choose(self, name: str) -> None:
+        for row in range(self.table.topLevelItemCount()):
+            if self.table.topLevelItem(row).data(0, _NameRole) == name:
+                self.table.setCurrentItem(self.table.topLevelItem(row))
+
+    def use(self) -> None:
+        """The chosen model, from the next click or propagation on."""
+        model = self._current()
+        if model is not None:
+            self._set_model(model.kind, model.name)
+            self.refresh()
+
+    def download(self) -> None:
+        model = self._current()
+        if model is None or self._job is not None:
+            return
+        if self._thread is None:
+            self._thread = EngineThread("download", self)
+        name = model.name
+
+        def steps() -> Generator[DownloadProgress, None, Any]:
+            return self._store.download(name)
+
+        self.bar.setRange(0, 0)
+        self.bar.show()
+        self.status.setText(self.tr("Downloading {}…").format(name))
+        self._job = Job(self._show_progress, self._end)
+        self._thread.start(steps(), self._job)
+        self._update()
+
+    def reject(self) -> None:
+        if self._job is not None:
+            self._job.cancel()
+            return
+        super().reject()
+
+    def done(self, result: int) -> None:
+        if self._thread is not None:
+            self._thread.shutdown()
+        super().done(result)
+
+    def _show_progress(self, step: DownloadProgress) -> None:
+        total = step.total_bytes or 0
+        # Kibibytes: a bar counts in 32 bits.
+        self.bar.setRange(0, total // 1024)
+        self.bar.setValue(step.done_bytes // 1024)
+
+    def _end(self, error: Exception | None) -> None:
+        self._job = None
+        self.bar.hide()
+        if isinstance(error, CancelledError):
+            self.status.setText(self.tr("Stopped. What has arrived is kept for next time."))
+        elif error is not None:
+            self.status.setText(str(error))
+        else:
+            self.status.setText(self.tr("Done."))
+        self.refresh()
+
+    def _ask_file(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(
+            self,
+            self.tr("Weights"),
+            self._preferences.last_folder,
+            self.tr("Weights") + " (*.pth *.pt *.safetensors)",
+        )
+        model = self._current()
+        if path and model is not None:
+            self._set_model(model.kind, path)
+            self.status.setText(self.tr("{} is used for {} from now on.").format(path, model.kind))
+            self.refresh()
+
+    def _set_model(self, kind: str, model: str) -> None:
+        if kind == "tracker":
+            self._preferences.tracker_model = model
+        elif kind == "click":
+            self._preferences.click_model = model
+        else:
+            self._preferences.scribble_model = model
+
+    def _is_used(self, model: Model) -> bool:
+        used = {
+            "tracker": self._preferences.tracker_model,
+            "click": self._preferences.click_model,
+            "scribble": self._preferences.scribble_model,
+        }
+        return used[model.kind] == model.name
+
+    def _current(self) -> Model | None:
+        name = self.current_name()
+        return next((one for one in self._store.available() if one.name == name), None)
+
+    def _update(self) -> None:
+        model, is_idle = self._current(), self._job is None
+        is_here = model is not None and self._store.locate(model) is not None
+        self.use_button.setEnabled(is_idle and is_here)
+        self.download_button.setEnabled(is_idle and model is not None and not is_here)
+        self.file_button.setEnabled(is_idle and model is not None)
+        self.close_button.setText(self.tr("Close") if is_idle else self.tr("Cancel"))
+
+    def _size(self, model: Model, size_bytes: int | None) -> str:
+        if size_bytes:
+            return QLocale().formattedDataSize(size_bytes)
+        if model.parameters:
+            about = QLocale().formattedDataSize(model.parameters * _BYTES_A_NUMBER)
+            return self.tr("about {}").format(about)
+        return ""

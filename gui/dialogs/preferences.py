@@ -1,0 +1,131 @@
+"""What belongs to the person: looks, engine, memory for frames. Every change holds at once."""
+
+from typing import Final
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QPalette
+from PySide6.QtWidgets import (
+    QComboBox,
+    QDialog,
+    QDialogButtonBox,
+    QFormLayout,
+    QLabel,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from gui.preferences import Preferences
+
+__all__ = ["PreferencesDialog"]
+
+_SIZES_PX: Final = (240, 360, 480, 600, 720, 1080)
+_MIB: Final = 2**20
+
+
+class PreferencesDialog(QDialog):
+    def __init__(self, preferences: Preferences, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle(self.tr("Preferences"))
+        self.setMinimumWidth(460)
+        self._preferences = preferences
+
+        self.scheme = QComboBox(self)
+        for value, title in (
+            ("system", self.tr("As the system")),
+            ("light", self.tr("Light")),
+            ("dark", self.tr("Dark")),
+        ):
+            self.scheme.addItem(title, value)
+        self.scheme.setCurrentIndex(self.scheme.findData(preferences.scheme))
+        self.scheme.currentIndexChanged.connect(self._set_scheme)
+
+        self.device = QComboBox(self)
+        self.device.setEditable(True)  # "cuda:1"
+        for value, title in (
+            ("auto", self.tr("The best there is")),
+            ("cuda", self.tr("Graphics card (CUDA)")),
+            ("mps", self.tr("Apple GPU (MPS)")),
+            ("cpu", self.tr("Processor (CPU)")),
+        ):
+            self.device.addItem(f"{value} — {title}", value)
+        index = self.device.findData(preferences.device)
+        if index < 0:
+            self.device.addItem(preferences.device, preferences.device)
+            index = self.device.count() - 1
+        self.device.setCurrentIndex(index)
+        self.device.currentTextChanged.connect(self._set_device)
+
+        self.internal_size = QComboBox(self)
+        for size_px in sorted({*_SIZES_PX, preferences.internal_size_px}):
+            self.internal_size.addItem(self.tr("{} pixels").format(size_px), size_px)
+        self.internal_size.setCurrentIndex(
+            self.internal_size.findData(preferences.internal_size_px)
+        )
+        self.internal_size.currentIndexChanged.connect(self._set_internal_size)
+
+        self.memorize_every = QSpinBox(self)
+        self.memorize_every.setRange(1, 100)
+        self.memorize_every.setSuffix(self.tr(" frames"))
+        self.memorize_every.setValue(preferences.memorize_every)
+        self.memorize_every.valueChanged.connect(self._set_memorize_every)
+
+        self.cache = QSpinBox(self)
+        self.cache.setRange(64, 65_536)
+        self.cache.setSingleStep(64)
+        self.cache.setSuffix(" MiB")
+        self.cache.setValue(preferences.cache_bytes // _MIB)
+        self.cache.valueChanged.connect(self._set_cache)
+
+        form = QFormLayout()
+        for title, field, tip in (
+            (self.tr("Colours"), self.scheme, ""),
+            (self.tr("Device"), self.device, self.tr("Where the networks run")),
+            (
+                self.tr("Tracking size"),
+                self.internal_size,
+                self.tr("Shorter side at which the tracker works: smaller is faster, less exact"),
+            ),
+            (
+                self.tr("Memorise every"),
+                self.memorize_every,
+                self.tr("Fewer frames between: follows changes better, takes more time"),
+            ),
+            (self.tr("Memory for frames"), self.cache, self.tr("Decoded frames kept at hand")),
+        ):
+            field.setToolTip(tip)
+            field.setAccessibleName(title)
+            field.setAccessibleDescription(tip)
+            form.addRow(title, field)
+        note = QLabel(
+            self.tr(
+                "Device, tracking size and memorising hold from the next propagation on; memory "
+                "for frames from the next project on."
+            ),
+            self,
+        )
+        note.setWordWrap(True)
+        note.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close, self)
+        buttons.rejected.connect(self.reject)
+        column = QVBoxLayout(self)
+        column.addLayout(form)
+        column.addWidget(note)
+        column.addStretch(1)
+        column.addWidget(buttons)
+
+    def _set_scheme(self) -> None:
+        self._preferences.scheme = self.scheme.currentData()
+
+    def _set_device(self, text: str) -> None:
+        self._preferences.device = text.split(" — ")[0].strip() or "auto"
+
+    def _set_internal_size(self) -> None:
+        self._preferences.internal_size_px = self.internal_size.currentData()
+
+    def _set_memorize_every(self, frames: int) -> None:
+        self._preferences.memorize_every = frames
+
+    def _set_cache(self, mib: int) -> None:
+        self._preferences.cache_bytes = mib * _MIB

@@ -1,0 +1,110 @@
+"""Named versions: a place to return to, beside the history."""
+
+from typing import Final
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QPalette
+from PySide6.QtWidgets import (
+    QDialog,
+    QDialogButtonBox,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QListWidget,
+    QListWidgetItem,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from gui.annotator import Annotator
+from gui.document import Document
+from interaction.errors import UserError
+
+__all__ = ["VersionsDialog"]
+
+_VersionRole: Final = Qt.ItemDataRole.UserRole
+
+
+class VersionsDialog(QDialog):
+    """Saves one and brings one back; bringing back is an edit that can be undone."""
+
+    def __init__(
+        self, document: Document, annotator: Annotator, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle(self.tr("Named versions"))
+        self.resize(460, 380)
+        self._annotator = annotator
+        self._session = document.session
+        note = QLabel(
+            self.tr("Everything is saved all the time. A named version is a place to return to."),
+            self,
+        )
+        note.setWordWrap(True)
+        note.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        self.name = QLineEdit(self)
+        self.name.setPlaceholderText(self.tr("Name of the version"))
+        self.name.setAccessibleName(self.name.placeholderText())
+        self.save_button = QPushButton(self.tr("Save"), self)
+        self.save_button.setDefault(True)
+        self.save_button.clicked.connect(self.save)
+        self.name.textChanged.connect(self._update)
+        row = QHBoxLayout()
+        row.addWidget(self.name, 1)
+        row.addWidget(self.save_button)
+        self.list = QListWidget(self)
+        self.list.setAccessibleName(self.tr("Versions"))
+        self.list.currentItemChanged.connect(self._update)
+        self.status = QLabel(self)
+        self.status.setWordWrap(True)
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close, self)
+        self.restore_button = buttons.addButton(
+            self.tr("Bring back"), QDialogButtonBox.ButtonRole.ActionRole
+        )
+        self.restore_button.setToolTip(self.tr("Undo takes you back to what is there now"))
+        self.restore_button.clicked.connect(self.restore)
+        buttons.rejected.connect(self.reject)
+        column = QVBoxLayout(self)
+        column.addWidget(note)
+        column.addLayout(row)
+        column.addWidget(self.list, 1)
+        column.addWidget(self.status)
+        column.addWidget(buttons)
+        self.refresh()
+
+    def refresh(self) -> None:
+        self.list.clear()
+        project = self._session.project
+        for version in () if project is None else project.versions():
+            item = QListWidgetItem(f"{version.name}    {version.created}")
+            item.setData(_VersionRole, version)
+            self.list.addItem(item)
+        self._update()
+
+    def save(self) -> None:
+        project = self._session.project
+        if project is None:
+            return
+        try:
+            version = project.save_version(self.name.text().strip())
+        except UserError as error:
+            self.status.setText(str(error))
+            return
+        self.name.clear()
+        self.status.setText(self.tr("“{}” is saved.").format(version.name))
+        self.refresh()
+
+    def restore(self) -> None:
+        project, item = self._session.project, self.list.currentItem()
+        if project is None or item is None:
+            return
+        self._annotator.import_edits(
+            project.restoring(item.data(_VersionRole), self._session.annotation)
+        )
+        self.accept()
+
+    def _update(self) -> None:
+        self.save_button.setEnabled(bool(self.name.text().strip()))
+        self.restore_button.setEnabled(self.list.currentItem() is not None)
