@@ -11,9 +11,11 @@ import os
 import zlib
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from interaction.errors import UnwritableFileError
 from interaction.project.atomic_files import writing_problem
 from interaction.project.record_json import DamagedValueError, MaskPlace
 
@@ -26,12 +28,16 @@ _APPEND_FLAGS: Final = (
 
 
 class GrowingFile:
-    """Bytes are added at the end, all or none. For one writing thread; anyone may read."""
+    """Bytes are added at the end, all or none. For one writing thread; anyone may read.
+
+    end: where the next bytes go. What is behind it when this is made is the rest of a write that a
+    crash cut off. Nobody else may write: a file that has grown or shrunk meanwhile is left alone.
+    """
 
     def __init__(self, path: Path, end: int) -> None:
         self.path = path
-        self.end = end  # what is behind it is the rest of a write that failed
-        self._file: BinaryIO | None = None
+        self.end = end
+        self._has_rest = True  # there may be something behind `end`
 
     def append(self, data: bytes) -> int:
         """Where `data` begins. On the disk when this returns.
@@ -39,27 +45,32 @@ class GrowingFile:
         Raises DiskFullError or UnwritableFileError; then `end` is as before.
         """
         try:
-            if self._file is None:
-                # Unbuffered: a buffer that could not be written would be tried again at closing.
-                self._file = os.fdopen(os.open(self.path, _APPEND_FLAGS, 0o666), "r+b", buffering=0)
-            self._file.seek(self.end)
-            rest = memoryview(data)
-            while rest:
-                rest = rest[self._file.write(rest) :]
-            self._file.truncate()
-            os.fsync(self._file.fileno())
+            # Opened anew each time: a file that was swapped for another must not be written unseen.
+            number = os.open(self.path, _APPEND_FLAGS, 0o666)
+            with os.fdopen(number, "r+b", buffering=0) as file:
+                size_bytes = os.fstat(number).st_size
+                if size_bytes < self.end or (size_bytes > self.end and not self._has_rest):
+                    raise UnwritableFileError(self.path, "another program has changed it")
+                self._write(file, data)
         except OSError as error:
-            with suppress(OSError):
-                if self._file is not None:
-                    self._file.truncate(self.end)
             raise writing_problem(self.path, error) from error
         start, self.end = self.end, self.end + len(data)
         return start
 
-    def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+    def _write(self, file: FileIO, data: bytes) -> None:
+        self._has_rest = True
+        try:
+            file.seek(self.end)
+            rest = memoryview(data)
+            while rest:
+                rest = rest[file.write(rest) :]
+            file.truncate()
+            os.fsync(file.fileno())
+        except BaseException:
+            with suppress(OSError):
+                file.truncate(self.end)
+            raise
+        self._has_rest = False
 
 
 class MaskStore:
@@ -97,9 +108,6 @@ class MaskStore:
         if self._pending:
             self._file.append(b"".join(self._pending))
             self._pending.clear()
-
-    def close(self) -> None:
-        self._file.close()
 
     @contextmanager
     def reading(self) -> Generator[Callable[[MaskPlace], bytes], None, None]:

@@ -78,7 +78,6 @@ class Project(ProjectView):
         self.on_problem = None
         self._lock = lock
         self._saver: Saver[SavedEdit | SavedMove | ManifestChange] | None = None
-        self._writer: ProjectWriter | None = None
         if self._damages:
             read_only_reason = "it is damaged"
         self.read_only_reason = read_only_reason  # "" while it can be changed
@@ -259,13 +258,8 @@ class Project(ProjectView):
             self._layout, self._manifest, self._store, contents.journal_end, lock.renew
         )
         if contents.journal_end == 0:
-            try:
-                writer.start()
-            except UserError:
-                writer.close()
-                raise
+            writer.start()
         writer.amend(self._amends)
-        self._writer = writer
         self._saver = Saver(writer, self._tell)
         if self._amends or contents.notices:
             self._saver.put(settles=True)
@@ -285,8 +279,6 @@ class Project(ProjectView):
             self.on_problem(problem)
 
     def _release(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
         if self._lock is not None:
             self._lock.release()
 

@@ -73,6 +73,7 @@ class ProjectLock:
         self._os_lock = layout.os_lock
         self._held = ExitStack()
         self._renewed_s = 0.0
+        self._lost_to: Holder | None = None
 
     def acquire(self) -> None:
         """Raises ProjectInUseError, and UnwritableFileError where nothing can be written."""
@@ -97,7 +98,10 @@ class ProjectLock:
             return
         holder = read_holder(self._note)
         if holder is not None and holder != Holder.this_process():
-            raise ProjectInUseError(self._folder, holder.words())
+            # For good: what the other wrote is not known here, and would be written over.
+            self._lost_to = holder
+        if self._lost_to is not None:
+            raise ProjectInUseError(self._folder, self._lost_to.words())
         self._write_note()
 
     def release(self) -> None:

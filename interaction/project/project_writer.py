@@ -122,10 +122,6 @@ class ProjectWriter:
         current = replace(self._manifest, frames=self._frames)
         write_plain(self._layout.manifest, manifest_text(current).encode())
 
-    def close(self) -> None:
-        self._store.close()
-        self._journal.close()
-
     def _apply(self, edit: MaskEdit, records: Mapping[str, Any]) -> None:
         for frame, record in edit.after.items():
             value = records[str(frame)]

@@ -49,6 +49,7 @@ class Saver(Generic[T]):
         self._items: list[T] = []  # until they are appended
         self._is_unsettled = False
         self._is_dirty = False  # something was put since the last checkpoint
+        self._is_writing = False  # a checkpoint, right now
         self._is_flushing = False
         self._is_closing = False
         self._failures = 0
@@ -87,9 +88,9 @@ class Saver(Generic[T]):
         deadline_s = float("inf") if timeout_s is None else time.monotonic() + timeout_s
         with self._lock:
             failures = self._failures
-            while self._items or self._is_dirty or self._is_unsettled:
+            while self._items or self._is_dirty or self._is_unsettled or self._is_writing:
                 if self._failures > failures and self._problem is not None:
-                    raise self._problem
+                    raise self._problem.with_traceback(None)
                 if not self._thread.is_alive():
                     raise RuntimeError("the saving thread has ended with work left")
                 rest_s = deadline_s - time.monotonic()
@@ -126,6 +127,7 @@ class Saver(Generic[T]):
                 is_first = self._problem is None
                 with self._lock:
                     self._problem = problem
+                    self._is_writing = False
                     self._failures += 1
                     self._is_dirty = True
                     self._due_s = time.monotonic() + RETRY_S
@@ -138,6 +140,7 @@ class Saver(Generic[T]):
             else:
                 with self._lock:
                     self._problem = None
+                    self._is_writing = False
                     self._lock.notify_all()
 
     def _is_time(self) -> bool:
@@ -166,6 +169,6 @@ class Saver(Generic[T]):
             ):
                 return
             # Now, so that what is put while the checkpoint is written asks for the next one.
-            self._is_dirty = not is_last
+            self._is_dirty, self._is_writing = not is_last, True
             self._due_s = time.monotonic() + CHECKPOINT_S
         self._writer.checkpoint()
