@@ -14,6 +14,7 @@ from gui.document import Document
 from gui.engine_thread import EngineThread, Job
 from gui.tracking_run import TrackingRun
 from interaction import mask_surgery
+from interaction.engines import EngineSettings
 from interaction.session import Propagated, PropagationRequest
 from interaction.types import Click, MaskEdit, Stroke
 from xmem_core.arrays import Labels
@@ -79,6 +80,31 @@ class Annotator(QObject):
         self._file_work: Job | None = None
         self._undoes_after_run = False
         self._busy = Busy.IDLE
+
+    def warm_up(self) -> None:
+        """Loads the networks while nobody waits for them."""
+        engines = self._session.engines
+
+        def steps() -> Generator[None, None, None]:
+            from xmem_core.device import keep_freed_memory
+
+            keep_freed_memory()
+            engines.segmenter()
+            yield
+            engines.start_tracker()
+
+        # What is wrong with a model is told when somebody needs it.
+        self._engine.start(steps(), Job(lambda _: None, lambda _: None))
+
+    def configure_engines(self, settings: EngineSettings) -> None:
+        """From the next click and the next propagation on."""
+        engines = self._session.engines
+
+        def steps() -> Generator[None, None, None]:
+            engines.configure(settings)
+            yield
+
+        self._engine.start(steps(), Job(lambda _: None, lambda _: None))
 
     # What is going on
 

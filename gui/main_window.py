@@ -27,6 +27,7 @@ from gui.hints import hint_for
 from gui.opening import Opener, is_project
 from gui.preferences import Preferences, RecentProject
 from gui.theme import ICON_PX
+from gui.thumbnail import keep_thumbnail
 from gui.view_state import Tool, ViewMode
 from gui.welcome.opening_page import OpeningPage
 from gui.welcome.welcome_page import WelcomePage
@@ -77,6 +78,7 @@ class MainWindow(QMainWindow):
         self.opener.opened.connect(self.show_session)
         self.opener.failed.connect(self._show_opening_failure)
         self.opener.cancelled.connect(self._show_page)
+        preferences.changed.connect(self._follow_preferences)
         self._updating = QTimer(self, singleShot=True, interval=0)
         self._updating.timeout.connect(self.update_state)
         self._restore_window()
@@ -103,6 +105,8 @@ class MainWindow(QMainWindow):
         self._connect(workspace)
         self._show_page()
         workspace.canvas.setFocus()
+        workspace.annotator.warm_up()
+        self._show_model()
         self._remember_project(session)
         self.session_opened.emit(session)
         if session.damages:
@@ -120,6 +124,7 @@ class MainWindow(QMainWindow):
         if workspace.annotator.busy not in (Busy.IDLE, Busy.CLICKING) and not self._may_stop():
             return False
         self._remember_project(workspace.session)
+        keep_thumbnail(workspace)
         self._keep_window()
         self.workspace = None
         workspace.shutdown()
@@ -272,6 +277,22 @@ class MainWindow(QMainWindow):
             state = self.preferences.window_state(f"splitter {name}")
             if state is not None:
                 splitter.restoreState(state)
+
+    def _follow_preferences(self, name: str) -> None:
+        if not name.startswith("engine/"):
+            return
+        self._show_model()
+        if self.workspace is not None:
+            self.workspace.annotator.configure_engines(self.opener.settings())
+
+    def _show_model(self) -> None:
+        settings = self.opener.settings()
+        device = "" if settings.device == "auto" else f" · {settings.device}"
+        self.model_button.setText(
+            self.tr("{} · {} px{}").format(
+                Path(settings.tracker_model).name, settings.internal_size, device
+            )
+        )
 
     def _update_soon(self, *_: object) -> None:
         """Once for all that changes in one turn of the event loop."""

@@ -129,10 +129,13 @@ class Opener(QObject):
         self._thread.shutdown()
         self._previews.shutdown()
 
-    def _engines(self) -> Engines:
+    def settings(self) -> EngineSettings:
+        """The preferences', changed by what was given on the command line."""
         settings = settings_of(self._preferences)
-        if self.given is not None:
-            settings = self.given.changed(settings)
+        return settings if self.given is None else self.given.changed(settings)
+
+    def _engines(self) -> Engines:
+        settings = self.settings()
         if self.engines is None:
             self.engines = Engines(settings)
         else:

@@ -28,10 +28,10 @@ from PySide6.QtWidgets import (
 )
 
 from gui.preferences import Preferences, RecentProject
+from gui.thumbnail import THUMBNAIL
 
 __all__ = ["RecentList"]
 
-THUMBNAIL: Final = "thumbnail.jpg"  # in the project's folder
 _CARD_PX: Final = 72
 _PICTURE: Final = QSize(96, 54)
 _ProjectRole: Final = Qt.ItemDataRole.UserRole
