@@ -138,7 +138,7 @@ def main() -> None:
     parser.add_argument("--clips", type=Path, required=True)
     parser.add_argument("--only", nargs="+", default=None)
     parser.add_argument("--goal", type=float, default=0.90)
-    parser.add_argument("--clicks-a-visit", type=int, default=8)
+    parser.add_argument("--clicks-a-visit", type=int, default=20)
     parser.add_argument("--most-rounds", type=int, default=15)
     parser.add_argument("--internal-size", type=int, default=480)
     parser.add_argument("--tracker", default=EngineSettings().tracker_model)
@@ -184,7 +184,8 @@ def main() -> None:
             print(  # noqa: T201
                 f"{effort.clip}: {arguments.goal:.2f} {reached}, {effort.clicks} clicks on "
                 f"{len(rounds)} frames of {effort.frames}, {effort.seconds:.0f} s of computing; "
-                "mean J by round " + " ".join(f"{one.mean_j:.3f}" for one in rounds),
+                "mean J by round (and of the frame just clicked) "
+                + " ".join(f"{one.mean_j:.3f} ({one.frame_j:.2f})" for one in rounds),
                 flush=True,
             )
     if arguments.json:

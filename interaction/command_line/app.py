@@ -6,9 +6,13 @@ import typer
 from rich.console import Console
 
 from interaction.command_line.benchmark import benchmark
+from interaction.command_line.click import click
 from interaction.command_line.evaluate import evaluate
+from interaction.command_line.info import info
 from interaction.command_line.models import models_app
+from interaction.command_line.new import new
 from interaction.command_line.propagate import propagate
+from interaction.command_line.replay import replay
 from interaction.errors import UserError
 
 __all__ = ["app", "command_names", "main"]
@@ -20,6 +24,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command()(new)
+app.command()(click)
+app.command()(info)
+app.command()(replay)
 app.command()(propagate)
 app.command()(evaluate)
 app.command()(benchmark)

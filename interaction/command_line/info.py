@@ -1,0 +1,106 @@
+"""`xmem-annotate info`: what is in a project and what is missing from it."""
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from interaction.command_line.sources import project_folder
+
+if TYPE_CHECKING:
+    from interaction.annotation import Annotation
+    from interaction.project.project import Project
+
+__all__ = ["info"]
+
+_MOST_LISTED = 10
+
+
+def info(
+    project: Annotated[str, typer.Argument(help="Folder of a project.", metavar="PROJECT")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Tell what a project holds. Changes nothing, also while it is open elsewhere."""
+    from interaction.project.project import Project
+
+    with Project.open(project_folder(project), read_only=True) as opened:
+        report = _report(opened, opened.load_annotation())
+    if as_json:
+        typer.echo(json.dumps(report, indent=2))
+    else:
+        _print(report)
+
+
+def _report(project: "Project", annotation: "Annotation") -> dict[str, Any]:
+    from interaction.errors import UserError
+    from interaction.types import FrameStatus
+
+    try:
+        found: str | None = str(project.find_source())
+    except UserError:
+        found = None
+    history = project.load_history()
+    statuses = {status.value: 0 for status in FrameStatus}
+    for record in annotation.records.values():
+        statuses[record.status.value] += 1
+    statuses[FrameStatus.EMPTY.value] = annotation.frame_count - len(annotation.records)
+    doubtful = sorted(
+        (
+            (record.doubt, frame)
+            for frame, record in annotation.records.items()
+            if record.status is FrameStatus.TRACKED and record.doubt > 0
+        ),
+        reverse=True,
+    )
+    return {
+        "project": str(project.folder),
+        "name": project.name,
+        "created": project.created,
+        "app_version": project.app_version,
+        "source": str(project.source.path),
+        "source_found": found,
+        "frames": annotation.frame_count,
+        "width": annotation.width,
+        "height": annotation.height,
+        "frames_by_status": statuses,
+        "objects": [
+            {
+                "id": one.id,
+                "name": one.name,
+                "color": list(one.color),
+                "is_locked": one.is_locked,
+                "is_visible": one.is_visible,
+                "frames": sum(one.id in r.present for r in annotation.records.values()),
+            }
+            for one in annotation.objects
+        ],
+        "doubtful_frames": [frame for _, frame in doubtful[:_MOST_LISTED]],
+        "steps": len(history.entries),
+        "steps_in_effect": history.position,
+        "damages": list(project.damages),
+    }
+
+
+def _print(report: dict[str, Any]) -> None:
+    console = Console(highlight=False)
+    where = report["source_found"] or f"{report['source']} (not found)"
+    console.print(f"{report['name']}: {where}", markup=False, soft_wrap=True)
+    console.print(
+        f"{report['frames']} frames, {report['width']}x{report['height']}; "
+        + ", ".join(f"{count} {name}" for name, count in report["frames_by_status"].items())
+    )
+    table = Table("id", "object", "frames", "")
+    for one in report["objects"]:
+        marks = ["locked"] if one["is_locked"] else []
+        marks += [] if one["is_visible"] else ["hidden"]
+        table.add_row(str(one["id"]), one["name"], str(one["frames"]), ", ".join(marks))
+    if report["objects"]:
+        console.print(table)
+    if report["doubtful_frames"]:
+        listed = ", ".join(map(str, report["doubtful_frames"]))
+        console.print(f"worth a look, worst first: {listed}")
+    console.print(f"{report['steps_in_effect']} of {report['steps']} steps of history in effect")
+    for damage in report["damages"]:
+        console.print(f"damaged: {damage}", markup=False, style="red", soft_wrap=True)

@@ -1,0 +1,110 @@
+"""`new`, `click`, `info` and `replay`, as a person types them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from interaction.command_line.app import main
+from interaction.project.mask_files import decode_labels
+from interaction.session import Session
+from interaction.types import Stroke
+from tests import tiny
+from tests.fake_engines import FakeEngines
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    tiny.write_clip(tmp_path / "clip", 6)
+    return tmp_path / "clip"
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, str, str]:
+    """Exit code, standard output, standard error."""
+    with pytest.raises(SystemExit) as ended:
+        main([str(argument) for argument in arguments])
+    out, err = capsys.readouterr()
+    return int(ended.value.code or 0), out, err
+
+
+def told(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> dict[str, object]:
+    code, out, err = run(capsys, *arguments, "--json")
+    assert code == 0, err
+    report = json.loads(out)
+    assert isinstance(report, dict)
+    return report
+
+
+def test_a_project_is_made_clicked_told_about_and_replayed(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "bear.vos"
+    made = told(capsys, "new", clip, "--project", folder, "--object", "bear", "--object", "cub")
+    assert (made["frames"], made["width"], made["height"]) == (6, 60, 48)
+    clicked = told(
+        capsys, "click", folder, "--frame", 2, "--object", "bear",
+        "--click", "20,20,+", "--click", "50,40,-", "--output", tmp_path / "mask.png",
+    )  # fmt: skip
+    assert (clicked["object"], clicked["name"], clicked["clicks"]) == (1, "bear", 2)
+    labels = decode_labels((tmp_path / "mask.png").read_bytes())
+    assert clicked["pixels"] == np.count_nonzero(labels == 1)
+
+    about = told(capsys, "info", folder)
+    assert about["frames_by_status"] == {"empty": 5, "tracked": 0, "corrected": 1, "confirmed": 0}
+    assert about["steps"] == about["steps_in_effect"] == 4
+    assert about["source_found"] == str(clip)
+    code, out, _ = run(capsys, "info", folder)
+    assert code == 0
+    assert "bear" in out
+
+    again = told(capsys, "replay", folder / "journal.jsonl", "--project", tmp_path / "again.vos")
+    assert (again["steps"], again["taken_over"]) == (4, [])
+    assert again["equal_frames"] == again["frames"] == 1
+    assert told(capsys, "info", tmp_path / "again.vos")["steps"] == 4
+
+
+def test_info_counts_frames_by_object_and_names_doubtful_ones(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Session.open(clip, tmp_path / "p.vos", engines=FakeEngines()) as session:
+        session.add_object("bear")
+        session.stroke(0, 1, Stroke(((20.0, 20.0),), 8))
+        list(session.propagate(0))
+        session.undo()
+        session.redo()
+        session.flush()
+        about = told(capsys, "info", tmp_path / "p.vos")  # also while it is open
+    assert about["frames_by_status"] == {"empty": 0, "tracked": 5, "corrected": 1, "confirmed": 0}
+    assert len(about["objects"]) == 1  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("click", "clip", "--click", "5,5"), "nowhere to keep the mask"),
+        (("click", "clip", "--click", "5", "--output", "m.png"), "X,Y,+ or X,Y,-"),
+        (("click", "clip", "--click", "5,5,x", "--output", "m.png"), "X,Y,+ or X,Y,-"),
+        (("click", "clip", "--click", "60,5", "--output", "m.png"), "lies outside the frame"),
+        (("click", "clip", "--frame", "6", "--click", "5,5", "--output", "m.png"), "no frame 6"),
+        (("click", "clip", "--object", "0", "--click", "5,5", "--output", "m.png"), "no object 0"),
+        (("info", "clip"), "There is no project"),
+        (("replay", "clip"), "There is no project"),
+        (("new", "nothing.mp4", "--project", "p.vos"), "does not exist"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_words(
+    clip: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    message: str,
+) -> None:
+    monkeypatch.chdir(clip.parent)
+    monkeypatch.setenv("COLUMNS", "200")
+    code, _, err = run(capsys, *arguments)
+    assert code != 0
+    assert message in err
+    assert sorted(path.name for path in clip.parent.iterdir()) == ["clip"]
