@@ -12,6 +12,14 @@ from PySide6.QtCore import QT_TRANSLATE_NOOP
 __all__ = ["ACTIONS", "MENUS", "ActionSpec", "Needs"]
 
 
+_C: Final = "Actions"
+
+
+def _T(context: str, text: str) -> str:  # as Qt's own macro of this kind
+    """Marks a text for translation, which happens where it is shown."""
+    return str(QT_TRANSLATE_NOOP(context, text))
+
+
 class Needs(Flag):
     """What must be there for an action to make sense."""
 
@@ -31,14 +39,14 @@ _EDIT: Final = Needs.PROJECT | Needs.WRITABLE
 _ON_OBJECT: Final = _EDIT | Needs.OBJECT | Needs.MASK
 
 MENUS: Final = {
-    "file": QT_TRANSLATE_NOOP("Actions", "&File"),
-    "edit": QT_TRANSLATE_NOOP("Actions", "&Edit"),
-    "tool": QT_TRANSLATE_NOOP("Actions", "&Tools"),
-    "object": QT_TRANSLATE_NOOP("Actions", "&Object"),
-    "track": QT_TRANSLATE_NOOP("Actions", "Trac&k"),
-    "go": QT_TRANSLATE_NOOP("Actions", "&Go"),
-    "view": QT_TRANSLATE_NOOP("Actions", "&View"),
-    "help": QT_TRANSLATE_NOOP("Actions", "&Help"),
+    "file": _T(_C, "&File"),
+    "edit": _T(_C, "&Edit"),
+    "tool": _T(_C, "&Tools"),
+    "object": _T(_C, "&Object"),
+    "track": _T(_C, "Trac&k"),
+    "go": _T(_C, "&Go"),
+    "view": _T(_C, "&View"),
+    "help": _T(_C, "&Help"),
 }
 
 
@@ -88,9 +96,6 @@ def _view(name: str, text: str, line: bool = False) -> ActionSpec:
         f"view.{name}", text, "", None, "", Needs.PROJECT, check=True, group="view", line=line
     )
 
-
-_T = QT_TRANSLATE_NOOP
-_C = "Actions"
 
 ACTIONS: Final[tuple[ActionSpec, ...]] = (
     _spec("file.open_video", _T(_C, "Open video…"), "Ctrl+O", "file-video"),

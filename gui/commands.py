@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -177,7 +178,7 @@ class Commands:
 
     def _tools(self) -> dict[str, Callable[[], object]]:
         handlers: dict[str, Callable[[], object]] = {
-            f"tool.{tool.value}": lambda tool=tool: self._choose_tool(tool) for tool in Tool
+            f"tool.{tool.value}": partial(self._choose_tool, tool) for tool in Tool
         }
         handlers["tool.smaller"] = lambda: self._scale_brush(1 / _BRUSH_FACTOR)
         handlers["tool.larger"] = lambda: self._scale_brush(_BRUSH_FACTOR)
@@ -357,7 +358,7 @@ class Commands:
 
     def _view(self) -> dict[str, Callable[[], object]]:
         handlers: dict[str, Callable[[], object]] = {
-            f"view.{mode.value.replace(' ', '_')}": lambda mode=mode: self._choose_mode(mode)
+            f"view.{mode.value.replace(' ', '_')}": partial(self._choose_mode, mode)
             for mode in ViewMode
         }
         return handlers | {
@@ -375,10 +376,10 @@ class Commands:
             "view.magnifier": self._magnify,
             "view.hatching": self._hatch,
             "view.panels": lambda: self._workspace.show_panels(
-                not self._workspace.panels.isVisibleTo(self._workspace.upper)
+                not self._workspace.panels.isVisibleTo(self._workspace.upper_half)
             ),
             "view.timeline": lambda: self._workspace.show_timeline(
-                not self._workspace.timeline.isVisibleTo(self._workspace.lower)
+                not self._workspace.timeline.isVisibleTo(self._workspace.lower_half)
             ),
             "view.full_screen": self._full_screen,
         }

@@ -188,8 +188,8 @@ class MainWindow(QMainWindow):
         actions["view.onion_skin"].setChecked(document.has_onion_skin)
         actions["view.hatching"].setChecked(document.has_hatching)
         actions["view.magnifier"].setChecked(workspace.canvas.has_magnifier)
-        actions["view.panels"].setChecked(workspace.panels.isVisibleTo(workspace.upper))
-        actions["view.timeline"].setChecked(workspace.timeline.isVisibleTo(workspace.lower))
+        actions["view.panels"].setChecked(workspace.panels.isVisibleTo(workspace.upper_half))
+        actions["view.timeline"].setChecked(workspace.timeline.isVisibleTo(workspace.lower_half))
         actions["view.full_screen"].setChecked(self.isFullScreen())
         history = workspace.session.history
         undo, redo = actions["edit.undo"], actions["edit.redo"]
@@ -273,7 +273,7 @@ class MainWindow(QMainWindow):
         annotator.failed.connect(self.show_failure)
         annotator.noticed.connect(self.show_notice)
         workspace.canvas.cursor_moved.connect(self._show_cursor)
-        for name, splitter in (("upper", workspace.upper), ("whole", workspace.splitter)):
+        for name, splitter in (("upper", workspace.upper_half), ("whole", workspace.splitter)):
             state = self.preferences.window_state(f"splitter {name}")
             if state is not None:
                 splitter.restoreState(state)
@@ -330,7 +330,7 @@ class MainWindow(QMainWindow):
         self._modes.setToolTip(self.tr("How frame and masks are put together"))
         for mode in ViewMode:
             self._modes.addItem(
-                self.actions_table.text(f"view.{mode.value.replace(' ', '_')}"), mode
+                self.actions_table.title(f"view.{mode.value.replace(' ', '_')}"), mode
             )
         self._modes.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self._modes.activated.connect(self._choose_mode)
@@ -383,7 +383,7 @@ class MainWindow(QMainWindow):
         self.preferences.set_window_state("geometry", self.saveGeometry())
         if self.workspace is not None:
             for name, splitter in (
-                ("upper", self.workspace.upper),
+                ("upper", self.workspace.upper_half),
                 ("whole", self.workspace.splitter),
             ):
                 self.preferences.set_window_state(f"splitter {name}", splitter.saveState())

@@ -35,4 +35,4 @@ def keep_thumbnail(workspace: Workspace) -> None:
     buffer.open(QIODevice.OpenModeFlag.WriteOnly)
     if picture.save(buffer, "JPEG", 85):
         with suppress(UserError):
-            write_bytes(project.folder / THUMBNAIL, data.data())
+            write_bytes(project.folder / THUMBNAIL, bytes(data.data()))

@@ -66,41 +66,41 @@ class Workspace(QWidget):
         self.panels.setStretchFactor(0, 3)
         self.panels.setStretchFactor(2, 3)
 
-        self.upper = QSplitter(Qt.Orientation.Horizontal, self)
-        self.upper.addWidget(picture)
-        self.upper.addWidget(self.panels)
-        self.upper.setStretchFactor(0, 1)
-        self.upper.setStretchFactor(1, 0)
-        self.upper.setCollapsible(0, False)
+        self.upper_half = QSplitter(Qt.Orientation.Horizontal, self)
+        self.upper_half.addWidget(picture)
+        self.upper_half.addWidget(self.panels)
+        self.upper_half.setStretchFactor(0, 1)
+        self.upper_half.setStretchFactor(1, 0)
+        self.upper_half.setCollapsible(0, False)
 
-        self.lower = QWidget(self)
-        rows = QVBoxLayout(self.lower)
+        self.lower_half = QWidget(self)
+        rows = QVBoxLayout(self.lower_half)
         rows.setContentsMargins(0, 0, 0, 0)
         rows.setSpacing(0)
         rows.addWidget(self.transport)
         rows.addWidget(self.timeline, 1)
 
         self.splitter = QSplitter(Qt.Orientation.Vertical, self)
-        self.splitter.addWidget(self.upper)
-        self.splitter.addWidget(self.lower)
+        self.splitter.addWidget(self.upper_half)
+        self.splitter.addWidget(self.lower_half)
         self.splitter.setStretchFactor(0, 1)
         self.splitter.setStretchFactor(1, 0)
         self.splitter.setCollapsible(0, False)
-        for splitter in (self.splitter, self.upper, self.panels):
+        for splitter in (self.splitter, self.upper_half, self.panels):
             splitter.setHandleWidth(1)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.addWidget(self.splitter)
-        self.upper.setSizes([10_000, _PANELS_PX])
+        self.upper_half.setSizes([10_000, _PANELS_PX])
         self.splitter.setSizes([10_000, _TIMELINE_PX])
 
     def show_panels(self, is_shown: bool) -> None:
-        if is_shown != self.panels.isVisibleTo(self.upper):
+        if is_shown != self.panels.isVisibleTo(self.upper_half):
             self.panels.setVisible(is_shown)
             self.panels_toggled.emit(is_shown)
 
     def show_timeline(self, is_shown: bool) -> None:
-        if is_shown != self.timeline.isVisibleTo(self.lower):
+        if is_shown != self.timeline.isVisibleTo(self.lower_half):
             self.timeline.setVisible(is_shown)
             self.timeline_toggled.emit(is_shown)
 

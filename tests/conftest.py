@@ -6,6 +6,7 @@ Sums come out in another order with another number of threads, and exact tests c
 import os
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported anywhere
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # a real window: QT_QPA_PLATFORM=xcb
 
 import torch
 

@@ -6,7 +6,7 @@ from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QDialog, QLineEdit, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
-from gui.action_table import ACTIONS
+from gui.action_table import ACTIONS, ActionSpec
 from gui.actions import Actions
 
 __all__ = ["CommandSearch"]
@@ -47,7 +47,7 @@ class CommandSearch(QDialog):
 
     def _filter(self, text: str) -> None:
         words = text.casefold().split()
-        found = []
+        found: list[tuple[bool, bool, int, ActionSpec, str]] = []
         for spec in ACTIONS:
             title = self._actions.title(spec.id)
             hay = f"{title} {spec.tip} {spec.menu}".casefold()

@@ -80,15 +80,13 @@ class ExportDialog(QDialog):
 
     def choose(self, name: str) -> None:
         """A format, by its name in the table."""
-        for index in range(self.formats.topLevelItemCount()):
-            group = self.formats.topLevelItem(index)
-            for child in range(group.childCount()):
-                if group.child(child).data(0, _NameRole) == name:
-                    self.formats.setCurrentItem(group.child(child))
+        self.formats.setCurrentItem(self._items[name])
 
     @property
     def format(self) -> ExportFormat:
-        return FORMATS[self.formats.currentItem().data(0, _NameRole)]
+        item = self.formats.currentItem()
+        assert item is not None  # groups cannot be chosen
+        return FORMATS[item.data(0, _NameRole)]
 
     def settings(self) -> ExportSettings:
         """As chosen. ValueError where a setting makes no sense."""
@@ -191,15 +189,17 @@ class ExportDialog(QDialog):
         self.formats.setHeaderHidden(True)
         self.formats.setAccessibleName(self.tr("Format"))
         self.formats.setIndentation(12)
+        self._items: dict[str, QTreeWidgetItem] = {}
         for group in FormatGroup:
             top = QTreeWidgetItem([str(group.value)])
             top.setFlags(Qt.ItemFlag.ItemIsEnabled)
             self.formats.addTopLevelItem(top)
             for kind in (kind for kind in FORMATS.values() if kind.group is group):
-                item = QTreeWidgetItem([kind.title])
-                item.setToolTip(0, kind.description)
-                item.setData(0, _NameRole, kind.name)
-                top.addChild(item)
+                leaf = QTreeWidgetItem([kind.title])
+                leaf.setToolTip(0, kind.description)
+                leaf.setData(0, _NameRole, kind.name)
+                top.addChild(leaf)
+                self._items[kind.name] = leaf
             top.setExpanded(True)
             top.setHidden(top.childCount() == 0)
         self.formats.currentItemChanged.connect(self._show_format)

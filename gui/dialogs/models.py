@@ -112,8 +112,9 @@ class ModelsDialog(QDialog):
             self.table.addTopLevelItem(item)
             if model.name == chosen:
                 self.table.setCurrentItem(item)
-        if self.table.currentItem() is None:
-            self.table.setCurrentItem(self.table.topLevelItem(0))
+        first = self.table.topLevelItem(0)
+        if self.table.currentItem() is None and first is not None:
+            self.table.setCurrentItem(first)
         self._update()
 
     def current_name(self) -> str | None:
@@ -121,9 +122,8 @@ class ModelsDialog(QDialog):
         return None if item is None else item.data(0, _NameRole)
 
     def choose(self, name: str) -> None:
-        for row in range(self.table.topLevelItemCount()):
-            if self.table.topLevelItem(row).data(0, _NameRole) == name:
-                self.table.setCurrentItem(self.table.topLevelItem(row))
+        for item in self.table.findItems(name, Qt.MatchFlag.MatchExactly):
+            self.table.setCurrentItem(item)
 
     def use(self) -> None:
         """The chosen model, from the next click or propagation on."""

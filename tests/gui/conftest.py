@@ -1,0 +1,78 @@
+"""What tests of the window share: a person's own settings stay untouched, nothing is left."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QEvent, QSettings
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from gui.annotator import Annotator
+from gui.document import Document
+from gui.engine_thread import EngineThread
+from gui.preferences import Preferences
+from interaction.session import Session
+from tests.fake_engines import FakeEngines, open_session
+
+OWN_THREADS = ("engine", "files", "frames", "opening", "first picture", "thumbnails", "download")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left_over(qapp: QApplication) -> Iterator[None]:
+    """A widget or a thread that outlives its test would disturb another, or keep the program."""
+    before = {id(widget) for widget in QApplication.topLevelWidgets()}
+    yield
+    QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    QApplication.processEvents()
+    left = [
+        widget
+        for widget in QApplication.topLevelWidgets()
+        if id(widget) not in before and widget.isVisible()
+    ]
+    assert not left, f"widgets left over: {left}"
+    running = [
+        thread.name for thread in threading.enumerate() if thread.name.startswith(OWN_THREADS)
+    ]
+    assert not running, f"threads left over: {running}"
+
+
+@pytest.fixture
+def preferences(tmp_path: Path) -> Preferences:
+    return Preferences(QSettings(str(tmp_path / "preferences.ini"), QSettings.Format.IniFormat))
+
+
+@pytest.fixture
+def engines() -> FakeEngines:
+    return FakeEngines()
+
+
+@pytest.fixture
+def session(tmp_path: Path, engines: FakeEngines) -> Iterator[Session]:
+    with open_session(tmp_path, engines=engines) as opened:
+        yield opened
+
+
+@pytest.fixture
+def document(qapp: QApplication, session: Session) -> Document:
+    return Document(session)
+
+
+@pytest.fixture
+def engine(qtbot: QtBot) -> Iterator[EngineThread]:
+    thread = EngineThread("engine")
+    yield thread
+    thread.shutdown()
+
+
+@pytest.fixture
+def files(qtbot: QtBot) -> Iterator[EngineThread]:
+    thread = EngineThread("files")
+    yield thread
+    thread.shutdown()
+
+
+@pytest.fixture
+def annotator(document: Document, engine: EngineThread, files: EngineThread) -> Annotator:
+    return Annotator(document, engine, files)
