@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 from interaction.types import ObjectInfo
 from xmem_core.pictures import Frame, Labels
 
-__all__ = ["color_table", "draw_overlay", "paint_masks", "soft_edge"]
+__all__ = [
+    "color_table",
+    "cut_out",
+    "draw_overlay",
+    "paint_masks",
+    "replace_background",
+    "soft_edge",
+]
 
 _Alpha = NDArray[np.float32]
 _FAR: Final = 3  # pixels beyond the ramp that the rectangle takes in, for exact distances
@@ -84,6 +91,45 @@ def soft_edge(mask: NDArray[np.bool_], width_px: float) -> _Alpha:
     distance = np.where(part > 0, inside, -outside)
     alpha[rectangle] = np.clip(0.5 + distance / width_px, 0, 1)
     return alpha
+
+
+def cut_out(picture: Frame, alpha: _Alpha, bleed_px: int = 0) -> NDArray[np.uint8]:
+    """(H, W, 4) RGBA, straight: `picture` (H, W, 3) with `alpha` (H, W), 0 to 1.
+
+    Colours are black where nothing is to be seen, but for `bleed_px` pixels around it: video
+    codecs mix neighbouring colours, and a black surrounding would darken the edge.
+    """
+    result = np.zeros((*alpha.shape, 4), np.uint8)
+    opaque = np.round(alpha * 255).astype(np.uint8)
+    rectangle = _objects_rectangle(opaque, bleed_px)
+    if rectangle is None:
+        return result
+    part = np.ascontiguousarray(opaque[rectangle])
+    kept = part
+    if bleed_px > 0:
+        kernel = np.ones((2 * bleed_px + 1, 2 * bleed_px + 1), np.uint8)
+        kept = np.asarray(cv2.dilate(part, kernel), np.uint8)
+    colors = np.zeros((*part.shape, 3), np.uint8)
+    cv2.copyTo(np.ascontiguousarray(picture[rectangle]), kept, colors)
+    result[rectangle][:, :, :3] = colors
+    result[rectangle][:, :, 3] = part
+    return result
+
+
+def replace_background(picture: Frame, alpha: _Alpha, color: tuple[int, int, int]) -> Frame:
+    """(H, W, 3): `picture` where `alpha` is 1, `color` (RGB) where it is 0, mixed between."""
+    result = np.empty_like(picture)
+    result[:] = color
+    rectangle = _objects_rectangle(np.round(alpha * 255).astype(np.uint8))
+    if rectangle is not None:
+        weight = np.ascontiguousarray(alpha[rectangle])
+        result[rectangle] = cv2.blendLinear(
+            np.ascontiguousarray(picture[rectangle]),
+            np.ascontiguousarray(result[rectangle]),
+            weight,
+            1 - weight,
+        )
+    return result
 
 
 def _objects_rectangle(labels: Labels, margin: int = 0) -> tuple[slice, slice] | None:

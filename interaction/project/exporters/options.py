@@ -5,6 +5,7 @@ called for people, what it explains and which values it takes travel with the fi
 and the command line read them with `describe_options`.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
@@ -49,6 +50,8 @@ class OptionInfo:
         """ValueError unless `value` can be this setting."""
         if not _is_a(value, self.kind):
             raise ValueError(f"{self.name} must be a {self.kind}, got {value!r}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{self.name} must be finite, got {value}")
         if self.minimum is not None and value < self.minimum:
             raise ValueError(f"{self.name} must be at least {self.minimum}, got {value}")
         if self.maximum is not None and value > self.maximum:

@@ -21,21 +21,28 @@ from interaction.project.exporters.video_writer import (
     even_size,
 )
 
-__all__ = ["OVERLAY_VIDEO", "VideoOptions", "foresee_even_size", "write_video"]
+__all__ = [
+    "OVERLAY_VIDEO",
+    "H264Options",
+    "VideoOptions",
+    "foresee_even_size",
+    "h264",
+    "write_video",
+]
 
 _Picture = Callable[[int], NDArray[np.uint8]]  # frame -> (H, W, 3) RGB or (H, W, 4) RGBA
 
 _ODD_SIZES: Final = {"pad": "Repeat the last row or column", "crop": "Leave it out"}
 
 
-def h264(quality: str) -> VideoKind:
+def h264(quality: int) -> VideoKind:
     """quality: x264's constant rate factor."""
     return VideoKind(
         title="H.264 video",
         container="mp4",
         pixel_format="yuv420p",
         encoders=(
-            Encoder("libx264", {"crf": quality, "preset": "veryfast"}),
+            Encoder("libx264", {"crf": str(quality), "preset": "veryfast"}),
             Encoder("libopenh264", {"b": "12M"}),
             Encoder("h264_videotoolbox", {"b": "12M"}),
             Encoder("h264_mf", {"b": "12M"}),
@@ -155,7 +162,7 @@ def _write_overlay(job: ExportJob) -> Iterator[int]:
             outline_px=options.outline_px,
         )
 
-    yield from write_video(job, h264(str(options.quality)), options, picture)
+    yield from write_video(job, h264(options.quality), options, picture)
 
 
 OVERLAY_VIDEO: Final = ExportFormat(
