@@ -1,0 +1,171 @@
+"""Small things over the picture that keep their size on the screen: clicks, the brush's ring."""
+
+from typing import Final
+
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QPainter, QPen
+from PySide6.QtWidgets import (
+    QGraphicsItem,
+    QGraphicsScene,
+    QStyleOptionGraphicsItem,
+    QWidget,
+)
+
+from interaction.types import Click
+
+__all__ = ["BrushRing", "ClickMarker", "ClickMarkers"]
+
+_RADIUS_PX: Final = 7.0
+_HOVERED_RADIUS_PX: Final = 9.0
+_REACH_PX: Final = 10.0  # how near the cursor must be
+_DARK: Final = QColor(0, 0, 0, 190)
+_MARKER_Z, _RING_Z = 20, 40
+
+
+class ClickMarker(QGraphicsItem):
+    """One click: a disc in the object's colour with a plus or a minus."""
+
+    def __init__(self, click: Click, index: int, color: QColor, offset_x: float = 0.0) -> None:
+        """index: its place among the frame's clicks; -1 while the answer is being computed."""
+        super().__init__()
+        self.click, self.index = click, index
+        self._color = color
+        self._is_hovered = False
+        self.setPos(click.x + offset_x, click.y)
+        self.setFlag(QGraphicsItem.GraphicsItemFlag.ItemIgnoresTransformations)
+        self.setAcceptedMouseButtons(Qt.MouseButton.NoButton)
+        self.setZValue(_MARKER_Z)
+
+    @property
+    def is_pending(self) -> bool:
+        return self.index < 0
+
+    def set_hovered(self, is_hovered: bool) -> None:
+        if is_hovered != self._is_hovered:
+            self._is_hovered = is_hovered
+            self.update()
+
+    def boundingRect(self) -> QRectF:
+        reach = _HOVERED_RADIUS_PX + 2
+        return QRectF(-reach, -reach, 2 * reach, 2 * reach)
+
+    def paint(
+        self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None
+    ) -> None:
+        radius = _HOVERED_RADIUS_PX if self._is_hovered else _RADIUS_PX
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setOpacity(0.6 if self.is_pending else 1.0)
+        painter.setPen(QPen(_DARK, 1.5))
+        painter.setBrush(QColor("white"))
+        painter.drawEllipse(QPointF(), radius + 1, radius + 1)
+        fill = self._color if self.click.is_positive else QColor(0xD0, 0x20, 0x20)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(fill)
+        painter.drawEllipse(QPointF(), radius - 1, radius - 1)
+        is_bright = fill.lightnessF() > 0.5 and fill.green() > 120
+        painter.setPen(QPen(QColor("black") if is_bright else QColor("white"), 2))
+        arm = radius - 3.5
+        painter.drawLine(QPointF(-arm, 0), QPointF(arm, 0))
+        if self.click.is_positive:
+            painter.drawLine(QPointF(0, -arm), QPointF(0, arm))
+
+
+class ClickMarkers:
+    """The clicks of the frame that is shown, and those that wait for their answer."""
+
+    def __init__(self, scene: QGraphicsScene) -> None:
+        self._scene = scene
+        self._items: list[ClickMarker] = []
+        self._hovered: ClickMarker | None = None
+        self._are_visible = True
+
+    @property
+    def items(self) -> tuple[ClickMarker, ...]:
+        return tuple(self._items)
+
+    @property
+    def hovered(self) -> ClickMarker | None:
+        return self._hovered
+
+    def show(self, clicks: tuple[Click, ...], color: QColor, pending: tuple[Click, ...]) -> None:
+        """Instead of those shown before."""
+        self.set_hovered(None)
+        for item in self._items:
+            self._scene.removeItem(item)
+        self._items = [ClickMarker(click, index, color) for index, click in enumerate(clicks)]
+        self._items += [ClickMarker(click, -1, color) for click in pending]
+        for item in self._items:
+            item.setVisible(self._are_visible)
+            self._scene.addItem(item)
+
+    def set_visible(self, are_visible: bool) -> None:
+        self._are_visible = are_visible
+        for item in self._items:
+            item.setVisible(are_visible)
+
+    def at(self, position: QPointF, scale: float) -> ClickMarker | None:
+        """The nearest under the cursor. position: source pixels; scale: window's for one."""
+        nearest, least = None, _REACH_PX
+        for item in self._items:
+            away = (item.pos() - position) * scale
+            distance = (away.x() ** 2 + away.y() ** 2) ** 0.5
+            if self._are_visible and not item.is_pending and distance <= least:
+                nearest, least = item, distance
+        return nearest
+
+    def set_hovered(self, marker: ClickMarker | None) -> None:
+        if marker is not self._hovered:
+            if self._hovered is not None:
+                self._hovered.set_hovered(False)
+            self._hovered = marker
+            if marker is not None:
+                marker.set_hovered(True)
+
+
+class BrushRing(QGraphicsItem):
+    """The brush at its true size, dark and light so that it shows on everything."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._radius_px = 1.0
+        self._scale = 1.0
+        self._color = QColor("white")
+        self.setAcceptedMouseButtons(Qt.MouseButton.NoButton)
+        self.setZValue(_RING_Z)
+        self.hide()
+
+    @property
+    def radius_px(self) -> float:
+        """Source pixels."""
+        return self._radius_px
+
+    def set_brush(self, radius_px: float, color: QColor) -> None:
+        if radius_px != self._radius_px or color != self._color:
+            self.prepareGeometryChange()
+            self._radius_px, self._color = radius_px, color
+            self.update()
+
+    def set_scale(self, scale: float) -> None:
+        if scale != self._scale:
+            self.prepareGeometryChange()
+            self._scale = scale
+
+    def boundingRect(self) -> QRectF:
+        reach = max(self._radius_px, 5 / self._scale) + 3 / self._scale
+        return QRectF(-reach, -reach, 2 * reach, 2 * reach)
+
+    def paint(
+        self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None
+    ) -> None:
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        radius = self._radius_px
+        for width, color in ((3.0, _DARK), (1.5, self._color)):
+            pen = QPen(color, width)
+            pen.setCosmetic(True)
+            painter.setPen(pen)
+            painter.drawEllipse(QPointF(), radius, radius)
+            if radius * self._scale < 4 or radius * self._scale > 24:  # where exactly is it?
+                arm = 5 / self._scale if radius * self._scale < 4 else 3 / self._scale
+                painter.drawLine(QPointF(-arm, 0), QPointF(arm, 0))
+                painter.drawLine(QPointF(0, -arm), QPointF(0, arm))

@@ -1,0 +1,507 @@
+"""The canvas: one frame with its masks, and the tools that work on it."""
+
+from typing import Final
+
+from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, QTimer, Signal
+from PySide6.QtGui import (
+    QColor,
+    QEnterEvent,
+    QFocusEvent,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QWheelEvent,
+)
+from PySide6.QtWidgets import (
+    QAbstractSpinBox,
+    QApplication,
+    QGraphicsScene,
+    QGraphicsView,
+    QLineEdit,
+    QPlainTextEdit,
+    QTextEdit,
+    QWidget,
+)
+
+from gui.annotator import Annotator, Busy
+from gui.canvas.backdrop import SURROUND, Backdrop
+from gui.canvas.drawing_tools import BrushTool, EraserTool, LassoTool, ScribbleTool
+from gui.canvas.magnifier import Magnifier
+from gui.canvas.markers import BrushRing, ClickMarker, ClickMarkers
+from gui.canvas.shown_frame import ShownFrame
+from gui.canvas.sketch import Sketch
+from gui.canvas.tools import (
+    REMOVING,
+    BoxTool,
+    CanvasTool,
+    ClickTool,
+    FillTool,
+    Pointer,
+    SelectTool,
+    Stage,
+)
+from gui.canvas.viewport import ZoomableView
+from gui.document import Document
+from gui.view_state import Tool, ViewMode
+from interaction.strokes import Rectangle
+from interaction.types import Click
+
+__all__ = ["CanvasView"]
+
+_TOOLS: Final[dict[Tool, type[CanvasTool]]] = {
+    Tool.SELECT: SelectTool,
+    Tool.CLICK: ClickTool,
+    Tool.BOX: BoxTool,
+    Tool.SCRIBBLE: ScribbleTool,
+    Tool.BRUSH: BrushTool,
+    Tool.ERASER: EraserTool,
+    Tool.LASSO: LassoTool,
+    Tool.FILL: FillTool,
+}
+_BRUSH_STEP: Final = 1.15  # a notch of the wheel with Ctrl
+_MARGIN_PX: Final = 8.0  # lines reach so far beyond what has changed, in window pixels
+# An answer that changes nothing, or is refused, sends no word: what it was to replace is wiped.
+_PATIENCE_MS: Final = 400
+_HIDE_KEY: Final = Qt.Key.Key_H
+_CTRL = Qt.KeyboardModifier.ControlModifier
+_ALT = Qt.KeyboardModifier.AltModifier
+_BUTTONS = (Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton)
+_TEXT_FIELDS = (QLineEdit, QTextEdit, QPlainTextEdit, QAbstractSpinBox)
+
+
+class CanvasView(ZoomableView):
+    """Shows the document's frame and asks the annotator for what the mouse does on it.
+
+    Call `shutdown` before it goes: it ends the decoding thread.
+    """
+
+    cursor_moved = Signal(float, float, int)  # source pixels, object there or 0; -1, -1, 0: left
+    frame_shown = Signal(int)
+    frame_failed = Signal(int, object)  # a frame that could not be decoded, the Exception
+    hint_changed = Signal(str)
+    magnifier_changed = Signal(bool)
+    space_tapped = Signal()  # pressed and released without moving the picture
+
+    def __init__(
+        self, document: Document, annotator: Annotator, parent: QWidget | None = None
+    ) -> None:
+        self._backdrop = Backdrop(document.video.width, document.video.height)
+        super().__init__(self._backdrop.extent, parent)
+        self._document, self._annotator = document, annotator
+        self.setAccessibleName(self.tr("Picture"))
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setMouseTracking(True)
+        self.setBackgroundBrush(SURROUND)
+        self.setCacheMode(QGraphicsView.CacheModeFlag.CacheBackground)
+        self.setViewportUpdateMode(QGraphicsView.ViewportUpdateMode.MinimalViewportUpdate)
+        self.setOptimizationFlag(QGraphicsView.OptimizationFlag.DontSavePainterState)
+
+        self._ring, self._sketch = BrushRing(), Sketch()
+        self.scene().addItem(self._ring)
+        self.scene().addItem(self._sketch)
+        self._markers = ClickMarkers(self.scene())
+        self._magnifier = Magnifier(self._backdrop, self.viewport())
+        self._has_magnifier = False
+        self._pending: list[tuple[int, Click]] = []
+        self._settling = QTimer(self)
+        self._settling.setSingleShot(True)
+        self._settling.setInterval(_PATIENCE_MS)
+        self._settling.timeout.connect(self._settle)
+
+        self._shown = ShownFrame(document, self._backdrop, self)
+        stage = Stage(
+            document,
+            annotator,
+            self._sketch,
+            self._shown.preview,
+            self._shown.labels,
+            self._shown.object_at,
+            self._shown.color_of,
+            lambda: self.scale_factor,
+            self.pan_by,
+            self._settling.start,
+        )
+        self._tools = {tool: make(stage) for tool, make in _TOOLS.items()}
+        self._tool = self._tools[document.tool]
+        self._pan_from: QPointF | None = None
+        self._is_space_held = self._has_space_panned = False
+        self._on_source = 0.0  # how far right the gesture is, beside the overlay
+        self._mouse: QPointF | None = None  # in the viewport
+
+        self._shown.changed.connect(self._repaint)
+        self._shown.arrived.connect(self._follow_arrival)
+        self._shown.failed.connect(self.frame_failed)
+        document.frame_changed.connect(self._leave_frame)
+        document.masks_changed.connect(self._follow_masks)
+        document.objects_changed.connect(self._show_markers)
+        document.current_object_changed.connect(self._update_pointer)
+        document.tool_changed.connect(self._change_tool)
+        document.brush_changed.connect(self._update_pointer)
+        document.view_mode_changed.connect(lambda _: self.set_content(self._backdrop.extent))
+        annotator.clicked.connect(self._show_pending)
+        annotator.failed.connect(lambda _: self._settle())
+        annotator.busy_changed.connect(self._follow_busy)
+        if self._shown.frame >= 0:
+            self._follow_arrival(self._shown.frame)
+        self._update_pointer()
+
+    # For the window
+
+    @property
+    def hint(self) -> str:
+        """What the tool does, in one line."""
+        return self._tool.hint
+
+    @property
+    def shown_frame(self) -> int:
+        """The frame that is in sight; -1 before the first. The document's may be on its way."""
+        return self._shown.frame
+
+    @property
+    def click_markers(self) -> tuple[ClickMarker, ...]:
+        return self._markers.items
+
+    @property
+    def has_magnifier(self) -> bool:
+        return self._has_magnifier
+
+    def set_magnifier(self, is_on: bool) -> None:
+        if is_on != self._has_magnifier:
+            self._has_magnifier = is_on
+            self._update_pointer()
+            self.magnifier_changed.emit(is_on)
+
+    def set_masks_hidden(self, are_hidden: bool) -> None:
+        """Only the frame, as long as a key is held."""
+        self._shown.set_bare(are_hidden)
+        self._markers.set_visible(not are_hidden)
+
+    def cancel_gesture(self) -> bool:
+        """Abandons what the mouse is doing. False if it did nothing."""
+        if self._pan_from is not None:
+            self._pan_from = None
+            self._update_pointer()
+            return True
+        if not self._tool.is_active:
+            return False
+        self._tool.cancel()
+        self._update_pointer()
+        return True
+
+    def shutdown(self) -> None:
+        """Ends the decoding thread. Nothing more is shown."""
+        self._shown.close()
+
+    # What the document says
+
+    def _leave_frame(self, _: int) -> None:
+        self.cancel_gesture()
+        self._sketch.clear()
+        self._shown.set_hovered(0)
+
+    def _follow_arrival(self, frame: int) -> None:
+        self._show_markers()
+        self._update_pointer()
+        self.frame_shown.emit(frame)
+
+    def _follow_masks(self, frames: set[int]) -> None:
+        if self._shown.frame in frames:
+            if not self._tool.is_active:
+                self._sketch.clear()
+                self._settling.stop()
+            self._show_markers()
+            self._update_pointer()
+
+    def _follow_busy(self, busy: Busy) -> None:
+        if busy is Busy.IDLE:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Nothing is awaited any more: what is shown is what is."""
+        self._settling.stop()
+        if self._annotator.busy is Busy.CLICKING:
+            return
+        if self._pending:
+            self._pending.clear()
+            self._show_markers()
+        if not self._tool.is_active:
+            self._sketch.clear()
+            self._shown.preview.end()
+
+    def _change_tool(self, tool: Tool) -> None:
+        self.cancel_gesture()
+        self._sketch.clear()
+        self._tool = self._tools[tool]
+        self._update_pointer()
+        self.hint_changed.emit(self.hint)
+
+    def _show_pending(self, asked: tuple[int, Click]) -> None:
+        self._pending.append(asked)
+        self._show_markers()
+
+    def _show_markers(self) -> None:
+        frame = self._shown.frame
+        if frame < 0:
+            return
+        prompts = self._document.annotation.record(frame).prompts
+        clicks = prompts.clicks if prompts is not None else ()
+        self._pending = [one for one in self._pending if one[0] != frame or one[1] not in clicks]
+        object_id = prompts.object_id if prompts is not None else self._document.current_object
+        waiting = tuple(click for at, click in self._pending if at == frame)
+        self._markers.show(clicks, self._shown.color_of(object_id), waiting)
+
+    # Painting
+
+    def _repaint(self, part: Rectangle | None) -> None:
+        if part is None:
+            self.resetCachedContent()
+            self.viewport().update()
+        else:
+            margin = _MARGIN_PX / self.scale_factor
+            area = QRectF(part.left, part.top, part.right - part.left, part.bottom - part.top)
+            self.invalidateScene(
+                area.adjusted(-margin, -margin, margin, margin),
+                QGraphicsScene.SceneLayer.BackgroundLayer,
+            )
+        if self._magnifier.isVisible():
+            self._magnifier.update()
+
+    def drawBackground(self, painter: QPainter, rect: QRectF | object) -> None:
+        assert isinstance(rect, QRectF)
+        to_window = self.viewportTransform()
+        painter.save()
+        painter.resetTransform()
+        exposed = QRectF(to_window.mapRect(rect).toAlignedRect())
+        self._backdrop.paint(painter, to_window, exposed, self.devicePixelRatioF())
+        if self._shown.problem:
+            self._draw_problem(painter, to_window.mapRect(self._backdrop.extent))
+        painter.restore()
+
+    def _draw_problem(self, painter: QPainter, frame: QRectF) -> None:
+        area = frame.intersected(QRectF(self.viewport().rect())).adjusted(16, 16, -16, -16)
+        text = self.tr("Frame {} cannot be shown.").format(self._shown.frame)
+        painter.setPen(QColor(0xDD, 0xDD, 0xDD))
+        flags = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
+        painter.drawText(area, int(flags), f"{text}\n\n{self._shown.problem}")
+
+    def placed(self) -> None:
+        self._ring.set_scale(self.scale_factor)
+        self._sketch.set_scale(self.scale_factor)
+        self._update_pointer()
+
+    # The mouse
+
+    def _pointer(self, event: QMouseEvent) -> Pointer:
+        at = self._source_at(event.position())
+        return Pointer(at.x(), at.y(), event.position(), event.button(), event.modifiers())
+
+    def _source_at(self, window: QPointF) -> QPointF:
+        """Over the source beside the overlay, the same place of the overlay."""
+        at = self.to_scene(window)
+        is_beside = self._document.view_mode is ViewMode.SIDE_BY_SIDE
+        if not self._tool.is_active:
+            offset = self._backdrop.source_offset
+            self._on_source = offset if is_beside and at.x() >= offset else 0.0
+        return at - QPointF(self._on_source, 0)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        event.accept()
+        self._mouse = event.position()
+        button = event.button()
+        is_left = button == Qt.MouseButton.LeftButton
+        if button == Qt.MouseButton.MiddleButton or (is_left and self._is_space_held):
+            if not self._tool.is_active:
+                self._pan_from = event.position()
+                self._update_pointer()
+            return
+        if button not in _BUTTONS or self._pan_from is not None:
+            return
+        if self._tool.is_active and not isinstance(self._tool, LassoTool):
+            return
+        at = self._pointer(event)
+        marker = self._markers.at(QPointF(at.x, at.y), self.scale_factor)
+        if marker is not None and is_left and at.holds(_ALT):
+            self._annotator.remove_click(marker.index)
+        elif is_left and at.holds(_CTRL):
+            found = self._shown.object_at(at.x, at.y)
+            if found:
+                self._document.set_current_object(found)
+        elif self._shown.is_current:  # else it would change a frame that is not seen
+            if event.type() == QEvent.Type.MouseButtonDblClick:
+                self._tool.double_click(at)
+            else:
+                self._tool.press(at)
+            self._update_pointer(event.modifiers())
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        self.mousePressEvent(event)
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        event.accept()
+        self._mouse = event.position()
+        if self._pan_from is not None:
+            self._has_space_panned = True
+            self.pan_by(event.position() - self._pan_from)
+            self._pan_from = event.position()
+            return
+        at = self._pointer(event)
+        if self._tool.is_active and event.buttons() != Qt.MouseButton.NoButton:
+            self._tool.move(at)
+        else:
+            self._tool.hover(at)
+        self._update_pointer(event.modifiers())
+        self.cursor_moved.emit(at.x, at.y, self._shown.object_at(at.x, at.y))
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        event.accept()
+        self._mouse = event.position()
+        if self._pan_from is not None:
+            self._pan_from = None
+        else:
+            self._tool.release(self._pointer(event))
+        self._update_pointer(event.modifiers())
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        if self._tool.has_ring and event.modifiers() & _CTRL and self._pan_from is None:
+            notches = event.angleDelta().y() / 120
+            radius_px = self._document.brush_radius_px
+            if not self._tool.is_active:
+                self._document.set_brush_radius_px(radius_px * _BRUSH_STEP**notches)
+            event.accept()
+            return
+        super().wheelEvent(event)
+
+    def enterEvent(self, event: QEnterEvent) -> None:
+        """Keys that are held, as H, go to the picture when the mouse is on it."""
+        super().enterEvent(event)
+        focused = QApplication.focusWidget()
+        if self.isActiveWindow() and not isinstance(focused, _TEXT_FIELDS):
+            self.setFocus(Qt.FocusReason.MouseFocusReason)
+
+    def leaveEvent(self, event: QEvent) -> None:
+        super().leaveEvent(event)
+        self._mouse = None
+        self._update_pointer()
+        self.cursor_moved.emit(-1.0, -1.0, 0)
+
+    def _update_pointer(self, modifiers: object = None) -> None:
+        """All that follows the mouse: cursor, ring, glass, what is marked below it."""
+        held = (
+            modifiers
+            if isinstance(modifiers, Qt.KeyboardModifier)
+            else QApplication.keyboardModifiers()
+        )
+        is_moving = self._pan_from is not None or self._is_space_held
+        tool = self._tool
+        if is_moving:
+            is_closed = self._pan_from is not None
+            shape = Qt.CursorShape.ClosedHandCursor if is_closed else Qt.CursorShape.OpenHandCursor
+        else:
+            shape = tool.active_cursor if tool.is_active else tool.cursor
+        mouse = self._mouse
+        if mouse is None:
+            self._ring.hide()
+            self._magnifier.hide()
+            self._markers.set_hovered(None)
+            self._shown.set_hovered(0)
+            return
+        source = self._source_at(mouse)
+        marker = None
+        if not is_moving and not tool.is_active:
+            marker = self._markers.at(source, self.scale_factor)
+        self._markers.set_hovered(marker)
+        if marker is not None:
+            shape = Qt.CursorShape.PointingHandCursor
+            self.viewport().setToolTip(
+                self.tr("Click {}. Delete or Alt-click takes it out.").format(marker.index + 1)
+            )
+        elif self.viewport().toolTip():
+            self.viewport().setToolTip("")
+        is_picking = bool(held & _CTRL)
+        is_pointing = (tool.is_pointing or is_picking) and not tool.is_active and marker is None
+        self._shown.set_hovered(
+            self._shown.object_at(source.x(), source.y()) if is_pointing and not is_moving else 0
+        )
+        has_ring = tool.has_ring and not is_moving and marker is None and not is_picking
+        if tool.has_ring and is_picking and not tool.is_active:
+            shape = Qt.CursorShape.PointingHandCursor
+        has_ring = has_ring or (tool.has_ring and tool.is_active)
+        if has_ring:
+            removes = tool.is_removing(held)
+            color = REMOVING if removes else QColor("white")
+            self._ring.set_brush(self._document.brush_radius_px, color)
+            self._ring.setPos(self.to_scene(mouse))
+        self._ring.setVisible(has_ring)
+        if self.viewport().cursor().shape() != shape:
+            self.viewport().setCursor(shape)
+        if self._has_magnifier and not is_moving:
+            radius_px = self._document.brush_radius_px if tool.has_ring else 0.0
+            self._magnifier.follow(mouse, source, self.scale_factor, radius_px)
+        self._magnifier.setVisible(self._has_magnifier and not is_moving)
+
+    # Keys
+
+    def event(self, event: QEvent) -> bool:
+        """Keys that mean something here and now come before the window's shortcuts."""
+        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent):
+            key = event.key()
+            is_plain = not event.modifiers()
+            if (
+                (key == Qt.Key.Key_Space and is_plain)
+                or (key == _HIDE_KEY and is_plain)
+                or (key == Qt.Key.Key_Escape and (self._tool.is_active or self._pan_from))
+                or (key in _DELETE_KEYS and self._markers.hovered is not None)
+            ):
+                event.accept()
+                return True
+        if event.type() == QEvent.Type.DevicePixelRatioChange:
+            self.resetCachedContent()
+        return super().event(event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        key = event.key()
+        marker = self._markers.hovered
+        if key == Qt.Key.Key_Space:
+            if not event.isAutoRepeat():
+                self._is_space_held, self._has_space_panned = True, False
+                self._update_pointer()
+        elif key == _HIDE_KEY and not event.modifiers():
+            self.set_masks_hidden(True)
+        elif key == Qt.Key.Key_Escape and self.cancel_gesture():
+            pass
+        elif key in _DELETE_KEYS and marker is not None:
+            self._annotator.remove_click(marker.index)
+        else:
+            self._update_pointer(event.modifiers() | _MODIFIER_KEYS.get(key, _NO_MODIFIER))
+            event.ignore()
+
+    def keyReleaseEvent(self, event: QKeyEvent) -> None:
+        key = event.key()
+        if event.isAutoRepeat():
+            return
+        if key == Qt.Key.Key_Space and self._is_space_held:
+            self._is_space_held = False
+            self._update_pointer()
+            if not self._has_space_panned:
+                self.space_tapped.emit()
+        elif key == _HIDE_KEY:
+            self.set_masks_hidden(False)
+        else:
+            self._update_pointer(event.modifiers() & ~_MODIFIER_KEYS.get(key, _NO_MODIFIER))
+            event.ignore()
+
+    def focusOutEvent(self, event: QFocusEvent) -> None:
+        """A key that is let go elsewhere is not heard."""
+        super().focusOutEvent(event)
+        self._is_space_held = False
+        self.set_masks_hidden(False)
+        self._update_pointer()
+
+
+_NO_MODIFIER = Qt.KeyboardModifier.NoModifier
+_DELETE_KEYS = (Qt.Key.Key_Delete, Qt.Key.Key_Backspace)
+_MODIFIER_KEYS = {
+    Qt.Key.Key_Alt: Qt.KeyboardModifier.AltModifier,
+    Qt.Key.Key_Control: Qt.KeyboardModifier.ControlModifier,
+    Qt.Key.Key_Shift: Qt.KeyboardModifier.ShiftModifier,
+}
