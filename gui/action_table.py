@@ -370,7 +370,7 @@ ACTIONS: Final[tuple[ActionSpec, ...]] = (
     _spec(
         "view.panels",
         _T(_C, "Panels"),
-        "Tab",
+        "F4",
         "panel-right",
         "",
         Needs.PROJECT,
@@ -380,7 +380,7 @@ ACTIONS: Final[tuple[ActionSpec, ...]] = (
     _spec(
         "view.timeline",
         _T(_C, "Timeline"),
-        "Shift+Tab",
+        "Shift+F4",
         "panel-bottom",
         "",
         Needs.PROJECT,

@@ -1,11 +1,13 @@
 """The window: menus, tool bar, status line, and in the middle what there is to do."""
 
 import time
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeySequence, QShortcut
 from PySide6.QtWidgets import (
+    QApplication,
     QComboBox,
     QLabel,
     QMainWindow,
@@ -28,6 +30,7 @@ from gui.opening import Opener, is_project
 from gui.preferences import Preferences, RecentProject
 from gui.theme import ICON_PX
 from gui.thumbnail import keep_thumbnail
+from gui.typing_guard import TypingGuard
 from gui.view_state import Tool, ViewMode
 from gui.welcome.opening_page import OpeningPage
 from gui.welcome.welcome_page import WelcomePage
@@ -58,6 +61,12 @@ class MainWindow(QMainWindow):
         self._add_recent_menu()
         self._fill_tool_bar()
         self._fill_status_bar()
+
+        self._typing_guard = TypingGuard(self)
+        QApplication.instance().installEventFilter(self._typing_guard)
+        for digit in range(1, 10):
+            key = QShortcut(QKeySequence(str(digit)), self)
+            key.activated.connect(partial(self._choose_object, digit - 1))
 
         self.welcome = WelcomePage(preferences, self)
         self.opening = OpeningPage(self)
@@ -347,6 +356,10 @@ class MainWindow(QMainWindow):
         self.addToolBar(bar)
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.NoContextMenu)
         self._tool_bar = bar
+
+    def _choose_object(self, index: int) -> None:
+        if self.workspace is not None:
+            self.commands.choose_object(index)
 
     def _choose_mode(self, index: int) -> None:
         if self.workspace is not None:

@@ -1,0 +1,86 @@
+"""The table of actions: every entry does something, no two share a key, keys can be changed."""
+
+from collections import Counter
+
+import pytest
+from PySide6.QtGui import QKeySequence
+from PySide6.QtWidgets import QMainWindow
+from pytestqt.qtbot import QtBot
+
+from gui.action_table import ACTIONS, MENUS, Needs
+from gui.actions import Actions
+from gui.preferences import Preferences
+from resources import icons_folder
+
+
+@pytest.fixture
+def owner(qtbot: QtBot) -> QMainWindow:
+    window = QMainWindow()
+    qtbot.addWidget(window)
+    return window
+
+
+@pytest.fixture
+def called() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def actions(owner: QMainWindow, preferences: Preferences, called: list[str]) -> Actions:
+    handlers = {spec.id: lambda name=spec.id: called.append(name) for spec in ACTIONS}
+    return Actions(handlers, preferences, owner)
+
+
+def test_no_two_actions_share_a_key_out_of_the_box() -> None:
+    counts = Counter(QKeySequence(key).toString() for spec in ACTIONS for key in spec.keys)
+    assert [key for key, count in counts.items() if count > 1] == []
+
+
+def test_every_key_of_the_table_is_one_that_qt_knows() -> None:
+    assert [
+        (spec.id, key) for spec in ACTIONS for key in spec.keys if not QKeySequence(key).toString()
+    ] == []
+
+
+def test_ids_are_unique_and_every_menu_and_icon_exists() -> None:
+    assert len({spec.id for spec in ACTIONS}) == len(ACTIONS)
+    assert {spec.menu for spec in ACTIONS} == set(MENUS)
+    icons = {spec.icon for spec in ACTIONS if spec.icon}
+    assert [name for name in icons if not (icons_folder() / f"{name}.svg").is_file()] == []
+
+
+def test_a_missing_handler_is_noticed_at_once(owner: QMainWindow, preferences: Preferences) -> None:
+    with pytest.raises(ValueError, match=r"edit\.undo"):
+        Actions({s.id: lambda: None for s in ACTIONS if s.id != "edit.undo"}, preferences, owner)
+
+
+def test_an_action_calls_its_handler(actions: Actions, called: list[str]) -> None:
+    actions["view.fit"].trigger()
+    assert called == ["view.fit"]
+
+
+def test_only_what_makes_sense_is_enabled(actions: Actions) -> None:
+    actions.enable(Needs.NOTHING)
+    assert actions["file.open_video"].isEnabled()
+    assert not actions["edit.fill_holes"].isEnabled()
+    actions.enable(Needs.PROJECT | Needs.WRITABLE | Needs.OBJECT)
+    assert not actions["edit.fill_holes"].isEnabled()
+    actions.enable(Needs.PROJECT | Needs.WRITABLE | Needs.OBJECT | Needs.MASK)
+    assert actions["edit.fill_holes"].isEnabled()
+
+
+def test_changed_keys_hold_and_are_remembered(
+    actions: Actions, preferences: Preferences, owner: QMainWindow
+) -> None:
+    keys = {spec.id: list(spec.keys) for spec in ACTIONS} | {"view.fit": ["Ctrl+9"]}
+    actions.change_keys(keys)
+    assert actions["view.fit"].shortcut().toString() == "Ctrl+9"
+    assert preferences.shortcuts() == {"view.fit": ["Ctrl+9"]}
+    again = Actions({spec.id: lambda: None for spec in ACTIONS}, preferences, owner)
+    assert again["view.fit"].shortcut().toString() == "Ctrl+9"
+    assert "Ctrl+9" in again["view.fit"].toolTip()
+
+
+def test_two_actions_with_one_key_are_found(actions: Actions) -> None:
+    keys = {spec.id: list(spec.keys) for spec in ACTIONS} | {"view.fit": ["f"]}
+    assert actions.conflicts(keys) == {"F": ["track.forward", "view.fit"]}
