@@ -162,6 +162,8 @@ class ZoomableView(QGraphicsView):
             return
         self._scale, self._offset = scale, offset
         self.setTransform(QTransform(scale, 0, 0, scale, offset.x(), offset.y()))
+        self.horizontalScrollBar().setValue(0)
+        self.verticalScrollBar().setValue(0)
         self.resetCachedContent()
         self.placed()
         if is_zoomed:
