@@ -312,7 +312,7 @@ class Commands:
 
     def _go(self) -> dict[str, Callable[[], object]]:
         return {
-            "go.play": self._play,
+            "go.play": self.play,
             "go.next": lambda: self._step(1),
             "go.previous": lambda: self._step(-1),
             "go.next10": lambda: self._step(10),
@@ -332,7 +332,7 @@ class Commands:
             "go.clear_range": lambda: self._document.set_range(None, None),
         }
 
-    def _play(self) -> None:
+    def play(self) -> None:
         """Space plays; while tracking it pauses the run, as in the published program."""
         if self._annotator.is_tracking:
             self._pause()

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QCoreApplication
 
 from gui.annotator import Busy
-from gui.view_state import Tool
 from interaction.types import FrameStatus
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ def hint_for(workspace: Workspace | None) -> str:
     """For the status line."""
     if workspace is None:
         return _tr("Open a video or a folder of pictures, or drop one here.")
-    document, annotator = workspace.document, workspace.annotator
+    annotator = workspace.annotator
     if workspace.session.is_read_only:
         return _tr("Open for reading only: look, play and export.")
     if annotator.busy is Busy.PROPAGATING:
@@ -33,20 +32,7 @@ def hint_for(workspace: Workspace | None) -> str:
         return _tr("Paused. Space goes on, Esc ends it; what is tracked stays.")
     if annotator.busy in (Busy.WORKING, Busy.EXPORTING):
         return _tr("Working. Esc cancels.")
-    return _of_tool(document.tool) + _next_step(workspace)
-
-
-def _of_tool(tool: Tool) -> str:
-    return {
-        Tool.SELECT: _tr("Click an object to make it current; drag to move the picture."),
-        Tool.CLICK: _tr("Click the object; right-click what does not belong."),
-        Tool.BOX: _tr("Draw a box around the object."),
-        Tool.SCRIBBLE: _tr("Scribble on the object; with the right button, on what is not."),
-        Tool.BRUSH: _tr("Paint; Alt erases, Shift draws straight, [ and ] change the size."),
-        Tool.ERASER: _tr("Erase; Shift draws straight, [ and ] change the size."),
-        Tool.LASSO: _tr("Draw around what to add; Alt takes it away."),
-        Tool.FILL: _tr("Click a hole to fill it, a part of the object to remove it."),
-    }[tool]
+    return workspace.canvas.hint + _next_step(workspace)
 
 
 def _next_step(workspace: Workspace) -> str:

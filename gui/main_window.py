@@ -281,7 +281,12 @@ class MainWindow(QMainWindow):
         document.opacity_changed.connect(self._keep_opacity)
         annotator.failed.connect(self.show_failure)
         annotator.noticed.connect(self.show_notice)
-        workspace.canvas.cursor_moved.connect(self._show_cursor)
+        canvas = workspace.canvas
+        canvas.cursor_moved.connect(self._show_cursor)
+        canvas.space_tapped.connect(self.commands.play)
+        canvas.frame_failed.connect(lambda _, error: self.show_failure(error))
+        canvas.hint_changed.connect(self._update_soon)
+        canvas.magnifier_changed.connect(self._update_soon)
         for name, splitter in (("upper", workspace.upper_half), ("whole", workspace.splitter)):
             state = self.preferences.window_state(f"splitter {name}")
             if state is not None:
