@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from interaction.errors import DamagedProjectError, NewerProjectError
+from interaction.project.folder_files import open_plain
 from interaction.project.journal import (
     Journal,
     Line,
@@ -110,7 +111,7 @@ class _JournalReading:
         """Raises OSError, NewerProjectError."""
         bad: list[str] = []  # lines in a row up to here: at the end they are a torn tail
         number = 0
-        with self._layout.journal.open("rb") as file:
+        with open_plain(self._layout.journal) as file:
             for number, line in enumerate(read_lines(file), start=1):
                 try:
                     self._take(line, number)

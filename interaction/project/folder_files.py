@@ -9,11 +9,18 @@ import stat
 import uuid
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from interaction.project.atomic_files import TEMPORARY_SUFFIX, replace_file, writing_problem
 
-__all__ = ["is_plain_file", "is_plain_folder", "read_plain", "remove_plain", "write_plain"]
+__all__ = [
+    "is_plain_file",
+    "is_plain_folder",
+    "open_plain",
+    "read_plain",
+    "remove_plain",
+    "write_plain",
+]
 
 MOST_BYTES: Final = 2**31
 
@@ -27,14 +34,19 @@ def is_plain_folder(path: Path) -> bool:
     return stat.S_ISDIR(_mode(path))
 
 
+def open_plain(path: Path) -> BinaryIO:
+    """For reading. OSError if it is no plain file: to open a pipe would be to wait for ever."""
+    if not is_plain_file(path):
+        raise OSError("it is not a file" if os.path.lexists(path) else "it is missing")
+    return path.open("rb")
+
+
 def read_plain(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
     """The contents of `path`. OSError if it is no plain file or larger than `most_bytes`."""
-    if not is_plain_file(path):
-        reason = "it is not a file" if os.path.lexists(path) else "it is missing"
-        raise OSError(reason)
-    if path.stat().st_size > most_bytes:
+    if is_plain_file(path) and path.stat().st_size > most_bytes:
         raise OSError("it is too large")
-    return path.read_bytes()
+    with open_plain(path) as file:
+        return file.read()
 
 
 def write_plain(path: Path, data: bytes, *, is_forced: bool = True) -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
+from interaction.project.folder_files import open_plain
 from interaction.project.manifest import encode_json, parse_json
 from interaction.project.record_json import (
     DamagedValueError,
@@ -180,7 +181,7 @@ def reading_parts(path: Path) -> Generator[Callable[[Part], dict[str, Any]], Non
         nonlocal file
         try:
             if file is None:
-                file = path.open("rb")
+                file = open_plain(path)
             file.seek(part.offset)
             return unseal(file.read(part.size_bytes))
         except OSError as error:

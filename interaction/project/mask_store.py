@@ -17,6 +17,7 @@ from typing import BinaryIO, Final
 
 from interaction.errors import UnwritableFileError
 from interaction.project.atomic_files import writing_problem
+from interaction.project.folder_files import is_plain_file, open_plain
 from interaction.project.record_json import DamagedValueError, MaskPlace
 
 __all__ = ["GrowingFile", "MaskStore"]
@@ -78,7 +79,7 @@ class MaskStore:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file = GrowingFile(path, path.stat().st_size if path.exists() else 0)
+        self._file = GrowingFile(path, path.stat().st_size if is_plain_file(path) else 0)
         self._places: dict[bytes, MaskPlace] = {}  # by digest
         self._pending: list[bytes] = []
         self._pending_end = self._file.end
@@ -124,7 +125,7 @@ class MaskStore:
             if place not in brought:
                 try:
                     if file is None:
-                        file = self.path.open("rb")
+                        file = open_plain(self.path)
                     brought[place] = mask = _read_mask(file, place)
                     self.know(mask, place)
                 except (OSError, OverflowError, ValueError) as error:

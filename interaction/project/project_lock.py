@@ -21,7 +21,7 @@ import psutil
 
 from interaction.errors import ProjectInUseError, UnwritableFileError
 from interaction.file_lock import file_lock
-from interaction.project.folder_files import read_plain, remove_plain, write_plain
+from interaction.project.folder_files import is_plain_file, read_plain, remove_plain, write_plain
 from interaction.project.layout import ProjectLayout
 
 __all__ = ["RENEW_S", "Holder", "ProjectLock"]
@@ -77,8 +77,8 @@ class ProjectLock:
 
     def acquire(self) -> None:
         """Raises ProjectInUseError, and UnwritableFileError where nothing can be written."""
-        if self._os_lock.is_symlink():
-            raise UnwritableFileError(self._os_lock, "it is a link to somewhere else")
+        if os.path.lexists(self._os_lock) and not is_plain_file(self._os_lock):
+            raise UnwritableFileError(self._os_lock, "it is not a file")
         with ExitStack() as attempt:
             has_lock = attempt.enter_context(file_lock(self._os_lock))
             holder = read_holder(self._note)

@@ -26,6 +26,7 @@ __all__ = ["SourceInfo", "check_source", "describe_source", "find_source"]
 _HASHED_BYTES: Final = 2**20  # at each end
 _MOST_PIXELS: Final = 2**26  # of a frame, as in the videos that can be opened
 _MOST_PATH: Final = 32_768  # letters, the most that Windows takes
+_MOST_FOLDERS: Final = 100
 _MOST_SEARCHED: Final = 2_000  # files of a folder in which a renamed video is looked for
 
 
@@ -144,13 +145,19 @@ def _candidates(info: SourceInfo, folder: Path) -> Iterable[Path]:
 
 
 def _of_same_size(info: SourceInfo, place: Path) -> list[Path]:
+    """Files of the right size, and folders, whose size only reading them tells."""
     found: list[Path] = []
+    folders = 0
     try:
         with os.scandir(place) as entries:
             for count, entry in enumerate(entries):
                 if count == _MOST_SEARCHED:
                     break
-                if entry.is_file() and entry.stat().st_size == info.size_bytes:
+                is_folder = entry.is_dir()
+                folders += is_folder
+                if (is_folder and folders <= _MOST_FOLDERS) or (
+                    entry.is_file() and entry.stat().st_size == info.size_bytes
+                ):
                     found.append(Path(entry.path))
     except OSError:
         return found

@@ -25,6 +25,7 @@ from interaction.errors import (
 from interaction.project import saver
 from interaction.project.layout import ProjectLayout
 from interaction.project.project import Project
+from interaction.project.project_copy import copy_project
 from interaction.types import EMPTY_RECORD, FrameRecord, FrameStatus, MaskEdit
 from tests.unit.project_samples import (
     FRAMES,
@@ -148,6 +149,7 @@ _WORK_FOREVER = """
 import sys
 from pathlib import Path
 from interaction.project.project import Project
+from interaction.project.project_copy import copy_project
 from tests.unit.project_samples import Annotator
 annotator = Annotator(Project.open(Path(sys.argv[1])))
 for number in range(int(sys.argv[2]), 10**9):
@@ -524,3 +526,23 @@ def test_mask_files_that_were_lost_are_there_again(folder: Path) -> None:
         assert project.damages == ()
         assert state(project) == expected
     assert {path.name: path.read_bytes() for path in (folder / "masks").iterdir()} == masks
+
+
+def test_a_damaged_project_goes_on_as_a_new_one(folder: Path) -> None:
+    with create(folder) as project:
+        project.set_engine({"device": "cpu"})
+        annotator = Annotator(project)
+        annotator.work(1)
+        expected = state_of(annotator)
+    lines = (folder / "journal.jsonl").read_bytes().splitlines(keepends=True)
+    (folder / "journal.jsonl").write_bytes(b"".join([*lines[:3], b"damage\n", *lines[4:]]))
+    copy = folder.parent / "copy.vos"
+    with Project.open(folder) as project:
+        assert project.damages
+        copy_project(project, project.load_annotation(), copy)
+    with Project.open(copy) as project:
+        assert project.damages == ()
+        assert state(project)[:2] == expected[:2]
+        assert project.engine == {"device": "cpu"}
+        assert project.find_source() == folder.parent / "зебра 1.mp4"
+        Annotator(project).work(2)

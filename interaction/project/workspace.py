@@ -1,0 +1,116 @@
+"""Workspaces of XMem, Cutie and XMem++: `images/` and `masks/` side by side, opened as projects.
+
+The project is made inside the workspace, in a folder of its own; nothing that is there is changed,
+so the other program can go on with it. Such a workspace does not say who made a mask, with one
+exception: XMem++ lists frames that the annotator answers for in `info.json`. They are confirmed.
+Elsewhere a mask between two frames without one was made by hand, and masks in a row were tracked.
+"""
+
+import uuid
+from collections.abc import Generator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from interaction.annotation import Annotation, make_record
+from interaction.object_colors import next_color
+from interaction.project.folder_files import is_plain_file, read_plain
+from interaction.project.layout import is_project
+from interaction.project.manifest import parse_json
+from interaction.project.mask_files import find_masks, read_masks
+from interaction.project.record_json import DamagedValueError
+from interaction.types import FrameStatus, MaskEdit, ObjectInfo
+
+__all__ = ["is_workspace", "workspace_edits", "workspace_images", "workspace_project"]
+
+_MOST_INFO_BYTES: Final = 2**24
+_LABEL: Final = "Masks of the workspace"
+
+
+def is_workspace(folder: Path) -> bool:
+    """Whether `folder` is a workspace of another program, and no project of this one."""
+    has_both = workspace_images(folder).is_dir() and (folder / "masks").is_dir()
+    return has_both and not is_project(folder)
+
+
+def workspace_images(folder: Path) -> Path:
+    """The source of a workspace: a folder of pictures."""
+    return folder / "images"
+
+
+def workspace_project(folder: Path) -> Path:
+    """Where the project about a workspace is, or is to be made."""
+    folder = folder.absolute()
+    return folder / f"{folder.name}.vos"
+
+
+def workspace_edits(
+    folder: Path, names: Sequence[str], now: Annotation
+) -> Generator[MaskEdit, None, None]:
+    """The workspace's masks for a project that is new, one edit a frame, all of one group.
+
+    names: of the frames, as `Video.name` gives them. Frames that have something in `now` are left
+    as they are. Raises UnreadableMaskError at the first mask that cannot be used, UserError if
+    two masks are one frame's.
+    """
+    masks = folder / "masks"
+    if not any(masks.iterdir()):
+        return
+    found = find_masks(masks, names).by_frame
+    found = {frame: path for frame, path in found.items() if frame not in now.records}
+    statuses = _statuses(folder, found)
+    group = uuid.uuid4().hex
+    objects = now.objects
+    for frame, labels in read_masks(found, now.width, now.height):
+        record = make_record(labels, statuses[frame])
+        grown = _with_objects(objects, record.present)
+        is_grown = grown != objects
+        yield MaskEdit(
+            _LABEL,
+            {frame: now.record(frame)},
+            {frame: record},
+            objects if is_grown else None,
+            grown if is_grown else None,
+            group,
+            {"kind": "workspace", "frame": frame, "file": found[frame].name},
+        )
+        objects = grown
+
+
+def _with_objects(
+    objects: tuple[ObjectInfo, ...], present: frozenset[int]
+) -> tuple[ObjectInfo, ...]:
+    known = {one.id for one in objects}
+    for number in sorted(present - known):
+        color = next_color(one.color for one in objects)
+        objects = (*objects, ObjectInfo(number, f"Object {number}", color))
+    return objects
+
+
+def _statuses(folder: Path, found: Mapping[int, Path]) -> dict[int, FrameStatus]:
+    references = _references(folder)
+    if references is not None:
+        return {
+            frame: FrameStatus.CONFIRMED if frame in references else FrameStatus.TRACKED
+            for frame in found
+        }
+    return {
+        frame: FrameStatus.TRACKED
+        if frame - 1 in found or frame + 1 in found
+        else FrameStatus.CORRECTED
+        for frame in found
+    }
+
+
+def _references(folder: Path) -> frozenset[int] | None:
+    """The frames that XMem++ keeps in permanent memory; None where there is no such list."""
+    path = folder / "info.json"
+    if not is_plain_file(path):
+        return None
+    try:
+        info = parse_json(read_plain(path, _MOST_INFO_BYTES))
+    except (OSError, DamagedValueError):
+        return None
+    references = info.get("references") if isinstance(info, dict) else None
+    if not isinstance(references, list):
+        return None
+    return frozenset(one for one in references if type(one) is int)
