@@ -14,35 +14,25 @@ thread and yields edits to give to `apply`. And `click`, `box`, `scribble`, `pro
 """
 
 import uuid
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from interaction import object_edits, prompt_edits, strokes
+from interaction import prompt_edits
 from interaction.annotation import Annotation
 from interaction.causes import (
     Cause,
     box_cause,
     click_cause,
-    fill_cause,
     scribble_cause,
-    stroke_cause,
 )
 from interaction.engines import Engines, EngineSettings, EnginesLike
 from interaction.errors import ProjectError, UserError
-from interaction.frame_edits import (
-    clear_edit,
-    copy_edit,
-    hand_edit,
-    list_edit,
-    status_edit,
-)
+from interaction.hand_work import HandWork, Point
 from interaction.history import History
-from interaction.ledger import Ledger
-from interaction.object_colors import next_color
 from interaction.project.layout import is_project
 from interaction.project.project import Project
 from interaction.project.source_info import describe_source
@@ -55,19 +45,19 @@ from interaction.propagation_request import (
     PropagationRequest,
     Until,
 )
-from interaction.types import Click, FrameStatus, MaskEdit, ObjectInfo, Stroke
-from xmem_core.arrays import Labels
+from interaction.types import Click, FrameStatus, MaskEdit, Stroke
+
+if TYPE_CHECKING:
+    from interaction.project.exporters.run import ExportProgress, ExportReport, ExportSettings
 
 __all__ = ["MemoryUse", "Propagated", "PropagationRequest", "Session"]
-
-Point = tuple[float, float]
 
 
 def never() -> bool:
     return False
 
 
-class Session:
+class Session(HandWork):
     """`Session.open(video)` keeps everything in memory; with a folder, everything is on disk at
     once and still there, history included, when it is opened again."""
 
@@ -85,7 +75,7 @@ class Session:
         else:
             _check_fit(project, video)
             annotation, history = project.load_annotation(), project.load_history()
-        self._ledger = Ledger(annotation, history, project)
+        super().__init__(annotation, history, project)
         self._key = uuid.uuid4().hex  # tells this session's frames from another's
         outside = None if project is None or project.is_read_only else project.outside_changes()
         if outside is not None:
@@ -158,25 +148,8 @@ class Session:
     # What there is
 
     @property
-    def annotation(self) -> Annotation:
-        return self._ledger.annotation
-
-    @property
-    def history(self) -> History:
-        return self._ledger.history
-
-    @property
-    def project(self) -> Project | None:
-        """None: in memory only."""
-        return self._ledger.project
-
-    @property
     def frame_count(self) -> int:
         return self.annotation.frame_count
-
-    @property
-    def is_read_only(self) -> bool:
-        return self._ledger.is_read_only
 
     @property
     def damages(self) -> tuple[str, ...]:
@@ -191,163 +164,6 @@ class Session:
             if record.status is FrameStatus.TRACKED and record.doubt > 0
         ]
         return [frame for _, frame in sorted(tracked)]
-
-    # Changes, all of them
-
-    def apply(self, edit: MaskEdit) -> bool:
-        """Makes and records an edit; see `Ledger.apply`."""
-        return self._ledger.apply(edit)
-
-    def undo(self) -> MaskEdit | None:
-        """The edit that was applied; None at the beginning."""
-        return self._ledger.undo()
-
-    def redo(self) -> MaskEdit | None:
-        """The edit that was applied; None at the end."""
-        return self._ledger.redo()
-
-    def go_to(self, position: int) -> frozenset[int]:
-        """Undoes or redoes until `position` steps are in effect; returns the frames touched."""
-        return self._ledger.go_to(position)
-
-    def _applied(self, edit: MaskEdit | None) -> MaskEdit | None:
-        return edit if edit is not None and self.apply(edit) else None
-
-    # Objects
-
-    def add_object(self, name: str | None = None, color: tuple[int, int, int] | None = None) -> int:
-        """Its id, the lowest that is free. UserError if there are 255 already."""
-        objects = self.annotation.objects
-        object_id = object_edits.free_id(objects)
-        name = name or f"Object {object_id}"
-        color = color or next_color(one.color for one in objects)
-        new = ObjectInfo(object_id, name, color)
-        self._applied(list_edit(self.annotation, f"Add ‘{name}’", (*objects, new)))
-        return object_id
-
-    def rename_object(self, object_id: int, name: str) -> MaskEdit | None:
-        """ValueError for a name of nothing but spaces."""
-        if not name.strip():
-            raise ValueError("an object's name must not be empty")
-        return self._change_object(object_id, "Rename ‘{}’", name=name.strip())
-
-    def recolor_object(self, object_id: int, color: tuple[int, int, int]) -> MaskEdit | None:
-        if not all(0 <= part <= 255 for part in color) or len(color) != 3:
-            raise ValueError(f"a color is three numbers from 0 to 255, got {color}")
-        return self._change_object(object_id, "Recolour ‘{}’", color=color)
-
-    def set_locked(self, object_id: int, is_locked: bool) -> MaskEdit | None:
-        label = "Lock ‘{}’" if is_locked else "Unlock ‘{}’"
-        return self._change_object(object_id, label, is_locked=is_locked)
-
-    def set_visible(self, object_id: int, is_visible: bool) -> MaskEdit | None:
-        label = "Show ‘{}’" if is_visible else "Hide ‘{}’"
-        return self._change_object(object_id, label, is_visible=is_visible)
-
-    def move_object(self, object_id: int, to_index: int) -> MaskEdit | None:
-        """To another place in the list of objects."""
-        one = self.annotation.object(object_id)
-        objects = [other for other in self.annotation.objects if other.id != object_id]
-        objects.insert(max(0, min(to_index, len(objects))), one)
-        return self._applied(list_edit(self.annotation, f"Move ‘{one.name}’", tuple(objects)))
-
-    def _change_object(self, object_id: int, label: str, **changes: object) -> MaskEdit | None:
-        one = self.annotation.object(object_id)
-        new = replace(one, **changes)  # type: ignore[arg-type]
-        objects = tuple(new if other is one else other for other in self.annotation.objects)
-        return self._applied(list_edit(self.annotation, label.format(one.name), objects))
-
-    def deleting_object(self, object_id: int) -> Generator[MaskEdit, None, None]:
-        return object_edits.deleting(self.annotation, object_id)
-
-    def merging_objects(self, object_id: int, into: int) -> Generator[MaskEdit, None, None]:
-        return object_edits.merging(self.annotation, object_id, into)
-
-    def swapping_objects(
-        self, first: int, second: int, from_frame: int = 0
-    ) -> Generator[MaskEdit, None, None]:
-        return object_edits.swapping(self.annotation, first, second, from_frame)
-
-    def delete_object(self, object_id: int) -> bool:
-        """False if a frame or a lock kept it from going altogether."""
-        return self._apply_all(self.deleting_object(object_id))
-
-    def merge_objects(self, object_id: int, into: int) -> bool:
-        return self._apply_all(self.merging_objects(object_id, into))
-
-    def swap_objects(self, first: int, second: int, from_frame: int = 0) -> bool:
-        return self._apply_all(self.swapping_objects(first, second, from_frame))
-
-    def split_object(self, frame: int, object_id: int) -> MaskEdit | None:
-        """Each further part on this frame becomes an object. UserError if it is in one piece."""
-        return self._applied(object_edits.split_edit(self.annotation, frame, object_id))
-
-    # One frame, by hand
-
-    def stroke(self, frame: int, object_id: int, stroke: Stroke) -> MaskEdit | None:
-        """Brush or eraser. UserError if the object is locked."""
-        object_edits.check_unlocked(self.annotation, object_id)
-        verb = "Paint" if stroke.is_positive else "Erase"
-        cause = stroke_cause(frame, object_id, stroke)
-        labels = strokes.paint(
-            self.annotation.labels(frame), object_id, stroke, self.annotation.locked
-        )
-        return self._change(frame, self._label(verb, object_id), labels, cause)
-
-    def fill(
-        self, frame: int, object_id: int, polygon: Sequence[Point], is_positive: bool = True
-    ) -> MaskEdit | None:
-        """The inside of a polygon, added or taken away. UserError if the object is locked."""
-        object_edits.check_unlocked(self.annotation, object_id)
-        cause = fill_cause(frame, object_id, polygon, is_positive)
-        labels = strokes.fill_polygon(
-            self.annotation.labels(frame), object_id, polygon, is_positive, self.annotation.locked
-        )
-        verb = "Lasso" if is_positive else "Cut out of"
-        return self._change(frame, self._label(verb, object_id), labels, cause)
-
-    def change_mask(
-        self, frame: int, label: str, change: Callable[[Labels], Labels], cause: Cause
-    ) -> MaskEdit | None:
-        """Any other change by hand: `change` gets a copy of the labels and returns new ones."""
-        labels = change(self.annotation.labels(frame).copy())
-        return self._change(frame, label, labels, {"frame": frame, **cause})
-
-    def confirm(self, frame: int) -> MaskEdit | None:
-        """Declares the frame whole: what is not in its mask is not there."""
-        return self._applied(status_edit(self.annotation, frame, FrameStatus.CONFIRMED))
-
-    def unconfirm(self, frame: int) -> MaskEdit | None:
-        """The mask stays, but counts as tracked: it is no longer remembered for ever, and a
-        propagation may replace it."""
-        return self._applied(status_edit(self.annotation, frame, FrameStatus.TRACKED))
-
-    def clear_frame(self, frame: int, object_id: int | None = None) -> MaskEdit | None:
-        """Takes one object, or all that are not locked, off the frame."""
-        label = "Clear frame"
-        if object_id is not None:
-            object_edits.check_unlocked(self.annotation, object_id)
-            label = self._label("Clear", object_id)
-        return self._applied(clear_edit(self.annotation, frame, object_id, label))
-
-    def copy_mask(
-        self, from_frame: int, to_frame: int, object_id: int | None = None
-    ) -> MaskEdit | None:
-        """All objects of another frame in place of this one's, or one object."""
-        if object_id is not None:
-            object_edits.check_unlocked(self.annotation, object_id)
-        return self._applied(copy_edit(self.annotation, from_frame, to_frame, object_id))
-
-    def _change(self, frame: int, label: str, labels: Labels, cause: Cause) -> MaskEdit | None:
-        return self._applied(hand_edit(self.annotation, frame, label, labels, self._told(cause)))
-
-    def _label(self, verb: str, object_id: int) -> str:
-        return f"{verb} ‘{self.annotation.object(object_id).name}’"
-
-    def _told(self, cause: Cause) -> Cause:
-        """With what is locked now, if anything is: see `_leaves_locked`."""
-        locked = sorted(self.annotation.locked)
-        return {**cause, "locked": locked} if locked else cause
 
     # The click network
 
@@ -469,20 +285,30 @@ class Session:
         )
         return (step.frame for step in steps if step.edit is not None and self.apply(step.edit))
 
-    def surgery(
-        self,
-        label: str,
-        frames: Collection[int],
-        change: Callable[[int, Labels], Labels],
-        cause: Cause,
-    ) -> Generator[MaskEdit, None, None]:
-        """`change(frame, labels)` on each frame that has a mask, as one step of the history;
-        frames keep their status, locked objects their pixels."""
-        return object_edits.surgery(self.annotation, label, frames, change, self._told(cause))
+    # Files
 
-    def _apply_all(self, edits: Iterable[MaskEdit]) -> bool:
-        results = [self.apply(edit) for edit in edits]
-        return bool(results) and all(results)
+    def exporting(
+        self, settings: "ExportSettings"
+    ) -> "Generator[ExportProgress, None, ExportReport]":
+        """Writes the masks as they are now, frame by frame; see `exporters.run.export`."""
+        from interaction.project.exporters.run import export
+        from interaction.project.exporters.source import ExportSource
+
+        protects = () if self.project is None else (self.project.folder,)
+        return export(ExportSource.of(self.annotation, self.video, protects=protects), settings)
+
+    def export(self, format: str, target: Path | str, **settings: Any) -> "ExportReport":
+        """Exports at once. format: a name in `exporters.formats.FORMATS`; settings: the other
+        fields of `ExportSettings`."""
+        from interaction.project.exporters.run import ExportSettings
+
+        steps = self.exporting(ExportSettings(format=format, target=Path(target), **settings))
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                report: ExportReport = end.value
+                return report
 
     # The end
 

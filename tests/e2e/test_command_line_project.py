@@ -45,7 +45,7 @@ def test_a_project_is_made_clicked_told_about_and_replayed(
     made = told(capsys, "new", clip, "--project", folder, "--object", "bear", "--object", "cub")
     assert (made["frames"], made["width"], made["height"]) == (6, 60, 48)
     clicked = told(
-        capsys, "click", folder, "--frame", 2, "--object", "bear",
+        capsys, "click", folder, "--frame", "2", "--object", "bear",
         "--click", "20,20,+", "--click", "50,40,-", "--output", tmp_path / "mask.png",
     )  # fmt: skip
     assert (clicked["object"], clicked["name"], clicked["clicks"]) == (1, "bear", 2)
