@@ -1,0 +1,155 @@
+"""Everything that was done, in order; a click goes back to it, or forward again."""
+
+from typing import Any, Final
+
+from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, QSize, Qt, Signal
+from PySide6.QtGui import QFont, QGuiApplication, QPalette
+from PySide6.QtWidgets import QLabel, QListView, QStyledItemDelegate, QStyleOptionViewItem, QVBoxLayout, QWidget
+
+from gui.annotator import Annotator, Busy
+from gui.document import Document
+from gui.theme import icon
+from interaction.history import Entry
+
+__all__ = ["HistoryPanel"]
+
+_ROW_PX: Final = 24
+
+Index = QModelIndex | QPersistentModelIndex
+
+
+class HistoryPanel(QWidget):
+    """The first row is the beginning; the row in effect last is marked."""
+
+    def __init__(
+        self, document: Document, annotator: Annotator, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._document, self._annotator = document, annotator
+        self.setAccessibleName(self.tr("History"))
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        self.steps = HistorySteps(document, self)
+        self.view = QListView(self)
+        self.view.setModel(self.steps)
+        self.view.setItemDelegate(_Delegate(self.view))
+        self.view.setUniformItemSizes(True)
+        self.view.setFrameShape(QListView.Shape.NoFrame)
+        self.view.setIconSize(QSize(12, 12))
+        self.view.setAccessibleName(self.tr("History"))
+        self.view.setToolTip(self.tr("Click a step to go back to it"))
+        self.view.clicked.connect(self._go)
+        self.view.activated.connect(self._go)
+        column.addWidget(self.view, 1)
+        self.notice = QLabel(self.tr("Wait for the run to end to go back."), self)
+        self.notice.setContentsMargins(10, 4, 10, 4)
+        self.notice.setForegroundRole(self.palette().ColorRole.PlaceholderText)
+        column.addWidget(self.notice)
+        self.steps.position_changed.connect(self._show_position)
+        annotator.busy_changed.connect(self._show_busy)
+        self._show_position(self.steps.position)
+        self._show_busy(annotator.busy)
+
+    def _go(self, index: QModelIndex) -> None:
+        if index.row() != self.steps.position:
+            self._annotator.go_to(index.row())
+
+    def _show_position(self, position: int) -> None:
+        index = self.steps.index(position)
+        self.view.setCurrentIndex(index)
+        self.view.scrollTo(index)
+
+    def _show_busy(self, busy: Busy) -> None:
+        may_go = busy in (Busy.IDLE, Busy.EXPORTING) and not self._document.session.is_read_only
+        self.view.setEnabled(may_go)
+        self.notice.setVisible(busy in (Busy.PROPAGATING, Busy.PAUSED, Busy.WORKING))
+
+
+class HistorySteps(QAbstractListModel):
+    """Row n: n steps are in effect. Only what changed is announced, whatever the length."""
+
+    position_changed = Signal(int)
+
+    def __init__(self, document: Document, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._document = document
+        history = document.session.history
+        self._entries: tuple[Entry, ...] = history.entries
+        self._position = history.position
+        self._here = icon("chevron-right")
+        document.history_changed.connect(self._follow)
+
+    @property
+    def position(self) -> int:
+        return self._position
+
+    def rowCount(self, parent: Index = QModelIndex()) -> int:
+        return 0 if parent.isValid() else len(self._entries) + 1
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        row = index.row()
+        if not 0 <= row <= len(self._entries):
+            return None
+        if role == Qt.ItemDataRole.DisplayRole:
+            return self._text(row)
+        if role == Qt.ItemDataRole.AccessibleTextRole:
+            if row == self._position:
+                return self.tr("{}, in effect").format(self._text(row))
+            return self._text(row) if row < self._position else self.tr("{}, undone").format(
+                self._text(row)
+            )
+        if role == Qt.ItemDataRole.FontRole and row == self._position:
+            font = QFont(QGuiApplication.font())
+            font.setBold(True)
+            return font
+        if role == Qt.ItemDataRole.ForegroundRole and row > self._position:
+            return QGuiApplication.palette().color(QPalette.ColorRole.PlaceholderText)
+        return None
+
+    def _text(self, row: int) -> str:
+        if row == 0:
+            return self.tr("Beginning")
+        entry = self._entries[row - 1]
+        count = len(entry.frames)
+        return self.tr("{0} · {1} frames").format(entry.label, count) if count > 1 else entry.label
+
+    def _follow(self) -> None:
+        history = self._document.session.history
+        new, position = history.entries, history.position
+        old = self._entries
+        kept = _common(old, new)
+        if kept is None:
+            self.beginResetModel()
+            self._entries = new
+            self.endResetModel()
+        else:
+            if kept < len(old):
+                self.beginRemoveRows(QModelIndex(), kept + 1, len(old))
+                self._entries = new[:kept]
+                self.endRemoveRows()
+            if kept < len(new):
+                self.beginInsertRows(QModelIndex(), kept + 1, len(new))
+                self._entries = new
+                self.endInsertRows()
+        first, last = sorted((self._position, position))
+        self._position = position
+        self.dataChanged.emit(self.index(min(first, len(new))), self.index(min(last, len(new))))
+        self.position_changed.emit(position)
+
+
+class _Delegate(QStyledItemDelegate):
+    def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
+        return QSize(super().sizeHint(option, index).width(), _ROW_PX)
+
+
+def _common(old: tuple[Entry, ...], new: tuple[Entry, ...]) -> int | None:
+    """How many entries both begin with, where one changed only at its end; None elsewhere."""
+    length = min(len(old), len(new))
+    while length and old[length - 1] is not new[length - 1]:
+        length -= 1
+        if min(len(old), len(new)) - length > 64:
+            return None
+    if length and old[0] is not new[0]:
+        return None  # the oldest were forgotten
+    return length

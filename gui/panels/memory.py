@@ -1,0 +1,307 @@
+"""What the tracker remembers: how full its memories are, and the frames it never forgets."""
+
+from typing import Any, Final
+
+from PySide6.QtCore import (
+    QAbstractListModel,
+    QEvent,
+    QModelIndex,
+    QObject,
+    QPersistentModelIndex,
+    QSize,
+    Qt,
+)
+from PySide6.QtGui import QColor, QIcon, QKeyEvent, QPainter, QPaintEvent, QPixmap
+from PySide6.QtWidgets import (
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QListView,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from gui.annotator import Annotator, Progress
+from gui.document import Document
+from gui.theme import ACCENT, icon
+from gui.timeline.frame_table import FrameTable
+from gui.timeline.thumbnails import Thumbnails
+from interaction.session import MemoryUse
+from interaction.types import FrameStatus
+
+__all__ = ["MemoryPanel"]
+
+_THUMBNAIL_PX: Final = 40
+_GIB: Final = 2**30
+
+Index = QModelIndex | QPersistentModelIndex
+
+
+class MemoryPanel(QWidget):
+    """Gauges of the last propagation, and the given frames to look at and take out."""
+
+    def __init__(
+        self, document: Document, annotator: Annotator, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._document, self._annotator = document, annotator
+        self._thumbnails = Thumbnails.of(document)
+        self.setAccessibleName(self.tr("Memory"))
+        column = QVBoxLayout(self)
+        column.setContentsMargins(10, 6, 10, 6)
+        column.setSpacing(4)
+        column.addLayout(self._gauges())
+        column.addLayout(self._title_row())
+        self.frames = GivenFrames(document, self)
+        self.view = self._make_view()
+        column.addWidget(self.view, 1)
+        self.empty = QLabel(
+            self.tr("Frames that you correct or confirm are remembered for ever."), self
+        )
+        self.empty.setWordWrap(True)
+        self.empty.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.empty.setForegroundRole(self.palette().ColorRole.PlaceholderText)
+        column.addWidget(self.empty, 1)
+
+        annotator.progressed.connect(self._show_progress)
+        self.frames.modelReset.connect(self._show_frames)
+        document.frame_changed.connect(self._show_current)
+        self._show_frames()
+        self._show_use(None)
+
+    def shutdown(self) -> None:
+        """Ends the thread that makes thumbnails."""
+        self._thumbnails.close()
+
+    def _gauges(self) -> QGridLayout:
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(8)
+        grid.setVerticalSpacing(3)
+        self.gauges: dict[str, _Gauge] = {}
+        self.figures: dict[str, QLabel] = {}
+        for row, (name, text, tip) in enumerate(
+            (
+                ("working", self.tr("Working"), self.tr("The last frames, in full")),
+                (
+                    "long_term",
+                    self.tr("Long-term"),
+                    self.tr("What was distilled from them, the most used kept"),
+                ),
+                ("permanent", self.tr("Permanent"), self.tr("The frames you answer for")),
+                ("device", self.tr("Device"), self.tr("Memory this program uses on the device")),
+            )
+        ):
+            label = QLabel(text, self)
+            gauge = _Gauge(self)
+            figure = QLabel(self)
+            figure.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+            for widget in (label, gauge, figure):
+                widget.setToolTip(tip)
+            gauge.setAccessibleName(text)
+            figure.setAccessibleName(text)
+            self.gauges[name], self.figures[name] = gauge, figure
+            grid.addWidget(label, row, 0)
+            grid.addWidget(gauge, row, 1)
+            grid.addWidget(figure, row, 2)
+        grid.setColumnStretch(1, 1)
+        return grid
+
+    def _title_row(self) -> QHBoxLayout:
+        row = QHBoxLayout()
+        row.setSpacing(4)
+        self.title = QLabel(self)
+        self.title.setForegroundRole(self.palette().ColorRole.PlaceholderText)
+        row.addWidget(self.title, 1)
+        self.remove = QToolButton(self)
+        self.remove.setIcon(icon("x"))
+        self.remove.setIconSize(QSize(16, 16))
+        self.remove.setAutoRaise(True)
+        self.remove.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.remove.setToolTip(self.tr("Forget this frame (Delete): its mask stays, as tracked"))
+        self.remove.setAccessibleName(self.tr("Forget the selected frame"))
+        self.remove.clicked.connect(self._remove)
+        row.addWidget(self.remove)
+        return row
+
+    def _make_view(self) -> QListView:
+        view = QListView(self)
+        view.setModel(self.frames)
+        view.setAccessibleName(self.tr("Frames that are remembered for ever"))
+        view.setViewMode(QListView.ViewMode.IconMode)
+        view.setMovement(QListView.Movement.Static)
+        view.setResizeMode(QListView.ResizeMode.Adjust)
+        view.setUniformItemSizes(True)
+        view.setFrameShape(QListView.Shape.NoFrame)
+        width = min(96, max(32, self._thumbnails.width_px * _THUMBNAIL_PX // 72))
+        view.setIconSize(QSize(width, _THUMBNAIL_PX))
+        view.setGridSize(QSize(width + 10, _THUMBNAIL_PX + 24))
+        view.setSelectionMode(QListView.SelectionMode.SingleSelection)
+        view.clicked.connect(self._go)
+        view.activated.connect(self._go)
+        view.selectionModel().selectionChanged.connect(self._show_button)
+        view.installEventFilter(self)
+        return view
+
+    def _go(self, index: QModelIndex) -> None:
+        self._document.set_frame(self.frames.frame_at(index.row()))
+
+    def _remove(self) -> None:
+        rows = self.view.selectionModel().selectedIndexes()
+        if rows:
+            self._annotator.unconfirm(self.frames.frame_at(rows[0].row()))
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if (
+            watched is self.view
+            and event.type() == QEvent.Type.KeyPress
+            and isinstance(event, QKeyEvent)
+            and event.key() in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace)
+        ):
+            self._remove()
+            return True
+        return super().eventFilter(watched, event)
+
+    # What is shown
+
+    def _show_frames(self) -> None:
+        count = self.frames.rowCount()
+        self.view.setVisible(count > 0)
+        self.empty.setVisible(count == 0)
+        self.title.setText(
+            self.tr("One frame kept for ever") if count == 1 else self.tr("{} frames kept for ever").format(count)
+        )
+        self.title.setVisible(count > 0)
+        self.remove.setVisible(count > 0)
+        self._show_current(self._document.frame)
+
+    def _show_current(self, frame: int) -> None:
+        """The current frame is the selected one, if it is among them."""
+        row = self.frames.row_of(frame)
+        if row is None:
+            self.view.clearSelection()
+        else:
+            self.view.setCurrentIndex(self.frames.index(row))
+        self._show_button()
+
+    def _show_button(self, *_: object) -> None:
+        has_one = bool(self.view.selectionModel().selectedIndexes())
+        self.remove.setEnabled(has_one and not self._document.session.is_read_only)
+
+    def _show_progress(self, progress: Progress) -> None:
+        if isinstance(progress.memory, MemoryUse):
+            self._show_use(progress.memory)
+
+    def _show_use(self, use: MemoryUse | None) -> None:
+        """use: None before anything was tracked."""
+        if use is None:
+            for name, figure in self.figures.items():
+                figure.setText("–")
+                self.gauges[name].show_share(None)
+            return
+        settings = self._document.session.engines.settings
+        elements = max(1, use.permanent + use.working + use.long_term)
+        for name, count in (("working", use.working), ("permanent", use.permanent)):
+            self.figures[name].setText(f"{count:,}".replace(",", "\u2009"))
+            self.gauges[name].show_share(count / elements)
+        most = settings.memory.max_long_term
+        self.figures["long_term"].setText(f"{use.long_term:,}".replace(",", "\u2009"))
+        self.gauges["long_term"].show_share(use.long_term / most)
+        self.gauges["long_term"].setToolTip(self.tr("At most {}").format(most))
+        self.figures["device"].setText(_gibibytes(use.device_bytes))
+        self.gauges["device"].show_share(None)
+
+
+class GivenFrames(QAbstractListModel):
+    """The keyframes, in order, with their pictures."""
+
+    def __init__(self, document: Document, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._document = document
+        self._table = FrameTable.of(document)
+        self._thumbnails = Thumbnails.of(document)
+        self._frames: list[int] = []
+        self._table.changed.connect(self._show_changed)
+        self._thumbnails.arrived.connect(self._show_picture)
+        self._show_changed(set())
+
+    def frame_at(self, row: int) -> int:
+        return self._frames[row]
+
+    def row_of(self, frame: int) -> int | None:
+        return self._frames.index(frame) if frame in self._frames else None
+
+    def rowCount(self, parent: Index = QModelIndex()) -> int:
+        return 0 if parent.isValid() else len(self._frames)
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if not 0 <= index.row() < len(self._frames):
+            return None
+        frame = self._frames[index.row()]
+        if role == Qt.ItemDataRole.DisplayRole:
+            return str(frame)
+        if role == Qt.ItemDataRole.DecorationRole:
+            # As an icon: a view shows a pixmap at its own size, whatever room there is.
+            return QIcon(self._thumbnails.pixmap(frame) or _blank(self._thumbnails))
+        if role in (Qt.ItemDataRole.ToolTipRole, Qt.ItemDataRole.AccessibleTextRole):
+            status = self._document.annotation.record(frame).status
+            text = (
+                self.tr("Frame {}, confirmed")
+                if status is FrameStatus.CONFIRMED
+                else self.tr("Frame {}, made by hand")
+            )
+            return text.format(frame)
+        return None
+
+    def _show_changed(self, frames: set[int]) -> None:
+        given = self._table.given_frames.tolist()
+        if given != self._frames:
+            self.beginResetModel()
+            self._frames = given
+            self._thumbnails.want("memory", given)
+            self.endResetModel()
+
+    def _show_picture(self, frame: int) -> None:
+        row = self.row_of(frame)
+        if row is not None:
+            self.dataChanged.emit(self.index(row), self.index(row))
+
+
+class _Gauge(QWidget):
+    """A thin bar."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._share: float | None = None
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setFixedHeight(16)
+        self.setMinimumWidth(40)
+
+    def show_share(self, share: float | None) -> None:
+        """0 to 1; None where there is nothing to compare with."""
+        self._share = share
+        self.setAccessibleDescription("" if share is None else f"{round(100 * share)} %")
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        if self._share is None:
+            return
+        painter = QPainter(self)
+        area = self.rect().adjusted(0, 5, 0, -5)
+        painter.fillRect(area, self.palette().color(self.palette().ColorRole.Midlight))
+        area.setWidth(round(area.width() * max(0.0, min(self._share, 1.0))))
+        painter.fillRect(area, ACCENT)
+        painter.end()
+
+
+def _blank(thumbnails: Thumbnails) -> QPixmap:
+    pixmap = QPixmap(thumbnails.width_px, thumbnails.height_px)
+    pixmap.fill(QColor(128, 128, 128, 60))
+    return pixmap
+
+
+def _gibibytes(size_bytes: int) -> str:
+    if size_bytes < _GIB // 10:
+        return f"{size_bytes / 2**20:.0f} MiB"
+    return f"{size_bytes / _GIB:.2f} GiB"

@@ -1,0 +1,227 @@
+"""The list of objects as Qt's views want it: a row an object, a column a thing to see or click."""
+
+from enum import IntEnum
+from typing import Any, Final
+
+from PySide6.QtCore import (
+    QAbstractTableModel,
+    QByteArray,
+    QDataStream,
+    QIODevice,
+    QMimeData,
+    QModelIndex,
+    QObject,
+    QPersistentModelIndex,
+    Qt,
+)
+from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
+
+from gui.document import Document
+from gui.theme import icon
+from gui.timeline.frame_table import FrameTable
+from interaction.types import ObjectInfo
+
+__all__ = ["Column", "ObjectTable", "swatch"]
+
+_MIME: Final = "application/x-xmem-annotate-object"
+_DIGITS: Final = 9  # objects that have a key of their own
+
+Index = QModelIndex | QPersistentModelIndex
+
+
+class Column(IntEnum):
+    """From left to right."""
+
+    COLOR = 0
+    KEY = 1
+    NAME = 2
+    FRAMES = 3
+    VISIBLE = 4
+    LOCKED = 5
+    SOLO = 6
+
+
+class ObjectTable(QAbstractTableModel):
+    """Follows the document; names are edited, and rows dragged, through it."""
+
+    def __init__(self, document: Document, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._document = document
+        self._frames = FrameTable.of(document)
+        self._objects = document.objects
+        self._icons = {
+            name: icon(name) for name in ("eye", "eye-off", "lock", "lock-open", "focus")
+        }
+        document.objects_changed.connect(self._show_objects)
+        document.solo_changed.connect(lambda _: self._tell(Column.SOLO))
+        self._frames.changed.connect(lambda _: self._tell(Column.FRAMES))
+
+    def object_at(self, row: int) -> ObjectInfo | None:
+        return self._objects[row] if 0 <= row < len(self._objects) else None
+
+    def row_of(self, object_id: int) -> int | None:
+        rows = (row for row, one in enumerate(self._objects) if one.id == object_id)
+        return next(rows, None)
+
+    def _show_objects(self) -> None:
+        new = self._document.objects
+        if [one.id for one in new] == [one.id for one in self._objects]:
+            self._objects = new
+            if new:
+                self.dataChanged.emit(self.index(0, 0), self.index(len(new) - 1, Column.SOLO))
+            return
+        self.beginResetModel()
+        self._objects = new
+        self.endResetModel()
+
+    def _tell(self, column: Column) -> None:
+        if self._objects:
+            last = self.index(len(self._objects) - 1, column)
+            self.dataChanged.emit(self.index(0, column), last)
+
+    # What views ask
+
+    def rowCount(self, parent: Index = QModelIndex()) -> int:
+        return 0 if parent.isValid() else len(self._objects)
+
+    def columnCount(self, parent: Index = QModelIndex()) -> int:
+        return 0 if parent.isValid() else len(Column)
+
+    def flags(self, index: Index) -> Qt.ItemFlag:
+        flags = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
+        if not index.isValid():
+            return Qt.ItemFlag.ItemIsDropEnabled
+        flags |= Qt.ItemFlag.ItemIsDragEnabled
+        if index.column() == Column.NAME and not self._document.session.is_read_only:
+            flags |= Qt.ItemFlag.ItemIsEditable
+        return flags
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        one = self.object_at(index.row())
+        if one is None:
+            return None
+        column = Column(index.column())
+        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.EditRole):
+            return self._text(index.row(), column, one)
+        if role == Qt.ItemDataRole.DecorationRole:
+            return self._icon(column, one)
+        if role in (Qt.ItemDataRole.ToolTipRole, Qt.ItemDataRole.AccessibleTextRole):
+            return self._tip(index.row(), column, one)
+        if role == Qt.ItemDataRole.TextAlignmentRole and column is Column.FRAMES:
+            return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+        if role == Qt.ItemDataRole.TextAlignmentRole and column is Column.KEY:
+            return Qt.AlignmentFlag.AlignCenter
+        return None
+
+    def setData(self, index: Index, value: Any, role: int = Qt.ItemDataRole.EditRole) -> bool:
+        one = self.object_at(index.row())
+        name = str(value).strip()
+        if one is None or role != Qt.ItemDataRole.EditRole or index.column() != Column.NAME:
+            return False
+        if not name or name == one.name:
+            return False
+        self._document.rename_object(one.id, name)
+        return True
+
+    def _text(self, row: int, column: Column, one: ObjectInfo) -> str | None:
+        if column is Column.KEY:
+            return str(row + 1) if row < _DIGITS else ""
+        if column is Column.NAME:
+            return one.name
+        if column is Column.FRAMES:
+            return self.tr("{0} of {1}").format(
+                self._frames.frames_covered(one.id), self._document.frame_count
+            )
+        return None
+
+    def _icon(self, column: Column, one: ObjectInfo) -> QIcon | None:
+        if column is Column.COLOR:
+            return swatch(one.color)
+        if column is Column.VISIBLE:
+            return self._icons["eye" if one.is_visible else "eye-off"]
+        if column is Column.LOCKED:
+            return self._icons["lock" if one.is_locked else "lock-open"]
+        if column is Column.SOLO:
+            return self._icons["focus"]
+        return None
+
+    def is_on(self, column: Column, one: ObjectInfo) -> bool:
+        """Whether the column's icon is to be seen strongly: it says something out of the usual,
+        or the usual and good."""
+        if column is Column.LOCKED:
+            return one.is_locked
+        if column is Column.SOLO:
+            return self._document.solo == one.id
+        return column is not Column.VISIBLE or one.is_visible
+
+    def _tip(self, row: int, column: Column, one: ObjectInfo) -> str:
+        is_solo = self._document.solo == one.id
+        return {
+            Column.COLOR: self.tr("Colour of “{}”: click to change it").format(one.name),
+            Column.KEY: (
+                self.tr("Press {0} to work on “{1}”").format(row + 1, one.name)
+                if row < _DIGITS
+                else self.tr("Ctrl+F finds “{}”").format(one.name)
+            ),
+            Column.NAME: self.tr("{}: double-click to rename").format(one.name),
+            Column.FRAMES: self.tr("“{0}” is on {1} of {2} frames").format(
+                one.name, self._frames.frames_covered(one.id), self._document.frame_count
+            ),
+            Column.VISIBLE: (
+                self.tr("“{}” is shown: click to hide it")
+                if one.is_visible
+                else self.tr("“{}” is hidden: click to show it")
+            ).format(one.name),
+            Column.LOCKED: (
+                self.tr("“{}” is locked and does not change: click to unlock it")
+                if one.is_locked
+                else self.tr("“{}” may be changed: click to lock it")
+            ).format(one.name),
+            Column.SOLO: (
+                self.tr("Only “{}” is shown: click to show the others again")
+                if is_solo
+                else self.tr("Show only “{}”")
+            ).format(one.name),
+        }[column]
+
+    # Dragging rows
+
+    def supportedDropActions(self) -> Qt.DropAction:
+        return Qt.DropAction.MoveAction
+
+    def mimeTypes(self) -> list[str]:
+        return [_MIME]
+
+    def mimeData(self, indexes: list[QModelIndex]) -> QMimeData:  # type: ignore[override]
+        data, content = QMimeData(), QByteArray()
+        stream = QDataStream(content, QIODevice.OpenModeFlag.WriteOnly)
+        one = self.object_at(indexes[0].row()) if indexes else None
+        stream.writeInt32(0 if one is None else one.id)
+        data.setData(_MIME, content)
+        return data
+
+    def dropMimeData(
+        self, data: QMimeData, action: Qt.DropAction, row: int, column: int, parent: Index
+    ) -> bool:
+        if not data.hasFormat(_MIME) or self._document.session.is_read_only:
+            return False
+        object_id = QDataStream(data.data(_MIME)).readInt32()
+        old = self.row_of(object_id)
+        if old is None:
+            return False
+        if row < 0:
+            row = parent.row() if parent.isValid() else len(self._objects)
+        self._document.move_object(object_id, row - (1 if old < row else 0))
+        return False  # the document moved it; the view must not take the row away
+
+
+def swatch(color: tuple[int, int, int], size_px: int = 14) -> QIcon:
+    """A square of the colour, with an edge that shows on any ground."""
+    pixmap = QPixmap(size_px * 2, size_px * 2)
+    pixmap.setDevicePixelRatio(2)
+    pixmap.fill(QColor(*color))
+    painter = QPainter(pixmap)
+    painter.setPen(QColor(0, 0, 0, 110))
+    painter.drawRect(0, 0, size_px - 1, size_px - 1)
+    painter.end()
+    return QIcon(pixmap)
