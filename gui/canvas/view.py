@@ -45,6 +45,7 @@ from gui.document import Document
 from gui.view_state import Tool, ViewMode
 from interaction.strokes import Rectangle
 from interaction.types import Click
+from xmem_core.arrays import Labels
 
 __all__ = ["CanvasView"]
 
@@ -156,6 +157,11 @@ class CanvasView(ZoomableView):
     def shown_frame(self) -> int:
         """The frame that is in sight; -1 before the first. The document's may be on its way."""
         return self._shown.frame
+
+    @property
+    def shown_labels(self) -> Labels:
+        """(H, W) object ids in sight, a stroke in progress included."""
+        return self._backdrop.labels
 
     @property
     def click_markers(self) -> tuple[ClickMarker, ...]:

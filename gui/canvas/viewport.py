@@ -85,6 +85,11 @@ class ZoomableView(QGraphicsView):
 
     # Zoom
 
+    @property
+    def content(self) -> QRectF:
+        """What "fit" fits, in scene coordinates."""
+        return QRectF(self._content)
+
     def set_content(self, content: QRectF) -> None:
         if content != self._content:
             self._content = QRectF(content)

@@ -1,0 +1,389 @@
+"""What the mouse does with each tool, through real events."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QEvent, Qt
+from PySide6.QtGui import QKeyEvent
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from gui.annotator import Busy
+from gui.view_state import Tool, ViewMode
+from interaction.strokes import paint
+from interaction.types import Click
+from tests.gui.canvas_samples import HEIGHT, RIGHT, WIDTH, Canvas, half_mask, open_canvas
+
+ALT = Qt.KeyboardModifier.AltModifier
+SHIFT = Qt.KeyboardModifier.ShiftModifier
+CTRL = Qt.KeyboardModifier.ControlModifier
+
+
+@pytest.fixture
+def canvas(qtbot: QtBot) -> Iterator[Canvas]:
+    with open_canvas(qtbot) as opened:
+        yield opened
+
+
+def shown_labels(canvas: Canvas) -> np.ndarray:
+    return canvas.view.shown_labels
+
+
+def near(points: object, expected: object) -> bool:
+    return bool(np.allclose(np.asarray(points), np.asarray(expected), atol=1e-9))
+
+
+# Click
+
+
+def test_left_adds_and_right_removes(canvas: Canvas) -> None:
+    canvas.mouse.click(30.5, 40.5)
+    canvas.mouse.click(60.5, 70.5, RIGHT)
+    assert [(one[0], one[3]) for one in canvas.asked] == [("click", True), ("click", False)]
+    assert near(canvas.asked[1][1:3], (60.5, 70.5))
+
+
+def test_a_drag_is_no_click_and_a_shaky_hand_is_one(canvas: Canvas) -> None:
+    canvas.mouse.drag([(30, 40), (60, 40)])
+    assert canvas.asked == []
+    canvas.mouse.drag([(30, 40), (31, 40)])
+    assert near(canvas.asked[0][1:3], (30, 40))  # where it was pressed
+
+
+def test_a_click_beside_the_picture_asks_for_nothing(canvas: Canvas) -> None:
+    canvas.mouse.click(-3, 40)
+    canvas.mouse.click(10, HEIGHT + 1)
+    assert canvas.asked == []
+
+
+def test_a_click_shows_at_once_and_stays_when_it_is_answered(canvas: Canvas) -> None:
+    canvas.annotator.set_busy(Busy.CLICKING)
+    canvas.mouse.click(30.5, 40.5)
+    (pending,) = canvas.view.click_markers
+    assert pending.is_pending
+    x, y = canvas.asked[0][1:3]
+    canvas.put_mask(half_mask(), clicks=[Click(x, y, True)])
+    (answered,) = canvas.view.click_markers
+    assert not answered.is_pending
+    canvas.annotator.set_busy(Busy.IDLE)
+    assert len(canvas.view.click_markers) == 1
+
+
+def test_a_click_that_failed_is_wiped_away(canvas: Canvas) -> None:
+    canvas.annotator.set_busy(Busy.CLICKING)
+    canvas.mouse.click(30.5, 40.5)
+    canvas.annotator.set_busy(Busy.IDLE)
+    assert canvas.view.click_markers == ()
+
+
+def test_one_click_is_taken_out_by_alt_or_delete(canvas: Canvas, qtbot: QtBot) -> None:
+    canvas.put_mask(half_mask(), clicks=[Click(30, 40, True), Click(90, 40, False)])
+    canvas.mouse.click(90.5, 40.5, keys=ALT)
+    assert canvas.asked == [("remove_click", 1)]
+    canvas.mouse.move(30.5, 40)
+    qtbot.keyClick(canvas.view, Qt.Key.Key_Delete)
+    assert canvas.asked[1:] == [("remove_click", 0)]
+    canvas.mouse.move(200, 100)
+    qtbot.keyClick(canvas.view, Qt.Key.Key_Delete)
+    assert len(canvas.asked) == 2
+
+
+def test_ctrl_and_click_picks_with_every_tool(canvas: Canvas) -> None:
+    canvas.put_mask(half_mask())
+    for tool in Tool:
+        canvas.document.set_tool(tool)
+        canvas.document.set_current_object(1)
+        canvas.mouse.click(230.5, 90.5, keys=CTRL)
+        assert canvas.document.current_object == 2
+    assert canvas.asked == []
+
+
+# Select
+
+
+def test_select_picks_by_a_click_and_moves_by_a_drag(canvas: Canvas) -> None:
+    canvas.put_mask(half_mask())
+    canvas.document.set_tool(Tool.SELECT)
+    canvas.mouse.click(230, 90)
+    assert canvas.document.current_object == 2
+    canvas.mouse.click(300, 10)  # background: stays
+    assert canvas.document.current_object == 2
+    canvas.view.zoom_to(4.0)
+    before = canvas.view.viewportTransform().dx()
+    canvas.mouse.drag([(40, 90), (50, 90), (50, 90)])
+    assert canvas.view.viewportTransform().dx() > before
+    assert canvas.document.current_object == 2
+
+
+def test_a_hidden_object_cannot_be_picked(canvas: Canvas) -> None:
+    canvas.put_mask(half_mask())
+    canvas.document.set_tool(Tool.SELECT)
+    canvas.document.set_visible(2, False)
+    canvas.mouse.click(230, 90)
+    assert canvas.document.current_object == 1
+
+
+# Box
+
+
+def test_a_box_is_told_once_and_ends_at_the_frame(canvas: Canvas) -> None:
+    canvas.document.set_tool(Tool.BOX)
+    canvas.mouse.drag([(-5, 20), (50, 60), (100.5, HEIGHT + 30)])
+    ((name, corner, opposite),) = canvas.asked
+    assert name == "box"
+    assert near(corner, (0, 20))
+    assert near(opposite, (100.5, HEIGHT))
+
+
+def test_a_box_without_an_inside_is_none(canvas: Canvas) -> None:
+    canvas.document.set_tool(Tool.BOX)
+    canvas.mouse.click(50, 50)
+    canvas.mouse.drag([(50, 50), (90, 50.1)])
+    assert canvas.asked == []
+
+
+# Scribble
+
+
+def test_scribbles_are_told_with_their_sign(canvas: Canvas) -> None:
+    canvas.document.set_tool(Tool.SCRIBBLE)
+    points = [(20.0, 20.0), (40.0, 25.0), (60.0, 20.0)]
+    canvas.mouse.drag(points)
+    canvas.mouse.drag(points, RIGHT)
+    strokes = [one[1][0] for one in canvas.asked]
+    assert [one.is_positive for one in strokes] == [True, False]
+    assert near(strokes[0].points, points)
+
+
+# Brush and eraser
+
+
+def test_a_stroke_is_told_once_and_shown_while_it_is_drawn(canvas: Canvas) -> None:
+    canvas.document.set_tool(Tool.BRUSH)
+    canvas.document.set_brush_radius_px(6)
+    points = [(20.25, 20.5), (60.0, 40.75), (100.0, 20.0)]
+    canvas.mouse.press(*points[0])
+    canvas.mouse.move(*points[1])
+    assert shown_labels(canvas)[30, 40] == 1  # before the button is up
+    assert canvas.asked == []
+    canvas.mouse.move(*points[2])
+    canvas.mouse.release(*points[2])
+    ((name, stroke),) = canvas.asked
+    assert name == "stroke"
+    assert near(stroke.points, points)
+    assert stroke.is_positive
+    assert stroke.radius_px == 6
+
+
+def test_what_is_shown_while_drawing_is_what_the_edit_makes(canvas: Canvas) -> None:
+    canvas.put_mask(half_mask())
+    canvas.annotator.is_obliging = True
+    canvas.document.set_tool(Tool.BRUSH)
+    canvas.document.set_current_object(2)
+    canvas.document.set_brush_radius_px(9.5)
+    canvas.mouse.press(100, 100)
+    for x in range(105, 230, 7):
+        canvas.mouse.move(x, 100 + (x % 5) * 4.25)
+    drawn = shown_labels(canvas).copy()
+    canvas.mouse.release(231, 101)
+    after = canvas.document.annotation.labels(0)
+    stroke = canvas.asked[0][1]
+    np.testing.assert_array_equal(after, paint(half_mask(), 2, stroke))
+    changed = drawn != after  # the last piece alone
+    assert np.flatnonzero(changed.any(axis=0)).min(initial=WIDTH) > 200
+    np.testing.assert_array_equal(shown_labels(canvas), after)
+
+
+def test_the_drawn_stroke_stays_until_the_masks_have_changed(canvas: Canvas, qtbot: QtBot) -> None:
+    canvas.document.set_tool(Tool.BRUSH)
+    canvas.mouse.drag([(40, 40), (80, 40)])
+    assert shown_labels(canvas)[40, 60] == 1  # nothing was answered yet
+    canvas.put_mask(half_mask())
+    np.testing.assert_array_equal(shown_labels(canvas), half_mask())
+    canvas.mouse.drag([(240, 20), (280, 20)])
+    qtbot.waitUntil(lambda: shown_labels(canvas)[20, 260] == 0, timeout=5000)  # never answered
+
+
+@pytest.mark.parametrize(
+    ("tool", "button", "keys", "paints"),
+    [
+        (Tool.BRUSH, None, None, True),
+        (Tool.BRUSH, RIGHT, None, False),
+        (Tool.BRUSH, None, ALT, False),
+        (Tool.ERASER, None, None, False),
+        (Tool.ERASER, RIGHT, None, True),
+        (Tool.ERASER, None, ALT, True),
+    ],
+)
+def test_alt_and_the_right_button_turn_the_brush_round(
+    canvas: Canvas,
+    tool: Tool,
+    button: Qt.MouseButton | None,
+    keys: Qt.KeyboardModifier | None,
+    paints: bool,
+) -> None:
+    canvas.document.set_tool(tool)
+    canvas.mouse.drag(
+        [(40, 40), (80, 40)],
+        button or Qt.MouseButton.LeftButton,
+        keys or Qt.KeyboardModifier.NoModifier,
+    )
+    assert canvas.asked[0][1].is_positive is paints
+
+
+def test_shift_draws_straight_from_where_the_last_stroke_ended(canvas: Canvas) -> None:
+    canvas.document.set_tool(Tool.BRUSH)
+    canvas.mouse.click(50, 50, keys=SHIFT)  # there is no last one yet
+    canvas.mouse.click(120, 90, keys=SHIFT)
+    assert near(canvas.asked[0][1].points, [(50, 50)])
+    assert near(canvas.asked[1][1].points, [(50, 50), (120, 90)])
+    canvas.document.set_frame(1)
+    canvas.mouse.click(10, 10, keys=SHIFT)
+    assert near(canvas.asked[2][1].points, [(10, 10)])
+
+
+def test_a_locked_object_is_not_painted_and_locked_pixels_stay(canvas: Canvas) -> None:
+    canvas.put_mask(half_mask())
+    canvas.document.set_tool(Tool.BRUSH)
+    canvas.document.set_locked(2, True)
+    canvas.document.set_brush_radius_px(5)
+    canvas.mouse.press(230, 90)
+    canvas.mouse.move(290, 90)
+    assert shown_labels(canvas)[90, 230] == 2
+    assert shown_labels(canvas)[90, 280] == 1
+    canvas.mouse.release(290, 90)
+
+
+def test_a_mask_that_changes_below_a_stroke_does_not_wipe_it(canvas: Canvas) -> None:
+    canvas.document.set_tool(Tool.BRUSH)
+    canvas.mouse.press(200, 20)
+    canvas.mouse.move(280, 20)
+    canvas.put_mask(half_mask())  # a propagation comes by
+    assert shown_labels(canvas)[20, 250] == 1
+    assert shown_labels(canvas)[90, 230] == 2
+    canvas.mouse.release(280, 20)
+    assert len(canvas.asked) == 1
+
+
+# Lasso
+
+
+def test_a_lasso_is_told_once(canvas: Canvas) -> None:
+    canvas.document.set_tool(Tool.LASSO)
+    points = [(20.0, 20.0), (80.0, 20.0), (80.0, 80.0), (20.0, 80.0)]
+    canvas.mouse.drag(points)
+    canvas.mouse.drag(points, RIGHT)
+    canvas.mouse.drag(points, keys=ALT)
+    assert [(one[0], one[2]) for one in canvas.asked] == [
+        ("fill", True),
+        ("fill", False),
+        ("fill", False),
+    ]
+    assert near(canvas.asked[0][1], points)
+
+
+def test_corners_can_be_clicked(canvas: Canvas) -> None:
+    canvas.document.set_tool(Tool.LASSO)
+    canvas.mouse.click(20, 20)
+    canvas.mouse.move(50, 20)
+    canvas.mouse.click(80, 20)
+    canvas.mouse.double_click(80, 80)
+    assert canvas.asked[0][0] == "fill"
+    assert near(canvas.asked[0][1], [(20, 20), (80, 20), (80, 80)])
+    canvas.mouse.click(20, 20)
+    canvas.mouse.click(80, 20)
+    canvas.mouse.click(80, 80)
+    canvas.mouse.click(21, 21)  # back at the first
+    assert len(canvas.asked) == 2
+    assert near(canvas.asked[1][1], [(20, 20), (80, 20), (80, 80)])
+
+
+# Fill
+
+
+def test_fill_asks_for_what_is_pointed_at_and_with_shift_for_all(canvas: Canvas) -> None:
+    canvas.document.set_tool(Tool.FILL)
+    canvas.mouse.click(30.5, 40.5)
+    canvas.mouse.click(30, 40, keys=SHIFT)
+    canvas.mouse.click(30, 40, RIGHT, keys=SHIFT)
+    assert [one[0] for one in canvas.asked] == ["fill_at", "fill_holes", "remove_specks"]
+    assert near(canvas.asked[0][1:], (30.5, 40.5))
+
+
+# All of them
+
+
+@pytest.mark.parametrize("tool", list(Tool))
+def test_escape_abandons_a_gesture_as_if_it_had_never_begun(
+    canvas: Canvas, qtbot: QtBot, tool: Tool
+) -> None:
+    canvas.put_mask(half_mask())
+    before = canvas.view.grab().toImage()
+    canvas.document.set_tool(tool)
+    canvas.mouse.press(200, 30)
+    if tool is not Tool.SELECT:
+        canvas.mouse.move(240, 50)
+        canvas.mouse.move(260, 30)
+    qtbot.keyClick(canvas.view, Qt.Key.Key_Escape)
+    canvas.mouse.release(260, 30)
+    assert canvas.asked == []
+    assert canvas.document.current_object == 1
+    QApplication.sendEvent(canvas.view, QEvent(QEvent.Type.Leave))
+    assert canvas.view.grab().toImage() == before
+
+
+def test_escape_comes_to_the_canvas_first_only_while_something_is_drawn(canvas: Canvas) -> None:
+    def is_taken() -> bool:
+        event = QKeyEvent(
+            QEvent.Type.ShortcutOverride, Qt.Key.Key_Escape, Qt.KeyboardModifier.NoModifier
+        )
+        event.ignore()
+        QApplication.sendEvent(canvas.view, event)
+        return event.isAccepted()
+
+    canvas.document.set_tool(Tool.BRUSH)
+    assert not is_taken()
+    canvas.mouse.press(20, 20)
+    assert is_taken()
+    canvas.mouse.release(20, 20)
+    assert not is_taken()
+
+
+def test_a_frame_that_changes_abandons_the_gesture(canvas: Canvas) -> None:
+    canvas.document.set_tool(Tool.BRUSH)
+    canvas.mouse.press(20, 20)
+    canvas.mouse.move(60, 20)
+    canvas.document.set_frame(3)
+    canvas.mouse.move(90, 20)
+    canvas.mouse.release(90, 20)
+    assert canvas.asked == []
+    assert not shown_labels(canvas).any()
+
+
+def test_nothing_is_asked_for_a_frame_that_is_not_in_sight_yet(
+    canvas: Canvas, qtbot: QtBot
+) -> None:
+    canvas.video.slow.add(2)
+    canvas.document.set_frame(2)
+    canvas.mouse.click(50, 50)
+    assert canvas.asked == []
+    with qtbot.waitSignal(canvas.view.frame_shown):
+        canvas.video.may_go_on.set()
+    canvas.mouse.click(50, 50)
+    assert len(canvas.asked) == 1
+
+
+def test_every_tool_says_what_it_does(canvas: Canvas, qtbot: QtBot) -> None:
+    hints = {canvas.view.hint}
+    for tool in Tool:
+        canvas.document.set_tool(tool)
+        hints.add(canvas.view.hint)
+    assert len(hints) == len(Tool)
+    assert all(hints)
+
+
+def test_the_source_beside_the_overlay_takes_the_same_clicks(canvas: Canvas) -> None:
+    canvas.document.set_view_mode(ViewMode.SIDE_BY_SIDE)
+    canvas.mouse.click(WIDTH + 8 + 30.5, 40.5)
+    assert near(canvas.asked[0][1:3], (30.5, 40.5))
