@@ -137,15 +137,15 @@ def _run_lengths(mask: NDArray[np.bool_]) -> dict[str, Any] | None:
     """COCO's compressed run-length code of (H, W); None for an empty mask."""
     if not mask.any():
         return None
-    code = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
+    code: Any = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
     return {"size": list(code["size"]), "counts": code["counts"].decode("ascii")}
 
 
-def _area(code: dict[str, Any]) -> int:
+def _area(code: Any) -> int:
     return int(coco_mask.area(code))
 
 
-def _box(code: dict[str, Any]) -> list[float]:
+def _box(code: Any) -> list[float]:
     return [float(value) for value in coco_mask.toBbox(code)]
 
 

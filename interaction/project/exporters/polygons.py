@@ -6,6 +6,7 @@ width that is walked along twice; a separate part is a polygon of its own. Fille
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 import cv2
 import numpy as np
@@ -76,7 +77,8 @@ def _joined(rings: list[_Points]) -> _Points:
     newest = 0
     while is_open.any():
         waiting = np.flatnonzero(is_open)
-        distance, index = cKDTree(rings[newest]).query(points[waiting])
+        found: Any = cKDTree(rings[newest]).query(points[waiting])
+        distance, index = found
         closer = distance < nearest[waiting]
         nearest[waiting[closer]] = distance[closer]
         partner[waiting[closer]] = first_of[newest] + index[closer]

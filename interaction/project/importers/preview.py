@@ -1,0 +1,180 @@
+"""What an import will bring, found before anything is changed."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from interaction.project.exporters.gaps import describe_frames
+from interaction.project.importers.mask_set import FoundObject, MaskSet, Surroundings
+from interaction.project.importers.recognise import recognise_masks
+from interaction.project.video import Video
+from interaction.types import FrameRecord, FrameStatus, ObjectInfo
+
+__all__ = ["ImportPreview", "ImportTarget", "ImportedObject", "preview_import"]
+
+
+class ImportTarget(Protocol):
+    """What masks are imported into; an `Annotation` is one."""
+
+    @property
+    def records(self) -> Mapping[int, FrameRecord]: ...
+
+    @property
+    def objects(self) -> tuple[ObjectInfo, ...]: ...
+
+    frame_count: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedObject:
+    """An object of the masks, and which object of the annotation it is taken for."""
+
+    key: int  # what `object_ids` of `import_masks` calls it
+    name: str | None  # None where the masks tell none
+    color: tuple[int, int, int] | None
+    frame_count: int
+    object_id: int  # suggested: an id in use means that very object, a free one a new object
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImportPreview:
+    """Masks that were recognised, and what they would meet. Nothing has been changed."""
+
+    path: Path
+    format: str  # a name in FORMATS, or "pictures"
+    title: str  # for people
+    objects: tuple[ImportedObject, ...]
+    frames: tuple[int, ...]  # with a mask, ascending
+    width: int  # of the video; masks of other sizes are brought to it, each pixel by its nearest
+    height: int
+    resized: Mapping[tuple[int, int], int]  # (width, height) of such masks -> how many
+    conflicts: tuple[int, ...]  # frames that have a mask already
+    given_conflicts: tuple[int, ...]  # those of them that were made or confirmed by hand
+    unmatched: tuple[str, ...]  # files that belong to no frame
+    remarks: tuple[str, ...]
+    masks: MaskSet
+
+    def lines(self) -> list[str]:
+        """All of it for people, a sentence a line."""
+        lines = [f"{self.title}; {len(self.frames)} frames: {describe_frames(self.frames)}"]
+        for (width, height), count in self.resized.items():
+            lines.append(
+                f"{count} masks are {width} × {height} pixels and will be resized to "
+                f"{self.width} × {self.height}, each pixel taking the nearest one's value"
+            )
+        if self.conflicts:
+            lines.append(
+                f"{len(self.conflicts)} frames have a mask already: "
+                f"{describe_frames(self.conflicts)}"
+            )
+        if self.given_conflicts:
+            lines.append(
+                f"{len(self.given_conflicts)} of them were made or confirmed by hand: "
+                f"{describe_frames(self.given_conflicts)}"
+            )
+        if self.unmatched:
+            more = "" if len(self.unmatched) == 1 else f" and {len(self.unmatched) - 1} more"
+            lines.append(f"belongs to no frame: {self.unmatched[0]}{more}")
+        return [*lines, *self.remarks]
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            "path": str(self.path),
+            "format": self.format,
+            "title": self.title,
+            "objects": [
+                {
+                    "key": one.key,
+                    "name": one.name,
+                    "color": one.color and "#{:02x}{:02x}{:02x}".format(*one.color),
+                    "frames": one.frame_count,
+                    "object": one.object_id,
+                }
+                for one in self.objects
+            ],
+            "frames": list(self.frames),
+            "resized": [
+                {"width": width, "height": height, "frames": count}
+                for (width, height), count in self.resized.items()
+            ],
+            "conflicts": list(self.conflicts),
+            "given_conflicts": list(self.given_conflicts),
+            "unmatched": list(self.unmatched),
+            "remarks": list(self.remarks),
+        }
+
+
+def preview_import(
+    path: Path,
+    video: Video,
+    annotation: ImportTarget,
+    *,
+    on_progress: Callable[[int, int], object] = lambda done, total: None,
+) -> ImportPreview:
+    """Recognises the masks in `path`, a folder or a file, and looks through them once.
+
+    on_progress: called with (files done, files); an exception it raises cancels. Raises UserError:
+    nothing recognised, damaged, hostile, for another video.
+    """
+    path = Path(path)
+    around = Surroundings(
+        names=[video.name(frame) for frame in range(len(video))],
+        width=annotation.width,
+        height=annotation.height,
+        sequence=video.path.name if video.path.is_dir() else video.path.stem,
+        on_progress=on_progress,
+    )
+    # Records never change: what is looked at here may go on being edited.
+    records, objects = dict(annotation.records), annotation.objects
+    masks = recognise_masks(path, around)
+    frames = tuple(masks.sizes)
+    other_sizes = Counter(
+        size for size in masks.sizes.values() if size != (around.width, around.height)
+    )
+    conflicts = tuple(
+        frame
+        for frame in frames
+        if frame in records and records[frame].status is not FrameStatus.EMPTY
+    )
+    return ImportPreview(
+        path=path,
+        format=masks.format,
+        title=masks.title,
+        objects=_suggest(masks, objects),
+        frames=frames,
+        width=around.width,
+        height=around.height,
+        resized=dict(other_sizes),
+        conflicts=conflicts,
+        given_conflicts=tuple(f for f in conflicts if records[f].status.is_given),
+        unmatched=masks.unmatched,
+        remarks=masks.remarks,
+        masks=masks,
+    )
+
+
+def _suggest(masks: MaskSet, existing: tuple[ObjectInfo, ...]) -> tuple[ImportedObject, ...]:
+    """Masks with ids keep them; other objects are taken for one of the same name, or are new."""
+    chosen: dict[int, int] = {}
+    if masks.has_ids:
+        chosen = {one.key: one.key for one in masks.objects}
+    else:
+        by_name = {one.name: one.id for one in reversed(existing)}
+        for one in masks.objects:
+            known = by_name.pop(one.name, None) if one.name else None
+            if known is not None:
+                chosen[one.key] = known
+        taken = {one.id for one in existing}
+        free = (number for number in range(1, 256) if number not in taken)
+        for one in masks.objects:
+            if one.key not in chosen:
+                chosen[one.key] = next(free, 0)  # 0: there is no room for it
+    return tuple(_with_id(one, chosen[one.key]) for one in masks.objects)
+
+
+def _with_id(one: FoundObject, object_id: int) -> ImportedObject:
+    return ImportedObject(one.key, one.name, one.color, one.frame_count, object_id)
