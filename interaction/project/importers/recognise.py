@@ -1,6 +1,7 @@
 """What kind of masks a folder or file holds: the layouts of data sets, and plain pictures."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from interaction.project.importers.coco_masks import (
 )
 from interaction.project.importers.mask_set import MaskSet, Surroundings
 from interaction.project.importers.object_names import (
+    NamedObject,
     names_in_meta,
     names_in_objects_json,
     read_json,
@@ -51,14 +53,14 @@ def recognise_masks(path: Path, around: Surroundings) -> MaskSet:
 
 
 def _of_folder(folder: Path, around: Surroundings) -> MaskSet:
+    named = names_in_objects_json(folder)
     for candidate in _json_files(folder):
         data = read_json(candidate)
         if is_coco(data) or is_youtube_vis(data):
-            return _of_json(candidate, data, around)
+            return _named(_of_json(candidate, data, around), named)
     is_yolo = (folder / "labels").is_dir() or (folder / "data.yaml").is_file()
     if is_yolo and label_files(folder):
         return read_yolo(folder, around)
-    named = names_in_objects_json(folder)
     if (folder / "Annotations").is_dir():
         sequence = _sequence(folder / "Annotations", around)
         meta = folder / _META
@@ -96,6 +98,19 @@ def _of_json(path: Path, data: Any, around: Surroundings) -> MaskSet:
         f"“{path.name}” holds no masks that can be read: it is damaged, or neither a COCO nor a "
         "YouTube-VIS file. Nothing was changed.\n\nExport it again from the program that made it."
     )
+
+
+def _named(masks: MaskSet, named: Mapping[int, NamedObject]) -> MaskSet:
+    """With the names and colours an export of ours left beside the file."""
+    if not masks.has_ids:
+        return masks
+    objects = tuple(
+        replace(one, name=known.name or one.name, color=known.color)
+        if (known := named.get(one.key)) is not None
+        else one
+        for one in masks.objects
+    )
+    return replace(masks, objects=objects)
 
 
 def _json_files(folder: Path) -> Iterator[Path]:
