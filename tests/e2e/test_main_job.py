@@ -1,0 +1,89 @@
+"""The main job on the bundled sample, from the first click to the finished video, by the script of
+docs/scripting.md, as it stands there."""
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from interaction.mask_metrics import region_similarity
+from interaction.project.mask_files import decode_labels
+from interaction.session import Session
+from interaction.types import FrameStatus
+from resources import sample_folder
+
+pytestmark = pytest.mark.e2e
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "scripting.md"
+FRAMES = 132
+TRUTH = sample_folder() / "masks" / "0000000.png"
+# Places (x, y) on frame 91, seen in the picture.
+RABBIT = {"belly": (460, 350), "arm": (250, 195), "left ear": (350, 116), "foot": (510, 610)}
+NOT_RABBIT = {"hole": (300, 420), "lower hole": (310, 490), "rock": (200, 400), "sky": (1100, 100)}
+
+
+def script() -> str:
+    text = DOCUMENT.read_text("utf-8")
+    return text.split("```python\n", 1)[1].split("```", 1)[0]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the script has been run."""
+    folder = tmp_path_factory.mktemp("job")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        exec(compile(script(), str(DOCUMENT), "exec"), {"__name__": "script"})
+    return folder
+
+
+def test_a_few_clicks_cut_the_rabbit_out(folder: Path) -> None:
+    truth = decode_labels(TRUTH.read_bytes()) == 1
+    clicked = decode_labels((folder / "rabbit.vos" / "masks" / "0000000.png").read_bytes()) == 1
+    assert region_similarity(clicked, truth) > 0.9
+
+
+def test_every_frame_has_the_rabbit_and_the_correction_is_kept(folder: Path) -> None:
+    with Session.open_project(folder / "rabbit.vos", read_only=True) as session:
+        records = session.annotation.records
+        given = [frame for frame, record in records.items() if record.status.is_given]
+        assert sorted(given) == [0, 91]
+        assert all(records[frame].present == {1} for frame in range(FRAMES))
+        assert {r.status for f, r in records.items() if f not in given} == {FrameStatus.TRACKED}
+
+
+def test_the_correction_reaches_the_frames_around_it(folder: Path) -> None:
+    """The rabbit hardly moves from frame 80 to 97, so what is where stays the same."""
+    with Session.open_project(folder / "rabbit.vos", read_only=True) as session:
+        for frame in (80, 85, 91, 97):
+            labels = session.annotation.labels(frame)
+            for name, (x, y) in RABBIT.items():
+                if frame == 91 or name != "left ear":
+                    assert labels[y, x] == 1, (frame, name)
+            for name, (x, y) in NOT_RABBIT.items():
+                assert labels[y, x] == 0, (frame, name)
+
+
+def test_the_exports_hold_every_frame(folder: Path) -> None:
+    masks = sorted(path for path in (folder / "rabbit-masks").rglob("*.png"))
+    assert len(masks) == FRAMES
+    with Session.open_project(folder / "rabbit.vos", read_only=True) as session:
+        for frame in (0, 91, 131):
+            labels = decode_labels(masks[frame].read_bytes())
+            assert np.array_equal(labels, session.annotation.labels(frame))
+    with av.open(folder / "rabbit.mp4") as container:
+        stream = container.streams.video[0]
+        assert (stream.width, stream.height) == (1280, 720)
+        assert sum(1 for _ in container.decode(stream)) == FRAMES
+
+
+def test_all_of_it_is_undone_to_nothing_and_redone_to_the_byte(folder: Path) -> None:
+    with Session.open_project(folder / "rabbit.vos") as session:
+        before = dict(session.annotation.records), session.annotation.objects
+        steps = session.history.position
+        assert [e.label for e in session.history.entries].count("Track forward") == 1
+        session.go_to(0)
+        assert (dict(session.annotation.records), session.annotation.objects) == ({}, ())
+        session.go_to(steps)
+        assert (dict(session.annotation.records), session.annotation.objects) == before
