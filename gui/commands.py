@@ -208,7 +208,7 @@ class Commands:
             "object.solo": self._solo,
             "object.next": lambda: self._step_object(1),
             "object.previous": lambda: self._step_object(-1),
-            "object.find": lambda: self._workspace.objects_panel.find(),
+            "object.find": lambda: self._workspace.objects_panel.focus_search(),
             "object.split": lambda: self._annotator.split_object(self._document.current_object),
             "object.merge": self._merge,
             "object.swap": self._swap,
