@@ -184,7 +184,8 @@ class Backdrop:
                 QImage.Format.Format_RGB32,
             )
             size = (small.width(), small.height())
-            cv2.resize(pixels_of(image), size, dst=pixels_of(small), interpolation=cv2.INTER_AREA)
+            target = pixels_of(small, are_written=True)
+            cv2.resize(pixels_of(image), size, dst=target, interpolation=cv2.INTER_AREA)
             self._small = (key, divisor, small)
         return self._small[2]
 

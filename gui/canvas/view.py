@@ -168,6 +168,10 @@ class CanvasView(ZoomableView):
         return self._markers.items
 
     @property
+    def magnifier(self) -> Magnifier:
+        return self._magnifier
+
+    @property
     def has_magnifier(self) -> bool:
         return self._has_magnifier
 

@@ -77,9 +77,9 @@ def indexed(labels: Labels, colors: Mapping[int, int]) -> QImage:
     return image
 
 
-def pixels_of(image: QImage) -> NDArray[np.uint8]:
-    """A 32-bit picture's own memory: (H, W, 4), blue first."""
-    memory = np.frombuffer(image.bits(), np.uint8)
+def pixels_of(image: QImage, *, are_written: bool = False) -> NDArray[np.uint8]:
+    """A 32-bit picture's own memory, (H, W, 4), blue first: keep the picture as long as this."""
+    memory = np.frombuffer(image.bits() if are_written else image.constBits(), np.uint8)
     return memory.reshape(image.height(), image.bytesPerLine() // 4, 4)[:, : image.width()]
 
 
@@ -104,7 +104,7 @@ def compose(
     elif mode is ViewMode.POPUP:
         grey = cv2.cvtColor(pixels_of(picture), cv2.COLOR_BGRA2GRAY)
         result = QImage(picture.size(), QImage.Format.Format_RGB32)
-        cv2.cvtColor(grey, cv2.COLOR_GRAY2BGRA, dst=pixels_of(result))
+        cv2.cvtColor(grey, cv2.COLOR_GRAY2BGRA, dst=pixels_of(result, are_written=True))
     elif mode is ViewMode.LAYER:
         result = picture.copy()
         if layer is not None and not layer.isNull():
