@@ -287,10 +287,10 @@ class MainWindow(QMainWindow):
         canvas.frame_failed.connect(lambda _, error: self.show_failure(error))
         canvas.hint_changed.connect(self._update_soon)
         canvas.magnifier_changed.connect(self._update_soon)
-        for name, splitter in (("upper", workspace.upper_half), ("whole", workspace.splitter)):
-            state = self.preferences.window_state(f"splitter {name}")
-            if state is not None:
-                splitter.restoreState(state)
+        workspace.restore_sizes(
+            self.preferences.window_state("splitter upper"),
+            self.preferences.window_state("splitter whole"),
+        )
 
     def _follow_preferences(self, name: str) -> None:
         if not name.startswith("engine/"):
@@ -373,6 +373,7 @@ class MainWindow(QMainWindow):
     def _fill_status_bar(self) -> None:
         self._hint, self._cursor, self._saved = QLabel(self), QLabel(self), QLabel(self)
         self._hint.setContentsMargins(8, 0, 8, 0)
+        self._saved.setContentsMargins(8, 0, 8, 0)
         bar = self.statusBar()
         bar.setSizeGripEnabled(False)
         bar.addWidget(self._hint, 1)
@@ -399,9 +400,9 @@ class MainWindow(QMainWindow):
 
     def _keep_window(self) -> None:
         self.preferences.set_window_state("geometry", self.saveGeometry())
-        if self.workspace is not None:
-            for name, splitter in (
-                ("upper", self.workspace.upper_half),
-                ("whole", self.workspace.splitter),
-            ):
-                self.preferences.set_window_state(f"splitter {name}", splitter.saveState())
+        workspace = self.workspace
+        if workspace is not None:
+            keep = self.preferences.set_window_state
+            keep("splitter upper", workspace.upper_half.saveState())
+            if workspace.is_height_chosen:
+                keep("splitter whole", workspace.splitter.saveState())

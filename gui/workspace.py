@@ -1,6 +1,7 @@
 """One open session on the screen: picture, panels and timeline, and the threads behind them."""
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QByteArray, Qt, Signal
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QSplitter, QTabWidget, QVBoxLayout, QWidget
 
 from gui.annotator import Annotator
@@ -19,7 +20,7 @@ from interaction.session import Session
 
 __all__ = ["Workspace"]
 
-_PANELS_PX, _TIMELINE_PX = 280, 190
+_PANELS_PX = 272
 
 
 class Workspace(QWidget):
@@ -92,7 +93,33 @@ class Workspace(QWidget):
         whole.setContentsMargins(0, 0, 0, 0)
         whole.addWidget(self.splitter)
         self.upper_half.setSizes([10_000, _PANELS_PX])
-        self.splitter.setSizes([10_000, _TIMELINE_PX])
+        self._is_height_chosen = False
+        self.splitter.splitterMoved.connect(self._keep_height)
+        self.document.objects_changed.connect(self._fit_timeline)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._fit_timeline()
+
+    def restore_sizes(self, upper: QByteArray | None, whole: QByteArray | None) -> None:
+        """As somebody left them."""
+        if upper is not None:
+            self.upper_half.restoreState(upper)
+        if whole is not None and self.splitter.restoreState(whole):
+            self._is_height_chosen = True
+
+    @property
+    def is_height_chosen(self) -> bool:
+        """Whether somebody has set the timeline's height; until then it fits its lanes."""
+        return self._is_height_chosen
+
+    def _keep_height(self) -> None:
+        self._is_height_chosen = True
+
+    def _fit_timeline(self) -> None:
+        if not self._is_height_chosen:
+            needed = self.lower_half.sizeHint().height()
+            self.splitter.setSizes([max(1, self.height() - needed), needed])
 
     def show_panels(self, is_shown: bool) -> None:
         if is_shown != self.panels.isVisibleTo(self.upper_half):

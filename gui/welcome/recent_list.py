@@ -102,9 +102,8 @@ class _CardDelegate(QStyledItemDelegate):
         picture: QImage = index.data(_PictureRole)
         painter.fillRect(place, option.palette.color(QPalette.ColorRole.Mid))
         if not picture.isNull():
-            inner = QRect(
-                0, 0, *picture.size().scaled(_PICTURE, Qt.AspectRatioMode.KeepAspectRatio).toTuple()
-            )
+            size = picture.size().scaled(_PICTURE, Qt.AspectRatioMode.KeepAspectRatio)
+            inner = QRect(0, 0, size.width(), size.height())
             inner.moveCenter(place.center())
             painter.drawImage(inner, picture)
         is_selected = bool(option.state & QStyle.StateFlag.State_Selected)
@@ -200,7 +199,7 @@ def _thumbnail(folder: Path) -> QImage:
     reader = QImageReader(str(folder / THUMBNAIL))
     size = reader.size()
     if size.isValid():
-        reader.setScaledSize(size.scaled(2 * _PICTURE, Qt.AspectRatioMode.KeepAspectRatio))
+        reader.setScaledSize(size.scaled(_PICTURE * 2, Qt.AspectRatioMode.KeepAspectRatio))
     return reader.read() if reader.canRead() else QImage()
 
 
