@@ -2,9 +2,24 @@
 
 from typing import Any, Final
 
-from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, QSize, Qt, Signal
+from PySide6.QtCore import (
+    QAbstractListModel,
+    QModelIndex,
+    QObject,
+    QPersistentModelIndex,
+    QSize,
+    Qt,
+    Signal,
+)
 from PySide6.QtGui import QFont, QGuiApplication, QPalette
-from PySide6.QtWidgets import QLabel, QListView, QStyledItemDelegate, QStyleOptionViewItem, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QLabel,
+    QListView,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QVBoxLayout,
+    QWidget,
+)
 
 from gui.annotator import Annotator, Busy
 from gui.document import Document
@@ -16,6 +31,7 @@ __all__ = ["HistoryPanel"]
 _ROW_PX: Final = 24
 
 Index = QModelIndex | QPersistentModelIndex
+_ROOT: Final = QModelIndex()
 
 
 class HistoryPanel(QWidget):
@@ -84,7 +100,7 @@ class HistorySteps(QAbstractListModel):
     def position(self) -> int:
         return self._position
 
-    def rowCount(self, parent: Index = QModelIndex()) -> int:
+    def rowCount(self, parent: Index = _ROOT) -> int:
         return 0 if parent.isValid() else len(self._entries) + 1
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
@@ -96,8 +112,10 @@ class HistorySteps(QAbstractListModel):
         if role == Qt.ItemDataRole.AccessibleTextRole:
             if row == self._position:
                 return self.tr("{}, in effect").format(self._text(row))
-            return self._text(row) if row < self._position else self.tr("{}, undone").format(
+            return (
                 self._text(row)
+                if row < self._position
+                else self.tr("{}, undone").format(self._text(row))
             )
         if role == Qt.ItemDataRole.FontRole and row == self._position:
             font = QFont(QGuiApplication.font())

@@ -37,6 +37,7 @@ _THUMBNAIL_PX: Final = 40
 _GIB: Final = 2**30
 
 Index = QModelIndex | QPersistentModelIndex
+_ROOT: Final = QModelIndex()
 
 
 class MemoryPanel(QWidget):
@@ -153,14 +154,19 @@ class MemoryPanel(QWidget):
             self._annotator.unconfirm(self.frames.frame_at(rows[0].row()))
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Delete is this list's while it has the focus, and not the window's."""
         if (
             watched is self.view
-            and event.type() == QEvent.Type.KeyPress
             and isinstance(event, QKeyEvent)
             and event.key() in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace)
+            and not event.modifiers()
         ):
-            self._remove()
-            return True
+            if event.type() == QEvent.Type.ShortcutOverride:
+                event.accept()
+                return True
+            if event.type() == QEvent.Type.KeyPress:
+                self._remove()
+                return True
         return super().eventFilter(watched, event)
 
     # What is shown
@@ -170,7 +176,9 @@ class MemoryPanel(QWidget):
         self.view.setVisible(count > 0)
         self.empty.setVisible(count == 0)
         self.title.setText(
-            self.tr("One frame kept for ever") if count == 1 else self.tr("{} frames kept for ever").format(count)
+            self.tr("One frame kept for ever")
+            if count == 1
+            else self.tr("{} frames kept for ever").format(count)
         )
         self.title.setVisible(count > 0)
         self.remove.setVisible(count > 0)
@@ -232,7 +240,7 @@ class GivenFrames(QAbstractListModel):
     def row_of(self, frame: int) -> int | None:
         return self._frames.index(frame) if frame in self._frames else None
 
-    def rowCount(self, parent: Index = QModelIndex()) -> int:
+    def rowCount(self, parent: Index = _ROOT) -> int:
         return 0 if parent.isValid() else len(self._frames)
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:

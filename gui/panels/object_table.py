@@ -21,12 +21,13 @@ from gui.theme import icon
 from gui.timeline.frame_table import FrameTable
 from interaction.types import ObjectInfo
 
-__all__ = ["Column", "ObjectTable", "swatch"]
+__all__ = ["ICON_COLUMNS", "Column", "ObjectTable", "swatch"]
 
 _MIME: Final = "application/x-xmem-annotate-object"
 _DIGITS: Final = 9  # objects that have a key of their own
 
 Index = QModelIndex | QPersistentModelIndex
+_ROOT: Final = QModelIndex()
 
 
 class Column(IntEnum):
@@ -39,6 +40,9 @@ class Column(IntEnum):
     VISIBLE = 4
     LOCKED = 5
     SOLO = 6
+
+
+ICON_COLUMNS: Final = (Column.VISIBLE, Column.LOCKED, Column.SOLO)  # a click turns them over
 
 
 class ObjectTable(QAbstractTableModel):
@@ -81,10 +85,10 @@ class ObjectTable(QAbstractTableModel):
 
     # What views ask
 
-    def rowCount(self, parent: Index = QModelIndex()) -> int:
+    def rowCount(self, parent: Index = _ROOT) -> int:
         return 0 if parent.isValid() else len(self._objects)
 
-    def columnCount(self, parent: Index = QModelIndex()) -> int:
+    def columnCount(self, parent: Index = _ROOT) -> int:
         return 0 if parent.isValid() else len(Column)
 
     def flags(self, index: Index) -> Qt.ItemFlag:

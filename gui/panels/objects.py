@@ -1,7 +1,6 @@
 """The objects: which one is worked on, what they are called, what is shown and what may change."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Final
 
 from PySide6.QtCore import (
@@ -11,41 +10,34 @@ from PySide6.QtCore import (
     QObject,
     QPersistentModelIndex,
     QPoint,
-    QRect,
     QSize,
     QSortFilterProxyModel,
     Qt,
 )
-from PySide6.QtGui import QColor, QKeyEvent, QPainter
+from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
-    QColorDialog,
     QHBoxLayout,
     QHeaderView,
     QLabel,
     QLineEdit,
-    QMenu,
-    QStyle,
-    QStyledItemDelegate,
-    QStyleOptionViewItem,
     QToolButton,
     QTreeView,
     QVBoxLayout,
     QWidget,
 )
 
-from gui.annotator import Annotator, Busy
+from gui.annotator import Annotator
 from gui.document import Document
-from gui.panels.object_table import Column, ObjectTable, swatch
+from gui.panels.object_delegate import ROW_PX, ObjectDelegate
+from gui.panels.object_menus import ObjectMenus
+from gui.panels.object_table import ICON_COLUMNS, Column, ObjectTable
 from gui.theme import icon
-from interaction.object_colors import OKABE_ITO
 from interaction.types import ObjectInfo
 
 __all__ = ["ObjectsPanel"]
 
-_ROW_PX: Final = 24
 _SEARCH_FROM: Final = 10  # objects
-_ICONS: Final = (Column.VISIBLE, Column.LOCKED, Column.SOLO)
 
 Index = QModelIndex | QPersistentModelIndex
 
@@ -60,6 +52,7 @@ class ObjectsPanel(QWidget):
         self._document, self._annotator = document, annotator
         self.setAccessibleName(self.tr("Objects"))
         self.table = ObjectTable(document, self)
+        self.menus = ObjectMenus(document, annotator, self)
         self._found = QSortFilterProxyModel(self)
         self._found.setSourceModel(self.table)
         self._found.setFilterKeyColumn(Column.NAME)
@@ -81,9 +74,7 @@ class ObjectsPanel(QWidget):
         column.addWidget(self.search)
         self.view = self._make_view()
         column.addWidget(self.view, 1)
-        self.empty = QLabel(
-            self.tr("No objects yet.\nPress + or just click in the picture."), self
-        )
+        self.empty = QLabel(self.tr("No objects yet.\nPress + or just click in the picture."), self)
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.empty.setWordWrap(True)
         self.empty.setForegroundRole(self.empty.palette().ColorRole.PlaceholderText)
@@ -96,7 +87,7 @@ class ObjectsPanel(QWidget):
         annotator.busy_changed.connect(self._show_buttons)
         self._show_objects()
 
-    def find(self) -> None:
+    def focus_search(self) -> None:
         """Puts the cursor into the search field."""
         self.search.show()
         self.search.setFocus(Qt.FocusReason.ShortcutFocusReason)
@@ -104,10 +95,10 @@ class ObjectsPanel(QWidget):
 
     def sizeHint(self) -> QSize:
         rows = max(3, min(8, len(self._document.objects)))
-        return QSize(280, 34 + rows * _ROW_PX)
+        return QSize(280, 34 + rows * ROW_PX)
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(220, 34 + 2 * _ROW_PX)
+        return QSize(220, 34 + 2 * ROW_PX)
 
     # Parts
 
@@ -123,16 +114,16 @@ class ObjectsPanel(QWidget):
         row.addStretch(1)
         self.add = self._button("plus", self.tr("New object (Ctrl+N)"), self._add)
         self.merge = self._button("merge", self.tr("Merge this object into another…"))
-        self.merge.setMenu(self._others_menu(self._merge))
+        self.merge.setMenu(self.menus.others(self.menus.merge_current))
         self.split = self._button(
             "split",
             self.tr("Split: each further part on this frame becomes an object of its own"),
-            lambda: self._annotator.split_object(self._document.current_object),
+            self.menus.split_current,
         )
         self.swap = self._button(
             "arrow-left-right", self.tr("Swap with another object from this frame on…")
         )
-        self.swap.setMenu(self._others_menu(self._swap))
+        self.swap.setMenu(self.menus.others(self.menus.swap_current))
         self.delete = self._button(
             "trash-2", self.tr("Delete from every frame (Ctrl+Del)"), self._delete
         )
@@ -158,7 +149,7 @@ class ObjectsPanel(QWidget):
     def _make_view(self) -> QTreeView:
         view = QTreeView(self)
         view.setModel(self._found)
-        view.setItemDelegate(_Delegate(self.table, view))
+        view.setItemDelegate(ObjectDelegate(self.table, view))
         view.setAccessibleName(self.tr("Objects"))
         view.setRootIsDecorated(False)
         view.setHeaderHidden(True)
@@ -166,7 +157,7 @@ class ObjectsPanel(QWidget):
         view.setFrameShape(QTreeView.Shape.NoFrame)
         view.setIconSize(QSize(14, 14))
         view.setIndentation(0)
-        view.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         view.setEditTriggers(
             QAbstractItemView.EditTrigger.DoubleClicked
             | QAbstractItemView.EditTrigger.EditKeyPressed
@@ -186,27 +177,13 @@ class ObjectsPanel(QWidget):
         count = self._document.frame_count
         frames_px = view.fontMetrics().horizontalAdvance(f"{count} of {count}") + 12
         widths = {Column.COLOR: 30, Column.KEY: 16, Column.FRAMES: frames_px}
-        for name in (Column.COLOR, Column.KEY, Column.FRAMES, *_ICONS):
+        for name in (Column.COLOR, Column.KEY, Column.FRAMES, *ICON_COLUMNS):
             header.resizeSection(name, widths.get(name, 24))
         view.selectionModel().currentRowChanged.connect(self._choose)
         view.clicked.connect(self._click)
         view.customContextMenuRequested.connect(self._open_menu)
         view.installEventFilter(self)
         return view
-
-    def _others_menu(self, do: Callable[[int], object]) -> QMenu:
-        """All objects but the current one, filled when it opens."""
-        menu = QMenu(self)
-
-        def fill() -> None:
-            menu.clear()
-            for one in self._document.objects:
-                if one.id != self._document.current_object:
-                    menu.addAction(swatch(one.color), one.name, partial(do, one.id))
-
-        menu.aboutToShow.connect(fill)
-        fill()
-        return menu
 
     # What people ask for
 
@@ -221,22 +198,9 @@ class ObjectsPanel(QWidget):
         self.search.clear()
         self._document.add_object()
 
-    def _merge(self, into: int) -> None:
-        self._annotator.merge_objects(self._document.current_object, into)
-
-    def _swap(self, other: int) -> None:
-        document = self._document
-        self._annotator.swap_objects(document.current_object, other, document.frame)
-
     def _delete(self) -> None:
-        for object_id in self.selected():
-            self._annotator.delete_object(object_id)
-
-    def selected(self) -> list[int]:
-        """The ids of the selected objects."""
-        rows = self.view.selectionModel().selectedRows()
-        found = [one.id for one in map(self._object_of, rows) if one is not None]
-        return found or ([self._document.current_object] if self._current else [])
+        if self._current is not None:
+            self._annotator.delete_object(self._document.current_object)
 
     def _choose(self, index: QModelIndex) -> None:
         one = self._object_of(index)
@@ -249,45 +213,9 @@ class ObjectsPanel(QWidget):
             return
         if index.column() == Column.COLOR:
             below = self.view.visualRect(index).bottomLeft()
-            self._color_menu(one).popup(self.view.viewport().mapToGlobal(below))
-        elif index.column() in _ICONS:
-            self._toggle(Column(index.column()), one)
-
-    def _toggle(self, column: Column, one: ObjectInfo) -> None:
-        document = self._document
-        if column is Column.SOLO:
-            document.set_solo(0 if document.solo == one.id else one.id)
-        elif self._may_change:
-            if column is Column.VISIBLE:
-                document.set_visible(one.id, not one.is_visible)
-            else:
-                document.set_locked(one.id, not one.is_locked)
-
-    def _color_menu(self, one: ObjectInfo) -> QMenu:
-        menu = QMenu(self)
-        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        names = (
-            self.tr("Orange"),
-            self.tr("Sky blue"),
-            self.tr("Green"),
-            self.tr("Yellow"),
-            self.tr("Blue"),
-            self.tr("Vermilion"),
-            self.tr("Purple"),
-        )
-        for name, color in zip(names, OKABE_ITO, strict=True):
-            menu.addAction(
-                swatch(color), name, partial(self._document.recolor_object, one.id, color)
-            )
-        menu.addSeparator()
-        menu.addAction(icon("palette"), self.tr("Other…"), partial(self._choose_color, one))
-        menu.setEnabled(self._may_change)
-        return menu
-
-    def _choose_color(self, one: ObjectInfo) -> None:
-        color = QColorDialog.getColor(QColor(*one.color), self, self.tr("Colour"))
-        if color.isValid():
-            self._document.recolor_object(one.id, (color.red(), color.green(), color.blue()))
+            self.menus.colors(one).popup(self.view.viewport().mapToGlobal(below))
+        elif index.column() in ICON_COLUMNS:
+            self.menus.toggle(Column(index.column()), one)
 
     def _move(self, way: int) -> None:
         row = self.table.row_of(self._document.current_object)
@@ -301,47 +229,8 @@ class ObjectsPanel(QWidget):
     def _open_menu(self, position: QPoint) -> None:
         one = self._current
         if one is not None:
-            self.make_menu(one).popup(self.view.viewport().mapToGlobal(position))
-
-    def make_menu(self, one: ObjectInfo) -> QMenu:
-        """What can be done with the object; deletes itself when closed."""
-        menu = QMenu(self)
-        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        may, has_others = self._may_change, self.table.rowCount() > 1
-        menu.addAction(icon("pen-line"), self.tr("Rename"), self._rename).setEnabled(may)
-        colors = self._color_menu(one)
-        colors.setParent(menu, colors.windowFlags())
-        colors.setTitle(self.tr("Colour"))
-        colors.setIcon(icon("palette"))
-        menu.addMenu(colors)
-        menu.addSeparator()
-        for column, name, text in (
-            (Column.VISIBLE, "eye", self.tr("Hide") if one.is_visible else self.tr("Show")),
-            (Column.LOCKED, "lock", self.tr("Unlock") if one.is_locked else self.tr("Lock")),
-            (Column.SOLO, "focus", self.tr("Show only this one")),
-        ):
-            action = menu.addAction(icon(name), text, partial(self._toggle, column, one))
-            action.setEnabled(may or column is Column.SOLO)
-            if column is Column.SOLO:
-                action.setCheckable(True)
-                action.setChecked(self._document.solo == one.id)
-        menu.addSeparator()
-        for name, text, do in (
-            ("merge", self.tr("Merge into"), self._merge),
-            ("arrow-left-right", self.tr("Swap from here on with"), self._swap),
-        ):
-            others = self._others_menu(do)
-            others.setParent(menu, others.windowFlags())
-            others.setTitle(text)
-            others.setIcon(icon(name))
-            others.setEnabled(self._is_free and has_others)
-            menu.addMenu(others)
-        split = menu.addAction(icon("split"), self.tr("Split into its parts"), self.split.click)
-        split.setEnabled(self.split.isEnabled())
-        menu.addSeparator()
-        delete = menu.addAction(icon("trash-2"), self.tr("Delete"), self._delete)
-        delete.setEnabled(self._is_free)
-        return menu
+            menu = self.menus.everything(one, self._rename, self._delete)
+            menu.popup(self.view.viewport().mapToGlobal(position))
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if event.type() == QEvent.Type.KeyPress and isinstance(event, QKeyEvent):
@@ -359,12 +248,9 @@ class ObjectsPanel(QWidget):
             return False
         key = event.key()
         if event.modifiers() & Qt.KeyboardModifier.AltModifier:
-            if key in (Qt.Key.Key_Up, Qt.Key.Key_Down) and self._may_change:
+            if key in (Qt.Key.Key_Up, Qt.Key.Key_Down) and self.menus.may_change:
                 self._move(-1 if key == Qt.Key.Key_Up else 1)
                 return True
-        elif key == Qt.Key.Key_Delete and self._is_free:
-            self._delete()
-            return True
         return False
 
     def _search(self, text: str) -> None:
@@ -381,19 +267,6 @@ class ObjectsPanel(QWidget):
         self.view.setFocus()
 
     # What is shown
-
-    @property
-    def _may_change(self) -> bool:
-        return not self._document.session.is_read_only
-
-    @property
-    def _is_free(self) -> bool:
-        """Nothing runs that changes many frames."""
-        return self._may_change and self._annotator.busy in (
-            Busy.IDLE,
-            Busy.CLICKING,
-            Busy.EXPORTING,
-        )
 
     def _show_objects(self) -> None:
         count = self.table.rowCount()
@@ -423,70 +296,10 @@ class ObjectsPanel(QWidget):
         self._show_buttons()
 
     def _show_buttons(self, *_: object) -> None:
-        one, is_free = self._current, self._is_free
+        one, is_free = self._current, self.menus.is_free
         has_others = self.table.rowCount() > 1
-        self.add.setEnabled(self._may_change)
+        self.add.setEnabled(self.menus.may_change)
         self.merge.setEnabled(one is not None and is_free and has_others)
         self.swap.setEnabled(one is not None and is_free and has_others)
         self.split.setEnabled(one is not None and is_free)
         self.delete.setEnabled(one is not None and is_free)
-
-
-class _Delegate(QStyledItemDelegate):
-    """24-pixel rows; what is off is faint."""
-
-    def __init__(self, table: ObjectTable, parent: QObject) -> None:
-        super().__init__(parent)
-        self._table = table
-
-    def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
-        size = super().sizeHint(option, index)
-        size.setHeight(_ROW_PX)
-        return size
-
-    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
-        column = Column(index.column())
-        model = index.model()
-        assert isinstance(model, QSortFilterProxyModel)
-        one = self._table.object_at(model.mapToSource(index).row())
-        if column is Column.NAME or one is None:
-            super().paint(painter, option, index)
-            return
-        whole = QStyleOptionViewItem(option)
-        self.initStyleOption(whole, index)
-        whole.icon = whole.icon.__class__()  # type: ignore[attr-defined]
-        text = whole.text  # type: ignore[attr-defined]
-        whole.text = ""  # type: ignore[attr-defined]
-        style = option.widget.style()  # type: ignore[attr-defined]
-        style.drawControl(QStyle.ControlElement.CE_ItemViewItem, whole, painter, option.widget)  # type: ignore[attr-defined]
-        rect = option.rect  # type: ignore[attr-defined]
-        painter.save()
-        if column is Column.COLOR:
-            square = QRect(0, 0, 14, 14)
-            square.moveCenter(rect.center())
-            swatch(one.color).paint(painter, square)
-        elif column in _ICONS:
-            is_hovered = bool(option.state & QStyle.StateFlag.State_MouseOver)  # type: ignore[attr-defined]
-            is_on = self._table.is_on(column, one)
-            painter.setOpacity(1.0 if is_on else (0.6 if is_hovered else 0.25))
-            square = QRect(0, 0, 16, 16)
-            square.moveCenter(rect.center())
-            is_selected = bool(option.state & QStyle.StateFlag.State_Selected)  # type: ignore[attr-defined]
-            picture = self._table.data(
-                self._table.index(model.mapToSource(index).row(), column),
-                Qt.ItemDataRole.DecorationRole,
-            )
-            mode = picture.Mode.Selected if is_selected else picture.Mode.Normal
-            picture.paint(painter, square, Qt.AlignmentFlag.AlignCenter, mode)
-        else:
-            palette = option.palette  # type: ignore[attr-defined]
-            is_selected = bool(option.state & QStyle.StateFlag.State_Selected)  # type: ignore[attr-defined]
-            role = palette.ColorRole.HighlightedText if is_selected else palette.ColorRole.Text
-            painter.setPen(palette.color(role))
-            painter.setOpacity(0.7)
-            flags = Qt.AlignmentFlag.AlignCenter
-            if column is Column.FRAMES:
-                flags = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-                rect = rect.adjusted(0, 0, -6, 0)
-            painter.drawText(rect, flags, text)
-        painter.restore()

@@ -290,9 +290,7 @@ class PropagationPanel(QWidget):
             parts.append(short_timecode(progress.seconds_left + 0.5))
         self.figures.setText("  ".join(parts) or self.tr("Getting ready…"))
         self.figures.setToolTip(
-            self.tr("{0} of {1} frames; speed, and time left").format(
-                progress.done, progress.total
-            )
+            self.tr("{0} of {1} frames; speed, and time left").format(progress.done, progress.total)
         )
 
     def changeEvent(self, event: QEvent) -> None:

@@ -170,7 +170,5 @@ def _strip(pixels: NDArray[np.float64]) -> QImage:
     bgra = np.concatenate((pixels[:, 2::-1] * alpha, alpha * 255), axis=1)
     data = np.ascontiguousarray(np.rint(bgra).astype(np.uint8))
     width = len(data)
-    image = QImage(
-        data.data, width, 1, 4 * width, QImage.Format.Format_ARGB32_Premultiplied
-    )
+    image = QImage(data.data, width, 1, 4 * width, QImage.Format.Format_ARGB32_Premultiplied)
     return image.copy()  # the array goes away

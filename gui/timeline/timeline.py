@@ -4,18 +4,15 @@ from enum import Enum
 from math import log
 from typing import Final
 
-from PySide6.QtCore import QEvent, QPoint, QPointF, QRect, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
-    QColor,
     QHelpEvent,
     QKeyEvent,
     QMouseEvent,
     QPainter,
     QPaintEvent,
-    QPalette,
     QPen,
     QPixmap,
-    QPolygonF,
     QResizeEvent,
     QWheelEvent,
 )
@@ -25,22 +22,23 @@ from gui.annotator import Annotator, Busy
 from gui.document import Document
 from gui.going import keyframe_after, keyframe_before
 from gui.theme import ACCENT
-from gui.timeline.filmstrip import draw_filmstrip, slots
+from gui.timeline.filmstrip import slots
 from gui.timeline.frame_table import FrameTable
-from gui.timeline.lanes import draw_doubt, draw_lane
-from gui.timeline.ruler import draw_ruler
+from gui.timeline.frame_words import describe_frame
+from gui.timeline.playhead import draw_head, draw_playhead
 from gui.timeline.scale import LARGEST_FRAME_PX, TimeScale
 from gui.timeline.thumbnails import Thumbnails
-from gui.timeline.timecode import format_timecode
-from interaction.types import FrameStatus
+from gui.timeline.timeline_picture import (
+    FILM_PX,
+    HEADER_PX,
+    LANE_PX,
+    LANES_TOP_PX,
+    RULER_PX,
+    TimelinePicture,
+)
 
 __all__ = ["Timeline"]
 
-HEADER_PX: Final = 112
-RULER_PX: Final = 20
-FILM_PX: Final = 36
-DOUBT_PX: Final = 8
-LANE_PX: Final = 20
 MOST_LANES: Final = 5
 _HANDLE_PX: Final = 6  # how near the pointer must be
 _WHEEL_ZOOM: Final = 1.25  # a notch
@@ -110,10 +108,10 @@ class Timeline(QAbstractScrollArea):
 
     def sizeHint(self) -> QSize:
         lanes = max(1, min(len(self._document.objects), MOST_LANES))
-        return QSize(640, self._lanes_top + lanes * LANE_PX + self._bar_px)
+        return QSize(640, LANES_TOP_PX + lanes * LANE_PX + self._bar_px)
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(320, self._lanes_top + LANE_PX + self._bar_px)
+        return QSize(320, LANES_TOP_PX + LANE_PX + self._bar_px)
 
     @property
     def _bar_px(self) -> int:
@@ -155,7 +153,7 @@ class Timeline(QAbstractScrollArea):
             self._set_scale(self._scale.zoomed(self._scale.frame_px * factor, x))
         elif delta.x() or modifiers & Qt.KeyboardModifier.ShiftModifier:
             self._scroll_by(-(delta.x() or delta.y()))
-        elif self._can_scroll_lanes and event.position().y() >= self._lanes_top:
+        elif self._can_scroll_lanes and event.position().y() >= LANES_TOP_PX:
             bar = self.verticalScrollBar()
             bar.setValue(bar.value() - round(delta.y() / 120) * LANE_PX)
         else:
@@ -186,15 +184,11 @@ class Timeline(QAbstractScrollArea):
             self.zoom_changed.emit(self.zoom)
 
     @property
-    def _lanes_top(self) -> int:
-        return RULER_PX + FILM_PX + DOUBT_PX + 3
-
-    @property
     def _can_scroll_lanes(self) -> bool:
         return self.verticalScrollBar().maximum() > 0
 
     def _set_vertical_range(self) -> None:
-        seen = self.viewport().height() - self._lanes_top
+        seen = self.viewport().height() - LANES_TOP_PX
         needed = len(self._document.objects) * LANE_PX
         bar = self.verticalScrollBar()
         bar.setPageStep(max(1, seen))
@@ -247,34 +241,7 @@ class Timeline(QAbstractScrollArea):
             self._repaint()
 
     def _describe(self) -> None:
-        self.setAccessibleDescription(self.describe(self._document.frame))
-
-    def describe(self, frame: int) -> str:
-        """A frame in words, a line a fact."""
-        document = self._document
-        record = document.annotation.record(frame)
-        lines = [
-            self.tr("Frame {0} of {1}, {2}").format(
-                frame,
-                document.frame_count - 1,
-                format_timecode(float(document.video.timestamps_s[frame])),
-            ),
-            self._status_text(record.status),
-        ]
-        if record.mask is not None:
-            names = [one.name for one in document.objects if one.id in record.present]
-            lines.append(", ".join(names) if names else self.tr("no object"))
-        if record.status is FrameStatus.TRACKED:
-            lines.append(self.tr("Doubt: {} %").format(round(record.doubt * 100)))
-        return "\n".join(lines)
-
-    def _status_text(self, status: FrameStatus) -> str:
-        return {
-            FrameStatus.EMPTY: self.tr("no mask yet"),
-            FrameStatus.TRACKED: self.tr("tracked"),
-            FrameStatus.CORRECTED: self.tr("made by hand"),
-            FrameStatus.CONFIRMED: self.tr("confirmed"),
-        }[status]
+        self.setAccessibleDescription(describe_frame(self._document, self._document.frame))
 
     # Painting
 
@@ -282,159 +249,30 @@ class Timeline(QAbstractScrollArea):
         viewport = self.viewport()
         ratio = viewport.devicePixelRatioF()
         if self._content is None or self._content.devicePixelRatioF() != ratio:
-            self._content = self._paint_content(viewport.size(), ratio)
+            self._content = self._paint_content(ratio)
         painter = QPainter(viewport)
         painter.drawPixmap(0, 0, self._content)
         painter.setClipRect(HEADER_PX + 1, 0, viewport.width(), viewport.height())
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        self._draw_head(painter)
-        self._draw_playhead(painter)
-        painter.end()
-
-    def _paint_content(self, size: QSize, ratio: float) -> QPixmap:
-        pixmap = QPixmap(size * ratio)
-        pixmap.setDevicePixelRatio(ratio)
-        palette, scale = self.palette(), self._scale
-        pixmap.fill(palette.color(QPalette.ColorRole.Base))
-        painter = QPainter(pixmap)
-        painter.setFont(self.font())
-        width, height = size.width(), size.height()
-        left, strip_px = float(HEADER_PX + 1), float(width - HEADER_PX - 1)
-        header = palette.color(QPalette.ColorRole.Window)
-        painter.fillRect(0, 0, width, RULER_PX, header)
-        painter.fillRect(0, 0, HEADER_PX, height, header)
-        columns = scale.columns(ratio)
-
-        painter.setClipRect(QRectF(left, 0, strip_px, height))
-        small = self.font()
-        small.setPixelSize(11)
-        painter.setFont(small)
-        draw_ruler(
-            painter,
-            QRectF(left, 0, strip_px, RULER_PX),
-            scale,
-            self._document.video.timestamps_s,
-            palette,
-        )
-        painter.setFont(self.font())
-        film = QRectF(left, RULER_PX + 1, strip_px, FILM_PX)
-        picture_px = FILM_PX * self._thumbnails.width_px / self._thumbnails.height_px
-        found = slots(scale, picture_px, self._document.video)
-        self._thumbnails.want("filmstrip", [slot.frame for slot in found])
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-        draw_filmstrip(painter, film, found, self._thumbnails, palette)
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, False)
-        doubt = QRectF(left, RULER_PX + FILM_PX + 3, strip_px, DOUBT_PX - 3)
-        draw_doubt(painter, doubt, columns, self._table, palette, ratio)
-        painter.setClipping(False)
-        self._draw_header_texts(painter)
-        self._draw_lanes(painter, size, ratio)
-        painter.setClipRect(QRectF(left, 0, strip_px, height))
-        self._draw_range(painter, height)
-        painter.setClipping(False)
-        painter.setPen(palette.color(QPalette.ColorRole.Mid))
-        painter.drawLine(HEADER_PX, 0, HEADER_PX, height)
-        painter.drawLine(0, 0, width, 0)
-        painter.end()
-        return pixmap
-
-    def _draw_header_texts(self, painter: QPainter) -> None:
-        faint = self.palette().color(QPalette.ColorRole.PlaceholderText)
-        small = self.font()
-        small.setPixelSize(11)
-        painter.setFont(small)
-        painter.setPen(faint)
-        flags = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-        painter.drawText(QRect(8, 0, HEADER_PX - 16, RULER_PX), flags, self.tr("Frame"))
-        top = RULER_PX + FILM_PX - 4
-        painter.drawText(QRect(8, top, HEADER_PX - 16, 16), flags, self.tr("Doubt"))
-        painter.setFont(self.font())
-
-    def _draw_lanes(self, painter: QPainter, size: QSize, ratio: float) -> None:
-        palette, document = self.palette(), self._document
-        top, scroll = self._lanes_top, self.verticalScrollBar().value()
-        lanes = QRect(0, top, size.width(), size.height() - top)
-        painter.setClipRect(lanes)
-        if not document.objects:
-            painter.setPen(palette.color(QPalette.ColorRole.PlaceholderText))
-            area = lanes.adjusted(HEADER_PX + 8, 0, -8, 0)
-            area.setHeight(LANE_PX)
-            painter.drawText(
-                area, Qt.AlignmentFlag.AlignVCenter, self.tr("Click an object in the picture.")
-            )
-        columns = self._scale.columns(ratio)
-        line = palette.color(QPalette.ColorRole.Midlight)
-        for row, one in enumerate(document.objects):
-            y = top + row * LANE_PX - scroll
-            if y + LANE_PX <= top or y >= size.height():
-                continue
-            is_current = one.id == document.current_object
-            if is_current:
-                tint = QColor(ACCENT)
-                tint.setAlpha(38)
-                painter.fillRect(0, y, size.width(), LANE_PX, tint)
-            painter.setOpacity(1.0 if document.is_shown(one.id) else 0.45)
-            painter.fillRect(QRect(8, y + 5, 10, 10), QColor(*one.color))
-            painter.setPen(palette.color(QPalette.ColorRole.WindowText))
-            room = QRect(24, y, HEADER_PX - 30, LANE_PX)
-            name = painter.fontMetrics().elidedText(
-                one.name, Qt.TextElideMode.ElideRight, room.width()
-            )
-            painter.drawText(room, Qt.AlignmentFlag.AlignVCenter, name)
-            painter.setClipRect(lanes.adjusted(HEADER_PX + 1, 0, 0, 0))
-            lane = QRectF(HEADER_PX + 1, y, size.width(), LANE_PX)
-            draw_lane(painter, lane, self._scale, columns, self._table, one, palette, ratio)
-            painter.setClipRect(lanes)
-            painter.setOpacity(1.0)
-            painter.fillRect(0, y + LANE_PX - 1, size.width(), 1, line)
-        painter.setClipping(False)
-
-    def _draw_range(self, painter: QPainter, height: int) -> None:
-        document, scale = self._document, self._scale
-        if document.range_in is None and document.range_out is None:
-            return
-        first = 0 if document.range_in is None else document.range_in
-        last = document.frame_count - 1 if document.range_out is None else document.range_out
-        left, right = HEADER_PX + 1 + scale.x(first), HEADER_PX + 1 + scale.x(last + 1)
-        shade = self.palette().color(QPalette.ColorRole.Window)
-        shade.setAlpha(170)
-        painter.fillRect(QRectF(HEADER_PX, 0, left - HEADER_PX, height), shade)
-        painter.fillRect(QRectF(right, 0, max(0.0, self.viewport().width() - right), height), shade)
-        painter.fillRect(QRectF(left, 0, right - left, 3), ACCENT)
-        for x, way in ((left, 1), (right, -1)):
-            painter.fillRect(QRectF(x - (0 if way > 0 else 2), 0, 2, RULER_PX), ACCENT)
-            corner = QPolygonF([QPointF(x, 0), QPointF(x + 7 * way, 0), QPointF(x, 9)])
-            painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(ACCENT)
-            painter.drawPolygon(corner)
-
-    def _draw_head(self, painter: QPainter) -> None:
-        if self._head is None:
-            return
-        x = HEADER_PX + 1 + self._scale.center(self._head)
-        painter.setPen(QPen(self.palette().color(QPalette.ColorRole.WindowText), 1, Qt.PenStyle.DotLine))
-        painter.drawLine(QPointF(x, RULER_PX), QPointF(x, self.viewport().height()))
-
-    def _draw_playhead(self, painter: QPainter) -> None:
-        scale, height = self._scale, self.viewport().height()
-        frame = self._document.frame
-        left = HEADER_PX + 1 + scale.x(frame)
-        x = HEADER_PX + 1 + scale.center(frame)
-        if scale.frame_px >= 3:
-            tint = QColor(ACCENT)
-            tint.setAlpha(60)
-            painter.fillRect(QRectF(left, RULER_PX, scale.frame_px, height - RULER_PX), tint)
-        painter.setPen(QPen(ACCENT, 1.5))
-        painter.drawLine(QPointF(x, RULER_PX - 4), QPointF(x, height))
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(ACCENT)
-        tip = [(-6, -9), (6, -9), (6, -4), (0, 2), (-6, -4)]
-        painter.drawPolygon(QPolygonF([QPointF(x + dx, RULER_PX - 3 + dy) for dx, dy in tip]))
+        strip = QRectF(viewport.rect()).adjusted(HEADER_PX + 1, 0, 0, 0)
+        if self._head is not None:
+            draw_head(painter, strip, self._scale, self._head, self.palette())
+        draw_playhead(painter, strip, self._scale, self._document.frame)
         if self.hasFocus():
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.setPen(QPen(ACCENT, 1))
-            area = self.viewport().rect().adjusted(HEADER_PX + 1, 0, -1, -1)
-            painter.drawRect(QRectF(area).adjusted(0.5, 0.5, -0.5, -0.5))
+            painter.drawRect(strip.adjusted(0.5, 0.5, -0.5, -0.5))
+        painter.end()
+
+    def _paint_content(self, ratio: float) -> QPixmap:
+        scale, document = self._scale, self._document
+        picture_px = FILM_PX * self._thumbnails.width_px / self._thumbnails.height_px
+        film = slots(scale, picture_px, document.video)
+        self._thumbnails.want("filmstrip", [slot.frame for slot in film])
+        picture = TimelinePicture(document, scale, self.palette(), self.font(), ratio)
+        return picture.paint(
+            self.viewport().size(), film, self._thumbnails, self.verticalScrollBar().value()
+        )
 
     # Mouse and keys
 
@@ -448,9 +286,9 @@ class Timeline(QAbstractScrollArea):
 
     def _object_at(self, y: float) -> int:
         """The object whose lane is there; 0: none."""
-        if y < self._lanes_top:
+        if y < LANES_TOP_PX:
             return 0
-        row = int(y - self._lanes_top + self.verticalScrollBar().value()) // LANE_PX
+        row = int(y - LANES_TOP_PX + self.verticalScrollBar().value()) // LANE_PX
         objects = self._document.objects
         return objects[row].id if row < len(objects) else 0
 
@@ -564,7 +402,7 @@ class Timeline(QAbstractScrollArea):
 
     def _show_tip(self, position: QPoint, on_screen: QPoint) -> None:
         if position.x() > HEADER_PX:
-            text = self.describe(self.frame_at(position.x()))
+            text = describe_frame(self._document, self.frame_at(position.x()))
         else:
             one = self._document.object(self._object_at(position.y()))
             text = "" if one is None else one.name

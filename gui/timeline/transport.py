@@ -84,9 +84,7 @@ class Transport(QWidget):
     def _add_going(self) -> None:
         document, player = self._document, self._player
         final = document.frame_count - 1
-        self.first = self._button(
-            "skip-back", self.tr("First frame"), "Home", lambda: self._go(0)
-        )
+        self.first = self._button("skip-back", self.tr("First frame"), "Home", lambda: self._go(0))
         self.previous_key = self._button(
             "keyframe-previous",
             self.tr("Previous keyframe"),
@@ -111,9 +109,7 @@ class Transport(QWidget):
         self.last = self._button(
             "skip-forward", self.tr("Last frame"), "End", lambda: self._go(final)
         )
-        self.loop = self._button(
-            "loop", self.tr("Start again at the end"), "", lambda: None
-        )
+        self.loop = self._button("loop", self.tr("Start again at the end"), "", lambda: None)
         self.loop.setCheckable(True)
         self.loop.setChecked(player.is_looping)
         self.loop.toggled.connect(player.set_looping)
