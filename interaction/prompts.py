@@ -5,13 +5,21 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from interaction.click_simulator import depth_inside
 from interaction.types import Click, Stroke
 
-__all__ = ["clicks_of_box", "clicks_of_strokes"]
+__all__ = ["clicks_of_box", "clicks_of_strokes", "next_click_of_box"]
 
 _LEAST_MARGIN_PX: Final = 3.0  # how far outside a side of a box the object is surely over
 _MARGIN: Final = 0.06  # and as a share of the box's extent
-_MOST_STROKE_CLICKS: Final = 6  # of one sign
+_MOST_STROKE_CLICKS: Final = 8  # of one sign; more than these a network may not take
+_SHORT: Final = 0.1  # a mask this share of the box short of a side does not touch it
+_SPILLED: Final = 0.02  # a mask over the box by this share of its area is over it
+_INSET: Final = 0.03  # of the box's extent: a side may be drawn a little outside the object
 _LEAST_SPACING_PX: Final = 12.0  # between the clicks along a stroke
 
 
@@ -23,15 +31,9 @@ def clicks_of_box(
     corner, opposite: (x, y) of any two opposite corners, in pixels of a width x height frame;
     what reaches over the frame is cut off. ValueError if nothing is left.
     """
-    left, right = sorted((corner[0], opposite[0]))
-    top, bottom = sorted((corner[1], opposite[1]))
-    left, top = max(left, 0.0), max(top, 0.0)
-    right, bottom = min(right, float(width)), min(bottom, float(height))
-    if not (right > left and bottom > top):
-        raise ValueError(f"the box {corner}, {opposite} holds nothing of {width}x{height}")
+    left, top, right, bottom = _within(corner, opposite, width, height)
     x, y = (left + right) / 2, (top + bottom) / 2
-    beside = max(_LEAST_MARGIN_PX, _MARGIN * (right - left))
-    beyond = max(_LEAST_MARGIN_PX, _MARGIN * (bottom - top))
+    beside, beyond = _margin(right - left), _margin(bottom - top)
     outside = ((left - beside, y), (right + beside, y), (x, top - beyond), (x, bottom + beyond))
     clicks = [Click(x, y, is_positive=True)]
     clicks += [
@@ -40,6 +42,84 @@ def clicks_of_box(
         if 0 <= point[0] < width and 0 <= point[1] < height
     ]
     return tuple(clicks)
+
+
+def next_click_of_box(
+    probability: NDArray[np.float32],
+    corner: tuple[float, float],
+    opposite: tuple[float, float],
+    clicks: Sequence[Click],
+) -> Click | None:
+    """Where the answer to a box contradicts it most: a further click, None if it does not.
+
+    probability: (H, W) of the object after `clicks`. A box is drawn tightly: its object touches
+    all four sides and is inside. So what spills over is clicked away, and towards a side that is
+    not reached the likeliest pixel is clicked. ValueError as `clicks_of_box`.
+    """
+    height, width = probability.shape
+    left, top, right, bottom = _within(corner, opposite, width, height)
+    mask = probability > 0.5
+    spilled = mask.copy()
+    beside, beyond = _margin(right - left), _margin(bottom - top)
+    spilled[
+        max(0, int(top - beyond)) : math.ceil(bottom + beyond),
+        max(0, int(left - beside)) : math.ceil(right + beside),
+    ] = False
+    area = (right - left) * (bottom - top)
+    spilled_share = np.count_nonzero(spilled) / area
+
+    # Rows and columns of the box from here on.
+    rows = slice(int(top), math.ceil(bottom))
+    columns = slice(int(left), math.ceil(right))
+    inside = mask[rows, columns]
+    short, side = _farthest_side(inside)
+    if spilled_share > max(_SPILLED, short / 2):
+        row, column = divmod(int(depth_inside(spilled).argmax()), width)
+        return Click(column + 0.5, row + 0.5, is_positive=False)
+    if short < _SHORT:
+        return None
+    likely = cv2.blur(probability[rows, columns], (5, 5))
+    for click in clicks:
+        row, column = int(click.y) - rows.start, int(click.x) - columns.start
+        if 0 <= row < inside.shape[0] and 0 <= column < inside.shape[1]:
+            likely[row, column] = -1
+    near = np.zeros(inside.shape, np.bool_)
+    turned = np.rot90(near, side)  # a view, with the side in question on top
+    depth = max(1, round(max(short / 2, 2 * _INSET) * len(turned)))
+    turned[int(_INSET * len(turned)) : depth] = True
+    likely[inside | ~near] = -1
+    if likely.max() < 0:
+        return None
+    row, column = divmod(int(likely.argmax()), inside.shape[1])
+    return Click(columns.start + column + 0.5, rows.start + row + 0.5, is_positive=True)
+
+
+def _farthest_side(inside: NDArray[np.bool_]) -> tuple[float, int]:
+    """How far a mask in a box stays from the side that it misses most, as a share of the extent,
+    and which: as many quarter turns as bring it to the top."""
+    if not inside.any():
+        return 1.0, 0
+    gaps = []
+    for side in range(4):
+        rows = np.flatnonzero(np.rot90(inside, side).any(axis=1))
+        gaps.append((int(rows[0]) / np.rot90(inside, side).shape[0], side))
+    return max(gaps)
+
+
+def _margin(extent_px: float) -> float:
+    return max(_LEAST_MARGIN_PX, _MARGIN * extent_px)
+
+
+def _within(
+    corner: tuple[float, float], opposite: tuple[float, float], width: int, height: int
+) -> tuple[float, float, float, float]:
+    left, right = sorted((float(corner[0]), float(opposite[0])))
+    top, bottom = sorted((float(corner[1]), float(opposite[1])))
+    left, top = max(left, 0.0), max(top, 0.0)
+    right, bottom = min(right, float(width)), min(bottom, float(height))
+    if not (right > left and bottom > top):
+        raise ValueError(f"the box {corner}, {opposite} holds nothing of {width}x{height}")
+    return left, top, right, bottom
 
 
 def clicks_of_strokes(strokes: Sequence[Stroke], width: int, height: int) -> tuple[Click, ...]:
@@ -57,7 +137,7 @@ def clicks_of_strokes(strokes: Sequence[Stroke], width: int, height: int) -> tup
             for point in _along(stroke.points)
             if 0 <= point[0] < width and 0 <= point[1] < height
         ]
-        clicks += [Click(x, y, is_positive) for x, y in _spread(points)]
+        clicks += [Click(float(x), float(y), is_positive) for x, y in _spread(points)]
     if not clicks:
         raise ValueError(f"no stroke touches the frame of {width}x{height}")
     return tuple(clicks)
