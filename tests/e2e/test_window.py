@@ -43,8 +43,10 @@ class Program:
         self.window: MainWindow = build(application, preferences, parse_arguments(list(arguments)))
         self.is_closed = False
         self.window.resize(1280, 800)
-        self.window.show()
-        qtbot.waitExposed(self.window)
+        with qtbot.waitExposed(self.window):
+            self.window.show()
+        self.window.activateWindow()  # without a window manager nobody else does
+        qtbot.waitUntil(self.window.isActiveWindow)
 
     @property
     def workspace(self) -> Workspace:
