@@ -8,6 +8,8 @@ from rich.console import Console
 from interaction.command_line.benchmark import benchmark
 from interaction.command_line.click import click
 from interaction.command_line.evaluate import evaluate
+from interaction.command_line.export import export
+from interaction.command_line.import_masks import import_masks
 from interaction.command_line.info import info
 from interaction.command_line.models import models_app
 from interaction.command_line.new import new
@@ -27,6 +29,8 @@ app = typer.Typer(
 app.command()(new)
 app.command()(click)
 app.command()(info)
+app.command()(export)
+app.command("import")(import_masks)
 app.command()(replay)
 app.command()(propagate)
 app.command()(evaluate)

@@ -6,7 +6,7 @@ from typing import Final
 
 from interaction.types import EMPTY_RECORD, FrameRecord, FrameStatus, ObjectInfo
 
-__all__ = ["ObjectGap", "describe_frames", "find_gaps"]
+__all__ = ["ObjectGap", "count_frames", "describe_frames", "find_gaps"]
 
 _MOST_SPANS: Final = 6
 
@@ -22,10 +22,9 @@ class ObjectGap:
     def __str__(self) -> str:
         if self.is_everywhere:
             return f"object ‘{self.object.name}’ has no mask on any of the frames"
-        count = len(self.frames)
         return (
-            f"object ‘{self.object.name}’ has no mask on {count} "
-            f"{'frame' if count == 1 else 'frames'}: {describe_frames(self.frames)}"
+            f"object ‘{self.object.name}’ has no mask on {count_frames(len(self.frames))}: "
+            f"{describe_frames(self.frames)}"
         )
 
 
@@ -49,6 +48,10 @@ def find_gaps(
         for one in objects
         if missing[one.id] or one.id not in found
     )
+
+
+def count_frames(count: int) -> str:
+    return f"{count} frame" if count == 1 else f"{count} frames"
 
 
 def describe_frames(frames: Iterable[int]) -> str:

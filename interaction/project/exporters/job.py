@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,7 +40,7 @@ class ExportJob:
     """
 
     source: ExportSource
-    frames: range
+    frames: Sequence[int]  # ascending, at least one
     objects: tuple[ObjectInfo, ...]  # those chosen, in the annotator's order
     options: ExportOptions
     folder: Path

@@ -1,6 +1,6 @@
 """Running an export: what will be written, the dry run, progress, cancelling, the report."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +36,7 @@ class ExportSettings:
     first: int = 0  # frame indices, both included
     last: int | None = None  # None: the video's last
     step: int = 1
+    only_annotated: bool = False  # frames that were never annotated nor tracked are left out
     overwrites: bool = False  # files of the same names are replaced; others never
 
 
@@ -50,7 +51,7 @@ class ExportProgress:
 class ExportPreview:
     """What an export would do, found without writing anything."""
 
-    frames: range
+    frames: Sequence[int]
     gaps: tuple[ObjectGap, ...]
     untouched: tuple[int, ...]  # frames that were never annotated nor tracked
     notices: tuple[str, ...]
@@ -189,7 +190,7 @@ def _plan(
     return kind, ExportJob(source, frames, objects, options, target.folder, target.path), target
 
 
-def _frames(source: ExportSource, settings: ExportSettings) -> range:
+def _frames(source: ExportSource, settings: ExportSettings) -> Sequence[int]:
     end = source.frame_count - 1
     last = end if settings.last is None else settings.last
     if settings.step < 1:
@@ -199,7 +200,20 @@ def _frames(source: ExportSource, settings: ExportSettings) -> range:
             f"Frames {settings.first} to {last} cannot be exported: the video has frames 0 to "
             f"{end}.\n\nChoose a range within it."
         )
-    return range(settings.first, last + 1, settings.step)
+    frames = range(settings.first, last + 1, settings.step)
+    if not settings.only_annotated:
+        return frames
+    annotated = tuple(
+        frame
+        for frame in frames
+        if source.records.get(frame, EMPTY_RECORD).status is not FrameStatus.EMPTY
+    )
+    if not annotated:
+        raise UserError(
+            "None of these frames was annotated or tracked, so there is nothing to export.\n\n"
+            "Annotate one, or export all frames."
+        )
+    return annotated
 
 
 def _side_files(kind: ExportFormat, target: ExportTarget) -> tuple[str, ...]:

@@ -36,7 +36,7 @@ class SoundCopy:
         try:
             self._container, video = open_container(index.path)
         except UnreadableVideoError:
-            self.notice = "The source could not be opened for its sound; the video is silent."
+            self.notice = "The source could not be opened for its sound, so there is none."
             return
         self._stream: Any = self._container.streams.best("audio")
         if self._stream is None:
@@ -44,7 +44,9 @@ class SoundCopy:
         context = self._stream.codec_context
         codec = context.name if context is not None else "unknown codec"
         if codec not in kind.sound_codecs:
-            self._silence(f"The sound ({codec}) does not fit into a file of this kind")
+            self._silence(
+                f"The sound ({codec}) does not fit into a file of this kind, so there is none."
+            )
             return
         first = video.start_time or 0
         if index.tag_source is TagSource.TIMESTAMP:
@@ -65,7 +67,7 @@ class SoundCopy:
         try:
             self._track = writer.container.add_stream_from_template(self._stream)
         except (FFmpegError, ValueError):
-            self._silence("The sound does not fit into a file of this kind")
+            self._silence("The sound does not fit into a file of this kind, so there is none.")
 
     def copy_until(self, writer: VideoWriter, time_s: float) -> None:
         """Copies what is heard before `time_s`, in seconds from the new video's first frame."""
@@ -78,7 +80,7 @@ class SoundCopy:
             try:
                 writer.container.mux(packet)
             except (FFmpegError, ValueError):
-                self._silence("Part of the sound could not be copied")
+                self._silence("Part of the sound could not be copied.")
                 return
             self._waiting = self._read()
 
@@ -109,5 +111,5 @@ class SoundCopy:
         return float(packet.pts * packet.time_base) - self._origin_s
 
     def _silence(self, reason: str) -> None:
-        self.notice = f"{reason}; the video is silent or its sound incomplete."
+        self.notice = reason
         self._waiting = None

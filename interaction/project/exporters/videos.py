@@ -100,7 +100,8 @@ def write_video(
     """Encodes `picture(frame)` for every frame of the job and yields the frame."""
     timestamps = job.source.timestamps_s
     times = [float(timestamps[frame]) for frame in job.frames]
-    timing = Timing.of(times, job.source.index.frame_rate, job.frames.step)
+    step = job.frames[1] - job.frames[0] if len(job.frames) > 1 else 1
+    timing = Timing.of(times, job.source.index.frame_rate, step)
     frame_s = float(1 / timing.rate)
     length_s = times[-1] - times[0] + frame_s
     job.notices.extend(foresee_even_size(job))

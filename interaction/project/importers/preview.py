@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from interaction.project.exporters.gaps import describe_frames
+from interaction.project.exporters.gaps import count_frames, describe_frames
 from interaction.project.importers.mask_set import FoundObject, MaskSet, Surroundings
 from interaction.project.importers.recognise import recognise_masks
 from interaction.project.video import Video
@@ -60,7 +60,7 @@ class ImportPreview:
 
     def lines(self) -> list[str]:
         """All of it for people, a sentence a line."""
-        lines = [f"{self.title}; {len(self.frames)} frames: {describe_frames(self.frames)}"]
+        lines = [f"{self.title}; {count_frames(len(self.frames))}: {describe_frames(self.frames)}"]
         for (width, height), count in self.resized.items():
             lines.append(
                 f"{count} masks are {width} × {height} pixels and will be resized to "
@@ -68,12 +68,12 @@ class ImportPreview:
             )
         if self.conflicts:
             lines.append(
-                f"{len(self.conflicts)} frames have a mask already: "
+                f"of {count_frames(len(self.conflicts))} there is a mask already: "
                 f"{describe_frames(self.conflicts)}"
             )
         if self.given_conflicts:
             lines.append(
-                f"{len(self.given_conflicts)} of them were made or confirmed by hand: "
+                f"{count_frames(len(self.given_conflicts))} of them made or confirmed by hand: "
                 f"{describe_frames(self.given_conflicts)}"
             )
         if self.unmatched:

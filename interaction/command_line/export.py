@@ -1,0 +1,185 @@
+"""`xmem-annotate export`: masks of a project in the format another program wants."""
+
+import json
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from interaction.command_line.progress import frame_progress
+from interaction.command_line.sources import project_folder
+from interaction.errors import UserError
+
+if TYPE_CHECKING:
+    from interaction.project.exporters import (
+        ExportPreview,
+        ExportReport,
+        ExportSettings,
+        ExportSource,
+    )
+    from interaction.types import ObjectInfo
+
+__all__ = ["export"]
+
+
+def _list_formats(is_wanted: bool) -> None:
+    if not is_wanted:
+        return
+    from interaction.project.exporters import FORMATS
+
+    table = Table("format", "", "settings", show_lines=True)
+    for one in FORMATS.values():
+        lines = []
+        for info in one.settings:
+            values = "|".join(value for value, _ in info.choices) or info.kind
+            lines.append(f"{info.name}={info.default} ({values}) {info.title}")
+        table.add_row(one.name, f"{one.title}. {one.description}", "\n".join(lines))
+    Console().print(table)
+    raise typer.Exit
+
+
+def export(
+    project: Annotated[str, typer.Argument(help="Folder of a project.", metavar="PROJECT")],
+    format_name: Annotated[
+        str, typer.Option("--format", help="What to write; --formats lists what there is.")
+    ],
+    output: Annotated[Path, typer.Option(help="The folder or file to write.")],
+    objects: Annotated[
+        list[str] | None,
+        typer.Option("--object", help="Only this object, by id or name; may be repeated."),
+    ] = None,
+    first: Annotated[int, typer.Option(min=0, help="First frame.")] = 0,
+    last: Annotated[int | None, typer.Option(min=0, help="Last frame; by default the end.")] = None,
+    step: Annotated[int, typer.Option(min=1, help="Every how many frames.")] = 1,
+    only_annotated: Annotated[
+        bool,
+        typer.Option(
+            "--only-annotated", help="Leave out frames that were never annotated nor tracked."
+        ),
+    ] = False,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A setting of the format, as NAME=VALUE; may be repeated."),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace files of the same names.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only tell what would be missing or in the way.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    formats: Annotated[
+        bool,
+        typer.Option(
+            "--formats",
+            help="List the formats and their settings.",
+            is_eager=True,
+            callback=_list_formats,
+        ),
+    ] = False,
+) -> None:
+    """Write a project's masks for another program. Changes nothing in the project, and works while
+    it is open elsewhere."""
+    from interaction.project.exporters import (
+        FORMATS,
+        ExportSettings,
+        ExportSource,
+        check_export,
+        options_from_texts,
+    )
+    from interaction.project.project import Project
+    from interaction.project.video import open_video
+
+    kind = FORMATS.get(format_name)
+    if kind is None:
+        raise UserError(
+            f"There is no export format “{format_name}”.\n\nThe formats are: {', '.join(FORMATS)}."
+        )
+    options = options_from_texts(kind.options, _pairs(settings or []))
+    with Project.open(project_folder(project), read_only=True) as opened:
+        place = opened.find_source()
+        with open_video(place, index=opened.load_index(place)) as video:
+            source = ExportSource.of(opened.load_annotation(), video, protects=(opened.folder,))
+            chosen = ExportSettings(
+                format=format_name,
+                target=output,
+                options=options,
+                objects=_object_ids(source.objects, objects),
+                first=first,
+                last=last,
+                step=step,
+                only_annotated=only_annotated,
+                overwrites=overwrite,
+            )
+            if dry_run:
+                _tell_preview(check_export(source, chosen), as_json=as_json)
+                return
+            report = _run(source, chosen)
+    _tell_report(report, as_json=as_json)
+
+
+def _pairs(texts: list[str]) -> dict[str, str]:
+    pairs = {}
+    for text in texts:
+        name, is_pair, value = text.partition("=")
+        if not is_pair:
+            raise typer.BadParameter(f"NAME=VALUE, got “{text}”", param_hint="--set")
+        pairs[name.strip()] = value.strip()
+    return pairs
+
+
+def _object_ids(
+    objects: tuple["ObjectInfo", ...], wanted: list[str] | None
+) -> frozenset[int] | None:
+    if not wanted:
+        return None
+    ids = set()
+    for text in wanted:
+        found = {one.id for one in objects if one.name == text or str(one.id) == text}
+        if not found:
+            known = ", ".join(f"{one.id} ({one.name})" for one in objects) or "none"
+            raise UserError(f"There is no object “{text}”.\n\nThe objects are: {known}.")
+        ids |= found
+    return frozenset(ids)
+
+
+def _run(source: "ExportSource", settings: "ExportSettings") -> "ExportReport":
+    from interaction.project.exporters import export as run_export
+
+    with closing(run_export(source, settings)) as steps, frame_progress() as show:
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration as end:
+                report: ExportReport = end.value
+                return report
+            show(step.done, step.total)
+
+
+def _tell_preview(preview: "ExportPreview", *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(preview.to_json(), indent=2))
+        return
+    from interaction.project.exporters.gaps import count_frames
+
+    console = Console(highlight=False)
+    console.print(f"{count_frames(len(preview.frames))} would be written.")
+    for line in preview.lines():
+        console.print(line, markup=False, soft_wrap=True)
+    if preview.problem is not None:
+        console.print(preview.problem, markup=False, soft_wrap=True)
+
+
+def _tell_report(report: "ExportReport", *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(report.to_json(), indent=2))
+        return
+    from interaction.project.exporters.gaps import count_frames
+
+    console = Console(stderr=True, highlight=False)
+    console.print(f"{count_frames(report.frame_count)} in “{report.target}”.", markup=False)
+    for line in (*map(str, report.gaps), *report.notices):
+        console.print(line, markup=False, soft_wrap=True)

@@ -1,0 +1,131 @@
+"""`xmem-annotate import`: masks from elsewhere into a project."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from interaction.command_line.progress import frame_progress
+from interaction.command_line.sources import project_folder
+from interaction.errors import UserError
+
+if TYPE_CHECKING:
+    from interaction.project.importers import ImportPreview
+
+__all__ = ["import_masks"]
+
+
+def import_masks(
+    project: Annotated[str, typer.Argument(help="Folder of a project.", metavar="PROJECT")],
+    masks: Annotated[
+        Path,
+        typer.Argument(
+            help="A folder or file: pictures, a folder for each object, DAVIS, YouTube-VOS, MOTS, "
+            "COCO, YouTube-VIS or YOLO.",
+            metavar="MASKS",
+        ),
+    ],
+    status: Annotated[
+        Literal["confirmed", "tracked"],
+        typer.Option(help="confirmed: never overwritten; tracked: a propagation may replace them."),
+    ] = "confirmed",
+    objects: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--object",
+            help="KEY=ID: the masks' object KEY, as --dry-run lists it, becomes object ID; all "
+            "that are not named are left out. May be repeated.",
+        ),
+    ] = None,
+    replace_given: Annotated[
+        bool,
+        typer.Option(
+            "--replace-given", help="Also replace masks that were made or confirmed by hand."
+        ),
+    ] = False,
+    keep_others: Annotated[
+        bool,
+        typer.Option(
+            "--keep-others", help="Other objects keep their pixels where nothing is imported."
+        ),
+    ] = False,
+    first: Annotated[int, typer.Option(min=0, help="First frame.")] = 0,
+    last: Annotated[int | None, typer.Option(min=0, help="Last frame; by default the end.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only tell what would be read.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Read masks from elsewhere into a project. One step of its history, so it can be undone."""
+    from interaction.project.importers import import_masks as read_masks
+    from interaction.project.importers import preview_import
+    from interaction.session import Session
+    from interaction.types import FrameStatus
+
+    object_ids = None if objects is None else _parse(objects)
+    with Session.open_project(project_folder(project), read_only=dry_run) as session:
+        if session.is_read_only and not dry_run:
+            raise UserError(
+                "The project is damaged and was opened for reading only, so nothing can be "
+                f"imported: {'; '.join(session.damages)}.\n\nMend it, or make a new project."
+            )
+        with frame_progress("looking") as show:
+            preview = preview_import(masks, session.video, session.annotation, on_progress=show)
+        report = preview.to_json()
+        if not dry_run:
+            unknown = set(object_ids or {}) - {one.key for one in preview.objects}
+            if unknown:
+                known = ", ".join(str(one.key) for one in preview.objects) or "none"
+                raise UserError(
+                    f"The masks hold no object {min(unknown)}. Nothing was changed.\n\n"
+                    f"They hold: {known}."
+                )
+            edits = read_masks(
+                preview,
+                session.annotation,
+                object_ids=object_ids,
+                status=FrameStatus(status),
+                replaces_given=replace_given,
+                keeps_others=keep_others,
+                first=first,
+                last=last,
+            )
+            changed: set[int] = set()
+            with frame_progress("importing") as show:
+                for edit in edits:
+                    session.apply(edit)
+                    changed |= edit.frames
+                    show(len(changed), len(preview.frames))
+            session.flush()
+            report["changed"] = sorted(changed)
+    if as_json:
+        typer.echo(json.dumps(report, indent=2))
+    else:
+        _tell(preview, None if dry_run else len(changed))
+
+
+def _parse(texts: list[str]) -> dict[int, int]:
+    pairs = {}
+    for text in texts:
+        key, _, object_id = text.partition("=")
+        is_sound = key.strip().isdecimal() and object_id.strip().isdecimal()
+        if not is_sound or not 0 <= int(object_id) <= 255:
+            raise typer.BadParameter(f"KEY=ID with numbers, got “{text}”", param_hint="--object")
+        pairs[int(key)] = int(object_id)
+    return pairs
+
+
+def _tell(preview: "ImportPreview", changed: int | None) -> None:
+    console = Console(stderr=changed is not None, highlight=False)
+    for line in preview.lines():
+        console.print(line, markup=False, soft_wrap=True)
+    for one in preview.objects:
+        name = one.name or "no name"
+        console.print(
+            f"object {one.key} ({name}) on {one.frame_count} frames: object {one.object_id} here",
+            markup=False,
+        )
+    if changed is not None:
+        console.print(f"{changed} frames changed.")
