@@ -401,6 +401,24 @@ class Annotator(QObject):
         self._update_busy()
         return self._file_work is not None
 
+    def look_at_files(
+        self,
+        steps: Callable[[], Generator[Any, None, Any]],
+        on_done: Callable[[Exception | None], None],
+    ) -> bool:
+        """As `do_file_work`, for whoever shows the error itself."""
+        if self._file_work is not None:
+            return False
+
+        def end(error: Exception | None) -> None:
+            self._file_work = None
+            self._update_busy()
+            on_done(error)
+
+        self._file_work = self._files.start(steps(), Job(lambda _: None, end))
+        self._update_busy()
+        return True
+
     def cancel_file_work(self) -> None:
         if self._file_work is not None:
             self._file_work.cancel()
