@@ -4,8 +4,11 @@ from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from interaction.click_config import ClickConfig
-from interaction.types import Click
+from interaction.types import Click, Stroke
 from xmem_core.arrays import Frame, Labels
 from xmem_core.config import MemoryConfig
 
@@ -13,7 +16,7 @@ if TYPE_CHECKING:
     from interaction.clicks import ClickResult
     from xmem_core.tracker import Tracker
 
-__all__ = ["EngineSettings", "EnginesLike", "Segmenter"]
+__all__ = ["EngineSettings", "EnginesLike", "Scribbler", "Segmenter"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +52,14 @@ class Segmenter(Protocol):
     ) -> "ClickResult": ...
 
 
+class Scribbler(Protocol):
+    """The part of `ScribbleSegmenter` that a session uses."""
+
+    def segment(
+        self, frame: Frame, start: Labels, object_id: int, strokes: Sequence[Stroke], /
+    ) -> NDArray[np.float32]: ...
+
+
 class EnginesLike(Protocol):
     """What a session asks of its engines; tests put their own in."""
 
@@ -56,4 +67,5 @@ class EnginesLike(Protocol):
     def settings(self) -> EngineSettings: ...
     def configure(self, settings: EngineSettings) -> None: ...
     def segmenter(self) -> Segmenter: ...
+    def scribbler(self) -> Scribbler: ...
     def start_tracker(self, settings: EngineSettings | None = None) -> "Tracker": ...

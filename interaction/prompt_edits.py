@@ -7,9 +7,10 @@ can be taken out again, and the last one taken out brings everything back.
 
 from collections.abc import Callable, Generator, Hashable, Sequence
 from dataclasses import replace
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from interaction.annotation import Annotation, make_record
 from interaction.causes import Cause
@@ -18,10 +19,15 @@ from interaction.errors import UserError
 from interaction.frame_edits import corrected_status, keeping_locked
 from interaction.object_edits import check_unlocked
 from interaction.project.mask_files import decode_labels
-from interaction.types import EMPTY_RECORD, Click, FrameRecord, MaskEdit, Prompts
+from interaction.types import EMPTY_RECORD, Click, FrameRecord, MaskEdit, Prompts, Stroke
 from xmem_core.arrays import Frame, Labels
 
-__all__ = ["answering", "without_click"]
+__all__ = ["FurtherClick", "answering", "scribbling", "without_click"]
+
+_MOST_FURTHER_CLICKS: Final = 2  # each costs as much as one by hand
+
+# The object's probability (H, W) and the clicks so far -> a click that ought to follow, if any.
+FurtherClick = Callable[[NDArray[np.float32], Sequence[Click]], Click | None]
 
 
 class Frames(Protocol):
@@ -43,11 +49,13 @@ def answering(
     frame_key: Hashable,
     stop: Callable[[], bool],
     is_fresh: bool = False,
+    further: FurtherClick | None = None,
 ) -> Generator[MaskEdit, None, None]:
     """One edit: the frame's mask after these clicks too. None is yielded if `stop` says so.
 
-    is_fresh: the clicks do not go on from earlier ones. UserError if the object is locked,
-    ValueError for a click outside the frame, KeyError for an unknown object.
+    is_fresh: the clicks do not go on from earlier ones. further: asked for clicks that follow from
+    the answer. UserError if the object is locked, ValueError for a click outside the frame,
+    KeyError for an unknown object.
     """
     check_unlocked(annotation, object_id)
     old = annotation.record(frame)
@@ -61,7 +69,45 @@ def answering(
     if is_fresh or prompts is None or not _goes_on(annotation, frame, prompts, object_id):
         prompts = Prompts(object_id, old.mask, old.status, ())
     prompts = replace(prompts, clicks=(*prompts.clicks, *clicks))
-    return _answer(annotation, video, engines, frame, prompts, label, cause, frame_key, stop)
+    return _answer(
+        annotation, video, engines, frame, prompts, label, cause, frame_key, stop, further
+    )
+
+
+def scribbling(
+    annotation: Annotation,
+    video: Frames,
+    engines: EnginesLike,
+    frame: int,
+    object_id: int,
+    strokes: Sequence[Stroke],
+    *,
+    label: str,
+    cause: Cause,
+    stop: Callable[[], bool],
+) -> Generator[MaskEdit, None, None]:
+    """One edit: the frame's mask after the strokes, as the scribble network answers them.
+
+    None is yielded if `stop` says so. UserError if the object is locked or the network is not
+    there, KeyError for an unknown object.
+    """
+    check_unlocked(annotation, object_id)
+    old, locked = annotation.record(frame), annotation.locked
+    start, strokes = annotation.labels(frame), tuple(strokes)
+
+    def steps() -> Generator[MaskEdit, None, None]:
+        from interaction.clicks import merged
+
+        if stop():
+            return
+        probability = engines.scribbler().segment(video[frame], start, object_id, strokes)
+        if stop():
+            return
+        labels = merged(start, object_id, probability > 0.5, locked)
+        record = make_record(labels, corrected_status(old.status), doubt=old.doubt)
+        yield MaskEdit(label, {frame: old}, {frame: record}, cause=cause)
+
+    return steps()
 
 
 def without_click(
@@ -128,6 +174,7 @@ def _answer(
     cause: Cause,
     frame_key: Hashable,
     stop: Callable[[], bool],
+    further: FurtherClick | None = None,
 ) -> Generator[MaskEdit, None, None]:
     old, locked = annotation.record(frame), annotation.locked
     size = annotation.height, annotation.width
@@ -141,16 +188,23 @@ def _answer(
         start: Labels = np.zeros(size, np.uint8)
         if prompts.start is not None:
             start = decode_labels(prompts.start)
+        picture, segmenter = video[frame], engines.segmenter()
+        clicks, left = prompts.clicks, _MOST_FURTHER_CLICKS if further else 0
         try:
-            answer = engines.segmenter().segment(
-                video[frame],
-                start,
-                prompts.object_id,
-                prompts.clicks,
-                locked=locked,
-                frame_key=frame_key,
-                stop=stop,
-            )
+            while True:
+                answer = segmenter.segment(
+                    picture,
+                    start,
+                    prompts.object_id,
+                    clicks,
+                    locked=locked,
+                    frame_key=frame_key,
+                    stop=stop,
+                )
+                click = further(answer.probability, clicks) if further and left else None
+                if click is None:
+                    break
+                clicks, left = (*clicks, click), left - 1
         except StoppedError:
             return
         except torch.OutOfMemoryError:
@@ -163,7 +217,8 @@ def _answer(
         labels = answer.labels
         if old.mask is not None and locked:
             labels = keeping_locked(decode_labels(old.mask), labels, locked)
-        yield MaskEdit(label, {frame: old}, {frame: _record(labels, old, prompts)}, cause=cause)
+        record = _record(labels, old, replace(prompts, clicks=clicks))
+        yield MaskEdit(label, {frame: old}, {frame: record}, cause=cause)
 
     return steps()
 

@@ -21,6 +21,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from interaction import prompt_edits
 from interaction.annotation import Annotation
 from interaction.causes import (
@@ -37,7 +40,7 @@ from interaction.project.layout import is_project
 from interaction.project.project import Project
 from interaction.project.source_info import describe_source
 from interaction.project.video import Video, VideoIndex, open_video
-from interaction.prompts import clicks_of_box, clicks_of_strokes
+from interaction.prompts import clicks_of_box, clicks_of_strokes, next_click_of_box
 from interaction.propagation_request import (
     Direction,
     MemoryUse,
@@ -203,7 +206,13 @@ class Session(HandWork):
         clicks = clicks_of_box(corner, opposite, self.annotation.width, self.annotation.height)
         cause = box_cause(frame, object_id, corner, opposite)
         label = self._label("Box round", object_id)
-        return self._answering(frame, object_id, clicks, label, cause, stop, is_fresh=True)
+
+        def further(probability: NDArray[np.float32], given: Sequence[Click]) -> Click | None:
+            return next_click_of_box(probability, corner, opposite, given)
+
+        return self._answering(
+            frame, object_id, clicks, label, cause, stop, is_fresh=True, further=further
+        )
 
     def segment_scribble(
         self,
@@ -212,10 +221,25 @@ class Session(HandWork):
         strokes: Sequence[Stroke],
         stop: Callable[[], bool] = never,
     ) -> Generator[MaskEdit, None, None]:
-        """What was scribbled on, without what was scribbled away."""
+        """What was scribbled on, without what was scribbled away.
+
+        Without a scribble model, the clicks it becomes can be added to and taken out like others.
+        """
         clicks = clicks_of_strokes(strokes, self.annotation.width, self.annotation.height)
         cause = scribble_cause(frame, object_id, strokes)
         label = self._label("Scribble on", object_id)
+        if self.engines.settings.scribble_model is not None:
+            return prompt_edits.scribbling(
+                self.annotation,
+                self.video,
+                self.engines,
+                frame,
+                object_id,
+                strokes,
+                label=label,
+                cause=self._told(cause),
+                stop=stop,
+            )
         return self._answering(frame, object_id, clicks, label, cause, stop)
 
     def _answering(
@@ -228,6 +252,7 @@ class Session(HandWork):
         stop: Callable[[], bool],
         *,
         is_fresh: bool = False,
+        further: prompt_edits.FurtherClick | None = None,
     ) -> Generator[MaskEdit, None, None]:
         return prompt_edits.answering(
             self.annotation,
@@ -241,6 +266,7 @@ class Session(HandWork):
             frame_key=(self._key, frame),
             stop=stop,
             is_fresh=is_fresh,
+            further=further,
         )
 
     def click(

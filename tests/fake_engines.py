@@ -8,12 +8,14 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from interaction.clicks import ClickConfig, ClickResult, merged
 from interaction.engines import EngineSettings
 from interaction.fbrs.optimizer import StoppedError
 from interaction.session import Session
-from interaction.types import Click
+from interaction.strokes import stroke_mask
+from interaction.types import Click, Stroke
 from tests import tiny
 from xmem_core import MemoryConfig, Tracker, XMem, prepare
 from xmem_core.pictures import Frame, Labels
@@ -59,6 +61,19 @@ class DiscSegmenter:
         return ClickResult(mask.astype(np.float32), merged(start, object_id, mask, locked))
 
 
+class LineScribbler:
+    """The object becomes what positive strokes cover, less what negative ones do."""
+
+    def segment(
+        self, frame: Frame, start: Labels, object_id: int, strokes: Sequence[Stroke], /
+    ) -> NDArray[np.float32]:
+        mask = start == object_id
+        for stroke in strokes:
+            covered = stroke_mask(*start.shape, stroke)
+            mask = mask | covered if stroke.is_positive else mask & ~covered
+        return mask.astype(np.float32)
+
+
 class FakeEngines:
     """Keeps the contract of `interaction.engines.Engines`."""
 
@@ -72,6 +87,9 @@ class FakeEngines:
 
     def segmenter(self) -> DiscSegmenter:
         return self.discs
+
+    def scribbler(self) -> LineScribbler:
+        return LineScribbler()
 
     def start_tracker(self, settings: EngineSettings | None = None) -> Tracker:
         settings = settings or self.settings

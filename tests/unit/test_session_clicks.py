@@ -1,6 +1,7 @@
 """Clicks in a session: they belong together, can be taken out singly, and never touch a lock."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from interaction.errors import UserError
 from interaction.session import Session
+from interaction.strokes import stroke_mask
 from interaction.types import EMPTY_RECORD, Click, FrameStatus, Stroke
 from tests.fake_engines import FakeEngines, open_session
 
@@ -150,6 +152,35 @@ def test_a_box_starts_anew_and_its_clicks_can_be_added_to(session: Session) -> N
     assert clicks(session, 0)[0] == (30, 20)
     session.click(0, bear, 35, 25)
     assert clicks(session, 0)[-1] == (35, 25)
+
+
+def test_a_box_that_its_answer_does_not_fill_is_asked_about_again(session: Session) -> None:
+    bear = session.add_object("bear")
+    session.box(0, bear, (5, 10), (55, 30))  # wider than a disc
+    *_, second_last, last = clicks(session, 0)
+    assert len(clicks(session, 0)) == 7  # the centre, outside four sides, and two more
+    for x, y in (second_last, last):
+        assert 5 <= x <= 55
+        assert 10 <= y <= 30
+        assert session.annotation.labels(0)[int(y), int(x)] == bear
+    session.remove_click(0, 6)
+    assert len(clicks(session, 0)) == 6
+
+
+def test_a_scribble_model_answers_if_there_is_one(session: Session) -> None:
+    bear, twin = session.add_object("bear"), session.add_object("twin")
+    session.stroke(0, twin, Stroke(((30.0, 20.0),), 3.0))
+    session.set_locked(twin, True)
+    session.engines.configure(replace(session.engines.settings, scribble_model="s2m"))
+    assert session.scribble(0, bear, [ACROSS])
+    labels, line = session.annotation.labels(0), stroke_mask(48, 60, ACROSS)
+    is_twin = labels == twin
+    assert is_twin.any()
+    assert np.array_equal(labels == bear, line & ~is_twin)
+    assert session.annotation.record(0).prompts is None
+    assert session.undo() is not None
+    assert not (session.annotation.labels(0) == bear).any()
+    assert list(session.segment_scribble(0, bear, [ACROSS], stop=lambda: True)) == []
 
 
 def test_a_scribble_is_answered_by_the_click_network(session: Session) -> None:
