@@ -146,7 +146,7 @@ def _run(
             job.write_tables(FRAMES_CSV, OBJECTS_JSON)
         else:
             job.write_tables(_side_files(kind, target)[0], None)
-        files = sorted(
+        written = sorted(
             path.relative_to(job.folder).as_posix()
             for path in job.folder.rglob("*")
             if path.is_file()
@@ -155,9 +155,10 @@ def _run(
     finally:
         target.discard()
     if foreign:
-        job.notices.append(f"{foreign} other files in the folder were left as they were.")
+        others = "1 other file" if foreign == 1 else f"{foreign} other files"
+        job.notices.append(f"The folder held {others} already, left untouched.")
     gaps = find_gaps(job.source.records, job.objects, job.frames)
-    return ExportReport(target.path, len(job.frames), tuple(files), gaps, tuple(job.notices))
+    return ExportReport(target.path, len(job.frames), tuple(written), gaps, tuple(job.notices))
 
 
 def _plan(

@@ -106,6 +106,9 @@ class ExportTarget:
         UserError; then what was there is still there, except files that were already replaced.
         """
         files = sorted(path for path in self.folder.rglob("*") if path.is_file())
+        # Something may have come since: what the export brings beside its main file is known now.
+        beside = () if self.is_folder else tuple(file.name for file in files)
+        self.check((), beside)
         try:
             for file in files:
                 _force_to_disk(file)
