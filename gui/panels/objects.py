@@ -247,10 +247,10 @@ class ObjectsPanel(QWidget):
         if one is None or self.view.state() == QAbstractItemView.State.EditingState:
             return False
         key = event.key()
-        if event.modifiers() & Qt.KeyboardModifier.AltModifier:
-            if key in (Qt.Key.Key_Up, Qt.Key.Key_Down) and self.menus.may_change:
-                self._move(-1 if key == Qt.Key.Key_Up else 1)
-                return True
+        is_moving = event.modifiers() & Qt.KeyboardModifier.AltModifier and self.menus.may_change
+        if is_moving and key in (Qt.Key.Key_Up, Qt.Key.Key_Down):
+            self._move(-1 if key == Qt.Key.Key_Up else 1)
+            return True
         return False
 
     def _search(self, text: str) -> None:

@@ -46,7 +46,7 @@ class Player(QObject):
         self._from_s = 0.0  # in the video
         self._is_moving = False  # the frame, ourselves
         self._timer = QTimer(self, singleShot=True, timerType=Qt.TimerType.PreciseTimer)
-        self._timer.timeout.connect(self._show_due)
+        self._timer.timeout.connect(self.show_due)
         document.frame_changed.connect(self._follow)
 
     @property
@@ -122,7 +122,8 @@ class Player(QObject):
     def _due_s(self) -> float:
         return self._from_s + (self._clock() - self._started_s) * self._speed
 
-    def _show_due(self) -> None:
+    def show_due(self) -> None:
+        """Goes to the frame that is due now; while it plays, a timer calls it in time."""
         if not self.is_playing:
             return
         first, last = self._ends()

@@ -1,6 +1,7 @@
 """Where frames are on the screen: pixels a frame and how far it is scrolled."""
 
 from dataclasses import dataclass, replace
+from math import ceil
 from typing import Final
 
 import numpy as np
@@ -94,7 +95,7 @@ class TimeScale:
         """(W,) first frame and (W,) frame behind the last, for each device pixel of the window
         that shows frames. ratio: device pixels a logical one."""
         seen_px = min(self.width_px, self.content_px - self.scroll_px)
-        edges = np.arange(max(1, round(seen_px * ratio)) + 1) / ratio
+        edges = np.arange(max(1, ceil(seen_px * ratio - 1e-6)) + 1) / ratio
         frames = np.floor((edges + self.scroll_px) / self.frame_px + 1e-9).astype(np.intp)
         starts = np.minimum(frames[:-1], self.frame_count - 1)
         stops = np.minimum(np.maximum(frames[1:], starts + 1), self.frame_count)

@@ -129,10 +129,12 @@ class Timeline(QAbstractScrollArea):
         """About the playhead if it is seen, else about the middle."""
         fit_px = self._scale.fit_px
         frame_px = fit_px * (LARGEST_FRAME_PX / fit_px) ** max(0.0, min(zoom, 1.0))
-        x = self._scale.center(self._document.frame)
-        if not 0 <= x <= self._scale.width_px:
-            x = self._scale.width_px / 2
-        self._set_scale(self._scale.zoomed(frame_px, x))
+        frame, scale = self._document.frame, self._scale
+        x = scale.center(frame)
+        if 0 <= x <= scale.width_px:
+            self._set_scale(scale.zoomed(frame_px, x).showing(frame))
+        else:
+            self._set_scale(scale.zoomed(frame_px, scale.width_px / 2))
 
     @property
     def scale(self) -> TimeScale:
