@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from interaction.errors import UnreadableVideoError
 from interaction.project.atomic_files import writing_problem
-from interaction.project.exporters.gaps import describe_frames
+from interaction.project.exporters.gaps import count_frames, describe_frames
 from interaction.project.exporters.options import ExportOptions
 from interaction.project.exporters.source import ExportSource
 from interaction.project.exporters.target import safe_name
@@ -74,7 +74,8 @@ class ExportJob:
         try:
             self._last_picture = self._video[frame]
         except UnreadableVideoError:
-            self._unreadable.append(frame)
+            if frame not in self._unreadable:  # asked for once an object
+                self._unreadable.append(frame)
             if self._last_picture is None:
                 self._last_picture = np.zeros((self.source.height, self.source.width, 3), np.uint8)
         return self._last_picture
@@ -121,8 +122,8 @@ class ExportJob:
             self._video.close()
         if self._unreadable:
             self.notices.append(
-                f"{len(self._unreadable)} frames of the video are damaged and show the frame "
-                f"before them: {describe_frames(self._unreadable)}."
+                f"{count_frames(len(self._unreadable))} of the video cannot be read and shows the "
+                f"one before it: {describe_frames(self._unreadable)}."
             )
 
 
