@@ -69,7 +69,7 @@ class LineScribbler:
     ) -> NDArray[np.float32]:
         mask = start == object_id
         for stroke in strokes:
-            covered = stroke_mask(*start.shape, stroke)
+            covered = stroke_mask(start.shape[0], start.shape[1], stroke)
             mask = mask | covered if stroke.is_positive else mask & ~covered
         return mask.astype(np.float32)
 

@@ -33,7 +33,9 @@ SIZE = 48, 64
 def network() -> DeepLabClickNetwork:
     torch.manual_seed(3)
     network = DeepLabClickNetwork(34, 32).eval().requires_grad_(False)
-    network.head[2].weight.mul_(8)  # decided enough for clicks to outweigh the penalty
+    last = network.head[2]
+    assert isinstance(last, torch.nn.Conv2d)
+    last.weight.mul_(8)  # decided enough for clicks to outweigh the penalty
     return network
 
 

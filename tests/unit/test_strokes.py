@@ -62,7 +62,7 @@ def test_a_stroke_changes_its_own_pixels_only_and_no_locked_object(
 ) -> None:
     before = labels.copy()
     after = paint(labels, object_id, stroke, locked)
-    inside = stroke_mask(*labels.shape, stroke)
+    inside = stroke_mask(labels.shape[0], labels.shape[1], stroke)
     assert np.array_equal(labels, before)
     assert np.array_equal(after[~inside], labels[~inside])
     if object_id in locked:
@@ -111,8 +111,8 @@ def test_the_smallest_dab_always_paints(x: float, y: float) -> None:
 def test_a_long_fast_stroke_across_a_large_frame_has_no_gap() -> None:
     stroke = Stroke(((10.0, 20.0), (1900.0, 1060.0)), 3.0)
     mask = stroke_mask(1080, 1920, stroke)
-    rows = mask.any(axis=1)
-    assert rows[20:1060].all()
+    rows = np.flatnonzero(mask.any(axis=1))
+    assert set(range(20, 1060)) <= set(rows.tolist())
     assert abs(int(mask.sum()) - (np.hypot(1890, 1040) * 6 + np.pi * 9)) < 60
 
 
@@ -166,7 +166,7 @@ def test_a_lasso_changes_what_it_holds_and_no_locked_object(
     locked: set[int],
 ) -> None:
     after = fill_polygon(labels, object_id, polygon, is_positive, locked)
-    inside = polygon_mask(*labels.shape, polygon)
+    inside = polygon_mask(labels.shape[0], labels.shape[1], polygon)
     may_change = inside & ~np.isin(labels, list(locked)) & (object_id not in locked)
     assert np.array_equal(after[~may_change], labels[~may_change])
     if is_positive:
