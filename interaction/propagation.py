@@ -148,22 +148,23 @@ def propagate(
     *,
     keys_at_a_time: int = 1,
     adopted: Labels | None = None,
+    present: Mapping[int, Collection[int]] | None = None,
 ) -> Generator[tuple[TrackedFrame | None, Position], None, None]:
     """Visits the frames of `runs` in order, from `position` on.
 
     The annotated frames must be in the tracker's permanent memory. An object is looked for from
     the first frame, in the direction of travel, whose mask has it; objects of later masks are not
     guessed at before, unless no mask has come yet. adopted: (H, W) the mask of every run's first
-    frame where that is not annotated, an earlier result to go on from. Yields each frame's result
-    (None for a frame that only sets a run going) and the position after it. EngineMemoryError if
-    a GPU is full.
+    frame where that is not annotated, an earlier result to go on from. present: the objects in
+    each mask, where that is known. Yields each frame's result (None for a frame that only sets a
+    run going) and the position after it. EngineMemoryError if a GPU is full.
     """
     for run_index in range(position.run, len(runs)):
         run = runs[run_index]
         step = position.step if run_index == position.run else 0
         if step == 0:
             tracker.begin()
-        appearances = _appearances(tracker, masks, run)
+        appearances = _appearances(tracker, masks, run, present)
         if adopted is not None:
             for object_id in _objects_in(adopted):
                 if _comes_later(appearances.get(object_id), run):
@@ -237,13 +238,19 @@ def empty_prediction(picture: EncodedFrame) -> Prediction:
     return Prediction((), torch.ones(1, height, width), (height, width))
 
 
-def _appearances(tracker: Tracker, masks: Mapping[int, Labels], run: Run) -> dict[int, int]:
+def _appearances(
+    tracker: Tracker,
+    masks: Mapping[int, Labels],
+    run: Run,
+    present: Mapping[int, Collection[int]] | None,
+) -> dict[int, int]:
     """By object, the first frame in the run's direction of travel whose mask has it, on or off
     the run's own frames."""
     is_backward = run.frames.step < 0
     appearances: dict[int, int] = {}
     for frame in sorted(masks, reverse=is_backward):
-        for object_id in _objects_in(masks[frame]):
+        objects = _objects_in(masks[frame]) if present is None else present[frame]
+        for object_id in objects:
             appearances.setdefault(object_id, frame)
     return {i: frame for i, frame in appearances.items() if i in tracker.objects}
 

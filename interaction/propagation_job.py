@@ -20,6 +20,7 @@ from interaction.doubt import FrameShape, measure_doubt
 from interaction.engine_settings import EngineSettings, EnginesLike
 from interaction.errors import EngineMemoryError, UserError
 from interaction.frame_edits import new_group
+from interaction.given_masks import MOST_REMEMBERED, GivenMasks
 from interaction.project.mask_files import decode_labels
 from interaction.propagation import (
     Frames,
@@ -80,7 +81,7 @@ class PropagationJob:
         self._writable = self._choose_objects(annotation)
         self._runs = _runs(request, annotation.frame_count, self._given)
         self._check_start()
-        self._masks: dict[int, Labels] = {}
+        self._masks = GivenMasks(self._given, most=MOST_REMEMBERED)
         self._cause = propagation_cause(request)
         if annotation.locked:
             self._cause = {**self._cause, "locked": sorted(annotation.locked)}
@@ -93,9 +94,6 @@ class PropagationJob:
         self._total = sum(len(run.frames) - 1 for run in self._runs) + (start.mask is None)
 
     def steps(self) -> Generator[Propagated, None, None]:
-        self._masks = {
-            f: decode_labels(record.mask) for f, record in self._given.items() if record.mask
-        }
         start = self._runs[0].frames[0]
         record = self._records.get(start, EMPTY_RECORD)
         adopted = decode_labels(record.mask) if record.mask and start not in self._given else None
@@ -106,7 +104,8 @@ class PropagationJob:
                 try:
                     if tracker is None:
                         tracker = self._engines.start_tracker(*self._other_settings())
-                        yield from self._memorize(tracker)
+                        first = progress.rest.frames
+                        yield from self._memorize(tracker, first[0], first.step)
                     for step, labels in self._run(tracker, progress):
                         yield step
                         if progress.rest.frames[0] == start and adopted is None:
@@ -153,14 +152,20 @@ class PropagationJob:
 
     # The run
 
-    def _memorize(self, tracker: Tracker) -> Generator[Propagated, None, None]:
-        known = frozenset().union(*(record.present for record in self._given.values()))
-        speaks_for = {
-            frame: known if record.status is FrameStatus.CONFIRMED else record.present
-            for frame, record in self._given.items()
-        }
-        for frame in memorize_all(tracker, self._video, self._masks, speaks_for=speaks_for):
-            yield Propagated(None, frame, self._done, self._total, _memory_use(tracker))
+    def _memorize(
+        self, tracker: Tracker, frame: int, step: int
+    ) -> Generator[Propagated, None, None]:
+        """Puts the given frames that matter at `frame` into permanent memory, and takes those out
+        that no longer do."""
+        masks = self._masks
+        wanted = set(masks.around(frame, step)) | masks.first_of_each(self._runs)
+        for other in set(tracker.confirmed_frames) - wanted:
+            tracker.forget(other)
+        missing = sorted(wanted - set(tracker.confirmed_frames))
+        speaks_for = {other: masks.speaks_for(other) for other in missing}
+        given = {other: masks[other] for other in missing}
+        for other in memorize_all(tracker, self._video, given, speaks_for=speaks_for):
+            yield Propagated(None, other, self._done, self._total, _memory_use(tracker))
 
     def _run(
         self, tracker: Tracker, progress: _Progress
@@ -176,6 +181,7 @@ class PropagationJob:
                 (run,),
                 keys_at_a_time=keys,
                 adopted=progress.adopted,
+                present=self._masks.present,
             )
         ) as results:
             for result, _ in results:
@@ -203,6 +209,9 @@ class PropagationJob:
                 )
                 if is_settled:
                     return
+                if len(self._masks) > MOST_REMEMBERED and result.frame in self._masks:
+                    for step in self._memorize(tracker, result.frame, run.frames.step):
+                        yield step, labels
 
     def _edit(
         self, result: TrackedFrame, labels: Labels, doubt: float, progress: _Progress

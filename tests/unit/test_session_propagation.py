@@ -441,3 +441,20 @@ def test_when_no_step_is_small_enough_the_run_ends_and_keeps_what_it_has(tmp_pat
             list(frames)
         assert statuses(session) == "Cttt--------"
         assert [used.internal_size for used in engines.used] == [480, 480, 360, 240]
+
+
+def test_with_very_many_given_frames_only_those_around_are_remembered(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("interaction.propagation_job.MOST_REMEMBERED", 2)
+    for frame in (0, 2, 4, 6, 8, 10):
+        give(session, frame, 1, 2 if frame else 0)
+    steps = run(session, 0)
+    assert statuses(session) == "CtCtCtCtCtCt"
+    engines = session.engines
+    assert isinstance(engines, FakeEngines)
+    # The first masks of both objects, and the two around the end.
+    assert engines.trackers[-1].confirmed_frames == (0, 2, 8, 10)
+    elements = [step.memory.permanent for step in steps if step.memory is not None]
+    per_frame = elements[0]
+    assert max(elements) <= 5 * per_frame
