@@ -1,11 +1,14 @@
 """What the window shows, as one object that announces its changes."""
 
-from interaction.session import Session
+from collections.abc import Callable
+
 from PySide6.QtCore import QObject, Signal
 
 from gui.view_state import Tool, ViewMode
 from interaction.annotation import Annotation
+from interaction.errors import UserError
 from interaction.project.video import Video
+from interaction.session import Session
 from interaction.types import MaskEdit, ObjectInfo
 
 __all__ = ["Document"]
@@ -35,6 +38,7 @@ class Document(QObject):
     masks_changed = Signal(set)  # frame indices
     objects_changed = Signal()
     history_changed = Signal()
+    failed = Signal(object)  # the UserError of a change that was refused
 
     def __init__(self, session: Session, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -212,18 +216,18 @@ class Document(QObject):
         return True
 
     def undo(self) -> None:
-        edit = self.session.undo()
-        if edit is not None:
-            self.announce(edit)
+        self._change(self.session.undo)
 
     def redo(self) -> None:
-        edit = self.session.redo()
-        if edit is not None:
-            self.announce(edit)
+        self._change(self.session.redo)
 
     def go_to(self, position: int) -> None:
         """Undoes or redoes until `position` entries of the history are in effect."""
-        frames = set(self.session.go_to(position))
+        try:
+            frames = set(self.session.go_to(position))
+        except UserError as error:
+            self.failed.emit(error)
+            return
         self._announce(frames, are_objects_changed=True)
 
     def announce(self, edit: MaskEdit | None) -> None:
@@ -232,26 +236,40 @@ class Document(QObject):
             self._announce(set(edit.frames), edit.objects_after is not None)
 
     def add_object(self, name: str | None = None) -> int:
-        """A new object, which becomes the current one."""
-        object_id = self.session.add_object(name)
+        """A new object, which becomes the current one; 0 if there cannot be another."""
+        try:
+            object_id = self.session.add_object(name)
+        except UserError as error:
+            self.failed.emit(error)
+            return 0
         self._announce(set(), are_objects_changed=True)
         self.set_current_object(object_id)
         return object_id
 
     def rename_object(self, object_id: int, name: str) -> None:
-        self.announce(self.session.rename_object(object_id, name))
+        """A name of nothing but spaces changes nothing."""
+        if name.strip():
+            self._change(lambda: self.session.rename_object(object_id, name))
 
     def recolor_object(self, object_id: int, color: tuple[int, int, int]) -> None:
-        self.announce(self.session.recolor_object(object_id, color))
+        self._change(lambda: self.session.recolor_object(object_id, color))
 
     def set_locked(self, object_id: int, is_locked: bool) -> None:
-        self.announce(self.session.set_locked(object_id, is_locked))
+        self._change(lambda: self.session.set_locked(object_id, is_locked))
 
     def set_visible(self, object_id: int, is_visible: bool) -> None:
-        self.announce(self.session.set_visible(object_id, is_visible))
+        self._change(lambda: self.session.set_visible(object_id, is_visible))
 
     def move_object(self, object_id: int, index: int) -> None:
-        self.announce(self.session.move_object(object_id, index))
+        self._change(lambda: self.session.move_object(object_id, index))
+
+    def _change(self, change: Callable[[], MaskEdit | None]) -> None:
+        try:
+            edit = change()
+        except UserError as error:
+            self.failed.emit(error)
+        else:
+            self.announce(edit)
 
     def _announce(self, frames: set[int], are_objects_changed: bool) -> None:
         if are_objects_changed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gui.action_table import Needs
-from gui.annotator import Busy
+from gui.progress import Busy
 
 if TYPE_CHECKING:
     from gui.workspace import Workspace

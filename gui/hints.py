@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QCoreApplication
 
-from gui.annotator import Busy
+from gui.progress import Busy
 from interaction.types import FrameStatus
 
 if TYPE_CHECKING:

@@ -21,13 +21,13 @@ from PySide6.QtWidgets import (
 )
 
 from gui.actions import Actions
-from gui.annotator import Busy
 from gui.commands import Commands
 from gui.enabling import state_of
 from gui.errors import ReportDialog, summary_and_advice
 from gui.hints import hint_for
 from gui.opening import Opener, is_project
 from gui.preferences import Preferences, RecentProject
+from gui.progress import Busy
 from gui.theme import ICON_PX
 from gui.thumbnail import keep_thumbnail
 from gui.typing_guard import TypingGuard
