@@ -26,6 +26,7 @@ from interaction.project.record_json import (
     MaskPlace,
     integer,
     objects_from_json,
+    place_from_json,
     text,
 )
 from interaction.project.source_info import SourceInfo
@@ -41,7 +42,8 @@ class Contents:
     manifest: Manifest
     journal: Journal
     journal_end: int  # bytes; what is behind it is worth nothing
-    places: set[MaskPlace]  # of every mask the journal names
+    written: set[tuple[int, int, int]]  # (frame, bytes, CRC-32) of every mask a frame ever had
+    store_end: int = 0  # bytes; how far into the mask store the journal refers
     damages: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
 
@@ -87,7 +89,8 @@ def read_contents(layout: ProjectLayout) -> Contents:
         ),
         journal=Journal() if reading.is_broken else reading.journal,
         journal_end=reading.end,
-        places=reading.places,
+        written=reading.written,
+        store_end=reading.store_end,
         damages=damages,
         notices=notices,
     )
@@ -102,7 +105,8 @@ class _JournalReading:
         self.journal = Journal()
         self.frames: dict[int, str] = dict(manifest.frames) if manifest else {}
         self.objects: tuple[ObjectInfo, ...] = manifest.objects if manifest else ()
-        self.places: set[MaskPlace] = set()
+        self.written: set[tuple[int, int, int]] = set()
+        self.store_end = 0
         self.damages: list[str] = []
         self.is_broken = False
         self.end = 0
@@ -165,10 +169,10 @@ class _JournalReading:
             )
 
     def _edit(self, line: Line, value: dict[str, Any], frame_count: int) -> None:
-        places: list[MaskPlace] = []
+        ends: list[int] = []
 
         def note(place: MaskPlace) -> bytes:
-            places.append(place)
+            ends.append(place.offset + place.size_bytes)
             return b""
 
         edit = decode_edit(value, frame_count, note)
@@ -176,7 +180,12 @@ class _JournalReading:
             position = integer(value.get("position"), "position", 1, 2**62)
             part = Part(None, line.offset, line.size_bytes)
             self.journal.add(position, edit.label, edit.group, edit.frames, part)
-        self.places.update(places)
+        self.store_end = max([self.store_end, *ends])
+        for key, pair in value["frames"].items():
+            for record in pair:
+                place = None if record is None else place_from_json(record.get("mask"))
+                if place is not None:
+                    self.written.add((int(key), place.size_bytes, place.crc32))
         if self._is_new(line):
             self._apply(value, side=1)
 

@@ -16,13 +16,11 @@ from interaction.errors import NewerProjectError
 from interaction.project.folder_files import read_plain
 from interaction.project.record_json import (
     DamagedValueError,
-    MaskPlace,
     frame_number,
     integer,
     mapping,
     objects_from_json,
     objects_to_json,
-    record_from_json,
     text,
 )
 from interaction.project.source_info import SourceInfo
@@ -96,7 +94,7 @@ def manifest_text(manifest: Manifest) -> str:
 
 
 def read_manifest(path: Path) -> tuple[Manifest, list[str]]:
-    """The manifest, and what of it is damaged and left out.
+    """The manifest, and what of it is damaged and left out; records are not looked into.
 
     Raises NewerProjectError, OSError, and DamagedValueError if nothing of it can be used.
     """
@@ -114,10 +112,9 @@ def read_manifest(path: Path) -> tuple[Manifest, list[str]]:
     if not isinstance(records, dict):
         damages.append("The list of frames is missing")
         records = {}
-    ids = {one.id for one in objects}
     for key, record in records.items():
         try:
-            frames[frame_number(key, source.frame_count)] = _checked_record(record, ids)
+            frames[frame_number(key, source.frame_count)] = encode_json(record)
         except DamagedValueError as error:
             damages.append(f"Frame {key[:20]}: {error}")
     engine = data.get("engine", {})
@@ -163,20 +160,6 @@ def migrate(
         number += 1
         data["format"] = number
     return data
-
-
-def _checked_record(record: Any, ids: set[int]) -> str:
-    if record is None:
-        raise DamagedValueError("the record is empty")
-    found = record_from_json(record, _no_mask)
-    strangers = found.present - ids
-    if strangers:
-        raise DamagedValueError(f"it shows object {min(strangers)}, which is not in the list")
-    return encode_json(record)
-
-
-def _no_mask(_: MaskPlace) -> bytes:
-    return b""
 
 
 def _finite(number: str) -> float:

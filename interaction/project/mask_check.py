@@ -25,7 +25,13 @@ from interaction.project.layout import ProjectLayout
 from interaction.project.manifest import parse_json
 from interaction.project.mask_files import read_mask
 from interaction.project.mask_store import MaskStore
-from interaction.project.record_json import DamagedValueError, MaskPlace, record_from_json
+from interaction.project.record_json import (
+    DamagedValueError,
+    MaskPlace,
+    mapping,
+    place_from_json,
+    record_from_json,
+)
 from interaction.types import EMPTY_RECORD, FrameRecord, FrameStatus, MaskEdit, ObjectInfo
 
 __all__ = ["CheckedMasks", "check_masks", "outside_edit", "remove_leftovers"]
@@ -49,20 +55,25 @@ class CheckedMasks:
 def check_masks(layout: ProjectLayout, contents: Contents, store: MaskStore) -> CheckedMasks:
     """Reads every mask file, and tells `store` where each mask is. Nothing is written."""
     checked = CheckedMasks()
-    if store.size_bytes < max((p.offset + p.size_bytes for p in contents.places), default=0):
+    if store.size_bytes < contents.store_end:
         checked.damages.append(
             f"history/{store.path.name} is shorter than it was: not everything can be undone"
         )
     files = _mask_files(layout, contents)
+    ids = {one.id for one in contents.manifest.objects}
     with store.reading() as stored:
         reading = _MaskReading(contents, checked, stored)
         for frame, line in contents.manifest.frames.items():
-            value = parse_json(line.encode())
-            place = None if value["mask"] is None else MaskPlace(*value["mask"])
             try:
+                value = mapping(parse_json(line.encode()), "its record")
+                place = place_from_json(value.get("mask"))
                 mask = reading.mask(frame, place, files.pop(frame, None))
                 reading.at_hand = {} if place is None or mask is None else {place: mask}
-                checked.records[frame] = record_from_json(value, reading.bring)
+                record = record_from_json(value, reading.bring)
+                strangers = record.present - ids
+                if strangers:
+                    raise DamagedValueError(f"object {min(strangers)} in it is not in the list")
+                checked.records[frame] = record
             except DamagedValueError as error:
                 checked.damages.append(f"Frame {frame}: {error}")
                 continue
@@ -84,7 +95,7 @@ class _MaskReading:
         self._checked = checked
         self._stored = stored
         self.at_hand: dict[MaskPlace, bytes] = {}
-        self._ours = {(place.size_bytes, place.crc32) for place in contents.places}
+        self._written = contents.written
 
     def mask(self, frame: int, place: MaskPlace | None, path: Path | None) -> bytes | None:
         """The frame's mask. place: of the one it should have; path: its file, if there is one.
@@ -95,7 +106,7 @@ class _MaskReading:
         if place is not None and held is not None and _matches(held, place):
             self._check_size(held)
             return held
-        if path is not None and held is not None and self._is_from_outside(held, path):
+        if path is not None and held is not None and self._is_from_outside(frame, held, path):
             self._checked.outside[frame] = path
             return None if place is None else self._whole(place)
         mask = None if place is None else self._whole(place)
@@ -112,8 +123,8 @@ class _MaskReading:
         self._check_size(mask)
         return mask
 
-    def _is_from_outside(self, held: bytes, path: Path) -> bool:
-        if (len(held), zlib.crc32(held)) in self._ours:
+    def _is_from_outside(self, frame: int, held: bytes, path: Path) -> bool:
+        if (frame, len(held), zlib.crc32(held)) in self._written:
             return False  # an older one, which a crash kept from being replaced
         try:
             read_mask(path, *self._size)

@@ -249,7 +249,11 @@ class Project(ProjectView):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.close()
+        """Lets go in any case; raises the UserError that is in the way of saving."""
+        try:
+            self.flush()
+        finally:
+            self.close(discards=True)
 
     def _start(self, lock: ProjectLock, contents: Contents) -> None:
         self._manifest = replace(self._manifest, app_version=_app_version())

@@ -27,6 +27,7 @@ __all__ = [
     "integer",
     "objects_from_json",
     "objects_to_json",
+    "place_from_json",
     "record_from_json",
     "record_to_json",
     "text",
@@ -82,7 +83,7 @@ def record_from_json(value: Any, mask_at: Callable[[MaskPlace], bytes]) -> Frame
     return FrameRecord(
         mask=_mask(value.get("mask"), mask_at),
         status=_status(value.get("status")),
-        present=frozenset(object_id(one) for one in listing(value.get("present"), "present")),
+        present=frozenset(map(object_id, listing(value.get("present"), "present"))),
         doubt=_number(value.get("doubt"), "doubt", 0.0, 1.0),
         prompts=None if prompts is None else _prompts(mapping(prompts, "prompts"), mask_at),
     )
@@ -186,13 +187,19 @@ def frame_number(key: str, frame_count: int) -> int:
     raise DamagedValueError(f"there is no frame “{key[:20]}” in the video")
 
 
-def _mask(value: Any, mask_at: Callable[[MaskPlace], bytes]) -> bytes | None:
+def place_from_json(value: Any) -> MaskPlace | None:
+    """Of the mask of a record, which may have none. Raises DamagedValueError."""
     if value is None:
         return None
     numbers = [integer(one, "a mask's place", 0, 2**62) for one in listing(value, "a mask's place")]
     if len(numbers) != 3:
         raise DamagedValueError("a mask's place is not three numbers")
-    return mask_at(MaskPlace(*numbers))
+    return MaskPlace(*numbers)
+
+
+def _mask(value: Any, mask_at: Callable[[MaskPlace], bytes]) -> bytes | None:
+    place = place_from_json(value)
+    return None if place is None else mask_at(place)
 
 
 def _prompts(value: Mapping[str, Any], mask_at: Callable[[MaskPlace], bytes]) -> Prompts:

@@ -315,6 +315,18 @@ def test_a_project_can_be_left_on_a_full_disk(
         assert state(project) == expected
 
 
+def test_a_with_block_lets_go_of_the_folder_even_if_saving_fails(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = FullDisk(monkeypatch)
+    project = create(folder)
+    with pytest.raises(DiskFullError), project:
+        disk.is_full = True
+        Annotator(project).work(1)
+    disk.is_full = False
+    Project.open(folder).close()
+
+
 def test_a_project_that_cannot_be_made_says_why(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -494,12 +506,13 @@ def test_masks_of_another_program_come_in_as_an_edit(folder: Path) -> None:
     for name in ("0000003.png", "0000009.png", "0000099.png", "preview.png"):
         Image.fromarray(labels).save(folder / "masks" / name)
     (folder / "masks" / "0000004.png").write_bytes(b"half a mas")
+    (folder / "masks" / "0000005.png").write_bytes(blob(2, 2))  # a copy of a mask of ours
     with Project.open(folder) as project:
         annotator = Annotator(project)
         assert annotator.annotation.records == before
         edit = project.outside_changes()
         assert edit is not None
-        assert edit.frames == {3, 9}
+        assert edit.frames == {3, 5, 9}
         annotator.apply(edit)
         assert (annotator.annotation.labels(9) == labels).all()
         assert [one.id for one in annotator.annotation.objects] == [1, 7]
