@@ -40,6 +40,12 @@ from interaction.project.layout import is_project
 from interaction.project.project import Project
 from interaction.project.source_info import describe_source
 from interaction.project.video import Video, VideoIndex, open_video
+from interaction.project.workspace import (
+    is_workspace,
+    workspace_edits,
+    workspace_images,
+    workspace_project,
+)
 from interaction.prompts import clicks_of_box, clicks_of_strokes, next_click_of_box
 from interaction.propagation_request import (
     Direction,
@@ -133,13 +139,19 @@ class Session(HandWork):
         index: VideoIndex | None = None,
         read_only: bool = False,
     ) -> "Session":
-        """A project and the video it is about.
+        """A project and the video it is about, or a workspace of XMem, Cutie or XMem++.
 
+        About a workspace a project is made inside it, with its masks; what is there stays.
         SourceMovedError, with the places, if that was found elsewhere: `open(place, project)` says
         that this is it. SourceMissingError, SourceChangedError, and what `Project.open` raises.
         """
+        folder = Path(project)
+        if is_workspace(folder):
+            if not is_project(workspace_project(folder)) and not read_only:
+                return cls._from_workspace(folder, engines or Engines(settings), index)
+            folder = workspace_project(folder)
         with ExitStack() as undoing:
-            opened = undoing.enter_context(Project.open(Path(project), read_only=read_only))
+            opened = undoing.enter_context(Project.open(folder, read_only=read_only))
             source = opened.find_source()
             index = index or opened.load_index(source)
             video = undoing.enter_context(open_video(source, index=index))
@@ -147,6 +159,23 @@ class Session(HandWork):
             session = cls(video, project=opened, engines=engines or Engines(settings))
             undoing.pop_all()
             return session
+
+    @classmethod
+    def _from_workspace(
+        cls, folder: Path, engines: EnginesLike, index: VideoIndex | None
+    ) -> "Session":
+        images = workspace_images(folder)
+        with open_video(images, index=index) as video:
+            names = [video.name(frame) for frame in range(len(video))]
+            empty = Annotation(len(video), video.width, video.height)
+            # All of them before there is a project: one that cannot be read would leave half of it.
+            edits = list(workspace_edits(folder, names, empty))
+        session = cls.open(
+            images, workspace_project(folder), engines=engines, index=index or video.index
+        )
+        for edit in edits:
+            session.apply(edit)
+        return session
 
     # What there is
 

@@ -11,6 +11,7 @@ from interaction.errors import (
     ReadOnlyProjectError,
     SourceChangedError,
     SourceMovedError,
+    UnreadableMaskError,
 )
 from interaction.project.mask_files import decode_labels
 from interaction.session import Session
@@ -173,3 +174,35 @@ def test_a_mask_put_into_the_folder_by_another_program_is_an_edit(
         assert np.array_equal(session.annotation.labels(0), tiny.labels(0, 1, 0))
         session.undo()
         assert session.annotation.labels(0)[20, 15] == 1
+
+
+def test_a_workspace_of_another_program_opens_with_its_masks(
+    tmp_path: Path, engines: FakeEngines
+) -> None:
+    workspace = tmp_path / "bear"
+    tiny.write_clip(workspace / "images", 6)
+    for frame in (0, 3, 4):
+        tiny.write_mask(workspace / "masks", frame, tiny.labels(frame))
+    with Session.open_project(workspace, engines=engines) as session:
+        assert set(session.annotation.records) == {0, 3, 4}
+        assert np.array_equal(session.annotation.labels(3), tiny.labels(3))
+        assert [one.id for one in session.annotation.objects] == [1, 2]
+        assert len(session.history.entries) == 1
+        assert session.annotation.record(0).status is FrameStatus.CORRECTED
+        list(session.propagate(0))
+        before = state(session)
+    with Session.open_project(workspace, engines=engines) as session:
+        assert state(session) == before
+    assert sorted(path.name for path in workspace.iterdir()) == ["bear.vos", "images", "masks"]
+
+
+def test_a_workspace_with_a_damaged_mask_is_refused_and_left_as_it_was(
+    tmp_path: Path, engines: FakeEngines
+) -> None:
+    workspace = tmp_path / "bear"
+    tiny.write_clip(workspace / "images", 3)
+    tiny.write_mask(workspace / "masks", 0, tiny.labels(0))
+    (workspace / "masks" / "00001.png").write_bytes(b"no picture")
+    with pytest.raises(UnreadableMaskError):
+        Session.open_project(workspace, engines=engines)
+    assert sorted(path.name for path in workspace.iterdir()) == ["images", "masks"]
