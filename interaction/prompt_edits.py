@@ -96,11 +96,17 @@ def scribbling(
     start, strokes = annotation.labels(frame), tuple(strokes)
 
     def steps() -> Generator[MaskEdit, None, None]:
+        import torch
+
         from interaction.clicks import merged
 
         if stop():
             return
-        probability = engines.scribbler().segment(video[frame], start, object_id, strokes)
+        picture, scribbler = video[frame], engines.scribbler()
+        try:
+            probability = scribbler.segment(picture, start, object_id, strokes)
+        except torch.OutOfMemoryError:
+            raise _no_memory_problem() from None
         if stop():
             return
         labels = merged(start, object_id, probability > 0.5, locked)
@@ -208,10 +214,7 @@ def _answer(
         except StoppedError:
             return
         except torch.OutOfMemoryError:
-            raise UserError(
-                "The device has no memory left to answer a click. Nothing was changed.\n\n"
-                "Close other programs that use it, or choose the CPU in the preferences."
-            ) from None
+            raise _no_memory_problem() from None
         if stop():
             return
         labels = answer.labels
@@ -226,3 +229,10 @@ def _answer(
 def _record(labels: Labels, old: FrameRecord, prompts: Prompts) -> FrameRecord:
     # The doubt of the mask the clicks started from stays, for the day they are all taken out.
     return make_record(labels, corrected_status(old.status), doubt=old.doubt, prompts=prompts)
+
+
+def _no_memory_problem() -> UserError:
+    return UserError(
+        "The device has no memory left to answer. Nothing was changed.\n\n"
+        "Close other programs that use it, or choose the CPU in the preferences."
+    )

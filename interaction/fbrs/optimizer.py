@@ -18,6 +18,7 @@ from torch import Tensor
 
 from interaction.click_config import MODES, Mode
 from interaction.fbrs.network import ClickNetwork, InsertionPoint
+from xmem_core.probabilities import IMAGENET_STD
 
 __all__ = ["MODES", "Inputs", "Mode", "Refiner", "StoppedError", "click_squares"]
 
@@ -157,7 +158,9 @@ class Refiner:
             change = torch.cat([change, change.flip(3)])
         picture = inputs.picture
         if self.mode == "RGB-BRS":
-            picture = self.network.picture_features(pictures + change)
+            # The numbers belong to the normalised picture, as published: the penalty is theirs.
+            deviation = change.new_tensor(IMAGENET_STD).view(3, 1, 1)
+            picture = self.network.picture_features(pictures + change * deviation)
         else:
             maps = maps + change
         features = self.network.features(picture, maps, inputs.previous, self.point)

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -9,8 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from interaction.clicks import ClickSegmenter
+from interaction.fbrs.weights import load_click_network
 from interaction.prompts import clicks_of_box, clicks_of_strokes, next_click_of_box
 from interaction.types import Click, Stroke
+from resources import weights_folder
 
 coordinate = st.floats(-30, 130)
 point = st.tuples(coordinate, coordinate)
@@ -158,6 +162,37 @@ def test_clicks_of_a_long_stroke_are_spread_over_it_and_a_dab_is_one() -> None:
     assert len(clicks_of_strokes([Stroke(((5.0, 5.0), (8.0, 5.0)), 3.0)], 100, 60)) == 1
     with pytest.raises(ValueError, match="touches"):
         clicks_of_strokes([Stroke(((-5.0, 5.0),), 3.0)], 100, 60)
+
+
+@pytest.fixture(scope="module")
+def segmenter() -> ClickSegmenter:
+    return ClickSegmenter(load_click_network(weights_folder() / "small-clicks.safetensors"))
+
+
+SQUARE = np.s_[30:90, 50:110]
+
+
+def square() -> NDArray[np.uint8]:
+    frame = np.full((120, 160, 3), (60, 90, 200), np.uint8)
+    frame[SQUARE] = (220, 60, 40)
+    return frame
+
+
+def overlap(segmenter: ClickSegmenter, clicks: Sequence[Click]) -> float:
+    truth = np.zeros((120, 160), bool)
+    truth[SQUARE] = True
+    labels = segmenter.segment(square(), np.zeros((120, 160), np.uint8), 1, clicks).labels
+    return float(((labels == 1) & truth).sum() / ((labels == 1) | truth).sum())
+
+
+def test_the_bundled_model_finds_what_a_box_is_drawn_round(segmenter: ClickSegmenter) -> None:
+    assert overlap(segmenter, clicks_of_box((49, 31), (111, 89), 160, 120)) > 0.9
+
+
+def test_the_bundled_model_finds_what_is_scribbled_on(segmenter: ClickSegmenter) -> None:
+    on = Stroke(((60.0, 40.0), (100.0, 80.0)), 3.0)
+    off = Stroke(((10.0, 10.0), (150.0, 12.0)), 3.0, is_positive=False)
+    assert overlap(segmenter, clicks_of_strokes([on, off], 160, 120)) > 0.9
 
 
 def _distance(click: Click, stroke: Stroke) -> float:
