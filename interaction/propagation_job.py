@@ -32,7 +32,7 @@ from interaction.propagation import (
 from interaction.propagation_request import MemoryUse, Propagated, PropagationRequest
 from interaction.types import EMPTY_RECORD, FrameStatus, MaskEdit
 from xmem_core.arrays import Labels
-from xmem_core.device import used_memory_bytes
+from xmem_core.device import best_device, used_memory_bytes
 from xmem_core.tracker import Tracker
 
 __all__ = ["PropagationJob"]
@@ -104,8 +104,8 @@ class PropagationJob:
                 try:
                     if tracker is None:
                         tracker = self._engines.start_tracker(*self._other_settings())
-                        first = progress.rest.frames
-                        yield from self._memorize(tracker, first[0], first.step)
+                    ahead = progress.rest.frames
+                    yield from self._memorize(tracker, ahead[0], ahead.step)
                     for step, labels in self._run(tracker, progress):
                         yield step
                         if progress.rest.frames[0] == start and adopted is None:
@@ -114,7 +114,8 @@ class PropagationJob:
                 except (EngineMemoryError, torch.OutOfMemoryError) as error:
                     # The failed frames of the stack hold tensors as long as the error lives.
                     error.__traceback__ = error.__cause__ = error.__context__ = None
-                    device = str(tracker.device) if tracker else self._engines.settings.device
+                    settings = self._settings or self._engines.settings
+                    device = str(tracker.device if tracker else best_device(settings.device))
                     tracker = None
                     problem = EngineMemoryError(device, progress.rest.frames[0])
                     remark = self._step_down(device, problem)

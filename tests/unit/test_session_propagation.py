@@ -458,3 +458,6 @@ def test_with_very_many_given_frames_only_those_around_are_remembered(
     elements = [step.memory.permanent for step in steps if step.memory is not None]
     per_frame = elements[0]
     assert max(elements) <= 5 * per_frame
+    run(session, 6, direction="both")
+    assert statuses(session) == "CtCtCtCtCtCt"
+    assert engines.trackers[-1].confirmed_frames == (0, 2, 10)
