@@ -6,7 +6,7 @@ half a pixel in. A pixel belongs to a stroke, or to a polygon, if its centre doe
 
 import itertools
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -29,6 +29,7 @@ __all__ = [
 # A smaller dab can fall between four centres and paint nothing.
 LEAST_RADIUS_PX: Final = 0.71
 _FARTHEST_PX: Final = 1e6  # beyond it, squares of distances lose whole pixels
+_LONG_PX: Final = 128.0  # longer ways are drawn in pieces
 _LEVEL_PX: Final = 1e-9  # a segment that rises less is level
 
 
@@ -95,11 +96,12 @@ def paint_segment(
     _check_points((start, end), radius_px)
     if object_id in locked:
         return None
-    piece = _capsule(labels.shape, start, end, radius_px)
-    if piece is None:
-        return None
-    box, inside = piece
-    return _put(labels, object_id, box, inside, is_positive, locked)
+    whole = None
+    for box, inside in _capsules(labels.shape, start, end, radius_px):
+        changed = _put(labels, object_id, box, inside, is_positive, locked)
+        if changed is not None:
+            whole = changed if whole is None else whole.united(changed)
+    return whole
 
 
 def fill_polygon(
@@ -128,9 +130,7 @@ def stroke_mask(height: int, width: int, stroke: Stroke) -> NDArray[np.bool_]:
     mask = np.zeros((height, width), np.bool_)
     _check_points(stroke.points, stroke.radius_px)
     for start, end in _segments(stroke):
-        piece = _capsule(mask.shape, start, end, stroke.radius_px)
-        if piece is not None:
-            box, inside = piece
+        for box, inside in _capsules(mask.shape, start, end, stroke.radius_px):
             mask[box.slices] |= inside
     return mask
 
@@ -212,6 +212,25 @@ def _check_points(points: Sequence[tuple[float, float]], radius_px: float | None
     for x, y in points:
         if not (abs(x) <= _FARTHEST_PX and abs(y) <= _FARTHEST_PX):
             raise ValueError(f"points lie within {_FARTHEST_PX:g} px of the frame, got ({x}, {y})")
+
+
+def _capsules(
+    shape: tuple[int, ...],
+    start: tuple[float, float],
+    end: tuple[float, float],
+    radius_px: float,
+) -> Iterator[tuple[Rectangle, NDArray[np.bool_]]]:
+    """What a disc covers on its way, in pieces: a long slanting way has a box full of nothing."""
+    (start_x, start_y), (end_x, end_y) = start, end
+    along_x, along_y = end_x - start_x, end_y - start_y
+    count = 1
+    if min(abs(along_x), abs(along_y)) > _LONG_PX:
+        count = min(64, math.ceil(math.hypot(along_x, along_y) / (2 * radius_px + _LONG_PX)))
+    points = [(start_x + along_x * i / count, start_y + along_y * i / count) for i in range(count)]
+    for one, other in itertools.pairwise([*points, end]):
+        piece = _capsule(shape, one, other, radius_px)
+        if piece is not None:
+            yield piece
 
 
 def _capsule(

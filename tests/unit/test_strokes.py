@@ -103,6 +103,22 @@ def test_drawn_piece_by_piece_it_is_the_same_and_the_rectangle_holds_every_chang
     assert whole == changed_rectangle(labels, live)
 
 
+@settings(deadline=None, max_examples=20)
+@given(
+    start=st.tuples(st.floats(-50, 650), st.floats(-50, 450)),
+    end=st.tuples(st.floats(-50, 650), st.floats(-50, 450)),
+    radius=st.floats(0.5, 60),
+)
+def test_a_long_stroke_is_as_exact_as_a_short_one(
+    start: tuple[float, float], end: tuple[float, float], radius: float
+) -> None:
+    stroke = Stroke((start, end), radius)
+    distance = distance_to_stroke(400, 600, stroke)
+    mask = stroke_mask(400, 600, stroke)
+    assert mask[distance < radius - 1e-6].all()
+    assert not mask[distance > radius + 1e-6].any()
+
+
 @given(x=st.floats(0, 10), y=st.floats(0, 10))
 def test_the_smallest_dab_always_paints(x: float, y: float) -> None:
     assert stroke_mask(11, 11, Stroke(((x, y),), LEAST_RADIUS_PX)).any()
