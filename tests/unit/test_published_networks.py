@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import torchvision
 from torch import Tensor
 
 from interaction.clicks import ClickConfig, ClickSegmenter
+from interaction.engines import Engines, EngineSettings
 from interaction.errors import ModelError
 from interaction.fbrs.deeplab import DeepLabClickNetwork
 from interaction.fbrs.network import InsertionPoint
@@ -241,6 +243,25 @@ def test_settings_suit_the_network(network: DeepLabClickNetwork) -> None:
     assert suited_click_config(config, network).most_network_clicks == 8
     assert suited_click_config(ClickConfig(most_network_clicks=3), network).most_network_clicks == 3
     assert suited_click_config(config, SmallClickNetwork()) is config
+
+
+def test_a_session_uses_them_as_it_is_told(tmp_path: Path) -> None:
+    settings = EngineSettings(
+        click_model=str(cheap_checkpoint("fbrs_resnet34", tmp_path)),
+        scribble_model=str(cheap_checkpoint("s2m", tmp_path)),
+        device="cpu",
+    )
+    engines = Engines(settings)
+    assert engines.segmenter().config.most_network_clicks == 8
+    first = engines.scribbler()
+    assert engines.scribbler() is first
+    start, frame = np.zeros((30, 40), np.uint8), np.zeros((30, 40, 3), np.uint8)
+    answer = first.segment(frame, start, 1, (Stroke(((10.0, 10.0), (30.0, 20.0)), 3.0),))
+    assert answer.shape == (30, 40)
+    assert answer.dtype == np.float32
+    engines.configure(replace(settings, scribble_model=None))
+    with pytest.raises(ModelError, match="No scribble model"):
+        engines.scribbler()
 
 
 class Records(torch.nn.Module):
