@@ -9,11 +9,11 @@ counts and can be undone. Only a mask that is gone from both places is lost.
 import re
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from interaction.annotation import make_record
 from interaction.errors import UnreadableMaskError
@@ -49,6 +49,7 @@ class CheckedMasks:
     records: dict[int, FrameRecord] = field(default_factory=dict)
     amends: dict[int, bytes | None] = field(default_factory=dict)  # files; None: take away
     outside: dict[int, Path] = field(default_factory=dict)  # masks that others put there
+    by_hand: dict[int, FrameRecord] = field(default_factory=dict)  # what project.json has instead
     damages: list[str] = field(default_factory=list)
 
 
@@ -69,10 +70,9 @@ def check_masks(layout: ProjectLayout, contents: Contents, store: MaskStore) -> 
                 place = place_from_json(value.get("mask"))
                 mask = reading.mask(frame, place, files.pop(frame, None))
                 reading.at_hand = {} if place is None or mask is None else {place: mask}
-                record = record_from_json(value, reading.bring)
-                strangers = record.present - ids
-                if strangers:
-                    raise DamagedValueError(f"object {min(strangers)} in it is not in the list")
+                record = reading.record(frame, value)
+                if record.present - ids:
+                    raise DamagedValueError(_stranger(record.present - ids))
                 checked.records[frame] = record
             except DamagedValueError as error:
                 checked.damages.append(f"Frame {frame}: {error}")
@@ -81,7 +81,35 @@ def check_masks(layout: ProjectLayout, contents: Contents, store: MaskStore) -> 
                 store.know(mask, place)
         for frame, path in files.items():
             reading.mask(frame, None, path)
+        _check_by_hand(contents, checked, stored)
     return checked
+
+
+def _check_by_hand(
+    contents: Contents, checked: CheckedMasks, stored: Callable[[MaskPlace], bytes]
+) -> None:
+    """What somebody wrote into project.json."""
+    objects = contents.by_hand.objects
+    ids = {one.id for one in (contents.manifest.objects if objects is None else objects)}
+    for frame, line in contents.by_hand.frames.items():
+        try:
+            value = None if line is None else mapping(parse_json(line.encode()), "its record")
+            record = record_from_json(value, stored)
+            if record.present - ids:
+                raise DamagedValueError(_stranger(record.present - ids))
+        except DamagedValueError as error:
+            checked.damages.append(f"project.json: Frame {frame}: {error}")
+        else:
+            checked.by_hand[frame] = record
+    shown = frozenset[int]().union(
+        *(one.present for frame, one in checked.records.items() if frame not in checked.by_hand)
+    )
+    if shown - ids:
+        checked.damages.append(f"project.json: {_stranger(shown - ids)}")
+
+
+def _stranger(ids: frozenset[int]) -> str:
+    return f"object {min(ids)} is shown and not in the list"
 
 
 class _MaskReading:
@@ -114,6 +142,15 @@ class _MaskReading:
             self._checked.amends[frame] = mask
         return mask
 
+    def record(self, frame: int, value: Mapping[str, Any]) -> FrameRecord:
+        """Without its clicks, where the mask that they began with is lost. DamagedValueError."""
+        try:
+            return record_from_json(value, self.bring)
+        except DamagedValueError as error:
+            record = record_from_json({**value, "prompts": None}, self.bring)
+            self._checked.damages.append(f"Frame {frame}: its clicks are lost: {error}")
+            return record
+
     def bring(self, place: MaskPlace) -> bytes:
         """The mask at `place`, from the store unless it is at hand. Raises DamagedValueError."""
         return self.at_hand[place] if place in self.at_hand else self._stored(place)
@@ -142,38 +179,33 @@ class _MaskReading:
         raise DamagedValueError("its mask is not a palette PNG of the video's size")
 
 
-def outside_edit(
-    checked: CheckedMasks,
-    objects: tuple[ObjectInfo, ...],
-    width: int,
-    height: int,
-) -> MaskEdit | None:
-    """The masks that others put there, as hand-made ones; None if there are none.
+def outside_edit(contents: Contents, checked: CheckedMasks) -> MaskEdit | None:
+    """What others changed in the folder, as an edit; None if that is nothing.
 
-    A mask that cannot be read after all is left out.
+    Masks that they put there are hand-made ones. One that cannot be read after all is left out.
     """
-    before: dict[int, FrameRecord] = {}
-    after: dict[int, FrameRecord] = {}
-    grown = {one.id: one for one in objects}
+    source, objects = contents.manifest.source, contents.manifest.objects
+    by_hand = contents.by_hand.objects
+    grown = {one.id: one for one in (objects if by_hand is None else by_hand)}
+    after = dict(checked.by_hand)
     for frame, path in checked.outside.items():
         try:
-            labels = read_mask(path, width, height)
+            labels = read_mask(path, source.width, source.height)
         except UnreadableMaskError:
             continue
-        before[frame] = checked.records.get(frame, EMPTY_RECORD)
         after[frame] = make_record(labels, FrameStatus.CORRECTED)
         for number in sorted(after[frame].present - grown.keys()):
             color = next_color(one.color for one in grown.values())
             grown[number] = ObjectInfo(number, f"Object {number}", color)
-    if not after:
+    new_objects = tuple(grown.values())
+    if not after and new_objects == objects:
         return None
-    is_grown = len(grown) > len(objects)
     return MaskEdit(
-        "Masks from another program",
-        before,
+        "Changes by another program",
+        {frame: checked.records.get(frame, EMPTY_RECORD) for frame in after},
         after,
-        objects if is_grown else None,
-        tuple(grown.values()) if is_grown else None,
+        objects if new_objects != objects else None,
+        new_objects if new_objects != objects else None,
         cause={"kind": "outside", "frames": sorted(after)},
     )
 

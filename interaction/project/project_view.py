@@ -35,10 +35,7 @@ class ProjectView:
         self._amends = checked.amends
         self._damages = (*contents.damages, *checked.damages)
         self._notices = tuple(contents.notices)
-        source = contents.manifest.source
-        self._outside = outside_edit(
-            checked, contents.manifest.objects, source.width, source.height
-        )
+        self._outside = None if self._damages else outside_edit(contents, checked)
 
     @property
     def folder(self) -> Path:
@@ -122,7 +119,7 @@ class ProjectView:
         return version_edits(version, now, self._store)
 
     def outside_changes(self) -> MaskEdit | None:
-        """Masks that another program has put into the folder, as an edit to apply and record.
+        """What another program has changed in the folder, as an edit to apply and record.
 
         To be asked for once, after `load_annotation`; until it is recorded they are left alone.
         """

@@ -112,6 +112,22 @@ def test_a_line_taken_out_is_noticed(folder: Path) -> None:
         assert project.damages
 
 
+def test_an_edit_that_does_not_begin_where_the_last_one_ended_is_damage(folder: Path) -> None:
+    lines = journal_lines(folder)
+    index, value = next(
+        (index, value)
+        for index, line in enumerate(lines)
+        if "Click" in (value := json.loads(line)).get("label", "")
+    )
+    del value["check"]
+    pair = next(iter(value["frames"].values()))
+    pair[0] = pair[1]
+    lines[index] = seal(value)
+    write_lines(folder, lines)
+    with Project.open(folder) as project:
+        assert f"line {index + 1}: it does not begin where" in project.damages[0]
+
+
 def test_a_journal_that_is_missing_or_short_is_damage_and_the_masks_are_there(folder: Path) -> None:
     records = read(folder)[0]
     lines = journal_lines(folder)
@@ -159,6 +175,22 @@ def test_a_mask_that_is_gone_from_both_places_is_named(folder: Path) -> None:
         assert [one for one in project.damages if one.startswith("Frame 1:")]
         del records[1]
         assert dict(project.load_annotation().records) == records
+
+
+def test_clicks_whose_first_mask_is_lost_do_not_take_the_mask_with_them(folder: Path) -> None:
+    with Project.open(folder) as project:
+        annotator = Annotator(project)
+        annotator.click(1, 1, 11)
+        annotator.click(1, 2, 12)
+        mask = annotator.annotation.record(1).mask
+    store = folder / "history" / "masks.bin"
+    data = bytearray(store.read_bytes())
+    data[-len(mask or b"") - 5] ^= 1
+    store.write_bytes(data)
+    with Project.open(folder) as project:
+        assert any("clicks are lost" in one for one in project.damages)
+        record = project.load_annotation().record(1)
+        assert (record.mask, record.prompts) == (mask, None)
 
 
 def test_a_store_that_was_cut_is_damage(folder: Path) -> None:

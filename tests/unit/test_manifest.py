@@ -17,8 +17,8 @@ from interaction.project.manifest import (
 )
 from interaction.project.project import Project
 from interaction.project.record_json import DamagedValueError
-from interaction.types import MaskEdit
-from tests.unit.project_samples import FRAMES, Annotator, state, write_source
+from interaction.types import EMPTY_RECORD, FrameStatus, MaskEdit
+from tests.unit.project_samples import FRAMES, Annotator, state, state_of, write_source
 from tests.unit.test_journal import mutated
 
 
@@ -192,6 +192,34 @@ def test_names_that_are_no_text_survive(tmp_path: Path, name: str) -> None:
         project.relocate(renamed)
     with Project.open(tmp_path / "p.vos") as project:
         assert project.find_source() == renamed
+
+
+def test_what_is_changed_by_hand_comes_in_as_an_edit(folder: Path) -> None:
+    data = data_of(folder)
+    data["objects"][0]["name"] = "Bär"
+    data["frames"]["3"] |= {"status": "confirmed", "prompts": None}
+    gone = next(frame for frame in data["frames"] if frame != "3")
+    del data["frames"][gone]
+    write(folder, data)
+    with Project.open(folder) as project:
+        annotator = Annotator(project)
+        before = dict(annotator.annotation.records), annotator.annotation.objects
+        edit = project.outside_changes()
+        assert edit is not None
+        assert edit.frames == {3, int(gone)}
+        annotator.apply(edit)
+        assert annotator.annotation.objects[0].name == "Bär"
+        assert annotator.annotation.record(3).status is FrameStatus.CONFIRMED
+        assert annotator.annotation.record(int(gone)) == EMPTY_RECORD
+        annotator.travel(is_undo=True)
+        assert (dict(annotator.annotation.records), annotator.annotation.objects) == before
+        annotator.travel(is_undo=False)
+        while annotator.history.can_undo:
+            annotator.travel(is_undo=True)
+        expected = state_of(annotator)
+    with Project.open(folder) as project:
+        assert project.outside_changes() is None
+        assert state(project) == expected
 
 
 def test_numbers_that_json_does_not_know_are_refused() -> None:
