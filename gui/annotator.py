@@ -130,7 +130,7 @@ class Annotator(HandWork):
         object_id = self._object_for_work()
         if object_id:
             frame = self.document.frame
-            self._ask(
+            self._prompts.ask(
                 lambda stop: self._session.segment_box(
                     frame, object_id, corner, opposite, stop=stop
                 )
@@ -140,7 +140,7 @@ class Annotator(HandWork):
         object_id = self._object_for_work()
         if object_id and strokes:
             frame, given = self.document.frame, tuple(strokes)
-            self._ask(
+            self._prompts.ask(
                 lambda stop: self._session.segment_scribble(frame, object_id, given, stop=stop)
             )
 

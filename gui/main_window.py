@@ -4,19 +4,14 @@ import time
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QSize, Qt, QTimer, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeySequence, QShortcut
 from PySide6.QtWidgets import (
     QApplication,
-    QComboBox,
-    QLabel,
     QMainWindow,
     QMenu,
     QMessageBox,
-    QSizePolicy,
     QStackedWidget,
-    QToolBar,
-    QToolButton,
     QWidget,
 )
 
@@ -24,14 +19,13 @@ from gui.actions import Actions
 from gui.commands import Commands
 from gui.enabling import state_of
 from gui.errors import ReportDialog, summary_and_advice
-from gui.hints import hint_for
 from gui.opening import Opener, is_project
 from gui.preferences import Preferences, RecentProject
 from gui.progress import Busy
-from gui.theme import ICON_PX
+from gui.status_line import StatusLine
 from gui.thumbnail import keep_thumbnail
+from gui.tool_bar import ToolBar
 from gui.typing_guard import TypingGuard
-from gui.view_state import Tool, ViewMode
 from gui.welcome.opening_page import OpeningPage
 from gui.welcome.welcome_page import WelcomePage
 from gui.workspace import Workspace
@@ -59,11 +53,16 @@ class MainWindow(QMainWindow):
         self.actions_table = Actions(self.commands.handlers(), preferences, self)
         self.menus = self.actions_table.fill_menu_bar(self.menuBar())
         self._add_recent_menu()
-        self._fill_tool_bar()
-        self._fill_status_bar()
+        self.tool_bar = ToolBar(self.actions_table, self)
+        self.addToolBar(self.tool_bar)
+        self.setContextMenuPolicy(Qt.ContextMenuPolicy.NoContextMenu)
+        self.status_line = StatusLine(self)
+        self.setStatusBar(self.status_line)
 
         self._typing_guard = TypingGuard(self)
-        QApplication.instance().installEventFilter(self._typing_guard)
+        application = QApplication.instance()
+        assert application is not None  # no widget can be made without
+        application.installEventFilter(self._typing_guard)
         for digit in range(1, 10):
             key = QShortcut(QKeySequence(str(digit)), self)
             key.activated.connect(partial(self._choose_object, digit - 1))
@@ -112,10 +111,11 @@ class MainWindow(QMainWindow):
         self.workspace = workspace
         self.pages.addWidget(workspace)
         self._connect(workspace)
+        self.tool_bar.follow(workspace.document)
         self._show_page()
         workspace.canvas.setFocus()
         workspace.annotator.warm_up()
-        self._show_model()
+        self.tool_bar.show_model(self.opener.settings())
         self._remember_project(session)
         self.session_opened.emit(session)
         if session.damages:
@@ -182,12 +182,10 @@ class MainWindow(QMainWindow):
         """Enables what makes sense now and says what to do next."""
         workspace = self.workspace
         self.actions_table.enable(state_of(workspace))
-        self._tool_bar.setVisible(workspace is not None)
-        self._hint.setText(hint_for(workspace))
+        self.tool_bar.setVisible(workspace is not None)
+        self.status_line.show_state(workspace)
         if workspace is None:
             self.setWindowTitle("xmem-annotate")
-            self._saved.clear()
-            self._cursor.clear()
             return
         self.setWindowTitle(f"{workspace.document.video.path.name} — xmem-annotate")
         document = workspace.document
@@ -207,8 +205,7 @@ class MainWindow(QMainWindow):
         redone = entries[position].label if history.can_redo else ""
         undo.setText(self.tr("Undo {}").format(undone).strip())
         redo.setText(self.tr("Redo {}").format(redone).strip())
-        self._modes.setCurrentIndex(self._modes.findData(document.view_mode))
-        self._show_saved()
+        self.tool_bar.show_mode(document.view_mode)
 
     def show_failure(self, error: Exception) -> None:
         """A banner for what the annotator can mend, a report for a bug."""
@@ -237,26 +234,6 @@ class MainWindow(QMainWindow):
         self.pages.setCurrentWidget(self.workspace or self.welcome)
         self.update_state()
 
-    def _show_saved(self) -> None:
-        if self.workspace is None:
-            return
-        session = self.workspace.session
-        if session.is_read_only:
-            self._saved.setText(self.tr("read only"))
-        elif session.project is None:
-            self._saved.setText(self.tr("not kept"))
-        else:
-            is_saved = session.project.is_saved
-            self._saved.setText(self.tr("saved") if is_saved else self.tr("saving…"))
-
-    def _show_cursor(self, x: float, y: float, object_id: int) -> None:
-        if self.workspace is None or x < 0:
-            self._cursor.clear()
-            return
-        one = self.workspace.document.object(object_id)
-        text = f"x {int(x)}  y {int(y)}"
-        self._cursor.setText(f"{text} · {one.name}" if one is not None else text)
-
     # Parts
 
     def _connect(self, workspace: Workspace) -> None:
@@ -282,8 +259,8 @@ class MainWindow(QMainWindow):
         annotator.failed.connect(self.show_failure)
         annotator.noticed.connect(self.show_notice)
         canvas = workspace.canvas
-        canvas.cursor_moved.connect(self._show_cursor)
-        canvas.space_tapped.connect(self.commands.play)
+        canvas.cursor_moved.connect(partial(self.status_line.show_cursor, document))
+        canvas.space_tapped.connect(self.commands.masks.play)
         canvas.frame_failed.connect(lambda _, error: self.show_failure(error))
         canvas.hint_changed.connect(self._update_soon)
         canvas.magnifier_changed.connect(self._update_soon)
@@ -295,18 +272,9 @@ class MainWindow(QMainWindow):
     def _follow_preferences(self, name: str) -> None:
         if not name.startswith("engine/"):
             return
-        self._show_model()
+        self.tool_bar.show_model(self.opener.settings())
         if self.workspace is not None:
             self.workspace.annotator.configure_engines(self.opener.settings())
-
-    def _show_model(self) -> None:
-        settings = self.opener.settings()
-        device = "" if settings.device == "auto" else f" · {settings.device}"
-        self.model_button.setText(
-            self.tr("{} · {} px{}").format(
-                Path(settings.tracker_model).name, settings.internal_size, device
-            )
-        )
 
     def _update_soon(self, *_: object) -> None:
         """Once for all that changes in one turn of the event loop."""
@@ -328,57 +296,9 @@ class MainWindow(QMainWindow):
             action.triggered.connect(lambda _=False, folder=one.folder: self.open_path(folder))
         menu.setEnabled(not menu.isEmpty())
 
-    def _fill_tool_bar(self) -> None:
-        bar = QToolBar(self.tr("Tools"), self)
-        bar.setObjectName("tools")
-        bar.setMovable(False)
-        bar.setIconSize(QSize(ICON_PX, ICON_PX))
-        for tool in Tool:
-            bar.addAction(self.actions_table[f"tool.{tool.value}"])
-        bar.addSeparator()
-        for name in ("edit.undo", "edit.redo"):
-            bar.addAction(self.actions_table[name])
-        bar.addSeparator()
-        self._modes = QComboBox(bar)
-        self._modes.setAccessibleName(self.tr("View"))
-        self._modes.setToolTip(self.tr("How frame and masks are put together"))
-        for mode in ViewMode:
-            self._modes.addItem(
-                self.actions_table.title(f"view.{mode.value.replace(' ', '_')}"), mode
-            )
-        self._modes.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self._modes.activated.connect(self._choose_mode)
-        bar.addWidget(self._modes)
-        space = QWidget(bar)
-        space.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
-        bar.addWidget(space)
-        self.model_button = QToolButton(bar)
-        self.model_button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly)
-        self.model_button.setDefaultAction(self.actions_table["file.models"])
-        bar.addWidget(self.model_button)
-        for name in ("file.export", "file.preferences", "help.cheat_sheet"):
-            bar.addAction(self.actions_table[name])
-        self.addToolBar(bar)
-        self.setContextMenuPolicy(Qt.ContextMenuPolicy.NoContextMenu)
-        self._tool_bar = bar
-
     def _choose_object(self, index: int) -> None:
         if self.workspace is not None:
-            self.commands.choose_object(index)
-
-    def _choose_mode(self, index: int) -> None:
-        if self.workspace is not None:
-            self.workspace.document.set_view_mode(self._modes.itemData(index))
-
-    def _fill_status_bar(self) -> None:
-        self._hint, self._cursor, self._saved = QLabel(self), QLabel(self), QLabel(self)
-        self._hint.setContentsMargins(8, 0, 8, 0)
-        self._saved.setContentsMargins(8, 0, 8, 0)
-        bar = self.statusBar()
-        bar.setSizeGripEnabled(False)
-        bar.addWidget(self._hint, 1)
-        bar.addPermanentWidget(self._cursor)
-        bar.addPermanentWidget(self._saved)
+            self.commands.masks.choose_object(index)
 
     def _remember_project(self, session: Session) -> None:
         if session.project is None:

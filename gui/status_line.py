@@ -1,0 +1,64 @@
+"""The last line of the window: what to do next, where the cursor is, whether all is saved."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QLabel, QStatusBar, QWidget
+
+from gui.document import Document
+from gui.hints import hint_for
+from interaction.session import Session
+
+if TYPE_CHECKING:
+    from gui.workspace import Workspace
+
+__all__ = ["StatusLine"]
+
+_LOOK_AGAIN_MS = 250  # while something is still on its way to the disk
+
+
+class StatusLine(QStatusBar):
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._session: Session | None = None
+        self.hint, self.cursor_place, self.saved = QLabel(self), QLabel(self), QLabel(self)
+        self.hint.setContentsMargins(8, 0, 8, 0)
+        self.saved.setContentsMargins(8, 0, 8, 0)
+        self.setSizeGripEnabled(False)
+        self.addWidget(self.hint, 1)
+        self.addPermanentWidget(self.cursor_place)
+        self.addPermanentWidget(self.saved)
+        self._again = QTimer(self, singleShot=True, interval=_LOOK_AGAIN_MS)
+        self._again.timeout.connect(self._show_saved)
+
+    def show_state(self, workspace: Workspace | None) -> None:
+        self.hint.setText(hint_for(workspace))
+        self._session = None if workspace is None else workspace.session
+        if workspace is None:
+            self.cursor_place.clear()
+        self._show_saved()
+
+    def show_cursor(self, document: Document, x: float, y: float, object_id: int) -> None:
+        """x, y: source pixels, negative outside the picture."""
+        if x < 0:
+            self.cursor_place.clear()
+            return
+        one = document.object(object_id)
+        text = f"x {int(x)}  y {int(y)}"
+        self.cursor_place.setText(f"{text} · {one.name}" if one is not None else text)
+
+    def _show_saved(self) -> None:
+        session = self._session
+        if session is None:
+            self.saved.clear()
+        elif session.is_read_only:
+            self.saved.setText(self.tr("read only"))
+        elif session.project is None:
+            self.saved.setText(self.tr("not kept"))
+        elif session.project.is_saved:
+            self.saved.setText(self.tr("saved"))
+        else:
+            self.saved.setText(self.tr("saving…"))
+            self._again.start()
