@@ -7,7 +7,7 @@ annotator clicks the first frame, tracks it through the clip, goes to the worst 
 not been on, clicks there, confirms that frame, tracks again both ways, and so on until the mean J
 (over objects, then over all annotated frames but the first and the last) reaches the goal. A click
 is where the mask is most wrong (`interaction/click_simulator.py`); a frame is clicked until each
-object's J reaches the goal there or the limit of clicks, whichever comes first.
+object's J reaches the goal there, clicks no longer help, or the limit of clicks.
 """
 
 import argparse
@@ -30,6 +30,7 @@ from interaction.session import Session
 from interaction.types import Click
 
 _VOID = 255
+_PATIENCE = 4  # clicks in a row without any gain, then it is good enough
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,27 +78,44 @@ def frame_j(labels: NDArray[np.uint8], truth: NDArray[np.uint8], ids: tuple[int,
 
 
 def visit(session: Session, frame: int, truth: NDArray[np.uint8], goal: float, limit: int) -> int:
-    """Clicks each object right on one frame and confirms it. Returns the number of clicks."""
+    """Clicks each object right on one frame and confirms it. Returns the number of clicks.
+
+    Clicks that only made it worse are undone, as anybody would; they count all the same.
+    """
     count = 0
     for one in session.annotation.objects:
         own = truth == one.id
         clicks: list[Click] = []
-        while len(clicks) < limit:
-            mask = session.annotation.labels(frame) == one.id
-            if region_similarity(mask, own) >= goal:
-                break
+        best, best_position = region_similarity(_mask(session, frame, one.id), own), _now(session)
+        stale = 0  # clicks since the best one
+        while len(clicks) < limit and best < goal and stale < _PATIENCE:
             if not own.any():
                 session.clear_frame(frame, one.id)  # one look, one key
                 count += 1
                 break
-            click = next_click(mask, own, clicks)
+            click = next_click(_mask(session, frame, one.id), own, clicks)
             if click is None:
                 break
             clicks.append(click)
             session.click(frame, one.id, click.x, click.y, click.is_positive)
+            similarity = region_similarity(_mask(session, frame, one.id), own)
+            if similarity > best:
+                best, best_position, stale = similarity, _now(session), 0
+            else:
+                stale += 1
+        if own.any():
+            session.go_to(best_position)
         count += len(clicks)
     session.confirm(frame)
     return count
+
+
+def _mask(session: Session, frame: int, object_id: int) -> NDArray[np.bool_]:
+    return np.asarray(session.annotation.labels(frame) == object_id)
+
+
+def _now(session: Session) -> int:
+    return session.history.position
 
 
 def annotate(
