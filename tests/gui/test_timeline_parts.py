@@ -1,5 +1,6 @@
 """Parts of the timeline that need no window: scale, times, thumbnails' places, ruler."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -128,7 +129,7 @@ def test_slots_follow_each_other_without_gap_and_keep_their_frames_when_scrolled
         scale = TimeScale(60, 300, 10.0)
         found = slots(scale, 45, document.video)
         assert [slot.frame for slot in found] == list(range(0, 32, 4))
-        for before, after in zip(found, found[1:], strict=False):
+        for before, after in pairwise(found):
             assert before.left + before.width == pytest.approx(after.left)
         moved = slots(scale.scrolled(37), 45, document.video)
         assert {slot.frame for slot in moved} <= set(range(0, 60, 4))
