@@ -85,4 +85,5 @@ def _of_polygons(polygons: list[Any], width: int, height: int) -> NDArray[np.boo
         flat = np.array(polygon, np.float64).reshape(-1, 2)
         checked.append(flat.clip((0, 0), (width, height)).ravel().tolist())
     codes: Any = coco_mask.frPyObjects(cast("Any", checked), height, width)
-    return np.asarray(coco_mask.decode(coco_mask.merge(codes)), np.bool_)
+    merged: Any = coco_mask.merge(codes)
+    return _of_runs(_parse(merged["counts"].decode("ascii")), width, height)
