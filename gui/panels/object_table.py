@@ -13,6 +13,7 @@ from PySide6.QtCore import (
     QObject,
     QPersistentModelIndex,
     Qt,
+    QTimer,
 )
 from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
 
@@ -24,6 +25,7 @@ from interaction.types import ObjectInfo
 __all__ = ["ICON_COLUMNS", "Column", "ObjectTable", "swatch"]
 
 _MIME: Final = "application/x-xmem-annotate-object"
+_NUMBERS_MS: Final = 100
 _DIGITS: Final = 9  # objects that have a key of their own
 
 Index = QModelIndex | QPersistentModelIndex
@@ -58,7 +60,10 @@ class ObjectTable(QAbstractTableModel):
         }
         document.objects_changed.connect(self._show_objects)
         document.solo_changed.connect(lambda _: self._tell(Column.SOLO))
-        self._frames.changed.connect(lambda _: self._tell(Column.FRAMES))
+        # While tracking, numbers that change more often than they can be read only cost time.
+        self._telling = QTimer(self, singleShot=True, interval=_NUMBERS_MS)
+        self._telling.timeout.connect(lambda: self._tell(Column.FRAMES))
+        self._frames.changed.connect(self._tell_soon)
 
     def object_at(self, row: int) -> ObjectInfo | None:
         return self._objects[row] if 0 <= row < len(self._objects) else None
@@ -77,6 +82,10 @@ class ObjectTable(QAbstractTableModel):
         self.beginResetModel()
         self._objects = new
         self.endResetModel()
+
+    def _tell_soon(self) -> None:
+        if not self._telling.isActive():
+            self._telling.start()
 
     def _tell(self, column: Column) -> None:
         if self._objects:

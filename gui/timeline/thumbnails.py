@@ -22,7 +22,7 @@ __all__ = ["THUMBNAIL_PX", "Thumbnails"]
 
 THUMBNAIL_PX: Final = 72  # high; twice what the filmstrip shows on a plain screen
 _AT_A_TIME: Final = 4  # then it looks again at what is wanted most
-_QUIET_MS: Final = 250  # after the last thing that had to be quick
+_QUIET_MS: Final = 150  # after the last thing that had to be quick
 
 
 class Thumbnails(QObject):

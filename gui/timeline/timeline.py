@@ -174,6 +174,7 @@ class Timeline(QAbstractScrollArea):
             return
         is_zoomed = (scale.frame_px, scale.width_px) != (self._scale.frame_px, self._scale.width_px)
         self._scale = scale
+        self._thumbnails.give_way()
         self._is_syncing = True
         bar = self.horizontalScrollBar()
         bar.setPageStep(scale.width_px)

@@ -86,7 +86,8 @@ def colors(timeline: Timeline, frame: int, row: int) -> tuple[int, int, int]:
     image = timeline.viewport().grab().toImage()
     # In the bar, but off the thin line of frames where it was not found.
     at = point(timeline, frame, LANES_TOP_PX + row * LANE_PX + LANE_PX // 2 - 3)
-    return image.pixelColor(at).getRgb()[:3]  # type: ignore[return-value]
+    color = image.pixelColor(at)
+    return color.red(), color.green(), color.blue()
 
 
 # What the mouse does

@@ -1,0 +1,199 @@
+"""How quick the timeline is: python -m benchmarks.gui_timeline [--frames 5000] [--objects 10]
+
+Offscreen, 1920 pixels wide, with an annotation that changes its status every few frames and has
+keyframes throughout, which is the worst case for painting. Every figure is from the event to the
+painted pixels: median and 95th percentile in milliseconds; then the same in the window thread's own
+processor time, which others on the machine do not lengthen.
+"""
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+import numpy as np
+from PIL import Image
+from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, Qt, Signal
+from PySide6.QtGui import QMouseEvent, QWheelEvent
+from PySide6.QtWidgets import QApplication
+
+from gui.annotator import Annotator, Busy
+from gui.document import Document
+from gui.panels.history import HistoryPanel
+from gui.panels.objects import ObjectsPanel
+from gui.theme import apply_theme
+from gui.timeline.timeline import Timeline
+from gui.timeline.timeline_picture import HEADER_PX, LANES_TOP_PX
+from interaction.annotation import make_record
+from interaction.session import Session
+from interaction.types import FrameRecord, FrameStatus, MaskEdit
+
+WIDTH_PX = 1920
+SIDE_PX = 32  # of the made-up frames
+
+
+class Silent(QObject):
+    """Asked for nothing, an annotator only has its signals."""
+
+    busy_changed = Signal(Busy)
+    progressed = Signal(object)
+    tracked = Signal(int)
+    busy = Busy.IDLE
+
+
+def write_video(folder: Path, frames: int) -> None:
+    """Pictures that are links to a few files: only their number matters here."""
+    folder.mkdir()
+    for index in range(8):
+        shade = np.full((SIDE_PX, SIDE_PX, 3), 30 * index, np.uint8)
+        Image.fromarray(shade).save(folder / f"{index:07d}.png")
+    for index in range(8, frames):
+        (folder / f"{index:07d}.png").hardlink_to(folder / f"{index % 8:07d}.png")
+
+
+def made_up_records(frames: int, objects: int) -> dict[int, FrameRecord]:
+    """Tracked, with objects that come and go, gaps, and a keyframe every twenty frames or so."""
+    random = np.random.default_rng(0)
+    statuses = (FrameStatus.CORRECTED, FrameStatus.CONFIRMED)
+    kinds: dict[frozenset[int], FrameRecord] = {}
+    records = {}
+    is_there = np.ones(objects, bool)
+    for frame in range(frames):
+        if random.random() < 0.05:
+            continue
+        is_there ^= random.random(objects) < 0.1
+        present = frozenset((np.flatnonzero(is_there) + 1).tolist())
+        if present not in kinds:
+            labels = np.zeros((SIDE_PX, SIDE_PX), np.uint8)
+            for object_id in present:
+                labels[object_id] = object_id
+            kinds[present] = make_record(labels, FrameStatus.TRACKED)
+        is_given = random.random() < 0.05
+        status = statuses[int(random.integers(2))] if is_given else FrameStatus.TRACKED
+        doubt = 0.0 if is_given else float(random.random() ** 3)
+        records[frame] = FrameRecord(kinds[present].mask, status, present, doubt)
+    return records
+
+
+def timed(step: Callable[[int], object], rounds: int) -> dict[str, float]:
+    """Milliseconds; step gets the round's number and must make something to be painted."""
+    times_ms = []
+    for number in range(rounds):
+        begin, begin_cpu = time.perf_counter(), time.thread_time()
+        step(number)
+        end, end_cpu = time.perf_counter(), time.thread_time()
+        times_ms.append(((end - begin) * 1000, (end_cpu - begin_cpu) * 1000))
+    (median, median_cpu), (late, late_cpu) = np.percentile(times_ms, [50, 95], axis=0).tolist()
+    return {
+        "median_ms": round(median, 2),
+        "p95_ms": round(late, 2),
+        "median_cpu_ms": round(median_cpu, 2),
+        "p95_cpu_ms": round(late_cpu, 2),
+    }
+
+
+def measure(document: Document, rounds: int) -> dict[str, dict[str, float]]:
+    annotator = cast(Annotator, Silent(document))
+    timeline = Timeline(document, annotator)
+    objects, history = ObjectsPanel(document, annotator), HistoryPanel(document, annotator)
+    timeline.resize(WIDTH_PX, timeline.sizeHint().height())
+    for widget in (timeline, objects, history):
+        widget.show()
+    viewport = timeline.viewport()
+    QApplication.processEvents()
+
+    def paint() -> None:
+        viewport.repaint()
+
+    def wheel(pixels: int, key: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
+        at = QPointF(WIDTH_PX / 2, 10)
+        turn, none = QPoint(0, pixels), Qt.MouseButton.NoButton
+        event = QWheelEvent(at, at, QPoint(), turn, none, key, Qt.ScrollPhase.NoScrollPhase, False)
+        QApplication.sendEvent(viewport, event)
+        paint()
+
+    def scrub(number: int) -> None:
+        at = QPointF(HEADER_PX + 20 + number * 7 % (WIDTH_PX - HEADER_PX - 40), LANES_TOP_PX + 5)
+        left, no_key = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+        kind = QEvent.Type.MouseMove if number else QEvent.Type.MouseButtonPress
+        QApplication.sendEvent(viewport, QMouseEvent(kind, at, at, left, left, no_key))
+        paint()
+
+    found = {}
+    control = Qt.KeyboardModifier.ControlModifier
+    for zoom in (0.2, 0.5, 1.0):
+        timeline.set_zoom(zoom)
+        size = f"{timeline.scale.frame_px:.2g} px a frame"
+        found[f"scroll, {size}"] = timed(lambda n: wheel(-60 if n % 40 < 20 else 60), rounds)
+    timeline.set_zoom(0.0)
+    found["zoom with the wheel"] = timed(lambda n: wheel(120 if n % 40 < 20 else -120, control), 80)
+    timeline.set_zoom(0.0)
+    bar = timeline.verticalScrollBar()
+    found["scroll the lanes, all frames seen"] = timed(
+        lambda n: (bar.setValue(n * 20 % max(1, bar.maximum())), paint()), rounds
+    )
+    found["scrub, all frames seen"] = timed(scrub, rounds)
+
+    frames = sorted(document.annotation.records)
+
+    def track(number: int) -> None:
+        frame = frames[number]
+        old = document.annotation.record(frame)
+        new = FrameRecord(old.mask, FrameStatus.TRACKED, old.present, 0.5 + number / 1e6)
+        document.apply(MaskEdit("Track", {frame: old}, {frame: new}, group="run"))
+        QApplication.processEvents()
+        paint()
+
+    found["a tracked frame arrives, panels included"] = timed(track, rounds)
+
+    def undo_all(number: int) -> None:
+        if number % 2:
+            document.redo()
+        else:
+            document.undo()
+        QApplication.processEvents()
+
+    document.undo()  # the run just made
+    found[f"undo or redo of {len(frames)} frames, panels included"] = timed(undo_all, 10)
+    for widget in (timeline, objects, history):
+        widget.hide()
+    timeline.shutdown()
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--frames", type=int, default=5000)
+    parser.add_argument("--objects", type=int, default=10)
+    parser.add_argument("--rounds", type=int, default=200)
+    parser.add_argument("--json", action="store_true")
+    chosen = parser.parse_args()
+    application = QApplication([])
+    apply_theme(application)
+    with tempfile.TemporaryDirectory() as folder:
+        video = Path(folder) / "video"
+        write_video(video, chosen.frames)
+        with Session.open(video) as session:
+            document = Document(session)
+            for _ in range(chosen.objects):
+                document.add_object()
+            records = made_up_records(chosen.frames, chosen.objects)
+            before = {frame: session.annotation.record(frame) for frame in records}
+            document.apply(MaskEdit("Track", before, records))
+            found = measure(document, chosen.rounds)
+    if chosen.json:
+        print(json.dumps(found, indent=1))  # noqa: T201
+        return
+    print(f"{'':50} median     p95  median     p95 (processor)")  # noqa: T201
+    for name, figures in found.items():
+        print(f"{name:48}", *(f"{figure:7.2f}" for figure in figures.values()))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
