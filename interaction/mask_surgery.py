@@ -7,6 +7,7 @@ nothing. ValueError for an id outside 1..255.
 
 import math
 from collections.abc import Collection, Sequence
+from typing import Final
 
 import cv2
 import numpy as np
@@ -31,6 +32,8 @@ __all__ = [
     "split",
     "swap",
 ]
+
+_LEAST_SMOOTHING_PX: Final = 0.2  # less reaches no neighbour
 
 
 def erase(labels: Labels, object_id: int, locked: Collection[int] = ()) -> Labels:
@@ -237,7 +240,7 @@ def smooth(labels: Labels, object_id: int, px: float, locked: Collection[int] = 
     _check_distance("px", px)
     result = labels.copy()
     box = _box_around(labels == object_id, 2 * px + 1)
-    if object_id in locked or box is None or px == 0:
+    if object_id in locked or box is None or px < _LEAST_SMOOTHING_PX:
         return result
     part = result[box.slices]
     own = part == object_id

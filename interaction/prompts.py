@@ -65,14 +65,13 @@ def next_click_of_box(
         max(0, int(top - beyond)) : math.ceil(bottom + beyond),
         max(0, int(left - beside)) : math.ceil(right + beside),
     ] = False
-    area = (right - left) * (bottom - top)
-    spilled_share = np.count_nonzero(spilled) / area
 
     # Rows and columns of the box from here on.
     rows = slice(int(top), math.ceil(bottom))
     columns = slice(int(left), math.ceil(right))
     inside = mask[rows, columns]
     short, side = _farthest_side(inside)
+    spilled_share = np.count_nonzero(spilled) / inside.size
     if spilled_share > max(_SPILLED, short / 2):
         row, column = divmod(int(depth_inside(spilled).argmax()), width)
         return Click(column + 0.5, row + 0.5, is_positive=False)

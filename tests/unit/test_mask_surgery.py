@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -45,6 +45,7 @@ ON_ONE_OBJECT: list[Callable[..., np.ndarray]] = [
 @pytest.mark.parametrize("change", ON_ONE_OBJECT)
 @settings(deadline=None, max_examples=50)
 @given(labels=masks, object_id=ids, px=distances, locked=lockings)
+@example(labels=np.ones((1, 2), np.uint8), object_id=1, px=5e-324, locked=set())
 def test_only_the_object_and_the_background_change(
     change: Callable[..., np.ndarray],
     labels: np.ndarray,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -109,6 +109,7 @@ def test_the_same_place_is_not_clicked_twice() -> None:
 
 @settings(deadline=None, max_examples=60)
 @given(seed=st.integers(0, 2**32 - 1), corner=point, opposite=point)
+@example(seed=0, corner=(0.0, 0.0), opposite=(1e-310, 5.0))
 def test_whatever_the_answer_the_next_click_lies_in_the_frame_where_it_says_something(
     seed: int, corner: tuple[float, float], opposite: tuple[float, float]
 ) -> None:
