@@ -74,6 +74,9 @@ class ProjectLayout:
 def is_project(folder: Path) -> bool:
     """Whether `folder` holds a project, whole or damaged."""
     layout = ProjectLayout(folder)
-    return layout.manifest.is_file() or (
-        is_plain_file(layout.journal) and layout.journal.stat().st_size > 0
-    )
+    try:
+        if layout.manifest.is_file():
+            return True
+        return is_plain_file(layout.journal) and layout.journal.stat().st_size > 0
+    except OSError:  # a folder that nobody may look into, a name that is too long
+        return False

@@ -22,18 +22,24 @@ def make_folder(layout: ProjectLayout) -> None:
             f"There is a project in “{folder.name}” already. It was not changed.",
             "Open it, or choose another folder.",
         )
+    try:
+        _check_room(layout)
+        for path in (layout.masks, layout.store.parent):
+            path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        unmake_folder(layout)
+        raise writing_problem(folder, error) from error
+
+
+def _check_room(layout: ProjectLayout) -> None:
+    """Raises ProjectError for a folder with things in the places of a project's, OSError."""
+    name = layout.folder.name
     for oddity in layout.oddities():
-        raise ProjectError(f"No project can be made in “{folder.name}”: {oddity}.", _OTHER)
+        raise ProjectError(f"No project can be made in “{name}”: {oddity}.", _OTHER)
     if layout.store.exists() or (layout.masks.is_dir() and any(layout.masks.iterdir())):
         raise ProjectError(
-            f"“{folder.name}” holds masks that belong to no project. They were not changed.", _OTHER
+            f"“{name}” holds masks that belong to no project. They were not changed.", _OTHER
         )
-    for path in (layout.masks, layout.store.parent):
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            unmake_folder(layout)
-            raise writing_problem(folder, error) from error
 
 
 def unmake_folder(layout: ProjectLayout) -> None:

@@ -69,9 +69,9 @@ def make_version(layout: ProjectLayout, name: str, created: str) -> Version:
         )
     try:
         layout.versions.mkdir(exist_ok=True)
+        folder = _free_folder(layout, name)
     except OSError as error:
         raise writing_problem(layout.versions, error) from error
-    folder = _free_folder(layout, name)
     temporary = layout.versions / f".{uuid.uuid4().hex}{TEMPORARY_SUFFIX}"
     try:
         try:

@@ -1,7 +1,7 @@
 """A small project, and an annotator who does all kinds of things to it, the same for one seed."""
 
 import random
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -28,8 +28,13 @@ _ACTS = ("click", "click", "clear", "propagate", "propagate", "object", "undo", 
 def write_source(folder: Path, name: str = "зебра 1.mp4") -> SourceInfo:
     """A file that only has to be recognised."""
     path = folder / name
-    path.write_bytes(random.Random(name).randbytes(3_000_000))
+    path.write_bytes(_noise(name))
     return describe_source(path, FRAMES, WIDTH, HEIGHT)
+
+
+@cache
+def _noise(name: str) -> bytes:
+    return random.Random(name).randbytes(3_000_000)
 
 
 def blob(x: int, y: int, object_id: int = 1, width: int = WIDTH, height: int = HEIGHT) -> bytes:

@@ -20,6 +20,7 @@ from interaction.errors import (
     ProjectError,
     ProjectInUseError,
     ReadOnlyProjectError,
+    UnwritableFileError,
     UserError,
 )
 from interaction.project import saver
@@ -320,9 +321,12 @@ def test_a_with_block_lets_go_of_the_folder_even_if_saving_fails(
 ) -> None:
     disk = FullDisk(monkeypatch)
     project = create(folder)
-    with pytest.raises(DiskFullError), project:
-        disk.is_full = True
-        Annotator(project).work(1)
+    annotator = Annotator(project)
+    annotator.work(1)
+    disk.is_full = True
+    annotator.click(1, 1, 1)
+    with pytest.raises(DiskFullError):
+        project.__exit__(None, None, None)
     disk.is_full = False
     Project.open(folder).close()
 
@@ -353,6 +357,15 @@ def test_no_project_is_made_among_the_masks_of_others(folder: Path) -> None:
     with pytest.raises(ProjectError, match="belong to no project"):
         create(folder)
     assert (folder / "masks" / "0000000.png").read_bytes() == b"somebody's work"
+
+
+@pytest.mark.parametrize("name", ["a file/inside it", "n" * 300])
+def test_a_place_where_nothing_can_be_made_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / "a file").write_bytes(b"")
+    with pytest.raises(UnwritableFileError):
+        Project.create(tmp_path / name, write_source(tmp_path))
+    with pytest.raises(ProjectError, match="no project"):
+        Project.open(tmp_path / name)
 
 
 def test_a_folder_without_a_project_is_not_opened(tmp_path: Path) -> None:
