@@ -29,6 +29,7 @@ SIDE_GAP_PX: Final = 8.0  # source pixels between overlay and source
 _CRISP_FROM: Final = 3.0  # zoom at which a pixel is better seen than smoothed
 _GRID_FROM: Final = 8.0
 _GRID: Final = QColor(128, 128, 128, 90)
+_INK: Final = 0x8C000000  # of hatching
 _HALO: Final = 0x8C000000
 _HOVERED: Final = 0xFFFFFFFF
 _OTHERS_ALPHA: Final = 0xB4  # of outlines of objects that are not the current one
@@ -191,8 +192,7 @@ class Backdrop:
 
     def _bounds(self) -> Rectangle:
         if self._filled is None:
-            left, top, width, height = cv2.boundingRect(self._labels)
-            self._filled = Rectangle(left, top, left + width, top + height)
+            self._filled = _filled(self._labels)
         return self._filled
 
     def _paint_masks(
@@ -204,7 +204,7 @@ class Backdrop:
         exposed_px = QRectF(exposed.topLeft() * ratio, exposed.size() * ratio).toAlignedRect()
         for labels, is_next in zip(self._neighbours, (False, True), strict=True):
             if labels is not None:
-                area = _mapped(_everything(labels), to_screen, exposed_px, line_px)
+                area = _mapped(_filled(labels), to_screen, exposed_px, 4 * line_px)
                 self._paint_onion(painter, labels, to_screen, area, ratio, is_next)
         area = _mapped(self._bounds(), to_screen, exposed_px, 4 * line_px)
         if area.isEmpty():
@@ -214,7 +214,8 @@ class Backdrop:
         if opacity > 0:
             _draw_at(painter, indexed(sampled, _tinted(look.colors, opacity)), area, ratio)
         if look.has_hatching and opacity > 0:
-            _draw_at(painter, hatch(sampled, area.topLeft(), max(opacity, 0.4)), area, ratio)
+            ink = hatch(sampled, area.topLeft())
+            _draw_at(painter, indexed(ink, {1: _INK}), area, ratio)
         if has_outlines(look.mode):
             ids, halo = edge_lines(sampled, line_px)
             colors = {
@@ -260,8 +261,10 @@ class Backdrop:
         return np.asarray(cv2.LUT(sampled, table), np.uint8)
 
 
-def _everything(labels: Labels) -> Rectangle:
-    return Rectangle(0, 0, labels.shape[1], labels.shape[0])
+def _filled(labels: Labels) -> Rectangle:
+    """The smallest part that holds all objects."""
+    left, top, width, height = cv2.boundingRect(labels)
+    return Rectangle(left, top, left + width, top + height)
 
 
 def _mapped(part: Rectangle, to_screen: QTransform, exposed: QRect, margin_px: int) -> QRect:
@@ -279,6 +282,8 @@ def _mapped(part: Rectangle, to_screen: QTransform, exposed: QRect, margin_px: i
 
 def _draw_at(painter: QPainter, image: QImage, area: QRect, ratio: float) -> None:
     """One of its pixels on one of the screen's."""
+    # Quicker than to let the painter look every pixel up.
+    image = image.convertToFormat(QImage.Format.Format_ARGB32_Premultiplied)
     image.setDevicePixelRatio(ratio)
     painter.drawImage(QPointF(area.left() / ratio, area.top() / ratio), image)
 

@@ -21,6 +21,7 @@ class Magnifier(QWidget):
 
     def __init__(self, backdrop: Backdrop, parent: QWidget) -> None:
         super().__init__(parent)
+        self._canvas = parent
         self._backdrop = backdrop
         self._center = QPointF()  # source pixels
         self._scale = _LEAST_SCALE
@@ -37,7 +38,7 @@ class Magnifier(QWidget):
         brush_radius_px: 0 where no brush is in use."""
         self._center, self._scale = source, max(_LEAST_SCALE, scale * _TIMES)
         self._brush_radius_px = brush_radius_px
-        parent = self.parentWidget().rect()
+        parent = self._canvas.rect()
         x = cursor.x() + _AWAY_PX
         y = cursor.y() - _AWAY_PX - _SIZE_PX
         if x + _SIZE_PX > parent.width():

@@ -10,9 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QPoint, QRect
-from PySide6.QtGui import QBrush, QColor, QImage, QPainter, QTransform
+from PySide6.QtGui import QTransform
 
-from gui.canvas.view_modes import indexed
 from xmem_core.arrays import Labels
 
 __all__ = ["PATTERNS", "dashes", "edge_lines", "hatch", "sample"]
@@ -37,12 +36,11 @@ def sample(labels: Labels, to_screen: QTransform, area: QRect) -> Labels:
     columns, rows = columns[x], rows[y]
     if len(columns) and len(rows):
         if to_screen.m11() < 1:
-            seen = np.take(np.take(labels, rows, axis=0), columns, axis=1)
+            result[y, x] = np.take(np.take(labels, rows, axis=0), columns, axis=1)
         else:  # few rows of the source, each many times
             first = int(rows[0])
             part = np.take(labels[first : int(rows[-1]) + 1], columns, axis=1)
-            seen = np.take(part, rows - first, axis=0)
-        result[y, x] = seen
+            result[y, x] = np.take(part, rows - first, axis=0)
     return result
 
 
@@ -58,17 +56,13 @@ def edge_lines(sampled: Labels, width_px: int) -> tuple[Labels, Labels]:
     ids: object ids along its edges, `width_px` wide on either side. A pixel between two objects
     has its own one's id, a pixel of the background its neighbour's. halo: 1 beside the lines.
     """
-    highest, lowest = sampled, sampled
-    for _ in range(width_px):
-        highest = cv2.dilate(highest, _CROSS)
-        lowest = cv2.erode(lowest, _CROSS)
+    highest = cv2.dilate(sampled, _CROSS, iterations=width_px)
+    lowest = cv2.erode(sampled, _CROSS, iterations=width_px)
     is_line = cv2.compare(highest, lowest, cv2.CMP_NE)
     background = cv2.compare(sampled, 0, cv2.CMP_EQ)  # type: ignore[call-overload]
     ids = cv2.bitwise_or(sampled, cv2.bitwise_and(highest, background))
     ids = cv2.bitwise_and(ids, is_line)
-    halo = is_line
-    for _ in range(width_px):
-        halo = cv2.dilate(halo, _CROSS)
+    halo = cv2.dilate(is_line, _CROSS, iterations=width_px)
     halo = cv2.bitwise_and(cv2.subtract(halo, is_line), 1)  # type: ignore[call-overload]
     return ids.astype(np.uint8, copy=False), halo.astype(np.uint8, copy=False)
 
@@ -76,36 +70,32 @@ def edge_lines(sampled: Labels, width_px: int) -> tuple[Labels, Labels]:
 def dashes(ids: Labels, origin: QPoint, length_px: int, gap_px: int) -> Labels:
     """Lines with gaps that stay where they are on the screen, whichever part is painted."""
     height, width = ids.shape
-    columns = np.arange(origin.x(), origin.x() + width)
-    rows = np.arange(origin.y(), origin.y() + height)
-    across = (columns % (length_px + gap_px)).astype(np.int16)
-    down = (rows % (length_px + gap_px)).astype(np.int16)
-    position = across[None, :] + down[:, None]
-    position[position >= length_px + gap_px] -= length_px + gap_px
-    return np.where(position < length_px, ids, 0).astype(np.uint8)
+    start = origin.x() + origin.y()
+    places = np.arange(start, start + width + height)
+    is_drawn = np.where(places % (length_px + gap_px) < length_px, 255, 0).astype(np.uint8)
+    # Row y of the pattern is the row above, one step on: all rows are windows of one line.
+    pattern = np.lib.stride_tricks.sliding_window_view(is_drawn, width)[:height]
+    return np.bitwise_and(ids, pattern)
 
 
-def hatch(sampled: Labels, origin: QPoint, strength: float) -> QImage:
-    """A pattern over every object, by its id, so that they differ without their colours."""
+def hatch(sampled: Labels, origin: QPoint) -> Labels:
+    """1 where ink has to go, so that objects differ without their colours: a pattern by id."""
     height, width = sampled.shape
-    result = QImage(width, height, QImage.Format.Format_ARGB32_Premultiplied)
-    result.fill(0)
-    painter = QPainter(result)
-    ink = (round(255 * strength) << 24) & 0xFF000000
-    for pattern in range(PATTERNS):
-        colors = dict.fromkeys(range(pattern + 1, 256, PATTERNS), 0xFFFFFFFF)
-        mask = indexed(sampled, colors).convertToFormat(QImage.Format.Format_ARGB32_Premultiplied)
-        inside = QPainter(mask)
-        inside.setCompositionMode(QPainter.CompositionMode.CompositionMode_SourceIn)
-        inside.setBrushOrigin(-origin.x() % _TILE_PX, -origin.y() % _TILE_PX)
-        inside.fillRect(mask.rect(), QBrush(_tile(pattern, ink)))
-        inside.end()
-        painter.drawImage(0, 0, mask)
-    painter.end()
-    return result
+    counts = cv2.calcHist([sampled], [0], None, [256], [0, 256]).ravel()
+    present = {int(one) for one in np.flatnonzero(counts) if one}
+    ink = np.zeros((height, width), np.uint8)
+    for pattern in {(one - 1) % PATTERNS for one in present}:
+        ids = [one for one in present if (one - 1) % PATTERNS == pattern]
+        table = np.zeros(256, np.uint8)
+        table[ids] = 1
+        inside = np.asarray(cv2.LUT(sampled, table), np.uint8)
+        tile = np.roll(_tile(pattern), (-origin.y(), -origin.x()), (0, 1))
+        rows, columns = height // _TILE_PX + 1, width // _TILE_PX + 1
+        ink |= inside & np.tile(tile, (rows, columns))[:height, :width]
+    return ink
 
 
-def _tile(pattern: int, ink: int) -> QImage:
+def _tile(pattern: int) -> Labels:
     y, x = np.mgrid[0:_TILE_PX, 0:_TILE_PX]
     is_ink = [
         (x + y) % _TILE_PX < 2,
@@ -115,8 +105,4 @@ def _tile(pattern: int, ink: int) -> QImage:
         ((x + y) % _TILE_PX < 2) | ((x - y) % _TILE_PX < 2),
         x % _TILE_PX < 2,
     ][pattern]
-    tile = QImage(_TILE_PX, _TILE_PX, QImage.Format.Format_ARGB32_Premultiplied)
-    tile.fill(0)
-    for row, column in zip(*np.nonzero(is_ink), strict=True):
-        tile.setPixelColor(int(column), int(row), QColor.fromRgba(ink))
-    return tile
+    return is_ink.astype(np.uint8)

@@ -232,8 +232,8 @@ class BoxTool(CanvasTool):
             self._pressed = None
 
     def go_on(self, start: Pointer, at: Pointer) -> None:
-        corners = (QPointF(*self.stage.clamped(*one.point)) for one in (start, at))
-        self.stage.sketch.show_box(*corners, self.color)
+        corner, opposite = (QPointF(*self.stage.clamped(*one.point)) for one in (start, at))
+        self.stage.sketch.show_box(corner, opposite, self.color)
 
     def finish(self, start: Pointer, at: Pointer) -> None:
         corner, opposite = (self.stage.clamped(*one.point) for one in (start, at))

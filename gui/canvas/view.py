@@ -454,7 +454,7 @@ class CanvasView(ZoomableView):
     def event(self, event: QEvent) -> bool:
         """Keys that mean something here and now come before the window's shortcuts."""
         if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent):
-            key = event.key()
+            key = Qt.Key(event.key())
             is_plain = not event.modifiers()
             if (
                 (key == Qt.Key.Key_Space and is_plain)
@@ -469,7 +469,7 @@ class CanvasView(ZoomableView):
         return super().event(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        key = event.key()
+        key = Qt.Key(event.key())
         marker = self._markers.hovered
         if key == Qt.Key.Key_Space:
             if not event.isAutoRepeat():
@@ -486,7 +486,7 @@ class CanvasView(ZoomableView):
             event.ignore()
 
     def keyReleaseEvent(self, event: QKeyEvent) -> None:
-        key = event.key()
+        key = Qt.Key(event.key())
         if event.isAutoRepeat():
             return
         if key == Qt.Key.Key_Space and self._is_space_held:

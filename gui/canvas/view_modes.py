@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 GREEN: Final = QColor(0, 177, 64)  # chroma-key green
-_DIMMED: Final = QColor(0, 0, 0, 160)  # what is not an object, in ViewMode.FADE
+_DIMMED: Final = 0.38  # brightness of what is not an object, in ViewMode.FADE
 _LIGHT_SHARE: Final = 0.3  # of the opacity, in ViewMode.LIGHT
 _LEAST_SQUARE_PX: Final = 4
 
@@ -99,8 +99,9 @@ def compose(
     such picture.
     """
     if mode is ViewMode.FADE:
-        result = picture.copy()
-        _fill(result, QBrush(_DIMMED))
+        result = QImage(picture.size(), QImage.Format.Format_RGB32)
+        dimmed = pixels_of(result, are_written=True)
+        cv2.convertScaleAbs(pixels_of(picture), dst=dimmed, alpha=_DIMMED)
     elif mode is ViewMode.POPUP:
         grey = cv2.cvtColor(pixels_of(picture), cv2.COLOR_BGRA2GRAY)
         result = QImage(picture.size(), QImage.Format.Format_RGB32)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
 from PySide6.QtGui import QMouseEvent
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
@@ -143,6 +144,18 @@ class Mouse:
         viewport = self._view.viewport()
         everywhere = at + QPointF(viewport.mapToGlobal(QPoint(0, 0)))
         QApplication.sendEvent(viewport, QMouseEvent(kind, at, everywhere, button, buttons, keys))
+
+
+def press_key(view: CanvasView, key: Qt.Key) -> None:
+    QTest.keyPress(view, key)
+
+
+def release_key(view: CanvasView, key: Qt.Key) -> None:
+    QTest.keyRelease(view, key)
+
+
+def tap_key(view: CanvasView, key: Qt.Key) -> None:
+    QTest.keyClick(view, key)
 
 
 class Canvas:

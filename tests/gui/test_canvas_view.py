@@ -21,6 +21,8 @@ from tests.gui.canvas_samples import (
     MemoryVideo,
     half_mask,
     open_canvas,
+    press_key,
+    release_key,
 )
 
 GREY = (20, 20, 20)  # frame 0
@@ -77,10 +79,10 @@ def test_hidden_objects_and_those_that_are_not_solo_are_not_seen(canvas: Canvas)
 
 def test_masks_hide_as_long_as_a_key_is_held(canvas: Canvas, qtbot: QtBot) -> None:
     canvas.put_mask(half_mask(), clicks=[Click(*INSIDE, True)])
-    qtbot.keyPress(canvas.view, Qt.Key.Key_H)
+    press_key(canvas.view, Qt.Key.Key_H)
     assert canvas.pixel(*INSIDE) == GREY
     assert not canvas.view.click_markers[0].isVisible()
-    qtbot.keyRelease(canvas.view, Qt.Key.Key_H)
+    release_key(canvas.view, Qt.Key.Key_H)
     assert canvas.pixel(*INSIDE) != GREY
     assert canvas.view.click_markers[0].isVisible()
 
@@ -88,7 +90,7 @@ def test_masks_hide_as_long_as_a_key_is_held(canvas: Canvas, qtbot: QtBot) -> No
 def test_masks_come_back_when_the_key_is_let_go_elsewhere(canvas: Canvas, qtbot: QtBot) -> None:
     canvas.put_mask(half_mask())
     canvas.view.setFocus()
-    qtbot.keyPress(canvas.view, Qt.Key.Key_H)
+    press_key(canvas.view, Qt.Key.Key_H)
     canvas.view.clearFocus()
     assert canvas.pixel(*INSIDE) != GREY
 
@@ -98,7 +100,7 @@ def test_masks_come_back_when_the_key_is_let_go_elsewhere(canvas: Canvas, qtbot:
     [
         (ViewMode.OUTLINE, GREY, GREY),
         (ViewMode.MASK, None, (0, 0, 0)),
-        (ViewMode.FADE, GREY, (7, 7, 7)),
+        (ViewMode.FADE, GREY, (8, 8, 8)),
         (ViewMode.POPUP, GREY, GREY),
         (ViewMode.GREEN, GREY, (0, 177, 64)),
         (ViewMode.LAYER, GREY, (200, 0, 100)),
@@ -192,8 +194,8 @@ def test_a_grid_parts_pixels_that_are_large(canvas: Canvas) -> None:
     assert QColor(image.pixel(at)) == QColor(*GREY)
     canvas.view.zoom_to(20.0)
     image = canvas.view.viewport().grab().toImage()
-    at = canvas.view.to_viewport(QPointF(160, 90.5))
-    near = [QColor(image.pixel(int(at.x()) + dx, int(at.y()))) for dx in (-1, 0, 1)]
+    edge = canvas.view.to_viewport(QPointF(160, 90.5))
+    near = [QColor(image.pixel(int(edge.x()) + dx, int(edge.y()))) for dx in (-1, 0, 1)]
     assert any(one != QColor(*GREY) for one in near)
     assert canvas.pixel(160, 90) == GREY  # not in the middle of one
 

@@ -8,7 +8,16 @@ from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from tests.gui.canvas_samples import HEIGHT, MIDDLE, WIDTH, Canvas, open_canvas
+from tests.gui.canvas_samples import (
+    HEIGHT,
+    MIDDLE,
+    WIDTH,
+    Canvas,
+    open_canvas,
+    press_key,
+    release_key,
+    tap_key,
+)
 
 
 @pytest.fixture
@@ -111,18 +120,18 @@ def test_the_middle_button_and_space_move_the_picture(canvas: Canvas, qtbot: QtB
     assert (after - before).x() == pytest.approx(40)
     assert (after - before).y() == pytest.approx(-20)
     with qtbot.assertNotEmitted(view.space_tapped):
-        qtbot.keyPress(view, Qt.Key.Key_Space)
+        press_key(view, Qt.Key.Key_Space)
         canvas.mouse.press(100, 100)
         canvas.mouse.move(90, 100)
         canvas.mouse.release(90, 100)
-        qtbot.keyRelease(view, Qt.Key.Key_Space)
+        release_key(view, Qt.Key.Key_Space)
     assert (view.to_viewport(QPointF(0, 0)) - after).x() == pytest.approx(-40)
     assert canvas.asked == []
 
 
 def test_a_tap_on_space_is_passed_on(canvas: Canvas, qtbot: QtBot) -> None:
     with qtbot.waitSignal(canvas.view.space_tapped):
-        qtbot.keyClick(canvas.view, Qt.Key.Key_Space)
+        tap_key(canvas.view, Qt.Key.Key_Space)
 
 
 def test_the_picture_cannot_be_pushed_out_of_sight(canvas: Canvas) -> None:

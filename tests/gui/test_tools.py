@@ -13,7 +13,15 @@ from gui.annotator import Busy
 from gui.view_state import Tool, ViewMode
 from interaction.strokes import paint
 from interaction.types import Click
-from tests.gui.canvas_samples import HEIGHT, RIGHT, WIDTH, Canvas, half_mask, open_canvas
+from tests.gui.canvas_samples import (
+    HEIGHT,
+    RIGHT,
+    WIDTH,
+    Canvas,
+    half_mask,
+    open_canvas,
+    tap_key,
+)
 
 ALT = Qt.KeyboardModifier.AltModifier
 SHIFT = Qt.KeyboardModifier.ShiftModifier
@@ -82,10 +90,10 @@ def test_one_click_is_taken_out_by_alt_or_delete(canvas: Canvas, qtbot: QtBot) -
     canvas.mouse.click(90.5, 40.5, keys=ALT)
     assert canvas.asked == [("remove_click", 1)]
     canvas.mouse.move(30.5, 40)
-    qtbot.keyClick(canvas.view, Qt.Key.Key_Delete)
+    tap_key(canvas.view, Qt.Key.Key_Delete)
     assert canvas.asked[1:] == [("remove_click", 0)]
     canvas.mouse.move(200, 100)
-    qtbot.keyClick(canvas.view, Qt.Key.Key_Delete)
+    tap_key(canvas.view, Qt.Key.Key_Delete)
     assert len(canvas.asked) == 2
 
 
@@ -325,7 +333,7 @@ def test_escape_abandons_a_gesture_as_if_it_had_never_begun(
     if tool is not Tool.SELECT:
         canvas.mouse.move(240, 50)
         canvas.mouse.move(260, 30)
-    qtbot.keyClick(canvas.view, Qt.Key.Key_Escape)
+    tap_key(canvas.view, Qt.Key.Key_Escape)
     canvas.mouse.release(260, 30)
     assert canvas.asked == []
     assert canvas.document.current_object == 1

@@ -1,0 +1,223 @@
+"""How quick the canvas is: python -m benchmarks.gui_canvas [--size 1920x1080] [--json]
+
+Offscreen, on one made-up video of that size with three objects and a few clicks, in a window that
+is as large as the video. Every figure is from the event to the painted pixels: median and 95th
+percentile in milliseconds, over `--rounds` repetitions; then the same in the window thread's own
+processor time, which others on the machine do not lengthen.
+"""
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Callable
+from typing import cast
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QEvent, QPointF, Qt
+from PySide6.QtGui import QMouseEvent, QPaintEvent
+from PySide6.QtWidgets import QApplication
+
+from gui.annotator import Annotator
+from gui.canvas import CanvasView
+from gui.document import Document
+from gui.engine_thread import EngineThread
+from gui.view_state import Tool, ViewMode
+from interaction.annotation import make_record
+from interaction.engines import Engines
+from interaction.project.video import Video
+from interaction.session import Session
+from interaction.types import Click, FrameStatus, MaskEdit, Prompts
+from xmem_core.arrays import Labels
+
+
+class MemoryVideo:
+    """A few frames of noise that are always in memory."""
+
+    def __init__(self, width: int, height: int, count: int = 8) -> None:
+        self.width, self.height = width, height
+        random = np.random.default_rng(0)
+        coarse = random.integers(0, 256, (count, height // 8, width // 8, 3), dtype=np.uint8)
+        self._frames = [np.asarray(cv2.resize(one, (width, height)), np.uint8) for one in coarse]
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def __getitem__(self, index: int) -> NDArray[np.uint8]:
+        return self._frames[index]
+
+    def cached(self, index: int) -> NDArray[np.uint8]:
+        return self._frames[index]
+
+
+def ragged_labels(width: int, height: int, shift: int) -> Labels:
+    """Three objects with edges as ragged as a network's."""
+    labels = np.zeros((height, width), np.uint8)
+    angles = np.linspace(0, 2 * np.pi, 400, endpoint=False)
+    for one, (x, y, size) in enumerate([(0.3, 0.4, 0.28), (0.6, 0.6, 0.2), (0.8, 0.3, 0.15)], 1):
+        radius = size * height * (1 + 0.15 * np.sin(angles * 9) + 0.03 * np.sin(angles * 90))
+        points = np.stack(
+            [x * width + shift + radius * np.cos(angles), y * height + radius * np.sin(angles)], 1
+        )
+        cv2.fillPoly(labels, [points.astype(np.int32)], (one,))
+    return labels
+
+
+class TimedCanvas(CanvasView):
+    """Knows how long it has been painting."""
+
+    paint_ms, paint_cpu_ms, paints = 0.0, 0.0, 0
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        begun, cpu = time.perf_counter(), time.thread_time()
+        super().paintEvent(event)
+        self.paint_ms += (time.perf_counter() - begun) * 1000
+        self.paint_cpu_ms += (time.thread_time() - cpu) * 1000
+        self.paints += 1
+
+
+def timed(view: TimedCanvas, act: Callable[[int], object], rounds: int) -> dict[str, float]:
+    """act: gets the number of the round. What it takes, and what painting it takes, is added up;
+    the wait for the screen's next refresh between the two is not."""
+    walls, cpus = [], []
+    for number in range(rounds + 3):
+        QApplication.processEvents()
+        view.paint_ms = view.paint_cpu_ms = 0.0
+        view.paints = 0
+        begun, cpu = time.perf_counter(), time.thread_time()
+        act(number)
+        wall, cpu = time.perf_counter() - begun, time.thread_time() - cpu
+        deadline = begun + 1
+        while view.paints == 0 and time.perf_counter() < deadline:
+            QApplication.processEvents()
+        walls.append(wall * 1000 + view.paint_ms)
+        cpus.append(cpu * 1000 + view.paint_cpu_ms)
+    walls, cpus = walls[3:], cpus[3:]  # the first ones fill caches
+    return {
+        "median_ms": round(float(np.median(walls)), 2),
+        "p95_ms": round(float(np.percentile(walls, 95)), 2),
+        "cpu_median_ms": round(float(np.median(cpus)), 2),
+        "cpu_p95_ms": round(float(np.percentile(cpus, 95)), 2),
+    }
+
+
+def measure(width: int, height: int, rounds: int) -> dict[str, dict[str, float]]:
+    session = Session(cast(Video, MemoryVideo(width, height)), engines=Engines())
+    document = Document(session)
+    engine, files = EngineThread("engine"), EngineThread("files")
+    annotator = Annotator(document, engine, files)
+    for name in ("left", "middle", "right"):
+        document.add_object(name)
+    document.set_current_object(1)
+    clicks = tuple(Click(100.0 + 90 * one, 200.0 + 30 * one, one % 3 > 0) for one in range(8))
+    prompts = Prompts(1, None, FrameStatus.EMPTY, clicks)
+    for frame in range(session.frame_count):
+        record = make_record(
+            ragged_labels(width, height, 5 * frame), FrameStatus.CORRECTED, prompts=prompts
+        )
+        before = {frame: session.annotation.record(frame)}
+        document.apply(MaskEdit("Mask", before=before, after={frame: record}))
+    view = TimedCanvas(document, annotator)
+    view.resize(width, height)
+    view.show()
+    view.zoom_to_actual_size()
+    QApplication.processEvents()
+    viewport = view.viewport()
+
+    def send(kind: QEvent.Type, x: float, y: float, is_held: bool) -> None:
+        at = QPointF(x, y)
+        button = Qt.MouseButton.LeftButton if is_held else Qt.MouseButton.NoButton
+        is_move = kind == QEvent.Type.MouseMove
+        QApplication.sendEvent(
+            viewport,
+            QMouseEvent(
+                kind,
+                at,
+                at,
+                Qt.MouseButton.NoButton if is_move else Qt.MouseButton.LeftButton,
+                button,
+                Qt.KeyboardModifier.NoModifier,
+            ),
+        )
+
+    def way(number: int) -> tuple[float, float]:
+        return 200 + (number * 17) % (width - 400), height / 2 + 150 * np.sin(number / 5)
+
+    def move(number: int) -> None:
+        send(QEvent.Type.MouseMove, *way(number), is_held=False)
+
+    def draw(number: int) -> None:
+        send(QEvent.Type.MouseMove, *way(number), is_held=True)
+
+    def redraw(_: int) -> None:
+        view.resetCachedContent()
+        viewport.update()
+
+    def step(number: int) -> None:
+        document.set_frame(number % session.frame_count)
+
+    results = {
+        "scrub to a frame in memory": timed(view, step, rounds),
+        "redraw": timed(view, redraw, rounds),
+        "zoom by a notch": timed(
+            view, lambda number: view.zoom_out() if number % 2 else view.zoom_in(), rounds
+        ),
+        "pan": timed(view, lambda number: view.pan_by(QPointF((-1) ** number * 9, 4)), rounds),
+    }
+    view.zoom_to_actual_size()
+    document.set_tool(Tool.BRUSH)
+    results["mouse move with markers and brush"] = timed(view, move, rounds)
+    document.set_tool(Tool.CLICK)
+    results["mouse move, marking objects"] = timed(view, move, rounds)
+    document.set_tool(Tool.BRUSH)
+    send(QEvent.Type.MouseButtonPress, *way(0), is_held=True)
+    results["brush segment"] = timed(view, draw, rounds)
+    view.cancel_gesture()
+    document.set_view_mode(ViewMode.POPUP)
+    send(QEvent.Type.MouseButtonPress, *way(0), is_held=True)
+    results["brush segment, grey background"] = timed(view, draw, rounds)
+    view.cancel_gesture()
+    for mode in ViewMode:
+        document.set_view_mode(mode)
+        results[f"scrub, {mode.value}"] = timed(view, step, rounds)
+    document.set_view_mode(ViewMode.OVERLAY)
+    document.set_onion_skin(True)
+    results["scrub, onion skin"] = timed(view, step, rounds)
+    document.set_onion_skin(False)
+    document.set_hatching(True)
+    results["scrub, hatching"] = timed(view, step, rounds)
+    document.set_hatching(False)
+    view.set_magnifier(True)
+    results["mouse move with magnifier"] = timed(view, move, rounds)
+    view.shutdown()
+    engine.shutdown()
+    files.shutdown()
+    return results
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--size", default="1920x1080")
+    parser.add_argument("--rounds", type=int, default=60)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    width, height = (int(side) for side in options.size.split("x"))
+    cv2.setNumThreads(1)
+    application = QApplication.instance() or QApplication([])
+    results = measure(width, height, options.rounds)
+    if options.json:
+        print(json.dumps(results, indent=1))  # noqa: T201
+    else:
+        print(f"{'':36}   median      p95  cpu med.  cpu p95  (ms)")  # noqa: T201
+        for name, figures in results.items():
+            columns = " ".join(f"{figure:8.2f}" for figure in figures.values())
+            print(f"{name:36} {columns}")  # noqa: T201
+    del application
+
+
+if __name__ == "__main__":
+    main()
