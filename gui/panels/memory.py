@@ -33,7 +33,7 @@ from interaction.types import FrameStatus
 
 __all__ = ["MemoryPanel"]
 
-_THUMBNAIL_PX: Final = 40
+_THUMBNAIL_PX: Final = 36
 _GIB: Final = 2**30
 
 Index = QModelIndex | QPersistentModelIndex
@@ -135,9 +135,11 @@ class MemoryPanel(QWidget):
         view.setResizeMode(QListView.ResizeMode.Adjust)
         view.setUniformItemSizes(True)
         view.setFrameShape(QListView.Shape.NoFrame)
-        width = min(96, max(32, self._thumbnails.width_px * _THUMBNAIL_PX // 72))
+        width = min(
+            96, max(32, self._thumbnails.width_px * _THUMBNAIL_PX // self._thumbnails.height_px)
+        )
         view.setIconSize(QSize(width, _THUMBNAIL_PX))
-        view.setGridSize(QSize(width + 10, _THUMBNAIL_PX + 24))
+        view.setGridSize(QSize(width + 10, _THUMBNAIL_PX + 22))
         view.setSelectionMode(QListView.SelectionMode.SingleSelection)
         view.clicked.connect(self._go)
         view.activated.connect(self._go)

@@ -98,7 +98,8 @@ class ObjectsPanel(QWidget):
         return QSize(280, 34 + rows * ROW_PX)
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(220, 34 + 2 * ROW_PX)
+        rows = max(3, min(5, len(self._document.objects)))
+        return QSize(220, 34 + rows * ROW_PX)
 
     # Parts
 

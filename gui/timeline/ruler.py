@@ -59,8 +59,10 @@ def draw_ruler(
         x = rect.left() + scale.x(frame)
         painter.setPen(faint)
         painter.drawLine(QLineF(x, rect.top() + 4, x, bottom))
-        painter.setPen(strong)
         text = str(frame)
+        if x + 4 + metrics.horizontalAdvance(text) > rect.right():
+            continue  # half a number is a wrong one
+        painter.setPen(strong)
         painter.drawText(QPointF(x + 4, baseline), text)
         painter.setPen(faint)
         time = short_timecode(float(timestamps_s[frame]), has_fraction=has_fraction)
