@@ -51,6 +51,7 @@ class HistoryPanel(QWidget):
         self.view.setModel(self.steps)
         self.view.setItemDelegate(_Delegate(self.view))
         self.view.setUniformItemSizes(True)
+        self.view.setMinimumHeight(3 * _ROW_PX)
         self.view.setFrameShape(QListView.Shape.NoFrame)
         self.view.setIconSize(QSize(12, 12))
         self.view.setAccessibleName(self.tr("History"))

@@ -134,6 +134,7 @@ class MemoryPanel(QWidget):
         view.setMovement(QListView.Movement.Static)
         view.setResizeMode(QListView.ResizeMode.Adjust)
         view.setUniformItemSizes(True)
+        view.setMinimumHeight(32)  # the picture needs the room more
         view.setFrameShape(QListView.Shape.NoFrame)
         width = min(
             96, max(32, self._thumbnails.width_px * _THUMBNAIL_PX // self._thumbnails.height_px)

@@ -142,9 +142,7 @@ class ObjectTable(QAbstractTableModel):
         if column is Column.NAME:
             return one.name
         if column is Column.FRAMES:
-            return self.tr("{0} of {1}").format(
-                self._frames.frames_covered(one.id), self._document.frame_count
-            )
+            return f"{self._frames.frames_covered(one.id)}/{self._document.frame_count}"
         return None
 
     def _icon(self, column: Column, one: ObjectInfo) -> QIcon | None:

@@ -176,10 +176,10 @@ class ObjectsPanel(QWidget):
             header.setSectionResizeMode(name, QHeaderView.ResizeMode.Fixed)
         header.setSectionResizeMode(Column.NAME, QHeaderView.ResizeMode.Stretch)
         count = self._document.frame_count
-        frames_px = view.fontMetrics().horizontalAdvance(f"{count} of {count}") + 12
-        widths = {Column.COLOR: 30, Column.KEY: 16, Column.FRAMES: frames_px}
+        frames_px = view.fontMetrics().horizontalAdvance(f"{count}/{count}") + 12
+        widths = {Column.COLOR: 28, Column.KEY: 16, Column.FRAMES: frames_px}
         for name in (Column.COLOR, Column.KEY, Column.FRAMES, *ICON_COLUMNS):
-            header.resizeSection(name, widths.get(name, 24))
+            header.resizeSection(name, widths.get(name, 22))
         view.selectionModel().currentRowChanged.connect(self._choose)
         view.clicked.connect(self._click)
         view.customContextMenuRequested.connect(self._open_menu)

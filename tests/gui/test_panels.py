@@ -133,11 +133,12 @@ def test_a_name_is_edited_in_its_row_and_an_empty_one_is_refused(
 def test_frames_covered_follow_the_masks(objects: ObjectsPanel, document: Document) -> None:
     document.add_object("bear")
     index = cell(objects, 0, Column.FRAMES)
-    assert index.data() == f"0 of {FRAMES}"
+    assert index.data() == f"0/{FRAMES}"
     set_records(document, {f: record_of([1], FrameStatus.TRACKED) for f in range(5)})
-    assert index.data() == f"5 of {FRAMES}"
+    assert index.data() == f"5/{FRAMES}"
+    assert f"5 of {FRAMES}" in index.data(Qt.ItemDataRole.AccessibleTextRole)
     clear_records(document, [0, 1])
-    assert index.data() == f"3 of {FRAMES}"
+    assert index.data() == f"3/{FRAMES}"
 
 
 @pytest.mark.qt_log_ignore("This plugin does not support", extend=True)  # popups, offscreen
