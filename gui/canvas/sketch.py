@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QGraphicsItem, QStyleOptionGraphicsItem, QWidget
 __all__ = ["Sketch"]
 
 _DARK: Final = QColor(0, 0, 0, 170)
+_BRIGHT: Final = QColor("white")
 _SKETCH_Z: Final = 30
 _MARGIN_PX: Final = 4.0  # of the window
 
@@ -90,7 +91,7 @@ class Sketch(QGraphicsItem):
         for path, color, width in self._lines:
             if self._is_filled:
                 tint = QColor(color)
-                tint.setAlphaF(0.18)
+                tint.setAlphaF(0.25)
                 painter.fillPath(path, tint)
             painter.setBrush(Qt.BrushStyle.NoBrush)
             if width > 0:
@@ -103,7 +104,7 @@ class Sketch(QGraphicsItem):
                 continue
             painter.setPen(_pen(_DARK, 3.0))
             painter.drawPath(path)
-            pen = _pen(color, 1.5)
+            pen = _pen(_BRIGHT, 1.5)
             if self._is_dashed:
                 pen.setDashPattern([4, 3])
             painter.setPen(pen)
