@@ -95,7 +95,7 @@ def learn_pictures(
         with opened_mask(path) as image:
             check_pixels(path, *image.size)
             size = image.size
-            _look_at(image, traits)
+            _look_at(image, traits, is_single=is_single)
         on_each(path, size)
     reading = _conclude(traits, paths[0], is_single=is_single)
     if reading.kind in (ValueKind.MATTE, ValueKind.CUT_OUT):
@@ -133,7 +133,7 @@ def read_picture_mask(path: Path, reading: PictureReading) -> Labels:
     return labels
 
 
-def _look_at(image: Image.Image, traits: _Traits) -> None:
+def _look_at(image: Image.Image, traits: _Traits, *, is_single: bool) -> None:
     values = _values_of(image)
     highest = int(values.max())
     if image.mode in COLOR_MODES:
@@ -152,6 +152,12 @@ def _look_at(image: Image.Image, traits: _Traits) -> None:
         traits.is_grey = True
         traits.is_deep = traits.is_deep or image.mode.startswith("I")
     traits.highest.append(highest)
+    if is_single:
+        traits.values.add(highest)  # nothing else matters then, and photographs hold many colours
+        return
+    is_mostly_mixed = traits.mixed > _MOST_MIXED * traits.solid
+    if traits.is_color and is_mostly_mixed and len(traits.values) > _MOST_COLORS:
+        return  # a photograph, as is settled already
     distinct = distinct_colors(values.astype(np.int32))
     real = _real_values(values)
     if len(distinct) <= _MOST_COLORS:
