@@ -8,7 +8,7 @@ from interaction.annotation import Annotation
 from interaction.errors import ReadOnlyProjectError
 from interaction.history import History
 from interaction.project.mask_files import decode_labels
-from interaction.project.project import Project
+from interaction.project.project import Project, check_edit
 from interaction.types import MaskEdit
 
 __all__ = ["Ledger"]
@@ -38,6 +38,8 @@ class Ledger:
         if project is not None and project.is_read_only:
             raise ReadOnlyProjectError(project.folder, project.read_only_reason)
         dropped_redo = self.history.can_redo
+        if project is not None:
+            check_edit(edit)
         self.annotation.apply(edit)
         entry = self.history.push(edit)
         if project is not None:

@@ -48,12 +48,18 @@ from interaction.project.project_writer import (
     SavedEdit,
     SavedMove,
 )
+from interaction.project.record_json import (
+    MOST_PX,
+    objects_from_json,
+    objects_to_json,
+    text,
+)
 from interaction.project.saver import Saver
 from interaction.project.source_info import SourceInfo, check_source
 from interaction.project.versions import Version, make_version
 from interaction.types import MaskEdit
 
-__all__ = ["Project"]
+__all__ = ["Project", "check_edit"]
 
 
 class Project(ProjectView):
@@ -174,7 +180,7 @@ class Project(ProjectView):
         that could not be read again.
         """
         saver = self._writing()
-        _check(edit)
+        check_edit(edit)
         part = Part(edit)
         step = self._journal.add(position, edit.label, edit.group, edit.frames, part)
         saver.put(SavedEdit(edit, position, _now(), part))
@@ -287,13 +293,22 @@ class Project(ProjectView):
             self._lock.release()
 
 
-def _check(edit: MaskEdit) -> None:
-    """Raises ValueError or TypeError for what could be written but not read again."""
+def check_edit(edit: MaskEdit) -> None:
+    """Raises ValueError or TypeError for what could be written but not read again.
+
+    To be asked before the edit is applied: what is applied has to be recorded.
+    """
     encode_json(dict(edit.cause))
+    text(edit.label, "the label")
+    for objects in (edit.objects_before, edit.objects_after):
+        objects_from_json(objects_to_json(objects or ()))
     for records in (edit.before, edit.after):
         for frame, record in records.items():
             if not 0 <= record.doubt <= 1:
                 raise ValueError(f"the doubt of frame {frame} must be 0 to 1, got {record.doubt}")
+            clicks = () if record.prompts is None else record.prompts.clicks
+            if not all(abs(c.x) <= MOST_PX and abs(c.y) <= MOST_PX for c in clicks):
+                raise ValueError(f"a click on frame {frame} is at no point: {clicks}")
 
 
 def _now() -> str:

@@ -33,7 +33,7 @@ __all__ = [
     "text",
 ]
 
-MOST_FRAMES: Final = 2**31
+MOST_PX: Final = 1e6  # from the edges of a frame to a click beside it
 _MOST_NAME: Final = 10_000  # letters
 _MOST_CLICKS: Final = 100_000
 
@@ -218,7 +218,7 @@ def _click(value: Any) -> Click:
     parts = listing(value, "a click")
     if len(parts) != 3:
         raise DamagedValueError("a click is not x, y and whether it adds")
-    x, y = (_number(part, "a click's place", -1e6, 1e6) for part in parts[:2])
+    x, y = (_number(part, "a click's place", -MOST_PX, MOST_PX) for part in parts[:2])
     return Click(x, y, _truth(parts[2], "a click's sign"))
 
 

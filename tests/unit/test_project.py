@@ -27,7 +27,15 @@ from interaction.project import saver
 from interaction.project.layout import ProjectLayout
 from interaction.project.project import Project
 from interaction.project.project_copy import copy_project
-from interaction.types import EMPTY_RECORD, FrameRecord, FrameStatus, MaskEdit
+from interaction.types import (
+    EMPTY_RECORD,
+    Click,
+    FrameRecord,
+    FrameStatus,
+    MaskEdit,
+    ObjectInfo,
+    Prompts,
+)
 from tests.unit.project_samples import (
     FRAMES,
     HEIGHT,
@@ -433,6 +441,13 @@ def test_an_edit_that_could_not_be_read_again_is_refused_at_once(folder: Path) -
             project.record(MaskEdit("x", empty, doubtful), 1)
         with pytest.raises(TypeError):
             project.record(MaskEdit("x", empty, empty, cause={"a": object()}), 1)
+        for x, y in ((float("nan"), 0), (0, float("nan")), (1e9, 0), (0, float("-inf"))):
+            far = Prompts(1, None, FrameStatus.EMPTY, (Click(x, y, True),))
+            with pytest.raises(ValueError, match="click"):
+                project.record(MaskEdit("x", empty, {1: FrameRecord(prompts=far)}), 1)
+        for objects in (ObjectInfo(0, "x", (0, 0, 0)), ObjectInfo(1, "\ud800", (0, 0, 0))):
+            with pytest.raises(ValueError, match="object"):
+                project.record(MaskEdit("x", {}, {}, (), (objects,)), 1)
         with pytest.raises(ValueError, match="step"):
             project.record(MaskEdit("x", empty, empty), 5)
         project.flush()
