@@ -20,11 +20,11 @@ from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QSizePolicy, QToolTip
 
 from gui.annotator import Annotator, Busy
 from gui.document import Document
-from gui.going import keyframe_after, keyframe_before
 from gui.theme import ACCENT
 from gui.timeline.filmstrip import slots
 from gui.timeline.frame_table import FrameTable
 from gui.timeline.frame_words import describe_frame
+from gui.timeline.going_keys import frame_for_key, is_going_key
 from gui.timeline.playhead import draw_head, draw_playhead
 from gui.timeline.scale import LARGEST_FRAME_PX, TimeScale
 from gui.timeline.thumbnails import Thumbnails
@@ -42,7 +42,6 @@ __all__ = ["Timeline"]
 MOST_LANES: Final = 5
 _HANDLE_PX: Final = 6  # how near the pointer must be
 _WHEEL_ZOOM: Final = 1.25  # a notch
-_PAGE: Final = 10  # frames
 
 
 class _Drag(Enum):
@@ -364,31 +363,15 @@ class Timeline(QAbstractScrollArea):
         self.mousePressEvent(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        document = self._document
-        is_far = bool(event.modifiers() & Qt.KeyboardModifier.ShiftModifier)
-        is_key = bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier)
-        step = _PAGE if is_far else 1
-        frame: int | None = None
-        key = event.key()
-        if key == Qt.Key.Key_Left:
-            frame = keyframe_before(document) if is_key else document.frame - step
-        elif key == Qt.Key.Key_Right:
-            frame = keyframe_after(document) if is_key else document.frame + step
-        elif key == Qt.Key.Key_PageUp:
-            frame = document.frame - _PAGE
-        elif key == Qt.Key.Key_PageDown:
-            frame = document.frame + _PAGE
-        elif key == Qt.Key.Key_Home:
-            frame = 0
-        elif key == Qt.Key.Key_End:
-            frame = document.frame_count - 1
-        elif key in (Qt.Key.Key_Up, Qt.Key.Key_Down):
-            self._step_object(-1 if key == Qt.Key.Key_Up else 1)
+        if event.key() in (Qt.Key.Key_Up, Qt.Key.Key_Down):
+            self._step_object(-1 if event.key() == Qt.Key.Key_Up else 1)
+        elif is_going_key(event.key()):
+            frame = frame_for_key(self._document, event.key(), event.modifiers())
+            if frame is not None:
+                self._document.set_frame(frame)
         else:
             super().keyPressEvent(event)
             return
-        if frame is not None:
-            document.set_frame(frame)
         event.accept()
 
     def _step_object(self, way: int) -> None:
