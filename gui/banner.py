@@ -31,8 +31,8 @@ class Banner(QFrame):
         self._more.setText(self.tr("More"))
         self._more.setCheckable(True)
         self._more.toggled.connect(self._show_text)
-        self._button = QPushButton(self)
-        self._button.clicked.connect(self._help)
+        self.button = QPushButton(self)
+        self.button.clicked.connect(self._help)
         self._close = QToolButton(self)
         self._close.setIcon(icon("x"))
         self._close.setAutoRaise(True)
@@ -44,7 +44,7 @@ class Banner(QFrame):
         row.addWidget(self._picture)
         row.addWidget(self._text, 1)
         row.addWidget(self._more)
-        row.addWidget(self._button)
+        row.addWidget(self.button)
         row.addWidget(self._close)
         self._summary = self._details = ""
         self._on_button: Callable[[], object] | None = None
@@ -85,8 +85,8 @@ class Banner(QFrame):
         self._summary, self._details, self._on_button = summary, details, on_button
         self._more.setVisible(bool(details))
         self._more.setChecked(False)
-        self._button.setVisible(button is not None)
-        self._button.setText(button or "")
+        self.button.setVisible(button is not None)
+        self.button.setText(button or "")
         self._show_text(False)
         self.setAccessibleName(summary)
         self.show()

@@ -19,7 +19,8 @@ from gui.actions import Actions
 from gui.commands import Commands
 from gui.enabling import state_of
 from gui.errors import ReportDialog, summary_and_advice
-from gui.opening import Opener, is_project
+from gui.opening import Opener, is_openable_project
+from gui.opening_problems import remedy_for
 from gui.preferences import Preferences, RecentProject
 from gui.progress import Busy
 from gui.status_line import StatusLine
@@ -31,6 +32,7 @@ from gui.welcome.welcome_page import WelcomePage
 from gui.workspace import Workspace
 from interaction.errors import UserError
 from interaction.session import Session
+from resources import sample_folder
 
 __all__ = ["MainWindow"]
 
@@ -40,6 +42,7 @@ class MainWindow(QMainWindow):
 
     session_opened = Signal(object)  # Session
     session_closed = Signal()
+    _could_not_save = Signal(object)  # the UserError, from the saving thread
 
     def __init__(self, preferences: Preferences, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -86,6 +89,7 @@ class MainWindow(QMainWindow):
         self.opener.opened.connect(self.show_session)
         self.opener.failed.connect(self._show_opening_failure)
         self.opener.cancelled.connect(self._show_page)
+        self._could_not_save.connect(self.show_failure)
         preferences.changed.connect(self._follow_preferences)
         self._updating = QTimer(self, singleShot=True, interval=0)
         self._updating.timeout.connect(self.update_state)
@@ -100,8 +104,9 @@ class MainWindow(QMainWindow):
         path = Path(path)
         if not self.close_session():
             return
-        self.preferences.last_folder = str(path.parent)
-        if is_project(path):
+        if path.parent != sample_folder():  # nobody keeps their own files there
+            self.preferences.last_folder = str(path.parent)
+        if is_openable_project(path):
             self.opener.open_project(path)
         else:
             self.opener.open_source(path, project)
@@ -118,6 +123,9 @@ class MainWindow(QMainWindow):
         self.tool_bar.show_model(self.opener.settings())
         self._remember_project(session)
         self.session_opened.emit(session)
+        if session.project is not None:
+            # From the saving thread; the signal brings it here.
+            session.project.on_problem = self._could_not_save.emit
         if session.damages:
             workspace.banner.show_error(
                 self.tr("This project is damaged and open for reading only. Nothing was changed."),
@@ -132,11 +140,18 @@ class MainWindow(QMainWindow):
             return True
         if workspace.annotator.busy not in (Busy.IDLE, Busy.CLICKING) and not self._may_stop():
             return False
+        discards = False
+        try:
+            workspace.session.flush()
+        except UserError as problem:
+            if not self._may_discard(problem):
+                return False
+            discards = True
         self._remember_project(workspace.session)
         keep_thumbnail(workspace)
         self._keep_window()
         self.workspace = None
-        workspace.shutdown()
+        workspace.shutdown(discards=discards)
         self.pages.removeWidget(workspace)
         workspace.deleteLater()
         self.welcome.refresh()
@@ -157,6 +172,19 @@ class MainWindow(QMainWindow):
             QMessageBox.StandardButton.Cancel,
         )
         return answer == QMessageBox.StandardButton.Abort
+
+    def _may_discard(self, problem: UserError) -> bool:
+        """Whether to close although the last changes cannot be saved."""
+        summary, advice = summary_and_advice(problem)
+        answer = QMessageBox.warning(
+            self,
+            self.tr("Not everything is saved"),
+            f"{summary}\n\n{advice}\n\n"
+            + self.tr("If you close now, what has not been saved is lost."),
+            QMessageBox.StandardButton.Discard | QMessageBox.StandardButton.Cancel,
+            QMessageBox.StandardButton.Cancel,
+        )
+        return answer == QMessageBox.StandardButton.Discard
 
     def closeEvent(self, event: QCloseEvent) -> None:
         if not self.close_session():
@@ -228,7 +256,12 @@ class MainWindow(QMainWindow):
 
     def _show_opening_failure(self, error: Exception) -> None:
         self._show_page()
-        self.show_failure(error)
+        remedy = remedy_for(self, error, self.opener.project)
+        if remedy is None or self.workspace is not None:
+            self.show_failure(error)
+        else:
+            summary, advice = summary_and_advice(error)
+            self.welcome.banner.show_error(summary, advice, *remedy)
 
     def _show_page(self) -> None:
         self.pages.setCurrentWidget(self.workspace or self.welcome)

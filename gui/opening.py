@@ -17,18 +17,27 @@ from gui.preferences import Preferences
 from interaction.engines import Engines, EngineSettings
 from interaction.errors import UserError
 from interaction.project.first_frame import first_frame
+from interaction.project.layout import is_project
 from interaction.project.video import index_video
+from interaction.project.workspace import is_workspace
 from interaction.session import Session
 from resources import sample_folder
 
-__all__ = ["PROJECT_SUFFIX", "Opener", "is_project", "project_of", "sample_video", "settings_of"]
+__all__ = [
+    "PROJECT_SUFFIX",
+    "Opener",
+    "is_openable_project",
+    "project_of",
+    "sample_video",
+    "settings_of",
+]
 
 PROJECT_SUFFIX: Final = ".vos"
 
 
-def is_project(path: Path) -> bool:
-    """Whether the folder was made by this program."""
-    return (path / "project.json").is_file()
+def is_openable_project(path: Path) -> bool:
+    """Whether the folder is a project of ours, or a workspace of XMem, Cutie or XMem++."""
+    return is_project(path) or is_workspace(path)
 
 
 def project_of(source: Path) -> Path:
@@ -78,6 +87,7 @@ class Opener(QObject):
         self._thread = EngineThread("opening", self)
         self._previews = EngineThread("first picture", self)
         self._job: Job | None = None
+        self.project: Path | None = None  # the folder that was opened last
         self.given: WindowArguments | None = None  # on the command line, for this once
         self.engines: Engines | None = None  # kept from session to session: loading takes a while
 
@@ -98,8 +108,9 @@ class Opener(QObject):
             )
             return
         if is_project(folder):
-            self.open_project(folder)
+            self.open_source_of(folder, source)
             return
+        self.project = folder
 
         def steps() -> Generator[Any, None, None]:
             index = yield from index_video(source)
@@ -109,9 +120,20 @@ class Opener(QObject):
         self._start(source, steps)
         self._preview(source)
 
-    def open_project(self, folder: Path) -> None:
+    def open_project(self, folder: Path, read_only: bool = False) -> None:
+        self.project = folder
+
         def steps() -> Generator[Any, None, None]:
-            yield Session.open_project(folder, engines=self._engines())
+            yield Session.open_project(folder, engines=self._engines(), read_only=read_only)
+
+        self._start(folder, steps)
+
+    def open_source_of(self, folder: Path, source: Path) -> None:
+        """A project whose video was somewhere else; from now on it is known to be here."""
+        self.project = folder
+
+        def steps() -> Generator[Any, None, None]:
+            yield Session.open(source, folder, engines=self._engines())
 
         self._start(folder, steps)
 

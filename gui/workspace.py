@@ -136,12 +136,13 @@ class Workspace(QWidget):
         """Something runs that closing would cut short."""
         return self.engine.is_busy or self.files.is_busy
 
-    def shutdown(self) -> None:
-        """Ends all work and closes the session; everything finished is on disk."""
+    def shutdown(self, *, discards: bool = False) -> None:
+        """Ends all work and closes the session; everything finished is on disk. discards: what
+        cannot be written is given up."""
         self.player.play(0)
         self.engine.shutdown()
         self.files.shutdown()
         self.canvas.shutdown()
         self.timeline.shutdown()
         self.memory_panel.shutdown()
-        self.session.close()
+        self.session.close(discards=discards)

@@ -1,0 +1,207 @@
+"""A picture of every screen and dialog, light and dark, small and large, to be looked at.
+
+They are left in the folder that SCREENSHOTS names, otherwise in pytest's own temporary folder. What
+is tested: every screen opens, shows something, and has a name for every control.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from PySide6.QtCore import QSettings
+from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractItemView,
+    QAbstractSlider,
+    QAbstractSpinBox,
+    QApplication,
+    QComboBox,
+    QDialog,
+    QLineEdit,
+    QPlainTextEdit,
+    QScrollBar,
+    QTabBar,
+    QWidget,
+)
+from pytestqt.qtbot import QtBot
+
+from gui.app import build
+from gui.arguments import parse_arguments
+from gui.main_window import MainWindow
+from gui.preferences import Preferences
+from gui.theme import set_scheme
+from gui.view_state import ViewMode
+from interaction.project.mask_files import encode_labels
+from interaction.types import FrameStatus
+from resources import sample_folder
+from tests.fake_engines import FakeEngines
+
+pytestmark = pytest.mark.e2e
+
+SIZES = ((1280, 800), (2560, 1440))
+DIALOGS = {
+    "file.import": "import",
+    "file.export": "export",
+    "file.save_version": "versions",
+    "file.preferences": "preferences",
+    "file.models": "models",
+    "help.cheat_sheet": "cheat sheet",
+    "help.shortcuts": "shortcuts",
+    "help.commands": "commands",
+    "help.log": "log",
+    "help.about": "about",
+}
+CONTROLS = (
+    QAbstractButton,
+    QAbstractItemView,
+    QAbstractSlider,
+    QAbstractSpinBox,
+    QComboBox,
+    QLineEdit,
+    QPlainTextEdit,
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    chosen = os.environ.get("SCREENSHOTS")
+    found = Path(chosen) if chosen else tmp_path_factory.mktemp("screens")
+    found.mkdir(parents=True, exist_ok=True)
+    return found
+
+
+@pytest.fixture
+def window(qtbot: QtBot, tmp_path: Path) -> Iterator[MainWindow]:
+    """On the sample, with two objects, some tracked frames and a history, without any network."""
+    preferences = Preferences(QSettings(str(tmp_path / "p.ini"), QSettings.Format.IniFormat))
+    preferences.last_folder = str(tmp_path)
+    application = QApplication.instance()
+    assert isinstance(application, QApplication)
+    sample = str(sample_folder() / "big-buck-bunny.mp4")
+    arguments = parse_arguments([sample, "--workspace", str(tmp_path / "rabbit.vos")])
+    window = build(application, preferences, arguments)
+    window.opener.engines = FakeEngines()  # type: ignore[assignment]  # keeps the contract
+    window.resize(1280, 800)
+    with qtbot.waitExposed(window):
+        window.show()
+    qtbot.waitUntil(lambda: window.workspace is not None, timeout=60_000)
+    annotate(window)
+    yield window
+    window.close()
+    window.deleteLater()
+    set_scheme("system")
+
+
+def annotate(window: MainWindow) -> None:
+    from interaction.annotation import make_record
+    from interaction.types import MaskEdit
+
+    workspace = window.workspace
+    assert workspace is not None
+    document = workspace.document
+    rabbit, stone = document.add_object("rabbit"), document.add_object("stone")
+    with Image.open(sample_folder() / "masks" / "0000000.png") as picture:
+        mask = (np.asarray(picture) > 0).astype(np.uint8) * rabbit
+    mask[300:350, 620:760] = stone
+    assert encode_labels(mask)
+    for frame in range(60):
+        status = FrameStatus.CONFIRMED if frame in (0, 30) else FrameStatus.TRACKED
+        doubt = 0.0 if status is FrameStatus.CONFIRMED else (frame % 20) / 20
+        shown = mask if frame < 45 else np.where(mask == stone, 0, mask).astype(np.uint8)
+        record = make_record(shown, status, doubt=doubt)
+        before = {frame: document.annotation.record(frame)}
+        assert document.apply(MaskEdit("Track forward", before, {frame: record}, group="run"))
+    document.set_frame(24)
+    document.set_current_object(rabbit)
+
+
+def test_every_screen_is_drawn_and_every_control_has_a_name(
+    window: MainWindow, folder: Path, qtbot: QtBot
+) -> None:
+    workspace = window.workspace
+    assert workspace is not None
+    qtbot.waitUntil(lambda: workspace.canvas.shown_frame == 24, timeout=60_000)
+    nameless: set[str] = set()
+    for width, height in SIZES:
+        window.resize(width, height)
+        for scheme in ("dark", "light"):
+            set_scheme(scheme)  # type: ignore[arg-type]
+            stem = f"{width}x{height} {scheme}"
+            keep(window, folder / f"window {stem}.png", qtbot)
+            for mode in ViewMode:
+                if mode is ViewMode.LAYER:
+                    continue
+                workspace.document.set_view_mode(mode)
+                keep(window, folder / f"view {mode.value} {stem}.png", qtbot)
+            workspace.document.set_view_mode(ViewMode.OVERLAY)
+            for action, name in DIALOGS.items():
+                dialog = opened(window, action, qtbot)
+                keep(dialog, folder / f"{name} {stem}.png", qtbot)
+                nameless |= {f"{name}: {one}" for one in without_name(dialog)}
+                dialog.close()
+    nameless |= {f"window: {one}" for one in without_name(window)}
+    assert nameless == set()
+
+
+def test_welcome_and_errors_are_drawn(window: MainWindow, folder: Path, qtbot: QtBot) -> None:
+    workspace = window.workspace
+    assert workspace is not None
+    workspace.banner.show_error(
+        "The disk is full. What was saved before is untouched.", "Free some."
+    )
+    keep(window, folder / "error.png", qtbot)
+    assert window.close_session()
+    for scheme in ("dark", "light"):
+        set_scheme(scheme)  # type: ignore[arg-type]
+        keep(window, folder / f"welcome {scheme}.png", qtbot)
+    assert without_name(window) == set()
+
+
+def opened(window: MainWindow, action: str, qtbot: QtBot) -> QDialog:
+    window.update_state()
+    window.actions_table[action].trigger()
+
+    def new() -> list[QDialog]:
+        return [
+            widget
+            for widget in QApplication.topLevelWidgets()
+            if isinstance(widget, QDialog) and widget.isVisible()
+        ]
+
+    qtbot.waitUntil(lambda: bool(new()))
+    return new()[0]
+
+
+def keep(widget: QWidget, path: Path, qtbot: QtBot) -> None:
+    """Saves what the widget looks like once it has come to rest; it is not one flat colour."""
+    QApplication.processEvents()
+    QApplication.processEvents()
+    picture = widget.grab()
+    assert picture.save(str(path))
+    image = picture.toImage()
+    colors = {
+        image.pixel(x, y) for x in range(0, image.width(), 9) for y in range(0, image.height(), 9)
+    }
+    assert len(colors) > 2, f"{path.name} shows nothing"
+
+
+def without_name(top: QWidget) -> set[str]:
+    """Visible controls that a screen reader could say nothing about."""
+    found = set()
+    for widget in top.findChildren(QWidget):
+        if not isinstance(widget, CONTROLS) or not widget.isVisible():
+            continue
+        parent = widget.parentWidget()
+        if isinstance(widget, QScrollBar) or isinstance(
+            parent, QAbstractSpinBox | QComboBox | QTabBar
+        ):
+            continue
+        if widget.objectName().startswith("qt_") or type(widget).__name__.startswith("QComboBox"):
+            continue
+        text = widget.text() if isinstance(widget, QAbstractButton) else ""
+        if not (widget.accessibleName() or text):
+            found.add(f"{type(widget).__name__} {widget.toolTip()!r} in {type(parent).__name__}")
+    return found

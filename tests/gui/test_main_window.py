@@ -1,0 +1,200 @@
+"""The window: what is opened, closed, refused and asked; nothing is lost on the way."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
+from PySide6.QtGui import QDropEvent
+from PySide6.QtWidgets import QMessageBox
+from pytestqt.qtbot import QtBot
+
+from gui.annotator import Busy
+from gui.main_window import MainWindow
+from gui.preferences import Preferences
+from gui.workspace import Workspace
+from interaction.errors import DiskFullError
+from interaction.project.project import Project
+from interaction.types import Stroke
+from tests import tiny
+from tests.fake_engines import FakeEngines
+
+DAB = Stroke(((20.0, 20.0),), 6)
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    folder = tmp_path / "clip"
+    tiny.write_clip(folder, 8)
+    return folder
+
+
+@pytest.fixture
+def window(qtbot: QtBot, preferences: Preferences) -> Iterator[MainWindow]:
+    window = MainWindow(preferences)
+    window.opener.engines = FakeEngines()  # type: ignore[assignment]  # keeps the contract
+    window.show()
+    yield window
+    window.close()
+    window.deleteLater()
+
+
+@pytest.fixture
+def open_path(window: MainWindow, qtbot: QtBot) -> Callable[[Path], Workspace]:
+    def run(path: Path) -> Workspace:
+        window.open_path(path)
+        qtbot.waitUntil(lambda: window.workspace is not None, timeout=20_000)
+        assert window.workspace is not None
+        return window.workspace
+
+    return run
+
+
+def answers(monkeypatch: pytest.MonkeyPatch, kind: str, button: QMessageBox.StandardButton) -> None:
+    monkeypatch.setattr(QMessageBox, kind, lambda *_: button)
+
+
+def test_a_folder_that_is_dropped_is_opened(window: MainWindow, clip: Path, qtbot: QtBot) -> None:
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(clip))])
+    window.dropEvent(
+        QDropEvent(
+            QPointF(10, 10),
+            Qt.DropAction.CopyAction,
+            data,
+            Qt.MouseButton.LeftButton,
+            Qt.KeyboardModifier.NoModifier,
+        )
+    )
+    qtbot.waitUntil(lambda: window.workspace is not None, timeout=20_000)
+
+
+def test_work_is_kept_beside_the_video_and_found_when_the_video_is_opened_again(
+    window: MainWindow, open_path: Callable[[Path], Workspace], clip: Path, tmp_path: Path
+) -> None:
+    workspace = open_path(clip)
+    workspace.annotator.stroke(DAB)
+    kept = workspace.document.annotation.record(0)
+    assert window.close_session()
+    assert (tmp_path / "clip.vos" / "project.json").is_file()
+    assert open_path(clip).document.annotation.record(0) == kept
+
+
+def test_an_opened_project_is_on_the_list_of_recent_ones_with_a_picture(
+    window: MainWindow,
+    open_path: Callable[[Path], Workspace],
+    clip: Path,
+    tmp_path: Path,
+    preferences: Preferences,
+) -> None:
+    open_path(clip)
+    assert window.close_session()
+    assert [one.folder for one in preferences.recent()] == [str(tmp_path / "clip.vos")]
+    assert (tmp_path / "clip.vos" / "thumbnail.jpg").is_file()
+
+
+def test_a_project_that_is_open_elsewhere_can_be_looked_at(
+    window: MainWindow,
+    open_path: Callable[[Path], Workspace],
+    clip: Path,
+    tmp_path: Path,
+    qtbot: QtBot,
+) -> None:
+    open_path(clip).annotator.stroke(DAB)
+    assert window.close_session()
+    with Project.open(tmp_path / "clip.vos"):
+        window.open_path(tmp_path / "clip.vos")
+        banner = window.welcome.banner
+        qtbot.waitUntil(banner.isVisible, timeout=20_000)
+        qtbot.mouseClick(banner.button, Qt.MouseButton.LeftButton)
+        qtbot.waitUntil(lambda: window.workspace is not None, timeout=20_000)
+        workspace = window.workspace
+        assert workspace is not None
+        assert workspace.session.is_read_only
+        assert not window.actions_table["track.forward"].isEnabled()
+        assert window.close_session()
+
+
+def test_a_video_that_was_renamed_is_asked_about_and_never_guessed(
+    window: MainWindow,
+    open_path: Callable[[Path], Workspace],
+    clip: Path,
+    tmp_path: Path,
+    qtbot: QtBot,
+) -> None:
+    open_path(clip).annotator.stroke(DAB)
+    assert window.close_session()
+    moved = clip.rename(tmp_path / "renamed")
+    window.open_path(tmp_path / "clip.vos")
+    banner = window.welcome.banner
+    qtbot.waitUntil(banner.isVisible, timeout=20_000)
+    assert window.workspace is None
+    qtbot.mouseClick(banner.button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: window.workspace is not None, timeout=20_000)
+    assert window.workspace is not None
+    assert window.workspace.document.video.path == moved
+    assert window.workspace.document.annotation.record(0).mask is not None
+
+
+def test_closing_while_it_tracks_asks_and_keeps_what_is_finished(
+    window: MainWindow,
+    open_path: Callable[[Path], Workspace],
+    clip: Path,
+    tmp_path: Path,
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    workspace = open_path(clip)
+    workspace.annotator.stroke(DAB)
+    workspace.annotator.tracked.connect(
+        lambda frame: workspace.annotator.pause() if frame == 2 else None
+    )
+    workspace.annotator.propagate("forward")
+    qtbot.waitUntil(lambda: workspace.annotator.busy is Busy.PAUSED, timeout=20_000)
+    answers(monkeypatch, "question", QMessageBox.StandardButton.Cancel)
+    assert not window.close_session()
+    assert window.workspace is workspace
+    answers(monkeypatch, "question", QMessageBox.StandardButton.Abort)
+    assert window.close_session()
+    assert {0, 1, 2} <= set(open_path(tmp_path / "clip.vos").document.annotation.records)
+
+
+def test_what_cannot_be_saved_is_not_thrown_away_without_asking(
+    window: MainWindow,
+    open_path: Callable[[Path], Workspace],
+    clip: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    workspace = open_path(clip)
+    workspace.annotator.stroke(DAB)
+
+    def full(*_: object) -> None:
+        raise DiskFullError(clip)
+
+    monkeypatch.setattr(workspace.session, "flush", full)
+    answers(monkeypatch, "warning", QMessageBox.StandardButton.Cancel)
+    assert not window.close_session()
+    assert window.workspace is workspace
+    monkeypatch.undo()
+    assert window.close_session()
+
+
+def test_digits_choose_the_object_at_that_place(
+    window: MainWindow, open_path: Callable[[Path], Workspace], clip: Path
+) -> None:
+    document = open_path(clip).document
+    first, second = document.add_object("first"), document.add_object("second")
+    document.move_object(second, 0)
+    window.commands.masks.choose_object(1)
+    assert document.current_object == first
+
+
+def test_undo_names_what_it_undoes(
+    window: MainWindow, open_path: Callable[[Path], Workspace], clip: Path
+) -> None:
+    workspace = open_path(clip)
+    workspace.annotator.stroke(DAB)
+    window.update_state()
+    assert "Paint" in window.actions_table["edit.undo"].text()
+    assert window.actions_table["edit.undo"].isEnabled()
+    assert not window.actions_table["edit.redo"].isEnabled()
