@@ -468,3 +468,11 @@ def test_a_preview_is_plain_json(video: Video, tmp_path: Path) -> None:
     told = json.loads(json.dumps(preview.to_json()))
     assert told["frames"] == [0, 1, 2, 3]
     assert [one["frames"] for one in told["objects"]] == [COUNT, COUNT]
+
+
+def test_values_that_no_mask_has_are_refused(video: Video, tmp_path: Path) -> None:
+    for number in (-3, 70_000):
+        pixels = np.full((HEIGHT, WIDTH), number, np.int32)
+        save(tmp_path / f"m{number}", "00000.tif", pixels)
+        with pytest.raises(UnreadableMaskError):
+            run_import(tmp_path / f"m{number}", video)

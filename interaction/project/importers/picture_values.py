@@ -4,26 +4,28 @@ A value that fills a 3 × 3 square anywhere is real: it stands for an object or 
 antialiased masks all other values are mixtures on edges, and go to the nearest real value around.
 """
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from interaction.errors import UnreadableMaskError
 from interaction.project.importers.mask_set import MOST_OBJECTS, check_pixels
+from interaction.project.importers.picture_traits import (
+    MOST_MIXED,
+    PictureTraits,
+    Values,
+    look_at,
+    values_of,
+)
 from interaction.project.importers.snapping import snap_to_real
 from interaction.project.mask_colors import (
     PALETTE_IDS,
     davis_palette,
-    distinct_colors,
-    hide_transparent,
-    pack_colors,
 )
 from interaction.project.mask_pictures import COLOR_MODES, opened_mask
 from xmem_core.pictures import Labels
@@ -33,10 +35,7 @@ __all__ = ["PictureReading", "ValueKind", "learn_pictures", "read_picture_mask"]
 _MOTS_CLASS: Final = 1000  # values of MOTS are class · 1000 + instance
 _MOTS_IGNORE: Final = 10  # its class for regions that are nobody's
 _DEEP_WHITE: Final = 65_000  # a 16-bit matte reaches nearly up to 65535
-_MOST_MIXED: Final = 0.3  # share of pixels of no real value; photographs have nothing else
-_MOST_COLORS: Final = 4096  # kept while learning; only a photograph has more
 _MOST_GREY_IDS: Final = 100
-_Values = NDArray[Any]
 
 
 class ValueKind(StrEnum):
@@ -62,24 +61,6 @@ class PictureReading:
     counts: Mapping[int, int] = field(default_factory=dict)  # key -> pictures that have it
 
 
-@dataclass(slots=True)
-class _Traits:
-    """What was seen in the pictures so far."""
-
-    values: set[int]
-    real: set[int]
-    is_color: bool = False
-    is_grey: bool = False
-    is_palette: bool = False
-    is_deep: bool = False
-    has_alpha: bool = False
-    mixed: int = 0
-    solid: int = 0
-    palette: NDArray[np.uint8] | None = None
-    counts: Counter[int] = field(default_factory=Counter)  # value -> pictures that have it
-    highest: list[int] = field(default_factory=list)  # of each picture: opacity, or brightness
-
-
 def learn_pictures(
     paths: Sequence[Path],
     *,
@@ -90,12 +71,12 @@ def learn_pictures(
 
     on_each: called with each picture's path and (width, height). Raises UnreadableMaskError.
     """
-    traits = _Traits(set(), set())
+    traits = PictureTraits()
     for path in paths:
         with opened_mask(path) as image:
             check_pixels(path, *image.size)
             size = image.size
-            _look_at(image, traits, is_single=is_single)
+            look_at(image, traits, is_single=is_single)
         on_each(path, size)
     reading = _conclude(traits, paths[0], is_single=is_single)
     if reading.kind in (ValueKind.MATTE, ValueKind.CUT_OUT):
@@ -115,7 +96,7 @@ def read_picture_mask(path: Path, reading: PictureReading) -> Labels:
         if reading.kind is ValueKind.CUT_OUT:
             alpha = np.asarray(image.convert("RGBA"))[:, :, 3]
             return (alpha >= 128).astype(np.uint8)
-        values = _values_of(image)
+        values = values_of(image)
         if reading.kind is ValueKind.MATTE:
             if image.mode in COLOR_MODES:  # the brightest of the three: a red mask is one too
                 values = np.maximum(np.maximum(values >> 16, values >> 8 & 255), values & 255)
@@ -133,46 +114,7 @@ def read_picture_mask(path: Path, reading: PictureReading) -> Labels:
     return labels
 
 
-def _look_at(image: Image.Image, traits: _Traits, *, is_single: bool) -> None:
-    values = _values_of(image)
-    highest = int(values.max())
-    if image.mode in COLOR_MODES:
-        traits.is_color = True
-        highest = max(highest >> 16, highest >> 8 & 255, int((values & 255).max()))
-        if image.mode == "RGBA":
-            alpha = np.asarray(image)[:, :, 3]
-            traits.has_alpha = traits.has_alpha or bool(alpha.min() < 255)
-            highest = int(alpha.max())
-    elif image.mode in ("P", "PA"):
-        traits.is_palette = True
-        table = image.getpalette("RGB")
-        if table and traits.palette is None:
-            traits.palette = np.resize(np.array(table, np.uint8), (len(table) // 3, 3))
-    else:
-        traits.is_grey = True
-        traits.is_deep = traits.is_deep or image.mode.startswith("I")
-    traits.highest.append(highest)
-    if is_single:
-        traits.values.add(highest)  # nothing else matters then, and photographs hold many colours
-        return
-    is_mostly_mixed = traits.mixed > _MOST_MIXED * traits.solid
-    if traits.is_color and is_mostly_mixed and len(traits.values) > _MOST_COLORS:
-        return  # a photograph, as is settled already
-    distinct = distinct_colors(values.astype(np.int32))
-    real = _real_values(values)
-    if len(distinct) <= _MOST_COLORS:
-        traits.counts.update(distinct.tolist())
-    if len(traits.values) <= _MOST_COLORS:
-        traits.values.update(distinct[: _MOST_COLORS + 1].tolist())
-    if len(traits.real) <= _MOST_COLORS:
-        traits.real.update(real[: _MOST_COLORS + 1].tolist())
-    solid = values != 0
-    traits.solid += int(solid.sum())
-    if len(distinct) > len(real):
-        traits.mixed += int((solid & ~np.isin(values, real)).sum())
-
-
-def _conclude(traits: _Traits, path: Path, *, is_single: bool) -> PictureReading:
+def _conclude(traits: PictureTraits, path: Path, *, is_single: bool) -> PictureReading:
     values = traits.values - {0}
     if traits.is_color:
         return _conclude_colors(traits, path, is_single=is_single)
@@ -203,9 +145,9 @@ def _conclude(traits: _Traits, path: Path, *, is_single: bool) -> PictureReading
     return PictureReading(ValueKind.IDS, keys, {}, is_antialiased=True, has_ids=True)
 
 
-def _conclude_colors(traits: _Traits, path: Path, *, is_single: bool) -> PictureReading:
+def _conclude_colors(traits: PictureTraits, path: Path, *, is_single: bool) -> PictureReading:
     is_photograph = len(traits.values) > MOST_OBJECTS and (
-        traits.mixed > _MOST_MIXED * traits.solid or len(traits.real) > MOST_OBJECTS + 1
+        traits.mixed > MOST_MIXED * traits.solid or len(traits.real) > MOST_OBJECTS + 1
     )
     if traits.has_alpha and (is_photograph or is_single):
         return PictureReading(ValueKind.CUT_OUT, {}, {})
@@ -247,35 +189,12 @@ def _conclude_mots(values: set[int]) -> PictureReading:
     return PictureReading(ValueKind.MOTS, {**keys, **ignored}, {}, has_ids=is_plain)
 
 
-def _values_of(image: Image.Image) -> _Values:
-    """(H, W): ids and greys as they are, colours as 0xRRGGBB; 0 where it is transparent."""
-    if image.mode in COLOR_MODES:
-        return pack_colors(np.asarray(image))
-    if image.mode == "1":
-        return np.asarray(image).astype(np.uint8) * 255
-    values = np.asarray(image)
-    if values.ndim == 3:  # the second channel is alpha
-        values = hide_transparent(values[:, :, 0], values[:, :, 1])
-    return values
-
-
-def _real_values(values: _Values) -> _Values:
-    """Values that fill a 3 × 3 square somewhere, sorted."""
-    if min(values.shape) < 3:
-        return np.unique(values)
-    level = (values[:, 1:-1] == values[:, :-2]) & (values[:, 1:-1] == values[:, 2:])
-    middle = values[1:-1, 1:-1]
-    is_filled = level[:-2] & level[1:-1] & level[2:]
-    is_filled &= (middle == values[:-2, 1:-1]) & (middle == values[2:, 1:-1])
-    return np.unique(middle[is_filled])
-
-
 def _is_dense(values: set[int]) -> bool:
     """Ids are counted up from 1; the greys of soft edges are scattered."""
     return len(values) <= _MOST_GREY_IDS and max(values, default=0) <= len(values) + 8
 
 
-def _looked_up(values: _Values, keys: Mapping[int, int]) -> Labels:
+def _looked_up(values: Values, keys: Mapping[int, int]) -> Labels:
     """(H, W) keys; 0 for a value that has none."""
     if values.dtype == np.uint8:
         table = np.zeros(256, np.uint8)
