@@ -32,15 +32,27 @@ def best_device(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
-def autocast(device: torch.device) -> AbstractContextManager[object]:
-    """Half precision where the hardware is made for it; a plain context elsewhere.
+def half_precision(device: torch.device, *, tolerates_bfloat16: bool) -> torch.dtype | None:
+    """The half precision that `device` is made for and a network can bear; None for neither.
+
+    Without matrix units or dot products for it, bfloat16 is slower than float32.
+    """
+    if device.type == "cuda":
+        return torch.float16
+    if device.type == "cpu" and tolerates_bfloat16:
+        capabilities = torch.cpu.get_capabilities()
+        if capabilities.get("amx_bf16", False) or capabilities.get("avx512_bf16", False):
+            return torch.bfloat16
+    return None
+
+
+def autocast(device: torch.device, dtype: torch.dtype | None) -> AbstractContextManager[object]:
+    """Half precision `dtype`; a plain context for None.
 
     Entered around each call of the network: the mode is per thread, so setting it once for the
     program would leave a worker thread without it.
     """
-    if device.type == "cuda":
-        return torch.autocast("cuda", dtype=torch.float16)
-    return nullcontext()
+    return nullcontext() if dtype is None else torch.autocast(device.type, dtype=dtype)
 
 
 def keep_freed_memory() -> bool:

@@ -1,6 +1,7 @@
 """The network at work on one device: precision, timing, and as many objects at a time as fit."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor
@@ -31,7 +32,7 @@ class Engine:
 
     def encode(self, frames: Sequence[Frame], shorter_side: int | None) -> list[EncodedFrame]:
         """Keys and features of frames of one size, in one batch."""
-        with self.times.measure("key"), autocast(self.device):
+        with self.times.measure("key"), self._autocast():
             return encode_frames(self.network, frames, shorter_side, self.device)
 
     def decode(
@@ -45,7 +46,7 @@ class Engine:
         """readout (K, C_value, h, w) -> logits (K, H, W) of each object by itself, hidden."""
 
         def decode(start: int, stop: int) -> tuple[Tensor, Tensor | None]:
-            with self.times.measure("decode"), autocast(self.device):
+            with self.times.measure("decode"), self._autocast():
                 logits, new_hidden = self.network.decode(
                     encoded.features,
                     readout[start:stop].unsqueeze(0),
@@ -64,7 +65,7 @@ class Engine:
         others = others_of(batched)  # of all objects, before they are taken apart
 
         def encode(start: int, stop: int) -> tuple[Tensor, Tensor | None]:
-            with self.times.measure("value"), autocast(self.device):
+            with self.times.measure("value"), self._autocast():
                 value, new_hidden = self.network.encode_value(
                     encoded.picture,
                     encoded.features.feature16,
@@ -78,8 +79,11 @@ class Engine:
 
     def refresh_hidden(self, value: Tensor, hidden: Tensor | None) -> Tensor | None:
         """value (K, C_value, h, w) -> the sensory state after seeing it."""
-        with autocast(self.device):
+        with self._autocast():
             return self.network.refresh_hidden(value.unsqueeze(0), hidden)
+
+    def _autocast(self) -> AbstractContextManager[object]:
+        return autocast(self.device, self.network.half_precision)
 
     def _in_chunks(
         self,

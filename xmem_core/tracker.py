@@ -55,7 +55,7 @@ class Tracker:
             raise ValueError(f"internal_size must be at least 16 pixels, got {internal_size}")
         self.engine = Engine(network)
         self.internal_size = internal_size
-        self.bank = MemoryBank(config or MemoryConfig())
+        self.bank = MemoryBank(config or MemoryConfig(), network.config.confirmed_bonus)
         self.engine.objects_per_chunk = self.config.objects_per_chunk
         self._confirmed: dict[int, _ConfirmedFrame] = {}
         self._hidden: dict[int, Tensor] = {}  # (C_hidden, h, w) by object
@@ -183,6 +183,8 @@ class Tracker:
             self._remember(encoded, probabilities[1:], ids)
         else:
             self._since_memory += 1
+            if not is_last:
+                self._refresh_recent(encoded, probabilities[1:], ids)
         return self._prediction(encoded.size, probabilities, ids)
 
     @torch.inference_mode()
@@ -220,6 +222,7 @@ class Tracker:
             hidden = self.engine.refresh_hidden(value, self._hidden_of(known, encoded))
             self._keep_hidden(known, hidden)
         self._since_memory = 0
+        self.bank.replace_recent(None)
         return Prediction(ids, full, encoded.size.source)
 
     @torch.inference_mode()
@@ -323,6 +326,13 @@ class Tracker:
         self._keep_hidden(ids, hidden)
         self.bank.append(self._elements(encoded, value, ids))
         self._since_memory = 0
+
+    def _refresh_recent(self, encoded: EncodedFrame, masks: Tensor, ids: tuple[int, ...]) -> None:
+        """Makes the frame recent memory if its turn has come. The sensory state stays."""
+        every = self.engine.network.config.recent_every
+        if every and self._since_memory % every == 0:
+            value, _ = self.engine.encode_value(encoded, masks, None)
+            self.bank.replace_recent(self._elements(encoded, value, ids))
 
     def _elements(self, encoded: EncodedFrame, value: Tensor, ids: tuple[int, ...]) -> Elements:
         """What memory keeps of a frame: value (K, C_value, h, w), in the order of `ids`."""

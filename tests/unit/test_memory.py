@@ -558,3 +558,41 @@ def test_settings_that_make_no_sense_are_refused_with_their_value(wrong: dict[st
     [(name, value)] = wrong.items()
     with pytest.raises(ValueError, match=rf"{name}.*{value}"):
         MemoryConfig(**wrong)  # type: ignore[arg-type]
+
+
+# Memory that XMem has not
+
+
+def test_a_bonus_makes_confirmed_frames_outweigh_what_is_remembered() -> None:
+    shares = []
+    for bonus in (0.0, 2.0, 60.0):
+        bank = MemoryBank(config(top_k=12), confirmed_bonus=bonus)
+        bank.keep_for_ever(0, constant({1: 1.0}, seed=1))
+        bank.append(constant({1: 0.0}, seed=2))
+        shares.append(looked_up(bank, [1]))
+
+    assert (shares[0] < shares[1]).all()
+    assert (shares[1] < shares[2]).all()
+    torch.testing.assert_close(shares[2], torch.ones_like(shares[2]))
+
+
+def test_recent_memory_is_read_replaced_and_gone_with_the_next_memory_frame() -> None:
+    bank = MemoryBank(config())
+    bank.replace_recent(constant({1: 5.0}, seed=1))
+    assert torch.allclose(looked_up(bank, [1]), torch.tensor(5.0))
+    bank.replace_recent(constant({1: 7.0, 2: 1.0}, seed=2))
+    assert torch.allclose(looked_up(bank, [1]), torch.tensor(7.0))
+    assert bank.run_objects == {1, 2}
+    copy = MemoryBank(config())
+    copy.restore_run(bank.run_state())
+    assert torch.equal(looked_up(copy, [1, 2]), looked_up(bank, [1, 2]))
+
+    bank.delete_object(2)
+    assert bank.run_objects == {1}
+    bank.append(constant({1: 2.0}, seed=3))
+
+    assert not len(bank.recent)
+    assert torch.allclose(looked_up(bank, [1]), torch.tensor(2.0))
+    bank.replace_recent(constant({1: 5.0}, seed=1))
+    bank.forget_run()
+    assert not bank.run_objects

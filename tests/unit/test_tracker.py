@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -647,7 +648,8 @@ def wide(request: pytest.FixtureRequest) -> XMem:
         sensory_channels=8,
         hidden_channels=8,
     )
-    network = tiny.network(NetworkConfig.small() if request.param == "small" else narrow_resnet)
+    exact_small = replace(NetworkConfig.small(), tolerates_bfloat16=False)
+    network = tiny.network(exact_small if request.param == "small" else narrow_resnet)
     # Trained weights keep activations in range; gates of large numbers would magnify rounding.
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.BatchNorm2d) and module.weight is not None:
@@ -679,6 +681,107 @@ def test_a_prepared_network_computes_the_same(wide: XMem) -> None:
         assert ours.shape == theirs.shape
         error = (ours - theirs).abs().max() / theirs.abs().max()
         assert error < 1e-4, f"{name} differs by {error:.1e} of its largest"
+
+
+@pytest.mark.parametrize(
+    ("tolerates", "capabilities", "expected"),
+    [
+        (True, {"amx_bf16": True}, torch.bfloat16),
+        (True, {"avx512_bf16": True}, torch.bfloat16),
+        (True, {"avx512_bf16": False, "avx2": True}, None),
+        (False, {"amx_bf16": True, "avx512_bf16": True}, None),
+    ],
+)
+def test_bfloat16_is_for_networks_that_bear_it_on_cpus_that_multiply_it(
+    monkeypatch: pytest.MonkeyPatch,
+    tolerates: bool,
+    capabilities: dict[str, bool],
+    expected: torch.dtype | None,
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    original = tiny.network(replace(tiny.TINY, tolerates_bfloat16=tolerates))
+
+    assert prepare(original).half_precision == expected
+    assert original.half_precision is None
+
+
+def test_in_bfloat16_a_run_gives_nearly_the_same_masks(
+    monkeypatch: pytest.MonkeyPatch, plain: XMem
+) -> None:
+    exact = tracked(started(prepare(plain)), range(1, 4))
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": True})
+    rough = tiny.network(replace(tiny.TINY, tolerates_bfloat16=True))
+
+    for ours, theirs in zip(tracked(started(prepare(rough)), range(1, 4)), exact, strict=True):
+        assert not torch.equal(ours, theirs)
+        assert (ours.argmax(dim=0) == theirs.argmax(dim=0)).float().mean() > 0.9
+
+
+# Memory that XMem has not
+
+
+HABITS = replace(
+    tiny.TINY,
+    value_channels=36,
+    mask_cells=4,
+    has_mask_skip=True,
+    confirmed_bonus=1.5,
+    recent_every=1,
+)
+
+
+def test_a_run_with_recent_memory_goes_on_exactly_from_its_state() -> None:
+    network = prepare(tiny.network(HABITS))
+    whole = started(network)
+    expected = tracked(whole, range(1, 10))
+    first = started(network)
+    tracked(first, range(1, 6))
+    assert len(first.bank.recent)
+    state = {name: tensor.clone() for name, tensor in first.run_state().items()}
+    second = make_tracker(network)
+    second.memorize(0, tiny.frame(0), tiny.labels(0, 3, 200))
+    second.restore_run(state)
+
+    assert_same(tracked(second, range(6, 10)), expected[5:])
+
+
+def test_the_newest_frame_is_memory_until_the_next(plain: XMem) -> None:
+    config = replace(tiny.TINY, recent_every=2)
+    patient = MemoryConfig(memorize_every=5)
+    tracker = started(prepare(tiny.network(config)), patient)
+    lengths = []
+    for index in range(1, 7):
+        tracker.track(tiny.frame(index))
+        lengths.append(len(tracker.bank.recent) // len(tracker.bank.permanent))
+
+    # Every second frame; the fifth is a memory frame and makes it superfluous.
+    assert lengths == [0, 1, 1, 1, 0, 0]
+    tracker.revisit(0, tiny.frame(0))
+    assert not len(tracker.bank.recent)
+    ours = tracked(started(prepare(tiny.network(config)), patient), range(1, 4))
+    without = tracked(started(prepare(plain), patient), range(1, 4))
+    assert_same(ours[:2], without[:2])
+    assert not torch.equal(ours[2], without[2])
+
+
+def test_the_gate_chooses_between_the_decoder_and_the_mask_in_memory() -> None:
+    network = tiny.network(HABITS)
+    skip = network.decoder.mask_skip
+    assert skip is not None
+    assert skip.gate.bias is not None
+    skip.gate.weight.zero_()
+    features = network.encode_key(torch.randn(1, 3, 48, 64))
+    readout = torch.rand(1, 2, HABITS.value_channels, 3, 4)
+    masks = F.pixel_shuffle(readout[0, :, -16:], 4)
+
+    skip.gate.bias.fill_(50.0)
+    logits, _ = network.decode(features, readout, network.initial_hidden(2, features.key))
+
+    shown = F.interpolate(masks.clamp(0.02, 0.98).logit(), scale_factor=4, mode="bilinear")
+    torch.testing.assert_close(logits[0], shown[:, 0])
+    skip.gate.bias.fill_(-50.0)
+    logits, _ = network.decode(features, readout, network.initial_hidden(2, features.key))
+    assert (logits[0] - shown[:, 0]).abs().max() > 0.1
 
 
 def test_preparing_leaves_the_original_as_it_was() -> None:

@@ -1,8 +1,9 @@
 """What the tracker remembers of earlier frames, and how a new frame looks it up.
 
-Four memories, from quickest to forget to never:
+Five memories, from quickest to forget to never:
 
 - sensory: one hidden state per object, rewritten every frame (held by the tracker);
+- recent: the newest frame, until the next comes; only networks that ask for it have it;
 - working: keys and values of the last few memory frames, at full resolution;
 - long-term: a few thousand prototypes distilled from working memory when it fills;
 - permanent: the frames an annotator confirmed, kept until they are taken out.

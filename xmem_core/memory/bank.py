@@ -19,15 +19,19 @@ _SIMILARITY_BYTES = 128 * 2**20
 class MemoryBank:
     """Long-term, permanent and working memory of one tracker, read as one.
 
-    Elements are ordered long-term, permanent, working. The permanent part depends only on which
-    frames are in it, not on the order in which they came.
+    Elements are ordered long-term, permanent, working, recent. The permanent part depends only on
+    which frames are in it, not on the order in which they came. Recent memory is one frame that
+    is gone when the next comes; without it and with a bonus of 0 this is XMem's memory.
     """
 
-    def __init__(self, config: MemoryConfig) -> None:
+    def __init__(self, config: MemoryConfig, confirmed_bonus: float = 0.0) -> None:
+        """confirmed_bonus: nats added to the similarity of permanent elements."""
         self.config = config
+        self.confirmed_bonus = confirmed_bonus
         self.long_term = MemoryStore()
         self.permanent = MemoryStore()
         self.working = MemoryStore()
+        self.recent = MemoryStore()
         self._permanent_frames: dict[int, Elements] = {}
 
     # Permanent memory
@@ -58,7 +62,9 @@ class MemoryBank:
     # Working and long-term memory
 
     def append(self, elements: Elements) -> None:
-        """Adds one tracked frame to working memory, and distils if that makes it full."""
+        """Adds one tracked frame to working memory, and distils if that makes it full. Recent
+        memory, now older than that, is emptied."""
+        self.recent = MemoryStore()
         self.working.append(elements)
         config, per_frame = self.config, len(elements)
         frames = len(self.working) // per_frame + bool(self._permanent_frames)
@@ -79,19 +85,26 @@ class MemoryBank:
             self.long_term.mark_values(object_id, mask)
         self.working.drop_range(0, distilled)
 
+    def replace_recent(self, elements: Elements | None) -> None:
+        """Makes one tracked frame the recent memory, in place of the one before; None for none."""
+        self.recent = MemoryStore()
+        if elements is not None:
+            self.recent.append(elements)
+
     @property
     def run_objects(self) -> set[int]:
-        """Objects that working or long-term memory knows."""
-        return {*self.working.objects, *self.long_term.objects}
+        """Objects that working, long-term or recent memory knows."""
+        return {*self.working.objects, *self.long_term.objects, *self.recent.objects}
 
     def forget_run(self) -> None:
-        """Empties working and long-term memory; permanent memory stays."""
-        self.long_term, self.working = MemoryStore(), MemoryStore()
+        """Empties working, long-term and recent memory; permanent memory stays."""
+        self.long_term, self.working, self.recent = MemoryStore(), MemoryStore(), MemoryStore()
 
     def delete_object(self, object_id: int) -> None:
         """Drops the object's values everywhere; keys and the other objects stay as they are."""
         self.long_term.delete_object(object_id)
         self.working.delete_object(object_id)
+        self.recent.delete_object(object_id)
         self._permanent_frames = {
             frame: Elements(
                 elements.key,
@@ -123,9 +136,8 @@ class MemoryBank:
         use = [torch.zeros(elements, device=key.device) for _ in groups]
         block = max(1, _SIMILARITY_BYTES // (4 * elements))
         for start in range(0, len(query), block):
-            scores = torch.cat(
-                [similarity(store["rows"], query[start : start + block]) for store in stores], dim=1
-            )
+            some = query[start : start + block]
+            scores = torch.cat([self._scores(store, some) for store in stores], dim=1)
             for (eligible, members), group_use in zip(groups, use, strict=True):
                 count = self.config.top_k
                 group_scores = scores
@@ -140,8 +152,13 @@ class MemoryBank:
         self._count_use(stores, groups, use)
         return readout
 
-    def _stores(self) -> tuple[MemoryStore, MemoryStore, MemoryStore]:
-        return self.long_term, self.permanent, self.working
+    def _stores(self) -> tuple[MemoryStore, ...]:
+        return self.long_term, self.permanent, self.working, self.recent
+
+    def _scores(self, store: MemoryStore, query: Tensor) -> Tensor:
+        scores = similarity(store["rows"], query)
+        is_favoured = store is self.permanent and self.confirmed_bonus
+        return scores + self.confirmed_bonus if is_favoured else scores
 
     @staticmethod
     def _count_use(
@@ -160,9 +177,10 @@ class MemoryBank:
     # Saving
 
     def run_state(self) -> dict[str, Tensor]:
-        """Working and long-term memory and the permanent part's counts, by name."""
+        """Working, long-term and recent memory, by name."""
         state = {f"working.{name}": tensor for name, tensor in self.working.state().items()}
         state |= {f"long_term.{name}": tensor for name, tensor in self.long_term.state().items()}
+        state |= {f"recent.{name}": tensor for name, tensor in self.recent.state().items()}
         return state
 
     def restore_run(self, state: Mapping[str, Tensor]) -> None:
@@ -173,6 +191,7 @@ class MemoryBank:
 
         self.working = MemoryStore.from_state(part("working."))
         self.long_term = MemoryStore.from_state(part("long_term."))
+        self.recent = MemoryStore.from_state(part("recent."))
 
 
 def _groups(

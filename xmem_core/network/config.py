@@ -24,10 +24,27 @@ class NetworkConfig:
     # Two more key channels that say where an element is, so that of two things that look alike
     # the one nearer to where the object was is preferred.
     has_position: bool = False
+    # The mask that the value carries also goes straight to the decoder's finest stage.
+    has_mask_skip: bool = False
+    # Added to the similarity of elements of confirmed frames, in nats: what a person said counts
+    # for more than what the network remembers of itself.
+    confirmed_bonus: float = 0.0
+    # Between memory frames, every so many frames the newest one is memory until the next; 0 never.
+    recent_every: int = 0
+    # These weights were measured to track as well in bfloat16, so a CPU that multiplies it in
+    # hardware may use it.
+    tolerates_bfloat16: bool = False
 
     def __post_init__(self) -> None:
         if self.mask_cells not in (0, 1, 2, 4, 8, 16):
             raise ValueError(f"mask_cells must be 0 or a divisor of 16, got {self.mask_cells}")
+        if self.recent_every < 0:
+            raise ValueError(f"recent_every must not be negative, got {self.recent_every}")
+        if self.has_mask_skip and self.mask_cells != 4:
+            raise ValueError(
+                f"has_mask_skip needs mask_cells of 4, one a pixel at stride 4, got "
+                f"{self.mask_cells}"
+            )
         if self.learned_value_channels < 1:
             raise ValueError(
                 f"value_channels ({self.value_channels}) must exceed mask_cells² "
@@ -60,4 +77,8 @@ class NetworkConfig:
             sensory_channels=64,
             mask_cells=4,
             has_position=True,
+            has_mask_skip=True,
+            confirmed_bonus=1.0,
+            recent_every=2,
+            tolerates_bfloat16=True,
         )

@@ -18,12 +18,51 @@ class Upsample(nn.Module):
         self.skip = conv3x3(frame_channels, in_channels)
         self.refine = ResidualBlock(in_channels, out_channels)
 
-    def forward(self, frame: Tensor, objects: Tensor) -> Tensor:
-        """frame (B, C_f, 2h, 2w), objects (B, K, C_in, h, w) -> (B, K, C_out, 2h, 2w)."""
+    def forward(self, frame: Tensor, objects: Tensor, extra: Tensor | None = None) -> Tensor:
+        """frame (B, C_f, 2h, 2w), objects (B, K, C_in, h, w) -> (B, K, C_out, 2h, 2w).
+
+        extra (B, K, C_in, 2h, 2w): added before the last block.
+        """
         # The frame's convolution sees no mask: once a frame, not once an object.
         doubled = F.interpolate(objects.flatten(0, 1), scale_factor=2, mode="bilinear")
         joined = doubled.unflatten(0, objects.shape[:2]) + self.skip(frame).unsqueeze(1)
+        if extra is not None:
+            joined = joined + extra
         return self.refine(joined.flatten(0, 1)).unflatten(0, objects.shape[:2])
+
+
+class MaskSkip(nn.Module):
+    """The mask that memory reads for each pixel at stride 4, past the fusion at stride 16, which
+    fine outlines hardly survive: as features for the last upsampling, and as an answer of its own
+    that a gate mixes with the decoder's.
+
+    Not in the paper: docs/decisions/0016-mask-past-the-fusion.md.
+    """
+
+    _LEAST = 0.02  # a mask's probability before its logit is taken
+    _FIRST_GATE = -1.0  # a quarter of the answer
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.cells = config.mask_cells
+        # A network that is trained on begins nearly as it was.
+        self.features = conv3x3(1, config.decoder8_channels)
+        self.gate = conv3x3(config.decoder4_channels, 1)
+        for convolution, bias in ((self.features, 0.0), (self.gate, self._FIRST_GATE)):
+            nn.init.zeros_(convolution.weight)
+            assert convolution.bias is not None
+            nn.init.constant_(convolution.bias, bias)
+
+    def masks(self, readout: Tensor) -> Tensor:
+        """(B, K, C_value, h, w) -> (B*K, 1, 4h, 4w) in about 0..1."""
+        return F.pixel_shuffle(readout[:, :, -(self.cells**2) :].flatten(0, 1), self.cells)
+
+    def mixed(self, logits: Tensor, decoded4: Tensor, masks: Tensor) -> Tensor:
+        """The decoder's logits and the masks' own, (B*K, 1, 4h, 4w) each, as the gate, made from
+        decoded4 (B*K, C, 4h, 4w), wants them."""
+        gate = self.gate(F.relu(decoded4)).sigmoid()
+        own = masks.clamp(self._LEAST, 1 - self._LEAST).logit()
+        return logits + gate * (own - logits)
 
 
 class SensoryUpdate(nn.Module):
@@ -59,6 +98,9 @@ class Decoder(nn.Module):
             frame.stride8, config.decoder16_channels, config.decoder8_channels
         )
         self.upsample4 = Upsample(frame.stride4, config.decoder8_channels, config.decoder4_channels)
+        self.mask_skip: MaskSkip | None = None
+        if config.has_mask_skip:
+            self.mask_skip = MaskSkip(config)
         self.prediction = conv3x3(config.decoder4_channels, 1)
         self.sensory_update = SensoryUpdate(config) if config.hidden_channels else None
 
@@ -70,8 +112,15 @@ class Decoder(nn.Module):
         objects = readout if hidden is None else torch.cat([readout, hidden], dim=2)
         decoded16 = self.fusion(features.feature16, objects)
         decoded8 = self.upsample8(features.feature8, decoded16)
-        decoded4 = self.upsample4(features.feature4, decoded8).flatten(0, 1)
-        logits4 = self.prediction(F.relu(decoded4))  # (B*K, 1, 4h, 4w)
+        if self.mask_skip is None:
+            decoded4 = self.upsample4(features.feature4, decoded8).flatten(0, 1)
+            logits4 = self.prediction(F.relu(decoded4))  # (B*K, 1, 4h, 4w)
+        else:
+            masks = self.mask_skip.masks(readout)
+            extra = self.mask_skip.features(masks).unflatten(0, readout.shape[:2])
+            decoded4 = self.upsample4(features.feature4, decoded8, extra).flatten(0, 1)
+            logits4 = self.prediction(F.relu(decoded4))
+            logits4 = self.mask_skip.mixed(logits4, decoded4, masks)
         if self.sensory_update is not None and hidden is not None and updates_hidden:
             hidden = self.sensory_update(
                 decoded16.flatten(0, 1),

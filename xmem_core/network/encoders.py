@@ -51,7 +51,8 @@ class PositionKey(nn.Module):
         unit = self.scale / min(height, width)
         rows = torch.arange(height, device=feature16.device).view(-1, 1).expand(-1, width)
         columns = torch.arange(width, device=feature16.device).expand(height, -1)
-        where = torch.stack([columns, rows]).to(feature16.dtype) * unit.to(feature16.dtype)
+        # In float32: half precision would round to a quarter of an element at a wide frame's end.
+        where = torch.stack([columns, rows]) * unit.float()
         weight = self.weight(feature16).sigmoid()
         return where.expand(batch, -1, -1, -1), weight.expand(-1, 2, -1, -1)
 

@@ -19,6 +19,7 @@ class XMem(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
+        self.half_precision: torch.dtype | None = None  # set by `prepare`; used by the engine
         self.key_encoder = KeyEncoder(config)
         channels = self.key_encoder.trunk.channels
         self.value_encoder = ValueEncoder(config, channels.stride16)
