@@ -76,6 +76,7 @@ class ClickMarkers:
     def __init__(self, scene: QGraphicsScene) -> None:
         self._scene = scene
         self._items: list[ClickMarker] = []
+        self._expected: list[tuple[int, Click]] = []  # frame and click
         self._hovered: ClickMarker | None = None
         self._are_visible = True
 
@@ -87,13 +88,26 @@ class ClickMarkers:
     def hovered(self) -> ClickMarker | None:
         return self._hovered
 
-    def show(self, clicks: tuple[Click, ...], color: QColor, pending: tuple[Click, ...]) -> None:
-        """Instead of those shown before."""
+    def expect(self, frame: int, click: Click) -> None:
+        """It was made; until the frame's clicks include it, it is shown as waiting."""
+        self._expected.append((frame, click))
+
+    def forget_expected(self) -> bool:
+        """Nothing is waited for any more. False if nothing was."""
+        had_any = bool(self._expected)
+        self._expected.clear()
+        return had_any
+
+    def show(self, frame: int, clicks: tuple[Click, ...], color: QColor) -> None:
+        """The clicks of a frame, instead of those shown before."""
         self.set_hovered(None)
         for item in self._items:
             self._scene.removeItem(item)
+        self._expected = [one for one in self._expected if one[0] != frame or one[1] not in clicks]
         self._items = [ClickMarker(click, index, color) for index, click in enumerate(clicks)]
-        self._items += [ClickMarker(click, -1, color) for click in pending]
+        self._items += [
+            ClickMarker(click, -1, color) for at, click in self._expected if at == frame
+        ]
         for item in self._items:
             item.setVisible(self._are_visible)
             self._scene.addItem(item)

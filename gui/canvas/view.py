@@ -27,11 +27,11 @@ from gui.annotator import Annotator, Busy
 from gui.canvas.backdrop import SURROUND, Backdrop
 from gui.canvas.drawing_tools import BrushTool, EraserTool, LassoTool, ScribbleTool
 from gui.canvas.magnifier import Magnifier
-from gui.canvas.markers import BrushRing, ClickMarker, ClickMarkers
+from gui.canvas.markers import ClickMarker, ClickMarkers
+from gui.canvas.pointer_look import PointerLook, Situation
 from gui.canvas.shown_frame import ShownFrame
 from gui.canvas.sketch import Sketch
 from gui.canvas.tools import (
-    REMOVING,
     BoxTool,
     CanvasTool,
     ClickTool,
@@ -97,19 +97,18 @@ class CanvasView(ZoomableView):
         self.setViewportUpdateMode(QGraphicsView.ViewportUpdateMode.MinimalViewportUpdate)
         self.setOptimizationFlag(QGraphicsView.OptimizationFlag.DontSavePainterState)
 
-        self._ring, self._sketch = BrushRing(), Sketch()
-        self.scene().addItem(self._ring)
+        self._sketch = Sketch()
         self.scene().addItem(self._sketch)
         self._markers = ClickMarkers(self.scene())
         self._magnifier = Magnifier(self._backdrop, self.viewport())
-        self._has_magnifier = False
-        self._pending: list[tuple[int, Click]] = []
         self._settling = QTimer(self)
         self._settling.setSingleShot(True)
         self._settling.setInterval(_PATIENCE_MS)
         self._settling.timeout.connect(self._settle)
 
         self._shown = ShownFrame(document, self._backdrop, self)
+        self._look = PointerLook(self.viewport(), self._shown, self._markers, self._magnifier)
+        self.scene().addItem(self._look.ring)
         stage = Stage(
             document,
             annotator,
@@ -173,11 +172,11 @@ class CanvasView(ZoomableView):
 
     @property
     def has_magnifier(self) -> bool:
-        return self._has_magnifier
+        return self._look.has_glass
 
     def set_magnifier(self, is_on: bool) -> None:
-        if is_on != self._has_magnifier:
-            self._has_magnifier = is_on
+        if is_on != self._look.has_glass:
+            self._look.has_glass = is_on
             self._update_pointer()
             self.magnifier_changed.emit(is_on)
 
@@ -231,8 +230,7 @@ class CanvasView(ZoomableView):
         self._settling.stop()
         if self._annotator.busy is Busy.CLICKING:
             return
-        if self._pending:
-            self._pending.clear()
+        if self._markers.forget_expected():
             self._show_markers()
         if not self._tool.is_active:
             self._sketch.clear()
@@ -246,7 +244,7 @@ class CanvasView(ZoomableView):
         self.hint_changed.emit(self.hint)
 
     def _show_pending(self, asked: tuple[int, Click]) -> None:
-        self._pending.append(asked)
+        self._markers.expect(*asked)
         self._show_markers()
 
     def _show_markers(self) -> None:
@@ -255,10 +253,8 @@ class CanvasView(ZoomableView):
             return
         prompts = self._document.annotation.record(frame).prompts
         clicks = prompts.clicks if prompts is not None else ()
-        self._pending = [one for one in self._pending if one[0] != frame or one[1] not in clicks]
         object_id = prompts.object_id if prompts is not None else self._document.current_object
-        waiting = tuple(click for at, click in self._pending if at == frame)
-        self._markers.show(clicks, self._shown.color_of(object_id), waiting)
+        self._markers.show(frame, clicks, self._shown.color_of(object_id))
 
     # Painting
 
@@ -295,7 +291,7 @@ class CanvasView(ZoomableView):
         painter.drawText(area, int(flags), f"{text}\n\n{self._shown.problem}")
 
     def placed(self) -> None:
-        self._ring.set_scale(self.scale_factor)
+        self._look.ring.set_scale(self.scale_factor)
         self._sketch.set_scale(self.scale_factor)
         self._update_pointer()
 
@@ -394,60 +390,26 @@ class CanvasView(ZoomableView):
         self._update_pointer()
         self.cursor_moved.emit(-1.0, -1.0, 0)
 
-    def _update_pointer(self, modifiers: object = None) -> None:
-        """All that follows the mouse: cursor, ring, glass, what is marked below it."""
-        held = (
-            modifiers
-            if isinstance(modifiers, Qt.KeyboardModifier)
-            else QApplication.keyboardModifiers()
-        )
-        is_moving = self._pan_from is not None or self._is_space_held
-        tool = self._tool
-        if is_moving:
-            is_closed = self._pan_from is not None
-            shape = Qt.CursorShape.ClosedHandCursor if is_closed else Qt.CursorShape.OpenHandCursor
-        else:
-            shape = tool.active_cursor if tool.is_active else tool.cursor
-        mouse = self._mouse
-        if mouse is None:
-            self._ring.hide()
-            self._magnifier.hide()
-            self._markers.set_hovered(None)
-            self._shown.set_hovered(0)
+    def _update_pointer(self, keys: object = None) -> None:
+        """keys: the modifiers held, where the event knows better than the application."""
+        if self._mouse is None:
+            self._look.leave()
             return
-        source = self._source_at(mouse)
-        marker = None
-        if not is_moving and not tool.is_active:
-            marker = self._markers.at(source, self.scale_factor)
-        self._markers.set_hovered(marker)
-        if marker is not None:
-            shape = Qt.CursorShape.PointingHandCursor
-            self.viewport().setToolTip(
-                self.tr("Click {}. Delete or Alt-click takes it out.").format(marker.index + 1)
+        if not isinstance(keys, Qt.KeyboardModifier):  # a signal's value
+            keys = QApplication.keyboardModifiers()
+        self._look.follow(
+            Situation(
+                self._mouse,
+                self.to_scene(self._mouse),
+                self._source_at(self._mouse),
+                self.scale_factor,
+                self._tool,
+                keys,
+                self._document.brush_radius_px,
+                self._is_space_held,
+                self._pan_from is not None,
             )
-        elif self.viewport().toolTip():
-            self.viewport().setToolTip("")
-        is_picking = bool(held & _CTRL)
-        is_pointing = (tool.is_pointing or is_picking) and not tool.is_active and marker is None
-        self._shown.set_hovered(
-            self._shown.object_at(source.x(), source.y()) if is_pointing and not is_moving else 0
         )
-        has_ring = tool.has_ring and not is_moving and marker is None and not is_picking
-        if tool.has_ring and is_picking and not tool.is_active:
-            shape = Qt.CursorShape.PointingHandCursor
-        has_ring = has_ring or (tool.has_ring and tool.is_active)
-        if has_ring:
-            removes = tool.is_removing(held)
-            color = REMOVING if removes else QColor("white")
-            self._ring.set_brush(self._document.brush_radius_px, color)
-            self._ring.setPos(self.to_scene(mouse))
-        self._ring.setVisible(has_ring)
-        if self.viewport().cursor().shape() != shape:
-            self.viewport().setCursor(shape)
-        if self._has_magnifier and not is_moving:
-            radius_px = self._document.brush_radius_px if tool.has_ring else 0.0
-            self._magnifier.follow(mouse, source, self.scale_factor, radius_px)
-        self._magnifier.setVisible(self._has_magnifier and not is_moving)
 
     # Keys
 

@@ -1,0 +1,92 @@
+"""All that follows the mouse: its shape, the brush's ring, the glass, what is marked below it."""
+
+from dataclasses import dataclass
+
+from PySide6.QtCore import QCoreApplication, QPointF, Qt
+from PySide6.QtGui import QColor
+from PySide6.QtWidgets import QWidget
+
+from gui.canvas.magnifier import Magnifier
+from gui.canvas.markers import BrushRing, ClickMarkers
+from gui.canvas.shown_frame import ShownFrame
+from gui.canvas.tools import REMOVING, CanvasTool
+
+__all__ = ["PointerLook", "Situation"]
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Where the mouse is and what it is about to do."""
+
+    mouse: QPointF  # the viewport's pixels
+    scene: QPointF  # the same in the scene
+    source: QPointF  # and on the frame: the two differ over the source beside the overlay
+    scale: float  # window pixels for a source pixel
+    tool: CanvasTool
+    keys: Qt.KeyboardModifier
+    brush_radius_px: float
+    may_pan: bool  # the picture is about to be moved
+    is_panning: bool
+
+
+class PointerLook:
+    """Keeps them up to date; asks nobody for anything."""
+
+    def __init__(
+        self, viewport: QWidget, shown: ShownFrame, markers: ClickMarkers, glass: Magnifier
+    ) -> None:
+        self._viewport, self._shown = viewport, shown
+        self._markers, self._glass = markers, glass
+        self.ring = BrushRing()
+        self.has_glass = False
+
+    def leave(self) -> None:
+        """The mouse is elsewhere."""
+        self.ring.hide()
+        self._glass.hide()
+        self._markers.set_hovered(None)
+        self._shown.set_hovered(0)
+
+    def follow(self, now: Situation) -> None:
+        tool = now.tool
+        is_moving = now.may_pan or now.is_panning
+        is_picking = bool(now.keys & Qt.KeyboardModifier.ControlModifier) and not tool.is_active
+        marker = None
+        if not is_moving and not tool.is_active:
+            marker = self._markers.at(now.source, now.scale)
+        self._markers.set_hovered(marker)
+        tip = ""
+        if marker is not None:
+            tip = QCoreApplication.translate(
+                "CanvasView", "Click {}. Delete or Alt-click takes it out."
+            ).format(marker.index + 1)
+        if self._viewport.toolTip() != tip:
+            self._viewport.setToolTip(tip)
+
+        is_pointing = (tool.is_pointing or is_picking) and not tool.is_active
+        is_pointing = is_pointing and marker is None and not is_moving
+        self._shown.set_hovered(
+            self._shown.object_at(now.source.x(), now.source.y()) if is_pointing else 0
+        )
+        has_ring = tool.has_ring and not is_moving and marker is None and not is_picking
+        if has_ring:
+            color = REMOVING if tool.is_removing(now.keys) else QColor("white")
+            self.ring.set_brush(now.brush_radius_px, color)
+            self.ring.setPos(now.scene)
+        self.ring.setVisible(has_ring)
+
+        if now.is_panning:
+            shape = Qt.CursorShape.ClosedHandCursor
+        elif now.may_pan:
+            shape = Qt.CursorShape.OpenHandCursor
+        elif marker is not None or (is_picking and tool.has_ring):
+            shape = Qt.CursorShape.PointingHandCursor
+        else:
+            shape = tool.active_cursor if tool.is_active else tool.cursor
+        if self._viewport.cursor().shape() != shape:
+            self._viewport.setCursor(shape)
+
+        if self.has_glass and not is_moving:
+            radius_px = now.brush_radius_px if tool.has_ring else 0.0
+            self._glass.follow(now.mouse, now.source, now.scale, radius_px)
+        self._glass.setVisible(self.has_glass and not is_moving)
