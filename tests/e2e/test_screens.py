@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
     QApplication,
     QComboBox,
     QDialog,
+    QHeaderView,
     QLineEdit,
     QPlainTextEdit,
     QScrollBar,
@@ -195,9 +196,8 @@ def without_name(top: QWidget) -> set[str]:
         if not isinstance(widget, CONTROLS) or not widget.isVisible():
             continue
         parent = widget.parentWidget()
-        if isinstance(widget, QScrollBar) or isinstance(
-            parent, QAbstractSpinBox | QComboBox | QTabBar
-        ):
+        is_part = isinstance(parent, QAbstractSpinBox | QComboBox | QTabBar)
+        if is_part or isinstance(widget, QScrollBar | QHeaderView):  # named by what they are of
             continue
         if widget.objectName().startswith("qt_") or type(widget).__name__.startswith("QComboBox"):
             continue
