@@ -1,4 +1,4 @@
-"""`python -m training tracker|click --config FILE --output RUN` and `python -m training export`.
+"""`python -m training tracker|click --config FILE --output RUN`, `export` and `pack`.
 
 Several processes: `torchrun --nproc-per-node 2 -m training tracker ...`. A run that was stopped
 goes on from its last checkpoint when the same command is given again.
@@ -19,6 +19,8 @@ from training.clicks.config import read_click_config
 from training.clicks.loop import ClickRun, export_clicks, read_click_checkpoint
 from training.config import read_config
 from training.loop import TrackerRun
+from training.preparation.build import build_from_packages, build_pack
+from training.preparation.sources import chosen_sources
 
 
 def main() -> None:
@@ -33,16 +35,31 @@ def main() -> None:
     exporting = commands.add_parser("export", help="write a run's newest weights as safetensors")
     exporting.add_argument("--checkpoint", type=Path, required=True, help="folder of the run")
     exporting.add_argument("--output", type=Path, required=True)
+    packing = commands.add_parser("pack", help="make the folder of training pictures")
+    packing.add_argument("--output", type=Path, required=True, help="a new folder")
+    packing.add_argument("--fetch", action="store_true", help="download the Debian packages")
+    packing.add_argument("--root", type=Path, default=Path("/"), help="where they are installed")
+    packing.add_argument("--package", action="append", help="only this one; may be repeated")
     arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     if arguments.command == "export":
         is_click = read_click_checkpoint(arguments.checkpoint) is not None
         (export_clicks if is_click else export)(arguments.checkpoint, arguments.output)
+    elif arguments.command == "pack":
+        _pack(arguments)
     else:
         _train(arguments)
 
 
+def _pack(arguments: argparse.Namespace) -> None:
+    sources = chosen_sources(arguments.package)
+    if arguments.fetch:
+        build_from_packages(sources, arguments.output)
+    else:
+        build_pack(sources, lambda _: arguments.root, arguments.output)
+
+
 def _train(arguments: argparse.Namespace) -> None:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     given = {"pack": arguments.pack, "trunk_weights": arguments.trunk_weights}
     overrides = {name: value for name, value in given.items() if value is not None}
     distributed = "WORLD_SIZE" in os.environ
