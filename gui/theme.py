@@ -17,6 +17,7 @@ from PySide6.QtGui import (
 from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QApplication
 
+from gui.style import Style
 from resources import icons_folder
 
 __all__ = ["ACCENT", "ICON_PX", "Scheme", "apply_theme", "icon", "is_dark", "set_scheme"]
@@ -73,7 +74,7 @@ _DISABLED_ROLES: Final = (
 
 def apply_theme(application: QApplication) -> None:
     """Sets style, font size and colours, and follows the system from then on."""
-    application.setStyle("Fusion")
+    application.setStyle(Style())
     font = application.font()
     font.setPixelSize(TEXT_PX)
     font.setFeature(QFont.Tag("tnum"), 1)  # figures that do not dance while they count

@@ -21,7 +21,8 @@ __all__ = ["app", "command_names", "main"]
 
 app = typer.Typer(
     name="xmem-annotate",
-    help="Cut masks out of video: a mask for one frame in, masks for every frame out.",
+    help="Cut masks out of video. Without a command, or with a video, a folder or a project in its "
+    "place, the window opens.",
     no_args_is_help=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -40,8 +41,8 @@ app.add_typer(models_app, name="models")
 
 @app.callback(invoke_without_command=True)
 def start(context: typer.Context) -> None:
-    """Cut masks out of video. Without a command, or with a video, a folder or a project instead of
-    one, the window opens: xmem-annotate window --help lists its flags."""
+    """Cut masks out of video. Without a command, or with a video, a folder or a project in its
+    place, the window opens."""
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 
