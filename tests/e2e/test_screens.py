@@ -129,7 +129,7 @@ def test_every_screen_is_drawn_and_every_control_has_a_name(
     for width, height in SIZES:
         window.resize(width, height)
         for scheme in ("dark", "light"):
-            set_scheme(scheme)  # type: ignore[arg-type]
+            set_scheme(scheme)
             stem = f"{width}x{height} {scheme}"
             keep(window, folder / f"window {stem}.png", qtbot)
             for mode in ViewMode:
@@ -156,7 +156,7 @@ def test_welcome_and_errors_are_drawn(window: MainWindow, folder: Path, qtbot: Q
     keep(window, folder / "error.png", qtbot)
     assert window.close_session()
     for scheme in ("dark", "light"):
-        set_scheme(scheme)  # type: ignore[arg-type]
+        set_scheme(scheme)
         keep(window, folder / f"welcome {scheme}.png", qtbot)
     assert without_name(window) == set()
 

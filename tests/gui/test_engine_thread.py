@@ -119,7 +119,12 @@ def test_a_window_that_does_not_look_stops_the_engine_instead_of_being_flooded(
     record = Record()
     engine.start(steps(), record.job)
     started = threading.Event()
-    engine.start((started.set() for _ in range(1)), Job(lambda _: None, lambda _: None))
+
+    def tell() -> Generator[None, None, None]:
+        started.set()
+        yield
+
+    engine.start(tell(), Job(lambda _: None, lambda _: None))
     assert started.wait(10)  # the engine thread is free for others meanwhile
     assert len(made) <= 2
     qtbot.waitUntil(ended(record))
