@@ -22,13 +22,7 @@ from interaction.errors import EngineMemoryError, UserError
 from interaction.frame_edits import new_group
 from interaction.given_masks import MOST_REMEMBERED, GivenMasks
 from interaction.project.mask_files import decode_labels
-from interaction.propagation import (
-    Frames,
-    Run,
-    TrackedFrame,
-    memorize_all,
-    propagate,
-)
+from interaction.propagation import Frames, Run, TrackedFrame, memorize_all, propagate
 from interaction.propagation_request import MemoryUse, Propagated, PropagationRequest
 from interaction.types import EMPTY_RECORD, FrameStatus, MaskEdit
 from xmem_core.arrays import Labels
@@ -165,8 +159,8 @@ class PropagationJob:
         missing = sorted(wanted - set(tracker.confirmed_frames))
         speaks_for = {other: masks.speaks_for(other) for other in missing}
         given = {other: masks[other] for other in missing}
-        for other in memorize_all(tracker, self._video, given, speaks_for=speaks_for):
-            yield Propagated(None, other, self._done, self._total, _memory_use(tracker))
+        for _ in memorize_all(tracker, self._video, given, speaks_for=speaks_for):
+            yield Propagated(None, frame, self._done, self._total, _memory_use(tracker))
 
     def _run(
         self, tracker: Tracker, progress: _Progress
@@ -249,7 +243,8 @@ class PropagationJob:
     def _step_down(self, device: str, problem: EngineMemoryError) -> str:
         """Takes the next smaller settings and says so; raises `problem` if there are none."""
         settings = self._settings or self._engines.settings
-        smaller = [size for size in _SMALLER_SIZES if size < settings.internal_size]
+        size_now = settings.internal_size or min(self._video[0].shape[:2])
+        smaller = [size for size in _SMALLER_SIZES if size < size_now]
         full = f"“{device}” is out of memory: "
         if settings.memory.objects_per_chunk != 1 or (self._keys_at_a_time or 0) != 1:
             self._keys_at_a_time = 1
