@@ -4,10 +4,11 @@
 
 FOLDER has the DAVIS layout; clips with masks for fewer than half of their frames are left out. The
 annotator clicks the first frame, tracks it through the clip, goes to the worst frame that it has
-not been on, clicks there, confirms that frame, tracks again both ways, and so on until the mean J
-(over objects, then over all annotated frames but the first and the last) reaches the goal. A click
-is where the mask is most wrong (`interaction/click_simulator.py`); a frame is clicked until each
-object's J reaches the goal there, clicks no longer help, or the limit of clicks.
+not been on, clicks there, confirms that frame, tracks again both ways, halfway to the next frames
+that were clicked, and so on until the mean J (over objects, then over all annotated frames but the
+first and the last) reaches the goal. A click is where the mask is most wrong
+(`interaction/click_simulator.py`); a frame is clicked until each object's J reaches the goal there,
+clicks no longer help, or the limit of clicks.
 """
 
 import argparse
@@ -138,7 +139,7 @@ def annotate(
         clicks = visit(session, frame, truths[frame], goal, limit)
         clicked = time.perf_counter()
         here = frame_j(session.annotation.labels(frame), truths[frame], ids)
-        for _ in session.propagate(frame, "both"):
+        for _ in session.propagate(frame, "both", until="halfway"):
             pass
         tracked = time.perf_counter()
         js = {f: frame_j(session.annotation.labels(f), truths[f], ids) for f in scored}

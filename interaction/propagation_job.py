@@ -325,7 +325,10 @@ def _runs(request: PropagationRequest, frame_count: int, given: Collection[int])
         if request.until != "end":
             ahead = [frame for frame in given if (frame - start) * way > 0]
             if ahead:
-                stop = min(ahead) - 1 if way > 0 else max(ahead) + 1
+                met = min(ahead) if way > 0 else max(ahead)
+                stop = met - way
+                if request.until == "halfway":
+                    stop = start + way * (abs(met - start) // 2)
                 if stop == start and end != start:
                     reason = "The next frame has a mask that you made or confirmed."
                 end = _nearer(start, end, stop)

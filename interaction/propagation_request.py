@@ -16,7 +16,7 @@ __all__ = [
 ]
 
 Direction = Literal["forward", "backward", "both"]
-Until = Literal["end", "next_confirmed", "settled"]
+Until = Literal["end", "next_confirmed", "halfway", "settled"]
 DIRECTIONS: Final[tuple[Direction, ...]] = get_args(Direction)
 UNTIL: Final[tuple[Until, ...]] = get_args(Until)
 
@@ -25,8 +25,9 @@ UNTIL: Final[tuple[Until, ...]] = get_args(Until)
 class PropagationRequest:
     """From where to where, and for which objects.
 
-    until: "next_confirmed" stops before the next frame that the annotator answers for; "settled"
-    there too, or as soon as the new masks have agreed with the old ones for five frames.
+    until: "next_confirmed" stops before the next frame that the annotator answers for; "halfway"
+    in the middle between the two, so that each given frame rules its own surroundings; "settled"
+    before it too, or as soon as the new masks have agreed with the old ones for five frames.
     most_frames: beyond `start`, each way. first, last: the range that is worked on, both in it;
     a start before it moves to its edge. objects: None for all; the others keep their masks.
     """
@@ -45,7 +46,7 @@ class PropagationRequest:
         if self.direction not in DIRECTIONS:
             raise ValueError(f"direction must be one of {list(DIRECTIONS)}, got {self.direction!r}")
         if self.until not in UNTIL:
-            raise ValueError(f"until must be end, next_confirmed or settled, got {self.until!r}")
+            raise ValueError(f"until must be one of {list(UNTIL)}, got {self.until!r}")
 
 
 @dataclass(frozen=True, slots=True)
