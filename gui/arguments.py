@@ -23,6 +23,7 @@ class WindowArguments:
     scribble_model: str | None
     device: str | None
     internal_size: int | None
+    is_unscaled: bool  # the tracker works at the source's own size
     memory: dict[str, int]  # fields of MemoryConfig
     cached_frames: int | None
 
@@ -39,6 +40,7 @@ class WindowArguments:
             settings,
             memory=replace(settings.memory, **self.memory),  # type: ignore[arg-type]
             **{name: value for name, value in given.items() if value is not None},
+            **({"internal_size": None} if self.is_unscaled else {}),
         )
 
 
@@ -108,7 +110,8 @@ def parse_arguments(arguments: list[str]) -> WindowArguments:
         click_model=given.fbrs_model,
         scribble_model=given.s2m_model,
         device=given.device,
-        internal_size=_NO_LIMIT if given.size == -1 else given.size,
+        internal_size=None if given.size == -1 else given.size,
+        is_unscaled=given.size == -1,
         memory={name: value for name, value in memory.items() if value is not None},
         cached_frames=given.buffer_size,
     )
@@ -117,6 +120,3 @@ def parse_arguments(arguments: list[str]) -> WindowArguments:
     except ValueError as error:
         parser.error(str(error))
     return result
-
-
-_NO_LIMIT = 2**14  # larger than any frame: the tracker enlarges nothing beyond the source

@@ -112,6 +112,7 @@ class MainWindow(QMainWindow):
             self.opener.open_source(path, project)
 
     def show_session(self, session: Session) -> None:
+        session.video.limit_cache(self._cache_bytes(session))
         workspace = Workspace(session, self)
         self.workspace = workspace
         self.pages.addWidget(workspace)
@@ -131,6 +132,13 @@ class MainWindow(QMainWindow):
                 self.tr("This project is damaged and open for reading only. Nothing was changed."),
                 "\n".join(session.damages),
             )
+
+    def _cache_bytes(self, session: Session) -> int:
+        """For decoded frames: what the preferences say, or so many frames as were asked for."""
+        given = self.opener.given
+        if given is None or given.cached_frames is None:
+            return self.preferences.cache_bytes
+        return given.cached_frames * session.video.width * session.video.height * 3
 
     def close_session(self) -> bool:
         """False if the annotator wants to go on working."""

@@ -27,12 +27,13 @@ class EngineSettings:
     click_model: str = "small-clicks"
     scribble_model: str | None = None  # None: strokes are answered by the click network
     device: str = "auto"  # "auto", "cpu", "cuda", "cuda:1", "mps"
-    internal_size: int = 480  # shorter side at which the tracker works, in pixels
+    # Shorter side at which the tracker works, in pixels; None: the source's own.
+    internal_size: int | None = 480
     memory: MemoryConfig = field(default_factory=MemoryConfig)
     clicks: ClickConfig = field(default_factory=ClickConfig)
 
     def __post_init__(self) -> None:
-        if self.internal_size < 16:
+        if self.internal_size is not None and self.internal_size < 16:
             raise ValueError(f"internal_size must be at least 16 pixels, got {self.internal_size}")
 
 

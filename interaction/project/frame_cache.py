@@ -20,6 +20,14 @@ class FrameCache:
         self._size_bytes = 0
         self._lock = threading.Lock()
 
+    def limit(self, capacity_bytes: int) -> None:
+        """Another capacity, from now on; what is too much is dropped."""
+        with self._lock:
+            self.capacity_bytes = capacity_bytes
+            while self._size_bytes > capacity_bytes:
+                _, oldest = self._pictures.popitem(last=False)
+                self._size_bytes -= oldest.nbytes
+
     @property
     def size_bytes(self) -> int:
         """Bytes of pixels held, never more than `capacity_bytes`."""

@@ -111,10 +111,7 @@ class Video:
         self._is_closed = False
         self._own = threading.local()  # each thread travels in its own direction
         self._prefetcher = Prefetcher(self._prefetch)
-        frame_bytes = self.width * self.height * 3
-        # A third for the group being played backward, a third for the one before it, and the rest
-        # for what was just seen: then making room never drops what is about to be shown.
-        self._group_limit = cache_bytes // frame_bytes // 3
+        self._group_limit = self._groups_in(cache_bytes)
 
     @property
     def path(self) -> Path:
@@ -144,6 +141,20 @@ class Video:
     def timestamps_s(self) -> NDArray[np.float64]:
         """(N,) seconds from the first frame to each frame; read-only."""
         return self._timestamps_s
+
+    def limit_cache(self, cache_bytes: int) -> None:
+        """Another upper limit for decoded frames kept in memory, from now on."""
+        if cache_bytes < 0:
+            raise ValueError(f"cache_bytes must not be negative, got {cache_bytes}")
+        self._cache.limit(cache_bytes)
+        self._group_limit = self._groups_in(cache_bytes)
+
+    def _groups_in(self, cache_bytes: int) -> int:
+        """How many frames of a group are worth decoding at a time on the way back."""
+        frame_bytes = self.width * self.height * 3
+        # A third for the group being played backward, a third for the one before it, and the rest
+        # for what was just seen: then making room never drops what is about to be shown.
+        return cache_bytes // frame_bytes // 3
 
     @property
     def cached_bytes(self) -> int:
