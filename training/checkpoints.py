@@ -153,7 +153,27 @@ def _weights_in(path: Path) -> dict[str, Tensor]:
 def _without_folders(config: Mapping[str, Any]) -> dict[str, Any]:
     """The settings without where this machine keeps its files, which is nobody's business."""
     paths = {"pack", "trunk_weights", "start_from"}
-    return {name: Path(v).name if name in paths else v for name, v in config.items()}
+    return {
+        name: Path(v).name if name in paths or name.endswith("_root") else v
+        for name, v in config.items()
+    }
+
+
+_DATA = {
+    "composed": "clips composed of cut-outs, clip art and photographs",
+    "static": "pictures with masks of one object (static_root)",
+    "davis": "DAVIS 2017",
+    "youtube": "YouTube-VOS",
+    "davis+youtube": "DAVIS 2017 and YouTube-VOS",
+    "bl30k": "BL30K",
+}
+
+
+def _described_data(config: TrackerTraining) -> str:
+    names = dict.fromkeys(stage.data for stage in config.stages)
+    text = ", ".join(_DATA[name] for name in names)
+    real = {"davis", "youtube", "davis+youtube"}
+    return text if real & set(names) else f"{text}; no real video"
 
 
 def export(run: Path, output: Path) -> None:
@@ -166,7 +186,7 @@ def export(run: Path, output: Path) -> None:
         "step": str(content["step"]),
         "seed": str(config.seed),
         "training_seconds": str(round(content["seconds"])),
-        "data": "clips composed of cut-outs, clip art and photographs; no real video",
+        "data": _described_data(config),
         "training": json.dumps(_without_folders(content["config"])),
     }
     output.parent.mkdir(parents=True, exist_ok=True)

@@ -6,10 +6,12 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from training.scene import ClipSettings
 from xmem_core.network.config import NetworkConfig
+
+DataName = Literal["composed", "static", "davis", "youtube", "davis+youtube", "bl30k"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +30,13 @@ class Stage:
     fastest: float = 1.6
     most_distractors: int = 3
     twin_share: float = 0.35
+    data: DataName = "composed"
+    # Of the memory frames a query reads at most so many, the first and others by chance; 0: all.
+    references: int = 0
+    deep_update_share: float = 1.0  # of memory frames after the first that refresh sensory memory
+    largest_gap: int = 5  # frames of a video from one in the clip to the next
+    is_gentle: bool = False  # no shear: the published recipe's last steps
+    merge_share: float = 0.0  # of clips of videos that get another clip's objects
 
     def __post_init__(self) -> None:
         for name in ("steps", "batch"):
@@ -37,6 +46,18 @@ class Stage:
             raise ValueError(f"frames must be at least 2, got {self.frames}")
         if not 0 <= self.memorized_share <= 1:
             raise ValueError(f"memorized_share must be in 0..1, got {self.memorized_share}")
+        if not 0 <= self.deep_update_share <= 1 or not 0 <= self.merge_share <= 1:
+            raise ValueError(
+                "deep_update_share and merge_share must be in 0..1, got "
+                f"{self.deep_update_share} and {self.merge_share}"
+            )
+        if self.data not in get_args(DataName):
+            raise ValueError(f"data must be one of {get_args(DataName)}, got {self.data!r}")
+        if self.largest_gap < 1 or self.references < 0:
+            raise ValueError(
+                "largest_gap must be at least 1 and references not negative, got "
+                f"{self.largest_gap} and {self.references}"
+            )
         _ = self.clips  # refuses a wrong size or pace
 
     @property
@@ -55,10 +76,16 @@ class Stage:
 class TrackerTraining:
     """A whole run. Paths are relative to where the program is started."""
 
-    pack: str
     stages: tuple[Stage, ...]
+    pack: str = ""  # of pictures to compose clips of; without it, evaluation uses the stages' data
+    # Where the published data sets are; their layouts: see training.datasets.layouts.
+    static_root: str = "../data/static"
+    davis_root: str = "../data/DAVIS/2017/trainval"
+    youtube_root: str = "../data/YouTube/train_480p"
+    bl30k_root: str = "../data/BL30K"
     network: NetworkConfig = field(default_factory=NetworkConfig.small)
-    trunk_weights: str = ""  # a .pth file; empty for the installed package
+    # A .pth file, empty for the installed package; for ResNets the folder of torchvision's two.
+    trunk_weights: str = ""
     start_from: str = ""  # weights or a run to begin with; empty for a pretrained trunk
     seed: int = 1
     object_weights: tuple[float, ...] = (0.45, 0.35, 0.2)  # of one, two, three labelled objects

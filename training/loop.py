@@ -28,11 +28,15 @@ from training.checkpoints import (
     save_checkpoint,
 )
 from training.config import Stage, TrackerTraining
-from training.data import Batch, ComposedBatches, evaluation_batches, starting_frames
+from training.data import Batch, TrainingBatches, evaluation_batches, starting_frames
 from training.folding import fold_norms, unfolded
 from training.lean import freeze_costly, keep_strided_depthwise_exact
 from training.losses import falling_share, mean_iou
-from training.trunk_weights import find_trunk_weights, start_from_pretrained
+from training.trunk_weights import (
+    find_trunk_weights,
+    start_from_pretrained,
+    start_from_resnets,
+)
 from training.unroll import ClipLoss, track_clip
 from xmem_core.network.xmem import XMem
 
@@ -56,6 +60,8 @@ class TrackerRun:
         elif content is None and config.network.trunk == "efficientnet_lite0":
             weights = Path(config.trunk_weights) if config.trunk_weights else find_trunk_weights()
             start_from_pretrained(self.network, weights, starting_frames(config))
+        elif content is None:
+            start_from_resnets(self.network, config.trunk_weights)
         fold_norms(self.network)
         if config.is_half_precision and self._device.type == "cpu":
             keep_strided_depthwise_exact(self.network)
@@ -124,7 +130,7 @@ class TrackerRun:
         return DistributedDataParallel(module, find_unused_parameters=stage.frames == 2)
 
     def _batches(self, start: int, end: int) -> Iterator[Batch]:
-        composed = Subset(ComposedBatches(self._config, self._rank), range(start, end))
+        composed = Subset(TrainingBatches(self._config, self._rank, self._ranks), range(start, end))
         workers = self._config.workers
         loader: DataLoader[Batch] = DataLoader(composed, batch_size=None, num_workers=workers)
         yield from loader
@@ -144,7 +150,16 @@ class TrackerRun:
         frames, labels = batch.frames.to(self._device), batch.labels.to(self._device).long()
         is_half = self._device.type == "cuda" or config.is_half_precision
         with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=is_half):
-            loss: Tensor = module(frames, labels, batch.objects, batch.memorized, share)
+            loss: Tensor = module(
+                frames,
+                labels,
+                batch.objects,
+                batch.memorized,
+                share,
+                batch.references,
+                batch.deep,
+                batch.present if batch.present is None else batch.present.to(self._device),
+            )
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), config.gradient_limit)

@@ -23,18 +23,21 @@ def bootstrapped_cross_entropy(probabilities: Tensor, labels: Tensor, share: flo
     return entropy.mean()
 
 
-def dice(probabilities: Tensor, labels: Tensor) -> Tensor:
-    """1 - (2 Σpg + 1) / (Σp + Σg + 1), mean over objects and pictures; a scalar.
+def dice(probabilities: Tensor, labels: Tensor, present: Tensor | None = None) -> Tensor:
+    """1 - (2 Σpg + 1) / (Σp + Σg + 1), mean over objects and then over pictures; a scalar.
 
     probabilities (B, 1 + K, H, W), of which the background's channel 0 does not count;
-    labels (B, H, W) int64 in 0..K.
+    labels (B, H, W) int64 in 0..K; present (B, K) bool: only these objects count, all for None.
     """
     objects = probabilities.shape[1] - 1
     truth = F.one_hot(labels, objects + 1).movedim(3, 1)[:, 1:].to(probabilities.dtype)
     predicted = probabilities[:, 1:]
     overlap = (predicted * truth).sum(dim=(2, 3))
     total = predicted.sum(dim=(2, 3)) + truth.sum(dim=(2, 3))
-    return (1 - (2 * overlap + 1) / (total + 1)).mean()
+    losses = 1 - (2 * overlap + 1) / (total + 1)
+    if present is None:
+        return losses.mean()
+    return ((losses * present).sum(dim=1) / present.sum(dim=1).clamp_min(1)).mean()
 
 
 def falling_share(step: int, start: int, end: int, final: float) -> float:

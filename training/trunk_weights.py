@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from xmem_core.memory.readout import memory_rows, query_rows, similarity
-from xmem_core.network.backbones import LiteTrunk
+from xmem_core.network.backbones import LiteTrunk, ResNetTrunk
 from xmem_core.network.xmem import XMem
 from xmem_core.probabilities import IMAGENET_MEAN, IMAGENET_STD, normalise
 
@@ -93,6 +93,40 @@ def start_from_pretrained(network: XMem, weights: Path, frames: Tensor) -> None:
         feature16 = key_trunk(pictures).stride16
         set_principal_keys(network, feature16)
         set_temperature(network, frames)
+
+
+def start_from_resnets(network: XMem, folder: str) -> None:
+    """torchvision's ImageNet weights for the published network's trunks.
+
+    folder: where its files `resnet50-*.pth` and `resnet18-*.pth` are. A stem with more than three
+    input channels keeps zeros there. Raises ValueError where a file is missing or does not fit:
+    with norms that never learn, a random trunk cannot be trained.
+    """
+    for trunk, depth in ((network.key_encoder.trunk, 50), (network.value_encoder.trunk, 18)):
+        assert isinstance(trunk, ResNetTrunk)
+        files = sorted(Path(folder).glob(f"resnet{depth}-*.pth")) if folder else []
+        if not files:
+            raise ValueError(
+                f"the ImageNet weights of ResNet-{depth} were not found: name the folder with "
+                f"torchvision's resnet{depth}-*.pth as trunk_weights, or weights as start_from"
+            )
+        state = torch.load(files[0], map_location="cpu", weights_only=True)
+        wanted = trunk.state_dict()
+        missing = [name for name, tensor in wanted.items() if not _fits(state, name, tensor)]
+        if missing:
+            raise ValueError(f"{files[0].name} holds no {missing[0]} that fits the trunk")
+        chosen = {name: state[name] for name in wanted if name in state}
+        stem = torch.zeros_like(wanted["conv1.weight"])
+        stem[:, :3] = chosen["conv1.weight"]
+        trunk.load_state_dict({**chosen, "conv1.weight": stem}, strict=False)
+
+
+def _fits(state: Mapping[str, Tensor], name: str, wanted: Tensor) -> bool:
+    if name.endswith("num_batches_tracked"):
+        return True  # older files have none, and nothing needs it
+    if name == "conv1.weight":
+        return name in state and state[name].shape[1] == 3
+    return name in state and state[name].shape == wanted.shape
 
 
 def measure_normalisation(trunk: LiteTrunk, pictures: Tensor) -> None:

@@ -6,7 +6,7 @@ memory, so that the network learns to live with its own mistakes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -20,12 +20,23 @@ from xmem_core.probabilities import normalise, soft_aggregate
 
 
 def track_clip(
-    network: XMem, frames: Tensor, first_labels: Tensor, objects: int, memorized: Sequence[int]
+    network: XMem,
+    frames: Tensor,
+    first_labels: Tensor,
+    objects: int,
+    memorized: Sequence[int],
+    *,
+    references: Sequence[Sequence[int]] = (),
+    deep: Collection[int] | None = None,
+    present: Tensor | None = None,
 ) -> Tensor:
     """frames (B, T, 3, H, W) in 0..255, first_labels (B, H, W) int64 in 0..objects.
 
-    memorized: the frames after the first whose predictions go into memory. Returns
-    probabilities (B, T - 1, 1 + K, H, W) of the frames after the first.
+    memorized: the frames after the first whose predictions go into memory. references: for each
+    frame after the first, the memory frames that it reads; all for none. deep: the memory frames
+    after the first that refresh sensory memory; all for None. present (B, K) bool: which clips
+    have which objects; all for None. Returns probabilities (B, T - 1, 1 + K, H, W) of the frames
+    after the first.
     """
     batch, length = frames.shape[:2]
     pictures = normalise(frames.flatten(0, 1).float())
@@ -41,23 +52,28 @@ def track_clip(
     features = features_of(0)
     hidden = network.initial_hidden(objects, features.key)
     value, hidden = network.encode_value(pictures[:, 0], features.feature16, hidden, first)
-    memory_keys, memory_values = [_rows_of(features)], [value.flatten(3)]
+    memory = {0: (_rows_of(features), value.flatten(3))}
     predictions = []
     for frame in range(1, length):
         features = features_of(frame)
         query = query_rows(_positions(features.key), _positions(features.selection))
-        readout = read_memory(torch.cat(memory_keys, 1), torch.cat(memory_values, 3), query)
+        read = [memory[at] for at in (references[frame - 1] if references else memory)]
+        keys, values = torch.cat([key for key, _ in read], 1), torch.cat([v for _, v in read], 3)
+        readout = read_memory(keys, values, query)
         readout = readout.unflatten(3, features.key.shape[2:])
         logits, hidden = network.decode(features, readout, hidden)
-        probabilities = soft_aggregate(logits.float().sigmoid())
+        alone = logits.float().sigmoid()
+        if present is not None:
+            alone = alone * present[:, :, None, None]
+        probabilities = soft_aggregate(alone)
         predictions.append(probabilities)
         if frame in memorized and frame < length - 1:
             masks = probabilities[:, 1:]
+            is_deep = deep is None or frame in deep
             value, hidden = network.encode_value(
-                pictures[:, frame], features.feature16, hidden, masks
+                pictures[:, frame], features.feature16, hidden, masks, is_deep=is_deep
             )
-            memory_keys.append(_rows_of(features))
-            memory_values.append(value.flatten(3))
+            memory[frame] = (_rows_of(features), value.flatten(3))
     return torch.stack(predictions, dim=1)
 
 
@@ -88,9 +104,29 @@ class ClipLoss(nn.Module):
         self.network = network
 
     def forward(
-        self, frames: Tensor, labels: Tensor, objects: int, memorized: Sequence[int], share: float
+        self,
+        frames: Tensor,
+        labels: Tensor,
+        objects: int,
+        memorized: Sequence[int],
+        share: float,
+        references: Sequence[Sequence[int]] = (),
+        deep: Collection[int] | None = None,
+        present: Tensor | None = None,
     ) -> Tensor:
-        """frames (B, T, 3, H, W) in 0..255, labels (B, T, H, W) int64; a scalar."""
-        probabilities = track_clip(self.network, frames, labels[:, 0], objects, memorized)
+        """frames (B, T, 3, H, W) in 0..255, labels (B, T, H, W) int64, and `track_clip`'s choices;
+        a scalar."""
+        probabilities = track_clip(
+            self.network,
+            frames,
+            labels[:, 0],
+            objects,
+            memorized,
+            references=references,
+            deep=deep,
+            present=present,
+        )
         flat, truth = probabilities.flatten(0, 1), labels[:, 1:].flatten(0, 1)
-        return bootstrapped_cross_entropy(flat, truth, share) + dice(flat, truth)
+        if present is not None:
+            present = present.repeat_interleave(probabilities.shape[1], dim=0)
+        return bootstrapped_cross_entropy(flat, truth, share) + dice(flat, truth, present)

@@ -13,7 +13,7 @@ import torch
 from tests.unit.test_training_composer import make_pack
 from training.checkpoints import begin_with, export, read_checkpoint
 from training.config import Stage, TrackerTraining, config_from, read_config
-from training.data import ComposedBatches, starting_frames
+from training.data import TrainingBatches, starting_frames
 from training.folding import fold_norms, unfolded
 from training.loop import TrackerRun, rate_factor
 from training.trunk_weights import load_trunk, start_from_pretrained
@@ -103,7 +103,7 @@ def test_an_exported_run_loads_as_the_plain_network(
     assert network.config == TINY
     metadata = read_metadata(tmp_path / "tracker.safetensors")
     assert (metadata["step"], metadata["seed"]) == ("1", "1")
-    batch = ComposedBatches(config, rank=0)[3]
+    batch = TrainingBatches(config, rank=0)[3]
     first = batch.labels[:, 0].long()
     averaged = unfolded(run.network, run.average.state)
     with torch.inference_mode():
@@ -172,18 +172,18 @@ def test_trunk_weights_of_another_shape_are_refused() -> None:
 def test_batches_differ_between_processes_but_not_in_their_objects(
     config: TrackerTraining,
 ) -> None:
-    ours, theirs = ComposedBatches(config, rank=0), ComposedBatches(config, rank=1)
+    ours, theirs = TrainingBatches(config, rank=0), TrainingBatches(config, rank=1)
     for step in range(3):
         assert ours[step].objects == theirs[step].objects
         assert ours[step].memorized == theirs[step].memorized
         assert not torch.equal(ours[step].frames, theirs[step].frames)
-        assert torch.equal(ours[step].frames, ComposedBatches(config, rank=0)[step].frames)
+        assert torch.equal(ours[step].frames, TrainingBatches(config, rank=0)[step].frames)
 
 
 def test_predictions_that_go_into_memory_are_learned_through(config: TrackerTraining) -> None:
     torch.manual_seed(2)
     network = XMem(TINY).train()
-    batch = ComposedBatches(config, rank=0)[0]
+    batch = TrainingBatches(config, rank=0)[0]
     loss = ClipLoss(network)(batch.frames, batch.labels.long(), batch.objects, (1,), 0.5)
     loss.backward()
     assert torch.isfinite(loss)
