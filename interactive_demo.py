@@ -3,6 +3,7 @@
 Without a command it opens the window; with one, `xmem-annotate --help` lists them, it needs none.
 """
 
+import os
 import sys
 
 from interaction.command_line.app import command_names
@@ -17,9 +18,21 @@ def main() -> None:
     if arguments and (arguments[0] in command_names() or arguments[0] in _HELP):
         run_command(arguments)
         return
+    if not _has_display():
+        sys.exit(
+            "There is no display to open a window on; to track the sample without one, type: "
+            "xmem-annotate propagate sample --output sample-masks"
+        )
     from gui.app import main as open_window
 
     sys.exit(open_window(arguments[1:] if arguments[:1] == ["window"] else arguments))
+
+
+def _has_display() -> bool:
+    """Qt would end the program without a word that helps."""
+    if not sys.platform.startswith("linux") or "QT_QPA_PLATFORM" in os.environ:
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 if __name__ == "__main__":
