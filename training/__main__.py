@@ -19,6 +19,7 @@ from training.clicks.config import read_click_config
 from training.clicks.loop import ClickRun, export_clicks, read_click_checkpoint
 from training.config import read_config
 from training.loop import TrackerRun
+from training.mean import write_mean
 from training.preparation.build import build_from_packages, build_pack
 from training.preparation.sources import chosen_sources
 
@@ -34,9 +35,8 @@ def main() -> None:
         command.add_argument("--output", type=Path, required=True, help="folder of the run")
         command.add_argument("--pack", help="folder of training pictures, not the config's")
         command.add_argument("--trunk-weights", help="ImageNet weights (.pth), not the config's")
-        if name == "tracker":
-            for data in _DATA_SETS:
-                command.add_argument(f"--{data}-root", help=f"folder of {data}, not the config's")
+        for data in _DATA_SETS:
+            command.add_argument(f"--{data}-root", help=f"folder of {data}, not the config's")
     exporting = commands.add_parser("export", help="write a run's newest weights as safetensors")
     exporting.add_argument("--checkpoint", type=Path, required=True, help="folder of the run")
     exporting.add_argument("--output", type=Path, required=True)
@@ -67,7 +67,7 @@ def _pack(arguments: argparse.Namespace) -> None:
 def _train(arguments: argparse.Namespace) -> None:
     given = {"pack": arguments.pack, "trunk_weights": arguments.trunk_weights}
     for data in _DATA_SETS:
-        given[f"{data}_root"] = getattr(arguments, f"{data}_root", None)
+        given[f"{data}_root"] = getattr(arguments, f"{data}_root")
     overrides = {name: value for name, value in given.items() if value is not None}
     distributed = "WORLD_SIZE" in os.environ
     if distributed:

@@ -10,7 +10,7 @@ import csv
 import json
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn, optim
 
-from training.config import TrackerTraining, config_from
+from training.config import DataName, TrackerTraining, config_from
 from training.folding import unfolded
 from xmem_core.network.xmem import XMem
 from xmem_core.weights import load_xmem, save_network
@@ -150,7 +150,7 @@ def _weights_in(path: Path) -> dict[str, Tensor]:
     return averaged_network(content).state_dict()
 
 
-def _without_folders(config: Mapping[str, Any]) -> dict[str, Any]:
+def without_folders(config: Mapping[str, Any]) -> dict[str, Any]:
     """The settings without where this machine keeps its files, which is nobody's business."""
     paths = {"pack", "trunk_weights", "start_from"}
     return {
@@ -159,21 +159,22 @@ def _without_folders(config: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-_DATA = {
+_DATA: dict[DataName, str] = {
     "composed": "clips composed of cut-outs, clip art and photographs",
-    "static": "pictures with masks of one object (static_root)",
+    "static": "pictures with masks of one object",
     "davis": "DAVIS 2017",
     "youtube": "YouTube-VOS",
     "davis+youtube": "DAVIS 2017 and YouTube-VOS",
     "bl30k": "BL30K",
 }
+_REAL_VIDEO = {"davis", "youtube", "davis+youtube"}
 
 
-def _described_data(config: TrackerTraining) -> str:
-    names = dict.fromkeys(stage.data for stage in config.stages)
+def described_data(names: Iterable[DataName]) -> str:
+    """What a network was trained on, in words, for those who get its weights."""
+    names = list(dict.fromkeys(names))
     text = ", ".join(_DATA[name] for name in names)
-    real = {"davis", "youtube", "davis+youtube"}
-    return text if real & set(names) else f"{text}; no real video"
+    return text if _REAL_VIDEO & set(names) else f"{text}; no real video"
 
 
 def export(run: Path, output: Path) -> None:
@@ -186,8 +187,8 @@ def export(run: Path, output: Path) -> None:
         "step": str(content["step"]),
         "seed": str(config.seed),
         "training_seconds": str(round(content["seconds"])),
-        "data": _described_data(config),
-        "training": json.dumps(_without_folders(content["config"])),
+        "data": described_data(stage.data for stage in config.stages),
+        "training": json.dumps(without_folders(content["config"])),
     }
     output.parent.mkdir(parents=True, exist_ok=True)
     save_network(averaged_network(content), output, metadata)

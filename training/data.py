@@ -68,7 +68,7 @@ class TrainingBatches(Dataset[Batch]):
         """A clip of the stage's data set, each entry of which comes once an epoch."""
         config = self._config
         if stage.data not in self._data:
-            self._data[stage.data] = open_data(config, stage, "training")
+            self._data[stage.data] = open_data(config, stage.data, "training")
         data = self._data[stage.data]
         number = config.stage_at(step)
         done = step - sum(earlier.steps for earlier in config.stages[:number])
@@ -102,7 +102,7 @@ def starting_frames(config: TrackerTraining, clips: int = 24) -> Tensor:
     """(clips, 2, 3, H, W) uint8 frames on which the pretrained features are measured."""
     stage = config.stages[0]
     if stage.data != "composed":
-        data = open_data(config, stage, "training")
+        data = open_data(config, stage.data, "training")
         short = replace(stage, frames=2)
         recorded = []
         for index in range(clips):
@@ -120,7 +120,7 @@ def starting_frames(config: TrackerTraining, clips: int = 24) -> Tensor:
 
 def _recorded_evaluation(config: TrackerTraining, rank: int, ranks: int) -> list[Batch]:
     stage = config.stages[-1]
-    data = open_data(config, stage, "held out")
+    data = open_data(config, stage.data, "held out")
     settings = replace(
         stage,
         size=config.evaluation_size,

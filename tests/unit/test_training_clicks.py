@@ -19,6 +19,7 @@ from training.clicks.loop import (
     export_clicks,
     read_click_checkpoint,
 )
+from training.clicks.pictures import composed_from
 from training.clicks.samples import damaged, draw_sample, error_click
 from training.pack import Pack
 
@@ -76,10 +77,10 @@ def test_an_exported_run_loads_and_answers_as_it_did(config: ClickTraining, tmp_
 def test_samples_follow_from_the_seed_and_begin_with_a_click_on_an_error(
     config: ClickTraining,
 ) -> None:
-    pack = Pack(Path(config.pack))
+    make_clip = composed_from(Pack(Path(config.pack)))
     for seed in range(8):
         sample, again = (
-            draw_sample(pack, np.random.default_rng(seed), config, 48) for _ in range(2)
+            draw_sample(make_clip, np.random.default_rng(seed), config, 48) for _ in range(2)
         )
         np.testing.assert_array_equal(sample.picture, again.picture)
         assert sample.clicks == again.clicks

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import cv2
@@ -16,7 +16,11 @@ from PIL import Image
 from tests.unit.test_training_resume import TINY, pretend_imagenet
 from training.__main__ import main
 from training.checkpoints import export, read_checkpoint
-from training.config import Stage, TrackerTraining, config_from, read_config
+from training.clicks.config import ClickStage, ClickTraining, click_config_from
+from training.clicks.loop import ClickRun, export_clicks, read_click_checkpoint
+from training.clicks.pictures import clip_maker
+from training.clicks.samples import draw_sample
+from training.config import DataName, Stage, TrackerTraining, config_from, read_config
 from training.data import TrainingBatches
 from training.datasets.augmentation import (
     Colour,
@@ -185,10 +189,10 @@ def test_large_sets_hold_some_back_and_small_ones_are_used_whole() -> None:
 
 
 @pytest.mark.parametrize("data", ["static", "davis", "youtube", "bl30k"])
-def test_missing_data_is_named(config: TrackerTraining, tmp_path: Path, data: str) -> None:
-    away = replace(config, **{f"{data}_root": str(tmp_path / "away")})
+def test_missing_data_is_named(tmp_path: Path, data: DataName) -> None:
+    away = config_from({"stages": [asdict(STAGE)], f"{data}_root": str(tmp_path / "away")})
     with pytest.raises(ValueError, match=f"{data}_root.*away"):
-        open_data(away, replace(STAGE, data=data), "training")
+        open_data(away, data, "training")
 
 
 # Clips
@@ -196,10 +200,10 @@ def test_missing_data_is_named(config: TrackerTraining, tmp_path: Path, data: st
 
 @pytest.mark.parametrize("data", ["static", "davis", "youtube", "davis+youtube", "bl30k"])
 def test_clips_follow_from_the_seed_and_show_their_objects_first(
-    config: TrackerTraining, data: str
+    config: TrackerTraining, data: DataName
 ) -> None:
     stage = replace(STAGE, data=data, frames=3, merge_share=0.3)
-    clips = open_data(config, stage, "training")
+    clips = open_data(config, stage.data, "training")
     for entry in range(len(clips)):
         one, again = (clips.clip(entry, np.random.default_rng(entry), stage) for _ in "ab")
         np.testing.assert_array_equal(one.frames, again.frames)
@@ -212,9 +216,10 @@ def test_clips_follow_from_the_seed_and_show_their_objects_first(
 
 
 def test_masks_move_with_their_pictures(config: TrackerTraining) -> None:
-    for data, bright in (("static", 150), ("bl30k", 75)):
+    cases: tuple[tuple[DataName, int], ...] = (("static", 150), ("bl30k", 75))
+    for data, bright in cases:
         stage = replace(STAGE, data=data, size=64, frames=3)
-        clips = open_data(config, stage, "training")
+        clips = open_data(config, stage.data, "training")
         for seed in range(4):
             clip = clips.clip(0, np.random.default_rng(seed), stage)
             seen = clip.frames.mean(axis=3) > bright
@@ -248,10 +253,15 @@ def test_youtube_gaps_count_its_unmasked_frames(
         return frame_indices(rng, count, wanted, gap)
 
     monkeypatch.setattr("training.datasets.clips.frame_indices", record)
-    for data, largest_gap, expected in (("youtube", 10, 2), ("youtube", 3, 1), ("davis", 10, 10)):
+    cases: tuple[tuple[DataName, int, int], ...] = (
+        ("youtube", 10, 2),
+        ("youtube", 3, 1),
+        ("davis", 10, 10),
+    )
+    for data, largest_gap, expected in cases:
         asked.clear()
         stage = replace(STAGE, data=data, largest_gap=largest_gap)
-        open_data(config, stage, "training").clip(0, np.random.default_rng(0), stage)
+        open_data(config, stage.data, "training").clip(0, np.random.default_rng(0), stage)
         assert set(asked) == {expected}
 
 
@@ -313,12 +323,12 @@ def test_moves_are_about_the_middle_and_by_nothing_change_nothing() -> None:
     np.testing.assert_allclose(still, np.eye(3), atol=1e-12)
     picture = rng.integers(0, 255, (32, 32, 3), dtype=np.uint8)
     labels = rng.integers(0, 3, (32, 32)).astype(np.int16)
-    for change in (
-        lambda: moved(picture, labels, np.eye(3), 32),
-        lambda: resized(picture, labels, 32, 32),
+    for seen, mask in (
+        moved(picture, labels, np.eye(3), 32),
+        resized(picture, labels, 32, 32),
     ):
-        np.testing.assert_array_equal(change()[0], picture)
-        np.testing.assert_array_equal(change()[1], labels)
+        np.testing.assert_array_equal(seen, picture)
+        np.testing.assert_array_equal(mask, labels)
 
 
 def test_a_spline_goes_through_its_points_and_keeps_planes() -> None:
@@ -511,3 +521,33 @@ def test_the_full_size_network_starts_from_torchvisions_resnets(tmp_path: Path) 
     torch.save(states[18], tmp_path / "resnet18-0123abcd.pth")
     with pytest.raises(ValueError, match=r"layer2\.0\.conv1\.weight"):
         start_from_resnets(network, str(tmp_path))
+
+
+@pytest.mark.parametrize("data", ["static", "davis"])
+def test_the_click_network_trains_on_data_sets(roots: Path, tmp_path: Path, data: DataName) -> None:
+    torch.save(pretend_imagenet(), tmp_path / "trunk.pth")
+    config = ClickTraining(
+        stages=(ClickStage(steps=1, size=32, batch=2, learning_rate=1e-4, data=data),),
+        static_root=str(roots / "static"),
+        davis_root=str(roots / "davis"),
+        trunk_weights=str(tmp_path / "trunk.pth"),
+        evaluation_pictures=1,
+        evaluation_size=32,
+    )
+    assert click_config_from(config.as_dict()) == config
+    ClickRun(config, tmp_path / "run").advance()
+    content = read_click_checkpoint(tmp_path / "run")
+    assert content is not None
+    assert content["step"] == 1
+    sample, again = (
+        draw_sample(clip_maker(config, data, "all"), np.random.default_rng(3), config, 48)
+        for _ in "ab"
+    )
+    np.testing.assert_array_equal(sample.picture, again.picture)
+    assert sample.truth.any()
+    export_clicks(tmp_path / "run", tmp_path / "clicks.safetensors")
+    metadata = read_metadata(tmp_path / "clicks.safetensors")
+    assert ("no real video" in metadata["data"]) == (data == "static")
+    assert str(roots) not in metadata["training"]
+    with pytest.raises(ValueError, match="data must be"):
+        click_config_from({"stages": [{**config.as_dict()["stages"][0], "data": "coco"}]})

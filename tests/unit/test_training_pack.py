@@ -167,8 +167,10 @@ def test_the_command_makes_a_pack_of_the_named_packages(
 def test_a_picture_is_known_again_at_another_size_but_not_another_picture() -> None:
     seen = Seen()
     assert seen.is_new(scenery(1))
-    assert not seen.is_new(cv2.resize(scenery(1), (333, 211), interpolation=cv2.INTER_AREA))
-    assert not seen.is_new(cv2.convertScaleAbs(scenery(1), alpha=0.9))
+    smaller = cv2.resize(scenery(1), (333, 211), interpolation=cv2.INTER_AREA)
+    darker = cv2.convertScaleAbs(scenery(1), alpha=0.9)
+    assert not seen.is_new(np.asarray(smaller, np.uint8))
+    assert not seen.is_new(np.asarray(darker, np.uint8))
     assert seen.is_new(scenery(2))
     assert seen.is_new(scenery(1)[:, ::-1])
     assert gradient_hash(scenery(1)).shape == (288,)

@@ -27,12 +27,13 @@ from torch.nn.parallel import DistributedDataParallel
 from interaction.click_simulator import next_click
 from interaction.fbrs.small_network import SmallClickNetwork, click_network_header
 from interaction.types import Click
-from training.checkpoints import MovingAverage
+from training.checkpoints import MovingAverage, described_data, without_folders
 from training.clicks.config import ClickTraining, click_config_from
+from training.clicks.pictures import ClipMaker, clip_maker
 from training.clicks.samples import Sample, draw_sample, error_click
+from training.config import DataName
 from training.folding import fold_norms, unfolded_state
 from training.losses import bootstrapped_cross_entropy, dice
-from training.pack import Pack
 from training.trunk_weights import find_trunk_weights, load_trunk, measure_normalisation
 from xmem_core.probabilities import normalise
 
@@ -126,7 +127,7 @@ class ClickRun:
         self._config = config
         self._folder = folder
         self._rank = dist.get_rank() if dist.is_initialized() else 0
-        self._pack = Pack(Path(config.pack), "training")
+        self._makers: dict[DataName, ClipMaker] = {}
         cv2.setNumThreads(1)
         self._device = torch.device("cpu")
         if torch.cuda.is_available():
@@ -194,14 +195,20 @@ class ClickRun:
     def evaluate(self) -> tuple[float, ...]:
         """Mean IoU of the averaged weights after each of five clicks on held-out pictures."""
         config = self._config
-        pack = Pack(Path(config.pack), "held out")
+        data = "composed" if config.pack else config.stages[-1].data
+        make_clip = clip_maker(config, data, "held out")
         network = averaged_click_network(self.average.state).to(self._device)
         scores = []
         for index in range(config.evaluation_pictures):
             rng = np.random.default_rng((_EVALUATION, index))
-            sample = draw_sample(pack, rng, config, config.evaluation_size)
+            sample = draw_sample(make_clip, rng, config, config.evaluation_size)
             scores.append(_clicked(network, sample))
         return tuple(np.mean(scores, axis=0).tolist())
+
+    def _make_clip(self, data: DataName) -> ClipMaker:
+        if data not in self._makers:
+            self._makers[data] = clip_maker(self._config, data, "training")
+        return self._makers[data]
 
     def _train(self, rounds: nn.Module) -> float:
         config, step = self._config, self.step
@@ -211,7 +218,7 @@ class ClickRun:
             group["lr"] = rate * (stage.trunk_rate if group["name"] == "trunk" else 1.0)
         samples = [
             draw_sample(
-                self._pack,
+                self._make_clip(stage.data),
                 np.random.default_rng((config.seed, _SAMPLES, step, self._rank, index)),
                 config,
                 stage.size,
@@ -263,7 +270,7 @@ class ClickRun:
         self.network.eval()
         pictures = [
             draw_sample(
-                self._pack,
+                self._make_clip(config.stages[0].data),
                 np.random.default_rng((config.seed, _START, index)),
                 config,
                 config.stages[0].size,
@@ -339,14 +346,12 @@ def export_clicks(run: Path, output: Path) -> None:
     if content is None:
         raise ValueError(f"{run} holds no {_FILE}")
     config = click_config_from(content["config"])
-    told = {**config.as_dict(), "pack": Path(config.pack).name}
-    told["trunk_weights"] = Path(config.trunk_weights).name
     metadata = {
         "step": str(content["step"]),
         "seed": str(config.seed),
         "training_seconds": str(round(content["seconds"])),
-        "data": "pictures composed of cut-outs, clip art and photographs; no real video",
-        "training": json.dumps(told),
+        "data": described_data(stage.data for stage in config.stages),
+        "training": json.dumps(without_folders(config.as_dict())),
     }
     network = averaged_click_network(content["average"])
     state = {

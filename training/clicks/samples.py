@@ -10,11 +10,10 @@ import numpy as np
 from interaction.click_simulator import Region, depth_inside
 from interaction.types import Click
 from training.clicks.config import ClickTraining
-from training.composer import Clip, compose_clip
-from training.pack import Pack, Picture
-from training.scene import ClipSettings
+from training.clicks.pictures import ClipMaker
+from training.composer import Clip
+from training.pack import Picture
 
-_OBJECT_WEIGHTS = (0.4, 0.35, 0.25)  # of one, two, three labelled objects
 _SMALLEST_SHARE = 0.002  # of the picture that the object must cover
 
 
@@ -26,13 +25,12 @@ class Sample:
     clicks: tuple[Click, ...]  # of the first round
 
 
-def draw_sample(pack: Pack, rng: np.random.Generator, config: ClickTraining, size: int) -> Sample:
+def draw_sample(
+    make_clip: ClipMaker, rng: np.random.Generator, config: ClickTraining, size: int
+) -> Sample:
     """A sample from `rng` alone; the object is always to be seen in it."""
     while True:
-        objects = 1 + int(rng.choice(3, p=_OBJECT_WEIGHTS))
-        settings = ClipSettings(size=size, frames=2, slowest=0.05, fastest=1.5)
-        clip = compose_clip(pack, rng, settings, objects)
-        picture, truth = _target(clip, rng, config)
+        picture, truth = _target(make_clip(rng, size), rng, config)
         if rng.random() < config.zoom_share and truth.any():
             picture, truth = _zoomed(picture, truth, rng)
         if truth.mean() > _SMALLEST_SHARE:

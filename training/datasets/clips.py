@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from training.composer import Clip
-from training.config import Stage, TrackerTraining
+from training.config import DataName, Stage
 from training.datasets.augmentation import (
     Colour,
     Labels,
@@ -58,23 +58,33 @@ class ClipData(Protocol):
         """`stage.frames` frames of `stage.size`; 1 to `MOST_OBJECTS` objects in the first."""
 
 
-def open_data(config: TrackerTraining, stage: Stage, part: Part) -> ClipData:
-    """The data of a stage. ValueError names the folder in which none was found."""
-    if stage.data == "static":
-        return StaticClips(Path(config.static_root), part)
+class DataRoots(Protocol):
+    """Where the data sets are: a configuration."""
+
+    @property
+    def static_root(self) -> str: ...
+    @property
+    def davis_root(self) -> str: ...
+    @property
+    def youtube_root(self) -> str: ...
+    @property
+    def bl30k_root(self) -> str: ...
+
+
+def open_data(roots: DataRoots, data: DataName, part: Part) -> ClipData:
+    """Any data but composed clips. ValueError names the folder in which none was found."""
+    if data == "static":
+        return StaticClips(Path(roots.static_root), part)
     sets = {
         "davis": ["davis"],
         "youtube": ["youtube"],
         "davis+youtube": ["davis", "youtube"],
         "bl30k": ["bl30k"],
-    }[stage.data]
+    }[data]
     entries: list[VideoEntry] = []
     for name in sets:
-        root = Path(
-            {"davis": config.davis_root, "youtube": config.youtube_root}.get(
-                name, config.bl30k_root
-            )
-        )
+        folders = {"davis": roots.davis_root, "youtube": roots.youtube_root}
+        root = Path(folders.get(name, roots.bl30k_root))
         found = davis_videos(root, part) if name == "davis" else plain_videos(root, part)
         if not found:
             raise ValueError(f"no videos with masks were found for {name}_root under {root}")

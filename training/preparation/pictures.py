@@ -94,8 +94,8 @@ def gradient_hash(picture: Picture) -> NDArray[np.bool_]:
     """
     grey = np.asarray(cv2.cvtColor(picture[..., :3], cv2.COLOR_BGR2GRAY), dtype=np.float32)
     if picture.shape[2] == 4:
-        alpha = picture[..., 3] / np.float32(255)
-        grey = grey * alpha + np.float32(128) * (1 - alpha)
+        alpha = picture[..., 3].astype(np.float32) / 255
+        grey = grey * alpha + 128 * (1 - alpha)
     side = _HASH_CELLS + 1
     cells = cv2.resize(grey, (side, side), interpolation=cv2.INTER_AREA)
     return np.concatenate(
