@@ -1,4 +1,4 @@
-"""`python -m training tracker|click --config FILE --output RUN`, `export` and `pack`.
+"""`python -m training tracker|click --config FILE --output RUN`, `export`, `mean`, `pack`.
 
 Several processes: `torchrun --nproc-per-node 2 -m training tracker ...`. A run that was stopped
 goes on from its last checkpoint when the same command is given again.
@@ -40,6 +40,10 @@ def main() -> None:
     exporting = commands.add_parser("export", help="write a run's newest weights as safetensors")
     exporting.add_argument("--checkpoint", type=Path, required=True, help="folder of the run")
     exporting.add_argument("--output", type=Path, required=True)
+    averaging = commands.add_parser("mean", help="write the mean of several files' weights")
+    averaging.add_argument("files", type=Path, nargs="+", help="from the oldest to the newest")
+    averaging.add_argument("--shares", type=float, nargs="+", required=True)
+    averaging.add_argument("--output", type=Path, required=True)
     packing = commands.add_parser("pack", help="make the folder of training pictures")
     packing.add_argument("--output", type=Path, required=True, help="a new folder")
     packing.add_argument("--fetch", action="store_true", help="download the Debian packages")
@@ -50,6 +54,8 @@ def main() -> None:
     if arguments.command == "export":
         is_click = read_click_checkpoint(arguments.checkpoint) is not None
         (export_clicks if is_click else export)(arguments.checkpoint, arguments.output)
+    elif arguments.command == "mean":
+        write_mean(arguments.files, arguments.shares, arguments.output)
     elif arguments.command == "pack":
         _pack(arguments)
     else:
