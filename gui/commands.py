@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +13,9 @@ from PySide6.QtWidgets import QFileDialog
 from gui.annotator import Annotator
 from gui.document import Document
 from gui.mask_commands import MaskCommands
+from gui.opening import PROJECT_SUFFIX
 from gui.view_state import ViewMode
+from interaction.project.project_copy import copy_project
 
 if TYPE_CHECKING:
     from gui.main_window import MainWindow
@@ -70,6 +72,7 @@ class Commands:
             "file.import": self._import,
             "file.export": self._export,
             "file.save_version": self._save_version,
+            "file.save_copy": self._save_copy,
             "file.preferences": self._preferences,
             "file.models": self._models,
             "file.close": self._window.close_session,
@@ -121,6 +124,29 @@ class Commands:
         from gui.dialogs.versions import VersionsDialog
 
         VersionsDialog(self._document, self._annotator, self._window).open()
+
+    def _save_copy(self) -> None:
+        """Goes on in the copy; also the way on from a project that can only be read."""
+        window, session = self._window, self._workspace.session
+        project = session.project
+        if project is None:
+            return
+        suggested = project.folder.with_name(f"{project.folder.stem} copy{PROJECT_SUFFIX}")
+        path, _ = QFileDialog.getSaveFileName(window, tr("Save as a new project"), str(suggested))
+        if not path:
+            return
+        folder, annotation = Path(path), session.annotation
+
+        def steps() -> Generator[None, None, None]:
+            copy_project(project, annotation, folder)
+            yield
+
+        def end(error: Exception | None) -> None:
+            if error is None:
+                window.open_path(folder)
+
+        if not self._annotator.do_file_work(steps, lambda _: None, end):
+            self._annotator.noticed.emit(tr("Something is being written. Wait until it is done."))
 
     def _preferences(self) -> None:
         from gui.dialogs.preferences import PreferencesDialog

@@ -98,7 +98,7 @@ class ImportDialog(QDialog):
                 preview,
                 self._document.annotation,
                 object_ids=self.object_ids(),
-                status=self.status.currentData(),
+                status=FrameStatus(self.status.currentData()),  # Qt gives back a plain text
                 replaces_given=self.replaces_given.isChecked(),
                 keeps_others=self.keeps_others.isChecked(),
             )

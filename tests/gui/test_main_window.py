@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
-from PySide6.QtWidgets import QMessageBox
+from PySide6.QtWidgets import QFileDialog, QMessageBox
 from pytestqt.qtbot import QtBot
 
 from gui.annotator import Busy
@@ -198,3 +198,28 @@ def test_undo_names_what_it_undoes(
     assert "Paint" in window.actions_table["edit.undo"].text()
     assert window.actions_table["edit.undo"].isEnabled()
     assert not window.actions_table["edit.redo"].isEnabled()
+
+
+def test_a_copy_is_a_project_of_its_own_with_the_same_masks(
+    window: MainWindow,
+    open_path: Callable[[Path], Workspace],
+    clip: Path,
+    tmp_path: Path,
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first = open_path(clip)
+    first.annotator.stroke(DAB)
+    kept = first.document.annotation.record(0)
+    target = tmp_path / "a copy.vos"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(target), ""))
+    window.update_state()
+    window.actions_table["file.save_copy"].trigger()
+    qtbot.waitUntil(
+        lambda: window.workspace is not None and window.workspace is not first, timeout=20_000
+    )
+    workspace = window.workspace
+    assert workspace is not None
+    assert workspace.session.project is not None
+    assert workspace.session.project.folder == target
+    assert workspace.document.annotation.record(0) == kept

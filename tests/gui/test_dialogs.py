@@ -1,0 +1,241 @@
+"""Dialogs: what they say before, what they do, and that they can be left at any time."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QMainWindow, QWidget
+from pytestqt.qtbot import QtBot
+
+from gui.action_table import ACTIONS, Needs
+from gui.actions import Actions
+from gui.annotator import Annotator
+from gui.dialogs.command_search import CommandSearch
+from gui.dialogs.export import ExportDialog
+from gui.dialogs.import_masks import ImportDialog
+from gui.dialogs.models import ModelsDialog
+from gui.dialogs.preferences import PreferencesDialog
+from gui.dialogs.shortcuts import ShortcutsDialog
+from gui.document import Document
+from gui.errors import ReportDialog
+from gui.preferences import Preferences
+from interaction.model_list import Model
+from interaction.models import ModelStore
+from interaction.types import FrameStatus, Stroke
+from tests import tiny
+
+DAB = Stroke(((20.0, 20.0),), 6)
+
+
+@pytest.fixture
+def owner(qtbot: QtBot) -> QMainWindow:
+    window = QMainWindow()
+    qtbot.addWidget(window)
+    return window
+
+
+@pytest.fixture
+def called() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def actions(owner: QMainWindow, preferences: Preferences, called: list[str]) -> Actions:
+    handlers = {spec.id: lambda name=spec.id: called.append(name) for spec in ACTIONS}
+    return Actions(handlers, preferences, owner)
+
+
+def shown(widget: QWidget, qtbot: QtBot) -> None:
+    with qtbot.waitExposed(widget):
+        widget.show()
+
+
+def test_an_export_says_what_is_missing_and_then_does_it(
+    annotator: Annotator,
+    document: Document,
+    preferences: Preferences,
+    owner: QMainWindow,
+    tmp_path: Path,
+    qtbot: QtBot,
+) -> None:
+    annotator.stroke(DAB)
+    dialog = ExportDialog(document, annotator, preferences, owner)
+    shown(dialog, qtbot)
+    target = tmp_path / "out"
+    dialog.target.setText(str(target))
+    dialog.check()
+    assert "Object 1" in dialog.preview.toPlainText()
+    qtbot.mouseClick(dialog.export_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(dialog.show_button.isVisible, timeout=20_000)
+    assert len(list(target.rglob("*.png"))) == document.frame_count
+    dialog.close()
+
+
+def test_an_export_into_a_folder_with_other_files_is_refused_beforehand(
+    annotator: Annotator,
+    document: Document,
+    preferences: Preferences,
+    owner: QMainWindow,
+    tmp_path: Path,
+    qtbot: QtBot,
+) -> None:
+    annotator.stroke(DAB)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "0000000.png").write_bytes(b"mine")
+    dialog = ExportDialog(document, annotator, preferences, owner)
+    shown(dialog, qtbot)
+    dialog.target.setText(str(tmp_path / "mine"))
+    dialog.check()
+    assert not dialog.export_button.isEnabled()
+    assert (tmp_path / "mine" / "0000000.png").read_bytes() == b"mine"
+    dialog.close()
+
+
+def test_an_import_shows_what_it_found_and_is_one_step(
+    annotator: Annotator,
+    document: Document,
+    preferences: Preferences,
+    owner: QMainWindow,
+    tmp_path: Path,
+    qtbot: QtBot,
+) -> None:
+    masks = tmp_path / "masks"
+    tiny.write_mask(masks, 0, tiny.labels(0, 3, 200))
+    tiny.write_mask(masks, 2, tiny.labels(2, 3, 200))
+    dialog = ImportDialog(document, annotator, preferences, owner)
+    shown(dialog, qtbot)
+    dialog.look(masks)
+    qtbot.waitUntil(dialog.import_button.isEnabled, timeout=20_000)
+    assert dialog.table.rowCount() == 2
+    qtbot.mouseClick(dialog.import_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: 2 in document.annotation.records, timeout=20_000)
+    assert document.annotation.record(2).status is FrameStatus.CONFIRMED
+    assert np.array_equal(document.annotation.labels(2), tiny.labels(2, 3, 200))
+    qtbot.waitUntil(lambda: annotator.busy.value == "idle", timeout=20_000)
+    annotator.undo()
+    assert not document.annotation.records
+
+
+def test_a_folder_without_masks_is_told_in_words(
+    annotator: Annotator,
+    document: Document,
+    preferences: Preferences,
+    owner: QMainWindow,
+    tmp_path: Path,
+    qtbot: QtBot,
+) -> None:
+    (tmp_path / "nothing").mkdir()
+    dialog = ImportDialog(document, annotator, preferences, owner)
+    shown(dialog, qtbot)
+    dialog.look(tmp_path / "nothing")
+    qtbot.waitUntil(lambda: "nothing" in dialog.report.toPlainText(), timeout=20_000)
+    assert not dialog.import_button.isEnabled()
+    dialog.close()
+
+
+def test_a_key_that_is_taken_is_shown_before_it_is_too_late(
+    actions: Actions, owner: QMainWindow, qtbot: QtBot
+) -> None:
+    dialog = ShortcutsDialog(actions, owner)
+    shown(dialog, qtbot)
+    dialog.choose("view.fit")
+    qtbot.keyClick(dialog.edit, Qt.Key.Key_F)
+    dialog.edit.editingFinished.emit()
+    assert "Track forward" in dialog.warning.text()
+    dialog.reject()
+    assert actions["view.fit"].shortcut().toString() == "Z"
+
+
+def test_a_changed_key_holds_after_ok(actions: Actions, owner: QMainWindow, qtbot: QtBot) -> None:
+    dialog = ShortcutsDialog(actions, owner)
+    shown(dialog, qtbot)
+    dialog.choose("view.fit")
+    qtbot.keyClick(dialog.edit, Qt.Key.Key_9)
+    dialog.edit.editingFinished.emit()
+    dialog.accept()
+    assert actions["view.fit"].shortcut().toString() == "9"
+
+
+def test_a_command_is_found_by_part_of_its_name_and_run_with_enter(
+    actions: Actions, owner: QMainWindow, called: list[str], qtbot: QtBot
+) -> None:
+    actions.enable(Needs.PROJECT)
+    dialog = CommandSearch(actions, owner)
+    shown(dialog, qtbot)
+    qtbot.keyClicks(dialog.search, "onion")
+    qtbot.keyClick(dialog.search, Qt.Key.Key_Return)
+    assert called == ["view.onion_skin"]
+
+
+def test_a_command_that_cannot_be_done_now_is_not(
+    actions: Actions, owner: QMainWindow, called: list[str], qtbot: QtBot
+) -> None:
+    actions.enable(Needs.NOTHING)
+    dialog = CommandSearch(actions, owner)
+    shown(dialog, qtbot)
+    qtbot.keyClicks(dialog.search, "onion")
+    qtbot.keyClick(dialog.search, Qt.Key.Key_Return)
+    assert called == []
+    dialog.close()
+
+
+def test_preferences_hold_at_once(
+    preferences: Preferences, owner: QMainWindow, qtbot: QtBot
+) -> None:
+    dialog = PreferencesDialog(preferences, owner)
+    shown(dialog, qtbot)
+    dialog.internal_size.setCurrentIndex(dialog.internal_size.findData(360))
+    dialog.device.setEditText("cuda:1")
+    dialog.scheme.setCurrentIndex(dialog.scheme.findData("dark"))
+    assert (preferences.internal_size_px, preferences.device) == (360, "cuda:1")
+    assert preferences.scheme == "dark"
+    dialog.close()
+
+
+def a_model(name: str, address: str | None) -> Model:
+    return Model(
+        name=name,
+        file=f"{name}.safetensors",
+        kind="tracker",
+        address=address,
+        size_bytes=3,
+        parameters=None,
+        licence="MIT",
+        sha256=None,
+        md5=None,
+        entries=None,
+        description="for a test",
+    )
+
+
+def test_a_model_that_is_not_here_can_be_fetched_but_not_used(
+    preferences: Preferences, owner: QMainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    (tmp_path / "here.safetensors").write_bytes(b"abc")
+    models = (a_model("here", None), a_model("far", "http://127.0.0.1:9/far.safetensors"))
+    store = ModelStore(models, tmp_path / "downloads", tmp_path)
+    dialog = ModelsDialog(preferences, owner, store=store)
+    shown(dialog, qtbot)
+    dialog.choose("far")
+    assert dialog.download_button.isEnabled()
+    assert not dialog.use_button.isEnabled()
+    dialog.choose("here")
+    qtbot.mouseClick(dialog.use_button, Qt.MouseButton.LeftButton)
+    assert preferences.tracker_model == "here"
+    dialog.choose("far")
+    dialog.download()
+    qtbot.waitUntil(lambda: dialog.close_button.text() == "Close", timeout=60_000)
+    assert "…" not in dialog.status.text()
+    dialog.close()
+
+
+def test_a_bug_is_reported_with_its_traceback_and_restarting_is_the_default(qtbot: QtBot) -> None:
+    try:
+        raise RuntimeError("a bug")
+    except RuntimeError as error:
+        dialog = ReportDialog(error)
+    shown(dialog, qtbot)
+    assert "RuntimeError: a bug" in dialog.report
+    assert dialog.defaultButton() is dialog.restart_button
+    dialog.close()
