@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import sys
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -198,6 +199,18 @@ def test_drawings_need_colours_and_backgrounds_need_size(tmp_path: Path) -> None
     assert read_cutout(tmp_path / "x.png") is not None
     write(tmp_path / "small.png", scenery(1, 300, 200))
     assert read_background(tmp_path / "small.png") is None
+
+
+def test_a_picture_that_would_fill_memory_is_left_out_unread(tmp_path: Path) -> None:
+    small = (tmp_path / "small.png", tmp_path / "huge.png")
+    write(small[0], stamp(1))
+    data = bytearray(small[0].read_bytes())
+    data[16:24] = (30_000).to_bytes(4, "big") * 2  # its header's width and height
+    data[29:33] = zlib.crc32(bytes(data[12:29])).to_bytes(4, "big")
+    small[1].write_bytes(data)
+    assert read_cutout(small[0]) is not None
+    assert read_cutout(small[1]) is None
+    assert read_background(small[1]) is None
 
 
 def test_edges_of_shrunk_cutouts_keep_their_colour(tmp_path: Path) -> None:

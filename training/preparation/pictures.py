@@ -6,16 +6,19 @@ picture that is already there (wallpapers come in many sizes, stamps in many col
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from training.pack import Picture
 
 CUTOUT_LONG_SIDE_PX = 288
 BACKGROUND_SHORT_SIDE_PX = 768
+_LARGEST_PIXELS = 40_000_000
 _SMALLEST_CUTOUT_PX = 24
 _SMALLEST_BACKGROUND_PX = 240
 _LEAST_FILLED, _MOST_FILLED = 0.12, 0.97  # of its box that a cut-out covers
@@ -29,7 +32,7 @@ _ALIKE_BITS = 12  # of 2 * 144: pictures that differ in no more are the same
 
 def read_cutout(path: Path, fewest_colours: int = 0) -> Picture | None:
     """(H, W, 4) BGRA cropped to what is not transparent; None where it is of no use."""
-    decoded = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    decoded = _decoded(path, cv2.IMREAD_UNCHANGED)
     if decoded is None or decoded.ndim != 3 or decoded.shape[2] != 4:
         return None
     if decoded.dtype == np.uint16:
@@ -57,7 +60,7 @@ def read_drawing(path: Path) -> Picture | None:
 
 def read_background(path: Path) -> Picture | None:
     """(H, W, 3) BGR; None for what is small, flat or cannot be decoded."""
-    decoded = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    decoded = _decoded(path, cv2.IMREAD_COLOR)
     if decoded is None or min(decoded.shape[:2]) < _SMALLEST_BACKGROUND_PX:
         return None
     picture = np.asarray(decoded, dtype=np.uint8)
@@ -68,6 +71,20 @@ def read_background(path: Path) -> Picture | None:
     if small.std() < _LEAST_CONTRAST or detail < _LEAST_DETAIL:
         return None
     return _shrunk(picture, BACKGROUND_SHORT_SIDE_PX / min(picture.shape[:2]))
+
+
+def _decoded(path: Path, flags: int) -> NDArray[np.uint8 | np.uint16] | None:
+    """The pixels; None for what is not a picture, and for one so large that only memory is spent:
+    among the drawings is one of 623 million pixels."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path) as header:
+                if header.width * header.height > _LARGEST_PIXELS:
+                    return None
+    except (OSError, Image.DecompressionBombError):
+        return None
+    return cv2.imread(str(path), flags)  # type: ignore[return-value]
 
 
 class Seen:
@@ -95,7 +112,7 @@ def gradient_hash(picture: Picture) -> NDArray[np.bool_]:
     grey = np.asarray(cv2.cvtColor(picture[..., :3], cv2.COLOR_BGR2GRAY), dtype=np.float32)
     if picture.shape[2] == 4:
         alpha = picture[..., 3].astype(np.float32) / 255
-        grey = grey * alpha + 128 * (1 - alpha)
+        grey = np.asarray(grey * alpha + 128 * (1 - alpha), dtype=np.float32)
     side = _HASH_CELLS + 1
     cells = cv2.resize(grey, (side, side), interpolation=cv2.INTER_AREA)
     return np.concatenate(
