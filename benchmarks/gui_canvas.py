@@ -154,8 +154,7 @@ def measure(width: int, height: int, rounds: int) -> dict[str, dict[str, float]]
         send(QEvent.Type.MouseMove, *way(number), is_held=True)
 
     def redraw(_: int) -> None:
-        view.resetCachedContent()
-        viewport.update()
+        view.repaint_all()
 
     def step(number: int) -> None:
         document.set_frame(number % session.frame_count)

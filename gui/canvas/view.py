@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import (
     QColor,
     QEnterEvent,
@@ -15,7 +15,6 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import (
     QAbstractSpinBox,
     QApplication,
-    QGraphicsScene,
     QGraphicsView,
     QLineEdit,
     QPlainTextEdit,
@@ -23,47 +22,30 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from gui.annotator import Annotator, Busy
+from gui.annotator import Annotator
+from gui.canvas.awaited import Awaited
 from gui.canvas.backdrop import SURROUND, Backdrop
-from gui.canvas.drawing_tools import BrushTool, EraserTool, LassoTool, ScribbleTool
+from gui.canvas.canvas_keys import CanvasKeys
+from gui.canvas.drawing_tools import LassoTool
+from gui.canvas.hand import Hand
 from gui.canvas.magnifier import Magnifier
 from gui.canvas.markers import ClickMarker, ClickMarkers
+from gui.canvas.painted_picture import PaintedPicture
 from gui.canvas.pointer_look import PointerLook, Situation
 from gui.canvas.shown_frame import ShownFrame
 from gui.canvas.sketch import Sketch
-from gui.canvas.tools import (
-    BoxTool,
-    CanvasTool,
-    ClickTool,
-    FillTool,
-    Pointer,
-    SelectTool,
-    Stage,
-)
+from gui.canvas.toolbox import make_tools
+from gui.canvas.tools import Pointer, Stage
 from gui.canvas.viewport import ZoomableView
 from gui.document import Document
 from gui.view_state import Tool, ViewMode
 from interaction.strokes import Rectangle
-from interaction.types import Click
 from xmem_core.arrays import Labels
 
 __all__ = ["CanvasView"]
 
-_TOOLS: Final[dict[Tool, type[CanvasTool]]] = {
-    Tool.SELECT: SelectTool,
-    Tool.CLICK: ClickTool,
-    Tool.BOX: BoxTool,
-    Tool.SCRIBBLE: ScribbleTool,
-    Tool.BRUSH: BrushTool,
-    Tool.ERASER: EraserTool,
-    Tool.LASSO: LassoTool,
-    Tool.FILL: FillTool,
-}
 _BRUSH_STEP: Final = 1.15  # a notch of the wheel with Ctrl
 _MARGIN_PX: Final = 8.0  # lines reach so far beyond what has changed, in window pixels
-# An answer that changes nothing, or is refused, sends no word: what it was to replace is wiped.
-_PATIENCE_MS: Final = 400
-_HIDE_KEY: Final = Qt.Key.Key_H
 _CTRL = Qt.KeyboardModifier.ControlModifier
 _ALT = Qt.KeyboardModifier.AltModifier
 _BUTTONS = (Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton)
@@ -93,7 +75,6 @@ class CanvasView(ZoomableView):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMouseTracking(True)
         self.setBackgroundBrush(SURROUND)
-        self.setCacheMode(QGraphicsView.CacheModeFlag.CacheBackground)
         self.setViewportUpdateMode(QGraphicsView.ViewportUpdateMode.MinimalViewportUpdate)
         self.setOptimizationFlag(QGraphicsView.OptimizationFlag.DontSavePainterState)
 
@@ -101,14 +82,21 @@ class CanvasView(ZoomableView):
         self.scene().addItem(self._sketch)
         self._markers = ClickMarkers(self.scene())
         self._magnifier = Magnifier(self._backdrop, self.viewport())
-        self._settling = QTimer(self)
-        self._settling.setSingleShot(True)
-        self._settling.setInterval(_PATIENCE_MS)
-        self._settling.timeout.connect(self._settle)
+        self._painted = PaintedPicture(self._backdrop)
+        self._hand = Hand(self.pan_by)
 
         self._shown = ShownFrame(document, self._backdrop, self)
         self._look = PointerLook(self.viewport(), self._shown, self._markers, self._magnifier)
         self.scene().addItem(self._look.ring)
+        self._awaited = Awaited(
+            document,
+            annotator,
+            self._shown,
+            self._markers,
+            self._sketch,
+            lambda: self._tool.is_active,
+            self,
+        )
         stage = Stage(
             document,
             annotator,
@@ -119,12 +107,20 @@ class CanvasView(ZoomableView):
             self._shown.color_of,
             lambda: self.scale_factor,
             self.pan_by,
-            self._settling.start,
+            self._awaited.expect_masks,
         )
-        self._tools = {tool: make(stage) for tool, make in _TOOLS.items()}
+        self._tools = make_tools(stage)
         self._tool = self._tools[document.tool]
-        self._pan_from: QPointF | None = None
-        self._is_space_held = self._has_space_panned = False
+        self._keys = CanvasKeys(
+            self._hand,
+            self._markers,
+            lambda: self._tool.is_active or self._hand.is_moving,
+            self.cancel_gesture,
+            self.set_masks_hidden,
+            annotator.remove_click,
+            self.space_tapped.emit,
+            self._update_pointer,
+        )
         self._on_source = 0.0  # how far right the gesture is, beside the overlay
         self._mouse: QPointF | None = None  # in the viewport
 
@@ -133,14 +129,11 @@ class CanvasView(ZoomableView):
         self._shown.failed.connect(self.frame_failed)
         document.frame_changed.connect(self._leave_frame)
         document.masks_changed.connect(self._follow_masks)
-        document.objects_changed.connect(self._show_markers)
+        document.objects_changed.connect(self._update_pointer)
         document.current_object_changed.connect(self._update_pointer)
         document.tool_changed.connect(self._change_tool)
         document.brush_changed.connect(self._update_pointer)
-        document.view_mode_changed.connect(lambda _: self.set_content(self._backdrop.extent))
-        annotator.clicked.connect(self._show_pending)
-        annotator.failed.connect(lambda _: self._settle())
-        annotator.busy_changed.connect(self._follow_busy)
+        document.view_mode_changed.connect(self._change_content)
         if self._shown.frame >= 0:
             self._follow_arrival(self._shown.frame)
         self._update_pointer()
@@ -187,8 +180,7 @@ class CanvasView(ZoomableView):
 
     def cancel_gesture(self) -> bool:
         """Abandons what the mouse is doing. False if it did nothing."""
-        if self._pan_from is not None:
-            self._pan_from = None
+        if self._hand.drop():
             self._update_pointer()
             return True
         if not self._tool.is_active:
@@ -209,32 +201,17 @@ class CanvasView(ZoomableView):
         self._shown.set_hovered(0)
 
     def _follow_arrival(self, frame: int) -> None:
-        self._show_markers()
+        self._awaited.show_clicks()
         self._update_pointer()
         self.frame_shown.emit(frame)
 
     def _follow_masks(self, frames: set[int]) -> None:
         if self._shown.frame in frames:
-            if not self._tool.is_active:
-                self._sketch.clear()
-                self._settling.stop()
-            self._show_markers()
+            self._awaited.masks_arrived()
             self._update_pointer()
 
-    def _follow_busy(self, busy: Busy) -> None:
-        if busy is Busy.IDLE:
-            self._settle()
-
-    def _settle(self) -> None:
-        """Nothing is awaited any more: what is shown is what is."""
-        self._settling.stop()
-        if self._annotator.busy is Busy.CLICKING:
-            return
-        if self._markers.forget_expected():
-            self._show_markers()
-        if not self._tool.is_active:
-            self._sketch.clear()
-            self._shown.preview.end()
+    def _change_content(self, _: object) -> None:
+        self.set_content(self._backdrop.extent)
 
     def _change_tool(self, tool: Tool) -> None:
         self.cancel_gesture()
@@ -243,42 +220,31 @@ class CanvasView(ZoomableView):
         self._update_pointer()
         self.hint_changed.emit(self.hint)
 
-    def _show_pending(self, asked: tuple[int, Click]) -> None:
-        self._markers.expect(*asked)
-        self._show_markers()
-
-    def _show_markers(self) -> None:
-        frame = self._shown.frame
-        if frame < 0:
-            return
-        prompts = self._document.annotation.record(frame).prompts
-        clicks = prompts.clicks if prompts is not None else ()
-        object_id = prompts.object_id if prompts is not None else self._document.current_object
-        self._markers.show(frame, clicks, self._shown.color_of(object_id))
-
     # Painting
+
+    def repaint_all(self) -> None:
+        """Nothing that was painted before is used again."""
+        self._painted.spoil()
+        self.viewport().update()
 
     def _repaint(self, part: Rectangle | None) -> None:
         if part is None:
-            self.resetCachedContent()
-            self.viewport().update()
+            self.repaint_all()
         else:
-            margin = _MARGIN_PX / self.scale_factor
             area = QRectF(part.left, part.top, part.right - part.left, part.bottom - part.top)
-            self.invalidateScene(
-                area.adjusted(-margin, -margin, margin, margin),
-                QGraphicsScene.SceneLayer.BackgroundLayer,
-            )
+            area = self.viewportTransform().mapRect(area)
+            area = area.adjusted(-_MARGIN_PX, -_MARGIN_PX, _MARGIN_PX, _MARGIN_PX)
+            self._painted.spoil_part(area)
+            self.viewport().update(area.toAlignedRect())
         if self._magnifier.isVisible():
             self._magnifier.update()
 
     def drawBackground(self, painter: QPainter, rect: QRectF | object) -> None:
-        assert isinstance(rect, QRectF)
         to_window = self.viewportTransform()
         painter.save()
         painter.resetTransform()
-        exposed = QRectF(to_window.mapRect(rect).toAlignedRect())
-        self._backdrop.paint(painter, to_window, exposed, self.devicePixelRatioF())
+        size = self.viewport().size()
+        self._painted.draw(painter, size, to_window, self.devicePixelRatioF())
         if self._shown.problem:
             self._draw_problem(painter, to_window.mapRect(self._backdrop.extent))
         painter.restore()
@@ -315,12 +281,12 @@ class CanvasView(ZoomableView):
         self._mouse = event.position()
         button = event.button()
         is_left = button == Qt.MouseButton.LeftButton
-        if button == Qt.MouseButton.MiddleButton or (is_left and self._is_space_held):
+        if self._hand.wants(button):
             if not self._tool.is_active:
-                self._pan_from = event.position()
+                self._hand.take(event.position())
                 self._update_pointer()
             return
-        if button not in _BUTTONS or self._pan_from is not None:
+        if button not in _BUTTONS or self._hand.is_moving:
             return
         if self._tool.is_active and not isinstance(self._tool, LassoTool):
             return
@@ -345,10 +311,8 @@ class CanvasView(ZoomableView):
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         event.accept()
         self._mouse = event.position()
-        if self._pan_from is not None:
-            self._has_space_panned = True
-            self.pan_by(event.position() - self._pan_from)
-            self._pan_from = event.position()
+        if self._hand.is_moving:
+            self._hand.move(event.position())
             return
         at = self._pointer(event)
         if self._tool.is_active and event.buttons() != Qt.MouseButton.NoButton:
@@ -361,14 +325,12 @@ class CanvasView(ZoomableView):
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         event.accept()
         self._mouse = event.position()
-        if self._pan_from is not None:
-            self._pan_from = None
-        else:
+        if not self._hand.drop():
             self._tool.release(self._pointer(event))
         self._update_pointer(event.modifiers())
 
     def wheelEvent(self, event: QWheelEvent) -> None:
-        if self._tool.has_ring and event.modifiers() & _CTRL and self._pan_from is None:
+        if self._tool.has_ring and event.modifiers() & _CTRL and not self._hand.is_moving:
             notches = event.angleDelta().y() / 120
             radius_px = self._document.brush_radius_px
             if not self._tool.is_active:
@@ -406,8 +368,8 @@ class CanvasView(ZoomableView):
                 self._tool,
                 keys,
                 self._document.brush_radius_px,
-                self._is_space_held,
-                self._pan_from is not None,
+                self._hand.is_open,
+                self._hand.is_moving,
             )
         )
 
@@ -415,65 +377,21 @@ class CanvasView(ZoomableView):
 
     def event(self, event: QEvent) -> bool:
         """Keys that mean something here and now come before the window's shortcuts."""
-        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent):
-            key = Qt.Key(event.key())
-            is_plain = not event.modifiers()
-            if (
-                (key == Qt.Key.Key_Space and is_plain)
-                or (key == _HIDE_KEY and is_plain)
-                or (key == Qt.Key.Key_Escape and (self._tool.is_active or self._pan_from))
-                or (key in _DELETE_KEYS and self._markers.hovered is not None)
-            ):
-                event.accept()
-                return True
-        if event.type() == QEvent.Type.DevicePixelRatioChange:
-            self.resetCachedContent()
+        if (
+            event.type() == QEvent.Type.ShortcutOverride
+            and isinstance(event, QKeyEvent)
+            and self._keys.claims(event)
+        ):
+            event.accept()
+            return True
         return super().event(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        key = Qt.Key(event.key())
-        marker = self._markers.hovered
-        if key == Qt.Key.Key_Space:
-            if not event.isAutoRepeat():
-                self._is_space_held, self._has_space_panned = True, False
-                self._update_pointer()
-        elif key == _HIDE_KEY and not event.modifiers():
-            self.set_masks_hidden(True)
-        elif key == Qt.Key.Key_Escape and self.cancel_gesture():
-            pass
-        elif key in _DELETE_KEYS and marker is not None:
-            self._annotator.remove_click(marker.index)
-        else:
-            self._update_pointer(event.modifiers() | _MODIFIER_KEYS.get(key, _NO_MODIFIER))
-            event.ignore()
+        event.setAccepted(self._keys.press(event))
 
     def keyReleaseEvent(self, event: QKeyEvent) -> None:
-        key = Qt.Key(event.key())
-        if event.isAutoRepeat():
-            return
-        if key == Qt.Key.Key_Space and self._is_space_held:
-            self._is_space_held = False
-            self._update_pointer()
-            if not self._has_space_panned:
-                self.space_tapped.emit()
-        elif key == _HIDE_KEY:
-            self.set_masks_hidden(False)
-        else:
-            self._update_pointer(event.modifiers() & ~_MODIFIER_KEYS.get(key, _NO_MODIFIER))
-            event.ignore()
+        event.setAccepted(self._keys.release(event))
 
     def focusOutEvent(self, event: QFocusEvent) -> None:
-        """A key that is let go elsewhere is not heard."""
         super().focusOutEvent(event)
-        self._is_space_held = False
-        self.set_masks_hidden(False)
-        self._update_pointer()
-
-
-_NO_MODIFIER = Qt.KeyboardModifier.NoModifier
-_DELETE_KEYS = (Qt.Key.Key_Delete, Qt.Key.Key_Backspace)
-_MODIFIER_KEYS = {
-    Qt.Key.Key_Alt: Qt.KeyboardModifier.AltModifier,
-    Qt.Key.Key_Control: Qt.KeyboardModifier.ControlModifier,
-    Qt.Key.Key_Shift: Qt.KeyboardModifier.ShiftModifier,
-}
+        self._keys.forget()

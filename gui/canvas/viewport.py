@@ -169,7 +169,6 @@ class ZoomableView(QGraphicsView):
         self.setTransform(QTransform(scale, 0, 0, scale, offset.x(), offset.y()))
         self.horizontalScrollBar().setValue(0)
         self.verticalScrollBar().setValue(0)
-        self.resetCachedContent()
         self.placed()
         if is_zoomed:
             self.zoom_changed.emit(self.zoom)

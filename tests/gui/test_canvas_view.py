@@ -214,8 +214,7 @@ def test_painting_part_by_part_gives_what_painting_at_once_gives(
         canvas.mouse.move(x, 30 + x % 7)
         qtbot.wait(1)
     image = canvas.view.viewport().grab().toImage()
-    canvas.view.resetCachedContent()
-    canvas.view.viewport().update()
+    canvas.view.repaint_all()
     assert canvas.view.viewport().grab().toImage() == image
 
 
