@@ -200,6 +200,7 @@ def stalls(application: QApplication, window: MainWindow, seconds: float) -> dic
             time.sleep(0.001)
     ticking.stop()
     annotator.cancel()
+    wait(application, lambda: annotator.busy is Busy.IDLE)  # or closing would ask
     gaps_ms = np.diff(turns) * 1000
     return {
         "median": round(float(np.median(gaps_ms)), 1),
