@@ -191,7 +191,7 @@ def test_useless_cutouts_are_left_out(picture: np.ndarray, tmp_path: Path) -> No
     assert read_cutout(tmp_path / "x.png") is None
 
 
-def test_drawings_need_colours_and_backgrounds_need_size(tmp_path: Path) -> None:
+def test_drawings_need_colours_and_backgrounds_need_size_and_colour(tmp_path: Path) -> None:
     drawing = stamp(1)
     drawing[..., :3] = (30, 60, 90)
     write(tmp_path / "x.png", drawing)
@@ -199,6 +199,10 @@ def test_drawings_need_colours_and_backgrounds_need_size(tmp_path: Path) -> None
     assert read_cutout(tmp_path / "x.png") is not None
     write(tmp_path / "small.png", scenery(1, 300, 200))
     assert read_background(tmp_path / "small.png") is None
+    write(tmp_path / "colour.png", scenery(1))
+    write(tmp_path / "grey.png", cv2.cvtColor(scenery(1), cv2.COLOR_BGR2GRAY))
+    assert read_background(tmp_path / "colour.png") is not None
+    assert read_background(tmp_path / "grey.png") is None
 
 
 def test_a_picture_that_would_fill_memory_is_left_out_unread(tmp_path: Path) -> None:

@@ -24,10 +24,13 @@ _SMALLEST_BACKGROUND_PX = 240
 _LEAST_FILLED, _MOST_FILLED = 0.12, 0.97  # of its box that a cut-out covers
 _FEWEST_COLOURS = 6  # of a drawing, among 512
 _LEAST_CONTRAST = 14.0  # standard deviation of a background's brightness, 0..255
+_LEAST_COLOUR = 2.0  # mean difference of a background's strongest and weakest primary colour
 _LEAST_DETAIL = 1.2  # mean difference of neighbouring pixels of its thumbnail
 _THUMBNAIL_PX = 96
 _HASH_CELLS = 12  # a side
-_ALIKE_BITS = 12  # of 2 * 144: pictures that differ in no more are the same
+# Of 2 * 144, pictures that differ in no more are the same: among the packages' wallpapers those in
+# a dark and a light variant differ in 15 to 30, others in 47 and more; two apples in 39.
+_ALIKE_BITS = 32
 
 
 def read_cutout(path: Path, fewest_colours: int = 0) -> Picture | None:
@@ -59,7 +62,8 @@ def read_drawing(path: Path) -> Picture | None:
 
 
 def read_background(path: Path) -> Picture | None:
-    """(H, W, 3) BGR; None for what is small, flat or cannot be decoded."""
+    """(H, W, 3) BGR; None for what is small, flat, without colour (masks and test charts) or cannot
+    be decoded."""
     decoded = _decoded(path, cv2.IMREAD_COLOR)
     if decoded is None or min(decoded.shape[:2]) < _SMALLEST_BACKGROUND_PX:
         return None
@@ -69,6 +73,8 @@ def read_background(path: Path) -> Picture | None:
     small = np.asarray(thumbnail, dtype=np.float32)
     detail = (np.abs(np.diff(small, axis=0)).mean() + np.abs(np.diff(small, axis=1)).mean()) / 2
     if small.std() < _LEAST_CONTRAST or detail < _LEAST_DETAIL:
+        return None
+    if (picture.max(axis=2) - picture.min(axis=2)).mean() < _LEAST_COLOUR:
         return None
     return _shrunk(picture, BACKGROUND_SHORT_SIDE_PX / min(picture.shape[:2]))
 
