@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import floor
 from typing import Final
 
 import cv2
 import numpy as np
-from PySide6.QtCore import QPointF, QRect, QRectF, Qt
+from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPen, QTransform
 
-from gui.canvas.screen_masks import dashes, edge_lines, hatch, sample
+from gui.canvas.recent_lines import RecentLines, ScreenMask
+from gui.canvas.screen_masks import dashes, edge_lines, hatch
 from gui.canvas.view_modes import (
     compose,
     covers_picture,
@@ -29,7 +31,7 @@ SIDE_GAP_PX: Final = 8.0  # source pixels between overlay and source
 _CRISP_FROM: Final = 3.0  # zoom at which a pixel is better seen than smoothed
 _GRID_FROM: Final = 8.0
 _GRID: Final = QColor(128, 128, 128, 90)
-_INK: Final = 0x8C000000  # of hatching
+_INKS: Final = dict.fromkeys(range(1, 256), 0x8C000000)  # of hatching
 _HALO: Final = 0x8C000000
 _HOVERED: Final = 0xFFFFFFFF
 _OTHERS_ALPHA: Final = 0xB4  # of outlines of objects that are not the current one
@@ -61,6 +63,8 @@ class Backdrop:
         self._picture: QImage | None = None
         self._labels: Labels = np.zeros((height, width), np.uint8)
         self._filled: Rectangle | None = _NOTHING  # where labels are not 0; None: look again
+        self._boxes: dict[int, Rectangle | None] = {}  # of objects, as far as they are known
+        self._lines = RecentLines()
         self._look = Look()
         self._layer: QImage | None = None
         self._neighbours: tuple[Labels | None, Labels | None] = (None, None)
@@ -83,7 +87,8 @@ class Backdrop:
     def set_labels(self, labels: Labels) -> None:
         """(H, W). May be changed in place afterwards, see `labels_changed`."""
         self._labels = labels
-        self.labels_changed()
+        self._filled = self._composed = None
+        self._boxes.clear()
 
     def labels_changed(self, part: Rectangle | None = None) -> None:
         """After a change in place; only inside `part`, if given."""
@@ -93,6 +98,24 @@ class Backdrop:
         else:
             self._filled = None
         self._composed = None
+        self._boxes.clear()
+        self._lines.forget(self._labels)
+
+    def bounds_of(self, object_id: int) -> Rectangle | None:
+        """The smallest part that holds an object; None if there is nothing of it."""
+        if object_id not in self._boxes:
+            filled = self._bounds()
+            part = np.ascontiguousarray(self._labels[filled.slices])
+            box = None
+            if part.size:
+                only = cv2.compare(part, object_id, cv2.CMP_EQ)  # type: ignore[call-overload]
+                box = _filled(only.astype(np.uint8, copy=False))
+            is_there = box is not None and box.right > box.left
+            if box is not None and is_there:
+                x, y = filled.left, filled.top
+                box = Rectangle(box.left + x, box.top + y, box.right + x, box.bottom + y)
+            self._boxes[object_id] = box if is_there else None
+        return self._boxes[object_id]
 
     @property
     def look(self) -> Look:
@@ -202,63 +225,80 @@ class Backdrop:
         to_screen = to_window * QTransform.fromScale(ratio, ratio)
         line_px = max(1, round(ratio))
         exposed_px = QRectF(exposed.topLeft() * ratio, exposed.size() * ratio).toAlignedRect()
+        # Patterns lie on the picture and move with it.
+        pinned = QPoint(floor(to_screen.dx() + 0.5), floor(to_screen.dy() + 0.5))
         for labels, is_next in zip(self._neighbours, (False, True), strict=True):
             if labels is not None:
                 area = _mapped(_filled(labels), to_screen, exposed_px, 4 * line_px)
-                self._paint_onion(painter, labels, to_screen, area, ratio, is_next)
+                if not area.isEmpty():
+                    mask = self._screen_mask(labels, to_screen, area, line_px)
+                    self._paint_onion(painter, mask, area, pinned, ratio, is_next)
         area = _mapped(self._bounds(), to_screen, exposed_px, 4 * line_px)
         if area.isEmpty():
             return
-        sampled = self._seen(sample(self._labels, to_screen, area))
+        mask = self._screen_mask(self._labels, to_screen, area, line_px)
         opacity = fill_opacity(look.mode, look.opacity)
         if opacity > 0:
-            _draw_at(painter, indexed(sampled, _tinted(look.colors, opacity)), area, ratio)
+            _draw_at(painter, indexed(mask.sampled, _tinted(look.colors, opacity)), area, ratio)
         if look.has_hatching and opacity > 0:
-            ink = hatch(sampled, area.topLeft())
-            _draw_at(painter, indexed(ink, {1: _INK}), area, ratio)
+            ink = hatch(mask.sampled, area.topLeft() - pinned)
+            _draw_at(painter, indexed(ink, _INKS), area, ratio)
         if has_outlines(look.mode):
-            ids, halo = edge_lines(sampled, line_px)
             colors = {
                 one: ((0xFF if one == look.current else _OTHERS_ALPHA) << 24) | color
                 for one, color in look.colors.items()
             }
-            _draw_at(painter, indexed(halo, {1: _HALO}), area, ratio)
-            _draw_at(painter, indexed(ids, colors), area, ratio)
-        if look.hovered:
-            only = cv2.compare(sampled, look.hovered, cv2.CMP_EQ)  # type: ignore[call-overload]
-            ids, halo = edge_lines(only.astype(np.uint8, copy=False), line_px)
-            _draw_at(painter, indexed(halo, {1: _HALO}), area, ratio)
-            _draw_at(painter, indexed(ids, {255: _HOVERED}), area, ratio)
+            _draw_at(painter, indexed(mask.lines, _haloed(colors, mask.halo)), area, ratio)
+        box = self.bounds_of(look.hovered) if look.hovered else None
+        if box is not None:
+            self._paint_hovered(painter, mask.sampled, area, box, to_screen, ratio)
+
+    def _paint_hovered(
+        self,
+        painter: QPainter,
+        sampled: Labels,
+        area: QRect,
+        box: Rectangle,
+        to_screen: QTransform,
+        ratio: float,
+    ) -> None:
+        line_px = max(1, round(ratio))
+        part = _mapped(box, to_screen, area, 4 * line_px).intersected(area)
+        if part.isEmpty():
+            return
+        x, y = part.left() - area.left(), part.top() - area.top()
+        near = np.ascontiguousarray(sampled[y : y + part.height(), x : x + part.width()])
+        only = cv2.compare(near, self._look.hovered, cv2.CMP_EQ)  # type: ignore[call-overload]
+        ids, halo = edge_lines(only.astype(np.uint8, copy=False), line_px)
+        _draw_at(painter, indexed(halo, {1: _HALO}), part, ratio)
+        _draw_at(painter, indexed(ids, {255: _HOVERED}), part, ratio)
+
+    def _screen_mask(
+        self, labels: Labels, to_screen: QTransform, area: QRect, line_px: int
+    ) -> ScreenMask:
+        return self._lines.of(
+            labels, to_screen, area, line_px, self._look.colors, is_kept=self.has_neighbours
+        )
 
     def _paint_onion(
         self,
         painter: QPainter,
-        labels: Labels,
-        to_screen: QTransform,
+        mask: ScreenMask,
         area: QRect,
+        pinned: QPoint,
         ratio: float,
         is_next: bool,
     ) -> None:
         """Outlines in the objects' colours: long dashes for the frame before, dots for the next."""
-        if area.isEmpty():
-            return
-        ids, halo = edge_lines(
-            self._seen(sample(labels, to_screen, area)), line_px := max(1, round(ratio))
-        )
+        line_px = max(1, round(ratio))
         length, gap = (3, 3) if is_next else (9, 5)
-        origin = area.topLeft()
+        broken = dashes(mask.lines, area.topLeft() - pinned, length * line_px, gap * line_px)
         colors = {one: (_ONION_ALPHA << 24) | color for one, color in self._look.colors.items()}
-        for lines, table in ((halo, {1: _HALO}), (ids, colors)):
-            broken = dashes(lines, origin, length * line_px, gap * line_px)
-            _draw_at(painter, indexed(broken, table), area, ratio)
+        _draw_at(painter, indexed(broken, _haloed(colors, mask.halo)), area, ratio)
 
-    def _seen(self, sampled: Labels) -> Labels:
-        """Without the objects that are hidden: they have no colour."""
-        colors = self._look.colors
-        if len(colors) == 255:
-            return sampled
-        table = np.array([one if one in colors else 0 for one in range(256)], np.uint8)
-        return np.asarray(cv2.LUT(sampled, table), np.uint8)
+
+def _haloed(colors: Mapping[int, int], halo: int) -> Mapping[int, int]:
+    return {**colors, halo: _HALO} if halo else colors
 
 
 def _filled(labels: Labels) -> Rectangle:

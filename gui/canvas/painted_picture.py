@@ -8,8 +8,9 @@ from PySide6.QtGui import QPainter, QPixmap, QRegion, QTransform
 
 from gui.canvas.backdrop import Backdrop
 
-__all__ = ["PaintedPicture"]
+__all__ = ["PaintedPicture", "around"]
 
+_MARGIN_PX: Final = 8.0  # lines reach so far beyond what has changed, in window pixels
 _WHOLE_PX: Final = 1e-6  # so far from a whole pixel is rounding
 
 
@@ -24,13 +25,15 @@ class PaintedPicture:
 
     def spoil(self) -> None:
         """All of it is out of date."""
-        self._pixmap = None
+        if self._pixmap is not None:
+            self._stale = QRegion(self._pixmap.rect())
 
     def spoil_part(self, part: QRectF) -> None:
-        """part: in window pixels, as the picture was last painted."""
+        """part: in source pixels; lines may reach a little beyond."""
         if self._pixmap is not None:
             ratio = self._pixmap.devicePixelRatio()
-            self._stale += QRectF(part.topLeft() * ratio, part.size() * ratio).toAlignedRect()
+            area = around(part, self._to_window)
+            self._stale += QRectF(area.topLeft() * ratio, area.size() * ratio).toAlignedRect()
 
     def draw(self, painter: QPainter, size: QSize, to_window: QTransform, ratio: float) -> None:
         """size: the window's. to_window: from source pixels. ratio: the screen's pixels for one
@@ -76,3 +79,8 @@ class PaintedPicture:
             exposed = QRectF(QPointF(part.topLeft()) / ratio, QSizeF(part.size()) / ratio)
             self._backdrop.paint(painter, self._to_window, exposed, ratio)
         painter.end()
+
+
+def around(part: QRectF, to_window: QTransform) -> QRectF:
+    """What a change of a part of the source changes in the window."""
+    return to_window.mapRect(part).adjusted(-_MARGIN_PX, -_MARGIN_PX, _MARGIN_PX, _MARGIN_PX)

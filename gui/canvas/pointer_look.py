@@ -27,6 +27,7 @@ class Situation:
     brush_radius_px: float
     may_pan: bool  # the picture is about to be moved
     is_panning: bool
+    may_change: bool  # the current object: it is not locked
 
 
 class PointerLook:
@@ -81,6 +82,8 @@ class PointerLook:
             shape = Qt.CursorShape.OpenHandCursor
         elif marker is not None or (is_picking and tool.has_ring):
             shape = Qt.CursorShape.PointingHandCursor
+        elif tool.changes_object and not now.may_change:
+            shape = Qt.CursorShape.ForbiddenCursor
         else:
             shape = tool.active_cursor if tool.is_active else tool.cursor
         if self._viewport.cursor().shape() != shape:

@@ -4,6 +4,8 @@ Lines are found among the screen's pixels, not the mask's, so that they are equa
 zoom, and cost the same however ragged a mask is.
 """
 
+from functools import lru_cache
+from math import ceil
 from typing import Final
 
 import cv2
@@ -20,6 +22,7 @@ _CROSS: Final = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 _TILE_PX: Final = 8
 # Each object has one of these; ids that are neighbours look as different as can be.
 PATTERNS: Final = 6
+_PATTERN_BITS: Final = np.array([0, *(1 << (one % PATTERNS) for one in range(255))], np.uint8)
 
 
 def sample(labels: Labels, to_screen: QTransform, area: QRect) -> Labels:
@@ -79,20 +82,23 @@ def dashes(ids: Labels, origin: QPoint, length_px: int, gap_px: int) -> Labels:
 
 
 def hatch(sampled: Labels, origin: QPoint) -> Labels:
-    """1 where ink has to go, so that objects differ without their colours: a pattern by id."""
+    """Not 0 where ink has to go, so that objects differ without colours: a pattern by id."""
     height, width = sampled.shape
-    counts = cv2.calcHist([sampled], [0], None, [256], [0, 256]).ravel()
-    present = {int(one) for one in np.flatnonzero(counts) if one}
-    ink = np.zeros((height, width), np.uint8)
-    for pattern in {(one - 1) % PATTERNS for one in present}:
-        ids = [one for one in present if (one - 1) % PATTERNS == pattern]
-        table = np.zeros(256, np.uint8)
-        table[ids] = 1
-        inside = np.asarray(cv2.LUT(sampled, table), np.uint8)
-        tile = np.roll(_tile(pattern), (-origin.y(), -origin.x()), (0, 1))
-        rows, columns = height // _TILE_PX + 1, width // _TILE_PX + 1
-        ink |= inside & np.tile(tile, (rows, columns))[:height, :width]
-    return ink
+    pattern = _patterns(ceil((height + _TILE_PX) / 256), ceil((width + _TILE_PX) / 256))
+    x, y = origin.x() % _TILE_PX, origin.y() % _TILE_PX
+    wanted = cv2.LUT(sampled, _PATTERN_BITS)
+    ink = cv2.bitwise_and(wanted, pattern[y : y + height, x : x + width])
+    return np.asarray(ink, np.uint8)
+
+
+@lru_cache(maxsize=2)
+def _patterns(rows: int, columns: int) -> Labels:
+    """All patterns, a bit for each, as large as so many blocks of 256 pixels."""
+    tile = np.zeros((_TILE_PX, _TILE_PX), np.uint8)
+    for pattern in range(PATTERNS):
+        tile |= _tile(pattern) << pattern
+    times = 256 // _TILE_PX
+    return np.tile(tile, (rows * times, columns * times))
 
 
 def _tile(pattern: int) -> Labels:
@@ -105,4 +111,4 @@ def _tile(pattern: int) -> Labels:
         ((x + y) % _TILE_PX < 2) | ((x - y) % _TILE_PX < 2),
         x % _TILE_PX < 2,
     ][pattern]
-    return is_ink.astype(np.uint8)
+    return np.asarray(is_ink, np.uint8)

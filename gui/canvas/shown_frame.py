@@ -1,5 +1,6 @@
 """Which frame is on the canvas, and what its masks look like."""
 
+from dataclasses import replace
 from typing import Final
 
 from PySide6.QtCore import QObject, Signal
@@ -93,6 +94,11 @@ class ShownFrame(QObject):
         found = int(labels[int(y), int(x)])
         return found if found in self._backdrop.look.colors else 0
 
+    @property
+    def source_offset(self) -> float:
+        """How far right the source lies beside the overlay, in source pixels."""
+        return self._backdrop.source_offset
+
     def color_of(self, object_id: int) -> QColor:
         """An object that is still to be made has the colour it will get."""
         one = self._document.object(object_id)
@@ -111,8 +117,12 @@ class ShownFrame(QObject):
     def set_hovered(self, object_id: int) -> None:
         """The object whose outline stands out."""
         if object_id != self._hovered:
-            self._hovered = object_id
-            self.update_look()
+            before, self._hovered = self._hovered, object_id
+            self._backdrop.set_look(replace(self._backdrop.look, hovered=object_id))
+            for one in (before, object_id):
+                box = self._backdrop.bounds_of(one) if one else None
+                if box is not None:
+                    self.changed.emit(box)
 
     def update_look(self, *_: object) -> None:
         document = self._document

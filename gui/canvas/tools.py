@@ -98,6 +98,7 @@ class CanvasTool:
     has_ring: ClassVar[bool] = False  # shows the brush
     is_pointing: ClassVar[bool] = True  # the object under the cursor is marked
     snatches: ClassVar[bool] = False  # may begin outside the frame
+    changes_object: ClassVar[bool] = True  # the current one
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
@@ -172,6 +173,7 @@ class SelectTool(CanvasTool):
 
     cursor = Qt.CursorShape.ArrowCursor
     snatches = True
+    changes_object = False
 
     def __init__(self, stage: Stage) -> None:
         super().__init__(stage)

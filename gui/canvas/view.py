@@ -1,8 +1,6 @@
 """The canvas: one frame with its masks, and the tools that work on it."""
 
-from typing import Final
-
-from PySide6.QtCore import QEvent, QPointF, QRectF, Qt, Signal
+from PySide6.QtCore import QEvent, QRectF, Qt, Signal
 from PySide6.QtGui import (
     QColor,
     QEnterEvent,
@@ -26,29 +24,22 @@ from gui.annotator import Annotator
 from gui.canvas.awaited import Awaited
 from gui.canvas.backdrop import SURROUND, Backdrop
 from gui.canvas.canvas_keys import CanvasKeys
-from gui.canvas.drawing_tools import LassoTool
-from gui.canvas.hand import Hand
+from gui.canvas.canvas_mouse import CanvasMouse
 from gui.canvas.magnifier import Magnifier
 from gui.canvas.markers import ClickMarker, ClickMarkers
-from gui.canvas.painted_picture import PaintedPicture
-from gui.canvas.pointer_look import PointerLook, Situation
+from gui.canvas.painted_picture import PaintedPicture, around
+from gui.canvas.pointer_look import PointerLook
 from gui.canvas.shown_frame import ShownFrame
 from gui.canvas.sketch import Sketch
 from gui.canvas.toolbox import make_tools
-from gui.canvas.tools import Pointer, Stage
 from gui.canvas.viewport import ZoomableView
 from gui.document import Document
-from gui.view_state import Tool, ViewMode
+from gui.view_state import Tool
 from interaction.strokes import Rectangle
 from xmem_core.arrays import Labels
 
 __all__ = ["CanvasView"]
 
-_BRUSH_STEP: Final = 1.15  # a notch of the wheel with Ctrl
-_MARGIN_PX: Final = 8.0  # lines reach so far beyond what has changed, in window pixels
-_CTRL = Qt.KeyboardModifier.ControlModifier
-_ALT = Qt.KeyboardModifier.AltModifier
-_BUTTONS = (Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton)
 _TEXT_FIELDS = (QLineEdit, QTextEdit, QPlainTextEdit, QAbstractSpinBox)
 
 
@@ -83,8 +74,6 @@ class CanvasView(ZoomableView):
         self._markers = ClickMarkers(self.scene())
         self._magnifier = Magnifier(self._backdrop, self.viewport())
         self._painted = PaintedPicture(self._backdrop)
-        self._hand = Hand(self.pan_by)
-
         self._shown = ShownFrame(document, self._backdrop, self)
         self._look = PointerLook(self.viewport(), self._shown, self._markers, self._magnifier)
         self.scene().addItem(self._look.ring)
@@ -94,35 +83,31 @@ class CanvasView(ZoomableView):
             self._shown,
             self._markers,
             self._sketch,
-            lambda: self._tool.is_active,
+            lambda: self._mouse.tool.is_active,
             self,
         )
-        stage = Stage(
+        self._tools = make_tools(
+            self, document, annotator, self._sketch, self._shown, self._awaited.expect_masks
+        )
+        self._mouse = CanvasMouse(
+            self,
             document,
             annotator,
-            self._sketch,
-            self._shown.preview,
-            self._shown.labels,
-            self._shown.object_at,
-            self._shown.color_of,
-            lambda: self.scale_factor,
-            self.pan_by,
-            self._awaited.expect_masks,
-        )
-        self._tools = make_tools(stage)
-        self._tool = self._tools[document.tool]
-        self._keys = CanvasKeys(
-            self._hand,
+            self._shown,
             self._markers,
-            lambda: self._tool.is_active or self._hand.is_moving,
+            self._look,
+            self._tools[document.tool],
+        )
+        self._keys = CanvasKeys(
+            self._mouse.hand,
+            self._markers,
+            lambda: self._mouse.is_busy,
             self.cancel_gesture,
             self.set_masks_hidden,
             annotator.remove_click,
             self.space_tapped.emit,
-            self._update_pointer,
+            self._mouse.look,
         )
-        self._on_source = 0.0  # how far right the gesture is, beside the overlay
-        self._mouse: QPointF | None = None  # in the viewport
 
         self._shown.changed.connect(self._repaint)
         self._shown.arrived.connect(self._follow_arrival)
@@ -143,7 +128,7 @@ class CanvasView(ZoomableView):
     @property
     def hint(self) -> str:
         """What the tool does, in one line."""
-        return self._tool.hint
+        return self._mouse.tool.hint
 
     @property
     def shown_frame(self) -> int:
@@ -180,14 +165,7 @@ class CanvasView(ZoomableView):
 
     def cancel_gesture(self) -> bool:
         """Abandons what the mouse is doing. False if it did nothing."""
-        if self._hand.drop():
-            self._update_pointer()
-            return True
-        if not self._tool.is_active:
-            return False
-        self._tool.cancel()
-        self._update_pointer()
-        return True
+        return self._mouse.cancel()
 
     def shutdown(self) -> None:
         """Ends the decoding thread. Nothing more is shown."""
@@ -216,7 +194,7 @@ class CanvasView(ZoomableView):
     def _change_tool(self, tool: Tool) -> None:
         self.cancel_gesture()
         self._sketch.clear()
-        self._tool = self._tools[tool]
+        self._mouse.tool = self._tools[tool]
         self._update_pointer()
         self.hint_changed.emit(self.hint)
 
@@ -232,10 +210,8 @@ class CanvasView(ZoomableView):
             self.repaint_all()
         else:
             area = QRectF(part.left, part.top, part.right - part.left, part.bottom - part.top)
-            area = self.viewportTransform().mapRect(area)
-            area = area.adjusted(-_MARGIN_PX, -_MARGIN_PX, _MARGIN_PX, _MARGIN_PX)
             self._painted.spoil_part(area)
-            self.viewport().update(area.toAlignedRect())
+            self.viewport().update(around(area, self.viewportTransform()).toAlignedRect())
         if self._magnifier.isVisible():
             self._magnifier.update()
 
@@ -263,81 +239,28 @@ class CanvasView(ZoomableView):
 
     # The mouse
 
-    def _pointer(self, event: QMouseEvent) -> Pointer:
-        at = self._source_at(event.position())
-        return Pointer(at.x(), at.y(), event.position(), event.button(), event.modifiers())
-
-    def _source_at(self, window: QPointF) -> QPointF:
-        """Over the source beside the overlay, the same place of the overlay."""
-        at = self.to_scene(window)
-        is_beside = self._document.view_mode is ViewMode.SIDE_BY_SIDE
-        if not self._tool.is_active:
-            offset = self._backdrop.source_offset
-            self._on_source = offset if is_beside and at.x() >= offset else 0.0
-        return at - QPointF(self._on_source, 0)
-
     def mousePressEvent(self, event: QMouseEvent) -> None:
         event.accept()
-        self._mouse = event.position()
-        button = event.button()
-        is_left = button == Qt.MouseButton.LeftButton
-        if self._hand.wants(button):
-            if not self._tool.is_active:
-                self._hand.take(event.position())
-                self._update_pointer()
-            return
-        if button not in _BUTTONS or self._hand.is_moving:
-            return
-        if self._tool.is_active and not isinstance(self._tool, LassoTool):
-            return
-        at = self._pointer(event)
-        marker = self._markers.at(QPointF(at.x, at.y), self.scale_factor)
-        if marker is not None and is_left and at.holds(_ALT):
-            self._annotator.remove_click(marker.index)
-        elif is_left and at.holds(_CTRL):
-            found = self._shown.object_at(at.x, at.y)
-            if found:
-                self._document.set_current_object(found)
-        elif self._shown.is_current:  # else it would change a frame that is not seen
-            if event.type() == QEvent.Type.MouseButtonDblClick:
-                self._tool.double_click(at)
-            else:
-                self._tool.press(at)
-            self._update_pointer(event.modifiers())
+        self._mouse.press(event)
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         self.mousePressEvent(event)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         event.accept()
-        self._mouse = event.position()
-        if self._hand.is_moving:
-            self._hand.move(event.position())
-            return
-        at = self._pointer(event)
-        if self._tool.is_active and event.buttons() != Qt.MouseButton.NoButton:
-            self._tool.move(at)
-        else:
-            self._tool.hover(at)
-        self._update_pointer(event.modifiers())
-        self.cursor_moved.emit(at.x, at.y, self._shown.object_at(at.x, at.y))
+        at = self._mouse.move(event)
+        if at is not None:
+            self.cursor_moved.emit(at.x, at.y, self._shown.object_at(at.x, at.y))
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         event.accept()
-        self._mouse = event.position()
-        if not self._hand.drop():
-            self._tool.release(self._pointer(event))
-        self._update_pointer(event.modifiers())
+        self._mouse.release(event)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
-        if self._tool.has_ring and event.modifiers() & _CTRL and not self._hand.is_moving:
-            notches = event.angleDelta().y() / 120
-            radius_px = self._document.brush_radius_px
-            if not self._tool.is_active:
-                self._document.set_brush_radius_px(radius_px * _BRUSH_STEP**notches)
+        if self._mouse.turn_wheel(event):
             event.accept()
-            return
-        super().wheelEvent(event)
+        else:
+            super().wheelEvent(event)
 
     def enterEvent(self, event: QEnterEvent) -> None:
         """Keys that are held, as H, go to the picture when the mouse is on it."""
@@ -348,30 +271,11 @@ class CanvasView(ZoomableView):
 
     def leaveEvent(self, event: QEvent) -> None:
         super().leaveEvent(event)
-        self._mouse = None
-        self._update_pointer()
+        self._mouse.leave()
         self.cursor_moved.emit(-1.0, -1.0, 0)
 
-    def _update_pointer(self, keys: object = None) -> None:
-        """keys: the modifiers held, where the event knows better than the application."""
-        if self._mouse is None:
-            self._look.leave()
-            return
-        if not isinstance(keys, Qt.KeyboardModifier):  # a signal's value
-            keys = QApplication.keyboardModifiers()
-        self._look.follow(
-            Situation(
-                self._mouse,
-                self.to_scene(self._mouse),
-                self._source_at(self._mouse),
-                self.scale_factor,
-                self._tool,
-                keys,
-                self._document.brush_radius_px,
-                self._hand.is_open,
-                self._hand.is_moving,
-            )
-        )
+    def _update_pointer(self, *_: object) -> None:
+        self._mouse.look()
 
     # Keys
 

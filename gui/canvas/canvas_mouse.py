@@ -1,0 +1,162 @@
+"""The mouse on the picture: what is for the tool, what picks an object, what moves the picture."""
+
+from typing import Final
+
+from PySide6.QtCore import QEvent, QPointF, Qt
+from PySide6.QtGui import QMouseEvent, QWheelEvent
+from PySide6.QtWidgets import QApplication
+
+from gui.annotator import Annotator
+from gui.canvas.drawing_tools import LassoTool
+from gui.canvas.hand import Hand
+from gui.canvas.markers import ClickMarkers
+from gui.canvas.pointer_look import PointerLook, Situation
+from gui.canvas.shown_frame import ShownFrame
+from gui.canvas.tools import CanvasTool, Pointer
+from gui.canvas.viewport import ZoomableView
+from gui.document import Document
+from gui.view_state import ViewMode
+
+__all__ = ["CanvasMouse"]
+
+_BRUSH_STEP: Final = 1.15  # a notch of the wheel with Ctrl
+_CTRL: Final = Qt.KeyboardModifier.ControlModifier
+_ALT: Final = Qt.KeyboardModifier.AltModifier
+_BUTTONS: Final = (Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton)
+
+
+class CanvasMouse:
+    """Hands presses and moves to the tool or the hand, and keeps the pointer's look up to date."""
+
+    def __init__(
+        self,
+        view: ZoomableView,
+        document: Document,
+        annotator: Annotator,
+        shown: ShownFrame,
+        markers: ClickMarkers,
+        look: PointerLook,
+        tool: CanvasTool,
+    ) -> None:
+        self._view, self._document, self._annotator = view, document, annotator
+        self._shown, self._markers, self._look = shown, markers, look
+        self.tool = tool
+        self.hand = Hand(view.pan_by)
+        self._at: QPointF | None = None  # in the viewport
+        self._on_source = 0.0  # how far right the gesture is, beside the overlay
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether there is something to abandon."""
+        return self.tool.is_active or self.hand.is_moving
+
+    def cancel(self) -> bool:
+        """Abandons what the mouse is doing. False if it did nothing."""
+        if not self.hand.drop():
+            if not self.tool.is_active:
+                return False
+            self.tool.cancel()
+        self.look()
+        return True
+
+    def _pointer(self, event: QMouseEvent) -> Pointer:
+        at = self._source_at(event.position())
+        return Pointer(at.x(), at.y(), event.position(), event.button(), event.modifiers())
+
+    def _source_at(self, window: QPointF) -> QPointF:
+        """Over the source beside the overlay, the same place of the overlay."""
+        at = self._view.to_scene(window)
+        is_beside = self._document.view_mode is ViewMode.SIDE_BY_SIDE
+        if not self.tool.is_active:
+            offset = self._shown.source_offset
+            self._on_source = offset if is_beside and at.x() >= offset else 0.0
+        return at - QPointF(self._on_source, 0)
+
+    def press(self, event: QMouseEvent) -> None:
+        """A double click's second press, too."""
+        self._at = event.position()
+        button = event.button()
+        is_left = button == Qt.MouseButton.LeftButton
+        if self.hand.wants(button):
+            if not self.tool.is_active:
+                self.hand.take(event.position())
+                self.look()
+            return
+        if button not in _BUTTONS or self.hand.is_moving:
+            return
+        if self.tool.is_active and not isinstance(self.tool, LassoTool):
+            return
+        at = self._pointer(event)
+        marker = self._markers.at(QPointF(at.x, at.y), self._view.scale_factor)
+        if marker is not None and is_left and at.holds(_ALT):
+            self._annotator.remove_click(marker.index)
+        elif is_left and at.holds(_CTRL):
+            found = self._shown.object_at(at.x, at.y)
+            if found:
+                self._document.set_current_object(found)
+        elif self._shown.is_current:  # else it would change a frame that is not seen
+            if event.type() == QEvent.Type.MouseButtonDblClick:
+                self.tool.double_click(at)
+            else:
+                self.tool.press(at)
+            self.look(event.modifiers())
+
+    def move(self, event: QMouseEvent) -> Pointer | None:
+        """Where it is now; None while it moves the picture along."""
+        self._at = event.position()
+        if self.hand.is_moving:
+            self.hand.move(event.position())
+            return None
+        at = self._pointer(event)
+        if self.tool.is_active and event.buttons() != Qt.MouseButton.NoButton:
+            self.tool.move(at)
+        else:
+            self.tool.hover(at)
+        self.look(event.modifiers())
+        return at
+
+    def release(self, event: QMouseEvent) -> None:
+        self._at = event.position()
+        if not self.hand.drop():
+            self.tool.release(self._pointer(event))
+        self.look(event.modifiers())
+
+    def turn_wheel(self, event: QWheelEvent) -> bool:
+        """The brush's size, with Ctrl. False if the wheel is not for the tool."""
+        is_for_brush = self.tool.has_ring and bool(event.modifiers() & _CTRL)
+        if not is_for_brush or self.hand.is_moving:
+            return False
+        if not self.tool.is_active:
+            notches = event.angleDelta().y() / 120
+            radius_px = self._document.brush_radius_px
+            self._document.set_brush_radius_px(radius_px * _BRUSH_STEP**notches)
+        return True
+
+    def leave(self) -> None:
+        """The mouse is elsewhere."""
+        self._at = None
+        self.look()
+
+    def look(self, keys: object = None) -> None:
+        """Something changed that the pointer shows. keys: the modifiers held, where the event
+        knows better than the application; anything else, as a signal's value, is not looked at."""
+        if self._at is None:
+            self._look.leave()
+            return
+        if not isinstance(keys, Qt.KeyboardModifier):
+            keys = QApplication.keyboardModifiers()
+        document = self._document
+        self._look.follow(
+            Situation(
+                self._at,
+                self._view.to_scene(self._at),
+                self._source_at(self._at),
+                self._view.scale_factor,
+                self.tool,
+                keys,
+                document.brush_radius_px,
+                self.hand.is_open,
+                self.hand.is_moving,
+                document.current_object not in document.annotation.locked,
+            )
+        )
