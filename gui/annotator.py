@@ -3,7 +3,7 @@
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import CancelledError
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
@@ -14,13 +14,11 @@ from gui.progress import Busy, Progress
 from gui.prompt_queue import PromptQueue
 from gui.tracking_run import TrackingRun
 from interaction.engines import EngineSettings
+from interaction.propagation_request import Direction, Until
 from interaction.session import Propagated, PropagationRequest
 from interaction.types import Click, MaskEdit, Stroke
 
 __all__ = ["Annotator", "Busy", "Progress"]
-
-Direction = Literal["forward", "backward", "both"]
-Until = Literal["end", "next_confirmed", "settled"]
 
 
 class Annotator(HandWork):

@@ -29,19 +29,18 @@ class WindowArguments:
 
     def changed(self, settings: EngineSettings) -> EngineSettings:
         """`settings` with what was asked for. ValueError for numbers that make no sense."""
-        given: dict[str, Any] = {
+        asked: dict[str, Any] = {
             "tracker_model": self.tracker_model,
             "click_model": self.click_model,
             "scribble_model": self.scribble_model,
             "device": self.device,
             "internal_size": self.internal_size,
         }
-        return replace(
-            settings,
-            memory=replace(settings.memory, **self.memory),  # type: ignore[arg-type]
-            **{name: value for name, value in given.items() if value is not None},
-            **({"internal_size": None} if self.is_unscaled else {}),
-        )
+        given = {name: value for name, value in asked.items() if value is not None}
+        if self.is_unscaled:
+            given["internal_size"] = None
+        memory: dict[str, Any] = dict(self.memory)
+        return replace(settings, memory=replace(settings.memory, **memory), **given)
 
 
 def parse_arguments(arguments: list[str]) -> WindowArguments:

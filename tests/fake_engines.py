@@ -94,7 +94,8 @@ class FakeEngines:
     def start_tracker(self, settings: EngineSettings | None = None) -> Tracker:
         settings = settings or self.settings
         # At internal size 480 the tiny clip stays as it is: nothing is enlarged here.
-        size = None if settings.internal_size >= 480 else settings.internal_size // 10
+        asked = settings.internal_size
+        size = None if asked is None or asked >= 480 else asked // 10
         memory = replace(settings.memory)
         self.trackers.append(Tracker(tiny_network(), memory, internal_size=size))
         return self.trackers[-1]

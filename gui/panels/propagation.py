@@ -18,11 +18,13 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from gui.annotator import Annotator, Busy, Direction, Progress, Until
+from gui.annotator import Annotator
 from gui.document import Document
+from gui.progress import Busy, Progress
 from gui.theme import icon
 from gui.timeline.frame_table import FrameTable
 from gui.timeline.timecode import short_timecode
+from interaction.propagation_request import Direction, Until
 
 __all__ = ["PropagationPanel"]
 
@@ -110,6 +112,7 @@ class PropagationPanel(QWidget):
         for text, until in (
             (self.tr("the end"), "end"),
             (self.tr("the next confirmed frame"), "next_confirmed"),
+            (self.tr("halfway to the next keyframe"), "halfway"),
             (self.tr("nothing changes any more"), "settled"),
         ):
             self.until.addItem(text, until)

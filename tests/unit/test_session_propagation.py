@@ -458,10 +458,10 @@ def test_with_very_many_given_frames_only_those_around_are_remembered(
     engines = session.engines
     assert isinstance(engines, FakeEngines)
     # The first masks of both objects, and the two around the end.
-    assert engines.trackers[-1].confirmed_frames == (0, 2, 8, 10)
+    assert list(engines.trackers[-1].confirmed_frames) == [0, 2, 8, 10]
     elements = [step.memory.permanent for step in steps if step.memory is not None]
     per_frame = elements[0]
     assert max(elements) <= 5 * per_frame
     run(session, 6, direction="both")
     assert statuses(session) == "CtCtCtCtCtCt"
-    assert engines.trackers[-1].confirmed_frames == (0, 2, 10)
+    assert list(engines.trackers[-1].confirmed_frames) == [0, 2, 10]
