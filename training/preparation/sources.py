@@ -52,7 +52,7 @@ class Source:
 
 
 _PHOTOGRAPHS = (".jpg", ".jpeg", ".png", ".webp")
-_AS_IN_PACKAGE = "as in the package, by picture"
+_CREATIVE_COMMONS = "CC0-1.0, CC-BY-4.0, CC-BY-SA-3.0 and CC-BY-SA-4.0, by picture"
 
 
 def _backgrounds(
@@ -98,23 +98,31 @@ SOURCES: tuple[Source, ...] = (
         "openclipart-png", "clipart", ("usr/share/openclipart/png",), (".png",), "public domain"
     ),
     _backgrounds(
-        "plasma-workspace-wallpapers", "usr/share/wallpapers", licence="LGPL-3 and CC-BY-SA-4.0"
+        "plasma-workspace-wallpapers",
+        "usr/share/wallpapers",
+        licence="GPL-2+; LGPL-3 and CC-BY-SA-4.0 in the pictures' metadata",
     ),
-    _backgrounds("gnome-backgrounds", "usr/share/backgrounds/gnome", licence="CC-BY-SA-3.0"),
-    _backgrounds("mate-backgrounds", "usr/share/backgrounds/mate", licence=_AS_IN_PACKAGE),
-    _backgrounds("lomiri-wallpapers-16.04", "usr/share/backgrounds", licence=_AS_IN_PACKAGE),
-    _backgrounds("lomiri-wallpapers-20.04", "usr/share/backgrounds", licence=_AS_IN_PACKAGE),
-    _backgrounds("ukui-wallpapers", "usr/share/backgrounds", licence=_AS_IN_PACKAGE),
+    _backgrounds(
+        "gnome-backgrounds", "usr/share/backgrounds/gnome", licence="CC-BY and CC-BY-SA, by picture"
+    ),
+    _backgrounds(
+        "mate-backgrounds",
+        "usr/share/backgrounds/mate",
+        licence="GPL-2+ and CC-BY-SA-4.0, by picture",
+    ),
+    _backgrounds("lomiri-wallpapers-16.04", "usr/share/backgrounds", licence=_CREATIVE_COMMONS),
+    _backgrounds("lomiri-wallpapers-20.04", "usr/share/backgrounds", licence=_CREATIVE_COMMONS),
+    _backgrounds("ukui-wallpapers", "usr/share/backgrounds", licence="CC-BY-SA-3.0"),
     # Its PNGs are diagrams and test charts.
     _backgrounds(
         "opencv-doc",
         "usr/share/doc/opencv-doc/examples",
         suffixes=(".jpg", ".jpeg"),
-        licence="Apache-2.0",
+        licence="Apache-2.0 and BSD-3-Clause",
     ),
     # The rest are drawings to colour in.
     _backgrounds(
-        "tuxpaint-data", "usr/share/tuxpaint/templates", suffixes=(".jpg",), licence="GPL-2"
+        "tuxpaint-data", "usr/share/tuxpaint/templates", suffixes=(".jpg",), licence="GPL-2+"
     ),
 )
 
