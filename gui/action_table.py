@@ -3,13 +3,13 @@
 Menus, tool bar, shortcut editor, cheat-sheet and command search are all made from it.
 """
 
-from dataclasses import dataclass, field
-from enum import Flag, auto
 from typing import Final
 
 from PySide6.QtCore import QT_TRANSLATE_NOOP
 
-__all__ = ["ACTIONS", "MENUS", "ActionSpec", "Needs"]
+from gui.action_spec import ActionSpec, Needs
+
+__all__ = ["ACTIONS", "MENUS"]
 
 
 _C: Final = "Actions"
@@ -18,21 +18,6 @@ _C: Final = "Actions"
 def _T(context: str, text: str) -> str:  # as Qt's own macro of this kind
     """Marks a text for translation, which happens where it is shown."""
     return str(QT_TRANSLATE_NOOP(context, text))
-
-
-class Needs(Flag):
-    """What must be there for an action to make sense."""
-
-    NOTHING = 0
-    PROJECT = auto()
-    OBJECT = auto()  # a current object
-    MASK = auto()  # a mask on the current frame
-    IDLE = auto()  # no propagation, and nothing else that changes many frames
-    RUN = auto()  # a propagation, going or paused
-    BUSY = auto()  # anything that can be cancelled, or a click to take back
-    UNDO = auto()
-    REDO = auto()
-    WRITABLE = auto()  # the project may be changed
 
 
 _EDIT: Final = Needs.PROJECT | Needs.WRITABLE
@@ -48,25 +33,6 @@ MENUS: Final = {
     "view": _T(_C, "&View"),
     "help": _T(_C, "&Help"),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class ActionSpec:
-    """One entry. `id` is "menu.what"; texts are English, translated where they are shown."""
-
-    id: str
-    text: str
-    keys: tuple[str, ...] = ()
-    icon: str | None = None
-    tip: str = ""
-    needs: Needs = Needs.NOTHING
-    is_checkable: bool = False
-    group: str = ""  # checkable actions of one group exclude each other
-    begins_section: bool = field(default=False, kw_only=True)  # a line above it in the menu
-
-    @property
-    def menu(self) -> str:
-        return self.id.split(".")[0]
 
 
 def _spec(

@@ -6,7 +6,8 @@ from PySide6.QtCore import QCoreApplication, QObject, Signal
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 from PySide6.QtWidgets import QMenu, QMenuBar, QWidget
 
-from gui.action_table import ACTIONS, MENUS, ActionSpec, Needs
+from gui.action_spec import ActionSpec, Needs
+from gui.action_table import ACTIONS, MENUS
 from gui.preferences import Preferences
 from gui.theme import icon
 

@@ -287,8 +287,13 @@ class Annotator(HandWork):
         steps: Callable[[], Generator[Any, None, Any]],
         on_step: Callable[[Any], None],
         on_done: Callable[[Exception | None], None],
+        *,
+        tells_errors: bool = True,
     ) -> bool:
-        """Runs an export or the like on the file thread, one at a time. False if one runs."""
+        """Runs an export or the like on the file thread, one at a time. False if one runs.
+
+        tells_errors: they are announced as `failed` too; otherwise only `on_done` gets them.
+        """
         if self._file_work is not None:
             return False
 
@@ -297,27 +302,12 @@ class Annotator(HandWork):
             self._update_busy()
             on_done(error)
 
-        self._file_work = self._start(self._files, steps, on_step, end)
+        if tells_errors:
+            self._file_work = self._start(self._files, steps, on_step, end)
+        else:
+            self._file_work = self._files.start(steps(), Job(on_step, end))
         self._update_busy()
         return self._file_work is not None
-
-    def look_at_files(
-        self,
-        steps: Callable[[], Generator[Any, None, Any]],
-        on_done: Callable[[Exception | None], None],
-    ) -> bool:
-        """As `do_file_work`, for whoever shows the error itself."""
-        if self._file_work is not None:
-            return False
-
-        def end(error: Exception | None) -> None:
-            self._file_work = None
-            self._update_busy()
-            on_done(error)
-
-        self._file_work = self._files.start(steps(), Job(lambda _: None, end))
-        self._update_busy()
-        return True
 
     def cancel_file_work(self) -> None:
         if self._file_work is not None:

@@ -7,11 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QCoreApplication
 from PySide6.QtWidgets import QFileDialog
 
-from gui.annotator import Annotator
-from gui.document import Document
+from gui.action_handlers import ActionHandlers, tr
 from gui.mask_commands import MaskCommands
 from gui.opening import PROJECT_SUFFIX
 from gui.view_state import ViewMode
@@ -19,22 +17,17 @@ from interaction.project.project_copy import copy_project
 
 if TYPE_CHECKING:
     from gui.main_window import MainWindow
-    from gui.workspace import Workspace
 
 __all__ = ["Commands"]
 
 _OPACITY_STEP = 0.1
 
 
-def tr(text: str) -> str:
-    return QCoreApplication.translate("Commands", text)
-
-
-class Commands:
+class Commands(ActionHandlers):
     """Handlers by the action's id. An action that needs a project is off while there is none."""
 
     def __init__(self, window: MainWindow) -> None:
-        self._window = window
+        super().__init__(window)
         self.masks = MaskCommands(window)
 
     def handlers(self) -> dict[str, Callable[[], object]]:
@@ -44,22 +37,6 @@ class Commands:
             **self._view(),
             **self._help(),
         }
-
-    # What the handlers need
-
-    @property
-    def _workspace(self) -> Workspace:
-        workspace = self._window.workspace
-        assert workspace is not None  # the action would be off
-        return workspace
-
-    @property
-    def _document(self) -> Document:
-        return self._workspace.document
-
-    @property
-    def _annotator(self) -> Annotator:
-        return self._workspace.annotator
 
     # Files
 

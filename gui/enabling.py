@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gui.action_table import Needs
+from gui.action_spec import Needs
 from gui.progress import Busy
 
 if TYPE_CHECKING:

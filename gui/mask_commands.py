@@ -6,33 +6,23 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QCoreApplication
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QColorDialog, QInputDialog
 
-from gui.annotator import Annotator
-from gui.document import Document
+from gui.action_handlers import ActionHandlers, tr
 from gui.going import doubtful_after, keyframe_after, keyframe_before
 from gui.view_state import Tool
 
 if TYPE_CHECKING:
-    from gui.main_window import MainWindow
-    from gui.workspace import Workspace
+    pass
 
 __all__ = ["MaskCommands"]
 
 _BRUSH_FACTOR = 1.2
 
 
-def tr(text: str) -> str:
-    return QCoreApplication.translate("Commands", text)
-
-
-class MaskCommands:
+class MaskCommands(ActionHandlers):
     """Handlers by the action's id, for actions that need a project: they are off without one."""
-
-    def __init__(self, window: MainWindow) -> None:
-        self._window = window
 
     def handlers(self) -> dict[str, Callable[[], object]]:
         return {
@@ -42,20 +32,6 @@ class MaskCommands:
             **self._track(),
             **self._go(),
         }
-
-    @property
-    def _workspace(self) -> Workspace:
-        workspace = self._window.workspace
-        assert workspace is not None  # the action would be off
-        return workspace
-
-    @property
-    def _document(self) -> Document:
-        return self._workspace.document
-
-    @property
-    def _annotator(self) -> Annotator:
-        return self._workspace.annotator
 
     # Masks
 

@@ -16,7 +16,6 @@ thread and yields edits to give to `apply`. And `click`, `box`, `scribble`, `pro
 import uuid
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -33,7 +32,6 @@ from interaction.causes import (
     scribble_cause,
 )
 from interaction.engines import Engines, EngineSettings, EnginesLike
-from interaction.errors import ProjectError, UserError
 from interaction.hand_work import HandWork, Point
 from interaction.history import History
 from interaction.project.layout import is_project
@@ -46,6 +44,7 @@ from interaction.project.workspace import (
     workspace_images,
     workspace_project,
 )
+from interaction.project_fit import check_fit, is_known_place, plain_settings
 from interaction.prompts import clicks_of_box, clicks_of_strokes, next_click_of_box
 from interaction.propagation_request import (
     Direction,
@@ -82,7 +81,7 @@ class Session(HandWork):
         if project is None:
             annotation, history = Annotation(len(video), video.width, video.height), History()
         else:
-            _check_fit(project, video)
+            check_fit(project, video)
             annotation, history = project.load_annotation(), project.load_history()
         super().__init__(annotation, history, project)
         self._key = uuid.uuid4().hex  # tells this session's frames from another's
@@ -114,14 +113,14 @@ class Session(HandWork):
             opened: Project | None = None
             if project is not None and is_project(Path(project)):
                 opened = undoing.enter_context(Project.open(Path(project)))
-                if not _is_known_place(opened, source):
+                if not is_known_place(opened, source):
                     opened.relocate(source)
                 index = index or opened.load_index(source)
             video = undoing.enter_context(open_video(source, index=index))
             if project is not None and opened is None:
                 info = describe_source(source, len(video), video.width, video.height)
                 opened = undoing.enter_context(
-                    Project.create(Path(project), info, engine=_plain(engines.settings))
+                    Project.create(Path(project), info, engine=plain_settings(engines.settings))
                 )
             if opened is not None:
                 opened.save_index(video.index)
@@ -392,30 +391,3 @@ class Session(HandWork):
         traceback: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _check_fit(project: Project, video: Video) -> None:
-    source = project.source
-    wanted = source.frame_count, source.width, source.height
-    found = len(video), video.width, video.height
-    if wanted != found:
-        raise ProjectError(
-            f"The project “{project.name}” is about {wanted[0]} frames of {wanted[1]}x{wanted[2]} "
-            f"pixels; “{video.path.name}” has {found[0]} of {found[1]}x{found[2]}. Nothing was "
-            "changed.",
-            "Open the project with the video that it was made for.",
-        )
-
-
-def _is_known_place(project: Project, source: Path) -> bool:
-    """Whether the project's video is this very file, unchanged."""
-    try:
-        return project.find_source().samefile(source)
-    except (OSError, UserError):
-        return False
-
-
-def _plain(settings: EngineSettings) -> dict[str, Any]:
-    """For the project: what its masks were first made with."""
-    plain = asdict(settings)
-    return {name: plain[name] for name in sorted(plain)}

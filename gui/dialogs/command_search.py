@@ -6,7 +6,8 @@ from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QDialog, QLineEdit, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
-from gui.action_table import ACTIONS, ActionSpec
+from gui.action_spec import ActionSpec
+from gui.action_table import ACTIONS
 from gui.actions import Actions
 
 __all__ = ["CommandSearch"]

@@ -84,7 +84,9 @@ class ImportDialog(QDialog):
                 self.report.setPlainText("\n".join(found[0].lines()))
             self._show_objects()
 
-        self._is_looking = self._annotator.look_at_files(steps, end)
+        self._is_looking = self._annotator.do_file_work(
+            steps, lambda _: None, end, tells_errors=False
+        )
         if not self._is_looking:
             self.report.setPlainText(self.tr("Something is being written. Wait until it is done."))
 

@@ -7,7 +7,8 @@ from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import QMainWindow
 from pytestqt.qtbot import QtBot
 
-from gui.action_table import ACTIONS, MENUS, Needs
+from gui.action_spec import Needs
+from gui.action_table import ACTIONS, MENUS
 from gui.actions import Actions
 from gui.preferences import Preferences
 from resources import icons_folder

@@ -8,7 +8,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QMainWindow, QWidget
 from pytestqt.qtbot import QtBot
 
-from gui.action_table import ACTIONS, Needs
+from gui.action_spec import Needs
+from gui.action_table import ACTIONS
 from gui.actions import Actions
 from gui.annotator import Annotator
 from gui.dialogs.command_search import CommandSearch
