@@ -53,7 +53,10 @@ class Answer:
 
 def tasks_in(clips: Path, every: int) -> Iterator[Task]:
     for folder in sorted((clips / "Annotations").iterdir()):
-        for path in sorted(folder.glob("*.png"))[::every]:
+        annotated = sorted(folder.glob("*.png"))
+        if len(annotated) < 2:  # a clip that only says what to track has no score
+            continue
+        for path in annotated[::every]:
             labels = decode_labels(path.read_bytes(), path)
             picture = cv2.imread(str(clips / "JPEGImages" / folder.name / f"{path.stem}.jpg"))
             if picture is None:

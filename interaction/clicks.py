@@ -23,6 +23,7 @@ from torch import Tensor
 from interaction.click_config import ClickConfig
 from interaction.fbrs.network import ClickNetwork
 from interaction.fbrs.optimizer import Inputs, Refiner, click_squares
+from interaction.fbrs.reach import obeyed, reach_of
 from interaction.fbrs.zoom import Crop, around, whole_frame
 from interaction.types import Click
 from xmem_core.pictures import Frame, Labels
@@ -31,7 +32,8 @@ __all__ = ["ClickConfig", "ClickResult", "ClickSegmenter", "explained_change", "
 
 _STATES_KEPT: Final = 64
 _PICTURES_KEPT: Final = 4
-_SAME_CROP_OVERLAP: Final = 0.5  # above it the crop stays, and with it what was computed of it
+_NEARER_SHARE: Final = 0.6  # of the frame: a crop that shows less of it is worth a second look
+_SAME_CROP_OVERLAP: Final = 0.7  # above it the crop stays, and with it what was computed of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class _State:
     probability: Tensor  # (1, 1, H, W)
     crop: Crop | None = None
     numbers: NDArray[np.float64] | None = None
+    reaches_px: tuple[float, ...] = ()  # of the clicks so far, see `reach_of`
 
 
 class ClickSegmenter:
@@ -124,8 +127,7 @@ class ClickSegmenter:
                     state, done = kept, count
                     break
         for count in range(done + 1, len(clicks) + 1):
-            is_new = count == 1 and not own.any()
-            state = self._next(frame, state, clicks[:count], is_new, frame_key, stop)
+            state = self._next(frame, state, clicks[:count], bool(own.any()), frame_key, stop)
             if frame_key is not None:
                 self._states[frame_key, object_id, before, clicks[:count]] = state
                 if len(self._states) > _STATES_KEPT:
@@ -137,24 +139,54 @@ class ClickSegmenter:
         frame: Frame,
         state: _State,
         clicks: tuple[Click, ...],
-        is_new: bool,
+        corrects: bool,
+        frame_key: Hashable,
+        stop: Callable[[], bool],
+    ) -> _State:
+        """The state after the last of `clicks`; `corrects`: a mask that was there before them."""
+        config = self._config
+        is_new = len(clicks) == 1 and not corrects
+        crop = self._crop(state, clicks, is_new)
+        answer = self._answer(frame, state, clicks, crop, frame_key, stop)
+        if not self._network.takes_previous_mask:
+            return answer
+        if is_new and crop.is_whole(*frame.shape[:2]):
+            # Seen as a whole the object may be small: what was found says where to look.
+            nearer = self._around(answer.probability, clicks, config.first_expansion)
+            if nearer is not None and nearer.share_of(*frame.shape[:2]) < _NEARER_SHARE:
+                answer = self._answer(frame, state, clicks, nearer, frame_key, stop)
+        return answer
+
+    def _answer(
+        self,
+        frame: Frame,
+        state: _State,
+        clicks: tuple[Click, ...],
+        crop: Crop,
         frame_key: Hashable,
         stop: Callable[[], bool],
     ) -> _State:
         config = self._config
-        crop = self._crop(state, clicks, is_new)
         pictures, picture = self._picture(frame, crop, frame_key)
         previous = crop.cut(state.probability)
         rows = crop.rows_of(clicks)
         size = crop.height, crop.width
+        refines_mask = self._network.takes_previous_mask and config.mode != "NoBRS"
+        reach = 0.0
+        if refines_mask:
+            mask = (state.probability[0, 0] > config.threshold).cpu().numpy()
+            reach = reach_of(mask, clicks[-1], config.most_reach)
+        reaches_px = (*state.reaches_px, reach)
+        scale = crop.height / (crop.bottom - crop.top)
+        reaches = [reach * scale for reach in reaches_px]
         maps = self._network.click_maps(rows[:, : config.most_network_clicks], *size)
         inputs = Inputs(
             picture=picture,
             pictures=pictures,
             click_maps=self._both(maps.to(self._device)),
             previous=self._both(previous),
-            positive=self._both(click_squares(rows, 1.0, *size).to(self._device)),
-            negative=self._both(click_squares(rows, 0.0, *size).to(self._device)),
+            positive=self._both(click_squares(rows, 1.0, *size, reaches).to(self._device)),
+            negative=self._both(click_squares(rows, 0.0, *size, reaches).to(self._device)),
         )
         numbers = state.numbers
         if len(clicks) == 1:
@@ -163,40 +195,41 @@ class ClickSegmenter:
             logits, numbers = self._refiner.refined(inputs, numbers, stop)
         if config.is_flipped_too:
             logits = (logits[:1] + logits[1:].flip(3)) / 2
+        if refines_mask:
+            # At least the pixel of the frame itself, whichever corner of it was clicked on.
+            logits = obeyed(logits, rows, [max(reach, 1.5 * scale) for reach in reaches])
         answer = crop.back(logits.sigmoid(), *frame.shape[:2])
-        return _State(answer, crop, numbers)
+        return _State(answer, crop, numbers, reaches_px)
 
     def _crop(self, state: _State, clicks: tuple[Click, ...], is_new: bool) -> Crop:
+        """What to look at: near the object, and as for the click before where that still fits."""
         config = self._config
         height, width = state.probability.shape[2:]
-        multiple = self._network.size_multiple
         crop = None
         if len(clicks) >= config.zoom_from_click or not is_new:
-            mask = (state.probability[0, 0] > config.threshold).cpu().numpy()
-            # Clicks that take away must be seen too: outside the crop nothing can change.
-            seen = [Click(c.x, c.y, is_positive=True) for c in clicks]
-            crop = around(
-                mask,
-                seen,
-                expansion=config.zoom_expansion,
-                least_px=config.least_crop_px,
-                target_px=config.zoom_px,
-                multiple=multiple,
-            )
+            crop = self._around(state.probability, clicks, config.zoom_expansion)
         if crop is None:
-            return whole_frame(height, width, config.longest_px, multiple)
+            return whole_frame(height, width, config.longest_px, self._network.size_multiple)
         kept = state.crop
-        is_zoomed = kept is not None and (kept.bottom - kept.top, kept.right - kept.left) != (
-            height,
-            width,
+        if kept is None or kept.is_whole(height, width) or not all(kept.holds(c) for c in clicks):
+            return crop
+        return kept if crop.overlap(kept) > _SAME_CROP_OVERLAP else crop
+
+    def _around(
+        self, probability: Tensor, clicks: tuple[Click, ...], expansion: float
+    ) -> Crop | None:
+        config = self._config
+        mask = (probability[0, 0] > config.threshold).cpu().numpy()
+        # Clicks that take away must be seen too: outside the crop nothing can change.
+        seen = [Click(c.x, c.y, is_positive=True) for c in clicks]
+        return around(
+            mask,
+            seen,
+            expansion=expansion,
+            least_px=config.least_crop_px,
+            target_px=config.zoom_px,
+            multiple=self._network.size_multiple,
         )
-        if kept is not None and is_zoomed and all(kept.holds(c) for c in clicks):
-            holds_mask = not bool((state.probability[0, 0] > config.threshold).any()) or (
-                crop.overlap(kept) > _SAME_CROP_OVERLAP
-            )
-            if holds_mask:
-                return kept
-        return crop
 
     def _picture(
         self, frame: Frame, crop: Crop, frame_key: Hashable

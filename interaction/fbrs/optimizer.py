@@ -6,7 +6,7 @@ Kim, CVPR 2019), of which it is the fast form. The only code that needs gradient
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -43,23 +43,35 @@ class Inputs:
     pictures: Tensor  # (B, 3, H, W) in 0..1
     click_maps: Tensor  # (B, 2, H, W)
     previous: Tensor  # (B, 1, H, W)
-    positive: Tensor  # (B, 1, H, W), 1 within a pixel of a positive click
-    negative: Tensor  # the same of negative clicks
+    positive: Tensor  # (B, 1, H, W), how much a pixel must be the object; see `click_squares`
+    negative: Tensor  # the same of what must not
 
 
-def click_squares(rows: Tensor, sign: float, height: int, width: int) -> Tensor:
+def click_squares(
+    rows: Tensor, sign: float, height: int, width: int, reaches_px: Sequence[float] = ()
+) -> Tensor:
     """(1, 1, H, W): 1 within one pixel, in both directions, of the pixel nearest to each click of
     that sign.
 
-    rows: (1, N, 3) row, column, sign.
+    rows: (1, N, 3) row, column, sign. A click that reaches farther than those nine pixels counts
+    in a disc of that radius, and there so much less that all clicks weigh the same.
     """
-    squares = torch.zeros(1, 1, height, width)
-    for row, column, own in rows[0].tolist():
-        if own == sign:
-            at_row, at_column = round(row), round(column)
-            top, left = max(0, at_row - 1), max(0, at_column - 1)
-            squares[:, :, top : at_row + 2, left : at_column + 2] = 1
-    return squares
+    weights = torch.zeros(1, 1, height, width)
+    for index, (row, column, own) in enumerate(rows[0].tolist()):
+        if own != sign:
+            continue
+        y, x = round(row), round(column)
+        radius = max(1, int(reaches_px[index]) if index < len(reaches_px) else 1)
+        top, left = max(0, y - radius), max(0, x - radius)
+        part = weights[0, 0, top : y + radius + 1, left : x + radius + 1]
+        inside = torch.ones_like(part)
+        if radius > 1:
+            down = torch.arange(top, top + part.shape[0])[:, None] - y
+            across = torch.arange(left, left + part.shape[1])[None] - x
+            inside = (down.square() + across.square() <= radius**2).float()
+            inside *= 9 / inside.sum()
+        part.copy_(torch.maximum(part, inside))
+    return weights
 
 
 class Refiner:
@@ -136,8 +148,10 @@ class Refiner:
         spilled = probability * inputs.negative
         loss = (missed.square().sum()) / (inputs.positive.sum() + 1e-5)
         loss = loss + (spilled.square().sum()) / (inputs.negative.sum() + 1e-5)
-        agrees = float(missed.detach().amax()) < 1 - self._threshold
-        return loss, agrees and float(spilled.detach().amax()) < self._threshold
+        decided = probability.detach()
+        least = decided.masked_fill(inputs.positive == 0, 1).amin()
+        most = decided.masked_fill(inputs.negative == 0, 0).amax()
+        return loss, bool(least > self._threshold) and bool(most < self._threshold)
 
     def has_settled(self, mask: Tensor, before: Tensor | None) -> bool:
         """Whether two masks in a row are all but the same."""

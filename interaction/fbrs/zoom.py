@@ -65,6 +65,13 @@ class Crop:
         shared = max(0, rows) * max(0, columns)
         return shared / (self._area + other._area - shared)
 
+    def is_whole(self, frame_height: int, frame_width: int) -> bool:
+        return (self.bottom - self.top, self.right - self.left) == (frame_height, frame_width)
+
+    def share_of(self, frame_height: int, frame_width: int) -> float:
+        """The share of the frame that it shows."""
+        return self._area / (frame_height * frame_width)
+
     @property
     def _area(self) -> int:
         return (self.bottom - self.top) * (self.right - self.left)

@@ -15,8 +15,9 @@ from safetensors.torch import load_file, save_file
 from interaction.click_simulator import next_click
 from interaction.clicks import ClickConfig, ClickSegmenter, explained_change, merged
 from interaction.errors import ModelError
-from interaction.fbrs.network import InsertionPoint
+from interaction.fbrs.network import ClickNetwork, InsertionPoint
 from interaction.fbrs.optimizer import MODES, Inputs, Mode, Refiner, StoppedError, click_squares
+from interaction.fbrs.reach import obeyed, reach_of
 from interaction.fbrs.small_network import (
     SmallClickNetwork,
     click_network_header,
@@ -25,7 +26,7 @@ from interaction.fbrs.small_network import (
 from interaction.fbrs.zoom import around, whole_frame
 from interaction.types import Click
 
-SIZE = 48, 64
+SIZE = 64, 96
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,7 @@ def frame() -> NDArray[np.uint8]:
 
 def segmenter(network: SmallClickNetwork, mode: Mode = "f-BRS-B") -> ClickSegmenter:
     return ClickSegmenter(
-        network, ClickConfig(mode=mode, zoom_px=48, least_crop_px=24, longest_px=64)
+        network, ClickConfig(mode=mode, zoom_px=64, least_crop_px=24, longest_px=96)
     )
 
 
@@ -138,7 +139,7 @@ def test_clicks_outside_or_missing_are_refused(
     with pytest.raises(ValueError, match="at least one click"):
         segmenter(network).segment(frame, start, 1, [])
     with pytest.raises(ValueError, match="outside"):
-        segmenter(network).segment(frame, start, 1, [Click(64, 3, True)])
+        segmenter(network).segment(frame, start, 1, [Click(96, 3, True)])
     with pytest.raises(ValueError, match="the mask"):
         segmenter(network).segment(frame[:-1], start, 1, CLICKS)
 
@@ -200,6 +201,84 @@ def test_a_crop_at_its_own_size_is_exact() -> None:
     assert (row, column, sign) == (5, 7, 1)
 
 
+def test_a_click_beside_the_mask_tells_how_wide_the_missing_band_is() -> None:
+    mask = np.zeros((60, 80), bool)
+    mask[20:40, 20:60] = True
+    near, inside = Click(40, 44, True), Click(40, 22, False)
+    assert reach_of(mask, near, 0.5) == pytest.approx(4, abs=0.1)  # up to the mask's last row
+    assert reach_of(mask, inside, 0.5) == pytest.approx(2, abs=0.1)
+    assert reach_of(mask, Click(40, 59, True), 0.5) == 0  # far away: a part of its own
+    assert reach_of(mask, Click(40, 30, True), 0.5) == 0  # right already
+    assert reach_of(np.zeros_like(mask), near, 0.5) == 0
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_every_click_is_obeyed_and_farther_away_nothing_changes(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    logits = torch.from_numpy(rng.normal(0, 3, (1, 1, 40, 50))).float()
+    corners = rng.permutation(20)[:5]  # of a grid, so that no two are the same pixel
+    clicks = [Click(10 * (at % 5) + 3, 10 * (at // 5) + 4, bool(at % 2)) for at in corners]
+    rows = whole_frame(40, 50, 50, 1).rows_of(clicks)
+    result = obeyed(logits, rows, rng.uniform(0, 12, 5).tolist())
+    for click in clicks:
+        assert (result[0, 0, int(click.y), int(click.x)] > 0) == click.is_positive
+    distance = torch.stack(
+        [
+            (torch.arange(40)[:, None] - c.y).square() + (torch.arange(50)[None] - c.x).square()
+            for c in clicks
+        ]
+    ).amin(dim=0)
+    far = distance > 12**2
+    assert torch.equal(result[0, 0][far], logits[0, 0][far])
+
+
+def test_a_click_that_reaches_farther_weighs_as_much_as_any_other() -> None:
+    rows = torch.tensor([[[20.0, 20.0, 1.0], [40.0, 40.0, 1.0], [5.0, 5.0, 0.0]]])
+    weights = click_squares(rows, 1.0, 60, 60, [0.0, 7.0, 9.0])[0, 0]
+    assert weights[:30, :30].sum() == 9
+    assert weights[30:, 30:].sum() == pytest.approx(9)
+    assert weights[33, 40] > 0
+    assert weights[32, 40] == 0
+
+
+class Brightness(ClickNetwork):
+    """Finds what is bright and remembers the sizes it was shown."""
+
+    takes_previous_mask = True
+    insertion_channels = {InsertionPoint.BEFORE_HEAD: 1}  # noqa: RUF012
+    size_multiple = 1
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.ones(1))
+        self.seen: list[tuple[int, ...]] = []
+
+    def click_maps(self, clicks: torch.Tensor, height: int, width: int) -> torch.Tensor:
+        return torch.zeros(1, 2, height, width)
+
+    def picture_features(self, pictures: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        self.seen.append(tuple(pictures.shape[2:]))
+        return (pictures[:, :1],)
+
+    def features(self, picture: tuple[torch.Tensor, ...], *_: object) -> tuple[torch.Tensor, ...]:
+        return picture
+
+    def logits(self, features: tuple[torch.Tensor, ...], *_: object) -> torch.Tensor:
+        return 20 * (features[0] - 0.5)
+
+
+def test_a_small_object_is_looked_at_again_from_nearby() -> None:
+    network = Brightness()
+    frame = np.zeros((200, 300, 3), np.uint8)
+    frame[50:70, 100:130] = 255
+    near = ClickSegmenter(network, ClickConfig(mode="NoBRS", zoom_px=64, least_crop_px=40))
+    found = near.segment(frame, np.zeros((200, 300), np.uint8), 1, [Click(110, 60, True)])
+    assert network.seen[0] == (200, 300)
+    assert max(network.seen[1]) == 64
+    np.testing.assert_array_equal(found.labels > 0, frame[..., 0] > 0)
+
+
 def test_the_simulated_annotator_clicks_in_the_middle_of_the_larger_error() -> None:
     truth = np.zeros((21, 31), bool)
     truth[2:13, 2:13] = True
@@ -220,8 +299,8 @@ def test_saved_weights_load_with_norms_folded_and_answer_the_same(
     state = {n: t.contiguous() for n, t in network.state_dict().items() if "num_batches" not in n}
     save_file(state, path, click_network_header({"step": "1"}))
     loaded = load_small_click_network(path)
-    picture, maps = torch.rand(1, 3, 32, 48), torch.zeros(1, 2, 32, 48)
-    previous = torch.zeros(1, 1, 32, 48)
+    picture, maps = torch.rand(1, 3, 32, 64), torch.zeros(1, 2, 32, 64)
+    previous = torch.zeros(1, 1, 32, 64)
     torch.testing.assert_close(
         loaded(picture, maps, previous), network(picture, maps, previous), rtol=1e-3, atol=1e-3
     )
