@@ -10,8 +10,8 @@ import numpy as np
 from PySide6.QtCore import QPoint, QPointF, QRect, QRectF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter, QPen, QTransform
 
-from gui.canvas.recent_lines import RecentLines, ScreenMask
-from gui.canvas.screen_masks import dashes, edge_lines, hatch
+from gui.canvas.recent_lines import RecentLines, ScreenMask, seen
+from gui.canvas.screen_masks import dashes, edge_lines, hatch, sample
 from gui.canvas.view_modes import (
     compose,
     covers_picture,
@@ -236,14 +236,19 @@ class Backdrop:
         area = _mapped(self._bounds(), to_screen, exposed_px, 4 * line_px)
         if area.isEmpty():
             return
-        mask = self._screen_mask(self._labels, to_screen, area, line_px)
         opacity = fill_opacity(look.mode, look.opacity)
-        if opacity > 0:
-            _draw_at(painter, indexed(mask.sampled, _tinted(look.colors, opacity)), area, ratio)
-        if look.has_hatching and opacity > 0:
-            ink = hatch(mask.sampled, area.topLeft() - pinned)
-            _draw_at(painter, indexed(ink, _INKS), area, ratio)
+        mask = None
         if has_outlines(look.mode):
+            mask = self._screen_mask(self._labels, to_screen, area, line_px)
+        elif not (opacity > 0 or look.hovered):
+            return
+        sampled = mask.sampled if mask else seen(sample(self._labels, to_screen, area), look.colors)
+        if opacity > 0:
+            _draw_at(painter, indexed(sampled, _tinted(look.colors, opacity)), area, ratio)
+        if look.has_hatching and opacity > 0:
+            ink = hatch(sampled, area.topLeft() - pinned)
+            _draw_at(painter, indexed(ink, _INKS), area, ratio)
+        if mask is not None:
             colors = {
                 one: ((0xFF if one == look.current else _OTHERS_ALPHA) << 24) | color
                 for one, color in look.colors.items()
@@ -251,7 +256,7 @@ class Backdrop:
             _draw_at(painter, indexed(mask.lines, _haloed(colors, mask.halo)), area, ratio)
         box = self.bounds_of(look.hovered) if look.hovered else None
         if box is not None:
-            self._paint_hovered(painter, mask.sampled, area, box, to_screen, ratio)
+            self._paint_hovered(painter, sampled, area, box, to_screen, ratio)
 
     def _paint_hovered(
         self,

@@ -219,8 +219,8 @@ class CanvasView(ZoomableView):
         to_window = self.viewportTransform()
         painter.save()
         painter.resetTransform()
-        size = self.viewport().size()
-        self._painted.draw(painter, size, to_window, self.devicePixelRatioF())
+        ratio = self.devicePixelRatioF()
+        self._painted.draw(painter, self.viewport().size(), to_window, ratio)
         if self._shown.problem:
             self._draw_problem(painter, to_window.mapRect(self._backdrop.extent))
         painter.restore()
