@@ -74,8 +74,8 @@ class RecentLines:
 def _screen_mask(sampled: Labels, line_px: int) -> ScreenMask:
     ids, halo = edge_lines(sampled, line_px)
     own = _free_id(sampled)
-    _, halo = cv2.threshold(halo, 0, own, cv2.THRESH_BINARY, dst=halo)
-    return ScreenMask(sampled, np.asarray(cv2.bitwise_or(ids, halo, dst=ids), np.uint8), own)
+    _, marked = cv2.threshold(halo, 0, own, cv2.THRESH_BINARY, dst=halo)
+    return ScreenMask(sampled, np.asarray(cv2.bitwise_or(ids, marked, dst=ids), np.uint8), own)
 
 
 def _free_id(sampled: Labels) -> int:
