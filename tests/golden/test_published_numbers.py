@@ -269,15 +269,15 @@ def test_a_whole_run_agrees(network: XMem, name: str) -> None:
     for t, probabilities in run.predictions(tracker):
         low = F.avg_pool2d(probabilities[None], 4)[0].numpy()
         expected = run.golden[f"low_{t:03d}"].astype(np.float32)
-        np.testing.assert_allclose(low, expected, rtol=0, atol=0.01, err_msg=f"frame {t}")
-        if t < 10:
-            # Where two memory elements tie for the last place of the top 30, the processor decides
-            # which is in, and the few cells that look there differ.
-            assert (abs(low - expected) > 0.003).mean() < 0.005, f"frame {t}"
+        # Where two memory elements tie for the last place of the top 30, the processor decides which
+        # is in, and cells that look there differ: on most frames by 4e-4 at most, on some by 0.01.
+        difference = abs(low - expected)
+        assert difference.max() < 0.02, f"frame {t}"
+        assert difference.mean() < 0.0005, f"frame {t}"
         if f"full_{t:03d}" in run.golden.files:
             difference = abs(probabilities.numpy() - run.golden[f"full_{t:03d}"])
             assert difference.max() < 0.01, f"frame {t}"
-            assert (difference > 0.002).mean() < 0.03, f"frame {t}"  # such cells, enlarged
+            assert difference.mean() < 0.0005, f"frame {t}"
         row = run.meta["rows"][t]
         working = len(tracker.bank.permanent) + len(tracker.bank.working)
         assert (working, len(tracker.bank.long_term)) == (row["work"], row["long"])
