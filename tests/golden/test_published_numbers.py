@@ -269,8 +269,8 @@ def test_a_whole_run_agrees(network: XMem, name: str) -> None:
     for t, probabilities in run.predictions(tracker):
         low = F.avg_pool2d(probabilities[None], 4)[0].numpy()
         expected = run.golden[f"low_{t:03d}"].astype(np.float32)
-        # Where two memory elements tie for the last place of the top 30, the processor decides which
-        # is in, and cells that look there differ: on most frames by 4e-4 at most, on some by 0.01.
+        # Where two memory elements tie for the last place of the top 30, the processor decides, and
+        # cells that look there differ: on most frames by 4e-4 at most, on some by 0.01.
         difference = abs(low - expected)
         assert difference.max() < 0.02, f"frame {t}"
         assert difference.mean() < 0.0005, f"frame {t}"
