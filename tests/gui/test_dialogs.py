@@ -16,6 +16,7 @@ from gui.dialogs.command_search import CommandSearch
 from gui.dialogs.export import ExportDialog
 from gui.dialogs.import_masks import ImportDialog
 from gui.dialogs.models import ModelsDialog
+from gui.dialogs.option_form import OptionForm
 from gui.dialogs.preferences import PreferencesDialog
 from gui.dialogs.shortcuts import ShortcutsDialog
 from gui.document import Document
@@ -23,6 +24,7 @@ from gui.errors import ReportDialog
 from gui.preferences import Preferences
 from interaction.model_list import Model
 from interaction.models import ModelStore
+from interaction.project.exporters import FORMATS
 from interaction.types import FrameStatus, Stroke
 from tests import tiny
 
@@ -70,6 +72,23 @@ def test_an_export_says_what_is_missing_and_then_does_it(
     qtbot.mouseClick(dialog.export_button, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(dialog.show_button.isVisible, timeout=20_000)
     assert len(list(target.rglob("*.png"))) == document.frame_count
+    dialog.close()
+
+
+def test_another_format_brings_its_own_settings_and_takes_the_old_ones_away(
+    annotator: Annotator,
+    document: Document,
+    preferences: Preferences,
+    owner: QMainWindow,
+    qtbot: QtBot,
+) -> None:
+    dialog = ExportDialog(document, annotator, preferences, owner)
+    shown(dialog, qtbot)
+    for name in ("overlay-video", "palette-png", "coco"):
+        dialog.choose(name)
+        forms = [form for form in dialog.findChildren(OptionForm) if form.isVisible()]
+        assert len(forms) == 1
+        assert type(forms[0].options()) is FORMATS[name].options
     dialog.close()
 
 
