@@ -3,13 +3,11 @@
 from pathlib import Path
 
 import numpy as np
-import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QMainWindow, QWidget
 from pytestqt.qtbot import QtBot
 
 from gui.action_spec import Needs
-from gui.action_table import ACTIONS
 from gui.actions import Actions
 from gui.annotator import Annotator
 from gui.dialogs.command_search import CommandSearch
@@ -29,24 +27,6 @@ from interaction.types import FrameStatus, Stroke
 from tests import tiny
 
 DAB = Stroke(((20.0, 20.0),), 6)
-
-
-@pytest.fixture
-def owner(qtbot: QtBot) -> QMainWindow:
-    window = QMainWindow()
-    qtbot.addWidget(window)
-    return window
-
-
-@pytest.fixture
-def called() -> list[str]:
-    return []
-
-
-@pytest.fixture
-def actions(owner: QMainWindow, preferences: Preferences, called: list[str]) -> Actions:
-    handlers = {spec.id: lambda name=spec.id: called.append(name) for spec in ACTIONS}
-    return Actions(handlers, preferences, owner)
 
 
 def shown(widget: QWidget, qtbot: QtBot) -> None:
