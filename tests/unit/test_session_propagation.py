@@ -259,7 +259,11 @@ def test_an_object_added_later_is_tracked_through_corrected_frames(session: Sess
     give(session, 0, 1, 2)
     run(session, 0)
     record = session.annotation.record(5)
-    assert (record.status, record.present, record.given) == (FrameStatus.CORRECTED, {1, 2}, {1})
+    assert (record.status, record.present, record.given) == (
+        FrameStatus.CORRECTED,
+        frozenset({1, 2}),
+        frozenset({1}),
+    )
     assert np.array_equal(without(session.annotation.labels(5), 2), corrected)
 
 
@@ -298,7 +302,7 @@ def test_an_object_taken_off_by_hand_stays_off(session: Session) -> None:
     run(session, 0)
     session.clear_frame(5, 2)
     before = session.annotation.record(5)
-    assert (before.present, before.given) == ({1}, {1, 2})
+    assert (before.present, before.given) == (frozenset({1}), frozenset({1, 2}))
     run(session, 0)
     assert session.annotation.record(5) == before
     assert 2 in session.annotation.record(6).present
@@ -334,7 +338,7 @@ def test_clicks_on_a_frame_that_a_tracker_filled_keep_what_it_put_there(session:
     assert np.array_equal(session.annotation.labels(5) == 2, filled)
     session.remove_click(5, 0)
     record = session.annotation.record(5)
-    assert (record.present, record.given) == ({1, 2}, {1})
+    assert (record.present, record.given) == (frozenset({1, 2}), frozenset({1}))
 
 
 @pytest.mark.usefixtures("sees_squares")
