@@ -149,7 +149,7 @@ def without_click(
     restored = keeping_locked(current, before, annotation.locked)
     record = EMPTY_RECORD
     if prompts.start is not None:
-        given = prompts.start_given
+        given = prompts.start_given or None  # projects of before it was noted: those in it
         record = make_record(restored, prompts.start_status, doubt=old.doubt, given=given)
         if np.array_equal(restored, before):
             record = replace(record, mask=prompts.start)  # the very bytes
