@@ -101,7 +101,10 @@ class Annotator(HandWork):
     # Clicks, boxes and scribbles: the click network answers
 
     def click(self, x: float, y: float, is_positive: bool = True) -> None:
-        """On the current frame, for the current object; the first click makes an object."""
+        """On the current frame, for the current object; the first click makes an object. Where
+        nothing of it is yet, a negative one is refused."""
+        if not is_positive and not self._has_something_to_take_away():
+            return
         object_id = self._object_for_work()
         if not object_id:
             return
@@ -117,9 +120,9 @@ class Annotator(HandWork):
         self._prompts.ask(lambda stop: self._session.segment_without_click(frame, index, stop=stop))
 
     def remove_last_click(self) -> bool:
-        """False if the current frame has none."""
+        """False if the current object has none on the current frame."""
         prompts = self._session.annotation.record(self.document.frame).prompts
-        if prompts is None:
+        if prompts is None or prompts.object_id != self.document.current_object:
             return False
         self.remove_click(len(prompts.clicks) - 1)
         return True
@@ -135,6 +138,9 @@ class Annotator(HandWork):
             )
 
     def scribble(self, strokes: Sequence[Stroke]) -> None:
+        is_positive = any(stroke.is_positive for stroke in strokes)
+        if strokes and not is_positive and not self._has_something_to_take_away():
+            return
         object_id = self._object_for_work()
         if object_id and strokes:
             frame, given = self.document.frame, tuple(strokes)
@@ -314,6 +320,22 @@ class Annotator(HandWork):
             self._file_work.cancel()
 
     # Parts
+
+    def _has_something_to_take_away(self) -> bool:
+        """Whether the current object is on the current frame, or may be once what was asked for is
+        answered. What is only told what it is not would become all the rest, and be remembered."""
+        object_id = self.document.current_object
+        record = self._session.annotation.record(self.document.frame)
+        prompts = record.prompts
+        is_pointed_at = (
+            prompts is not None
+            and prompts.object_id == object_id
+            and any(click.is_positive for click in prompts.clicks)
+        )
+        if object_id in record.present or is_pointed_at or self._prompts.is_busy:
+            return True
+        self.noticed.emit(self.tr("There is nothing to take away yet: click on the object first."))
+        return False
 
     def _start_prompt(
         self, prompt: Callable[[], Generator[MaskEdit, None, None]], on_end: Callable[[], None]

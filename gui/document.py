@@ -39,6 +39,7 @@ class Document(QObject):
     masks_changed = Signal(set)  # frame indices
     objects_changed = Signal()
     history_changed = Signal()
+    travelled = Signal()  # something was undone or redone
     failed = Signal(object)  # the UserError of a change that was refused
 
     def __init__(self, session: Session, parent: QObject | None = None) -> None:
@@ -102,10 +103,13 @@ class Document(QObject):
         return self._current_object
 
     def set_current_object(self, object_id: int) -> None:
+        """If only one object is shown, from now on it is this one."""
         if object_id and self.object(object_id) is None:
             return
         if object_id != self._current_object:
             self._current_object = object_id
+            if self._solo and object_id:
+                self.set_solo(object_id)
             self.current_object_changed.emit(object_id)
 
     @property
@@ -217,10 +221,11 @@ class Document(QObject):
         return True
 
     def undo(self) -> None:
-        self._change(self.session.undo)
+        """As redo and go_to: goes to the first frame that changed, unless it is in sight."""
+        self._travel(self.session.undo)
 
     def redo(self) -> None:
-        self._change(self.session.redo)
+        self._travel(self.session.redo)
 
     def go_to(self, position: int) -> None:
         """Undoes or redoes until `position` entries of the history are in effect."""
@@ -230,6 +235,7 @@ class Document(QObject):
             self.failed.emit(error)
             return
         self._announce(frames, are_objects_changed=True)
+        self._visit(frames)
 
     def announce(self, edit: MaskEdit | None) -> None:
         """Tells everybody what an edit that was just applied has changed."""
@@ -264,13 +270,27 @@ class Document(QObject):
     def move_object(self, object_id: int, index: int) -> None:
         self._change(lambda: self.session.move_object(object_id, index))
 
-    def _change(self, change: Callable[[], MaskEdit | None]) -> None:
+    def _change(self, change: Callable[[], MaskEdit | None]) -> MaskEdit | None:
         try:
             edit = change()
         except UserError as error:
             self.failed.emit(error)
-        else:
-            self.announce(edit)
+            return None
+        self.announce(edit)
+        return edit
+
+    def _travel(self, step: Callable[[], MaskEdit | None]) -> None:
+        edit = self._change(step)
+        if edit is not None:
+            self._visit(set(edit.frames))
+
+    def _visit(self, frames: set[int]) -> None:
+        self.travelled.emit()
+        here = self._frame
+        # Where a run began it has changed nothing, but what was done is in sight from there.
+        is_in_sight = here in frames or (len(frames) > 1 and {here - 1, here + 1} & frames)
+        if frames and not is_in_sight:
+            self.set_frame(min(frames))
 
     def _announce(self, frames: set[int], are_objects_changed: bool) -> None:
         if are_objects_changed:

@@ -46,7 +46,13 @@ class HandWork(QObject):
         height, width = labels.shape
         if not (0 <= x < width and 0 <= y < height):
             return
-        is_own = labels[int(y), int(x)] == self.document.current_object
+        found = labels[int(y), int(x)]
+        is_own = found != 0 and found == self.document.current_object
+        if found == 0 and mask_surgery.reaches_edge(labels, x, y):
+            self.noticed.emit(
+                self.tr("This is no hole: it reaches the frame's edge. Draw around it instead.")
+            )
+            return
         change = mask_surgery.remove_part if is_own else mask_surgery.flood_fill
         label = self.tr("Remove a part") if is_own else self.tr("Fill")
         name = "remove_part" if is_own else "flood_fill"
@@ -93,8 +99,23 @@ class HandWork(QObject):
 
     # Parts
 
+    def show_current_object(self) -> None:
+        """What is about to be worked on is in sight: if it was hidden, or another one is the only
+        one that is shown, that ends, and is told."""
+        document = self.document
+        one = document.object(document.current_object)
+        if one is None or document.is_shown(one.id):
+            return
+        if one.is_locked or self._session.is_read_only:
+            return  # it is not going to change
+        if document.solo:
+            document.set_solo(one.id)
+        else:
+            document.set_visible(one.id, True)
+        self.noticed.emit(self.tr("“{}” was hidden: it is shown again.").format(one.name))
+
     def _object_for_work(self) -> int:
-        """The current object, made if there is none; 0 if it must not change."""
+        """The current object, in sight, made if there is none; 0 if it must not change."""
         if self._session.is_read_only:
             self.noticed.emit(self.tr("This project is open for reading only."))
             return 0
@@ -106,6 +127,7 @@ class HandWork(QObject):
         if one is not None and one.is_locked:
             self.noticed.emit(self.tr("“{}” is locked: unlock it to change it.").format(one.name))
             return 0
+        self.show_current_object()
         return object_id
 
     def _operate(
