@@ -132,6 +132,8 @@ class MainWindow(QMainWindow):
                 self.tr("This project is damaged and open for reading only. Nothing was changed."),
                 "\n".join(session.damages),
             )
+        elif session.notices:
+            workspace.banner.show_error(session.notices[0], "\n".join(session.notices[1:]))
 
     def _cache_bytes(self, session: Session) -> int:
         """For decoded frames: what the preferences say, or so many frames as were asked for."""
