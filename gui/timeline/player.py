@@ -92,6 +92,12 @@ class Player(QObject):
     def stop(self) -> None:
         self.play(0.0)
 
+    def stop_at(self, frame: int) -> None:
+        """If it plays, it stops at a frame that somebody sees, though the next one was due."""
+        if self.is_playing:
+            self.stop()
+            self._document.set_frame(frame)
+
     def toggle(self) -> None:
         self.play(0.0 if self.is_playing else 1.0)
 
