@@ -227,15 +227,6 @@ def test_nothing_done_by_hand_changes_a_locked_object(session: Session) -> None:
             refused()
 
 
-def test_an_edit_asked_for_before_a_lock_does_not_get_past_it(session: Session) -> None:
-    bear, cub = session.add_object("bear"), session.add_object("cub")
-    session.stroke(0, bear, LEFT)
-    session.stroke(1, cub, RIGHT)
-    edits = session.surgery("", [0, 1], lambda _, labels: np.full_like(labels, cub), {})
-    session.set_locked(bear, True)
-    assert [session.apply(edit) for edit in edits] == [False, True]
-
-
 # Many frames
 
 

@@ -122,14 +122,6 @@ def test_a_click_never_changes_a_locked_object(session: Session) -> None:
         session.segment_click(0, cub, Click(1, 1, True))
 
 
-def test_a_click_asked_for_before_a_lock_does_not_get_past_it(session: Session) -> None:
-    bear, cub = session.add_object("bear"), session.add_object("cub")
-    session.stroke(0, cub, RIGHT)
-    steps = session.segment_click(0, bear, Click(40, 20, True))
-    session.set_locked(cub, True)
-    assert [session.apply(edit) for edit in steps] == [False]
-
-
 def test_what_a_click_depends_on_is_read_when_it_is_asked_for(session: Session) -> None:
     bear = session.add_object("bear")
     steps = session.segment_click(0, bear, Click(20, 20, True))
