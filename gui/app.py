@@ -63,8 +63,11 @@ def build(
 
 def _add_objects(window: MainWindow, session: Session, count: int) -> None:
     if window.workspace is not None and not session.annotation.objects:
+        document = window.workspace.document
         for _ in range(count):
-            window.workspace.document.add_object()
+            document.add_object()
+        if document.objects:
+            document.set_current_object(document.objects[0].id)
 
 
 def _save(window: MainWindow) -> None:

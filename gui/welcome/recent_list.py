@@ -1,12 +1,14 @@
 """Recent projects as cards: a picture, the name, how far it is, when it was last open."""
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from PySide6.QtCore import (
     QAbstractListModel,
+    QCoreApplication,
+    QDateTime,
+    QLocale,
     QModelIndex,
     QPersistentModelIndex,
     QRect,
@@ -163,6 +165,7 @@ class RecentList(QWidget):
         for part in (title, self._search, self._empty):
             column.addWidget(part)
         column.addWidget(self.view, 1)
+        column.addStretch()  # the words stay below the title where there is no list
         self.refresh()
 
     def refresh(self) -> None:
@@ -203,12 +206,22 @@ def _thumbnail(folder: Path) -> QImage:
     return reader.read() if reader.canRead() else QImage()
 
 
+def _tr(text: str) -> str:
+    return QCoreApplication.translate("RecentList", text)
+
+
 def _progress(project: RecentProject) -> str:
-    return f"{project.frames_done:,} of {project.frame_count:,} frames"
+    locale = QLocale()
+    return _tr("{0} of {1} frames").format(
+        locale.toString(project.frames_done), locale.toString(project.frame_count)
+    )
 
 
 def _ago(opened_s: float) -> str:
-    days = int((time.time() - opened_s) // 86_400)
+    opened = QDateTime.fromSecsSinceEpoch(round(opened_s)).date()
+    days = opened.daysTo(QDateTime.currentDateTime().date())
     if days < 1:
-        return "today"
-    return "yesterday" if days == 1 else time.strftime("%Y-%m-%d", time.localtime(opened_s))
+        return _tr("today")
+    if days == 1:
+        return _tr("yesterday")
+    return QLocale().toString(opened, QLocale.FormatType.ShortFormat)
