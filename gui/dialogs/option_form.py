@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from gui.wheel_guard import guard_wheel
 from interaction.project.exporters import ExportOptions, OptionInfo, describe_options
 
 __all__ = ["OptionForm"]
@@ -45,6 +46,7 @@ class OptionForm(QWidget):
             field.widget.setAccessibleName(info.title)
             field.widget.setAccessibleDescription(info.help)
             self._fields[info.name] = field
+            guard_wheel(field.widget)
             # A check box says itself what it is for.
             form.addRow("" if info.kind == "bool" else info.title, field.widget)
 
