@@ -16,6 +16,7 @@ from interaction.project.importers import (
     ImportPlan,
     plan_import,
     planned_edits,
+    planned_picture,
     preview_import,
 )
 from interaction.session import Session
@@ -222,6 +223,25 @@ def test_nothing_is_read_or_changed_by_a_plan(session: Session, tmp_path: Path) 
         path.unlink()
     plan_import(preview, session.annotation)
     assert (dict(session.annotation.records), session.annotation.objects) == before
+
+
+def test_the_picture_of_a_frame_shows_what_it_will_be(session: Session, tmp_path: Path) -> None:
+    session.recolor_object(CAT, (0, 0, 255))
+    give(session, 1, dog=0)
+    folder = masks(tmp_path / "m", cat=0)
+    made = plan(session, folder, keeps_others=True, replaces_given=True)
+    picture = planned_picture(made, 1, session.video, 1000)
+    plain = session.video[1]
+    for edit in planned_edits(made):
+        session.apply(edit)
+    labels = session.annotation.labels(1)
+    assert np.array_equal(picture[labels == 0], plain[labels == 0])
+    assert set(np.unique(labels)) == {0, DOG, CAT}
+    for one in (DOG, CAT):
+        color = session.annotation.object(one).color
+        assert (picture[labels == one] == color).all(axis=1).any()  # its outline
+    small = planned_picture(made, 0, session.video, 30)  # left alone or not: what the mask holds
+    assert small.shape == (24, 30, 3)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="file names are UTF-8 or UTF-16 here")

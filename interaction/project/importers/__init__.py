@@ -4,7 +4,8 @@
 together.
 """
 
-from interaction.project.importers.edits import import_masks, merging, planned_edits
+from interaction.project.importers.edits import import_masks, planned_edits
+from interaction.project.importers.picture import planned_picture
 from interaction.project.importers.plan import ImportChoices, ImportPlan, plan_import
 from interaction.project.importers.preview import (
     ImportedObject,
@@ -20,8 +21,8 @@ __all__ = [
     "ImportTarget",
     "ImportedObject",
     "import_masks",
-    "merging",
     "plan_import",
     "planned_edits",
+    "planned_picture",
     "preview_import",
 ]

@@ -17,7 +17,7 @@ from interaction.project.exporters.gaps import count_frames, describe_frames
 from interaction.project.importers.preview import ImportPreview, ImportTarget
 from interaction.types import EMPTY_RECORD, FrameRecord, FrameStatus, ObjectInfo
 
-__all__ = ["ImportChoices", "ImportPlan", "Outcome", "plan_import"]
+__all__ = ["ImportChoices", "ImportPlan", "Outcome", "new_objects", "plan_import"]
 
 _STATUSES: Final = (FrameStatus.CONFIRMED, FrameStatus.TRACKED)
 
@@ -213,8 +213,8 @@ def plan_import(
         else:
             frames.append(frame)
     seen = frozenset[int]().union(*(preview.present[frame] for frame in frames))
-    new_objects = _new_objects(objects, preview, {k: i for k, i in ids.items() if k in seen})
-    known = (*objects, *new_objects)
+    added = new_objects(objects, preview, {k: i for k, i in ids.items() if k in seen})
+    known = (*objects, *added)
     covers = _Covering(preview, choices, ids, objects, frozenset(one.id for one in known))
     outcomes = {f: covers.outcome(f, records.get(f, EMPTY_RECORD)) for f in frames}
     unspoken = frozenset[int]()
@@ -227,7 +227,7 @@ def plan_import(
         ids=ids,
         records=records,
         objects=objects,
-        new_objects=new_objects,
+        new_objects=added,
         outcomes=outcomes,
         locked=_those(objects, locked_ids & set(chosen.values())),
         unspoken=_those(known, unspoken - frozenset(chosen.values())),
@@ -296,9 +296,10 @@ def _chosen(preview: ImportPreview, choices: ImportChoices) -> dict[int, int]:
     return {key: object_id for key, object_id in chosen.items() if object_id}
 
 
-def _new_objects(
+def new_objects(
     objects: tuple[ObjectInfo, ...], preview: ImportPreview, ids: Mapping[int, int]
 ) -> tuple[ObjectInfo, ...]:
+    """Those that keys of `ids` become and that are not among `objects`."""
     result: list[ObjectInfo] = []
     used_names = {one.name for one in objects}
     for one in preview.objects:
