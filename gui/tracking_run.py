@@ -41,10 +41,12 @@ class TrackingRun(LongWork):
         self._times: deque[float] = deque(maxlen=_FRAMES_TIMED)
         self._frames_left = 0
         self._records = dict(session.annotation.records)
-        first = goes_on_from
-        self._used: dict[int, FrameRecord | None] = dict(first._used) if first else {}
-        self._whole = first._whole if first else request
-        self._start: int | None = first._start if first else None  # in the range
+        self._used: dict[int, FrameRecord | None] = {}
+        self._whole: PropagationRequest = request  # of the first run
+        self._start: int | None = None  # where that began, once it has
+        if goes_on_from is not None:
+            self._used = dict(goes_on_from._used)
+            self._whole, self._start = goes_on_from._whole, goes_on_from._start
 
     def note(self, step: Propagated, annotation: Annotation, *, is_applied: bool) -> None:
         """A step that was shown; `annotation` after it."""

@@ -85,12 +85,15 @@ class History:
         An edit of a group joins the group's entry, also below newer entries, unless one of those
         has touched the same frames since; what could be redone still can be, up to the first entry
         that touches these frames. Any other edit is a new entry, and what could be redone is gone.
-        One that changes the list of objects only joins the newest, if nothing can be redone.
+        One that changes the list of objects brings its entry to the top, if nothing can be redone.
         """
         joined = self._joinable(edit)
         if joined is not None and joined.edit is not None:
             kept = first_touching(edit.frames, (e.frames for e in self._entries[self._position :]))
             del self._entries[self._position + kept :]
+            if edit.objects_after is not None and joined is not self.newest:
+                self._entries.remove(joined)
+                self._entries.append(joined)
             joined.edit = joined.edit.then(edit)
             joined.frames |= edit.frames
             joined.size_bytes += size_bytes(edit)
@@ -122,14 +125,17 @@ class History:
     def _joinable(self, edit: MaskEdit) -> Entry | None:
         if edit.group is None:
             return None
-        if edit.objects_after is not None:
-            newest = None if self.can_redo else self.newest
-            return newest if newest is not None and newest.group == edit.group else None
+        changes_list = edit.objects_after is not None
+        if changes_list and self.can_redo:
+            return None
+        above: set[int] = set()  # frames that newer entries have touched
         for entry in reversed(self._entries[: self._position]):
             if entry.group == edit.group:
-                return entry
+                may_move = not changes_list or entry is self.newest or _may_rise(entry, above)
+                return entry if may_move else None
             if entry.frames & edit.frames:
                 return None
+            above |= entry.frames
         return None
 
     def _keep_budget(self) -> None:
@@ -158,6 +164,12 @@ def first_touching(frames: Collection[int], steps: Iterable[Collection[int]]) ->
             break
         count += 1
     return count
+
+
+def _may_rise(entry: Entry, above: Collection[int]) -> bool:
+    """Whether it might as well have been made after entries that touched the frames `above`."""
+    has_list = entry.edit is None or entry.edit.objects_after is not None
+    return not has_list and entry.frames.isdisjoint(above)
 
 
 def size_bytes(edit: MaskEdit) -> int:

@@ -47,7 +47,6 @@ class Ledger:
         project = self.project
         if project is not None and project.is_read_only:
             raise ReadOnlyProjectError(project.folder, project.read_only_reason)
-        dropped_redo = self.history.can_redo
         if project is not None:
             check_edit(edit)
         self.annotation.apply(edit)
@@ -55,7 +54,7 @@ class Ledger:
             self._new_ids[edit.group] = rebased.new_ids
         entry = self.history.push(edit)
         if project is not None:
-            load = project.record(edit, self.history.position, dropped_redo)
+            load = project.record(edit, self.history.position)
             entry.load = entry.load or load
         return True
 

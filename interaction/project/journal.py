@@ -68,10 +68,18 @@ class Journal:
         self.position = 0
 
     def add(
-        self, position: int, label: str, group: str | None, frames: Iterable[int], part: Part
+        self,
+        position: int,
+        label: str,
+        group: str | None,
+        frames: Iterable[int],
+        part: Part,
+        *,
+        changes_objects: bool = False,
     ) -> Step:
         """`position`: of the history after the edit; it stays where the edit joins its group, and
-        so does what could be redone, up to the first step that touches the same frames.
+        so does what could be redone, up to the first step that touches the same frames. One that
+        changes the list of objects brings its group to the top.
 
         ValueError if the history cannot have got there.
         """
@@ -89,6 +97,9 @@ class Journal:
         if found is None:
             found = Step(label, group)
             self.steps.append(found)
+        elif changes_objects and found is not self.steps[position - 1]:
+            self.steps.remove(found)
+            self.steps.insert(position - 1, found)
         found.frames.update(frames)
         found.parts.append(part)
         self.position = position

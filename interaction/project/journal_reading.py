@@ -187,7 +187,14 @@ class JournalReading:
             self._state.check(value)
             position = integer(value.get("position"), "position", 1, 2**62)
             part = Part(None, line.offset, line.size_bytes)
-            self.journal.add(position, edit.label, edit.group, edit.frames, part)
+            self.journal.add(
+                position,
+                edit.label,
+                edit.group,
+                edit.frames,
+                part,
+                changes_objects=edit.objects_after is not None,
+            )
             self._state.apply(value, side=1)
         self.store_end = max([self.store_end, *ends])
         for key, pair in value["frames"].items():

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,7 +35,7 @@ def gate(engines: FakeEngines, monkeypatch: pytest.MonkeyPatch) -> threading.Eve
     """Keeps the click network waiting until it is set."""
     is_open, segment = threading.Event(), engines.discs.segment
 
-    def waiting(*args, **settings):  # type: ignore[no-untyped-def]
+    def waiting(*args: Any, **settings: Any) -> Any:
         is_open.wait()
         return segment(*args, **settings)
 

@@ -1,7 +1,8 @@
 """Undo is about the newest thing, whatever runs: a prompt, a run, a deletion, a step."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from pytestqt.qtbot import QtBot
@@ -22,8 +23,8 @@ def gate(engines: FakeEngines, monkeypatch: pytest.MonkeyPatch) -> Iterator[thre
     is_open = threading.Event()
     segment, start_tracker = engines.discs.segment, engines.start_tracker
 
-    def waiting(call):  # type: ignore[no-untyped-def]
-        def called(*args, **settings):  # type: ignore[no-untyped-def]
+    def waiting(call: Callable[..., Any]) -> Callable[..., Any]:
+        def called(*args: Any, **settings: Any) -> Any:
             is_open.wait()
             return call(*args, **settings)
 
