@@ -51,7 +51,7 @@ class ToolBar(QToolBar):
         self.modes.setSizeAdjustPolicy(
             QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         )
-        self.modes.setMinimumContentsLength(12)
+        self.modes.setMinimumContentsLength(11)
         self.modes.view().setMinimumWidth(self.modes.view().sizeHintForColumn(0) + 24)
         guard_wheel(self.modes)
         self.modes.setFocusPolicy(Qt.FocusPolicy.TabFocus)
@@ -80,7 +80,7 @@ class ToolBar(QToolBar):
         self.opacity.setRange(0, 100)
         self.opacity.setSingleStep(5)
         self.opacity.setPageStep(10)
-        self.opacity.setFixedWidth(80)
+        self.opacity.setFixedWidth(72)
         self.opacity.setAccessibleName(self.tr("Opacity of the masks"))
         self.opacity.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.opacity.valueChanged.connect(self._choose_opacity)

@@ -17,24 +17,26 @@ from PySide6.QtWidgets import (
     QComboBox,
     QKeySequenceEdit,
     QLineEdit,
+    QListView,
     QMainWindow,
     QPlainTextEdit,
     QTabBar,
     QWidget,
 )
 
-__all__ = ["TypingGuard"]
+__all__ = ["TypingGuard", "is_modified"]
 
 _MODIFIERS: Final = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier
 _RETURN: Final = {Qt.Key.Key_Return, Qt.Key.Key_Enter}
 _ARROWS: Final = {Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Up, Qt.Key.Key_Down}
 _ENDS: Final = {Qt.Key.Key_Home, Qt.Key.Key_End}
-_CHOSEN: Final = {
+_OWN_KEYS: Final = {
     QCheckBox: {Qt.Key.Key_Space},
     QAbstractButton: {Qt.Key.Key_Space} | _RETURN,
     QComboBox: {Qt.Key.Key_Space} | _ENDS,
     QAbstractSlider: _ARROWS | _ENDS,
     QTabBar: _ARROWS | _ENDS,
+    QListView: _RETURN,
 }
 
 
@@ -65,6 +67,11 @@ class TypingGuard(QObject):
         return False
 
 
+def is_modified(event: QKeyEvent) -> bool:
+    """Whether anything is held with the key; that it is the keypad's does not count."""
+    return bool(event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier)
+
+
 def is_typing() -> bool:
     """Whether the focus is where text goes."""
     widget = QApplication.focusWidget()
@@ -75,7 +82,7 @@ def is_typing() -> bool:
 
 def _is_operated_with(widget: QWidget | None, event: QKeyEvent) -> bool:
     """Whether the key presses, opens or moves what has the focus."""
-    for kind, keys in _CHOSEN.items():
+    for kind, keys in _OWN_KEYS.items():
         if isinstance(widget, kind):
             return event.key() in keys
     return False

@@ -134,7 +134,7 @@ class RecentList(QWidget):
     def __init__(self, preferences: Preferences, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._preferences = preferences
-        title = QLabel(self.tr("Recent projects"), self)
+        self.title = title = QLabel(self.tr("Recent projects"), self)
         font = title.font()
         font.setBold(True)
         title.setFont(font)
@@ -143,8 +143,8 @@ class RecentList(QWidget):
         self._search.setAccessibleName(self.tr("Search recent projects"))
         self._search.setClearButtonEnabled(True)
         self._search.textChanged.connect(self.refresh)
-        self._empty = QLabel(self.tr("Nothing yet. What you open will be listed here."), self)
-        self._empty.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        self.empty = QLabel(self.tr("Nothing yet. What you open will be listed here."), self)
+        self.empty.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self._model = _RecentModel(self)
         self.view = QListView(self)
         self.view.setModel(self._model)
@@ -162,11 +162,16 @@ class RecentList(QWidget):
         self._remove_action = remove
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        for part in (title, self._search, self._empty):
+        for part in (title, self._search, self.empty):
             column.addWidget(part)
         column.addWidget(self.view, 1)
         column.addStretch()  # the words stay below the title where there is no list
         self.refresh()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing has ever been opened."""
+        return not self._preferences.recent()
 
     def refresh(self) -> None:
         wanted = self._search.text().casefold()
@@ -174,8 +179,8 @@ class RecentList(QWidget):
         projects = [one for one in everything if wanted in f"{one.name} {one.folder}".casefold()]
         self._model.set_projects(projects)
         self._search.setVisible(len(everything) > 4)
-        self._empty.setVisible(not projects)
-        self._empty.setText(
+        self.empty.setVisible(not projects)
+        self.empty.setText(
             self.tr("No project of that name.")
             if everything
             else self.tr("Nothing yet. What you open will be listed here.")
