@@ -1,6 +1,6 @@
 """The wheel over a list or number that nobody is at scrolls what is behind it, changing nothing."""
 
-from PySide6.QtCore import QEvent, QObject
+from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtWidgets import QWidget
 
 __all__ = ["guard_wheel"]
@@ -19,6 +19,8 @@ class _WheelGuard(QObject):
 
 
 def guard_wheel(*widgets: QWidget) -> None:
-    """From now on the wheel turns them only while they have the focus."""
+    """From now on the wheel turns them only while they have the focus, which it does not give."""
     for widget in widgets:
+        if widget.focusPolicy() == Qt.FocusPolicy.WheelFocus:
+            widget.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         widget.installEventFilter(_WheelGuard(widget))
