@@ -19,6 +19,7 @@ from gui.dialogs.frame_preview import FramePreview
 from gui.dialogs.import_masks import ImportDialog
 from gui.document import Document
 from gui.preferences import Preferences
+from interaction.project.importers import preview_import
 from interaction.types import FrameStatus, Stroke
 from tests import tiny
 
@@ -195,7 +196,7 @@ def test_an_import_is_left_at_once_while_it_looks(
 def _held_up(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Looking at the folder “first” takes for ever, unless it is stopped: then its name is here."""
     stopped: list[str] = []
-    real = import_masks.preview_import
+    real = preview_import
 
     def slow(path: Path, video: Any, annotation: Any, *, on_progress: Any) -> Any:
         if path.name != "first":
