@@ -14,7 +14,7 @@ _NUMBER: Final = re.compile(r"\s*(\d{1,12})\s*")
 class FrameBox(QSpinBox):
     """Takes any number that is typed: one behind the last frame means the last frame."""
 
-    def validate(self, text: str, position: int) -> object:
+    def validate(self, text: str, position: int) -> tuple[QValidator.State, str, int]:
         typed = self._typed(text)
         is_number = _NUMBER.fullmatch(typed) is not None
         state = QValidator.State.Intermediate if not typed.strip() else QValidator.State.Invalid
