@@ -10,6 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -191,7 +192,7 @@ def _looked_up(values: Values, keys: Mapping[int, int]) -> Labels:
         table = np.zeros(256, np.uint8)
         for value, key in keys.items():
             table[value] = key
-        return table[values]
+        return np.asarray(cv2.LUT(np.ascontiguousarray(values), table), np.uint8)
     known = np.array(sorted({0: 0, **keys}), np.int64)
     ids = np.array([keys.get(int(value), 0) for value in known], np.uint8)
     at = np.searchsorted(known, values).clip(max=len(known) - 1)
