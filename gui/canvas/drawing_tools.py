@@ -76,8 +76,7 @@ class BrushTool(CanvasTool):
     @property
     def hint(self) -> str:
         return _tr(
-            "Paint; right button or Alt erases, Shift draws a straight line from the last end, "
-            "[ ] or Ctrl+wheel changes the size."
+            "Paint; right button or Alt erases, Shift draws straight on, [ ] changes the size."
         )
 
     def is_removing(self, modifiers: Qt.KeyboardModifier) -> bool:
@@ -135,8 +134,7 @@ class EraserTool(BrushTool):
     @property
     def hint(self) -> str:
         return _tr(
-            "Erase; right button or Alt paints, Shift draws a straight line from the last end, "
-            "[ ] or Ctrl+wheel changes the size."
+            "Erase; right button or Alt paints, Shift draws straight on, [ ] changes the size."
         )
 
 
@@ -156,8 +154,8 @@ class LassoTool(CanvasTool):
     @property
     def hint(self) -> str:
         return _tr(
-            "Draw around an area to fill it, or click its corners: Enter or a double click "
-            "closes, Backspace takes one back. Right button or Alt takes away."
+            "Draw around it, or click corners: Enter closes, Backspace takes one back; "
+            "Alt takes away."
         )
 
     @property
