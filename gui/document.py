@@ -12,7 +12,9 @@ from interaction.session import Session
 from interaction.strokes import LEAST_RADIUS_PX
 from interaction.types import MaskEdit, ObjectInfo
 
-__all__ = ["Document"]
+__all__ = ["WIDEST_OUTLINE_PX", "Document"]
+
+WIDEST_OUTLINE_PX = 4
 
 _LARGEST_BRUSH_PX = 500.0
 
@@ -34,6 +36,7 @@ class Document(QObject):
     solo_changed = Signal(int)  # 0: all visible objects are shown
     onion_skin_changed = Signal(bool)
     hatching_changed = Signal(bool)
+    outline_changed = Signal()
     layer_changed = Signal(str)  # path of the picture of ViewMode.LAYER
 
     masks_changed = Signal(set)  # frame indices
@@ -55,6 +58,7 @@ class Document(QObject):
         self._solo = 0
         self._has_onion_skin = False
         self._has_hatching = False
+        self._outline = (1, 1.0)
         self._layer = ""
 
     # The session, to read
@@ -200,6 +204,21 @@ class Document(QObject):
         if is_on != self._has_hatching:
             self._has_hatching = is_on
             self.hatching_changed.emit(is_on)
+
+    @property
+    def outline_px(self) -> int:
+        """Width of outlines on either side of an edge, in pixels of the window."""
+        return self._outline[0]
+
+    @property
+    def outline_opacity(self) -> float:
+        return self._outline[1]
+
+    def set_outline(self, width_px: int, opacity: float) -> None:
+        outline = max(1, min(width_px, WIDEST_OUTLINE_PX)), max(0.0, min(opacity, 1.0))
+        if outline != self._outline:
+            self._outline = outline
+            self.outline_changed.emit()
 
     @property
     def layer(self) -> str:

@@ -66,6 +66,23 @@ class Preferences(QObject):
         self._set("look/opacity", opacity)
 
     @property
+    def outline_px(self) -> int:
+        """In pixels of the window."""
+        return int(self._number("look/outline_px", 1, 1, 16))
+
+    @outline_px.setter
+    def outline_px(self, width_px: int) -> None:
+        self._set("look/outline_px", width_px)
+
+    @property
+    def outline_opacity(self) -> float:
+        return self._number("look/outline_opacity", 1.0, 0.0, 1.0)
+
+    @outline_opacity.setter
+    def outline_opacity(self, opacity: float) -> None:
+        self._set("look/outline_opacity", opacity)
+
+    @property
     def has_hatching(self) -> bool:
         return self._text("look/hatching", "false") == "true"
 

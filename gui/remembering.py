@@ -6,7 +6,7 @@ Nothing of this is written into the project: it belongs to the person.
 from pathlib import Path
 from typing import Final
 
-from PySide6.QtCore import QTimer
+from PySide6.QtCore import QObject, QTimer
 
 from gui.preferences import Place, Preferences
 from gui.view_state import ViewMode
@@ -17,14 +17,15 @@ __all__ = ["Remembering"]
 _QUIET_MS: Final = 1000  # scrubbing and playing are no reason to write
 
 
-class Remembering:
-    """Puts a workspace back to how it was left, and follows it from then on."""
+class Remembering(QObject):
+    """Puts a workspace back to how it was left, and follows it for as long as it lives."""
 
     def __init__(self, workspace: Workspace, preferences: Preferences) -> None:
+        super().__init__(workspace)
         self._workspace, self._preferences = workspace, preferences
         project = workspace.session.project
         self._folder = None if project is None else str(project.folder)
-        self._later = QTimer(workspace, singleShot=True, interval=_QUIET_MS)
+        self._later = QTimer(self, singleShot=True, interval=_QUIET_MS)
         self._later.timeout.connect(self.keep)
         self._restore()
         self._follow()
@@ -40,7 +41,8 @@ class Remembering:
 
     def _restore(self) -> None:
         document, preferences = self._workspace.document, self._preferences
-        document.set_opacity(preferences.opacity)
+        self._follow_preferences("look/opacity")
+        self._follow_preferences("look/outline_px")
         document.set_hatching(preferences.has_hatching)
         document.set_onion_skin(preferences.has_onion_skin)
         document.set_tool(preferences.tool)
@@ -68,6 +70,7 @@ class Remembering:
             (document.view_mode_changed, "view_mode"),
         ):
             changed.connect(lambda value, name=name: setattr(preferences, name, value))
+        preferences.changed.connect(self._follow_preferences)
         until = self._workspace.propagation_panel.until
         until.currentIndexChanged.connect(
             lambda index: setattr(preferences, "until", until.itemData(index))
@@ -78,6 +81,14 @@ class Remembering:
             document.layer_changed,
         ):
             moved.connect(self._keep_later)
+
+    def _follow_preferences(self, name: str) -> None:
+        """What is set there is seen at once."""
+        document, preferences = self._workspace.document, self._preferences
+        if name == "look/opacity":
+            document.set_opacity(preferences.opacity)
+        elif name.startswith("look/outline"):
+            document.set_outline(preferences.outline_px, preferences.outline_opacity)
 
     def _keep_later(self, *_: object) -> None:
         self._later.start()

@@ -59,6 +59,7 @@ class ShownFrame(QObject):
             document.view_mode_changed,
             document.current_object_changed,
             document.hatching_changed,
+            document.outline_changed,
         )
         for signal in signals:
             signal.connect(self.update_look)
@@ -150,6 +151,8 @@ class ShownFrame(QObject):
             self._hovered,
             self._is_bare,
             document.has_hatching,
+            document.outline_px,
+            document.outline_opacity,
         )
         if look != self._backdrop.look:
             self._backdrop.set_look(look)

@@ -4,12 +4,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PySide6.QtCore import QCoreApplication, QPointF, Qt, QTranslator
+from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication, QFileDialog
 from pytestqt.qtbot import QtBot
 
+from gui.canvas.view_modes import pixels_of
 from gui.dialogs.models import ModelsDialog
+from gui.dialogs.preferences import PreferencesDialog
 from gui.main_window import MainWindow
 from gui.preferences import Preferences, RecentProject
 from gui.view_state import Tool, ViewMode
@@ -181,6 +185,34 @@ def test_opacity_has_a_slider_that_follows_the_keys(
     document.set_view_mode(ViewMode.GREEN)
     window.update_state()
     assert not bar.opacity.isEnabled()
+
+
+def test_opacity_and_outlines_are_set_in_the_preferences_and_seen_at_once(
+    window: MainWindow, workspace: Workspace, preferences: Preferences
+) -> None:
+    workspace.annotator.stroke(DAB)
+    workspace.document.set_opacity(0)
+    settle()
+
+    def colored() -> int:
+        """Pixels of the canvas in the object's colour."""
+        image = workspace.canvas.grab().toImage().convertToFormat(QImage.Format.Format_RGB32)
+        color = np.array(workspace.document.objects[0].color[::-1])
+        return int((np.abs(pixels_of(image)[..., :3].astype(int) - color).max(axis=2) < 8).sum())
+
+    thin = colored()
+    dialog = PreferencesDialog(preferences, window)
+    dialog.outline_px.setValue(3)
+    settle()
+    assert colored() > 2 * thin > 0
+    dialog.outline_opacity.setValue(0)
+    settle()
+    assert colored() < thin
+    dialog.opacity.setValue(80)
+    assert workspace.document.opacity == pytest.approx(0.8)
+    assert window.tool_bar.opacity.value() == 80
+    assert (preferences.outline_px, preferences.outline_opacity) == (3, 0)
+    dialog.deleteLater()
 
 
 def test_every_button_of_the_tool_bar_is_in_sight_in_the_smallest_window(
