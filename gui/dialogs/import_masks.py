@@ -32,6 +32,7 @@ from gui.annotator import Annotator
 from gui.dialogs.frame_preview import LONGEST_PX, FramePreview
 from gui.document import Document
 from gui.preferences import Preferences
+from gui.wheel_guard import guard_wheel
 from interaction.errors import UserError
 from interaction.project.importers import (
     ImportChoices,
@@ -329,6 +330,7 @@ class ImportDialog(QDialog):
         box.addItem(self.tr("left out"), _LEFT_OUT)
         box.setCurrentIndex(box.findData(one.object_id))
         box.currentIndexChanged.connect(self.update_plan)
+        guard_wheel(box)
         return box
 
 

@@ -215,6 +215,33 @@ def test_an_object_lost_by_resizing_is_not_counted_nor_declared_absent(
     assert (session.annotation.labels(4) == CAT)[cat].mean() > 0.9  # as far as no dog is there
 
 
+@pytest.mark.parametrize(
+    ("choices", "words"),
+    [
+        ({"object_ids": {DOG: 0}}, "every object is left out"),
+        ({"first": 4}, "outside the range"),
+        ({"first": 2, "last": 2}, "by hand"),
+        ({"first": 1, "last": 1}, "no pixel of the objects"),
+        ({"first": 1, "last": 2}, "holds nothing of the objects"),
+    ],
+)
+def test_why_nothing_would_be_imported_is_told(
+    session: Session, tmp_path: Path, choices: dict[str, Any], words: str
+) -> None:
+    give(session, 2)
+    masks(tmp_path / "m", frames=(0, 2))
+    masks(tmp_path / "m", 0, 0, frames=(1,))
+    problem = plan(session, tmp_path / "m", **choices).problem
+    assert problem is not None
+    assert words in problem
+
+
+def test_masks_without_a_single_object_are_told(session: Session, tmp_path: Path) -> None:
+    problem = plan(session, masks(tmp_path / "m", 0, 0)).problem
+    assert problem is not None
+    assert "no object in any" in problem
+
+
 def test_nothing_is_read_or_changed_by_a_plan(session: Session, tmp_path: Path) -> None:
     folder = masks(tmp_path / "m")
     preview = preview_import(folder, session.video, session.annotation)

@@ -81,7 +81,9 @@ class ImportPlan:
         """Why nothing would be imported, in words; None if something will be."""
         if self.outcomes:
             return None
-        if not self.ids and self.locked:
+        if not self.preview.objects:
+            why, remedy = "there is no object in any of them", "Choose other masks."
+        elif not self.ids and self.locked:
             why, remedy = "all its objects are locked", "Unlock them, or choose other objects."
         elif not self.ids:
             why, remedy = "every object is left out", "Choose an object."
