@@ -15,15 +15,19 @@ _C: Final = "FixedKeys"
 
 @dataclass(frozen=True, slots=True)
 class FixedKey:
-    """text: what the keys do, in English. action: the one action that may have them, if any."""
+    """text: what the keys do, in English, with a place for the menu's title if they open one.
+    action: the one action that may have them, if any."""
 
     keys: tuple[str, ...]
     text: str
     action: str = ""
+    menu: str = ""
 
     @property
     def title(self) -> str:
-        return QCoreApplication.translate(_C, self.text)
+        """Translated."""
+        menu = QCoreApplication.translate("Actions", self.menu).replace("&", "")
+        return QCoreApplication.translate(_C, self.text).format(menu)
 
 
 def _T(context: str, text: str) -> str:  # as Qt's own macro of this kind
@@ -43,11 +47,10 @@ FIXED_KEYS: Final[tuple[FixedKey, ...]] = (
 def _menu_keys() -> dict[str, FixedKey]:
     found = {}
     for title in MENUS.values():
-        before, _, after = title.partition("&")
+        _, _, after = title.partition("&")
         if after:
             key = f"Alt+{after[0].upper()}"
-            text = _T(_C, "Open the menu {}").format(before + after)
-            found[key] = FixedKey((key,), text)
+            found[key] = FixedKey((key,), _T(_C, "Open the menu {}"), menu=title)
     return found
 
 
