@@ -78,7 +78,8 @@ def test_a_change_of_the_list_of_objects_brings_its_group_to_the_top() -> None:
     assert labels(history) == ["edit 5", "Delete"]
     undone = history.undo()
     assert undone is not None
-    assert (undone.frames, undone.objects_after) == ({0}, (bear,))
+    assert undone.frames == {0}
+    assert undone.objects_after == (bear,)
 
     history.redo()
     again = MaskEdit("Delete", objects_before=(), objects_after=(bear,), group="delete")
