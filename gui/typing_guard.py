@@ -62,7 +62,8 @@ class TypingGuard(QObject):
             and event.key() in _RETURN
             and _is_operated_with(watched, event)
         ):
-            watched.click()
+            if not event.isAutoRepeat():
+                watched.click()
             return True
         return False
 
