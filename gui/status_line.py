@@ -43,6 +43,7 @@ class StatusLine(QStatusBar):
 
     def show_state(self, workspace: Workspace | None) -> None:
         self.hint.setText(hint_for(workspace))
+        self.hint.setToolTip(self.hint.text())  # in a small window the line is cut
         self._session = None if workspace is None else workspace.session
         if workspace is None:
             for label in (self.cursor_place, self.brush, self.zoom):

@@ -44,10 +44,11 @@ class ToolBar(QToolBar):
         self.addSeparator()
         self.modes = QComboBox(self)
         self.modes.setAccessibleName(self.tr("View"))
-        self.modes.setToolTip(self.tr("How frame and masks are put together"))
         for mode in ViewMode:
             self.modes.addItem(actions.title(_action_of(mode)), mode)
-        # A long name is whole in the open list; the closed one leaves room for the buttons.
+        # As wide as its longest name, but in a small window the buttons need the room more.
+        self.modes.setMaximumWidth(self.modes.sizeHint().width())
+        self.modes.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.modes.setSizeAdjustPolicy(
             QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         )
@@ -99,6 +100,11 @@ class ToolBar(QToolBar):
 
     def show_mode(self, mode: ViewMode) -> None:
         self.modes.setCurrentIndex(self.modes.findData(mode))
+        self.modes.setToolTip(
+            self.tr("View: {}. How frame and masks are put together").format(
+                self.modes.currentText()
+            )
+        )
         self.opacity.setEnabled(fill_opacity(mode, 0.25) != fill_opacity(mode, 0.75))
         self.opacity_value.setEnabled(self.opacity.isEnabled())
 
