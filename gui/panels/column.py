@@ -2,21 +2,10 @@
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QEvent, QObject, QSize, Qt
-from PySide6.QtWidgets import (
-    QAbstractSlider,
-    QAbstractSpinBox,
-    QComboBox,
-    QScrollArea,
-    QScrollBar,
-    QSplitter,
-    QStyle,
-    QWidget,
-)
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtWidgets import QScrollArea, QSplitter, QStyle, QWidget
 
 __all__ = ["PanelColumn"]
-
-_CHANGED_BY_WHEEL = (QComboBox, QAbstractSpinBox, QAbstractSlider)
 
 
 class PanelColumn(QScrollArea):
@@ -39,20 +28,6 @@ class PanelColumn(QScrollArea):
             self.splitter.setStretchFactor(index, stretch)
         self.setWidget(self.splitter)
         self.verticalScrollBar().setAccessibleName(self.tr("Scroll through the panels"))
-        for field in self.splitter.findChildren(QWidget):
-            if isinstance(field, _CHANGED_BY_WHEEL) and not isinstance(field, QScrollBar):
-                field.installEventFilter(self)
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """The wheel scrolls; a value that it passes over is not changed unless it is in use."""
-        if (
-            event.type() == QEvent.Type.Wheel
-            and isinstance(watched, QWidget)
-            and not watched.hasFocus()
-        ):
-            event.ignore()
-            return True
-        return super().eventFilter(watched, event)
 
     def sizeHint(self) -> QSize:
         return self.splitter.sizeHint()
