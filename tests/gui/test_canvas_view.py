@@ -341,7 +341,8 @@ def test_a_click_that_waits_is_marked_for_its_own_object_alone(canvas: Canvas) -
     canvas.document.set_current_object(2)
     assert canvas.view.click_markers == ()
     canvas.document.set_current_object(1)
-    assert canvas.view.click_markers[0].is_pending
+    [marker] = list(canvas.view.click_markers)
+    assert marker.is_pending
 
 
 # The cursor
