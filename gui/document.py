@@ -254,7 +254,7 @@ class Document(QObject):
             self.failed.emit(error)
             return
         self._announce(frames, are_objects_changed=True)
-        self._visit(frames)
+        self._visit(frames, None)
 
     def announce(self, edit: MaskEdit | None) -> None:
         """Tells everybody what an edit that was just applied has changed."""
@@ -301,14 +301,16 @@ class Document(QObject):
     def _travel(self, step: Callable[[], MaskEdit | None]) -> None:
         edit = self._change(step)
         if edit is not None:
-            self._visit(set(edit.frames))
+            is_run = edit.cause.get("kind") == "propagate"
+            self._visit(set(edit.frames), edit.cause.get("start") if is_run else None)
 
-    def _visit(self, frames: set[int]) -> None:
+    def _visit(self, frames: set[int], start: int | None) -> None:
+        """start: where a run began: it has changed nothing there, but what it has done is in sight
+        from there."""
         self.travelled.emit()
         here = self._frame
-        # Where a run began it has changed nothing, but what was done is in sight from there.
-        is_in_sight = here in frames or (len(frames) > 1 and {here - 1, here + 1} & frames)
-        if frames and not is_in_sight:
+        is_beside = len(frames) > 1 and bool({here - 1, here + 1} & frames)
+        if frames and here not in frames and here != start and not is_beside:
             self.set_frame(min(frames))
 
     def _announce(self, frames: set[int], are_objects_changed: bool) -> None:

@@ -28,13 +28,13 @@ class HandWork(QObject):
         document.failed.connect(self.failed)
 
     def stroke(self, stroke: Stroke) -> None:
-        object_id = self._object_for_work()
+        object_id = self._object_for_work(is_made=stroke.is_positive)
         if object_id:
             self._do(lambda: self._session.stroke(self.document.frame, object_id, stroke))
 
     def fill(self, points: Sequence[Point], is_positive: bool = True) -> None:
         """The inside of a polygon."""
-        object_id = self._object_for_work()
+        object_id = self._object_for_work(is_made=is_positive)
         if object_id and len(points) >= 3:
             self._do(
                 lambda: self._session.fill(self.document.frame, object_id, points, is_positive)
@@ -114,13 +114,18 @@ class HandWork(QObject):
             document.set_visible(one.id, True)
         self.noticed.emit(self.tr("“{}” was hidden: it is shown again.").format(one.name))
 
-    def _object_for_work(self) -> int:
-        """The current object, in sight, made if there is none; 0 if it must not change."""
+    def _object_for_work(self, *, is_made: bool = True) -> int:
+        """The current object, in sight; 0 if it must not change, or there is none and it is not
+        made, which is told."""
         if self._session.is_read_only:
             self.noticed.emit(self.tr("This project is open for reading only."))
             return 0
         document = self.document
-        object_id = document.current_object or document.add_object()
+        object_id = document.current_object
+        if not object_id and not is_made:
+            self.noticed.emit(self.tr("There is no object yet that anything could be taken from."))
+            return 0
+        object_id = object_id or document.add_object()
         if not object_id:
             return 0
         one = document.object(object_id)
@@ -134,7 +139,7 @@ class HandWork(QObject):
         self, label: str, name: str, change: Callable[..., Labels], **settings: float
     ) -> None:
         """A change of the current object's mask on the current frame."""
-        object_id = self._object_for_work()
+        object_id = self._object_for_work(is_made=name == "flood_fill")
         if not object_id:
             return
         locked = self._session.annotation.locked

@@ -1,7 +1,7 @@
 """Clicks, boxes and scribbles, answered one after another."""
 
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Hashable
 from functools import partial
 from typing import NamedTuple
 
@@ -32,9 +32,9 @@ class PromptQueue:
         """start: runs one prompt's answer and calls back with each step and at its end; None if it
         was refused. take: applies an answer; False if that was made from an older state."""
         self._start, self._take, self._on_change = start, take, on_change
-        self._waiting: deque[Prompt | _Action] = deque()
+        self._waiting: deque[_Asked | _Action] = deque()
         self._job: Job | None = None
-        self._in_work: Prompt | None = None
+        self._in_work: _Asked | None = None
         self._is_outdated = False  # what it was about has changed since it was asked
 
     @property
@@ -46,8 +46,16 @@ class PromptQueue:
         """Whether there is something to take back."""
         return bool(self._waiting) or (self._job is not None and not self._job.is_cancelled)
 
-    def ask(self, prompt: Prompt) -> None:
-        self._add(prompt)
+    def awaits(self, subject: Hashable) -> bool:
+        """Whether something was asked for that may bring this about, see `ask`."""
+        asked = [one for one in self._waiting if isinstance(one, _Asked)]
+        if self._in_work is not None and self._job is not None and not self._job.is_cancelled:
+            asked.append(self._in_work)
+        return any(one.subject == subject for one in asked)
+
+    def ask(self, prompt: Prompt, subject: Hashable = None) -> None:
+        """subject: what there may be after the answer."""
+        self._add(_Asked(prompt, subject))
 
     def do_after(self, action: Callable[[], None]) -> None:
         """What needs the answers that are awaited: at once if there are none."""
@@ -65,7 +73,7 @@ class PromptQueue:
         self._waiting.clear()
         self.take_back()
 
-    def _add(self, item: "Prompt | _Action") -> None:
+    def _add(self, item: "_Asked | _Action") -> None:
         self._waiting.append(item)
         if self._job is None:
             self._next()
@@ -78,7 +86,7 @@ class PromptQueue:
                 item.act()
                 continue
             jobs: list[Job] = []
-            answer = partial(item, partial(_is_stopped, jobs))
+            answer = partial(item.prompt, partial(_is_stopped, jobs))
             self._in_work, self._is_outdated = item, False
             self._job = self._start(answer, self._show, self._end)
             if self._job is not None:
@@ -94,6 +102,11 @@ class PromptQueue:
         if self._is_outdated and job is not None and not job.is_cancelled and prompt is not None:
             self._waiting.appendleft(prompt)
         self._next()
+
+
+class _Asked(NamedTuple):
+    prompt: Prompt
+    subject: Hashable
 
 
 class _Action(NamedTuple):

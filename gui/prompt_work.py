@@ -41,8 +41,10 @@ class PromptWork(HandWork):
             return
         frame, click = self.document.frame, Click(x, y, is_positive)
         self.clicked.emit((frame, click))
-        self._ask(
+        self._point(
+            frame,
             object_id,
+            is_positive,
             lambda stop: self._session.segment_click(frame, object_id, click, stop=stop),
         )
 
@@ -78,8 +80,10 @@ class PromptWork(HandWork):
         object_id = self._object_for_work()
         if object_id:
             frame = self.document.frame
-            self._ask(
+            self._point(
+                frame,
                 object_id,
+                True,
                 lambda stop: self._session.segment_box(
                     frame, object_id, corner, opposite, stop=stop
                 ),
@@ -92,8 +96,10 @@ class PromptWork(HandWork):
         object_id = self._object_for_work()
         if object_id and strokes:
             frame, given = self.document.frame, tuple(strokes)
-            self._ask(
+            self._point(
+                frame,
                 object_id,
+                is_positive,
                 lambda stop: self._session.segment_scribble(frame, object_id, given, stop=stop),
             )
 
@@ -102,21 +108,41 @@ class PromptWork(HandWork):
     def _has_something_to_take_away(self) -> bool:
         """Whether the current object is on the current frame, or may be once what was asked for is
         answered. What is only told what it is not would become all the rest, and be remembered."""
-        object_id = self.document.current_object
-        record = self._session.annotation.record(self.document.frame)
+        frame, object_id = self.document.frame, self.document.current_object
+        if self._is_there(frame, object_id) or self._prompts.awaits((frame, object_id)):
+            return True
+        self.noticed.emit(self.tr("There is nothing to take away yet: click on the object first."))
+        return False
+
+    def _is_there(self, frame: int, object_id: int) -> bool:
+        """Whether the object is on the frame, or was pointed at there."""
+        record = self._session.annotation.record(frame)
         prompts = record.prompts
         is_pointed_at = (
             prompts is not None
             and prompts.object_id == object_id
             and any(click.is_positive for click in prompts.clicks)
         )
-        if object_id in record.present or is_pointed_at or self._prompts.is_awaited:
-            return True
-        self.noticed.emit(self.tr("There is nothing to take away yet: click on the object first."))
-        return False
+        return object_id in record.present or is_pointed_at
 
-    def _ask(self, object_id: int, prompt: Prompt) -> None:
-        """In its turn, and again if the frame is changed before the answer is there."""
+    def _point(self, frame: int, object_id: int, is_positive: bool, prompt: Prompt) -> None:
+        """is_positive: it says what the object is, so that something of it is there afterwards."""
+
+        def pointed(stop: Callable[[], bool]) -> Answer:
+            # What was to come first may have been taken back, or have failed.
+            if not is_positive and not self._is_there(frame, object_id):
+                raise UserError(
+                    self.tr("There is nothing to take away any more.")
+                    + "\n\n"
+                    + self.tr("Click on the object first.")
+                )
+            return prompt(stop)
+
+        self._ask(object_id, pointed, (frame, object_id) if is_positive else None)
+
+    def _ask(self, object_id: int, prompt: Prompt, subject: tuple[int, int] | None = None) -> None:
+        """In its turn, and again if the frame is changed before the answer is there. subject: the
+        frame and object that are to be there afterwards."""
 
         def asked(stop: Callable[[], bool]) -> Answer:
             if self.document.object(object_id) is None:
@@ -127,7 +153,7 @@ class PromptWork(HandWork):
                 )
             return prompt(stop)
 
-        self._prompts.ask(asked)
+        self._prompts.ask(asked, subject)
 
     def _take_answer(self, edit: MaskEdit) -> bool:
         if self.document.apply(edit):

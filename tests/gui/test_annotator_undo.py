@@ -251,3 +251,31 @@ def test_going_back_in_the_history_is_refused_while_it_grows_and_that_is_said(
     gate.set()
     wait_until_idle(annotator, engine, qtbot)
     assert len(document.annotation.records) == document.frame_count
+
+
+def test_undo_of_a_run_that_made_one_frame_stays_where_it_began(
+    annotator: Annotator, document: Document, engine: EngineThread, qtbot: QtBot
+) -> None:
+    annotator.stroke(DAB)
+    annotator.propagate("forward", most_frames=1)
+    wait_until_idle(annotator, engine, qtbot)
+    assert set(document.annotation.records) == {0, 1}
+    annotator.undo()
+    assert (set(document.annotation.records), document.frame) == ({0}, 0)
+    annotator.redo()
+    assert (set(document.annotation.records), document.frame) == ({0, 1}, 0)
+
+
+def test_undo_in_the_midst_of_a_run_after_its_first_frame_stays_where_it_began(
+    annotator: Annotator, document: Document, engine: EngineThread, qtbot: QtBot
+) -> None:
+    annotator.stroke(DAB)
+
+    def interrupt(frame: int) -> None:
+        if frame == 1:
+            annotator.undo()
+
+    annotator.tracked.connect(interrupt)
+    annotator.propagate("forward")
+    wait_until_idle(annotator, engine, qtbot)
+    assert (set(document.annotation.records), document.frame) == ({0}, 0)

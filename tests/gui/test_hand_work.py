@@ -106,6 +106,52 @@ def test_a_negative_click_on_an_object_that_is_not_there_changes_nothing(
     assert len(notices) == 3
 
 
+def test_a_negative_click_is_refused_also_while_another_object_is_clicked_on(
+    annotator: Annotator, document: Document, notices: list[str], qtbot: QtBot
+) -> None:
+    dog, cat = document.add_object("dog"), document.add_object("cat")
+    document.set_current_object(dog)
+    annotator.click(20, 20)
+    document.set_current_object(cat)
+    annotator.click(45, 30, is_positive=False)
+    document.set_current_object(dog)
+    document.set_frame(1)  # what is awaited is on another
+    annotator.click(45, 30, is_positive=False)
+    wait_until_idle(annotator, qtbot)
+    assert document.annotation.record(0).present == {dog}
+    assert document.annotation.record(1) == EMPTY_RECORD
+    assert len(notices) == 2
+
+
+def test_a_negative_click_whose_positive_one_is_gone_by_then_changes_nothing(
+    annotator: Annotator, document: Document, qtbot: QtBot
+) -> None:
+    told: list[Exception] = []
+    annotator.failed.connect(told.append)
+    annotator.click(20, 20)
+    wait_until_idle(annotator, qtbot)
+    annotator.remove_click(0)
+    annotator.click(27, 20, is_positive=False)
+    wait_until_idle(annotator, qtbot)
+    assert document.annotation.record(0) == EMPTY_RECORD
+    assert ["nothing to take away" in str(error) for error in told] == [True]
+
+
+@pytest.mark.parametrize("way", ["erase", "lasso", "specks"])
+def test_taking_away_makes_no_object(
+    annotator: Annotator, document: Document, notices: list[str], way: str
+) -> None:
+    if way == "erase":
+        annotator.stroke(Stroke(((20.0, 20.0),), 6, is_positive=False))
+    elif way == "lasso":
+        annotator.fill(HOLE, is_positive=False)
+    else:
+        annotator.remove_specks()
+    assert document.objects == ()
+    assert document.session.history.entries == ()
+    assert ["no object yet" in text for text in notices] == [True]
+
+
 def test_a_negative_click_after_a_positive_one_counts_also_before_the_answer(
     annotator: Annotator, document: Document, notices: list[str], qtbot: QtBot
 ) -> None:
