@@ -1,6 +1,7 @@
 """A session: objects, work by hand on one frame, locks, undo."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -243,6 +244,30 @@ def test_surgery_keeps_each_frames_status_and_is_one_step(session: Session) -> N
 
 
 # Applying and undo
+
+
+@pytest.mark.parametrize("what", ["swap", "delete", "erase"])
+def test_a_frame_that_surgery_leaves_empty_still_says_what_was_taken_off_by_hand(
+    session: Session, what: str
+) -> None:
+    bear, cub = session.add_object("bear"), session.add_object("cub")
+    session.stroke(3, bear, LEFT)
+    if what == "delete":
+        session.stroke(3, cub, RIGHT)
+    if what != "erase":
+        session.stroke(3, bear, replace(LEFT, is_positive=False))
+    absent = bear
+    if what == "swap":
+        assert session.swap_objects(bear, cub)
+        absent = cub
+    elif what == "delete":
+        assert session.delete_object(cub)
+    else:
+        edits = session.surgery("", [3], lambda _, own: np.zeros_like(own), {})
+        assert [session.apply(edit) for edit in edits] == [True]
+    record = session.annotation.record(3)
+    assert record.status is FrameStatus.CORRECTED
+    assert (record.present, record.given) == (set(), {absent})
 
 
 def test_an_edit_made_from_an_older_state_is_dropped(session: Session) -> None:
