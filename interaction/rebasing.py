@@ -15,7 +15,7 @@ import numpy as np
 from interaction.annotation import Annotation, make_record
 from interaction.frame_edits import changed_record, keeping_locked
 from interaction.project.mask_files import decode_labels
-from interaction.types import EMPTY_RECORD, FrameRecord, FrameStatus, MaskEdit, ObjectInfo
+from interaction.types import FrameRecord, FrameStatus, MaskEdit, ObjectInfo
 from xmem_core.arrays import Labels
 
 __all__ = ["Rebased", "rebase"]
@@ -36,7 +36,7 @@ class Rebased:
 
 def rebase(edit: MaskEdit, annotation: Annotation, new_ids: NewIds) -> Rebased | None:
     """None if it no longer fits: a frame changed since, what it is about was deleted or locked, an
-    object that it takes from the list still has pixels, or it changes nothing.
+    object that it takes from the list is still spoken of, or it changes nothing.
 
     new_ids: what an earlier edit of its group was rebased to.
     """
@@ -72,9 +72,10 @@ def rebase(edit: MaskEdit, annotation: Annotation, new_ids: NewIds) -> Rebased |
 def _is_in_use(
     gone: Collection[int], annotation: Annotation, after: Mapping[int, FrameRecord]
 ) -> bool:
-    """Whether one of the objects that leave the list would still have pixels."""
+    """Whether a frame would still show or speak for one of the objects that leave the list: who
+    gets its id next would be absent there."""
     return bool(gone) and any(
-        not record.present.isdisjoint(gone)
+        not (record.present | record.given).isdisjoint(gone)
         for frame, record in annotation.records.items()
         if frame not in after
     )
@@ -124,13 +125,12 @@ def _changed(now: ObjectInfo, old: ObjectInfo, new: ObjectInfo) -> ObjectInfo:
 def _added(one: ObjectInfo, objects: Collection[ObjectInfo], taken: set[int]) -> ObjectInfo | None:
     """Under another id and name if its own have been taken. None if no id is free."""
     used = {other.id for other in objects}
-    if one.id not in used:
-        return one
-    free = sorted(_ALL_IDS - used - taken)
-    if not free:
+    object_id = one.id if one.id not in used else min(_ALL_IDS - used - taken, default=None)
+    if object_id is None:
         return None
     is_named = any(other.name == one.name for other in objects)
-    return replace(one, id=free[0], name=f"{one.name} {free[0]}" if is_named else one.name)
+    name = f"{one.name} {object_id}" if is_named else one.name
+    return replace(one, id=object_id, name=name)
 
 
 # Masks
@@ -191,7 +191,7 @@ def _keeping(
 
 
 def _renumbered(record: FrameRecord, new_ids: NewIds) -> FrameRecord:
-    if record == EMPTY_RECORD or record.mask is None:
+    if record.mask is None:
         return record
     table = np.arange(256, dtype=np.uint8)
     for object_id, new_id in new_ids.items():

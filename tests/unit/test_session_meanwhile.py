@@ -1,6 +1,7 @@
 """Edits that were asked for before something else happened: what still holds of them is done."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -154,6 +155,22 @@ def test_an_object_renamed_in_the_midst_of_a_deletion_keeps_nobody_from_being_de
     assert names(session) == ["bear", "dog"]
 
 
+def test_an_object_that_a_frame_has_come_to_speak_for_meanwhile_stays_in_the_list(
+    session: Session,
+) -> None:
+    bear, cub = session.add_object("bear"), session.add_object("cub")
+    for frame in (0, 3):
+        session.stroke(frame, bear, LEFT)
+        session.stroke(frame, cub, RIGHT)
+    edits = session.deleting_object(cub)
+    session.stroke(3, cub, replace(RIGHT, is_positive=False))  # taken off it by hand
+    assert [session.apply(edit) for edit in edits] == [True, False, False]
+    assert names(session) == ["bear", "cub"]
+    assert session.delete_object(cub)
+    assert session.add_object("fox") == cub
+    assert session.annotation.record(3).given == {bear}
+
+
 def test_an_object_that_is_locked_in_the_midst_of_its_deletion_stays(session: Session) -> None:
     bear = session.add_object("bear")
     for frame in range(2):
@@ -187,6 +204,18 @@ def test_objects_of_an_import_make_way_for_one_that_was_added_meanwhile(
     session.undo()
     assert names(session) == ["dog"]
     assert not session.annotation.records
+
+
+def test_an_object_whose_name_was_given_away_meanwhile_gets_another(
+    session: Session, masks: Path
+) -> None:
+    dog = session.add_object("dog")
+    edits = import_masks(
+        preview_import(masks, session.video, session.annotation), session.annotation
+    )
+    session.rename_object(dog, "Object 2")
+    assert {session.apply(edit) for edit in edits} == {True}
+    assert names(session) == ["Object 2", "Object 2 2"]
 
 
 def test_an_import_into_a_full_list_is_refused_whole(session: Session, masks: Path) -> None:
