@@ -20,6 +20,7 @@ import numpy as np
 
 from interaction.annotation import make_record
 from interaction.errors import UnreadableMaskError
+from interaction.frame_edits import given_after
 from interaction.object_colors import next_color
 from interaction.project.atomic_files import TEMPORARY_SUFFIX
 from interaction.project.contents import Contents
@@ -201,7 +202,10 @@ def outside_edit(contents: Contents, checked: CheckedMasks) -> MaskEdit | None:
             labels = read_mask(path, source.width, source.height)
         except UnreadableMaskError:
             continue
-        after[frame] = make_record(labels, FrameStatus.CORRECTED)
+        old = checked.records.get(frame, EMPTY_RECORD)
+        old_labels = np.zeros_like(labels) if old.mask is None else decode_labels(old.mask)
+        given = given_after(old, old_labels, labels)
+        after[frame] = make_record(labels, FrameStatus.CORRECTED, given=given)
     for frame in sorted(after):
         before = checked.records.get(frame, EMPTY_RECORD)
         changed = [locked[i] for i in _changed_objects(before, after[frame], locked)]

@@ -176,6 +176,23 @@ def test_a_mask_put_into_the_folder_by_another_program_is_an_edit(
         assert session.annotation.labels(0)[20, 15] == 1
 
 
+def test_what_another_program_took_off_a_frame_stays_off(clip: Path, tmp_path: Path) -> None:
+    project = tmp_path / "p.vos"
+    with Session.open(clip, project, engines=FakeEngines()) as session:
+        bear, cub = session.add_object("bear"), session.add_object("cub")
+        session.stroke(0, bear, LEFT)
+        session.stroke(0, cub, RIGHT)
+        list(session.propagate(0))
+        labels = session.annotation.labels(4).copy()
+        assert (labels == cub).any()
+    labels[labels == cub] = 0
+    (project / "masks" / "0000004.png").write_bytes(encode_labels(labels))
+    with Session.open_project(project, engines=FakeEngines()) as session:
+        assert session.annotation.record(4).given == {bear, cub}
+        list(session.propagate(0))
+        assert np.array_equal(session.annotation.labels(4), labels)
+
+
 def test_a_workspace_of_another_program_opens_with_its_masks(
     tmp_path: Path, engines: FakeEngines
 ) -> None:
