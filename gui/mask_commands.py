@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QColorDialog, QInputDialog
@@ -12,9 +11,6 @@ from PySide6.QtWidgets import QColorDialog, QInputDialog
 from gui.action_handlers import ActionHandlers, tr
 from gui.going import doubtful_after, keyframe_after, keyframe_before
 from gui.view_state import Tool
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["MaskCommands"]
 

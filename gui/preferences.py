@@ -253,7 +253,7 @@ class Preferences(QObject):
         one = value.get(folder) if isinstance(value, dict) else None
         try:
             return None if one is None else Place(int(one[0]), int(one[1]), str(one[2]))
-        except (IndexError, KeyError, TypeError, ValueError):
+        except (IndexError, KeyError, OverflowError, TypeError, ValueError):
             return None
 
     def keep_place(self, folder: str, place: Place) -> None:

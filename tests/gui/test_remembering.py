@@ -105,7 +105,10 @@ def test_a_program_that_is_killed_still_knows_where_one_was(
     qtbot.waitUntil(is_kept, timeout=20_000)
 
 
-@pytest.mark.parametrize("damage", ["[]", "{", '{"p": 3}', '{"p": ["x", 1, ""]}', '{"p": [1]}'])
+@pytest.mark.parametrize(
+    "damage",
+    ["[]", "{", '{"p": 3}', '{"p": ["x", 1, ""]}', '{"p": [1]}', '{"p": [Infinity, 1, ""]}'],
+)
 def test_a_place_that_makes_no_sense_is_as_if_it_had_never_been_kept(
     tmp_path: Path, damage: str
 ) -> None:
