@@ -247,14 +247,19 @@ class Document(QObject):
         self._travel(self.session.redo)
 
     def go_to(self, position: int) -> None:
-        """Undoes or redoes until `position` entries of the history are in effect."""
+        """Undoes or redoes until `position` entries of the history are in effect, or as far as
+        they can be read."""
+        before, problem = dict(self.annotation.records), None
         try:
-            frames = set(self.session.go_to(position))
+            self.session.go_to(position)
         except UserError as error:
-            self.failed.emit(error)
-            return
+            problem = error
+        now = self.annotation.records
+        frames = {one for one in before.keys() | now.keys() if before.get(one) is not now.get(one)}
         self._announce(frames, are_objects_changed=True)
         self._visit(frames, None)
+        if problem is not None:
+            self.failed.emit(problem)
 
     def announce(self, edit: MaskEdit | None) -> None:
         """Tells everybody what an edit that was just applied has changed."""

@@ -4,6 +4,7 @@ from pytestqt.qtbot import QtBot
 
 from gui.document import Document
 from gui.view_state import Tool
+from interaction.errors import UserError
 from interaction.types import EMPTY_RECORD, FrameStatus, MaskEdit, Stroke
 from tests.gui.recording_annotator import record_of
 
@@ -85,6 +86,29 @@ def test_undo_and_redo_go_where_something_changed(document: Document, qtbot: QtB
     document.rename_object(bear, "Bear")
     document.undo()  # nothing on any frame
     assert document.frame == 6
+
+
+def test_a_way_through_the_history_that_breaks_off_is_shown_as_far_as_it_came(
+    document: Document,
+) -> None:
+    bear = document.add_object("bear")
+    for frame in range(4):
+        document.announce(document.session.stroke(frame, bear, DAB))
+    damaged = document.session.history.entries[2]
+    problem = UserError("It cannot be read.")
+
+    def fail() -> MaskEdit:
+        raise problem
+
+    damaged.edit, damaged.load = None, fail
+    told: set[int] = set()
+    failures: list[UserError] = []
+    document.masks_changed.connect(told.update)
+    document.failed.connect(failures.append)
+    document.go_to(0)
+    assert document.session.history.position == 3
+    assert told == {2, 3}
+    assert failures == [problem]
 
 
 def test_undo_stays_where_a_run_began(document: Document) -> None:
