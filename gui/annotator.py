@@ -120,7 +120,7 @@ class Annotator(PromptWork):
     def go_to(self, position: int) -> None:
         """Prompts that are not answered yet are given up."""
         if self._may_start():
-            self._prompts.cancel()
+            self.give_up_answers()
             self.document.go_to(position)
 
     # Changes of many frames
@@ -248,7 +248,7 @@ class Annotator(PromptWork):
     def cancel(self) -> bool:
         """Stops whatever runs, the nearest to the annotator first. False if nothing did."""
         if self._prompts.is_awaited:
-            self._prompts.cancel()
+            self.give_up_answers()
             return True
         work = self._run or self._work
         job = work.job if work is not None else self._file_work

@@ -34,6 +34,7 @@ from gui.dialogs.export_picture import ExportPicture
 from gui.dialogs.option_form import OptionForm
 from gui.document import Document
 from gui.preferences import Preferences
+from gui.wheel_guard import guard_wheel
 from interaction.errors import UserError
 from interaction.project.exporters import (
     FORMATS,
@@ -314,6 +315,7 @@ class ExportDialog(QDialog):
         box.setValue(value)
         box.setAccessibleName(name)
         box.setToolTip(name)
+        guard_wheel(box)
         box.valueChanged.connect(self._check_soon)
         return box
 

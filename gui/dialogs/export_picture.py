@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from PySide6.QtWidgets import QComboBox, QVBoxLayout, QWidget
 
 from gui.dialogs.frame_preview import LONGEST_PX, FramePreview
+from gui.wheel_guard import guard_wheel
 from interaction.project.exporters import (
     FORMATS,
     ExportSettings,
@@ -33,6 +34,7 @@ class ExportPicture(QWidget):
             QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         )
         self.files.setMinimumContentsLength(20)
+        guard_wheel(self.files)
         self.files.currentIndexChanged.connect(self._choose_file)
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 0, 0, 0)

@@ -264,6 +264,7 @@ class ImportDialog(QDialog):
         self.status.addItem(self.tr("The masks are right"), FrameStatus.CONFIRMED)
         self.status.addItem(self.tr("The masks are tracked: may be replaced"), FrameStatus.TRACKED)
         self.status.currentIndexChanged.connect(self.update_plan)
+        guard_wheel(self.status)
         self.keeps_others = QCheckBox(self.tr("Other objects keep their pixels"), self)
         self.keeps_others.setChecked(True)
         self.takes_empty = QCheckBox(
