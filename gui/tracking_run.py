@@ -9,7 +9,7 @@ from gui.long_work import LongWork
 from interaction.annotation import Annotation
 from interaction.propagation_request import Direction
 from interaction.session import Propagated, PropagationRequest, Session
-from interaction.types import FrameRecord, FrameStatus
+from interaction.types import FrameRecord
 
 __all__ = ["TrackingRun"]
 
@@ -123,7 +123,7 @@ class TrackingRun(LongWork):
         forward, backward = (
             ways[way]
             and frame + way in self._used
-            and self._depends_on(record, annotation.record(frame + way))
+            and not annotation.record(frame + way).status.is_given
             for way in (1, -1)
         )
         if forward and backward:
@@ -131,12 +131,3 @@ class TrackingRun(LongWork):
         if forward:
             return "forward"
         return "backward" if backward else None
-
-    def _depends_on(self, record: FrameRecord, following: FrameRecord) -> bool:
-        """Whether something of the frame after it would be tracked from a corrected frame."""
-        if following.status is not FrameStatus.CORRECTED:
-            return following.status is not FrameStatus.CONFIRMED
-        tracked = record.present | following.present
-        if self._whole.objects is not None:
-            tracked &= self._whole.objects
-        return not tracked <= following.given
