@@ -75,6 +75,7 @@ class ExportPicture(QWidget):
             self.files.addItems(names)
             self.files.setCurrentIndex(chosen)
             self.files.blockSignals(False)
+            self._pictures.chosen = chosen
         self.files.setToolTip(self.files.currentText())
         self.files.setEnabled(len(names) > 1)
 

@@ -112,12 +112,17 @@ class ImportDialog(QDialog):
             self.report.setPlainText(self.tr("Something is being written. Wait until it is done."))
 
     def start(self) -> None:
-        """Imports as chosen, and closes: the window shows how far it is."""
+        """Imports as chosen, and closes: the window shows how far it is. What is chosen stays where
+        something else changes many frames."""
         self.update_plan()
         if self._plan is None or self._plan.problem is not None:
             return
-        self._annotator.import_edits(planned_edits(self._plan))
-        self.accept()
+        if self._annotator.import_edits(planned_edits(self._plan)):
+            self.accept()
+        else:
+            self.report.setPlainText(
+                self.tr("Many frames are being changed. Wait until that is done, then import.")
+            )
 
     def object_ids(self) -> dict[int, int]:
         """By the masks' object, the object of the project; 0: left out."""

@@ -100,10 +100,17 @@ class VersionsDialog(QDialog):
         project, item = self._session.project, self.list.currentItem()
         if project is None or item is None:
             return
-        self._annotator.import_edits(
-            project.restoring(item.data(_VersionRole), self._session.annotation)
-        )
-        self.accept()
+        try:
+            edits = project.restoring(item.data(_VersionRole), self._session.annotation)
+        except UserError as error:
+            self.status.setText(str(error))
+            return
+        if self._annotator.import_edits(edits):
+            self.accept()
+        else:
+            self.status.setText(
+                self.tr("Many frames are being changed. Wait until that is done, then go back.")
+            )
 
     def _update(self) -> None:
         self.save_button.setEnabled(bool(self.name.text().strip()))

@@ -12,7 +12,7 @@ from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QMainWindow, QWidget
 from pytestqt.qtbot import QtBot
 
-from gui.annotator import Annotator
+from gui.annotator import Annotator, Busy
 from gui.dialogs import export_picture, import_masks
 from gui.dialogs.export import ExportDialog
 from gui.dialogs.frame_preview import FramePreview
@@ -138,6 +138,25 @@ def test_nothing_to_import_is_said_before_anybody_tries(
     box.setCurrentIndex(box.findData(CAT))
     assert dialog.import_button.isEnabled()
     dialog.close()
+
+
+def test_what_is_chosen_for_an_import_stays_while_many_frames_are_being_changed(
+    open_import: Open, annotator: Annotator, document: Document, tmp_path: Path, qtbot: QtBot
+) -> None:
+    dialog = open_import()
+    annotator.stroke(DAB)
+    annotator.propagate()
+    annotator.pause()
+    dialog.look(masks(tmp_path / "masks"))
+    qtbot.waitUntil(dialog.import_button.isEnabled)
+    dialog.import_button.click()
+    assert dialog.isVisible()
+    assert "Wait" in dialog.report.toPlainText()
+    annotator.cancel()
+    qtbot.waitUntil(lambda: not annotator.is_tracking)
+    dialog.import_button.click()
+    qtbot.waitUntil(lambda: document.session.history.entries[-1].label.startswith("Import"))
+    qtbot.waitUntil(lambda: annotator.busy is Busy.IDLE)
 
 
 def test_an_import_shows_its_masks_over_the_video_on_whichever_frame_is_chosen(
@@ -293,6 +312,29 @@ def test_each_file_that_a_frame_becomes_can_be_looked_at(open_export: Open, qtbo
     next_picture(preview, lambda: preview.choose(4), qtbot)
     assert files.currentText() == "002-cat/00004.png"
     dialog.close()
+
+
+def test_the_file_that_is_named_is_the_one_that_is_shown_once_a_mistake_is_mended(
+    open_export: Open, qtbot: QtBot
+) -> None:
+    dialog = open_export()
+    dialog.choose("binary")
+    dialog.check()
+    qtbot.waitUntil(lambda: dialog.picture.files.count() == 2)
+    first = pixels(dialog.picture.preview)
+    with qtbot.waitSignal(dialog.picture.preview.shown):
+        dialog.picture.files.setCurrentIndex(1)
+    assert (pixels(dialog.picture.preview) != first).any()
+    dialog.first.setValue(5)
+    dialog.last.setValue(3)
+    dialog.check()
+    assert dialog.picture.files.count() == 0
+    with qtbot.waitSignal(dialog.picture.preview.shown):
+        dialog.last.setValue(5)
+        dialog.first.setValue(0)
+        dialog.check()
+    assert dialog.picture.files.currentIndex() == 0
+    assert (pixels(dialog.picture.preview) == first).all()
 
 
 def test_a_mask_that_is_gone_since_it_was_looked_at_is_told_in_place_of_the_picture(
