@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from interaction.errors import UserError
 from interaction.object_edits import free_id
 from interaction.project.importers import import_masks, preview_import
 from interaction.session import PropagationRequest, Session
@@ -282,3 +283,24 @@ def test_what_a_run_has_gone_over_since_cannot_be_redone(session: Session) -> No
         [2],
     ]
     assert session.redo() is not None
+
+
+def test_a_deletion_is_not_redone_where_a_run_has_found_the_object_since(tmp_path: Path) -> None:
+    tiny.write_clip(tmp_path / "clip", 8)
+    project = tmp_path / "p.vos"
+    with Session.open(tmp_path / "clip", project, engines=FakeEngines()) as session:
+        give(session, 0)
+        for step in session.propagation(PropagationRequest(0)):
+            if step.edit is not None:
+                session.apply(step.edit)
+            if step.frame == 3:
+                assert session.delete_object(2)
+                session.undo()
+        before = dict(session.annotation.records)
+        with pytest.raises(UserError, match="cannot be redone"):
+            session.redo()
+        assert dict(session.annotation.records) == before
+        assert session.history.can_redo
+        assert session.delete_object(2)
+    with Session.open_project(project, engines=FakeEngines()) as session:
+        assert not session.damages
