@@ -159,7 +159,9 @@ def test_the_wheel_turns_no_preference_that_nobody_is_at(
     shown(dialog, qtbot)
     changed: list[str] = []
     preferences.changed.connect(changed.append)
-    dialog.findChild(QDialogButtonBox).setFocus()
+    buttons = dialog.findChild(QDialogButtonBox)
+    assert buttons is not None
+    buttons.setFocus()
     fields = [*dialog.findChildren(QComboBox), *dialog.findChildren(QSpinBox)]
     assert len(fields) == 8
     for field in fields:
