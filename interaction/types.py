@@ -78,7 +78,7 @@ class Prompts:
     start: bytes | None  # the frame's mask, palette PNG, before the first of the clicks
     start_status: FrameStatus
     clicks: tuple[Click, ...]
-    start_given: frozenset[int] = frozenset()
+    start_given: frozenset[int] = frozenset()  # what the frame answered for then
 
 
 @dataclass(frozen=True, slots=True)
