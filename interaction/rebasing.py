@@ -72,13 +72,18 @@ def rebase(edit: MaskEdit, annotation: Annotation, new_ids: NewIds) -> Rebased |
 def is_in_use(
     gone: Collection[int], annotation: Annotation, after: Mapping[int, FrameRecord]
 ) -> bool:
-    """Whether a frame beside those of `after` still shows or speaks for an object that leaves the
-    list: whoever got its id next would be absent there."""
+    """Whether a frame beside those of `after` still shows, speaks for or has clicks of an object
+    that leaves the list: they would be taken for those of whoever got its id next."""
     return bool(gone) and any(
-        not (record.present | record.given).isdisjoint(gone)
+        not _named(record).isdisjoint(gone)
         for frame, record in annotation.records.items()
         if frame not in after
     )
+
+
+def _named(record: FrameRecord) -> frozenset[int]:
+    clicked = () if record.prompts is None else (record.prompts.object_id,)
+    return record.present.union(record.given, clicked)
 
 
 # The list of objects

@@ -156,6 +156,16 @@ def test_an_object_renamed_in_the_midst_of_a_deletion_keeps_nobody_from_being_de
     assert names(session) == ["bear", "dog"]
 
 
+def test_an_object_that_was_clicked_for_meanwhile_stays_in_the_list(session: Session) -> None:
+    bear = session.add_object("bear")
+    session.stroke(0, bear, LEFT)
+    edits = session.deleting_object(bear)
+    assert session.click(3, bear, 30, 20, is_positive=False)  # there is nothing to take away
+    assert [session.apply(edit) for edit in edits] == [True, False]
+    assert session.remove_click(3, 0)
+    assert session.delete_object(bear)
+
+
 def test_an_object_that_a_frame_has_come_to_speak_for_meanwhile_stays_in_the_list(
     session: Session,
 ) -> None:
