@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtWidgets import QComboBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QVBoxLayout, QWidget
 
 from gui.dialogs.frame_preview import LONGEST_PX, FramePreview
 from gui.wheel_guard import guard_wheel
@@ -37,8 +37,11 @@ class ExportPicture(QWidget):
         guard_wheel(self.files)
         self.files.currentIndexChanged.connect(self._choose_file)
         column = QVBoxLayout(self)
-        column.setContentsMargins(8, 0, 0, 0)
-        column.addWidget(self.files)
+        column.setContentsMargins(0, 0, 0, 0)
+        files = QHBoxLayout()
+        files.setContentsMargins(8, 0, 0, 0)
+        files.addWidget(self.files)
+        column.addLayout(files)
         column.addWidget(self.preview, 1)
         self.show_nothing()
 

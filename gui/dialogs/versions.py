@@ -35,7 +35,7 @@ class VersionsDialog(QDialog):
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(self.tr("Named versions"))
-        self.resize(460, 380)
+        self.resize(540, 380)
         self._annotator = annotator
         self._session = document.session
         note = QLabel(
@@ -81,6 +81,8 @@ class VersionsDialog(QDialog):
             item = QListWidgetItem(f"{version.name}    {_local_time(version.created)}")
             item.setData(_VersionRole, version)
             self.list.addItem(item)
+        if not self.list.count():
+            self.status.setText(self.tr("No version was saved yet."))
         self._update()
 
     def save(self) -> None:

@@ -134,11 +134,16 @@ def test_closing_while_it_tracks_asks_and_keeps_what_is_finished(
     assert {0, 1, 2} <= set(open_path(tmp_path / "clip.vos").document.annotation.records)
 
 
+def segmenter_of(window: MainWindow) -> Any:
+    assert window.opener.engines is not None
+    return window.opener.engines.segmenter()
+
+
 @pytest.fixture
 def gate(monkeypatch: pytest.MonkeyPatch, window: MainWindow) -> Iterator[threading.Event]:
     """Clicks are answered only once it is set."""
     is_open = threading.Event()
-    discs = window.opener.engines.segmenter()
+    discs = segmenter_of(window)
     segment = discs.segment
 
     def waiting(*args: Any, **settings: Any) -> Any:
@@ -223,7 +228,7 @@ def test_a_click_that_fails_while_closing_waits_for_it_is_seen(
         gate.wait()
         raise DiskFullError(clip)
 
-    monkeypatch.setattr(window.opener.engines.segmenter(), "segment", fail)
+    monkeypatch.setattr(segmenter_of(window), "segment", fail)
     workspace.annotator.click(20, 20)
     when_asked(lambda _: gate.set())
     assert not window.close_session()
