@@ -87,6 +87,7 @@ def test_a_corner_that_is_being_set(window: MainWindow, workspace: Workspace) ->
     QTest.mouseRelease(canvas.viewport(), LEFT, NO_KEY, place(workspace, 42, 45))
     press(window, (Qt.Key.Key_Return, NO_KEY))
     assert document.annotation.labels(0)[12, 50] == 1
+    assert document.annotation.labels(0)[36, 54] == 1  # the third was not taken back
     assert document.annotation.labels(0)[38, 44] == 0  # the fourth corner was not set
 
 
