@@ -137,6 +137,23 @@ def test_a_correction_of_a_frame_that_was_given_before_is_tracked_from_again(
     assert "Frame 2" in told[0]
 
 
+def test_a_correction_reaches_what_was_tracked_beside_one_of_another_object(
+    annotator: Annotator, document: Document, told: list[str], qtbot: QtBot
+) -> None:
+    cub, bear = document.add_object("cub"), document.add_object("bear")
+    document.set_current_object(cub)
+    correct(annotator, 3)
+    document.set_current_object(bear)
+    annotator.stroke(DAB)
+    once_at(annotator, 5, lambda: correct(annotator, 2))
+    annotator.propagate("forward")
+    wait_until_idle(annotator, qtbot)
+    assert document.annotation.record(3).present == {cub, bear}
+    assert document.annotation.record(3).given == {cub}
+    assert len(told) == 1
+    assert "Frame 2" in told[0]
+
+
 def test_a_run_both_ways_is_tracked_again_away_from_where_it_began(
     annotator: Annotator, document: Document, qtbot: QtBot
 ) -> None:
