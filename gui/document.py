@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QObject, Signal
 
-from gui.view_state import Tool, ViewMode
+from gui.view_state import WIDEST_OUTLINE_PX, Tool, ViewMode
 from interaction.annotation import Annotation
 from interaction.errors import UserError
 from interaction.project.video import Video
@@ -12,9 +12,8 @@ from interaction.session import Session
 from interaction.strokes import LEAST_RADIUS_PX
 from interaction.types import MaskEdit, ObjectInfo
 
-__all__ = ["WIDEST_OUTLINE_PX", "Document"]
+__all__ = ["Document"]
 
-WIDEST_OUTLINE_PX = 4
 
 _LARGEST_BRUSH_PX = 500.0
 

@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 from PySide6.QtCore import QByteArray, QObject, QSettings, Signal
 
 from gui.theme import Scheme
-from gui.view_state import Tool, ViewMode
+from gui.view_state import WIDEST_OUTLINE_PX, Tool, ViewMode
 
 __all__ = ["Place", "Preferences", "RecentProject"]
 
@@ -68,7 +68,7 @@ class Preferences(QObject):
     @property
     def outline_px(self) -> int:
         """In pixels of the window."""
-        return int(self._number("look/outline_px", 1, 1, 16))
+        return int(self._number("look/outline_px", 1, 1, WIDEST_OUTLINE_PX))
 
     @outline_px.setter
     def outline_px(self, width_px: int) -> None:

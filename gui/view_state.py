@@ -2,7 +2,9 @@
 
 from enum import Enum
 
-__all__ = ["Tool", "ViewMode"]
+__all__ = ["WIDEST_OUTLINE_PX", "Tool", "ViewMode"]
+
+WIDEST_OUTLINE_PX = 4  # of what a mask is drawn with
 
 
 class Tool(Enum):

@@ -16,8 +16,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from gui.document import WIDEST_OUTLINE_PX
 from gui.preferences import Preferences
+from gui.view_state import WIDEST_OUTLINE_PX
 from gui.wheel_guard import guard_wheel
 
 __all__ = ["PreferencesDialog"]
