@@ -15,6 +15,7 @@ import argparse
 import json
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 from interaction.click_simulator import next_click
 from interaction.engine_settings import EngineSettings
 from interaction.engines import Engines
+from interaction.errors import UserError
 from interaction.mask_metrics import region_similarity
 from interaction.project.mask_files import decode_labels
 from interaction.session import Session
@@ -139,8 +141,9 @@ def annotate(
         clicks = visit(session, frame, truths[frame], goal, limit)
         clicked = time.perf_counter()
         here = frame_j(session.annotation.labels(frame), truths[frame], ids)
-        for _ in session.propagate(frame, "both", until="halfway"):
-            pass
+        with suppress(UserError):  # frames that were clicked lie on both sides of it
+            for _ in session.propagate(frame, "both", until="halfway"):
+                pass
         tracked = time.perf_counter()
         js = {f: frame_j(session.annotation.labels(f), truths[f], ids) for f in scored}
         mean = float(np.mean(list(js.values())))
