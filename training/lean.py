@@ -24,7 +24,7 @@ def freeze_costly(network: XMem) -> None:
         network.key_encoder.position.scale.requires_grad_(False)
 
 
-def keep_strided_depthwise_exact(network: XMem) -> None:
+def keep_strided_depthwise_exact(network: nn.Module) -> None:
     """Runs depthwise convolutions of stride 2 in float32 under autocast: their gradient in
     bfloat16 takes five times as long. Names and weights stay."""
     for convolution in _depthwise(network):

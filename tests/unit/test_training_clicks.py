@@ -9,19 +9,37 @@ import numpy as np
 import pytest
 import torch
 
-from interaction.fbrs.small_network import load_small_click_network
+from interaction.click_simulator import next_click
+from interaction.fbrs.small_network import ClickTrunk, load_small_click_network
 from tests.unit.test_training_composer import make_pack
-from tests.unit.test_training_resume import pretend_imagenet
 from training.clicks.config import ClickStage, ClickTraining, click_config_from, read_click_config
 from training.clicks.loop import (
     ClickRun,
     averaged_click_network,
     export_clicks,
+    normalised_focal_loss,
     read_click_checkpoint,
 )
-from training.clicks.pictures import composed_from
-from training.clicks.samples import damaged, draw_sample, error_click
+from training.clicks.samples import (
+    annotator_click,
+    damaged,
+    draw_sample,
+    error_click,
+    redrawn,
+)
 from training.pack import Pack
+
+
+def pretend_imagenet() -> dict[str, torch.Tensor]:
+    """A trunk's entries under other names, in the same order, with a classifier after them."""
+    trunk = ClickTrunk()
+    state: dict[str, torch.Tensor] = {}
+    for stage in ("stem", "stage4", "stage8", "stage16", "stage32"):
+        for tensor in trunk.get_submodule(stage).state_dict().values():
+            state[f"entry{len(state)}"] = tensor.clone()
+    state["classifier"] = torch.zeros(10)
+    return state
+
 
 CONFIGS = Path(__file__).parents[2] / "training" / "configs"
 
@@ -36,7 +54,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> ClickTraining:
         trunk_weights=str(folder / "trunk.pth"),
         stages=(
             ClickStage(steps=2, size=32, batch=2, learning_rate=1e-3),
-            ClickStage(steps=1, size=48, batch=1, learning_rate=1e-3, trunk_rate=0.0),
+            ClickStage(steps=1, size=64, batch=1, learning_rate=1e-3, trunk_rate=0.0),
         ),
         warm_up_steps=1,
         evaluate_every=2,
@@ -68,7 +86,7 @@ def test_an_exported_run_loads_and_answers_as_it_did(config: ClickTraining, tmp_
     run.advance(until=1)
     export_clicks(tmp_path / "run", tmp_path / "clicks.safetensors")
     loaded = load_small_click_network(tmp_path / "clicks.safetensors")
-    inputs = torch.rand(1, 3, 32, 32), torch.rand(1, 2, 32, 32), torch.rand(1, 1, 32, 32)
+    inputs = torch.rand(1, 3, 64, 32), torch.rand(1, 2, 64, 32), torch.rand(1, 1, 64, 32)
     with torch.no_grad():
         expected = averaged_click_network(run.average.state)(*inputs)
         torch.testing.assert_close(loaded(*inputs), expected, rtol=0.02, atol=0.02)
@@ -77,10 +95,10 @@ def test_an_exported_run_loads_and_answers_as_it_did(config: ClickTraining, tmp_
 def test_samples_follow_from_the_seed_and_begin_with_a_click_on_an_error(
     config: ClickTraining,
 ) -> None:
-    make_clip = composed_from(Pack(Path(config.pack)))
+    pack = Pack(Path(config.pack))
     for seed in range(8):
         sample, again = (
-            draw_sample(make_clip, np.random.default_rng(seed), config, 48) for _ in range(2)
+            draw_sample(pack, np.random.default_rng(seed), config, 48) for _ in range(2)
         )
         np.testing.assert_array_equal(sample.picture, again.picture)
         assert sample.clicks == again.clicks
@@ -108,9 +126,45 @@ def test_damage_changes_a_mask_and_clicks_on_it_are_errors() -> None:
     assert changed > 15
 
 
+def test_an_outline_is_redrawn_somewhat_wider_or_tighter_but_stays_the_same_object() -> None:
+    truth = np.zeros((128, 128), bool)
+    truth[40:100, 30:60] = truth[40:60, 30:100] = True
+    areas = []
+    for seed in range(30):
+        mask = redrawn(truth, np.random.default_rng(seed))
+        overlap = (mask & truth).sum() / (mask | truth).sum()
+        assert overlap > 0.5
+        areas.append(int(mask.sum()))
+    assert min(areas) < truth.sum() < max(areas)
+
+
+def test_the_focal_loss_looks_at_what_is_wrong() -> None:
+    truth = torch.zeros(1, 1, 8, 8)
+    truth[..., :4] = 1
+    logits = torch.where(truth > 0, 4.0, -4.0)
+    right = normalised_focal_loss(logits, truth)
+    logits[0, 0, 3, 3] = -4.0
+    one_wrong = normalised_focal_loss(logits, truth)
+    # One pixel of 64 is wrong by 4; of a mean over pixels it would be a sixteenth.
+    assert one_wrong > 3.5
+    assert right < 0.1
+
+
+def test_clicks_by_the_rule_and_beside_it_are_errors(config: ClickTraining) -> None:
+    truth = np.zeros((64, 64), bool)
+    truth[16:48, 20:44] = True
+    exact = next_click(np.zeros_like(truth), truth)
+    found = [
+        annotator_click(np.zeros_like(truth), truth, (), np.random.default_rng(seed), config)
+        for seed in range(40)
+    ]
+    assert 10 < found.count(exact) < 38
+    assert all(c is not None and truth[int(c.y), int(c.x)] for c in found)
+
+
 def test_the_shipped_configuration_is_valid_and_wrong_ones_are_named() -> None:
-    assert read_click_config(CONFIGS / "small_clicks.toml", {}).total_steps == 2000
+    assert read_click_config(CONFIGS / "small_clicks.toml", {}).total_steps == 1420
     with pytest.raises(ValueError, match="not valid"):
         click_config_from({"pack": "p", "stages": [], "colour": 3})
-    with pytest.raises(ValueError, match="multiple of 16"):
+    with pytest.raises(ValueError, match="multiple of 32"):
         ClickStage(steps=1, size=50, batch=1, learning_rate=1e-3)

@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 import torch
 import torch.distributed as dist
+import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor, nn, optim
 from torch.nn.parallel import DistributedDataParallel
@@ -27,14 +28,15 @@ from torch.nn.parallel import DistributedDataParallel
 from interaction.click_simulator import next_click
 from interaction.fbrs.small_network import SmallClickNetwork, click_network_header
 from interaction.types import Click
-from training.checkpoints import MovingAverage, described_data, without_folders
+from training.checkpoints import MovingAverage
 from training.clicks.config import ClickTraining, click_config_from
-from training.clicks.pictures import ClipMaker, clip_maker
-from training.clicks.samples import Sample, draw_sample, error_click
-from training.config import DataName
+from training.clicks.samples import Sample, annotator_click, draw_sample, draw_samples
+from training.clicks.trunk import learn_trunk, start_click_trunk
 from training.folding import fold_norms, unfolded_state
-from training.losses import bootstrapped_cross_entropy, dice
-from training.trunk_weights import find_trunk_weights, load_trunk, measure_normalisation
+from training.lean import keep_strided_depthwise_exact
+from training.losses import dice
+from training.pack import Pack
+from training.trunk_weights import find_trunk_weights
 from xmem_core.probabilities import normalise
 
 log = logging.getLogger(__name__)
@@ -43,7 +45,7 @@ _FILE = "click-checkpoint.pt"
 _CURVE = "click-curve.csv"
 # Streams of random numbers that must not meet.
 _SAMPLES, _AIM, _EVALUATION, _START = 10, 11, 12, 13
-_BOOTSTRAP_SHARE = 0.3
+_OBEDIENCE = 0.1  # weight of the loss at the clicked pixels themselves
 _EVALUATION_CLICKS = 5
 
 
@@ -69,33 +71,60 @@ class ClickRounds(nn.Module):
         self.network = network
 
     def forward(
-        self, samples: list[Sample], rounds: int, rng: np.random.Generator
+        self, samples: list[Sample], config: ClickTraining, rng: np.random.Generator
     ) -> Tensor:  # a scalar
         network = self.network
         device = next(network.parameters()).device
         pictures = torch.from_numpy(np.stack([s.picture for s in samples])).to(device)
         pictures = pictures.movedim(3, 1).float() / 255
-        truth = torch.from_numpy(np.stack([s.truth for s in samples])).to(device).long()
+        truth = torch.from_numpy(np.stack([s.truth for s in samples])).to(device).float()
+        truth = truth.unsqueeze(1)
         previous = torch.from_numpy(np.stack([s.given for s in samples])).to(device)
         previous = previous.unsqueeze(1).float()
         clicks = [list(sample.clicks) for sample in samples]
         picture = network.picture_features(pictures)
+        turns = int(rng.integers(config.rounds, config.most_rounds + 1))
+        learned = set(rng.choice(turns, config.rounds, replace=False).tolist())
         losses = []
-        for turn in range(rounds):
-            logits = _answer(network, picture, clicks, previous)
-            foreground = logits.float().sigmoid()
-            both = torch.cat([1 - foreground, foreground], dim=1)
-            losses.append(
-                bootstrapped_cross_entropy(both, truth, _BOOTSTRAP_SHARE) + dice(both, truth)
-            )
-            previous = foreground.detach()
-            if turn + 1 < rounds:
+        for turn in range(max(learned) + 1):
+            with torch.set_grad_enabled(turn in learned):
+                logits = _answer(network, picture, clicks, previous).float()
+            if turn in learned:
+                losses.append(_loss(logits, truth, clicks))
+            previous = logits.detach().sigmoid()
+            if turn < max(learned):
                 masks = previous[:, 0].cpu().numpy() > 0.5
                 for own, sample, mask in zip(clicks, samples, masks, strict=True):
-                    click = error_click(mask, sample.truth, (), rng)
+                    click = annotator_click(mask, sample.truth, tuple(own), rng, config)
                     if click is not None:
                         own.append(click)
         return torch.stack(losses).mean()
+
+
+def _loss(logits: Tensor, truth: Tensor, clicks: list[list[Click]]) -> Tensor:
+    """Normalised focal loss and dice, and that every click is obeyed."""
+    foreground = logits.sigmoid()
+    both = torch.cat([1 - foreground, foreground], dim=1)
+    loss = normalised_focal_loss(logits, truth) + dice(both, truth[:, 0].long())
+    columns = []
+    for index, own in enumerate(clicks):
+        for click in own:
+            sign = 1.0 if click.is_positive else -1.0
+            columns.append(-sign * logits[index, 0, int(click.y), int(click.x)])
+    return loss + _OBEDIENCE * F.softplus(torch.stack(columns)).mean()
+
+
+def normalised_focal_loss(logits: Tensor, truth: Tensor) -> Tensor:
+    """Cross-entropy of each pixel weighted by how wrong it is, the weights of each picture summing
+    to one (Sofiiuk et al., AdaptIS, ICCV 2019, section 3.3; the exponent is 2). A scalar.
+
+    logits and truth are (B, 1, H, W), truth 0 or 1.
+    """
+    entropy = F.binary_cross_entropy_with_logits(logits, truth, reduction="none").flatten(1)
+    # How wrong: 1 - p of the truth. Weights carry no gradient, so that none is gained by them.
+    weight = (1 - (-entropy.detach()).exp()).square()
+    total = weight.sum(dim=1, keepdim=True)
+    return (weight * entropy / (total + 1e-3)).sum(dim=1).mean()
 
 
 def _answer(
@@ -127,9 +156,11 @@ class ClickRun:
         self._config = config
         self._folder = folder
         self._rank = dist.get_rank() if dist.is_initialized() else 0
-        self._makers: dict[DataName, ClipMaker] = {}
+        self._pack = Pack(Path(config.pack), "training")
         cv2.setNumThreads(1)
         self._device = torch.device("cpu")
+        # Twice as fast where the processor multiplies matrices of them; elsewhere slower.
+        self._has_bfloat16 = torch.cuda.is_available() or torch.cpu._is_amx_tile_supported()
         if torch.cuda.is_available():
             self._device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         torch.manual_seed(config.seed)
@@ -138,6 +169,8 @@ class ClickRun:
         if content is None:
             self._start_from_pretrained()
         fold_norms(self.network)
+        if self._has_bfloat16 and self._device.type == "cpu":
+            keep_strided_depthwise_exact(self.network)
         self.network.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network.train()
         self.optimizer = _optimizer(self.network, config)
@@ -195,20 +228,14 @@ class ClickRun:
     def evaluate(self) -> tuple[float, ...]:
         """Mean IoU of the averaged weights after each of five clicks on held-out pictures."""
         config = self._config
-        data = "composed" if config.pack else config.stages[-1].data
-        make_clip = clip_maker(config, data, "held out")
+        pack = Pack(Path(config.pack), "held out")
         network = averaged_click_network(self.average.state).to(self._device)
         scores = []
         for index in range(config.evaluation_pictures):
             rng = np.random.default_rng((_EVALUATION, index))
-            sample = draw_sample(make_clip, rng, config, config.evaluation_size)
+            sample = draw_sample(pack, rng, config, config.evaluation_size)
             scores.append(_clicked(network, sample))
         return tuple(np.mean(scores, axis=0).tolist())
-
-    def _make_clip(self, data: DataName) -> ClipMaker:
-        if data not in self._makers:
-            self._makers[data] = clip_maker(self._config, data, "training")
-        return self._makers[data]
 
     def _train(self, rounds: nn.Module) -> float:
         config, step = self._config, self.step
@@ -216,19 +243,12 @@ class ClickRun:
         rate = stage.learning_rate * _rate_factor(step, config)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * (stage.trunk_rate if group["name"] == "trunk" else 1.0)
-        samples = [
-            draw_sample(
-                self._make_clip(stage.data),
-                np.random.default_rng((config.seed, _SAMPLES, step, self._rank, index)),
-                config,
-                stage.size,
-            )
-            for index in range(stage.batch)
-        ]
+        scenes = np.random.default_rng((config.seed, _SAMPLES, step, self._rank))
+        samples = draw_samples(self._pack, scenes, config, stage.size, stage.batch)
+        learn_trunk(self.network.trunk, stage.trunk_rate > 0)
         aim = np.random.default_rng((config.seed, _AIM, step, self._rank))
-        on_cuda = self._device.type == "cuda"
-        with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=on_cuda):
-            loss: Tensor = rounds(samples, config.rounds, aim)
+        with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._has_bfloat16):
+            loss: Tensor = rounds(samples, config, aim)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), config.gradient_limit)
@@ -266,11 +286,11 @@ class ClickRun:
     def _start_from_pretrained(self) -> None:
         config = self._config
         weights = Path(config.trunk_weights) if config.trunk_weights else find_trunk_weights()
-        load_trunk(self.network.trunk, torch.load(weights, map_location="cpu", weights_only=True))
+        state = torch.load(weights, map_location="cpu", weights_only=True)
         self.network.eval()
         pictures = [
             draw_sample(
-                self._make_clip(config.stages[0].data),
+                self._pack,
                 np.random.default_rng((config.seed, _START, index)),
                 config,
                 config.stages[0].size,
@@ -279,7 +299,7 @@ class ClickRun:
         ]
         with torch.no_grad():
             frames = torch.from_numpy(np.stack(pictures)).movedim(3, 1)
-            measure_normalisation(self.network.trunk, normalise(frames.float()))
+            start_click_trunk(self.network.trunk, state, normalise(frames.float()))
 
 
 @torch.inference_mode()
@@ -346,12 +366,14 @@ def export_clicks(run: Path, output: Path) -> None:
     if content is None:
         raise ValueError(f"{run} holds no {_FILE}")
     config = click_config_from(content["config"])
+    told = {**config.as_dict(), "pack": Path(config.pack).name}
+    told["trunk_weights"] = Path(config.trunk_weights).name
     metadata = {
         "step": str(content["step"]),
         "seed": str(config.seed),
         "training_seconds": str(round(content["seconds"])),
-        "data": described_data(stage.data for stage in config.stages),
-        "training": json.dumps(without_folders(config.as_dict())),
+        "data": "pictures composed of cut-outs, clip art and photographs; no real video",
+        "training": json.dumps(told),
     }
     network = averaged_click_network(content["average"])
     state = {
