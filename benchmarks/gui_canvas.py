@@ -150,6 +150,10 @@ def measure(width: int, height: int, rounds: int) -> dict[str, dict[str, float]]
     def move(number: int) -> None:
         send(QEvent.Type.MouseMove, *way(number), is_held=False)
 
+    def cross(number: int) -> None:
+        x, y = ((0.3, 0.4), (0.6, 0.6))[number % 2]
+        send(QEvent.Type.MouseMove, x * width, y * height, is_held=False)
+
     def draw(number: int) -> None:
         send(QEvent.Type.MouseMove, *way(number), is_held=True)
 
@@ -172,6 +176,7 @@ def measure(width: int, height: int, rounds: int) -> dict[str, dict[str, float]]
     results["mouse move with markers and brush"] = timed(view, move, rounds)
     document.set_tool(Tool.CLICK)
     results["mouse move, marking objects"] = timed(view, move, rounds)
+    results["mouse move from object to object"] = timed(view, cross, rounds)
     document.set_tool(Tool.BRUSH)
     send(QEvent.Type.MouseButtonPress, *way(0), is_held=True)
     results["brush segment"] = timed(view, draw, rounds)

@@ -224,7 +224,7 @@ class Annotator(HandWork):
         run.note(step)
         if step.remark:
             self.noticed.emit(step.remark)
-        if step.edit is not None and not run.job.is_cancelled:
+        if step.edit is not None:  # also after a cancel: what is finished is kept
             self.document.apply(step.edit)
         if run.follows:
             self.document.set_frame(step.frame)

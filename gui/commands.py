@@ -182,9 +182,11 @@ class Commands(ActionHandlers):
         window = self._window
         path, _ = QFileDialog.getOpenFileName(
             window,
-            tr("Picture behind the objects"),
+            tr("Picture or video behind the objects"),
             window.preferences.last_folder,
-            tr("Pictures") + " (*.png *.jpg *.jpeg *.webp *.bmp *.tif *.tiff)",
+            tr("Pictures and videos")
+            + " (*.png *.jpg *.jpeg *.webp *.bmp *.tif *.tiff"
+            + " *.mp4 *.mov *.mkv *.avi *.webm *.m4v)",
         )
         if path:
             window.preferences.last_folder = str(Path(path).parent)

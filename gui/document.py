@@ -9,11 +9,12 @@ from interaction.annotation import Annotation
 from interaction.errors import UserError
 from interaction.project.video import Video
 from interaction.session import Session
+from interaction.strokes import LEAST_RADIUS_PX
 from interaction.types import MaskEdit, ObjectInfo
 
 __all__ = ["Document"]
 
-_SMALLEST_BRUSH_PX, _LARGEST_BRUSH_PX = 0.5, 500.0
+_LARGEST_BRUSH_PX = 500.0
 
 
 class Document(QObject):
@@ -163,7 +164,7 @@ class Document(QObject):
         return self._brush_radius_px
 
     def set_brush_radius_px(self, radius_px: float) -> None:
-        radius_px = max(_SMALLEST_BRUSH_PX, min(radius_px, _LARGEST_BRUSH_PX))
+        radius_px = max(LEAST_RADIUS_PX, min(radius_px, _LARGEST_BRUSH_PX))
         if radius_px != self._brush_radius_px:
             self._brush_radius_px = radius_px
             self.brush_changed.emit(radius_px)

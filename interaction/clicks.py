@@ -32,7 +32,9 @@ __all__ = ["ClickConfig", "ClickResult", "ClickSegmenter", "explained_change", "
 
 _STATES_KEPT: Final = 64
 _PICTURES_KEPT: Final = 4
-_NEARER_SHARE: Final = 0.6  # of the frame: a crop that shows less of it is worth a second look
+# A crop that shows less of the frame is worth a second look: only of what is really small in the
+# frame does the network find more from near.
+_NEARER_SHARE: Final = 0.1
 _SAME_CROP_OVERLAP: Final = 0.7  # above it the crop stays, and with it what was computed of it
 
 

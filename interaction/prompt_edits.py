@@ -226,13 +226,6 @@ def _answer(
     return steps()
 
 
-def _no_memory() -> UserError:
-    return UserError(
-        "The device has no memory left to answer that. Nothing was changed.\n\n"
-        "Close other programs that use it, or choose the CPU in the preferences."
-    )
-
-
 def _record(labels: Labels, old: FrameRecord, prompts: Prompts) -> FrameRecord:
     # The doubt of the mask the clicks started from stays, for the day they are all taken out.
     return make_record(labels, corrected_status(old.status), doubt=old.doubt, prompts=prompts)

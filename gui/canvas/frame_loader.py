@@ -56,11 +56,6 @@ class FrameLoader(QObject):
         executor = self._executor
         self.destroyed.connect(lambda: executor.shutdown(wait=True, cancel_futures=True))
 
-    @property
-    def is_waiting(self) -> bool:
-        """Whether the newest request is still unanswered."""
-        return self._given < self._request
-
     def request(self, frame: int) -> None:
         """`loaded` or `failed` follows: at once for a frame in memory, else later."""
         if self._is_closed:

@@ -1,12 +1,15 @@
 """The backdrop as it is on the screen, kept until something of it changes."""
 
+from collections.abc import Iterable
 from math import ceil
-from typing import Final
+from typing import Final, cast
 
 from PySide6.QtCore import QPointF, QRect, QRectF, QSize, QSizeF
 from PySide6.QtGui import QPainter, QPixmap, QRegion, QTransform
+from PySide6.QtWidgets import QWidget
 
 from gui.canvas.backdrop import Backdrop
+from interaction.strokes import Rectangle
 
 __all__ = ["PaintedPicture", "around"]
 
@@ -28,16 +31,16 @@ class PaintedPicture:
         if self._pixmap is not None:
             self._stale = QRegion(self._pixmap.rect())
 
-    def spoil_part(self, part: QRectF) -> None:
+    def spoil_part(self, part: Rectangle) -> None:
         """part: in source pixels; lines may reach a little beyond."""
         if self._pixmap is not None:
             ratio = self._pixmap.devicePixelRatio()
             area = around(part, self._to_window)
             self._stale += QRectF(area.topLeft() * ratio, area.size() * ratio).toAlignedRect()
 
-    def draw(self, painter: QPainter, size: QSize, to_window: QTransform, ratio: float) -> None:
-        """size: the window's. to_window: from source pixels. ratio: the screen's pixels for one
-        of the window's."""
+    def draw(self, painter: QPainter, window: QWidget, to_window: QTransform) -> None:
+        """On all of the window, in its coordinates. to_window: from source pixels."""
+        size, ratio = window.size(), window.devicePixelRatioF()
         size_px = QSize(ceil(size.width() * ratio), ceil(size.height() * ratio))
         pixmap = self._pixmap
         if pixmap is None or pixmap.size() != size_px or pixmap.devicePixelRatio() != ratio:
@@ -70,7 +73,9 @@ class PaintedPicture:
         return True
 
     def _freshen(self, pixmap: QPixmap, ratio: float) -> None:
-        parts: list[QRect] = list(self._stale.intersected(pixmap.rect()))
+        # Qt's types do not say that a region can be gone through.
+        region = cast(Iterable[QRect], self._stale.intersected(pixmap.rect()))
+        parts = list(region)
         self._stale = QRegion()
         if not parts:
             return
@@ -81,6 +86,7 @@ class PaintedPicture:
         painter.end()
 
 
-def around(part: QRectF, to_window: QTransform) -> QRectF:
+def around(part: Rectangle, to_window: QTransform) -> QRectF:
     """What a change of a part of the source changes in the window."""
-    return to_window.mapRect(part).adjusted(-_MARGIN_PX, -_MARGIN_PX, _MARGIN_PX, _MARGIN_PX)
+    source = QRectF(part.left, part.top, part.right - part.left, part.bottom - part.top)
+    return to_window.mapRect(source).adjusted(-_MARGIN_PX, -_MARGIN_PX, _MARGIN_PX, _MARGIN_PX)

@@ -12,7 +12,7 @@ from PySide6.QtGui import QTransform
 from gui.canvas.screen_masks import edge_lines, sample
 from xmem_core.arrays import Labels
 
-__all__ = ["RecentLines", "ScreenMask"]
+__all__ = ["RecentLines", "ScreenMask", "seen"]
 
 _KEPT: Final = 3  # a frame and its two neighbours
 
@@ -59,7 +59,7 @@ class RecentLines:
         for entry in self._entries:
             if entry.labels is labels and entry.place == place:
                 return entry.mask
-        mask = screen_mask(seen(sample(labels, to_screen, area), shown), line_px)
+        mask = _screen_mask(seen(sample(labels, to_screen, area), shown), line_px)
         if is_kept:
             self._entries = [*self._entries[1 - _KEPT :], _Entry(labels, place, mask)]
         elif self._entries:
@@ -71,13 +71,21 @@ class RecentLines:
         self._entries = [entry for entry in self._entries if entry.labels is not labels]
 
 
-def screen_mask(sampled: Labels, line_px: int) -> ScreenMask:
+def _screen_mask(sampled: Labels, line_px: int) -> ScreenMask:
     ids, halo = edge_lines(sampled, line_px)
+    own = _free_id(sampled)
+    _, marked = cv2.threshold(halo, 0, own, cv2.THRESH_BINARY, dst=halo)
+    return ScreenMask(sampled, np.asarray(cv2.bitwise_or(ids, marked, dst=ids), np.uint8), own)
+
+
+def _free_id(sampled: Labels) -> int:
+    """One that does not occur; 0 if all do."""
+    highest = int(cv2.minMaxLoc(sampled)[1])
+    if highest < 255:
+        return highest + 1
     counts = cv2.calcHist([sampled], [0], None, [256], [0, 256]).ravel()
     free = np.flatnonzero(counts[1:] == 0)
-    own = int(free[-1]) + 1 if len(free) else 0
-    marked = cv2.multiply(halo, own)  # type: ignore[call-overload]
-    return ScreenMask(sampled, np.asarray(cv2.bitwise_or(ids, marked), np.uint8), own)
+    return int(free[0]) + 1 if len(free) else 0
 
 
 def seen(sampled: Labels, shown: Collection[int]) -> Labels:

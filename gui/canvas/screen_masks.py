@@ -38,7 +38,10 @@ def sample(labels: Labels, to_screen: QTransform, area: QRect) -> Labels:
     y = slice(*np.searchsorted(rows, (0, height)).tolist())
     columns, rows = columns[x], rows[y]
     if len(columns) and len(rows):
-        if to_screen.m11() < 1:
+        if to_screen.m11() == 1 and to_screen.m22() == 1:
+            left, top = int(columns[0]), int(rows[0])
+            result[y, x] = labels[top : top + len(rows), left : left + len(columns)]
+        elif to_screen.m11() < 1:
             result[y, x] = np.take(np.take(labels, rows, axis=0), columns, axis=1)
         else:  # few rows of the source, each many times
             first = int(rows[0])
@@ -59,14 +62,18 @@ def edge_lines(sampled: Labels, width_px: int) -> tuple[Labels, Labels]:
     ids: object ids along its edges, `width_px` wide on either side. A pixel between two objects
     has its own one's id, a pixel of the background its neighbour's. halo: 1 beside the lines.
     """
-    highest = cv2.dilate(sampled, _CROSS, iterations=width_px)
-    lowest = cv2.erode(sampled, _CROSS, iterations=width_px)
-    is_line = cv2.compare(highest, lowest, cv2.CMP_NE)
-    background = cv2.compare(sampled, 0, cv2.CMP_EQ)  # type: ignore[call-overload]
-    ids = cv2.bitwise_or(sampled, cv2.bitwise_and(highest, background))
-    ids = cv2.bitwise_and(ids, is_line)
-    halo = cv2.dilate(is_line, _CROSS, iterations=width_px)
-    halo = cv2.bitwise_and(cv2.subtract(halo, is_line), 1)  # type: ignore[call-overload]
+    # In place wherever it can be, as new memory costs more than the arithmetic; thresholds, as
+    # arithmetic with a single number is slow in OpenCV.
+    ids = cv2.dilate(sampled, _CROSS, iterations=width_px)
+    is_line = cv2.erode(sampled, _CROSS, iterations=width_px)
+    is_line = cv2.compare(ids, is_line, cv2.CMP_NE, dst=is_line)
+    _, other = cv2.threshold(sampled, 0, 255, cv2.THRESH_BINARY_INV)  # the background
+    ids = cv2.bitwise_and(ids, other, dst=ids)
+    ids = cv2.bitwise_or(ids, sampled, dst=ids)
+    ids = cv2.bitwise_and(ids, is_line, dst=ids)
+    halo = cv2.dilate(is_line, _CROSS, dst=other, iterations=width_px)
+    halo = cv2.bitwise_xor(halo, is_line, dst=halo)
+    _, halo = cv2.threshold(halo, 0, 1, cv2.THRESH_BINARY, dst=halo)
     return ids.astype(np.uint8, copy=False), halo.astype(np.uint8, copy=False)
 
 

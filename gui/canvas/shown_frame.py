@@ -8,6 +8,7 @@ from PySide6.QtGui import QColor, QImage
 
 from gui.canvas.backdrop import Backdrop, Look
 from gui.canvas.frame_loader import FrameLoader
+from gui.canvas.layer import Layer
 from gui.canvas.stroke_preview import StrokePreview
 from gui.document import Document
 from interaction.object_colors import next_color
@@ -43,8 +44,11 @@ class ShownFrame(QObject):
         self._problem = ""
         self._is_bare = False
         self._hovered = 0
-        self._layer_path = ""
+        self._layer = Layer(self)
+        self._layer.changed.connect(self._show_layer)
+        self._layer.failed.connect(lambda error: self.failed.emit(document.frame, error))
         document.frame_changed.connect(self._loader.request)
+        document.frame_changed.connect(self._layer.show_frame)
         document.masks_changed.connect(self._follow_masks)
         document.onion_skin_changed.connect(self._show_neighbours)
         document.layer_changed.connect(self._load_layer)
@@ -58,7 +62,8 @@ class ShownFrame(QObject):
         )
         for signal in signals:
             signal.connect(self.update_look)
-        self._load_layer(document.layer)
+        if document.layer:
+            self._load_layer(document.layer)
         self.update_look()
         self._loader.request(document.frame)
 
@@ -78,8 +83,9 @@ class ShownFrame(QObject):
         return self._problem
 
     def close(self) -> None:
-        """Ends the decoding thread."""
+        """Ends the decoding threads."""
         self._loader.close()
+        self._layer.close()
 
     def labels(self) -> Labels:
         """The frame's own mask, without a stroke in progress."""
@@ -150,10 +156,11 @@ class ShownFrame(QObject):
             self.changed.emit(None)
 
     def _load_layer(self, path: str) -> None:
-        if path != self._layer_path:
-            self._layer_path = path
-            self._backdrop.set_layer(QImage(path) if path else None)
-            self.changed.emit(None)
+        self._layer.set_path(path, self._document.frame)
+
+    def _show_layer(self, layer: QImage | None) -> None:
+        self._backdrop.set_layer(layer)
+        self.changed.emit(None)
 
     # The frame
 

@@ -209,9 +209,8 @@ class CanvasView(ZoomableView):
         if part is None:
             self.repaint_all()
         else:
-            area = QRectF(part.left, part.top, part.right - part.left, part.bottom - part.top)
-            self._painted.spoil_part(area)
-            self.viewport().update(around(area, self.viewportTransform()).toAlignedRect())
+            self._painted.spoil_part(part)
+            self.viewport().update(around(part, self.viewportTransform()).toAlignedRect())
         if self._magnifier.isVisible():
             self._magnifier.update()
 
@@ -219,8 +218,7 @@ class CanvasView(ZoomableView):
         to_window = self.viewportTransform()
         painter.save()
         painter.resetTransform()
-        size = self.viewport().size()
-        self._painted.draw(painter, size, to_window, self.devicePixelRatioF())
+        self._painted.draw(painter, self.viewport(), to_window)
         if self._shown.problem:
             self._draw_problem(painter, to_window.mapRect(self._backdrop.extent))
         painter.restore()

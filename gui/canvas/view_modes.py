@@ -83,6 +83,14 @@ def pixels_of(image: QImage, *, are_written: bool = False) -> NDArray[np.uint8]:
     return memory.reshape(image.height(), image.bytesPerLine() // 4, 4)[:, : image.width()]
 
 
+def _covering(layer: QImage, width: int, height: int) -> QRectF:
+    """The middle part of `layer` that fills a frame of this shape without being distorted."""
+    scale = min(layer.width() / width, layer.height() / height)
+    part = QRectF(0, 0, width * scale, height * scale)
+    part.moveCenter(QRectF(layer.rect()).center())
+    return part
+
+
 def compose(
     mode: ViewMode,
     picture: QImage,
@@ -111,7 +119,9 @@ def compose(
         if layer is not None and not layer.isNull():
             painter = QPainter(result)
             painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-            painter.drawImage(QRectF(result.rect()), layer)
+            painter.drawImage(
+                QRectF(result.rect()), layer, _covering(layer, result.width(), result.height())
+            )
             painter.end()
     elif mode in (ViewMode.CHECKERBOARD, ViewMode.GREEN):
         result = QImage(picture.size(), QImage.Format.Format_RGB32)

@@ -128,17 +128,6 @@ class ZoomableView(QGraphicsView):
     def zoom_out(self) -> None:
         self.zoom_to(self.zoom / _STEP)
 
-    def show_region(self, region: QRectF) -> None:
-        """Brings a part of the scene to the middle, with some of what is round it."""
-        size = self.viewport().size()
-        wanted = region.adjusted(-region.width(), -region.height(), region.width(), region.height())
-        scale = self._allowed(
-            min(size.width() / max(wanted.width(), 1), size.height() / max(wanted.height(), 1))
-        )
-        self._is_fitted = False
-        middle = QPointF(size.width() / 2, size.height() / 2)
-        self._place(scale, middle - wanted.center() * scale)
-
     # Pan
 
     def pan_by(self, movement: QPointF) -> None:

@@ -310,6 +310,7 @@ class ExportDialog(QDialog):
         self.description.setText(kind.description)
         if self._form is not None:
             self._form_place.removeWidget(self._form)
+            self._form.hide()  # until it is really gone it would lie over the new one
             self._form.deleteLater()
         self._form = OptionForm(kind.options, self)
         self._form_place.addWidget(self._form)

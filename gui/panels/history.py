@@ -23,7 +23,6 @@ from PySide6.QtWidgets import (
 
 from gui.annotator import Annotator, Busy
 from gui.document import Document
-from gui.theme import icon
 from interaction.history import Entry
 
 __all__ = ["HistoryPanel"]
@@ -94,7 +93,6 @@ class HistorySteps(QAbstractListModel):
         history = document.session.history
         self._entries: tuple[Entry, ...] = history.entries
         self._position = history.position
-        self._here = icon("chevron-right")
         document.history_changed.connect(self._follow)
 
     @property

@@ -52,7 +52,8 @@ class Crop:
             [
                 [(c.y - self.top) * rows, (c.x - self.left) * columns, float(c.is_positive)]
                 for c in clicks
-            ]
+            ],
+            dtype=torch.float32,  # also where a click's numbers are numpy's own
         ).reshape(1, len(clicks), 3)
 
     def holds(self, click: Click) -> bool:

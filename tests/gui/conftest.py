@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QEvent, QSettings
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QMainWindow
 from pytestqt.qtbot import QtBot
 
+from gui.action_table import ACTIONS
+from gui.actions import Actions
 from gui.annotator import Annotator
 from gui.document import Document
 from gui.engine_thread import EngineThread
@@ -76,3 +78,22 @@ def files(qtbot: QtBot) -> Iterator[EngineThread]:
 @pytest.fixture
 def annotator(document: Document, engine: EngineThread, files: EngineThread) -> Annotator:
     return Annotator(document, engine, files)
+
+
+@pytest.fixture
+def owner(qtbot: QtBot) -> QMainWindow:
+    window = QMainWindow()
+    qtbot.addWidget(window)
+    return window
+
+
+@pytest.fixture
+def called() -> list[str]:
+    """The actions whose handlers were called."""
+    return []
+
+
+@pytest.fixture
+def actions(owner: QMainWindow, preferences: Preferences, called: list[str]) -> Actions:
+    handlers = {spec.id: lambda name=spec.id: called.append(name) for spec in ACTIONS}
+    return Actions(handlers, preferences, owner)

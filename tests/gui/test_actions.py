@@ -5,31 +5,12 @@ from collections import Counter
 import pytest
 from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import QMainWindow
-from pytestqt.qtbot import QtBot
 
 from gui.action_spec import Needs
 from gui.action_table import ACTIONS, MENUS
 from gui.actions import Actions
 from gui.preferences import Preferences
 from resources import icons_folder
-
-
-@pytest.fixture
-def owner(qtbot: QtBot) -> QMainWindow:
-    window = QMainWindow()
-    qtbot.addWidget(window)
-    return window
-
-
-@pytest.fixture
-def called() -> list[str]:
-    return []
-
-
-@pytest.fixture
-def actions(owner: QMainWindow, preferences: Preferences, called: list[str]) -> Actions:
-    handlers = {spec.id: lambda name=spec.id: called.append(name) for spec in ACTIONS}
-    return Actions(handlers, preferences, owner)
 
 
 def test_no_two_actions_share_a_key_out_of_the_box() -> None:

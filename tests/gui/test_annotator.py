@@ -110,9 +110,12 @@ def test_a_cancelled_propagation_keeps_every_finished_frame(
     annotator: Annotator, document: Document, qtbot: QtBot
 ) -> None:
     annotator.stroke(DAB)
+    heads: list[int] = []
+    annotator.tracked.connect(heads.append)
     annotator.tracked.connect(lambda frame: annotator.cancel() if frame == 2 else None)
     annotator.propagate("forward")
     qtbot.waitUntil(is_idle(annotator))
+    assert set(heads) <= set(document.annotation.records)  # also what came after the cancel
     tracked = [f for f, r in document.annotation.records.items() if r.status.value == "tracked"]
     assert {1, 2} <= set(tracked)
     assert len(tracked) < document.frame_count - 1

@@ -218,6 +218,96 @@ def test_painting_part_by_part_gives_what_painting_at_once_gives(
     assert canvas.view.viewport().grab().toImage() == image
 
 
+def whole_canvas(canvas: Canvas) -> QImage:
+    return canvas.view.viewport().grab().toImage()
+
+
+def repainted(canvas: Canvas) -> QImage:
+    canvas.view.repaint_all()
+    return whole_canvas(canvas)
+
+
+@pytest.mark.parametrize("zoom", [0.7, 1.0, 2.6, 11.0])
+def test_a_picture_that_is_pushed_about_is_what_painting_it_there_gives(
+    canvas: Canvas, zoom: float
+) -> None:
+    canvas.put_mask(half_mask())
+    canvas.put_mask(half_mask(), frame=1)
+    canvas.document.set_hatching(True)
+    canvas.document.set_onion_skin(True)
+    canvas.view.zoom_to(zoom)
+    before = whole_canvas(canvas)
+    for movement in ((7, 0), (-3, 12), (0.25, -9), (-40, -31), (6, 500)):
+        canvas.view.pan_by(QPointF(*movement))
+        moved = whole_canvas(canvas)
+        assert moved != before
+        assert moved == repainted(canvas)
+        before = moved
+
+
+def test_a_stroke_on_a_picture_that_is_being_pushed_is_painted_where_it_is(canvas: Canvas) -> None:
+    canvas.document.set_tool(Tool.BRUSH)
+    canvas.view.zoom_to(2.0)
+    canvas.mouse.press(150, 90)
+    whole_canvas(canvas)
+    canvas.view.pan_by(QPointF(30, -20))  # nothing is painted between the two
+    canvas.mouse.move(170, 95)
+    canvas.view.pan_by(QPointF(-11, 8))
+    assert whole_canvas(canvas) == repainted(canvas)
+
+
+def test_going_from_object_to_object_paints_what_painting_all_gives(
+    canvas: Canvas, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = np.zeros_like(half_mask())
+    labels[20:50, 30:70] = 1
+    labels[120:160, 200:280] = 2
+    canvas.put_mask(labels)
+    canvas.mouse.move(5, 5)
+    before = whole_canvas(canvas)
+    painted: list[float] = []
+    paint = Backdrop.paint
+
+    def noted(
+        self: Backdrop, painter: QPainter, to_window: QTransform, exposed: QRectF, ratio: float
+    ) -> None:
+        painted.append(exposed.width() * exposed.height())
+        paint(self, painter, to_window, exposed, ratio)
+
+    monkeypatch.setattr(Backdrop, "paint", noted)
+    seen = [before]
+    for place in ((40, 30), (240, 140), (5, 5)):
+        canvas.mouse.move(*place)
+        seen.append(whole_canvas(canvas))
+    size = canvas.view.viewport().size()
+    assert 0 < max(painted) < size.width() * size.height() / 4
+    assert seen[0] != seen[1] != seen[2]
+    assert seen[3] == before
+    canvas.mouse.move(240, 140)
+    assert repainted(canvas) == seen[2]
+
+
+def test_onion_skin_is_the_same_after_coming_back_and_after_a_correction(canvas: Canvas) -> None:
+    for frame in range(4):
+        labels = np.roll(half_mask(), 9 * frame, 1)
+        labels[:30] = 0
+        canvas.put_mask(labels, frame=frame)
+    canvas.document.set_onion_skin(True)
+    canvas.document.set_frame(1)
+    before = whole_canvas(canvas)
+    for frame in (2, 3, 2, 1):
+        canvas.document.set_frame(frame)
+        whole_canvas(canvas)
+    assert whole_canvas(canvas) == before
+    canvas.put_mask(np.roll(half_mask(), 60, 0), frame=2)
+    corrected = whole_canvas(canvas)
+    assert corrected != before
+    canvas.document.undo()
+    assert whole_canvas(canvas) == before
+    canvas.document.set_visible(2, False)
+    assert whole_canvas(canvas) != before
+
+
 # Markers
 
 
@@ -241,6 +331,23 @@ def test_a_marker_of_an_object_that_is_gone_does_no_harm(canvas: Canvas) -> None
 
 
 # The cursor
+
+
+def test_the_cursor_says_that_a_locked_object_cannot_be_changed(canvas: Canvas) -> None:
+    canvas.put_mask(half_mask())
+    viewport = canvas.view.viewport()
+    canvas.mouse.move(*OUTSIDE)
+    assert viewport.cursor().shape() is Qt.CursorShape.CrossCursor
+    canvas.document.set_locked(1, True)
+    for tool in Tool:
+        canvas.document.set_tool(tool)
+        is_forbidden = viewport.cursor().shape() is Qt.CursorShape.ForbiddenCursor
+        assert is_forbidden == (tool is not Tool.SELECT)
+    canvas.document.set_current_object(2)
+    assert viewport.cursor().shape() is not Qt.CursorShape.ForbiddenCursor
+    canvas.document.set_current_object(1)
+    canvas.document.set_locked(1, False)
+    assert viewport.cursor().shape() is not Qt.CursorShape.ForbiddenCursor
 
 
 def test_the_place_and_object_under_the_cursor_are_told(canvas: Canvas, qtbot: QtBot) -> None:

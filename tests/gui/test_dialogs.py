@@ -3,19 +3,18 @@
 from pathlib import Path
 
 import numpy as np
-import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QMainWindow, QWidget
+from PySide6.QtWidgets import QApplication, QMainWindow, QWidget
 from pytestqt.qtbot import QtBot
 
 from gui.action_spec import Needs
-from gui.action_table import ACTIONS
 from gui.actions import Actions
 from gui.annotator import Annotator
 from gui.dialogs.command_search import CommandSearch
 from gui.dialogs.export import ExportDialog
 from gui.dialogs.import_masks import ImportDialog
 from gui.dialogs.models import ModelsDialog
+from gui.dialogs.option_form import OptionForm
 from gui.dialogs.preferences import PreferencesDialog
 from gui.dialogs.shortcuts import ShortcutsDialog
 from gui.document import Document
@@ -23,28 +22,11 @@ from gui.errors import ReportDialog
 from gui.preferences import Preferences
 from interaction.model_list import Model
 from interaction.models import ModelStore
+from interaction.project.exporters import FORMATS
 from interaction.types import FrameStatus, Stroke
 from tests import tiny
 
 DAB = Stroke(((20.0, 20.0),), 6)
-
-
-@pytest.fixture
-def owner(qtbot: QtBot) -> QMainWindow:
-    window = QMainWindow()
-    qtbot.addWidget(window)
-    return window
-
-
-@pytest.fixture
-def called() -> list[str]:
-    return []
-
-
-@pytest.fixture
-def actions(owner: QMainWindow, preferences: Preferences, called: list[str]) -> Actions:
-    handlers = {spec.id: lambda name=spec.id: called.append(name) for spec in ACTIONS}
-    return Actions(handlers, preferences, owner)
 
 
 def shown(widget: QWidget, qtbot: QtBot) -> None:
@@ -70,6 +52,23 @@ def test_an_export_says_what_is_missing_and_then_does_it(
     qtbot.mouseClick(dialog.export_button, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(dialog.show_button.isVisible, timeout=20_000)
     assert len(list(target.rglob("*.png"))) == document.frame_count
+    dialog.close()
+
+
+def test_another_format_brings_its_own_settings_and_takes_the_old_ones_away(
+    annotator: Annotator,
+    document: Document,
+    preferences: Preferences,
+    owner: QMainWindow,
+    qtbot: QtBot,
+) -> None:
+    dialog = ExportDialog(document, annotator, preferences, owner)
+    shown(dialog, qtbot)
+    for name in ("overlay-video", "palette-png", "coco"):
+        dialog.choose(name)
+        QApplication.processEvents()
+        forms = [form for form in dialog.findChildren(OptionForm) if form.isVisible()]
+        assert [type(form.options()) for form in forms] == [FORMATS[name].options]
     dialog.close()
 
 

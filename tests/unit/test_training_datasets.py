@@ -31,15 +31,11 @@ from training.datasets.augmentation import (
     resized,
     thin_plate_spline,
 )
-from training.datasets.clips import (
-    StaticClips,
-    entry_at,
-    frame_indices,
-    objects_of,
-    open_data,
-    read_pair,
-)
+from training.datasets.clips import entry_at, open_data
 from training.datasets.layouts import Pair, davis_videos, find_pairs, part_of, plain_videos
+from training.datasets.static import StaticClips
+from training.datasets.truth import read_pair
+from training.datasets.videos import frame_indices, objects_of
 from training.loop import TrackerRun, rate_factor
 from training.losses import dice
 from training.trunk_weights import start_from_resnets
@@ -252,7 +248,7 @@ def test_youtube_gaps_count_its_unmasked_frames(
         asked.append(gap)
         return frame_indices(rng, count, wanted, gap)
 
-    monkeypatch.setattr("training.datasets.clips.frame_indices", record)
+    monkeypatch.setattr("training.datasets.videos.frame_indices", record)
     cases: tuple[tuple[DataName, int, int], ...] = (
         ("youtube", 10, 2),
         ("youtube", 3, 1),

@@ -79,6 +79,6 @@ class NetworkConfig:
             has_position=True,
             has_mask_skip=True,
             confirmed_bonus=1.0,
-            recent_every=2,
+            recent_every=1,
             tolerates_bfloat16=True,
         )
