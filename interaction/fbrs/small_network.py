@@ -22,13 +22,15 @@ from xmem_core.network.blocks import conv3x3
 from xmem_core.network.inference import fold_batch_norms
 from xmem_core.probabilities import normalise
 
-FORMAT: Final = "xmem-annotate click network 2"
+FORMAT: Final = "xmem-annotate click network 3"
 
 # A click's map falls to a half at this many pixels from it, with a long tail.
 _HALF_PX = 6.0
 _DISC_POWER = 6  # of the map: a disc of about two pixels, so that a click's very place stands out
 _WIDTH16, _WIDTH8, _WIDTH4 = 128, 80, 40
 _PROMPT16, _PROMPT8, _PROMPT4 = 64, 48, 40
+_WIDTH2 = 16
+_STEM = 32  # channels of the trunk's stride 2
 _DEEP = 192  # channels of the trunk's stride 32
 _MOST_CELLS = 16  # the places of at most so many clicks of a sign are compared with the picture
 _COLOUR_SIGMA = 0.08  # of colours in 0..1: nearer than that is the same colour
@@ -45,9 +47,10 @@ class ClickTrunk(LiteTrunk):
         )
         self.norm32 = nn.BatchNorm2d(_DEEP, affine=False)
 
-    def pyramid(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """(B, 3, H, W) -> features at strides 32, 16, 8, 4, of about unit variance."""
-        stride4 = self.stage4(self.stem(x))
+    def pyramid(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """(B, 3, H, W) -> features at strides 32, 16, 8, 4, of about unit variance, and at 2."""
+        stride2 = self.stem(x)
+        stride4 = self.stage4(stride2)
         stride8 = self.stage8(stride4)
         stride16 = self.stage16(stride8)
         stride32 = self.stage32(stride16)
@@ -56,6 +59,7 @@ class ClickTrunk(LiteTrunk):
             self.norm16(stride16),
             self.norm8(stride8),
             self.norm4(stride4),
+            stride2,
         )
 
 
@@ -82,8 +86,7 @@ class PromptEncoder(nn.Module):
         self.to8 = nn.Conv2d(_PROMPT4, _PROMPT8, 3, stride=2, padding=1)
         self.to16 = nn.Conv2d(_PROMPT8, _PROMPT16, 3, stride=2, padding=1)
 
-    def forward(self, click_maps: Tensor, previous: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        prompt = torch.cat([click_maps, click_maps.pow(_DISC_POWER), previous], dim=1)
+    def forward(self, prompt: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # (B, 5, H, W)
         at4 = F.relu(self.mix4(F.relu(self.to4(F.pixel_unshuffle(prompt, 4)))))
         at8 = F.relu(self.to8(at4))
         return at4, at8, F.relu(self.to16(at8))
@@ -118,6 +121,11 @@ class SmallClickNetwork(ClickNetwork):
         self.prompt4 = nn.Conv2d(_PROMPT4 + 4, _WIDTH4, 1)
         self.refine4 = DilatedBlock(_WIDTH4, 1)
         self.head = nn.Conv2d(_WIDTH4, 4, 1)  # 2x2 pixels of stride 2
+        self.to2 = nn.Conv2d(_WIDTH4, _WIDTH2, 1)
+        self.picture2 = nn.Conv2d(_STEM, _WIDTH2, 1)
+        self.prompt2 = nn.Conv2d(5 * 4, _WIDTH2, 1)
+        self.refine2 = conv3x3(_WIDTH2, _WIDTH2)
+        self.edge = nn.Conv2d(_WIDTH2, 1, 1)  # what is to be added at stride 2
 
     def train(self, mode: bool = True) -> "SmallClickNetwork":
         """As usual, but the trunk's batch norms keep their stored statistics."""
@@ -142,7 +150,9 @@ class SmallClickNetwork(ClickNetwork):
         return maps
 
     def picture_features(self, pictures: Tensor) -> tuple[Tensor, ...]:
-        stride32, stride16, stride8, stride4 = self.trunk.pyramid(normalise(pictures * 255))
+        stride32, stride16, stride8, stride4, stride2 = self.trunk.pyramid(
+            normalise(pictures * 255)
+        )
         deep = self.from_picture16(stride16) + _doubled(self.from_picture32(stride32))
         return (
             F.normalize(_doubled(stride32), dim=1),
@@ -153,6 +163,7 @@ class SmallClickNetwork(ClickNetwork):
             deep,
             self.picture8(stride8),
             self.picture4(stride4),
+            self.picture2(stride2),
         )
 
     def features(
@@ -162,8 +173,9 @@ class SmallClickNetwork(ClickNetwork):
         previous: Tensor,
         point: InsertionPoint,
     ) -> tuple[Tensor, ...]:
-        look32, look16, look8, look4, colour4, picture16, picture8, picture4 = picture
-        at4, at8, at16 = self.prompt(click_maps, previous)
+        look32, look16, look8, look4, colour4, picture16, picture8, picture4, picture2 = picture
+        prompt = torch.cat([click_maps, click_maps.pow(_DISC_POWER), previous], dim=1)
+        at4, at8, at16 = self.prompt(prompt)
         clicked4 = F.max_pool2d(click_maps, 4).pow(_DISC_POWER)
         clicked8 = F.max_pool2d(clicked4, 2)
         clicked16 = F.max_pool2d(clicked8, 2)
@@ -181,17 +193,20 @@ class SmallClickNetwork(ClickNetwork):
         joined8 = joined8 + picture8 + self.prompt8(torch.cat([at8, like84], dim=1))
         joined8 = self.refine8(joined8)
         beside4 = picture4 + self.prompt4(torch.cat([at4, like4], dim=1))
+        beside2 = picture2 + self.prompt2(F.pixel_unshuffle(prompt, 2))
         if point is InsertionPoint.AFTER_CONTEXT:
-            return joined8, beside4
+            return joined8, beside4, beside2
         if point is InsertionPoint.BEFORE_HEAD:
-            return (self._at4(joined8, beside4),)
+            return self._at4(joined8, beside4), beside2
         raise ValueError(f"this network has no insertion point {point}")
 
     def logits(
         self, features: tuple[Tensor, ...], point: InsertionPoint, height: int, width: int
     ) -> Tensor:
-        at4 = features[0] if point is InsertionPoint.BEFORE_HEAD else self._at4(*features)
-        at2 = F.pixel_shuffle(self.head(F.relu(at4)), 2)
+        *deeper, beside2 = features
+        at4 = F.relu(deeper[0] if point is InsertionPoint.BEFORE_HEAD else self._at4(*deeper))
+        at2 = F.relu(_doubled(self.to2(at4)) + beside2)
+        at2 = F.pixel_shuffle(self.head(at4), 2) + self.edge(F.relu(self.refine2(at2)))
         return F.interpolate(at2, size=(height, width), mode="bilinear", align_corners=False)
 
     def forward(self, pictures: Tensor, click_maps: Tensor, previous: Tensor) -> Tensor:

@@ -33,6 +33,7 @@ class ClickTraining:
     pack: str
     stages: tuple[ClickStage, ...]
     trunk_weights: str = ""  # a .pth file; empty for the installed package
+    start_from: str = ""  # weights of a click network to begin with; empty for the trunk's alone
     seed: int = 1
     rounds: int = 3  # of clicking and predicting that are learned from, on each picture
     most_rounds: int = 9  # of clicking and predicting; the others only lead there

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn, optim
 from torch.nn.parallel import DistributedDataParallel
 
@@ -166,7 +166,10 @@ class ClickRun:
         torch.manual_seed(config.seed)
         self.network = SmallClickNetwork()
         content = read_click_checkpoint(folder)
-        if content is None:
+        if content is None and config.start_from:
+            state = load_file(config.start_from)
+            self.network.load_state_dict({name: t.float() for name, t in state.items()})
+        elif content is None:
             self._start_from_pretrained()
         fold_norms(self.network)
         if self._has_bfloat16 and self._device.type == "cpu":

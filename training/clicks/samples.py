@@ -128,9 +128,9 @@ def redrawn(truth: Region, rng: np.random.Generator) -> Region:
     mask = truth.astype(np.uint8)
     kind = rng.random()
     if kind < 0.5:
-        mask = np.asarray(cv2.dilate(mask, _disc(size * rng.uniform(0.006, 0.035))), np.uint8)
+        mask = np.asarray(cv2.dilate(mask, _disc(size * rng.uniform(0.005, 0.022))), np.uint8)
     if 0.35 < kind < 0.8:
-        radius = size * rng.uniform(0.01, 0.05)
+        radius = size * rng.uniform(0.008, 0.04)
         edge = int(radius) + 2  # beyond the picture there is nothing to close with
         closed = cv2.morphologyEx(np.pad(mask, edge), cv2.MORPH_CLOSE, _disc(radius))
         mask = np.asarray(closed, np.uint8)[edge:-edge, edge:-edge]
