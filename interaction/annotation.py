@@ -1,7 +1,7 @@
 """The annotation itself: a record a frame, and the list of objects. No engines, no disk, no Qt."""
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -22,13 +22,17 @@ def make_record(
     *,
     doubt: float = 0.0,
     prompts: Prompts | None = None,
+    given: Collection[int] | None = None,
 ) -> FrameRecord:
-    """The record of a frame whose mask is `labels` (H, W), uint8 object ids."""
+    """The record of a frame whose mask is `labels` (H, W), uint8 object ids.
+
+    given: the objects a corrected frame speaks for; by default those in it.
+    """
     counts = np.bincount(labels.ravel(), minlength=256)
-    present = frozenset(np.flatnonzero(counts[1:] > 0).astype(int) + 1)
-    return FrameRecord(
-        encode_labels(labels), status, frozenset(int(i) for i in present), doubt, prompts
-    )
+    present = frozenset((np.flatnonzero(counts[1:] > 0) + 1).tolist())
+    if given is None or status is not FrameStatus.CORRECTED:
+        given = present if status.is_given else ()
+    return FrameRecord(encode_labels(labels), status, present, doubt, prompts, frozenset(given))
 
 
 class Annotation:

@@ -24,6 +24,7 @@ __all__ = [
     "clear_edit",
     "copy_edit",
     "corrected_status",
+    "given_after",
     "hand_edit",
     "keeping_locked",
     "list_edit",
@@ -45,6 +46,20 @@ def new_group() -> str:
 def corrected_status(status: FrameStatus) -> FrameStatus:
     """A frame's status once its mask was changed by hand."""
     return FrameStatus.CONFIRMED if status is FrameStatus.CONFIRMED else FrameStatus.CORRECTED
+
+
+def touched_objects(before: Labels, after: Labels) -> frozenset[int]:
+    """The ids of all objects that gained or lost a pixel."""
+    is_changed = before != after
+    both = np.concatenate([before[is_changed], after[is_changed]])
+    return frozenset(np.unique(both).tolist()) - {0}
+
+
+def given_after(old: FrameRecord, before: Labels, after: Labels) -> frozenset[int]:
+    """What a corrected frame speaks for once its mask was changed by hand: all that was on it when
+    it was first corrected, and all that has been touched."""
+    started = old.given if old.status.is_given else old.present
+    return started | touched_objects(before, after)
 
 
 def keeping_locked(before: Labels, after: Labels, locked: Collection[int]) -> Labels:
@@ -76,7 +91,8 @@ def hand_edit(
     old = annotation.record(frame)
     if np.array_equal(before, after) and prompts == old.prompts:
         return None
-    record = make_record(after, corrected_status(old.status), prompts=prompts)
+    given = given_after(old, before, after)
+    record = make_record(after, corrected_status(old.status), prompts=prompts, given=given)
     unknown = record.present - {one.id for one in annotation.objects}
     if unknown:
         raise ValueError(f"the mask holds objects {sorted(unknown)}, which do not exist")
@@ -91,7 +107,8 @@ def status_edit(annotation: Annotation, frame: int, status: FrameStatus) -> Mask
     old = annotation.record(frame)
     if old.status is status or (status is FrameStatus.TRACKED and not old.status.is_given):
         return None
-    record = replace(old, status=status, prompts=None)
+    given = old.present if status.is_given else frozenset()
+    record = replace(old, status=status, prompts=None, given=given)
     if old.mask is None:
         record = make_record(annotation.labels(frame), status)
     kind = "confirm" if status is FrameStatus.CONFIRMED else "unconfirm"
@@ -120,7 +137,8 @@ def clear_edit(
         return None
     record = EMPTY_RECORD
     if after.any() or (object_id is not None and old.status is FrameStatus.CONFIRMED):
-        record = make_record(after, corrected_status(old.status))
+        given = given_after(old, before, after)
+        record = make_record(after, corrected_status(old.status), given=given)
     cause = {"kind": "clear", "frame": frame, "object": object_id}
     return MaskEdit(label, {frame: old}, {frame: record}, cause=cause)
 
@@ -153,11 +171,17 @@ def list_edit(
     )
 
 
-def changed_record(record: FrameRecord, after: Labels, *, keeps_empty: bool) -> FrameRecord:
+def changed_record(
+    record: FrameRecord, after: Labels, given: Collection[int], *, keeps_empty: bool
+) -> FrameRecord:
     """A record after a change of many frames, which leaves trust where it was.
 
-    keeps_empty: a confirmed frame on which nothing is left still says so.
+    given: what it speaks for now. keeps_empty: a confirmed frame on which nothing is left still
+    says so.
     """
     if not after.any() and not (keeps_empty and record.status is FrameStatus.CONFIRMED):
         return EMPTY_RECORD
-    return make_record(after, record.status, doubt=record.doubt)
+    status = record.status
+    if status is FrameStatus.CORRECTED and not given:  # only what a tracker put there is left
+        status = FrameStatus.TRACKED
+    return make_record(after, status, doubt=record.doubt, given=given)

@@ -9,6 +9,8 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
+import numpy as np
+
 from interaction.project.mask_files import decode_labels
 from interaction.propagation import Run
 from interaction.types import FrameRecord, FrameStatus
@@ -27,16 +29,20 @@ class GivenMasks(Mapping[int, Labels]):
         """records: of given frames; those without a mask are left out."""
         self._records = {f: r for f, r in sorted(records.items()) if r.mask is not None}
         self._decoded: OrderedDict[int, Labels] = OrderedDict()
-        self._known = frozenset().union(*(r.present for r in self._records.values()))
         self._most = most
-        # Objects that each mask holds.
-        self.present = {frame: record.present for frame, record in self._records.items()}
+        # Objects that each mask holds, but for what a tracker has put into a corrected frame.
+        self.present = {f: record.present & record.given for f, record in self._records.items()}
+        self._known = frozenset().union(*self.present.values())
 
     def __getitem__(self, frame: int) -> Labels:
         if frame not in self._decoded:
             mask = self._records[frame].mask
             assert mask is not None
-            self._decoded[frame] = decode_labels(mask)
+            labels = decode_labels(mask)
+            others = self._records[frame].present - self.present[frame]
+            if others:
+                labels[np.isin(labels, sorted(others))] = 0
+            self._decoded[frame] = labels
             if len(self._decoded) > _DECODED_KEPT:
                 self._decoded.popitem(last=False)
         self._decoded.move_to_end(frame)
@@ -52,9 +58,9 @@ class GivenMasks(Mapping[int, Labels]):
         return len(self._records)
 
     def speaks_for(self, frame: int) -> frozenset[int]:
-        """A confirmed frame for every object ever given, a corrected one for those in it."""
+        """A confirmed frame for every object ever given, a corrected one for its own."""
         record = self._records[frame]
-        return self._known if record.status is FrameStatus.CONFIRMED else record.present
+        return self._known if record.status is FrameStatus.CONFIRMED else record.given
 
     def first_of_each(self, runs: Sequence[Run]) -> frozenset[int]:
         """The frame of each object's first mask, in each run's direction of travel."""

@@ -7,6 +7,7 @@ window can show how far they are. What they depend on is read when they are aske
 from collections.abc import Callable, Collection, Generator
 from dataclasses import replace
 from functools import partial
+from operator import attrgetter
 
 import numpy as np
 
@@ -71,10 +72,12 @@ def surgery(
     *,
     group: str | None = None,
     keeps_empty: bool = True,
+    given_after: Callable[[FrameRecord], frozenset[int]] = attrgetter("given"),
 ) -> Generator[MaskEdit, None, None]:
     """`change(frame, labels)` on each of the frames that has a mask; locked objects keep theirs.
 
     Frames keep their status: a thousand tracked frames that are cleaned up stay tracked.
+    given_after: the objects that a frame speaks for afterwards.
     """
     records: dict[int, FrameRecord] = {}
     for frame in sorted(set(frames)):
@@ -89,9 +92,10 @@ def surgery(
             assert record.mask is not None
             before = decode_labels(record.mask)
             after = keeping_locked(before, change(frame, before.copy()), locked)
-            if np.array_equal(before, after):
+            given = given_after(record)
+            if np.array_equal(before, after) and given == record.given:
                 continue
-            changed = changed_record(record, after, keeps_empty=keeps_empty)
+            changed = changed_record(record, after, given, keeps_empty=keeps_empty)
             yield MaskEdit(label, {frame: record}, {frame: changed}, group=group, cause=cause)
 
     return steps()
@@ -108,6 +112,7 @@ def deleting(annotation: Annotation, object_id: int) -> Generator[MaskEdit, None
         object_id,
         partial(_on_labels, partial(mask_surgery.erase, object_id=object_id)),
         cause,
+        lambda record: record.given - {object_id},
     )
 
 
@@ -124,6 +129,7 @@ def merging(annotation: Annotation, object_id: int, into: int) -> Generator[Mask
         object_id,
         partial(_on_labels, partial(mask_surgery.move_object, from_id=object_id, to_id=into)),
         cause,
+        partial(_merged_given, object_id, into),
     )
 
 
@@ -139,7 +145,7 @@ def swapping(
     frames = [
         frame
         for frame, record in annotation.records.items()
-        if frame >= from_frame and record.present & {first, second}
+        if frame >= from_frame and (record.present | record.given) & {first, second}
     ]
     return surgery(
         annotation,
@@ -147,6 +153,7 @@ def swapping(
         frames,
         partial(_on_labels, partial(mask_surgery.swap, first_id=first, second_id=second)),
         {"kind": "surgery:swap", "first": first, "second": second, "frame": from_frame},
+        given_after=partial(_swapped_given, first, second),
     )
 
 
@@ -194,13 +201,25 @@ def _removing(
     object_id: int,
     change: Callable[[int, Labels], Labels],
     cause: Cause,
+    given_after: Callable[[FrameRecord], frozenset[int]],
 ) -> Generator[MaskEdit, None, None]:
-    frames = [f for f, record in annotation.records.items() if object_id in record.present]
+    frames = [
+        frame
+        for frame, record in annotation.records.items()
+        if object_id in record.present | record.given
+    ]
     rest = tuple(one for one in annotation.objects if one.id != object_id)
     group = new_group()
     from_list = list_edit(annotation, label, rest, group)
     on_frames = surgery(
-        annotation, label, frames, change, cause, group=group, keeps_empty=bool(rest)
+        annotation,
+        label,
+        frames,
+        change,
+        cause,
+        group=group,
+        keeps_empty=bool(rest),
+        given_after=given_after,
     )
     # Clicks of an object that left every pixel still name it.
     prompted = {
@@ -223,6 +242,17 @@ def _removing(
         yield replace(from_list, cause=cause)
 
     return steps()
+
+
+def _merged_given(object_id: int, into: int, record: FrameRecord) -> frozenset[int]:
+    """That an object was taken off says nothing of the one it becomes a part of."""
+    is_there = object_id in record.given & record.present
+    return record.given - {object_id} | ({into} if is_there else set())
+
+
+def _swapped_given(first: int, second: int, record: FrameRecord) -> frozenset[int]:
+    names = {first: second, second: first}
+    return frozenset(names.get(one, one) for one in record.given)
 
 
 def _on_labels(change: Callable[[Labels], Labels], _frame: int, labels: Labels) -> Labels:

@@ -16,10 +16,10 @@ from interaction.annotation import Annotation, make_record
 from interaction.causes import Cause
 from interaction.engine_settings import EnginesLike
 from interaction.errors import UserError
-from interaction.frame_edits import corrected_status, keeping_locked
+from interaction.frame_edits import corrected_status, given_after, keeping_locked
 from interaction.object_edits import check_unlocked
 from interaction.project.mask_files import decode_labels
-from interaction.types import EMPTY_RECORD, Click, FrameRecord, MaskEdit, Prompts, Stroke
+from interaction.types import EMPTY_RECORD, Click, MaskEdit, Prompts, Stroke
 from xmem_core.arrays import Frame, Labels
 
 __all__ = ["FurtherClick", "answering", "scribbling", "without_click"]
@@ -67,7 +67,7 @@ def answering(
             )
     prompts = old.prompts
     if is_fresh or prompts is None or not _goes_on(annotation, frame, prompts, object_id):
-        prompts = Prompts(object_id, old.mask, old.status, ())
+        prompts = Prompts(object_id, old.mask, old.status, (), old.given)
     prompts = replace(prompts, clicks=(*prompts.clicks, *clicks))
     return _answer(
         annotation, video, engines, frame, prompts, label, cause, frame_key, stop, further
@@ -110,7 +110,12 @@ def scribbling(
         if stop():
             return
         labels = merged(start, object_id, probability > 0.5, locked)
-        record = make_record(labels, corrected_status(old.status), doubt=old.doubt)
+        record = make_record(
+            labels,
+            corrected_status(old.status),
+            doubt=old.doubt,
+            given=given_after(old, start, labels),
+        )
         yield MaskEdit(label, {frame: old}, {frame: record}, cause=cause)
 
     return steps()
@@ -144,7 +149,8 @@ def without_click(
     restored = keeping_locked(current, before, annotation.locked)
     record = EMPTY_RECORD
     if prompts.start is not None:
-        record = make_record(restored, prompts.start_status, doubt=old.doubt)
+        given = prompts.start_given
+        record = make_record(restored, prompts.start_status, doubt=old.doubt, given=given)
         if np.array_equal(restored, before):
             record = replace(record, mask=prompts.start)  # the very bytes
     elif restored.any():  # an object that was locked since
@@ -217,18 +223,21 @@ def _answer(
             raise _no_memory_problem() from None
         if stop():
             return
-        labels = answer.labels
-        if old.mask is not None and locked:
-            labels = keeping_locked(decode_labels(old.mask), labels, locked)
-        record = _record(labels, old, replace(prompts, clicks=clicks))
+        labels, before = answer.labels, np.zeros(size, np.uint8)
+        if old.mask is not None:
+            before = decode_labels(old.mask)
+            labels = keeping_locked(before, labels, locked)
+        # The doubt of the mask the clicks started from stays, for the day they are all taken out.
+        record = make_record(
+            labels,
+            corrected_status(old.status),
+            doubt=old.doubt,
+            prompts=replace(prompts, clicks=clicks),
+            given=given_after(old, before, labels),
+        )
         yield MaskEdit(label, {frame: old}, {frame: record}, cause=cause)
 
     return steps()
-
-
-def _record(labels: Labels, old: FrameRecord, prompts: Prompts) -> FrameRecord:
-    # The doubt of the mask the clicks started from stays, for the day they are all taken out.
-    return make_record(labels, corrected_status(old.status), doubt=old.doubt, prompts=prompts)
 
 
 def _no_memory_problem() -> UserError:

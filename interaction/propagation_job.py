@@ -1,7 +1,7 @@
 """One propagation of a session: what it depends on is read when it is made, then it goes alone.
 
-`propagation.py` knows how frames are visited; here are the annotator's rules: given frames are
-never overwritten, locked and unchosen objects keep their pixels, a run ends where it should, a
+`propagation.py` knows how frames are visited; here are the annotator's rules: what is given
+is never overwritten, locked and unchosen objects keep their pixels, a run ends where it should, a
 device that is full is answered with smaller steps.
 """
 
@@ -69,7 +69,6 @@ class PropagationJob:
         annotation.record(request.start)  # IndexError outside the video
         self._video, self._engines, self._request = video, engines, request
         self._records = dict(annotation.records)
-        self._names = {one.id: one.name for one in annotation.objects}
         self._shape = annotation.height, annotation.width
         self._given = {f: r for f, r in self._records.items() if r.status.is_given}
         self._writable = self._choose_objects(annotation)
@@ -80,7 +79,6 @@ class PropagationJob:
         if annotation.locked:
             self._cause = {**self._cause, "locked": sorted(annotation.locked)}
         self._group = new_group()
-        self._gaps: dict[int, int] = {}  # by object, given frames without it that it was seen on
         self._settings: EngineSettings | None = None  # None: the engines' own
         self._keys_at_a_time: int | None = None
         self._done = 0
@@ -118,10 +116,6 @@ class PropagationJob:
                 yield Propagated(
                     None, progress.rest.frames[0], self._done, self._total, None, remark
                 )
-        gaps = self._gap_remark()
-        if gaps is not None:
-            last = self._runs[-1].frames[-1]
-            yield Propagated(None, last, self._done, self._total, None, gaps)
 
     # Before the run
 
@@ -214,19 +208,22 @@ class PropagationJob:
         old = self._records.get(result.frame, EMPTY_RECORD)
         tracked = self._writable & set(result.prediction.objects)
         if old.status.is_given:
-            if old.status is FrameStatus.CORRECTED:
-                present = set(np.unique(labels).tolist())
-                for object_id in (tracked & present) - old.present:
-                    self._gaps[object_id] = self._gaps.get(object_id, 0) + 1
             progress.settled = 0
-            return None
+            tracked -= old.given
+            if old.status is FrameStatus.CONFIRMED or not tracked:
+                return None
         before = decode_labels(old.mask) if old.mask else np.zeros(self._shape, np.uint8)
         after = composed(before, labels, tracked)
-        is_same = old.status is FrameStatus.TRACKED and agrees(before, after, tracked)
-        progress.settled = progress.settled + 1 if is_same else 0
-        record = make_record(after, FrameStatus.TRACKED, doubt=round(doubt, 4))
-        if record == old:
-            return None
+        if old.status.is_given:  # beside what was corrected by hand
+            if np.array_equal(before, after):
+                return None
+            record = make_record(after, old.status, given=old.given)
+        else:
+            is_same = old.status is FrameStatus.TRACKED and agrees(before, after, tracked)
+            progress.settled = progress.settled + 1 if is_same else 0
+            record = make_record(after, FrameStatus.TRACKED, doubt=round(doubt, 4))
+            if record == old:
+                return None
         return MaskEdit(
             _LABELS[self._request.direction],
             before={result.frame: old},
@@ -257,15 +254,6 @@ class PropagationJob:
             self._settings = replace(settings, device="cpu")
             return full + "going on without it, on the CPU, which is slower."
         raise problem
-
-    def _gap_remark(self) -> str | None:
-        if not self._gaps:
-            return None
-        gaps = ", ".join(
-            f"“{self._names.get(object_id, str(object_id))}” on {count}"
-            for object_id, count in sorted(self._gaps.items())
-        )
-        return f"Frames you corrected were left as they are; an object may be missing: {gaps}."
 
 
 def composed(before: Labels, tracked: Labels, objects: Collection[int]) -> Labels:

@@ -58,7 +58,7 @@ class FrameStatus(StrEnum):
 
     EMPTY = "empty"  # nothing was annotated and nothing was tracked
     TRACKED = "tracked"  # by a propagation; another may replace it
-    CORRECTED = "corrected"  # made or changed by hand: the truth of the objects that are in it
+    CORRECTED = "corrected"  # made or changed by hand: the truth of its `given` objects
     CONFIRMED = "confirmed"  # declared whole: an object that is not in it is absent
 
     @property
@@ -78,6 +78,7 @@ class Prompts:
     start: bytes | None  # the frame's mask, palette PNG, before the first of the clicks
     start_status: FrameStatus
     clicks: tuple[Click, ...]
+    start_given: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,10 @@ class FrameRecord:
     present: frozenset[int] = frozenset()  # the objects that have pixels in the mask
     doubt: float = 0.0  # 0 (sure) to 1, how little the tracker trusts its mask
     prompts: Prompts | None = None
+    # Of a corrected frame, the objects that the annotator answers for, those that were taken off
+    # it included: what was on it when it was first corrected, and what was touched since. Others
+    # come from a tracker, which may replace them. Of a confirmed frame it is all of them.
+    given: frozenset[int] = frozenset()
 
 
 EMPTY_RECORD = FrameRecord()

@@ -6,6 +6,7 @@ would be felt. A change costs as much as the frames it touched.
 
 from collections.abc import Collection, Iterable
 from enum import IntEnum
+from operator import attrgetter
 from typing import Final
 
 import numpy as np
@@ -22,6 +23,8 @@ _CODES: Final = {status: code for code, status in enumerate(_STATUSES)}
 _TRACKED: Final = _CODES[FrameStatus.TRACKED]
 _CORRECTED: Final = _CODES[FrameStatus.CORRECTED]
 _CONFIRMED: Final = _CODES[FrameStatus.CONFIRMED]
+_PRESENT: Final = attrgetter("present")
+_GIVEN: Final = attrgetter("given")
 
 
 class Presence(IntEnum):
@@ -29,7 +32,7 @@ class Presence(IntEnum):
 
     MISSING = 0  # no mask yet
     NOT_FOUND = 1  # the frame has a mask, without this object
-    ABSENT = 2  # a confirmed frame without it: it is not there
+    ABSENT = 2  # it is not there: the frame is confirmed, or it was taken off by hand
     TRACKED = 3
     CORRECTED = 4
     CONFIRMED = 5
@@ -47,6 +50,7 @@ class FrameTable(QObject):
         self._status = np.zeros(count, np.uint8)
         self._doubt = np.zeros(count, np.float32)
         self._has: dict[int, NDArray[np.bool_]] = {}
+        self._given: dict[int, NDArray[np.bool_]] = {}
         self._read(document.annotation.records)
         document.masks_changed.connect(self._follow)
 
@@ -68,8 +72,7 @@ class FrameTable(QObject):
 
     def has(self, object_id: int) -> NDArray[np.bool_]:
         """(N,) whether the frame's mask has pixels of the object. Not to be written to."""
-        found = self._has.get(object_id)
-        return np.zeros(len(self._status), np.bool_) if found is None else found
+        return self._of(object_id, self._has)
 
     def frames_covered(self, object_id: int) -> int:
         found = self._has.get(object_id)
@@ -79,14 +82,20 @@ class FrameTable(QObject):
         """(n,) `Presence` of the object on those frames."""
         status = self._status[frames]
         has = self.has(object_id)[frames]
+        is_given = self._of(object_id, self._given)[frames] | (status == _CONFIRMED)
         without = np.where(
-            status == _CONFIRMED,
+            is_given,
             np.uint8(Presence.ABSENT),
             (status >= _TRACKED).astype(np.uint8) * np.uint8(Presence.NOT_FOUND),
         )
         # TRACKED, CORRECTED, CONFIRMED follow each other in both enumerations.
         shift = np.uint8(Presence.TRACKED - _TRACKED)
-        return np.where(has, status + shift, without).astype(np.uint8)
+        trust = np.where(is_given, status, np.minimum(status, _TRACKED))
+        return np.where(has, trust + shift, without).astype(np.uint8)
+
+    def _of(self, object_id: int, flags: dict[int, NDArray[np.bool_]]) -> NDArray[np.bool_]:
+        found = flags.get(object_id)
+        return np.zeros(len(self._status), np.bool_) if found is None else found
 
     @property
     def given_frames(self) -> NDArray[np.intp]:
@@ -117,13 +126,13 @@ class FrameTable(QObject):
         records = [self._document.annotation.record(int(frame)) for frame in indices]
         self._status[indices] = [_CODES[record.status] for record in records]
         self._doubt[indices] = [record.doubt for record in records]
-        for has in self._has.values():
-            has[indices] = False
-        having: dict[int, list[int]] = {}
-        for frame, record in zip(indices.tolist(), records, strict=True):
-            for object_id in record.present:
-                having.setdefault(object_id, []).append(frame)
-        for object_id, its_frames in having.items():
-            if object_id not in self._has:
-                self._has[object_id] = np.zeros(len(self._status), np.bool_)
-            self._has[object_id][its_frames] = True
+        for flags, objects_of in ((self._has, _PRESENT), (self._given, _GIVEN)):
+            for flag in flags.values():
+                flag[indices] = False
+            having: dict[int, list[int]] = {}
+            for frame, record in zip(indices.tolist(), records, strict=True):
+                for object_id in objects_of(record):
+                    having.setdefault(object_id, []).append(frame)
+            for object_id, its_frames in having.items():
+                flags.setdefault(object_id, np.zeros(len(self._status), np.bool_))
+                flags[object_id][its_frames] = True

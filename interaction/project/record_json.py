@@ -60,12 +60,15 @@ def record_to_json(record: FrameRecord, place: Callable[[bytes], MaskPlace]) -> 
         "present": sorted(int(one) for one in record.present),
         "doubt": float(record.doubt),
     }
+    if record.status.is_given:
+        value["given"] = sorted(int(one) for one in record.given)
     if record.prompts is not None:
         prompts = record.prompts
         value["prompts"] = {
             "object": int(prompts.object_id),
             "start": None if prompts.start is None else list(place(prompts.start)),
             "start_status": prompts.start_status.value,
+            "start_given": sorted(int(one) for one in prompts.start_given),
             "clicks": [
                 [float(click.x), float(click.y), bool(click.is_positive)]
                 for click in prompts.clicks
@@ -80,10 +83,14 @@ def record_from_json(value: Any, mask_at: Callable[[MaskPlace], bytes]) -> Frame
         return EMPTY_RECORD
     value = mapping(value, "a frame's record")
     prompts = value.get("prompts")
+    status = _status(value.get("status"))
+    # Projects of before a frame could hold both say what is in the mask, and answer for all of it.
+    given = value.get("given", value.get("present") if status.is_given else [])
     return FrameRecord(
         mask=_mask(value.get("mask"), mask_at),
-        status=_status(value.get("status")),
+        status=status,
         present=frozenset(map(object_id, listing(value.get("present"), "present"))),
+        given=frozenset(map(object_id, listing(given, "given"))),
         doubt=_number(value.get("doubt"), "doubt", 0.0, 1.0),
         prompts=None if prompts is None else _prompts(mapping(prompts, "prompts"), mask_at),
     )
@@ -211,6 +218,7 @@ def _prompts(value: Mapping[str, Any], mask_at: Callable[[MaskPlace], bytes]) ->
         _mask(value.get("start"), mask_at),
         _status(value.get("start_status")),
         tuple(_click(click) for click in clicks),
+        frozenset(map(object_id, listing(value.get("start_given", []), "start_given"))),
     )
 
 

@@ -1,6 +1,7 @@
 """The timeline: where frames are, what lanes say, what mouse and keys do."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -388,6 +389,10 @@ def test_presence_tells_known_absent_and_unknown_apart(document: Document) -> No
         Presence.ABSENT,
     ]
     assert table.frames_covered(1) == 3
+    beside = replace(record_of([1, 2], FrameStatus.CORRECTED), given=frozenset({1, 3}))
+    set_records(document, {4: beside})
+    found = [table.presence(number, slice(4, 5)).item() for number in (1, 2, 3)]
+    assert found == [Presence.CORRECTED, Presence.TRACKED, Presence.ABSENT]
     assert (table.next_given(2), table.previous_given(2)) == (3, None)
 
 

@@ -95,10 +95,10 @@ class Annotator:
 
     def click(self, frame: int, x: int, y: int) -> None:
         now = self.annotation.record(frame)
-        prompts = Prompts(
-            1, now.mask, now.status, (Click(x + 0.1, y / 3, True), Click(1, 2, False))
-        )
-        record = FrameRecord(blob(x, y), FrameStatus.CORRECTED, frozenset({1}), 0.0, prompts)
+        clicks = (Click(x + 0.1, y / 3, True), Click(1, 2, False))
+        prompts = Prompts(1, now.mask, now.status, clicks, now.given)
+        given = now.given | {1 + x % 3}
+        record = FrameRecord(blob(x, y), FrameStatus.CORRECTED, frozenset({1}), 0.0, prompts, given)
         self.put(frame, record, f"Click on frame {frame}")
 
     def propagate(self, frames: range, group: str, x: int) -> None:

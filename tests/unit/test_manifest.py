@@ -16,7 +16,7 @@ from interaction.project.manifest import (
     read_manifest,
 )
 from interaction.project.project import Project
-from interaction.project.record_json import DamagedValueError
+from interaction.project.record_json import DamagedValueError, record_from_json
 from interaction.types import EMPTY_RECORD, FrameStatus, MaskEdit
 from tests.unit.project_samples import FRAMES, Annotator, state, state_of, write_source
 from tests.unit.test_journal import mutated
@@ -128,6 +128,8 @@ def test_what_is_damaged_is_told_and_nothing_is_written(
         {"status": "perfect"},
         {"present": [0]},
         {"present": [77]},
+        {"given": [0]},
+        {"given": "all"},
         {"mask": [0, 10]},
         {"mask": ["../../etc/passwd"]},
         {"mask": [0, 2**61, 5]},
@@ -147,6 +149,12 @@ def test_one_damaged_frame_costs_only_itself(folder: Path, change: dict[str, Any
             assert any("rame 3" in one or "JSON" in one for one in project.damages)
         found = dict(project.load_annotation().records)
         assert {**found, 3: records[3]} == records
+
+
+def test_a_corrected_record_of_before_answers_for_all_that_is_in_its_mask() -> None:
+    value = {"mask": None, "status": "corrected", "present": [2, 5], "doubt": 0.0}
+    assert record_from_json(value, lambda _: b"").given == {2, 5}
+    assert not record_from_json({**value, "status": "tracked"}, lambda _: b"").given
 
 
 @pytest.mark.parametrize("frame", ["-1", "20", "99999999999999999999", "x", "1e0", "１"])

@@ -7,14 +7,18 @@ import numpy as np
 import pytest
 import torch
 
+from interaction.annotation import make_record
 from interaction.engine_settings import EngineSettings
 from interaction.errors import EngineMemoryError, UserError
 from interaction.propagation_job import agrees, composed
 from interaction.session import Propagated, PropagationRequest, Session
-from interaction.types import FrameRecord, Stroke
+from interaction.strokes import paint
+from interaction.types import FrameRecord, FrameStatus, MaskEdit, Stroke
 from tests import tiny
 from tests.fake_engines import SHORT, FakeEngines, open_session
 from xmem_core import Tracker
+from xmem_core.pictures import EncodedFrame, Labels
+from xmem_core.probabilities import soft_aggregate
 
 COUNT = 12
 DAB = Stroke(((30.0, 40.0),), 3)
@@ -224,13 +228,143 @@ def test_a_corrected_frame_speaks_for_what_is_in_it_a_confirmed_one_for_all(
     assert set(bank.permanent_elements(5).values) == {1, 2}
 
 
-def test_objects_missing_from_corrected_frames_are_pointed_out(session: Session) -> None:
+@pytest.fixture
+def sees_squares(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tracker finds every object it looks for, as a square of its own at the upper edge."""
+
+    def predict(
+        tracker: Tracker, encoded: EncodedFrame, ids: tuple[int, ...], *, updates_hidden: bool
+    ) -> torch.Tensor:
+        height, width = tracker._internal_masks(torch.zeros(1, *encoded.size.source), encoded.size)[
+            0
+        ].shape
+        masks = torch.zeros(len(ids), height, width)
+        for mask, object_id in zip(masks, ids, strict=True):
+            mask[1:5, 6 * object_id : 6 * object_id + 4] = 0.99
+        return soft_aggregate(masks)
+
+    monkeypatch.setattr(Tracker, "_predict", predict)
+
+
+def without(labels: Labels, object_id: int) -> Labels:
+    return np.where(labels == object_id, 0, labels).astype(np.uint8)
+
+
+@pytest.mark.usefixtures("sees_squares")
+def test_an_object_added_later_is_tracked_through_corrected_frames(session: Session) -> None:
+    give(session, 0, 1, 0)
+    run(session, 0)
+    give(session, 5, 1, 0)
+    corrected = session.annotation.labels(5)
+    give(session, 0, 1, 2)
+    run(session, 0)
+    record = session.annotation.record(5)
+    assert (record.status, record.present, record.given) == (
+        FrameStatus.CORRECTED,
+        frozenset({1, 2}),
+        frozenset({1}),
+    )
+    assert np.array_equal(without(session.annotation.labels(5), 2), corrected)
+
+
+@pytest.mark.usefixtures("sees_squares")
+def test_what_a_tracker_put_beside_a_correction_is_tracked_again(session: Session) -> None:
     give(session, 0, 1, 2)
     give(session, 5, 1, 0)
-    remarks = [step.remark for step in run(session, 0) if step.remark]
-    assert len(remarks) <= 1  # the tiny network may not see the box there
-    if remarks:
-        assert "“Object 2” on 1" in remarks[0]
+    session.clear_frame(5)
+    give(session, 5, 1, 0)  # speaks for the disc alone
+    run(session, 0)
+    first = session.annotation.record(5)
+    assert first.present == {1, 2}
+    spread = Stroke(((12.0, 2.0), (40.0, 2.0)), 2)
+    session.apply(
+        MaskEdit(
+            "As another tracker would have it",
+            {5: first},
+            {
+                5: make_record(
+                    paint(session.annotation.labels(5), 2, spread, ()),
+                    first.status,
+                    given=first.given,
+                )
+            },
+        )
+    )
+    run(session, 0)
+    assert session.annotation.record(5) == first
+    session.undo()
+    assert session.annotation.record(5) != first
+
+
+@pytest.mark.usefixtures("sees_squares")
+def test_an_object_taken_off_by_hand_stays_off(session: Session) -> None:
+    give(session, 0, 1, 2)
+    run(session, 0)
+    session.clear_frame(5, 2)
+    before = session.annotation.record(5)
+    assert (before.present, before.given) == (frozenset({1}), frozenset({1, 2}))
+    run(session, 0)
+    assert session.annotation.record(5) == before
+    assert 2 in session.annotation.record(6).present
+
+
+@pytest.mark.usefixtures("sees_squares")
+def test_a_correction_speaks_for_what_was_there_and_what_is_touched_since(
+    session: Session,
+) -> None:
+    give(session, 0, 1, 2)
+    run(session, 0)
+    session.stroke(5, 1, DAB)
+    assert session.annotation.record(5).given == {1, 2}
+    session.add_object()
+    session.stroke(0, 3, Stroke(((60.0, 40.0),), 3))
+    run(session, 0)
+    assert session.annotation.record(5).present == {1, 2, 3}
+    session.stroke(5, 1, Stroke(((34.0, 40.0),), 3))
+    assert session.annotation.record(5).given == {1, 2}
+    session.stroke(5, 3, Stroke(((60.0, 40.0),), 3))
+    assert session.annotation.record(5).given == {1, 2, 3}
+
+
+@pytest.mark.usefixtures("sees_squares")
+def test_clicks_on_a_frame_that_a_tracker_filled_keep_what_it_put_there(session: Session) -> None:
+    give(session, 0, 1, 2)
+    session.click(5, 1, 40, 30)
+    session.click(5, 1, 44, 30)
+    run(session, 0)
+    filled = session.annotation.labels(5) == 2
+    assert filled.any()
+    session.click(5, 1, 48, 30)
+    assert np.array_equal(session.annotation.labels(5) == 2, filled)
+    session.remove_click(5, 0)
+    record = session.annotation.record(5)
+    assert (record.present, record.given) == (frozenset({1, 2}), frozenset({1}))
+
+
+@pytest.mark.usefixtures("sees_squares")
+def test_a_number_that_is_used_again_is_not_answered_for_by_its_last_bearer(
+    session: Session,
+) -> None:
+    give(session, 0, 1, 2)
+    run(session, 0)
+    session.clear_frame(5, 2)
+    session.delete_object(2)
+    assert session.annotation.record(5).given == {1}
+    assert session.add_object() == 2
+    session.stroke(0, 2, DAB)
+    run(session, 0)
+    assert 2 in session.annotation.record(5).present
+
+
+@pytest.mark.usefixtures("sees_squares")
+def test_merging_and_swapping_take_along_what_is_answered_for(session: Session) -> None:
+    give(session, 0, 1, 2)
+    give(session, 5, 1, 0)
+    run(session, 0)
+    session.swap_objects(1, 2)
+    assert session.annotation.record(5).given == {2}
+    session.merge_objects(2, 1)
+    assert session.annotation.record(5).given == {1}
 
 
 def test_a_run_goes_on_from_a_tracked_frame(session: Session) -> None:
