@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from training.clicks.loop import (
     normalised_focal_loss,
     read_click_checkpoint,
 )
+from training.clicks.pictures import composed_from
 from training.clicks.samples import (
     annotator_click,
     damaged,
@@ -95,10 +97,10 @@ def test_an_exported_run_loads_and_answers_as_it_did(config: ClickTraining, tmp_
 def test_samples_follow_from_the_seed_and_begin_with_a_click_on_an_error(
     config: ClickTraining,
 ) -> None:
-    pack = Pack(Path(config.pack))
+    make_clip = composed_from(Pack(Path(config.pack)))
     for seed in range(8):
         sample, again = (
-            draw_sample(pack, np.random.default_rng(seed), config, 48) for _ in range(2)
+            draw_sample(make_clip, np.random.default_rng(seed), config, 48) for _ in range(2)
         )
         np.testing.assert_array_equal(sample.picture, again.picture)
         assert sample.clicks == again.clicks
@@ -150,6 +152,24 @@ def test_the_focal_loss_looks_at_what_is_wrong() -> None:
     assert right < 0.1
 
 
+def test_a_run_can_begin_with_exported_weights_and_with_nothing_else(
+    config: ClickTraining, tmp_path: Path
+) -> None:
+    ClickRun(config, tmp_path / "first").advance(until=1)
+    weights = tmp_path / "clicks.safetensors"
+    export_clicks(tmp_path / "first", weights)
+    second = ClickRun(replace(config, start_from=str(weights)), tmp_path / "second")
+    inputs = torch.rand(1, 3, 64, 32), torch.rand(1, 2, 64, 32), torch.rand(1, 1, 64, 32)
+    with torch.no_grad():
+        expected = load_small_click_network(weights)(*inputs)
+        found = averaged_click_network(second.average.state)(*inputs)
+    torch.testing.assert_close(found, expected, rtol=0.02, atol=0.02)
+    second.advance(until=1)
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(ValueError, match="cannot begin"):
+        ClickRun(replace(config, start_from=str(weights)), tmp_path / "third")
+
+
 def test_clicks_by_the_rule_and_beside_it_are_errors(config: ClickTraining) -> None:
     truth = np.zeros((64, 64), bool)
     truth[16:48, 20:44] = True
@@ -163,7 +183,9 @@ def test_clicks_by_the_rule_and_beside_it_are_errors(config: ClickTraining) -> N
 
 
 def test_the_shipped_configuration_is_valid_and_wrong_ones_are_named() -> None:
-    assert read_click_config(CONFIGS / "small_clicks.toml", {}).total_steps == 1420
+    assert read_click_config(CONFIGS / "small_clicks.toml", {}).total_steps == 4220
+    more = read_click_config(CONFIGS / "small_clicks_more.toml", {})
+    assert (CONFIGS.parents[1] / more.start_from).is_file()
     with pytest.raises(ValueError, match="not valid"):
         click_config_from({"pack": "p", "stages": [], "colour": 3})
     with pytest.raises(ValueError, match="multiple of 32"):

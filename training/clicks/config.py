@@ -6,7 +6,9 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
+
+from training.config import DataName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,20 +20,27 @@ class ClickStage:
     batch: int  # pictures a process
     learning_rate: float  # at its highest; the cosine falls over the whole run
     trunk_rate: float = 0.1  # times learning_rate; 0 freezes the trunk
+    data: DataName = "composed"
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch < 1:
             raise ValueError(f"steps and batch must be at least 1: {self.steps}, {self.batch}")
         if self.size < 32 or self.size % 32:
             raise ValueError(f"size must be a multiple of 32 from 32 on, got {self.size}")
+        if self.data not in get_args(DataName):
+            raise ValueError(f"data must be one of {get_args(DataName)}, got {self.data!r}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClickTraining:
     """A whole run. Paths are relative to where the program is started."""
 
-    pack: str
     stages: tuple[ClickStage, ...]
+    pack: str = ""  # without it, evaluation uses the last stage's data
+    static_root: str = "../data/static"  # these four as for the tracker
+    davis_root: str = "../data/DAVIS/2017/trainval"
+    youtube_root: str = "../data/YouTube/train_480p"
+    bl30k_root: str = "../data/BL30K"
     trunk_weights: str = ""  # a .pth file; empty for the installed package
     start_from: str = ""  # weights of a click network to begin with; empty for the trunk's alone
     seed: int = 1
@@ -49,6 +58,7 @@ class ClickTraining:
     warm_up_steps: int = 50
     final_rate: float = 0.03
     average_decay: float = 0.997
+    is_half_precision: bool = False  # on a CPU; pays where it multiplies bfloat16 (AMX, AVX-512)
     gradient_limit: float = 1.0
     evaluate_every: int = 100
     evaluation_pictures: int = 32

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn, optim
 from torch.nn.parallel import DistributedDataParallel
@@ -28,14 +29,15 @@ from torch.nn.parallel import DistributedDataParallel
 from interaction.click_simulator import next_click
 from interaction.fbrs.small_network import SmallClickNetwork, click_network_header
 from interaction.types import Click
-from training.checkpoints import MovingAverage
+from training.checkpoints import MovingAverage, described_data, without_folders
 from training.clicks.config import ClickTraining, click_config_from
+from training.clicks.pictures import ClipMaker, clip_maker
 from training.clicks.samples import Sample, annotator_click, draw_sample, draw_samples
 from training.clicks.trunk import learn_trunk, start_click_trunk
+from training.config import DataName
 from training.folding import fold_norms, unfolded_state
 from training.lean import keep_strided_depthwise_exact
 from training.losses import dice
-from training.pack import Pack
 from training.trunk_weights import find_trunk_weights
 from xmem_core.probabilities import normalise
 
@@ -156,23 +158,21 @@ class ClickRun:
         self._config = config
         self._folder = folder
         self._rank = dist.get_rank() if dist.is_initialized() else 0
-        self._pack = Pack(Path(config.pack), "training")
+        self._makers: dict[DataName, ClipMaker] = {}
         cv2.setNumThreads(1)
         self._device = torch.device("cpu")
-        # Twice as fast where the processor multiplies matrices of them; elsewhere slower.
-        self._has_bfloat16 = torch.cuda.is_available() or torch.cpu._is_amx_tile_supported()
         if torch.cuda.is_available():
             self._device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         torch.manual_seed(config.seed)
         self.network = SmallClickNetwork()
         content = read_click_checkpoint(folder)
         if content is None and config.start_from:
-            state = load_file(config.start_from)
-            self.network.load_state_dict({name: t.float() for name, t in state.items()})
+            begin_with(self.network, Path(config.start_from))
         elif content is None:
             self._start_from_pretrained()
         fold_norms(self.network)
-        if self._has_bfloat16 and self._device.type == "cpu":
+        self._is_half = config.is_half_precision or self._device.type == "cuda"
+        if self._is_half and self._device.type == "cpu":
             keep_strided_depthwise_exact(self.network)
         self.network.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network.train()
@@ -231,14 +231,20 @@ class ClickRun:
     def evaluate(self) -> tuple[float, ...]:
         """Mean IoU of the averaged weights after each of five clicks on held-out pictures."""
         config = self._config
-        pack = Pack(Path(config.pack), "held out")
+        data: DataName = "composed" if config.pack else config.stages[-1].data
+        make_clip = clip_maker(config, data, "held out")
         network = averaged_click_network(self.average.state).to(self._device)
         scores = []
         for index in range(config.evaluation_pictures):
             rng = np.random.default_rng((_EVALUATION, index))
-            sample = draw_sample(pack, rng, config, config.evaluation_size)
+            sample = draw_sample(make_clip, rng, config, config.evaluation_size)
             scores.append(_clicked(network, sample))
         return tuple(np.mean(scores, axis=0).tolist())
+
+    def _make_clip(self, data: DataName) -> ClipMaker:
+        if data not in self._makers:
+            self._makers[data] = clip_maker(self._config, data, "training")
+        return self._makers[data]
 
     def _train(self, rounds: nn.Module) -> float:
         config, step = self._config, self.step
@@ -247,10 +253,11 @@ class ClickRun:
         for group in self.optimizer.param_groups:
             group["lr"] = rate * (stage.trunk_rate if group["name"] == "trunk" else 1.0)
         scenes = np.random.default_rng((config.seed, _SAMPLES, step, self._rank))
-        samples = draw_samples(self._pack, scenes, config, stage.size, stage.batch)
+        make_clip = self._make_clip(stage.data)
+        samples = draw_samples(make_clip, scenes, config, stage.size, stage.batch)
         learn_trunk(self.network.trunk, stage.trunk_rate > 0)
         aim = np.random.default_rng((config.seed, _AIM, step, self._rank))
-        with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._has_bfloat16):
+        with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._is_half):
             loss: Tensor = rounds(samples, config, aim)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -293,7 +300,7 @@ class ClickRun:
         self.network.eval()
         pictures = [
             draw_sample(
-                self._pack,
+                self._make_clip(config.stages[0].data),
                 np.random.default_rng((config.seed, _START, index)),
                 config,
                 config.stages[0].size,
@@ -356,6 +363,16 @@ def read_click_checkpoint(run: Path) -> dict[str, Any] | None:
     return content
 
 
+def begin_with(network: SmallClickNetwork, weights: Path) -> None:
+    """Copies weights that `export_clicks` wrote. ValueError where they do not fit."""
+    try:
+        state = {name: tensor.float() for name, tensor in load_file(weights).items()}
+        counts = {n: t for n, t in network.state_dict().items() if n.endswith("batches_tracked")}
+        network.load_state_dict(counts | state)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise ValueError(f"a run cannot begin with {weights}: {error}") from None
+
+
 def averaged_click_network(state: dict[str, Tensor]) -> SmallClickNetwork:
     """The plain network with averaged weights, in evaluation mode."""
     plain = SmallClickNetwork()
@@ -369,14 +386,12 @@ def export_clicks(run: Path, output: Path) -> None:
     if content is None:
         raise ValueError(f"{run} holds no {_FILE}")
     config = click_config_from(content["config"])
-    told = {**config.as_dict(), "pack": Path(config.pack).name}
-    told["trunk_weights"] = Path(config.trunk_weights).name
     metadata = {
         "step": str(content["step"]),
         "seed": str(config.seed),
         "training_seconds": str(round(content["seconds"])),
-        "data": "pictures composed of cut-outs, clip art and photographs; no real video",
-        "training": json.dumps(told),
+        "data": described_data(stage.data for stage in config.stages),
+        "training": json.dumps(without_folders(config.as_dict())),
     }
     network = averaged_click_network(content["average"])
     state = {

@@ -11,11 +11,10 @@ from interaction.click_simulator import Region, depth_inside, next_click
 from interaction.types import Click
 from training.appearance import Shadow
 from training.clicks.config import ClickTraining
-from training.composer import Clip, compose_clip
-from training.pack import Pack, Picture
-from training.scene import ClipSettings
+from training.clicks.pictures import ClipMaker
+from training.composer import Clip
+from training.pack import Picture
 
-_OBJECT_WEIGHTS = (0.4, 0.35, 0.25)  # of one, two, three labelled objects
 _SMALLEST_SHARE = 0.002  # of the picture that the object must cover
 
 
@@ -27,23 +26,22 @@ class Sample:
     clicks: tuple[Click, ...]  # of the first round
 
 
-def draw_sample(pack: Pack, rng: np.random.Generator, config: ClickTraining, size: int) -> Sample:
+def draw_sample(
+    make_clip: ClipMaker, rng: np.random.Generator, config: ClickTraining, size: int
+) -> Sample:
     """A sample from `rng` alone; the object is always to be seen in it."""
-    return draw_samples(pack, rng, config, size, 1)[0]
+    return draw_samples(make_clip, rng, config, size, 1)[0]
 
 
 def draw_samples(
-    pack: Pack, rng: np.random.Generator, config: ClickTraining, size: int, count: int
+    make_clip: ClipMaker, rng: np.random.Generator, config: ClickTraining, size: int, count: int
 ) -> list[Sample]:
-    """`count` samples of different frames or objects of as few composed scenes as will do: to
-    compose one takes longer than all else that is done to a sample."""
+    """`count` samples of different frames or objects of as few clips as will do: to make one takes
+    longer than all else that is done to a sample."""
     samples: list[Sample] = []
     while len(samples) < count:
-        objects = 1 + int(rng.choice(3, p=_OBJECT_WEIGHTS))
-        # Composed somewhat larger at times, so that what is cropped is not always soft.
-        composed = size if rng.random() < 0.5 else size * 3 // 2 // 16 * 16
-        settings = ClipSettings(size=composed, frames=2, slowest=0.05, fastest=1.5)
-        clip = compose_clip(pack, rng, settings, objects)
+        # Somewhat larger at times, so that what is cropped is not always soft.
+        clip = make_clip(rng, size if rng.random() < 0.5 else size * 3 // 2 // 16 * 16)
         for frame in rng.permutation(2)[: count - len(samples)].tolist():
             sample = _sample(clip, frame, rng, config, size)
             if sample is not None:
