@@ -31,7 +31,7 @@ MENUS: Final = {
     "track": _T(_C, "Trac&k"),
     "go": _T(_C, "&Go"),
     "view": _T(_C, "&View"),
-    "help": _T(_C, "&Help"),
+    "help": _T(_C, "Hel&p"),  # Alt+H is an action's key
 }
 
 
@@ -218,7 +218,7 @@ ACTIONS: Final[tuple[ActionSpec, ...]] = (
         _T(_C, "Track forward"),
         "F",
         "arrow-right",
-        _T(_C, "Follow the objects to the end of the video"),
+        _T(_C, "Follow the objects, as the Track panel says: until where, and which"),
         _EDIT | Needs.IDLE,
     ),
     _spec("track.backward", _T(_C, "Track backward"), "B", "arrow-left", "", _EDIT | Needs.IDLE),
@@ -266,6 +266,14 @@ ACTIONS: Final[tuple[ActionSpec, ...]] = (
         _EDIT,
     ),
     _spec("go.play", _T(_C, "Play or stop"), "Space", "play", "", Needs.PROJECT),
+    _spec(
+        "go.reverse",
+        _T(_C, "Play backwards"),
+        "J",
+        None,
+        _T(_C, "Again: faster. While it plays, K stops and L goes forward"),
+        Needs.PROJECT,
+    ),
     _spec("go.next", _T(_C, "Next frame"), "Right", "step-forward", "", Needs.PROJECT, line=True),
     _spec("go.previous", _T(_C, "Previous frame"), "Left", "step-back", "", Needs.PROJECT),
     _spec("go.next10", _T(_C, "Ten frames on"), "Shift+Right", None, "", Needs.PROJECT),

@@ -1,6 +1,6 @@
 """The table of actions as QActions: menus, keys that the annotator may change, what is enabled."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from PySide6.QtCore import QCoreApplication, QObject, Signal
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QMenu, QMenuBar, QWidget
 
 from gui.action_spec import ActionSpec, Needs
 from gui.action_table import ACTIONS, MENUS
+from gui.fixed_keys import FixedKey, fixed_key
 from gui.preferences import Preferences
 from gui.theme import icon
 
@@ -32,6 +33,9 @@ class Actions(QObject):
             raise ValueError(f"actions and handlers do not agree: {sorted(missing)}")
         self.specs = {spec.id: spec for spec in ACTIONS}
         self._preferences = preferences
+        self._withheld: frozenset[str] = frozenset()
+        self._state = Needs.NOTHING
+        self._keys: dict[str, list[str]] = {}  # in effect
         self._actions: dict[str, QAction] = {}
         groups: dict[str, QActionGroup] = {}
         for spec in ACTIONS:
@@ -58,7 +62,7 @@ class Actions(QObject):
 
     def keys(self, name: str) -> list[str]:
         """The keys in effect, as QKeySequence writes them portably."""
-        return self._preferences.shortcuts().get(name, list(self.specs[name].keys))
+        return list(self._keys[name])
 
     def change_keys(self, changed: Mapping[str, list[str]]) -> None:
         """Keeps what differs from the table; everything not named gets the table's keys."""
@@ -72,6 +76,16 @@ class Actions(QObject):
         self._set_keys()
         self.keys_changed.emit()
 
+    def withhold(self, keys: Collection[str]) -> None:
+        """Keys that mean something else for the moment: they trigger no action."""
+        withheld = frozenset(_portable(key) for key in keys)
+        if withheld != self._withheld:
+            concerned = withheld ^ self._withheld
+            self._withheld = withheld
+            for name, action in self._actions.items():
+                if any(_portable(key) in concerned for key in self.keys(name)):
+                    action.setShortcuts(self._shortcuts(name))
+
     def conflicts(self, keys: Mapping[str, list[str]]) -> dict[str, list[str]]:
         """By key, the actions that share it, where there are several."""
         users: dict[str, list[str]] = {}
@@ -79,6 +93,16 @@ class Actions(QObject):
             for key in own:
                 users.setdefault(_portable(key), []).append(name)
         return {key: names for key, names in users.items() if len(names) > 1}
+
+    def fixed(self, keys: Mapping[str, list[str]]) -> list[tuple[str, str, FixedKey]]:
+        """Key, action and what the key means already, for those no action can have."""
+        found = []
+        for name, own in keys.items():
+            for key in own:
+                one = fixed_key(_portable(key), name)
+                if one is not None:
+                    found.append((_portable(key), name, one))
+        return found
 
     def fill_menu_bar(self, bar: QMenuBar) -> dict[str, QMenu]:
         menus = {}
@@ -94,16 +118,28 @@ class Actions(QObject):
 
     def enable(self, state: Needs) -> None:
         """state: all that is there now."""
+        self._state = state
         for name, spec in self.specs.items():
             self._actions[name].setEnabled(spec.needs in state)
 
+    def missing(self, name: str) -> Needs:
+        """What an action needs that is not there now."""
+        return self.specs[name].needs & ~self._state
+
+    def _shortcuts(self, name: str) -> list[QKeySequence]:
+        """Of those in effect, the ones that are not withheld."""
+        return [_sequence(key) for key in self.keys(name) if _portable(key) not in self._withheld]
+
     def _set_keys(self) -> None:
+        changed = self._preferences.shortcuts()
+        # A key that somebody has given to another action is that one's alone.
+        taken = {_portable(key) for own in changed.values() for key in own}
+        for name, spec in self.specs.items():
+            default = [key for key in spec.keys if _portable(key) not in taken]
+            self._keys[name] = changed.get(name, default)
         for name, action in self._actions.items():
-            keys = [
-                QKeySequence(key, QKeySequence.SequenceFormat.PortableText)
-                for key in self.keys(name)
-            ]
-            action.setShortcuts(keys)
+            action.setShortcuts(self._shortcuts(name))
+            keys = [_sequence(key) for key in self.keys(name)]
             action.setToolTip(_tip(action, self.specs[name], keys))
             action.setStatusTip(_translated(self.specs[name].tip))
 
@@ -122,6 +158,10 @@ def _called(handler: Callable[[], object]) -> Callable[[], None]:
         handler()
 
     return call
+
+
+def _sequence(key: str) -> QKeySequence:
+    return QKeySequence(key, QKeySequence.SequenceFormat.PortableText)
 
 
 def _portable(key: str) -> str:

@@ -1,6 +1,6 @@
 """Turns what the annotator asks for into jobs, and their results into undoable edits."""
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from concurrent.futures import CancelledError
 from functools import partial
 from typing import Any
@@ -9,24 +9,23 @@ from PySide6.QtCore import QObject, Signal
 
 from gui.document import Document
 from gui.engine_thread import EngineThread, Job
-from gui.hand_work import HandWork, Point
+from gui.long_work import LongWork, frames_text
 from gui.progress import Busy, Progress
-from gui.prompt_queue import PromptQueue
+from gui.prompt_work import PromptWork
 from gui.tracking_run import TrackingRun
 from interaction.engines import EngineSettings
 from interaction.propagation_request import Direction, Until
 from interaction.session import Propagated, PropagationRequest
-from interaction.types import Click, MaskEdit, Stroke
+from interaction.types import MaskEdit
 
 __all__ = ["Annotator", "Busy", "Progress"]
 
 
-class Annotator(HandWork):
+class Annotator(PromptWork):
     """The one place that knows the session, the document and the threads."""
 
     busy_changed = Signal(Busy)
     progressed = Signal(object)  # Progress
-    clicked = Signal(object)  # (frame, Click) as soon as it is asked for, before it is answered
     tracked = Signal(int)  # the head of the propagation has come to this frame
 
     def __init__(
@@ -36,14 +35,13 @@ class Annotator(HandWork):
         files: EngineThread,
         parent: QObject | None = None,
     ) -> None:
-        super().__init__(document, parent)
-        self._engine, self._files = engine, files
-        self._prompts = PromptQueue(self._start_prompt, self._update_busy)
+        super().__init__(document, engine, parent)
+        self._files = files
         self._run: TrackingRun | None = None
-        self._work: Job | None = None
+        self._work: LongWork | None = None
         self._file_work: Job | None = None
-        self._undoes_after_run = False
         self._busy = Busy.IDLE
+        self.awaited_changed.connect(self._update_busy)
 
     def warm_up(self) -> None:
         """Loads the networks while nobody waits for them."""
@@ -98,67 +96,31 @@ class Annotator(HandWork):
             self._busy = busy
             self.busy_changed.emit(busy)
 
-    # Clicks, boxes and scribbles: the click network answers
-
-    def click(self, x: float, y: float, is_positive: bool = True) -> None:
-        """On the current frame, for the current object; the first click makes an object."""
-        object_id = self._object_for_work()
-        if not object_id:
-            return
-        frame, click = self.document.frame, Click(x, y, is_positive)
-        self.clicked.emit((frame, click))
-        self._prompts.ask(
-            lambda stop: self._session.segment_click(frame, object_id, click, stop=stop)
-        )
-
-    def remove_click(self, index: int) -> None:
-        """Takes one click of the current frame out again; the others are answered anew."""
-        frame = self.document.frame
-        self._prompts.ask(lambda stop: self._session.segment_without_click(frame, index, stop=stop))
-
-    def remove_last_click(self) -> bool:
-        """False if the current frame has none."""
-        prompts = self._session.annotation.record(self.document.frame).prompts
-        if prompts is None:
-            return False
-        self.remove_click(len(prompts.clicks) - 1)
-        return True
-
-    def box(self, corner: Point, opposite: Point) -> None:
-        object_id = self._object_for_work()
-        if object_id:
-            frame = self.document.frame
-            self._prompts.ask(
-                lambda stop: self._session.segment_box(
-                    frame, object_id, corner, opposite, stop=stop
-                )
-            )
-
-    def scribble(self, strokes: Sequence[Stroke]) -> None:
-        object_id = self._object_for_work()
-        if object_id and strokes:
-            frame, given = self.document.frame, tuple(strokes)
-            self._prompts.ask(
-                lambda stop: self._session.segment_scribble(frame, object_id, given, stop=stop)
-            )
+    # The history
 
     def undo(self) -> None:
-        if self._prompts.is_busy:
-            self._prompts.cancel()
-        history = self._session.history
-        top = history.entries[history.position - 1] if history.can_undo else None
-        if self._run is not None and top is not None and top.group == self._run.group:
-            self._undoes_after_run = True
-            self._run.job.cancel()
-        else:
-            self.document.undo()
+        """Takes back the newest: a prompt that is not answered yet, else what runs, if nothing was
+        done since, as far as it has come; else the last step. Of what is taken back nothing is
+        applied any more."""
+        if self._prompts.is_awaited:
+            self._prompts.take_back()
+            return
+        work = self._run or self._work
+        if work is not None and work.is_newest(self._session.history):
+            self._run = self._work = None
+            work.job.cancel()
+            self._update_busy()
+            if not work.has_begun:
+                return
+        self.document.undo()
 
     def redo(self) -> None:
-        if not self._prompts.is_busy and self._run is None:
-            self.document.redo()
+        self.document.redo()
 
     def go_to(self, position: int) -> None:
-        if not self._prompts.is_busy and self._run is None:
+        """Prompts that are not answered yet are given up."""
+        if self._may_start():
+            self._prompts.cancel()
             self.document.go_to(position)
 
     # Changes of many frames
@@ -189,31 +151,36 @@ class Annotator(HandWork):
     ) -> None:
         """From the current frame, inside the document's range. Only one runs at a time.
 
-        follows: the current frame goes with it.
+        follows: the current frame goes with it. Prompts that are not answered yet come first.
         """
         document = self.document
-        self._propagate(
-            PropagationRequest(
-                start=document.frame,
-                direction=direction,
-                until=until,
-                most_frames=most_frames,
-                first=document.range_in,
-                last=document.range_out,
-                objects=objects,
-            ),
-            follows=follows,
+        request = PropagationRequest(
+            start=document.frame,
+            direction=direction,
+            until=until,
+            most_frames=most_frames,
+            first=document.range_in,
+            last=document.range_out,
+            objects=objects,
         )
+        self._prompts.do_after(lambda: self._propagate(request, follows=follows))
 
-    def _propagate(self, request: PropagationRequest, *, follows: bool = False) -> None:
-        if self._run is not None or self._work is not None:
+    def _propagate(
+        self,
+        request: PropagationRequest,
+        *,
+        follows: bool = False,
+        goes_on_from: TrackingRun | None = None,
+    ) -> None:
+        if not self._may_start():
             return
-        run = TrackingRun(request, follows=follows)
-
-        def steps() -> Generator[Propagated, None, None]:
-            return self._session.propagation(request)
-
-        job = self._start(self._engine, steps, partial(self._show_tracked, run), self._end_run)
+        run = TrackingRun(request, self._session, follows=follows, goes_on_from=goes_on_from)
+        job = self._start(
+            self._engine,
+            lambda: self._session.propagation(request),
+            partial(self._show_tracked, run),
+            partial(self._end_run, run),
+        )
         if job is not None:
             run.job = job
             self._run = run
@@ -221,11 +188,13 @@ class Annotator(HandWork):
         self._update_busy()
 
     def _show_tracked(self, run: TrackingRun, step: Propagated) -> None:
-        run.note(step)
+        if run is not self._run:  # taken back
+            return
         if step.remark:
             self.noticed.emit(step.remark)
-        if step.edit is not None:  # also after a cancel: what is finished is kept
-            self.document.apply(step.edit)
+        # Also after a cancel: what is finished is kept.
+        is_applied = step.edit is not None and self.document.apply(step.edit)
+        run.note(step, self._session.annotation, is_applied=is_applied)
         if run.follows:
             self.document.set_frame(step.frame)
         self.tracked.emit(step.frame)
@@ -240,23 +209,30 @@ class Annotator(HandWork):
             )
         )
 
-    def _end_run(self, error: Exception | None) -> None:
-        run, self._run = self._run, None
-        self._update_busy()
-        if self._undoes_after_run:
-            self._undoes_after_run = False
-            self.document.undo()
+    def _end_run(self, run: TrackingRun, error: Exception | None) -> None:
+        if run is not self._run:
             return
-        if run is None or error is not None:
+        self._run = None
+        annotation = self._session.annotation
+        if error is not None:
+            self._update_busy()
+            corrected = run.corrected(annotation)
+            if corrected:
+                self.noticed.emit(
+                    self.tr("Corrected meanwhile, but not tracked from again: frames {}.").format(
+                        frames_text(corrected)
+                    )
+                )
             return
-        again = run.corrected_behind(self._session.annotation)
+        again = run.again(annotation)
         if again is not None:
             self.noticed.emit(
                 self.tr("Frame {} was corrected meanwhile: tracking again from there.").format(
                     again.start
                 )
             )
-            self._propagate(again)
+            self._propagate(again, goes_on_from=run)
+        self._update_busy()
 
     def pause(self) -> None:
         if self._run is not None:
@@ -271,14 +247,14 @@ class Annotator(HandWork):
 
     def cancel(self) -> bool:
         """Stops whatever runs, the nearest to the annotator first. False if nothing did."""
-        if self._prompts.is_busy:
+        if self._prompts.is_awaited:
             self._prompts.cancel()
             return True
-        for job in (self._run.job if self._run else None, self._work, self._file_work):
-            if job is not None:
-                job.cancel()
-                return True
-        return False
+        work = self._run or self._work
+        job = work.job if work is not None else self._file_work
+        if job is not None:
+            job.cancel()
+        return job is not None
 
     # Files
 
@@ -315,50 +291,54 @@ class Annotator(HandWork):
 
     # Parts
 
-    def _start_prompt(
-        self, prompt: Callable[[], Generator[MaskEdit, None, None]], on_end: Callable[[], None]
-    ) -> Job | None:
-        return self._start(self._engine, prompt, self._apply, lambda _: on_end())
-
-    def _apply(self, edit: MaskEdit) -> None:
-        if not self.document.apply(edit):
-            self.document.masks_changed.emit(set(edit.frames))  # previews give way to what is
+    def _may_start(self) -> bool:
+        """False, and told, while many frames are being changed: one such work at a time."""
+        if self._run is None and self._work is None:
+            return True
+        what = self.tr("tracking is done") if self._run else self.tr("what is in work is done")
+        self.noticed.emit(self.tr("Wait until {}, or cancel it.").format(what))
+        return False
 
     def _do_work(self, edits: Callable[[], Generator[MaskEdit, None, Any]]) -> None:
-        if self._work is not None or self._run is not None:
-            self.noticed.emit(self.tr("Wait until tracking is done, or cancel it."))
-            return
+        """Prompts that are not answered yet come first."""
+        if self._may_start():
+            self._prompts.do_after(lambda: self._start_work(edits))
 
-        def end(error: Exception | None) -> None:
-            self._work = None
-            self._update_busy()
-
-        self._work = self._start(self._engine, edits, self._apply, end)
+    def _start_work(self, edits: Callable[[], Generator[MaskEdit, None, Any]]) -> None:
+        work = LongWork(self._session.history)
+        job = self._start(
+            self._engine, edits, partial(self._show_work, work), partial(self._end_work, work)
+        )
+        if job is not None:
+            work.job = job
+            self._work = work
         self._update_busy()
 
-    def _start(
-        self,
-        thread: EngineThread,
-        steps: Callable[[], Generator[Any, None, Any]],
-        on_step: Callable[[Any], None],
-        on_end: Callable[[Exception | None], None],
-    ) -> Job | None:
-        """None if the work was refused, which is told."""
+    def _show_work(self, work: LongWork, edit: MaskEdit) -> None:
+        if work is self._work:  # not taken back
+            work.note_edit(edit, is_applied=self.document.apply(edit))
 
-        def end(error: Exception | None) -> None:
-            on_end(error)
-            if error is not None and not _is_stop(error):
-                self.failed.emit(error)
-
-        try:
-            generator = steps()
-        except Exception as error:  # noqa: BLE001  # shown or reported by whoever listens
-            self.failed.emit(error)
-            return None
-        return thread.start(generator, Job(on_step, end))
-
-
-def _is_stop(error: Exception) -> bool:
-    from interaction.fbrs.optimizer import StoppedError
-
-    return isinstance(error, CancelledError | StoppedError)
+    def _end_work(self, work: LongWork, error: Exception | None) -> None:
+        if work is not self._work:
+            return
+        self._work = None
+        self._update_busy()
+        told = []
+        if isinstance(error, CancelledError) and work.has_begun:
+            told.append(
+                self.tr("“{0}” was stopped: {1} frames are changed, which Undo takes back.").format(
+                    work.label, len(work.done)
+                )
+            )
+        if work.left:
+            told.append(
+                self.tr("“{0}” left frames as they are that were changed meanwhile: {1}.").format(
+                    work.label, frames_text(work.left)
+                )
+            )
+        if work.left or error is None:
+            staying = work.staying([one.id for one in self.document.objects])
+            names = [one.name for one in self.document.objects if one.id in staying]
+            told += [self.tr("“{}” stays in the list of objects.").format(name) for name in names]
+        if told:
+            self.noticed.emit(" ".join(told))

@@ -15,7 +15,7 @@ from gui.preferences import Preferences
 from gui.theme import apply_theme, set_scheme
 from interaction.session import Session
 
-__all__ = ["build", "main"]
+__all__ = ["begin_with_objects", "build", "main"]
 
 _AWAKE_MS: Final = 300  # Python only sees Ctrl-C between two of its own steps
 
@@ -54,17 +54,23 @@ def build(
     )
     if given is not None:
         window.opener.given = given
-        window.session_opened.connect(lambda session: _add_objects(window, session, given.objects))
+        window.session_opened.connect(
+            lambda session: begin_with_objects(window, session, given.objects)
+        )
         if given.source is not None:
             source, project = given.source, given.project
             QTimer.singleShot(0, window, lambda: window.open_path(source, project))
     return window
 
 
-def _add_objects(window: MainWindow, session: Session, count: int) -> None:
+def begin_with_objects(window: MainWindow, session: Session, count: int) -> None:
+    """Makes so many objects where a project has none yet; work begins with the first."""
     if window.workspace is not None and not session.annotation.objects:
+        document = window.workspace.document
         for _ in range(count):
-            window.workspace.document.add_object()
+            document.add_object()
+        if document.objects:
+            document.set_current_object(document.objects[0].id)
 
 
 def _save(window: MainWindow) -> None:

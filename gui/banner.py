@@ -1,19 +1,34 @@
 """A line above the picture: what happened, what is safe, and one button that helps."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import QEvent, QObject, Qt, QTimer
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QToolButton, QWidget
 
 from gui.theme import ICON_PX, icon
 
-__all__ = ["Banner"]
+__all__ = ["Banner", "FloatingBanner"]
 
 _NOTICE_MS = 8000
 
 
+@dataclass(frozen=True, slots=True)
+class _Message:
+    summary: str
+    details: str = ""
+    button: str | None = None
+    on_button: Callable[[], object] | None = None
+    is_error: bool = False
+    lasts: bool = False
+
+
 class Banner(QFrame):
-    """Hidden until there is something to say. Errors stay until they are closed; notices go."""
+    """Hidden until there is something to say.
+
+    Notices go by themselves, errors when they are closed or something has worked since; what
+    lasts stays until it is closed, and is there again when something else has been said.
+    """
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -27,31 +42,31 @@ class Banner(QFrame):
             Qt.TextInteractionFlag.TextSelectableByMouse
             | Qt.TextInteractionFlag.TextSelectableByKeyboard
         )
-        self._more = QToolButton(self)
-        self._more.setText(self.tr("More"))
-        self._more.setCheckable(True)
-        self._more.toggled.connect(self._show_text)
+        self.more = QToolButton(self)
+        self.more.setText(self.tr("More"))
+        self.more.setCheckable(True)
+        self.more.toggled.connect(self._show_text)
         self.button = QPushButton(self)
         self.button.clicked.connect(self._help)
-        self._close = QToolButton(self)
-        self._close.setIcon(icon("x"))
-        self._close.setAutoRaise(True)
-        self._close.setAccessibleName(self.tr("Close this message"))
-        self._close.setToolTip(self.tr("Close this message"))
-        self._close.clicked.connect(self.hide)
+        self.close_button = QToolButton(self)
+        self.close_button.setIcon(icon("x"))
+        self.close_button.setAutoRaise(True)
+        self.close_button.setAccessibleName(self.tr("Close this message"))
+        self.close_button.setToolTip(self.tr("Close this message"))
+        self.close_button.clicked.connect(self._dismiss)
         row = QHBoxLayout(self)
         row.setContentsMargins(12, 6, 8, 6)
         row.addWidget(self._picture)
         row.addWidget(self._text, 1)
-        row.addWidget(self._more)
+        row.addWidget(self.more)
         row.addWidget(self.button)
-        row.addWidget(self._close)
-        self._summary = self._details = ""
-        self._on_button: Callable[[], object] | None = None
+        row.addWidget(self.close_button)
+        self._said = _Message("")
+        self._lasting: _Message | None = None
         self._going = QTimer(self)
         self._going.setSingleShot(True)
         self._going.setInterval(_NOTICE_MS)
-        self._going.timeout.connect(self.hide)
+        self._going.timeout.connect(self._leave)
         self.hide()
 
     @property
@@ -60,7 +75,7 @@ class Banner(QFrame):
 
     def show_notice(self, text: str) -> None:
         """Something to know. It goes by itself."""
-        self._say("info", text, "", None, None)
+        self._say(_Message(text))
         self._going.start()
 
     def show_error(
@@ -69,32 +84,79 @@ class Banner(QFrame):
         details: str = "",
         button: str | None = None,
         on_button: Callable[[], object] | None = None,
+        *,
+        lasts: bool = False,
     ) -> None:
+        """lasts: it is still so when something else has worked."""
         self._going.stop()
-        self._say("triangle-alert", summary, details, button, on_button)
+        message = _Message(summary, details, button, on_button, True, lasts)
+        if lasts:
+            self._lasting = message
+        self._say(message)
 
-    def _say(
-        self,
-        picture: str,
-        summary: str,
-        details: str,
-        button: str | None,
-        on_button: Callable[[], object] | None,
-    ) -> None:
+    def clear_error(self) -> None:
+        """Something has worked since: what did not is past, unless it lasts."""
+        if self._said.is_error and not self._said.lasts and not self.isHidden():
+            self._leave()
+
+    def _say(self, message: _Message) -> None:
+        self._said = message
+        picture = "triangle-alert" if message.is_error else "info"
         self._picture.setPixmap(icon(picture).pixmap(ICON_PX, ICON_PX))
-        self._summary, self._details, self._on_button = summary, details, on_button
-        self._more.setVisible(bool(details))
-        self._more.setChecked(False)
-        self.button.setVisible(button is not None)
-        self.button.setText(button or "")
+        self.more.setVisible(bool(message.details))
+        self.more.setChecked(False)
+        self.button.setVisible(message.button is not None)
+        self.button.setText(message.button or "")
         self._show_text(False)
-        self.setAccessibleName(summary)
+        self.setAccessibleName(message.summary)
         self.show()
 
     def _show_text(self, is_whole: bool) -> None:
-        self._text.setText(f"{self._summary}\n\n{self._details}" if is_whole else self._summary)
+        said = self._said
+        self._text.setText(f"{said.summary}\n\n{said.details}" if is_whole else said.summary)
+
+    def _leave(self) -> None:
+        if self._lasting is not None and self._lasting is not self._said:
+            self._say(self._lasting)
+        else:
+            self.hide()
+
+    def _dismiss(self) -> None:
+        if self._said is self._lasting:
+            self._lasting = None
+        self._going.stop()
+        self._leave()
 
     def _help(self) -> None:
-        self.hide()
-        if self._on_button is not None:
-            self._on_button()
+        on_button = self._said.on_button
+        self._dismiss()
+        if on_button is not None:
+            on_button()
+
+
+class FloatingBanner(Banner):
+    """Lies over the upper edge of its parent and moves nothing."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._below = parent
+        self.setFrameShape(QFrame.Shape.StyledPanel)
+        parent.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if watched is self._below and event.type() == QEvent.Type.Resize:
+            self._fit()
+        return super().eventFilter(watched, event)
+
+    def event(self, event: QEvent) -> bool:
+        result = super().event(event)
+        if event.type() in (QEvent.Type.LayoutRequest, QEvent.Type.Show):
+            self._fit()
+        return result
+
+    def _fit(self) -> None:
+        width = self._below.width()
+        height = self.heightForWidth(width) if self.hasHeightForWidth() else -1
+        height = max(height, self.minimumSizeHint().height())
+        self.setGeometry(0, 0, width, min(height, self._below.height()))
+        self.raise_()

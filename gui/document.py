@@ -12,7 +12,9 @@ from interaction.session import Session
 from interaction.strokes import LEAST_RADIUS_PX
 from interaction.types import MaskEdit, ObjectInfo
 
-__all__ = ["Document"]
+__all__ = ["WIDEST_OUTLINE_PX", "Document"]
+
+WIDEST_OUTLINE_PX = 4
 
 _LARGEST_BRUSH_PX = 500.0
 
@@ -34,11 +36,13 @@ class Document(QObject):
     solo_changed = Signal(int)  # 0: all visible objects are shown
     onion_skin_changed = Signal(bool)
     hatching_changed = Signal(bool)
+    outline_changed = Signal()
     layer_changed = Signal(str)  # path of the picture of ViewMode.LAYER
 
     masks_changed = Signal(set)  # frame indices
     objects_changed = Signal()
     history_changed = Signal()
+    travelled = Signal()  # something was undone or redone
     failed = Signal(object)  # the UserError of a change that was refused
 
     def __init__(self, session: Session, parent: QObject | None = None) -> None:
@@ -54,6 +58,7 @@ class Document(QObject):
         self._solo = 0
         self._has_onion_skin = False
         self._has_hatching = False
+        self._outline = (1, 1.0)
         self._layer = ""
 
     # The session, to read
@@ -102,10 +107,13 @@ class Document(QObject):
         return self._current_object
 
     def set_current_object(self, object_id: int) -> None:
+        """If only one object is shown, from now on it is this one."""
         if object_id and self.object(object_id) is None:
             return
         if object_id != self._current_object:
             self._current_object = object_id
+            if self._solo and object_id:
+                self.set_solo(object_id)
             self.current_object_changed.emit(object_id)
 
     @property
@@ -198,6 +206,21 @@ class Document(QObject):
             self.hatching_changed.emit(is_on)
 
     @property
+    def outline_px(self) -> int:
+        """Width of outlines on either side of an edge, in pixels of the window."""
+        return self._outline[0]
+
+    @property
+    def outline_opacity(self) -> float:
+        return self._outline[1]
+
+    def set_outline(self, width_px: int, opacity: float) -> None:
+        outline = max(1, min(width_px, WIDEST_OUTLINE_PX)), max(0.0, min(opacity, 1.0))
+        if outline != self._outline:
+            self._outline = outline
+            self.outline_changed.emit()
+
+    @property
     def layer(self) -> str:
         return self._layer
 
@@ -217,19 +240,26 @@ class Document(QObject):
         return True
 
     def undo(self) -> None:
-        self._change(self.session.undo)
+        """As redo and go_to: goes to the first frame that changed, unless it is in sight."""
+        self._travel(self.session.undo)
 
     def redo(self) -> None:
-        self._change(self.session.redo)
+        self._travel(self.session.redo)
 
     def go_to(self, position: int) -> None:
-        """Undoes or redoes until `position` entries of the history are in effect."""
+        """Undoes or redoes until `position` entries of the history are in effect, or as far as
+        they can be read."""
+        before, problem = dict(self.annotation.records), None
         try:
-            frames = set(self.session.go_to(position))
+            self.session.go_to(position)
         except UserError as error:
-            self.failed.emit(error)
-            return
+            problem = error
+        now = self.annotation.records
+        frames = {one for one in before.keys() | now.keys() if before.get(one) is not now.get(one)}
         self._announce(frames, are_objects_changed=True)
+        self._visit(frames, None)
+        if problem is not None:
+            self.failed.emit(problem)
 
     def announce(self, edit: MaskEdit | None) -> None:
         """Tells everybody what an edit that was just applied has changed."""
@@ -264,13 +294,29 @@ class Document(QObject):
     def move_object(self, object_id: int, index: int) -> None:
         self._change(lambda: self.session.move_object(object_id, index))
 
-    def _change(self, change: Callable[[], MaskEdit | None]) -> None:
+    def _change(self, change: Callable[[], MaskEdit | None]) -> MaskEdit | None:
         try:
             edit = change()
         except UserError as error:
             self.failed.emit(error)
-        else:
-            self.announce(edit)
+            return None
+        self.announce(edit)
+        return edit
+
+    def _travel(self, step: Callable[[], MaskEdit | None]) -> None:
+        edit = self._change(step)
+        if edit is not None:
+            is_run = edit.cause.get("kind") == "propagate"
+            self._visit(set(edit.frames), edit.cause.get("start") if is_run else None)
+
+    def _visit(self, frames: set[int], start: int | None) -> None:
+        """start: where a run began: it has changed nothing there, but what it has done is in sight
+        from there."""
+        self.travelled.emit()
+        here = self._frame
+        is_beside = len(frames) > 1 and bool({here - 1, here + 1} & frames)
+        if frames and here not in frames and here != start and not is_beside:
+            self.set_frame(min(frames))
 
     def _announce(self, frames: set[int], are_objects_changed: bool) -> None:
         if are_objects_changed:

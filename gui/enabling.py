@@ -19,6 +19,7 @@ def state_of(workspace: Workspace | None) -> Needs:
         return Needs.NOTHING
     document, annotator, session = workspace.document, workspace.annotator, workspace.session
     record = document.annotation.record(document.frame)
+    prompts = record.prompts
     flags = {
         Needs.PROJECT: True,
         Needs.WRITABLE: not session.is_read_only,
@@ -27,7 +28,7 @@ def state_of(workspace: Workspace | None) -> Needs:
         Needs.IDLE: annotator.busy in (Busy.IDLE, Busy.CLICKING, Busy.EXPORTING),
         Needs.RUN: annotator.is_tracking,
         Needs.BUSY: annotator.busy is not Busy.IDLE
-        or record.prompts is not None
+        or (prompts is not None and prompts.object_id == document.current_object)
         or workspace.player.is_playing,
         Needs.UNDO: session.history.can_undo and not session.is_read_only,
         Needs.REDO: session.history.can_redo and not session.is_read_only,

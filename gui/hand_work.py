@@ -28,13 +28,13 @@ class HandWork(QObject):
         document.failed.connect(self.failed)
 
     def stroke(self, stroke: Stroke) -> None:
-        object_id = self._object_for_work()
+        object_id = self._object_for_work(is_made=stroke.is_positive)
         if object_id:
             self._do(lambda: self._session.stroke(self.document.frame, object_id, stroke))
 
     def fill(self, points: Sequence[Point], is_positive: bool = True) -> None:
         """The inside of a polygon."""
-        object_id = self._object_for_work()
+        object_id = self._object_for_work(is_made=is_positive)
         if object_id and len(points) >= 3:
             self._do(
                 lambda: self._session.fill(self.document.frame, object_id, points, is_positive)
@@ -46,7 +46,13 @@ class HandWork(QObject):
         height, width = labels.shape
         if not (0 <= x < width and 0 <= y < height):
             return
-        is_own = labels[int(y), int(x)] == self.document.current_object
+        found = labels[int(y), int(x)]
+        is_own = found != 0 and found == self.document.current_object
+        if found == 0 and mask_surgery.reaches_edge(labels, x, y):
+            self.noticed.emit(
+                self.tr("This is no hole: it reaches the frame's edge. Draw around it instead.")
+            )
+            return
         change = mask_surgery.remove_part if is_own else mask_surgery.flood_fill
         label = self.tr("Remove a part") if is_own else self.tr("Fill")
         name = "remove_part" if is_own else "flood_fill"
@@ -93,26 +99,47 @@ class HandWork(QObject):
 
     # Parts
 
-    def _object_for_work(self) -> int:
-        """The current object, made if there is none; 0 if it must not change."""
+    def show_current_object(self) -> None:
+        """What is about to be worked on is in sight: if it was hidden, or another one is the only
+        one that is shown, that ends, and is told."""
+        document = self.document
+        one = document.object(document.current_object)
+        if one is None or document.is_shown(one.id):
+            return
+        if one.is_locked or self._session.is_read_only:
+            return  # it is not going to change
+        if document.solo:
+            document.set_solo(one.id)
+        else:
+            document.set_visible(one.id, True)
+        self.noticed.emit(self.tr("“{}” was hidden: it is shown again.").format(one.name))
+
+    def _object_for_work(self, *, is_made: bool = True) -> int:
+        """The current object, in sight; 0 if it must not change, or there is none and it is not
+        made, which is told."""
         if self._session.is_read_only:
             self.noticed.emit(self.tr("This project is open for reading only."))
             return 0
         document = self.document
-        object_id = document.current_object or document.add_object()
+        object_id = document.current_object
+        if not object_id and not is_made:
+            self.noticed.emit(self.tr("There is no object yet that anything could be taken from."))
+            return 0
+        object_id = object_id or document.add_object()
         if not object_id:
             return 0
         one = document.object(object_id)
         if one is not None and one.is_locked:
             self.noticed.emit(self.tr("“{}” is locked: unlock it to change it.").format(one.name))
             return 0
+        self.show_current_object()
         return object_id
 
     def _operate(
         self, label: str, name: str, change: Callable[..., Labels], **settings: float
     ) -> None:
         """A change of the current object's mask on the current frame."""
-        object_id = self._object_for_work()
+        object_id = self._object_for_work(is_made=name == "flood_fill")
         if not object_id:
             return
         locked = self._session.annotation.locked

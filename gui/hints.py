@@ -44,7 +44,7 @@ def _next_step(workspace: Workspace) -> str:
     if record.mask is None:
         return " " + _tr("No mask on this frame: track here, or click.")
     if record.status is FrameStatus.CORRECTED and len(records) < document.frame_count:
-        return " " + _tr("Looks right? F follows it through the video.")
+        return " " + _tr("Looks right? F follows it on.")
     if record.status is FrameStatus.TRACKED:
         return " " + _tr("N goes to the next doubtful frame, Enter confirms this one.")
     return ""

@@ -20,9 +20,11 @@ from gui.commands import Commands
 from gui.enabling import state_of
 from gui.errors import ReportDialog, summary_and_advice
 from gui.opening import Opener, is_openable_project
-from gui.opening_problems import remedy_for
+from gui.opening_problems import opening_remedy_for, remedy_for
 from gui.preferences import Preferences, RecentProject
 from gui.progress import Busy
+from gui.remembering import Remembering
+from gui.shuttle_keys import ShuttleKeys
 from gui.status_line import StatusLine
 from gui.thumbnail import keep_thumbnail
 from gui.tool_bar import ToolBar
@@ -48,6 +50,7 @@ class MainWindow(QMainWindow):
         super().__init__(parent)
         self.preferences = preferences
         self.workspace: Workspace | None = None
+        self._remembering: Remembering | None = None
         self.opener = Opener(preferences, self)
         self.setObjectName("main window")
         self.setMinimumSize(800, 560)
@@ -89,7 +92,7 @@ class MainWindow(QMainWindow):
         self.opener.opened.connect(self.show_session)
         self.opener.failed.connect(self._show_opening_failure)
         self.opener.cancelled.connect(self._show_page)
-        self._could_not_save.connect(self.show_failure)
+        self._could_not_save.connect(partial(self.show_failure, lasts=True))
         preferences.changed.connect(self._follow_preferences)
         self._updating = QTimer(self, singleShot=True, interval=0)
         self._updating.timeout.connect(self.update_state)
@@ -117,6 +120,7 @@ class MainWindow(QMainWindow):
         self.workspace = workspace
         self.pages.addWidget(workspace)
         self._connect(workspace)
+        self._remembering = Remembering(workspace, self.preferences)
         self.tool_bar.follow(workspace.document)
         self._show_page()
         workspace.canvas.setFocus()
@@ -128,10 +132,13 @@ class MainWindow(QMainWindow):
             # From the saving thread; the signal brings it here.
             session.project.on_problem = self._could_not_save.emit
         if session.damages:
-            workspace.banner.show_error(
+            workspace.show_error(
                 self.tr("This project is damaged and open for reading only. Nothing was changed."),
                 "\n".join(session.damages),
+                lasts=True,
             )
+        elif session.notices:
+            workspace.banner.show_error(session.notices[0], "\n".join(session.notices[1:]))
 
     def _cache_bytes(self, session: Session) -> int:
         """For decoded frames: what the preferences say, or so many frames as were asked for."""
@@ -156,6 +163,9 @@ class MainWindow(QMainWindow):
                 return False
             discards = True
         self._remember_project(workspace.session)
+        if self._remembering is not None:
+            self._remembering.keep()
+        self._remembering = None
         keep_thumbnail(workspace)
         self._keep_window()
         self.workspace = None
@@ -243,16 +253,16 @@ class MainWindow(QMainWindow):
         redo.setText(self.tr("Redo {}").format(redone).strip())
         self.tool_bar.show_mode(document.view_mode)
 
-    def show_failure(self, error: Exception) -> None:
-        """A banner for what the annotator can mend, a report for a bug."""
+    def show_failure(self, error: Exception, *, lasts: bool = False) -> None:
+        """A banner for what the annotator can mend, with a button where one helps; a report for a
+        bug. lasts: it is not over when something else has worked."""
         if not isinstance(error, UserError):
             ReportDialog(error, self).open()
             return
         summary, advice = summary_and_advice(error)
-        if self.workspace is not None:
-            self.workspace.banner.show_error(summary, advice)
-        else:
-            self.welcome.show_error(summary, advice)
+        button, on_button = remedy_for(self, error) or (None, None)
+        page = self.welcome.banner if self.workspace is None else self.workspace
+        page.show_error(summary, advice, button, on_button, lasts=lasts)
 
     def show_notice(self, text: str) -> None:
         if self.workspace is not None:
@@ -264,7 +274,7 @@ class MainWindow(QMainWindow):
 
     def _show_opening_failure(self, error: Exception) -> None:
         self._show_page()
-        remedy = remedy_for(self, error, self.opener.project)
+        remedy = opening_remedy_for(self, error, self.opener.project)
         if remedy is None or self.workspace is not None:
             self.show_failure(error)
         else:
@@ -279,8 +289,6 @@ class MainWindow(QMainWindow):
 
     def _connect(self, workspace: Workspace) -> None:
         document, annotator = workspace.document, workspace.annotator
-        document.set_opacity(self.preferences.opacity)
-        document.set_hatching(self.preferences.has_hatching)
         for signal in (
             document.frame_changed,
             document.current_object_changed,
@@ -296,12 +304,14 @@ class MainWindow(QMainWindow):
             workspace.timeline_toggled,
         ):
             signal.connect(self._update_soon)
-        document.opacity_changed.connect(self._keep_opacity)
+        document.brush_changed.connect(lambda _: self.status_line.show_brush(document))
         annotator.failed.connect(self.show_failure)
         annotator.noticed.connect(self.show_notice)
         canvas = workspace.canvas
         canvas.cursor_moved.connect(partial(self.status_line.show_cursor, document))
+        canvas.zoom_changed.connect(self.status_line.show_zoom)
         canvas.space_tapped.connect(self.commands.masks.play)
+        ShuttleKeys(workspace.player, self.actions_table, workspace)
         canvas.frame_failed.connect(lambda _, error: self.show_failure(error))
         canvas.hint_changed.connect(self._update_soon)
         canvas.magnifier_changed.connect(self._update_soon)
@@ -320,9 +330,6 @@ class MainWindow(QMainWindow):
     def _update_soon(self, *_: object) -> None:
         """Once for all that changes in one turn of the event loop."""
         self._updating.start()
-
-    def _keep_opacity(self, opacity: float) -> None:
-        self.preferences.opacity = opacity
 
     def _add_recent_menu(self) -> None:
         menu = QMenu(self.tr("Open recent"), self)

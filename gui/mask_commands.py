@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QColorDialog, QInputDialog
@@ -12,9 +11,6 @@ from PySide6.QtWidgets import QColorDialog, QInputDialog
 from gui.action_handlers import ActionHandlers, tr
 from gui.going import doubtful_after, keyframe_after, keyframe_before
 from gui.view_state import Tool
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["MaskCommands"]
 
@@ -54,7 +50,7 @@ class MaskCommands(ActionHandlers):
     def _stop(self) -> None:
         """Escape: the nearest thing first."""
         if self._workspace.player.is_playing:
-            self._workspace.player.play(0)
+            self._workspace.player.stop()
         elif not self._annotator.cancel():
             self._annotator.remove_last_click()
 
@@ -75,20 +71,12 @@ class MaskCommands(ActionHandlers):
 
     def _tools(self) -> dict[str, Callable[[], object]]:
         handlers: dict[str, Callable[[], object]] = {
-            f"tool.{tool.value}": partial(self._choose_tool, tool) for tool in Tool
+            f"tool.{tool.value}": partial(lambda tool: self._document.set_tool(tool), tool)
+            for tool in Tool
         }
         handlers["tool.smaller"] = lambda: self._scale_brush(1 / _BRUSH_FACTOR)
         handlers["tool.larger"] = lambda: self._scale_brush(_BRUSH_FACTOR)
         return handlers
-
-    def _choose_tool(self, tool: Tool) -> None:
-        # While it plays, K and L are the shuttle's keys, as in every editor.
-        player = self._workspace.player
-        if player.is_playing and tool in (Tool.CLICK, Tool.LASSO):
-            player.shuttle("K" if tool is Tool.CLICK else "L")
-            self._window.update_state()
-            return
-        self._document.set_tool(tool)
 
     def _scale_brush(self, factor: float) -> None:
         self._document.set_brush_radius_px(self._document.brush_radius_px * factor)
@@ -183,10 +171,12 @@ class MaskCommands(ActionHandlers):
 
     def _track(self) -> dict[str, Callable[[], object]]:
         return {
-            "track.forward": lambda: self._annotator.propagate("forward"),
-            "track.backward": lambda: self._annotator.propagate("backward"),
-            "track.both": lambda: self._annotator.propagate("both"),
-            "track.settle": lambda: self._annotator.propagate("both", "settled"),
+            "track.forward": lambda: self._workspace.propagation_panel.start("forward"),
+            "track.backward": lambda: self._workspace.propagation_panel.start("backward"),
+            "track.both": lambda: self._workspace.propagation_panel.start("both"),
+            "track.settle": lambda: self._annotator.propagate(
+                "both", "settled", objects=self._workspace.propagation_panel.objects
+            ),
             "track.one": self._track_one,
             "track.pause": self._pause,
             "track.cancel": lambda: self._annotator.cancel(),
@@ -195,7 +185,8 @@ class MaskCommands(ActionHandlers):
         }
 
     def _track_one(self) -> None:
-        self._annotator.propagate("forward", most_frames=1, follows=True)
+        objects = self._workspace.propagation_panel.objects
+        self._annotator.propagate("forward", most_frames=1, objects=objects, follows=True)
 
     def _pause(self) -> None:
         if self._annotator.is_paused:
@@ -208,12 +199,13 @@ class MaskCommands(ActionHandlers):
     def _go(self) -> dict[str, Callable[[], object]]:
         return {
             "go.play": self.play,
+            "go.reverse": lambda: self._workspace.player.shuttle("J"),
             "go.next": lambda: self._step(1),
             "go.previous": lambda: self._step(-1),
             "go.next10": lambda: self._step(10),
             "go.previous10": lambda: self._step(-10),
-            "go.first": lambda: self._document.set_frame(0),
-            "go.last": lambda: self._document.set_frame(self._document.frame_count - 1),
+            "go.first": lambda: self._go_to(0),
+            "go.last": lambda: self._go_to(self._document.frame_count - 1),
             "go.frame": lambda: self._workspace.transport.focus_frame_box(),
             "go.next_key": lambda: self._go_to(keyframe_after(self._document)),
             "go.previous_key": lambda: self._go_to(keyframe_before(self._document)),
@@ -235,11 +227,12 @@ class MaskCommands(ActionHandlers):
             self._workspace.player.toggle()
 
     def _step(self, frames: int) -> None:
-        self._workspace.player.play(0)
-        self._document.set_frame(self._document.frame + frames)
+        self._go_to(self._document.frame + frames)
 
     def _go_to(self, frame: int | None) -> None:
+        """Also from a video that plays: whoever asks for a frame wants to look at it."""
         if frame is not None:
+            self._workspace.player.stop()
             self._document.set_frame(frame)
 
     def _doubtful(self) -> None:
@@ -247,4 +240,4 @@ class MaskCommands(ActionHandlers):
         if frame is None:
             self._annotator.noticed.emit(tr("No tracked frame is in doubt."))
         else:
-            self._document.set_frame(frame)
+            self._go_to(frame)

@@ -1,4 +1,4 @@
-"""What can be done about a project that does not open as it is: one button that helps."""
+"""What can be done about what does not work as it is: one button that helps."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from PySide6.QtCore import QCoreApplication
 from PySide6.QtWidgets import QFileDialog
 
 from interaction.errors import (
+    MissingModelError,
+    ModelError,
     ProjectInUseError,
     SourceChangedError,
     SourceMissingError,
@@ -20,7 +22,7 @@ from interaction.errors import (
 if TYPE_CHECKING:
     from gui.main_window import MainWindow
 
-__all__ = ["remedy_for"]
+__all__ = ["opening_remedy_for", "remedy_for"]
 
 Remedy = tuple[str, Callable[[], object]]  # what the button says, and does
 
@@ -29,8 +31,15 @@ def _tr(text: str) -> str:
     return QCoreApplication.translate("OpeningProblems", text)
 
 
-def remedy_for(window: MainWindow, error: Exception, project: Path | None) -> Remedy | None:
-    """None if no button can help. project: the folder that was being opened."""
+def remedy_for(window: MainWindow, error: Exception) -> Remedy | None:
+    """For whatever fails while something is open; None if no button can help."""
+    if isinstance(error, ModelError):
+        return _tr("Models…"), partial(_show_models, window, error)
+    return None
+
+
+def opening_remedy_for(window: MainWindow, error: Exception, project: Path | None) -> Remedy | None:
+    """For a project that does not open; None if no button can help. project: its folder."""
     if project is None:
         return None
     if isinstance(error, ProjectInUseError):
@@ -44,6 +53,15 @@ def remedy_for(window: MainWindow, error: Exception, project: Path | None) -> Re
     if isinstance(error, SourceMissingError | SourceChangedError | SourceMovedError):
         return _tr("Show where it is…"), partial(_ask_for_source, window, project)
     return None
+
+
+def _show_models(window: MainWindow, error: ModelError) -> None:
+    from gui.dialogs.models import ModelsDialog
+
+    dialog = ModelsDialog(window.preferences, window)
+    if isinstance(error, MissingModelError):
+        dialog.choose(error.name)
+    dialog.open()
 
 
 def _ask_for_source(window: MainWindow, project: Path) -> None:

@@ -8,10 +8,12 @@ from typing import Any, Final, cast
 from PySide6.QtCore import QByteArray, QObject, QSettings, Signal
 
 from gui.theme import Scheme
+from gui.view_state import Tool, ViewMode
 
-__all__ = ["Preferences", "RecentProject"]
+__all__ = ["Place", "Preferences", "RecentProject"]
 
 _MOST_RECENT: Final = 30
+_MOST_PLACES: Final = 200
 _SCHEMES: Final = ("system", "light", "dark")
 
 
@@ -24,6 +26,15 @@ class RecentProject:
     opened_s: float  # seconds since the epoch
     frames_done: int = 0
     frame_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where somebody was in a project."""
+
+    frame: int = 0
+    object_id: int = 0
+    layer: str = ""  # what was chosen to lie behind the objects
 
 
 class Preferences(QObject):
@@ -55,6 +66,23 @@ class Preferences(QObject):
         self._set("look/opacity", opacity)
 
     @property
+    def outline_px(self) -> int:
+        """In pixels of the window."""
+        return int(self._number("look/outline_px", 1, 1, 16))
+
+    @outline_px.setter
+    def outline_px(self, width_px: int) -> None:
+        self._set("look/outline_px", width_px)
+
+    @property
+    def outline_opacity(self) -> float:
+        return self._number("look/outline_opacity", 1.0, 0.0, 1.0)
+
+    @outline_opacity.setter
+    def outline_opacity(self, opacity: float) -> None:
+        self._set("look/outline_opacity", opacity)
+
+    @property
     def has_hatching(self) -> bool:
         return self._text("look/hatching", "false") == "true"
 
@@ -62,7 +90,52 @@ class Preferences(QObject):
     def has_hatching(self, is_on: bool) -> None:
         self._set("look/hatching", "true" if is_on else "false")
 
+    @property
+    def view_mode(self) -> ViewMode:
+        value = self._text("look/view", ViewMode.OVERLAY.value)
+        known = {mode.value: mode for mode in ViewMode}
+        return known.get(value, ViewMode.OVERLAY)
+
+    @view_mode.setter
+    def view_mode(self, mode: ViewMode) -> None:
+        self._set("look/view", mode.value)
+
+    @property
+    def has_onion_skin(self) -> bool:
+        return self._text("look/onion_skin", "false") == "true"
+
+    @has_onion_skin.setter
+    def has_onion_skin(self, is_on: bool) -> None:
+        self._set("look/onion_skin", "true" if is_on else "false")
+
     # How it works
+
+    @property
+    def tool(self) -> Tool:
+        value = self._text("work/tool", Tool.CLICK.value)
+        return {tool.value: tool for tool in Tool}.get(value, Tool.CLICK)
+
+    @tool.setter
+    def tool(self, tool: Tool) -> None:
+        self._set("work/tool", tool.value)
+
+    @property
+    def brush_radius_px(self) -> float | None:
+        """In source pixels; None: nobody has chosen one, so it suits the video."""
+        return self._number("work/brush_radius_px", 0.0, 0.1, 10_000.0) or None
+
+    @brush_radius_px.setter
+    def brush_radius_px(self, radius_px: float) -> None:
+        self._set("work/brush_radius_px", radius_px)
+
+    @property
+    def until(self) -> str:
+        """Where a run stops: a value of `interaction.propagation_request.Until`."""
+        return self._text("work/until", "end")
+
+    @until.setter
+    def until(self, until: str) -> None:
+        self._set("work/until", until)
 
     @property
     def device(self) -> str:
@@ -173,6 +246,23 @@ class Preferences(QObject):
     def _set_recent(self, projects: list[RecentProject]) -> None:
         values = [{name: getattr(one, name) for name in one.__slots__} for one in projects]
         self._set("recent", json.dumps(values))
+
+    def place(self, folder: str) -> Place | None:
+        """Where somebody was in the project in `folder`; None if nobody knows."""
+        value = self._json("places", {})
+        one = value.get(folder) if isinstance(value, dict) else None
+        try:
+            return None if one is None else Place(int(one[0]), int(one[1]), str(one[2]))
+        except (IndexError, KeyError, OverflowError, TypeError, ValueError):
+            return None
+
+    def keep_place(self, folder: str, place: Place) -> None:
+        value = self._json("places", {})
+        places = value if isinstance(value, dict) else {}
+        places.pop(folder, None)
+        places[folder] = [place.frame, place.object_id, place.layer]
+        newest = list(places.items())[-_MOST_PLACES:]
+        self._set("places", json.dumps(dict(newest)))
 
     @property
     def last_folder(self) -> str:

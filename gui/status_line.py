@@ -1,4 +1,5 @@
-"""The last line of the window: what to do next, where the cursor is, whether all is saved."""
+"""The last line of the window: what to do next, where the cursor is, how large brush and picture
+are shown, whether all is saved."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from PySide6.QtWidgets import QLabel, QStatusBar, QWidget
 
 from gui.document import Document
 from gui.hints import hint_for
+from gui.view_state import Tool
 from interaction.session import Session
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["StatusLine"]
 
 _LOOK_AGAIN_MS = 250  # while something is still on its way to the disk
+_WITH_BRUSH = (Tool.BRUSH, Tool.ERASER)
 
 
 class StatusLine(QStatusBar):
@@ -24,21 +27,44 @@ class StatusLine(QStatusBar):
         super().__init__(parent)
         self._session: Session | None = None
         self.hint, self.cursor_place, self.saved = QLabel(self), QLabel(self), QLabel(self)
-        self.hint.setContentsMargins(8, 0, 8, 0)
-        self.saved.setContentsMargins(8, 0, 8, 0)
+        self.brush, self.zoom = QLabel(self), QLabel(self)
+        for label in (self.hint, self.brush, self.zoom, self.saved):
+            label.setContentsMargins(8, 0, 8, 0)
+        self.brush.setToolTip(self.tr("Width of the brush, in the video's pixels ([ and ])"))
+        self.zoom.setToolTip(self.tr("Zoom of the picture (+, -; Z fits it in)"))
+        self.zoom.setMinimumWidth(self.fontMetrics().horizontalAdvance("6400 %") + 16)
+        self.hint.setMinimumWidth(40)  # the figures need the room more
         self.setSizeGripEnabled(False)
         self.addWidget(self.hint, 1)
-        self.addPermanentWidget(self.cursor_place)
-        self.addPermanentWidget(self.saved)
+        for label in (self.cursor_place, self.brush, self.zoom, self.saved):
+            self.addPermanentWidget(label)
         self._again = QTimer(self, singleShot=True, interval=_LOOK_AGAIN_MS)
         self._again.timeout.connect(self._show_saved)
 
     def show_state(self, workspace: Workspace | None) -> None:
         self.hint.setText(hint_for(workspace))
+        self.hint.setToolTip(self.hint.text())  # in a small window the line is cut
         self._session = None if workspace is None else workspace.session
         if workspace is None:
-            self.cursor_place.clear()
+            for label in (self.cursor_place, self.brush, self.zoom):
+                label.clear()
+        else:
+            self.show_brush(workspace.document)
+            self.show_zoom(workspace.canvas.zoom)
         self._show_saved()
+
+    def show_brush(self, document: Document) -> None:
+        """Only for tools that have one."""
+        width_px = round(2 * document.brush_radius_px)
+        has_brush = document.tool in _WITH_BRUSH
+        self.brush.setText(self.tr("brush {} px").format(width_px) if has_brush else "")
+
+    def show_zoom(self, zoom: float) -> None:
+        """zoom: 1.0 is a pixel of the screen for one of the video."""
+        percent = 100 * zoom
+        self.zoom.setText(
+            self.tr("{} %").format(f"{percent:.0f}" if percent >= 10 else f"{percent:.1f}")
+        )
 
     def show_cursor(self, document: Document, x: float, y: float, object_id: int) -> None:
         """x, y: source pixels, negative outside the picture."""

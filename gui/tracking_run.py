@@ -5,35 +5,61 @@ from collections import deque
 from dataclasses import replace
 from typing import Final
 
-from gui.engine_thread import Job
+from gui.long_work import LongWork
 from interaction.annotation import Annotation
-from interaction.session import Propagated, PropagationRequest
-from interaction.types import FrameRecord
+from interaction.propagation_request import Direction
+from interaction.session import Propagated, PropagationRequest, Session
+from interaction.types import FrameRecord, FrameStatus
 
 __all__ = ["TrackingRun"]
 
 _FRAMES_TIMED: Final = 20  # speed is of the last few frames: it changes with the memory's size
 
 
-class TrackingRun:
-    """`job` is set by whoever starts it."""
+class TrackingRun(LongWork):
+    """Knows the record with which tracking has gone over each frame, in this run and in those that
+    it goes on from. A frame that the annotator has given another mask since was corrected behind
+    the head: what was tracked from it has to be tracked again.
+    """
 
-    job: Job
+    def __init__(
+        self,
+        request: PropagationRequest,
+        session: Session,
+        *,
+        follows: bool = False,
+        goes_on_from: "TrackingRun | None" = None,
+    ) -> None:
+        """To be made when the run is asked for: it reads what the run will read.
 
-    def __init__(self, request: PropagationRequest, *, follows: bool = False) -> None:
+        follows: the current frame goes with it. goes_on_from: a run that has ended, after which
+        something is tracked again.
+        """
+        super().__init__(session.history)
         self.request = request
-        self.follows = follows  # the current frame goes with it
-        self.group: str | None = None
+        self.follows = follows
         self._times: deque[float] = deque(maxlen=_FRAMES_TIMED)
-        self._left = 0
-        self._made: dict[int, FrameRecord] = {}
+        self._frames_left = 0
+        self._records = dict(session.annotation.records)
+        self._used: dict[int, FrameRecord | None] = {}
+        self._whole: PropagationRequest = request  # of the first run
+        self._start: int | None = None  # where that began, once it has
+        if goes_on_from is not None:
+            self._used = dict(goes_on_from._used)
+            self._whole, self._start = goes_on_from._whole, goes_on_from._start
 
-    def note(self, step: Propagated) -> None:
+    def note(self, step: Propagated, annotation: Annotation, *, is_applied: bool) -> None:
+        """A step that was shown; `annotation` after it."""
         self._times.append(time.monotonic())
-        self._left = step.total - step.done
-        if step.edit is not None:
-            self.group = step.edit.group
-            self._made.update(step.edit.after)
+        self._frames_left = step.total - step.done
+        if self._start is None:
+            self._start = step.frame
+        if step.edit is None:
+            self._used.setdefault(step.frame, self._records.get(step.frame))
+        else:
+            self.note_edit(step.edit, is_applied=is_applied)
+            made = step.edit.after[step.frame]
+            self._used[step.frame] = annotation.record(step.frame) if is_applied else made
 
     def stop_clock(self) -> None:
         """A pause does not count as slowness."""
@@ -48,17 +74,69 @@ class TrackingRun:
     @property
     def seconds_left(self) -> float | None:
         speed = self.frames_per_second
-        return None if not speed else self._left / speed
+        return None if not speed else self._frames_left / speed
 
-    def corrected_behind(self, annotation: Annotation) -> PropagationRequest | None:
-        """A run from the first frame that the annotator corrected after this one had passed."""
-        corrected = [
-            frame
-            for frame, record in self._made.items()
-            if annotation.record(frame) != record and annotation.record(frame).status.is_given
-        ]
-        if not corrected:
+    # What was corrected behind it
+
+    def corrected(self, annotation: Annotation) -> list[int]:
+        """Frames from which something has to be tracked again, in the order of travel."""
+        start = self._start or 0
+        frames = sorted(self._used, key=lambda frame: (abs(frame - start), frame))
+        return [frame for frame in frames if self._direction_again(frame, annotation) is not None]
+
+    def again(self, annotation: Annotation) -> PropagationRequest | None:
+        """A run from the first frame that was corrected, over no more than was tracked. To be
+        asked for until there is none: the others come after it."""
+        known = {one.id for one in annotation.objects}
+        objects = self._whole.objects
+        if objects is not None:
+            objects &= known
+        frame = next(iter(self.corrected(annotation)), None)
+        if frame is None or objects == frozenset():
             return None
-        is_backward = self.request.direction == "backward"
-        start = max(corrected) if is_backward else min(corrected)
-        return replace(self.request, start=start, until="settled", most_frames=None)
+        direction = self._direction_again(frame, annotation)
+        assert direction is not None  # it is one of the corrected
+        self._used[frame] = annotation.record(frame)
+        return replace(
+            self._whole,
+            start=frame,
+            direction=direction,
+            until="settled",
+            most_frames=None,
+            first=min(self._used),
+            last=max(self._used),
+            objects=objects,
+        )
+
+    def _direction_again(self, frame: int, annotation: Annotation) -> Direction | None:
+        """Away from where the run began. None if the frame has the mask that was tracked from, or
+        what comes next does not depend on it: the annotator answers for that too."""
+        record, used = annotation.record(frame), self._used[frame]
+        if not record.status.is_given or (used is not None and record.mask == used.mask):
+            return None
+        start = frame if self._start is None else self._start
+        is_both = self._whole.direction == "both"
+        ways = {
+            1: frame >= start if is_both else self._whole.direction == "forward",
+            -1: frame <= start if is_both else self._whole.direction == "backward",
+        }
+        forward, backward = (
+            ways[way]
+            and frame + way in self._used
+            and self._depends_on(record, annotation.record(frame + way))
+            for way in (1, -1)
+        )
+        if forward and backward:
+            return "both"
+        if forward:
+            return "forward"
+        return "backward" if backward else None
+
+    def _depends_on(self, record: FrameRecord, following: FrameRecord) -> bool:
+        """Whether something of the frame after it would be tracked from a corrected frame."""
+        if following.status is not FrameStatus.CORRECTED:
+            return following.status is not FrameStatus.CONFIRMED
+        tracked = record.present | following.present
+        if self._whole.objects is not None:
+            tracked &= self._whole.objects
+        return not tracked <= following.given

@@ -1,18 +1,22 @@
 """One open session on the screen: picture, panels and timeline, and the threads behind them."""
 
+from collections.abc import Callable
+
 from PySide6.QtCore import QByteArray, Qt, Signal
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QSplitter, QTabWidget, QVBoxLayout, QWidget
 
 from gui.annotator import Annotator
-from gui.banner import Banner
+from gui.banner import FloatingBanner
 from gui.canvas.view import CanvasView
 from gui.document import Document
 from gui.engine_thread import EngineThread
+from gui.panels.column import PanelColumn
 from gui.panels.history import HistoryPanel
 from gui.panels.memory import MemoryPanel
 from gui.panels.objects import ObjectsPanel
 from gui.panels.propagation import PropagationPanel
+from gui.progress import Busy
 from gui.timeline.player import Player
 from gui.timeline.timeline import Timeline
 from gui.timeline.transport import Transport
@@ -20,7 +24,8 @@ from interaction.session import Session
 
 __all__ = ["Workspace"]
 
-_PANELS_PX = 272
+_PANELS_PX = 284
+_UNLIMITED_PX = 2**24 - 1  # Qt's own largest size of a widget
 
 
 class Workspace(QWidget):
@@ -37,7 +42,6 @@ class Workspace(QWidget):
         self.files = EngineThread("files", self)
         self.annotator = Annotator(self.document, self.engine, self.files, self)
         self.player = Player(self.document, self)
-        self.banner = Banner(self)
         self.canvas = CanvasView(self.document, self.annotator, self)
         self.objects_panel = ObjectsPanel(self.document, self.annotator, self)
         self.propagation_panel = PropagationPanel(self.document, self.annotator, self)
@@ -45,27 +49,26 @@ class Workspace(QWidget):
         self.history_panel = HistoryPanel(self.document, self.annotator, self)
         self.timeline = Timeline(self.document, self.annotator, self)
         self.transport = Transport(self.document, self.annotator, self.player, self.timeline, self)
+        self.canvas.work_begun.connect(self.player.stop_at)
+        self.timeline.went.connect(self.player.stop)
         self._lay_out()
         self.setAcceptDrops(False)  # the window takes them all
 
     def _lay_out(self) -> None:
         picture = QWidget(self)
-        column = QVBoxLayout(picture)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(0)
-        column.addWidget(self.banner)
-        column.addWidget(self.canvas, 1)
+        layout = QVBoxLayout(picture)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.canvas)
+        self.banner = FloatingBanner(picture)
 
         self.tabs = QTabWidget(self)
         self.tabs.setDocumentMode(True)
+        self.tabs.tabBar().setAccessibleName(self.tr("Memory and history"))
         self.tabs.addTab(self.memory_panel, self.tr("Memory"))
         self.tabs.addTab(self.history_panel, self.tr("History"))
-        self.panels = QSplitter(Qt.Orientation.Vertical, self)
-        for panel in (self.objects_panel, self.propagation_panel, self.tabs):
-            self.panels.addWidget(panel)
-        self.panels.setChildrenCollapsible(False)
-        self.panels.setStretchFactor(0, 3)
-        self.panels.setStretchFactor(2, 3)
+        self.panels = PanelColumn(
+            (self.objects_panel, self.propagation_panel, self.tabs), (3, 0, 3), self
+        )
 
         self.upper_half = QSplitter(Qt.Orientation.Horizontal, self)
         self.upper_half.addWidget(picture)
@@ -87,15 +90,20 @@ class Workspace(QWidget):
         self.splitter.setStretchFactor(0, 1)
         self.splitter.setStretchFactor(1, 0)
         self.splitter.setCollapsible(0, False)
-        for splitter in (self.splitter, self.upper_half, self.panels):
+        for splitter in (self.splitter, self.upper_half):
             splitter.setHandleWidth(1)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.addWidget(self.splitter)
         self.upper_half.setSizes([10_000, _PANELS_PX])
         self._is_height_chosen = False
+        self._heights: list[int] = []  # of both halves, while the timeline is hidden
         self.splitter.splitterMoved.connect(self._keep_height)
         self.document.objects_changed.connect(self._fit_timeline)
+        self._is_error_of_run = False
+        self.annotator.busy_changed.connect(self._follow_busy)
+        self.document.history_changed.connect(self._clear_error)
+        self.annotator.tracked.connect(self._clear_error)
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
@@ -111,13 +119,13 @@ class Workspace(QWidget):
     @property
     def is_height_chosen(self) -> bool:
         """Whether somebody has set the timeline's height; until then it fits its lanes."""
-        return self._is_height_chosen
+        return self._is_height_chosen and not self._heights
 
     def _keep_height(self) -> None:
         self._is_height_chosen = True
 
     def _fit_timeline(self) -> None:
-        if not self._is_height_chosen:
+        if self._heights or not self._is_height_chosen:
             needed = self.lower_half.sizeHint().height()
             self.splitter.setSizes([max(1, self.height() - needed), needed])
 
@@ -127,9 +135,44 @@ class Workspace(QWidget):
             self.panels_toggled.emit(is_shown)
 
     def show_timeline(self, is_shown: bool) -> None:
-        if is_shown != self.timeline.isVisibleTo(self.lower_half):
-            self.timeline.setVisible(is_shown)
-            self.timeline_toggled.emit(is_shown)
+        """Its room is the picture's while it is hidden."""
+        if is_shown == self.timeline.isVisibleTo(self.lower_half):
+            return
+        before = self.splitter.sizes()
+        self.timeline.setVisible(is_shown)
+        if is_shown:
+            self.lower_half.setMaximumHeight(_UNLIMITED_PX)
+            self.splitter.setSizes(self._heights)
+            self._heights = []
+        else:
+            self.lower_half.setMaximumHeight(self.transport.sizeHint().height())
+            self._heights = before
+        self._fit_timeline()
+        self.timeline_toggled.emit(is_shown)
+
+    # What went wrong
+
+    def show_error(
+        self,
+        summary: str,
+        details: str = "",
+        button: str | None = None,
+        on_button: Callable[[], object] | None = None,
+        *,
+        lasts: bool = False,
+    ) -> None:
+        """Over the picture, until the next thing works. lasts: or until it is closed."""
+        # A run that goes on says nothing about what failed beside it.
+        self._is_error_of_run = self.annotator.is_tracking
+        self.banner.show_error(summary, details, button, on_button, lasts=lasts)
+
+    def _follow_busy(self, busy: Busy) -> None:
+        if busy is Busy.IDLE:
+            self._is_error_of_run = False
+
+    def _clear_error(self, *_: object) -> None:
+        if not self._is_error_of_run:
+            self.banner.clear_error()
 
     @property
     def is_busy(self) -> bool:

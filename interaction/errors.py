@@ -8,6 +8,7 @@ __all__ = [
     "DamagedProjectError",
     "DiskFullError",
     "EngineMemoryError",
+    "MissingModelError",
     "ModelError",
     "NewerProjectError",
     "ProjectError",
@@ -66,6 +67,14 @@ class ModelError(UserError):
 
     def __init__(self, what_happened: str, remedy: str) -> None:
         super().__init__(f"{what_happened}\n\n{remedy}")
+
+
+class MissingModelError(ModelError):
+    """A known model that can be downloaded and has not been yet."""
+
+    def __init__(self, name: str, remedy: str) -> None:
+        super().__init__(f"The model “{name}” is not on this computer yet.", remedy)
+        self.name = name
 
 
 class EngineMemoryError(UserError):

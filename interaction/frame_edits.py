@@ -176,12 +176,13 @@ def changed_record(
 ) -> FrameRecord:
     """A record after a change of many frames, which leaves trust where it was.
 
-    given: what it speaks for now. keeps_empty: a confirmed frame on which nothing is left still
-    says so.
+    given: what it speaks for now; a corrected frame on which nothing of that is left still says
+    so. keeps_empty: and so does a confirmed one.
     """
-    if not after.any() and not (keeps_empty and record.status is FrameStatus.CONFIRMED):
-        return EMPTY_RECORD
     status = record.status
+    says_absent = bool(given) if status is FrameStatus.CORRECTED else keeps_empty
+    if not after.any() and not (status.is_given and says_absent):
+        return EMPTY_RECORD
     if status is FrameStatus.CORRECTED and not given:  # only what a tracker put there is left
         status = FrameStatus.TRACKED
     return make_record(after, status, doubt=record.doubt, given=given)

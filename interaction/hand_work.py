@@ -156,7 +156,7 @@ class HandWork(Ledger):
         return f"{verb} ‘{self.annotation.object(object_id).name}’"
 
     def _told(self, cause: Cause) -> Cause:
-        """With what is locked now, if anything is: see `_leaves_locked`."""
+        """With what is locked now, if anything is: see `rebasing`."""
         locked = sorted(self.annotation.locked)
         return {**cause, "locked": locked} if locked else cause
 

@@ -4,13 +4,13 @@ The history of a project goes on after it was closed: what was made earlier is h
 stores it and fetched when it is undone. Nothing here knows about files.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
 from interaction.types import FrameRecord, MaskEdit
 
-__all__ = ["DEFAULT_BUDGET_BYTES", "Entry", "History"]
+__all__ = ["DEFAULT_BUDGET_BYTES", "Entry", "History", "first_touching"]
 
 DEFAULT_BUDGET_BYTES: Final = 256 * 2**20
 
@@ -74,21 +74,32 @@ class History:
     def can_redo(self) -> bool:
         return self._position < len(self._entries)
 
+    @property
+    def newest(self) -> Entry | None:
+        """What Undo would take back."""
+        return self._entries[self._position - 1] if self._position else None
+
     def push(self, edit: MaskEdit, load: Callable[[], MaskEdit] | None = None) -> Entry:
-        """Notes an edit that was just applied; what could be redone is gone.
+        """Notes an edit that was just applied.
 
         An edit of a group joins the group's entry, also below newer entries, unless one of those
-        has touched the same frames since. One that changes the list of objects only joins the
-        newest.
+        has touched the same frames since; what could be redone still can be, up to the first entry
+        that touches these frames. Any other edit is a new entry, and what could be redone is gone.
+        One that changes the list of objects brings its entry to the top, if nothing can be redone.
         """
-        del self._entries[self._position :]
         joined = self._joinable(edit)
         if joined is not None and joined.edit is not None:
+            kept = first_touching(edit.frames, (e.frames for e in self._entries[self._position :]))
+            del self._entries[self._position + kept :]
+            if edit.objects_after is not None and joined is not self.newest:
+                self._entries.remove(joined)
+                self._entries.append(joined)
             joined.edit = joined.edit.then(edit)
             joined.frames |= edit.frames
             joined.size_bytes += size_bytes(edit)
             entry = joined
         else:
+            del self._entries[self._position :]
             entry = Entry(edit.label, edit.frames, edit.group, edit, load, size_bytes(edit))
             self._entries.append(entry)
             self._position += 1
@@ -114,21 +125,24 @@ class History:
     def _joinable(self, edit: MaskEdit) -> Entry | None:
         if edit.group is None:
             return None
-        if edit.objects_after is not None:
-            newest = self._entries[-1] if self._entries else None
-            return newest if newest is not None and newest.group == edit.group else None
-        for entry in reversed(self._entries):
+        changes_list = edit.objects_after is not None
+        if changes_list and self.can_redo:
+            return None
+        above: set[int] = set()  # frames that newer entries have touched
+        for entry in reversed(self._entries[: self._position]):
             if entry.group == edit.group:
-                return entry
+                may_move = not changes_list or entry is self.newest or _may_rise(entry, above)
+                return entry if may_move else None
             if entry.frames & edit.frames:
                 return None
+            above |= entry.frames
         return None
 
     def _keep_budget(self) -> None:
         held = sum(entry.size_bytes for entry in self._entries if entry.edit is not None)
         for index, entry in enumerate(self._entries):
             # The newest is always kept: it is what people undo.
-            if held <= self._budget_bytes or index == len(self._entries) - 1:
+            if held <= self._budget_bytes or index >= self._position - 1:
                 return
             if entry.edit is None:
                 continue
@@ -140,6 +154,22 @@ class History:
                 self._position -= index + 1
                 self._keep_budget()
                 return
+
+
+def first_touching(frames: Collection[int], steps: Iterable[Collection[int]]) -> int:
+    """How many of the steps, given by their frames, come before the first that shares a frame."""
+    wanted, count = frozenset(frames), 0
+    for touched in steps:
+        if not wanted.isdisjoint(touched):
+            break
+        count += 1
+    return count
+
+
+def _may_rise(entry: Entry, above: Collection[int]) -> bool:
+    """Whether it might as well have been made after entries that touched the frames `above`."""
+    has_list = entry.edit is None or entry.edit.objects_after is not None
+    return not has_list and entry.frames.isdisjoint(above)
 
 
 def size_bytes(edit: MaskEdit) -> int:

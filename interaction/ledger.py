@@ -1,14 +1,12 @@
 """The annotation with its history and the project that keeps both: the way every edit goes."""
 
-from collections.abc import Callable
-
-import numpy as np
+from collections.abc import Callable, Mapping
 
 from interaction.annotation import Annotation
 from interaction.errors import ReadOnlyProjectError
 from interaction.history import History
-from interaction.project.mask_files import decode_labels
 from interaction.project.project import Project, check_edit
+from interaction.rebasing import rebase
 from interaction.types import MaskEdit
 
 __all__ = ["Ledger"]
@@ -21,6 +19,10 @@ class Ledger:
         self, annotation: Annotation, history: History, project: Project | None = None
     ) -> None:
         self.annotation, self.history, self.project = annotation, history, project
+        # By group: under which ids objects were added whose own had been taken.
+        self._new_ids: dict[str, Mapping[int, int]] = {}
+        # Groups whose objects could not be added: by now, others may have their ids.
+        self._without_objects: set[str] = set()
 
     @property
     def is_read_only(self) -> bool:
@@ -28,22 +30,31 @@ class Ledger:
 
     def apply(self, edit: MaskEdit) -> bool:
         """Makes and records an edit. False, and nothing done, if its frames changed since it was
-        made, an object in it was deleted or locked since, or it changes nothing.
+        made, or it changes nothing.
 
-        ReadOnlyProjectError if the project can only be read.
+        What was locked, deleted, added or renamed since it was made is left as it is, and the
+        rest of the edit is done: see `rebase`. ReadOnlyProjectError if the project can only be
+        read.
         """
-        if not self._is_current(edit):
+        if edit.group in self._without_objects:
             return False
+        rebased = rebase(edit, self.annotation, self._new_ids.get(edit.group or "", {}))
+        if rebased is None:
+            if edit.group is not None and _adds_objects(edit):
+                self._without_objects.add(edit.group)
+            return False
+        edit = rebased.edit
         project = self.project
         if project is not None and project.is_read_only:
             raise ReadOnlyProjectError(project.folder, project.read_only_reason)
-        dropped_redo = self.history.can_redo
         if project is not None:
             check_edit(edit)
         self.annotation.apply(edit)
+        if edit.group is not None and rebased.new_ids:
+            self._new_ids[edit.group] = rebased.new_ids
         entry = self.history.push(edit)
         if project is not None:
-            load = project.record(edit, self.history.position, dropped_redo)
+            load = project.record(edit, self.history.position)
             entry.load = entry.load or load
         return True
 
@@ -77,37 +88,7 @@ class Ledger:
                 project.move_to(self.history.position, edit)
         return edit
 
-    def _is_current(self, edit: MaskEdit) -> bool:
-        annotation = self.annotation
-        if any(annotation.record(f) != record for f, record in edit.before.items()):
-            return False
-        objects = annotation.objects
-        if edit.objects_after is not None:
-            if edit.objects_before != objects:
-                return False
-            gone = {one.id for one in objects} - {one.id for one in edit.objects_after}
-            objects = edit.objects_after
-            if gone and any(
-                record.present & gone
-                for frame, record in annotation.records.items()
-                if frame not in edit.after
-            ):
-                return False
-        elif edit.before == edit.after:
-            return False
-        known = {one.id for one in objects}
-        if not all(record.present <= known for record in edit.after.values()):
-            return False
-        return self._leaves_locked(edit)
 
-    def _leaves_locked(self, edit: MaskEdit) -> bool:
-        """Edits know what was locked when they were asked for; since then more may have been."""
-        newly = self.annotation.locked - frozenset(edit.cause.get("locked", ()))
-        for frame, record in edit.after.items() if newly else ():
-            if not newly & (edit.before[frame].present | record.present):
-                continue
-            labels = self.annotation.labels(frame)
-            after = np.zeros_like(labels) if record.mask is None else decode_labels(record.mask)
-            if any(not np.array_equal(labels == i, after == i) for i in newly):
-                return False
-        return True
+def _adds_objects(edit: MaskEdit) -> bool:
+    known = {one.id for one in edit.objects_before or ()}
+    return any(one.id not in known for one in edit.objects_after or ())

@@ -25,6 +25,7 @@ __all__ = [
     "merge",
     "move_object",
     "part_sizes",
+    "reaches_edge",
     "remove_part",
     "remove_specks",
     "shrink",
@@ -176,6 +177,21 @@ def flood_fill(
         return result
     cv2.floodFill(result, None, (column, row), object_id, flags=4)
     return result
+
+
+def reaches_edge(labels: Labels, x: float, y: float) -> bool:
+    """Whether what `flood_fill` would fill there has a pixel at the edge of the frame.
+
+    x, y: in pixels of the frame; ValueError outside.
+    """
+    height, width = labels.shape
+    if not (0 <= x < width and 0 <= y < height):
+        raise ValueError(f"x, y must lie in {width}x{height}, got ({x}, {y})")
+    column, row = int(x), int(y)
+    other = 255 - int(labels[row, column])  # any label but its own
+    _, _, _, box = cv2.floodFill(labels.copy(), None, (column, row), other, flags=4)
+    left, top, box_width, box_height = box
+    return left == 0 or top == 0 or left + box_width == width or top + box_height == height
 
 
 def remove_part(

@@ -6,7 +6,17 @@ from typing import Literal
 
 from resources import models_file
 
-__all__ = ["Model", "read_model_list"]
+__all__ = ["Model", "ModelNeeds", "read_model_list"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelNeeds:
+    """What a model needs while it works: `python -m benchmarks.model_needs`, and its publisher."""
+
+    cpu_memory_bytes: int  # the whole program's peak
+    cpu_seconds: float  # of one core, for a frame, a click or a stroke
+    published_gpu_per_second: float | None  # frames a second that its publisher reached on a GPU
+    note: str  # how it was measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +34,7 @@ class Model:
     md5: str | None
     entries: int | None  # tensors in the file
     description: str
+    needs: ModelNeeds | None = None  # None: nobody has measured it
 
     @property
     def is_bundled(self) -> bool:
@@ -33,4 +44,7 @@ class Model:
 def read_model_list() -> tuple[Model, ...]:
     """Every model of `resources/models.json`, in the order of the file."""
     entries = json.loads(models_file().read_text("utf-8"))["models"]
-    return tuple(Model(**entry) for entry in entries)
+    return tuple(
+        Model(**{**entry, "needs": ModelNeeds(**entry["needs"]) if "needs" in entry else None})
+        for entry in entries
+    )

@@ -15,7 +15,7 @@ from typing import Final, Literal
 from platformdirs import user_cache_path
 
 from interaction.downloads import DownloadProgress, download, forget_partial
-from interaction.errors import ModelError
+from interaction.errors import MissingModelError, ModelError
 from interaction.file_lock import file_lock
 from interaction.model_list import Model, read_model_list
 from interaction.project.atomic_files import replace_file, write_text, writing_problem
@@ -94,9 +94,8 @@ class ModelStore:
         if located:
             return located
         if model and model.address:
-            raise ModelError(
-                f"The model “{model.name}” is not on this computer yet.",
-                f"Download it once with:  {_COMMAND} download {model.name}",
+            raise MissingModelError(
+                model.name, f"Download it once with:  {_COMMAND} download {model.name}"
             )
         if path.is_file():
             return path

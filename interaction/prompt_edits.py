@@ -2,7 +2,8 @@
 
 The clicks that one object gets on a frame belong together until anything else changes the frame:
 their mask follows from what was there before the first of them and from the clicks alone. So each
-can be taken out again, and the last one taken out brings everything back.
+can be taken out again, and the last one taken out brings everything back. So does the last that
+points at an object which was not there before: those that are left say only what it is not.
 """
 
 from collections.abc import Callable, Generator, Hashable, Sequence
@@ -141,15 +142,17 @@ def without_click(
     label = f"Remove click on ‘{annotation.object(prompts.object_id).name}’"
     cause = {"kind": "remove_click", "frame": frame, "index": click_index}
     rest = tuple(c for i, c in enumerate(prompts.clicks) if i != click_index)
-    if rest:
+    before = _start_labels(annotation, prompts)
+    if any(click.is_positive for click in rest) or (
+        rest and bool((before == prompts.object_id).any())
+    ):
         prompts = replace(prompts, clicks=rest)
         return _answer(annotation, video, engines, frame, prompts, label, cause, frame_key, stop)
-    before = _start_labels(annotation, prompts)
     current = annotation.labels(frame)
     restored = keeping_locked(current, before, annotation.locked)
     record = EMPTY_RECORD
     if prompts.start is not None:
-        given = prompts.start_given
+        given = prompts.start_given or None  # projects of before it was noted: those in it
         record = make_record(restored, prompts.start_status, doubt=old.doubt, given=given)
         if np.array_equal(restored, before):
             record = replace(record, mask=prompts.start)  # the very bytes

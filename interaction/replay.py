@@ -6,6 +6,7 @@ steps before are taken over as they were recorded, and said so.
 """
 
 from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -31,6 +32,7 @@ _SURGERIES: Final[Mapping[str, Callable[..., Labels]]] = {
     "flood_fill": mask_surgery.flood_fill,
     "grow": mask_surgery.grow,
     "keep_largest": mask_surgery.keep_largest,
+    "remove_part": mask_surgery.remove_part,
     "remove_specks": mask_surgery.remove_specks,
     "shrink": mask_surgery.shrink,
     "smooth": mask_surgery.smooth,
@@ -101,18 +103,7 @@ def _do(session: Session, edit: MaskEdit) -> bool:
     if kind == "objects":
         _set_objects(session, edit.label, [_object(one) for one in cause["objects"]])
     elif kind == "propagate":
-        request = PropagationRequest(
-            start=int(cause["start"]),
-            direction=cause["direction"],
-            until=cause["until"],
-            most_frames=_whole(cause["most_frames"]),
-            first=_whole(cause["first"]),
-            last=_whole(cause["last"]),
-            objects=None if cause["objects"] is None else frozenset(map(int, cause["objects"])),
-        )
-        for step in session.propagation(request):
-            if step.edit is not None:
-                session.apply(step.edit)
+        _track(session, edit)
     elif kind in ("click", "box", "scribble", "remove_click"):
         _prompt(session, kind, cause)
     elif kind in ("stroke", "fill", "confirm", "unconfirm", "clear", "copy"):
@@ -122,6 +113,29 @@ def _do(session: Session, edit: MaskEdit) -> bool:
     else:
         return False
     return True
+
+
+def _track(session: Session, edit: MaskEdit) -> None:
+    """The frames that the run has written, and no others: it may have been cancelled, and what was
+    drawn ahead of it meanwhile is a step of its own, still to come."""
+    cause = edit.cause
+    request = PropagationRequest(
+        start=int(cause["start"]),
+        direction=cause["direction"],
+        until=cause["until"],
+        most_frames=_whole(cause["most_frames"]),
+        first=_whole(cause["first"]),
+        last=_whole(cause["last"]),
+        objects=None if cause["objects"] is None else frozenset(map(int, cause["objects"])),
+    )
+    to_come = set(edit.after)
+    with closing(session.propagation(request)) as steps:
+        for step in steps:
+            if step.edit is not None and step.edit.frames <= edit.frames:
+                session.apply(step.edit)
+            to_come.discard(step.frame)
+            if not to_come:
+                return
 
 
 def _prompt(session: Session, kind: str, cause: Mapping[str, Any]) -> None:

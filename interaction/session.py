@@ -187,6 +187,11 @@ class Session(HandWork):
         """What was found damaged when the project was opened, in words."""
         return () if self.project is None else self.project.damages
 
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What was found odd then, and put right or left alone."""
+        return () if self.project is None else self.project.notices
+
     def doubtful_frames(self) -> list[int]:
         """Tracked frames that have any doubt, worst first."""
         tracked = [

@@ -41,6 +41,7 @@ class Awaited(QObject):
         self._patience.setInterval(_PATIENCE_MS)
         self._patience.timeout.connect(self._settle)
         document.objects_changed.connect(self.show_clicks)
+        document.current_object_changed.connect(self.show_clicks)
         annotator.clicked.connect(self._expect_click)
         annotator.failed.connect(self._settle)
         annotator.busy_changed.connect(self._follow_busy)
@@ -56,18 +57,20 @@ class Awaited(QObject):
             self._patience.stop()
         self.show_clicks()
 
-    def show_clicks(self) -> None:
-        """The clicks of the shown frame, those that wait included."""
+    def show_clicks(self, *_: object) -> None:
+        """The current object's clicks on the shown frame, those that wait included."""
         frame = self._shown.frame
         if frame < 0:
             return
         prompts = self._document.annotation.record(frame).prompts
-        clicks = prompts.clicks if prompts is not None else ()
-        object_id = prompts.object_id if prompts is not None else self._document.current_object
-        self._markers.show(frame, clicks, self._shown.color_of(object_id))
+        object_id = self._document.current_object
+        is_own = prompts is not None and prompts.object_id == object_id
+        clicks = prompts.clicks if prompts is not None and is_own else ()
+        self._markers.show(frame, object_id, clicks, self._shown.color_of(object_id))
 
     def _expect_click(self, asked: tuple[int, Click]) -> None:
-        self._markers.expect(*asked)
+        frame, click = asked
+        self._markers.expect(frame, self._document.current_object, click)
         self.show_clicks()
 
     def _follow_busy(self, busy: Busy) -> None:

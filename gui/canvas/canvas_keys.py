@@ -5,15 +5,17 @@ from dataclasses import dataclass
 from typing import Final
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QKeyEvent
+from PySide6.QtGui import QKeyEvent, QKeySequence
 
 from gui.canvas.hand import Hand
 from gui.canvas.markers import ClickMarkers
+from gui.canvas.tools import CanvasTool
 
 __all__ = ["CanvasKeys"]
 
 _HIDE_KEY: Final = Qt.Key.Key_H
 _DELETE_KEYS: Final = (Qt.Key.Key_Delete, Qt.Key.Key_Backspace)
+_CLOSING_KEYS: Final = (Qt.Key.Key_Return, Qt.Key.Key_Enter)
 _NO_MODIFIER: Final = Qt.KeyboardModifier.NoModifier
 _MODIFIER_KEYS: Final = {
     Qt.Key.Key_Alt: Qt.KeyboardModifier.AltModifier,
@@ -24,9 +26,11 @@ _MODIFIER_KEYS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class CanvasKeys:
-    """Space opens the hand, H hides the masks, Escape abandons, Delete takes a click out."""
+    """Space opens the hand, H hides the masks, Escape abandons, Delete takes a click out. While a
+    polygon is open, Enter closes it; Backspace and Undo take its last corner back."""
 
     hand: Hand
+    tool: Callable[[], CanvasTool]  # the one in the hand
     markers: ClickMarkers
     can_cancel: Callable[[], bool]
     cancel: Callable[[], bool]  # False if there was nothing to abandon
@@ -42,6 +46,8 @@ class CanvasKeys:
             return not event.modifiers()
         if key == Qt.Key.Key_Escape:
             return self.can_cancel()
+        if self._is_for_corners(event):
+            return True
         return key in _DELETE_KEYS and self.markers.hovered is not None
 
     def press(self, event: QKeyEvent) -> bool:
@@ -54,6 +60,11 @@ class CanvasKeys:
                 self.modified(None)
         elif key == _HIDE_KEY and not event.modifiers():
             self.set_masks_hidden(True)
+        elif self._is_for_corners(event):
+            if key not in _CLOSING_KEYS:
+                self.tool().drop_corner()
+            elif not event.isAutoRepeat():
+                self.tool().close()
         elif key == Qt.Key.Key_Escape and self.cancel():
             pass
         elif key in _DELETE_KEYS and marker is not None:
@@ -62,6 +73,13 @@ class CanvasKeys:
             self.modified(event.modifiers() | _MODIFIER_KEYS.get(key, _NO_MODIFIER))
             return False
         return True
+
+    def _is_for_corners(self, event: QKeyEvent) -> bool:
+        is_theirs = event.key() in (*_DELETE_KEYS, *_CLOSING_KEYS) and not (
+            event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
+        )
+        is_theirs = is_theirs or event.matches(QKeySequence.StandardKey.Undo)
+        return is_theirs and self.tool().has_corners
 
     def release(self, event: QKeyEvent) -> bool:
         """False if the key means nothing here."""

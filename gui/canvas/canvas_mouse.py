@@ -1,5 +1,6 @@
 """The mouse on the picture: what is for the tool, what picks an object, what moves the picture."""
 
+from collections.abc import Callable
 from typing import Final
 
 from PySide6.QtCore import QEvent, QPointF, Qt
@@ -37,10 +38,13 @@ class CanvasMouse:
         markers: ClickMarkers,
         look: PointerLook,
         tool: CanvasTool,
+        on_work: Callable[[], None],
     ) -> None:
+        """on_work: called before something is done to the frame that is in sight."""
         self._view, self._document, self._annotator = view, document, annotator
         self._shown, self._markers, self._look = shown, markers, look
         self.tool = tool
+        self._on_work = on_work
         self.hand = Hand(view.pan_by)
         self._at: QPointF | None = None  # in the viewport
         self._on_source = 0.0  # how far right the gesture is, beside the overlay
@@ -58,6 +62,12 @@ class CanvasMouse:
             self.tool.cancel()
         self.look()
         return True
+
+    def leave_frame(self) -> None:
+        """Another frame is about to be shown: what is drawn on this one is abandoned."""
+        if self.tool.is_active and self.tool.changes_object:
+            self.tool.cancel()
+            self.look()
 
     def _pointer(self, event: QMouseEvent) -> Pointer:
         at = self._source_at(event.position())
@@ -88,18 +98,25 @@ class CanvasMouse:
             return
         at = self._pointer(event)
         marker = self._markers.at(QPointF(at.x, at.y), self._view.scale_factor)
-        if marker is not None and is_left and at.holds(_ALT):
-            self._annotator.remove_click(marker.index)
-        elif is_left and at.holds(_CTRL):
+        is_removing = marker is not None and is_left and at.holds(_ALT)
+        if is_left and at.holds(_CTRL) and not is_removing:
             found = self._shown.object_at(at.x, at.y)
             if found:
                 self._document.set_current_object(found)
-        elif self._shown.is_current:  # else it would change a frame that is not seen
-            if event.type() == QEvent.Type.MouseButtonDblClick:
-                self.tool.double_click(at)
-            else:
-                self.tool.press(at)
-            self.look(event.modifiers())
+            return
+        if self.tool.changes_object or is_removing:
+            self._on_work()
+            if not self._shown.is_current:
+                return  # it would change a frame that is not seen
+        if marker is not None and is_removing:
+            self._annotator.remove_click(marker.index)
+        elif event.type() == QEvent.Type.MouseButtonDblClick:
+            self.tool.double_click(at)
+        else:
+            if self.tool.changes_object:
+                self._annotator.show_current_object()
+            self.tool.press(at)
+        self.look(event.modifiers())
 
     def move(self, event: QMouseEvent) -> Pointer | None:
         """Where it is now; None while it moves the picture along."""

@@ -76,8 +76,7 @@ class BrushTool(CanvasTool):
     @property
     def hint(self) -> str:
         return _tr(
-            "Paint; right button or Alt erases, Shift draws a straight line from the last end, "
-            "[ ] or Ctrl+wheel changes the size."
+            "Paint; right button or Alt erases, Shift draws straight on, [ ] changes the size."
         )
 
     def is_removing(self, modifiers: Qt.KeyboardModifier) -> bool:
@@ -135,8 +134,7 @@ class EraserTool(BrushTool):
     @property
     def hint(self) -> str:
         return _tr(
-            "Erase; right button or Alt paints, Shift draws a straight line from the last end, "
-            "[ ] or Ctrl+wheel changes the size."
+            "Erase; right button or Alt paints, Shift draws straight on, [ ] changes the size."
         )
 
 
@@ -149,14 +147,15 @@ class LassoTool(CanvasTool):
     def __init__(self, stage: Stage) -> None:
         super().__init__(stage)
         self._points: list[Point] = []
+        self._hovered: Point | None = None
         self._is_positive = True
         self._is_polygon = False
 
     @property
     def hint(self) -> str:
         return _tr(
-            "Draw around an area to fill it, or click its corners and double-click the last; "
-            "right button or Alt takes away."
+            "Draw around it, or click corners: Enter closes, Backspace takes one back; "
+            "Alt takes away."
         )
 
     @property
@@ -192,6 +191,7 @@ class LassoTool(CanvasTool):
             self._show(self._points)
 
     def hover(self, at: Pointer) -> None:
+        self._hovered = at.point
         if self._is_polygon:
             self._show([*self._points, at.point])
 
@@ -201,6 +201,24 @@ class LassoTool(CanvasTool):
             self._close()
         else:
             self.press(at)
+
+    @property
+    def has_corners(self) -> bool:
+        return self._is_polygon
+
+    def drop_corner(self) -> None:
+        if not self._is_polygon:
+            return
+        self._points.pop()
+        if self._points:
+            self._show(self._points if self._hovered is None else [*self._points, self._hovered])
+        else:
+            self.cancel()
+
+    def close(self) -> None:
+        if self._is_polygon and len(self._points) >= 3:
+            self._pressed = None
+            self._close()
 
     def cancel(self) -> None:
         self._points, self._is_polygon = [], False

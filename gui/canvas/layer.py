@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QImage
 
 from gui.canvas.frame_loader import FrameLoader
+from interaction.errors import UnreadableVideoError
 from interaction.project.picture_folder import PICTURE_SUFFIXES
 from interaction.project.video import Video, open_video
 
@@ -22,7 +23,7 @@ class Layer(QObject):
     with the first frame and starts again at its end."""
 
     changed = Signal(object)  # QImage, or None: nothing lies there
-    failed = Signal(object)  # the Exception of a video that cannot be used
+    failed = Signal(object)  # the Exception of what cannot be used
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -38,6 +39,8 @@ class Layer(QObject):
         if Path(path).suffix.lower() in PICTURE_SUFFIXES:
             picture = QImage(path)
             self.changed.emit(None if picture.isNull() else picture)
+            if picture.isNull():
+                self.failed.emit(_unreadable(Path(path)))
             return
         self._source = _LateVideo(Path(path))
         self._loader = FrameLoader(self._source, self)
@@ -79,3 +82,11 @@ class _LateVideo:
     def close(self) -> None:
         if self._video is not None:
             self._video.close()
+
+
+def _unreadable(path: Path) -> UnreadableVideoError:
+    return UnreadableVideoError(
+        path,
+        "it is not a picture that can be read",
+        "Nothing lies behind the objects now. Choose another picture.",
+    )

@@ -76,7 +76,7 @@ class ClickMarkers:
     def __init__(self, scene: QGraphicsScene) -> None:
         self._scene = scene
         self._items: list[ClickMarker] = []
-        self._expected: list[tuple[int, Click]] = []  # frame and click
+        self._expected: list[tuple[int, int, Click]] = []  # frame, object and click
         self._hovered: ClickMarker | None = None
         self._are_visible = True
 
@@ -88,9 +88,9 @@ class ClickMarkers:
     def hovered(self) -> ClickMarker | None:
         return self._hovered
 
-    def expect(self, frame: int, click: Click) -> None:
+    def expect(self, frame: int, object_id: int, click: Click) -> None:
         """It was made; until the frame's clicks include it, it is shown as waiting."""
-        self._expected.append((frame, click))
+        self._expected.append((frame, object_id, click))
 
     def forget_expected(self) -> bool:
         """Nothing is waited for any more. False if nothing was."""
@@ -98,15 +98,16 @@ class ClickMarkers:
         self._expected.clear()
         return had_any
 
-    def show(self, frame: int, clicks: tuple[Click, ...], color: QColor) -> None:
-        """The clicks of a frame, instead of those shown before."""
+    def show(self, frame: int, object_id: int, clicks: tuple[Click, ...], color: QColor) -> None:
+        """The clicks of an object on a frame, instead of those shown before."""
         self.set_hovered(None)
         for item in self._items:
             self._scene.removeItem(item)
-        self._expected = [one for one in self._expected if one[0] != frame or one[1] not in clicks]
+        here = (frame, object_id)
+        self._expected = [one for one in self._expected if one[:2] != here or one[2] not in clicks]
         self._items = [ClickMarker(click, index, color) for index, click in enumerate(clicks)]
         self._items += [
-            ClickMarker(click, -1, color) for at, click in self._expected if at == frame
+            ClickMarker(click, -1, color) for *at, click in self._expected if tuple(at) == here
         ]
         for item in self._items:
             item.setVisible(self._are_visible)

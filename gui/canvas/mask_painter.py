@@ -37,6 +37,8 @@ class Look:
     hovered: int = 0
     is_bare: bool = False  # the frame alone
     has_hatching: bool = False
+    outline_px: int = 1  # of the window, on either side of an edge
+    outline_opacity: float = 1.0
 
 
 class MaskPainter:
@@ -110,7 +112,7 @@ class MaskPainter:
     ) -> None:
         """As `Backdrop.paint`, over what is painted there."""
         to_screen = to_window * QTransform.fromScale(ratio, ratio)
-        line_px = max(1, round(ratio))
+        line_px = max(1, round(ratio * look.outline_px))
         exposed_px = QRectF(exposed.topLeft() * ratio, exposed.size() * ratio).toAlignedRect()
         # Patterns lie on the picture and move with it.
         pinned = QPoint(floor(to_screen.dx() + 0.5), floor(to_screen.dy() + 0.5))
@@ -140,11 +142,13 @@ class MaskPainter:
             ink = hatch(sampled, area.topLeft() - pinned)
             _draw_at(painter, indexed(ink, _INKS), area, ratio)
         if outlined is not None:
+            own, others = (round(a * look.outline_opacity) for a in (0xFF, _OTHERS_ALPHA))
             colors = {
-                one: ((0xFF if one == look.current else _OTHERS_ALPHA) << 24) | color
+                one: ((own if one == look.current else others) << 24) | color
                 for one, color in look.colors.items()
             }
-            _draw_at(painter, indexed(outlined.lines, _haloed(colors, outlined.halo)), area, ratio)
+            halo = _haloed(colors, outlined.halo, look.outline_opacity)
+            _draw_at(painter, indexed(outlined.lines, halo), area, ratio)
         box = self.bounds_of(look.hovered) if look.hovered else None
         if box is not None:
             self._paint_hovered(painter, look, sampled, area, box, to_screen, ratio)
@@ -159,7 +163,7 @@ class MaskPainter:
         to_screen: QTransform,
         ratio: float,
     ) -> None:
-        line_px = max(1, round(ratio))
+        line_px = max(1, round(ratio * look.outline_px))
         part = _mapped(box, to_screen, area, 4 * line_px).intersected(area)
         if part.isEmpty():
             return
@@ -188,15 +192,15 @@ class MaskPainter:
         is_next: bool,
     ) -> None:
         """Outlines in the objects' colours: long dashes for the frame before, dots for the next."""
-        line_px = max(1, round(ratio))
+        line_px = max(1, round(ratio * look.outline_px))
         length, gap = (3, 3) if is_next else (9, 5)
         broken = dashes(mask.lines, area.topLeft() - pinned, length * line_px, gap * line_px)
         colors = {one: (_ONION_ALPHA << 24) | color for one, color in look.colors.items()}
         _draw_at(painter, indexed(broken, _haloed(colors, mask.halo)), area, ratio)
 
 
-def _haloed(colors: Mapping[int, int], halo: int) -> Mapping[int, int]:
-    return {**colors, halo: _HALO} if halo else colors
+def _haloed(colors: Mapping[int, int], halo: int, opacity: float = 1.0) -> Mapping[int, int]:
+    return {**colors, halo: round((_HALO >> 24) * opacity) << 24} if halo else colors
 
 
 def _filled(labels: Labels) -> Rectangle:

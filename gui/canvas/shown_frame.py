@@ -59,6 +59,7 @@ class ShownFrame(QObject):
             document.view_mode_changed,
             document.current_object_changed,
             document.hatching_changed,
+            document.outline_changed,
         )
         for signal in signals:
             signal.connect(self.update_look)
@@ -150,6 +151,8 @@ class ShownFrame(QObject):
             self._hovered,
             self._is_bare,
             document.has_hatching,
+            document.outline_px,
+            document.outline_opacity,
         )
         if look != self._backdrop.look:
             self._backdrop.set_look(look)
@@ -164,19 +167,31 @@ class ShownFrame(QObject):
 
     # The frame
 
+    def _is_late(self, frame: int) -> bool:
+        """Whether a picture was on its way when somebody came back to what is shown already."""
+        return self.is_current and frame != self._frame
+
     def _show_picture(self, frame: int, picture: QImage) -> None:
+        if self._is_late(frame):
+            return
         self._backdrop.set_picture(picture)
         self._show(frame, "")
 
     def _show_failure(self, frame: int, error: Exception) -> None:
+        if self._is_late(frame):
+            return
         self._backdrop.set_picture(None)
         self._show(frame, str(error))
         self.failed.emit(frame, error)
 
     def _show(self, frame: int, problem: str) -> None:
+        is_same = frame == self._frame
         self._frame, self._problem = frame, problem
-        self.preview.end()
-        self._backdrop.set_labels(self.labels())
+        if is_same and self.preview.is_active:
+            self.preview.rebase(self.labels())  # a picture that was asked for twice
+        else:
+            self.preview.end()
+            self._backdrop.set_labels(self.labels())
         self._show_neighbours()
         self.changed.emit(None)
         self.arrived.emit(frame)

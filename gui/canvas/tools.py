@@ -98,7 +98,7 @@ class CanvasTool:
     has_ring: ClassVar[bool] = False  # shows the brush
     is_pointing: ClassVar[bool] = True  # the object under the cursor is marked
     snatches: ClassVar[bool] = False  # may begin outside the frame
-    changes_object: ClassVar[bool] = True  # the current one
+    changes_object: ClassVar[bool] = True  # the current one, on the frame that is shown
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
@@ -145,6 +145,17 @@ class CanvasTool:
     def double_click(self, at: Pointer) -> None:
         """The second press of a double click: as any other."""
         self.press(at)
+
+    @property
+    def has_corners(self) -> bool:
+        """Whether a polygon is open, whose corners are set one by one."""
+        return False
+
+    def drop_corner(self) -> None:
+        """The corner that was set last is taken back."""
+
+    def close(self) -> None:
+        """The polygon is whole, if it has an inside."""
 
     def cancel(self) -> None:
         """As if the gesture had never begun."""
@@ -218,6 +229,9 @@ class ClickTool(CanvasTool):
         if not self.is_drag(start, at):
             self.stage.annotator.click(start.x, start.y, not start.is_right)
 
+    def double_click(self, at: Pointer) -> None:
+        """The first press of the two was the click; a second at the same place says nothing."""
+
 
 class BoxTool(CanvasTool):
     """A box around the object, corner to corner."""
@@ -270,3 +284,6 @@ class FillTool(CanvasTool):
             self.stage.annotator.remove_specks()
         else:
             self.stage.annotator.fill_holes()
+
+    def double_click(self, at: Pointer) -> None:
+        """The first press of the two has filled; a second would take away what is now there."""

@@ -54,6 +54,7 @@ class CanvasView(ZoomableView):
     frame_failed = Signal(int, object)  # a frame that could not be decoded, the Exception
     hint_changed = Signal(str)
     magnifier_changed = Signal(bool)
+    work_begun = Signal(int)  # something is about to be done to this frame, the one in sight
     space_tapped = Signal()  # pressed and released without moving the picture
 
     def __init__(
@@ -97,9 +98,11 @@ class CanvasView(ZoomableView):
             self._markers,
             self._look,
             self._tools[document.tool],
+            lambda: self.work_begun.emit(self._shown.frame),
         )
         self._keys = CanvasKeys(
             self._mouse.hand,
+            lambda: self._mouse.tool,
             self._markers,
             lambda: self._mouse.is_busy,
             self.cancel_gesture,
@@ -174,7 +177,7 @@ class CanvasView(ZoomableView):
     # What the document says
 
     def _leave_frame(self, _: int) -> None:
-        self.cancel_gesture()
+        self._mouse.leave_frame()
         self._sketch.clear()
         self._shown.set_hovered(0)
 

@@ -28,9 +28,10 @@ def mouse_rows() -> list[tuple[str, str]]:
         (_tr("Ctrl+wheel"), _tr("Size of the brush")),
         (_tr("Space or middle button, drag"), _tr("Move the picture")),
         (_tr("Shift, Alt while painting"), _tr("Straight line, erase")),
+        (_tr("Enter, Backspace"), _tr("Close a polygon, take its last corner back")),
         (_tr("Hold H"), _tr("Hide the masks")),
         ("1 … 9", _tr("The objects in order")),
-        ("J K L", _tr("Shuttle, while it plays")),
+        ("K, L", _tr("While it plays: stop, go forward (also after K); again: faster")),
     ]
 
 

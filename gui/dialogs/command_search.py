@@ -6,18 +6,19 @@ from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QDialog, QLineEdit, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
-from gui.action_spec import ActionSpec
+from gui.action_spec import ActionSpec, Needs
 from gui.action_table import ACTIONS
 from gui.actions import Actions
 
 __all__ = ["CommandSearch"]
 
 _IdRole: Final = Qt.ItemDataRole.UserRole
+_STEM: Final = 4  # letters that are enough to tell what is meant
 _PASSED_ON: Final = {Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_PageUp, Qt.Key.Key_PageDown}
 
 
 class CommandSearch(QDialog):
-    """Type, choose with the arrows, Enter. What cannot be done now is grey."""
+    """Type, choose with the arrows, Enter. What cannot be done now is grey and says why."""
 
     def __init__(self, actions: Actions, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -52,7 +53,7 @@ class CommandSearch(QDialog):
         for spec in ACTIONS:
             title = self._actions.title(spec.id)
             hay = f"{title} {spec.tip} {spec.menu}".casefold()
-            if all(word in hay for word in words):
+            if all(_is_in(word, hay) for word in words):
                 begins = bool(words) and title.casefold().startswith(words[0])
                 is_enabled = self._actions[spec.id].isEnabled()
                 found.append((not is_enabled, not begins, len(found), spec, title))
@@ -63,9 +64,28 @@ class CommandSearch(QDialog):
             item.setIcon(self._actions[spec.id].icon())
             item.setData(_IdRole, spec.id)
             if is_off:
+                reason = self._reason(self._actions.missing(spec.id))
+                item.setText(f"{item.text()}    – {reason}" if reason else item.text())
                 item.setFlags(Qt.ItemFlag.NoItemFlags)
             self.list.addItem(item)
         self.list.setCurrentRow(0)
+
+    def _reason(self, missing: Needs) -> str:
+        """Why it cannot be done now; the one thing to do about it first."""
+        reasons = (
+            (Needs.PROJECT, self.tr("open a video first")),
+            (Needs.WRITABLE, self.tr("this project can only be read")),
+            (Needs.RUN, self.tr("only while it tracks")),
+            (Needs.IDLE, self.tr("not while it tracks")),
+            (Needs.OBJECT, self.tr("choose an object first")),
+            (Needs.MASK, self.tr("this frame has no mask")),
+            (Needs.UNDO, self.tr("nothing to undo")),
+            (Needs.REDO, self.tr("nothing to redo")),
+            (Needs.BUSY, self.tr("nothing to cancel or to take back")),
+        )
+        if self._actions.missing("file.close"):  # nothing is open: that comes first
+            return self.tr("open a video first")
+        return next((text for need, text in reasons if need in missing), "")
 
     def _run(self) -> None:
         item = self.list.currentItem()
@@ -74,3 +94,10 @@ class CommandSearch(QDialog):
         action = self._actions[item.data(_IdRole)]
         self.accept()
         action.trigger()
+
+
+def _is_in(word: str, text: str) -> bool:
+    """Whether the text has the word, or another form of it: “tracking” finds “track”."""
+    return word in text or any(
+        len(other) >= _STEM and word.startswith(other) for other in text.split()
+    )

@@ -1,4 +1,4 @@
-"""Masks leave: which format, which objects and frames, what would be missing, and how far it is."""
+"""Masks leave: which format, which objects and frames, what is missing, a picture, the progress."""
 
 from collections.abc import Generator
 from concurrent.futures import CancelledError
@@ -30,6 +30,7 @@ from PySide6.QtWidgets import (
 )
 
 from gui.annotator import Annotator
+from gui.dialogs.export_picture import ExportPicture
 from gui.dialogs.option_form import OptionForm
 from gui.document import Document
 from gui.preferences import Preferences
@@ -66,7 +67,7 @@ class ExportDialog(QDialog):
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(self.tr("Export"))
-        self.resize(860, 600)
+        self.resize(1120, 660)
         self._document, self._annotator, self._preferences = document, annotator, preferences
         self._form: OptionForm | None = None
         self._is_running = False
@@ -111,10 +112,13 @@ class ExportDialog(QDialog):
             return
         problem, lines, count = None, [], 0
         try:
-            preview = check_export(self._source(), self.settings())
+            source, settings = self._source(), self.settings()
+            preview = check_export(source, settings)
             problem, lines, count = preview.problem, preview.lines(), len(preview.frames)
+            self.picture.show_export(source, settings, preview.frames, self._document.frame)
         except (UserError, ValueError) as error:
             problem = str(error)
+            self.picture.show_nothing()
         if not self.target.text().strip():
             problem = self.tr("Choose where to export to.")
         text = [problem] if problem else [self.tr("{} frames will be exported.").format(count)]
@@ -181,6 +185,10 @@ class ExportDialog(QDialog):
             self._annotator.cancel_file_work()
             return
         super().reject()
+
+    def done(self, result: int) -> None:
+        self.picture.close_loader()
+        super().done(result)
 
     # Looks
 
@@ -268,8 +276,12 @@ class ExportDialog(QDialog):
         self.choices = QSplitter(Qt.Orientation.Horizontal, self)
         self.choices.addWidget(self.formats)
         self.choices.addWidget(right)
+        self.picture = ExportPicture(self._document.video, self)
+        self.choices.addWidget(self.picture)
         self.choices.setStretchFactor(1, 1)
-        self.choices.setSizes([240, 600])
+        self.choices.setStretchFactor(2, 1)
+        self.choices.setChildrenCollapsible(False)
+        self.choices.setSizes([210, 480, 400])
 
         self.bar = QProgressBar(self)
         self.bar.setAccessibleName(self.tr("Progress of the export"))
@@ -313,6 +325,7 @@ class ExportDialog(QDialog):
             self._form.hide()  # until it is really gone it would lie over the new one
             self._form.deleteLater()
         self._form = OptionForm(kind.options, self)
+        self._form.changed.connect(self._check_soon)
         self._form_place.addWidget(self._form)
         name = self._document.video.path.stem
         self.target.setText(

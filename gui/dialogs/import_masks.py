@@ -1,11 +1,14 @@
-"""Masks come in: what was recognised, which object is which, what is in the way."""
+"""Masks come in: what was recognised, which object is which, what will happen, and a picture."""
 
+import threading
 from collections.abc import Generator
 from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any, Final
 
-from PySide6.QtCore import Qt
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QColor, QIcon, QPixmap
 from PySide6.QtWidgets import (
     QCheckBox,
@@ -18,6 +21,7 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QPlainTextEdit,
     QPushButton,
+    QSplitter,
     QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
@@ -25,15 +29,22 @@ from PySide6.QtWidgets import (
 )
 
 from gui.annotator import Annotator
+from gui.dialogs.frame_preview import LONGEST_PX, FramePreview
 from gui.document import Document
 from gui.preferences import Preferences
+from gui.wheel_guard import guard_wheel
 from interaction.errors import UserError
 from interaction.project.importers import (
+    ImportChoices,
     ImportedObject,
+    ImportPlan,
     ImportPreview,
-    import_masks,
+    plan_import,
+    planned_edits,
+    planned_picture,
     preview_import,
 )
+from interaction.project.video import Video
 from interaction.types import FrameStatus
 
 __all__ = ["ImportDialog"]
@@ -42,7 +53,9 @@ _LEFT_OUT: Final = 0
 
 
 class ImportDialog(QDialog):
-    """Looks first; importing is one step of the history."""
+    """Looks first, and says what will happen; importing is one step of the history."""
+
+    _looked_at = Signal(int, int)  # done, total; from the thread that looks
 
     def __init__(
         self,
@@ -54,60 +67,56 @@ class ImportDialog(QDialog):
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(self.tr("Import masks"))
-        self.resize(700, 560)
+        self.resize(1040, 640)
         self._document, self._annotator, self._preferences = document, annotator, preferences
         self._preview: ImportPreview | None = None
-        self._is_looking = False
+        self._plan: ImportPlan | None = None
+        self._pictures = _PlannedPictures(document.video)
+        self._stop: threading.Event | None = None  # of what is being looked at
+        self._next: Path | None = None  # to look at after that
+        self._is_closed = False
+        self._looked_at.connect(self._show_progress)
         self._build()
 
     def look(self, path: Path) -> None:
-        """Recognises what is there; nothing is changed."""
+        """Recognises what is there; nothing is changed. What was being looked at is left."""
         self.path.setText(str(path))
-        self._preview = None
+        self._preview = self._plan = None
         self.report.setPlainText(self.tr("Looking…"))
+        self.picture.show_message("")
         self._show_objects()
+        if self._stop is not None:
+            self._next = path
+            self._stop.set()
+            return
         video, annotation = self._document.video, self._document.annotation
+        stop = threading.Event()
         found: list[ImportPreview] = []
 
+        def tell(done: int, total: int) -> None:
+            if stop.is_set():
+                raise CancelledError
+            if done == total or done % max(1, total // 50) == 0:
+                self._looked_at.emit(done, total)
+
         def steps() -> Generator[None, None, None]:
-            found.append(preview_import(path, video, annotation))
+            found.append(preview_import(path, video, annotation, on_progress=tell))
             yield
 
         def end(error: Exception | None) -> None:
-            self._is_looking = False
-            if isinstance(error, UserError):
-                self.report.setPlainText(str(error))
-            elif isinstance(error, CancelledError):
-                self.report.setPlainText(self.tr("Cancelled."))
-            elif found:
-                self._preview = found[0]
-                self.report.setPlainText("\n".join(found[0].lines()))
-            self._show_objects()
+            self._end_look(found[0] if found else None, error)
 
-        self._is_looking = self._annotator.do_file_work(
-            steps, lambda _: None, end, tells_errors=False
-        )
-        if not self._is_looking:
+        if self._annotator.do_file_work(steps, lambda _: None, end, tells_errors=False):
+            self._stop = stop
+        else:
             self.report.setPlainText(self.tr("Something is being written. Wait until it is done."))
 
     def start(self) -> None:
         """Imports as chosen, and closes: the window shows how far it is."""
-        preview = self._preview
-        if preview is None:
+        self.update_plan()
+        if self._plan is None or self._plan.problem is not None:
             return
-        try:
-            edits = import_masks(
-                preview,
-                self._document.annotation,
-                object_ids=self.object_ids(),
-                status=FrameStatus(self.status.currentData()),  # Qt gives back a plain text
-                replaces_given=self.replaces_given.isChecked(),
-                keeps_others=self.keeps_others.isChecked(),
-            )
-        except UserError as error:
-            self.report.setPlainText(str(error))
-            return
-        self._annotator.import_edits(edits)
+        self._annotator.import_edits(planned_edits(self._plan))
         self.accept()
 
     def object_ids(self) -> dict[int, int]:
@@ -120,16 +129,81 @@ class ImportDialog(QDialog):
             if isinstance(box, QComboBox)
         }
 
-    def reject(self) -> None:
-        if self._is_looking:
+    def update_plan(self) -> None:
+        """Works out and shows what would happen, as chosen."""
+        if self._preview is None:
+            return
+        choices = ImportChoices(
+            object_ids=self.object_ids(),
+            status=FrameStatus(self.status.currentData()),  # Qt gives back a plain text
+            replaces_given=self.replaces_given.isChecked(),
+            keeps_others=self.keeps_others.isChecked(),
+            takes_empty=self.takes_empty.isChecked(),
+        )
+        plan = self._plan = plan_import(self._preview, self._document.annotation, choices)
+        lines = [*self._preview.lines(), "", *plan.lines()]
+        if plan.problem is not None:
+            lines = [plan.problem, "", *lines]
+        self.report.setPlainText("\n".join(lines))
+        self.import_button.setEnabled(plan.problem is None)
+        self._pictures.plan = plan
+        self.picture.set_frames(self._preview.frames, self._document.frame)
+        self._show_caption()
+        self.picture.refresh()
+
+    def done(self, result: int) -> None:
+        self._is_closed = True
+        self._next = None
+        if self._stop is not None:
+            self._stop.set()
             self._annotator.cancel_file_work()
-        super().reject()
+        self.picture.close_loader()
+        super().done(result)
+
+    def _show_progress(self, done: int, total: int) -> None:
+        if self._stop is not None and not self._stop.is_set():
+            text = self.tr("Looking… {} %").format(100 * done // max(1, total))
+            self.report.setPlainText(text)
+
+    def _end_look(self, preview: ImportPreview | None, error: Exception | None) -> None:
+        self._stop = None
+        if self._is_closed:
+            return
+        if self._next is not None:
+            path, self._next = self._next, None
+            self.look(path)
+        elif isinstance(error, UserError):
+            self.report.setPlainText(str(error))
+        elif isinstance(error, CancelledError):
+            self.report.setPlainText(self.tr("Cancelled."))
+        elif preview is not None:
+            self._preview = preview
+            self._show_objects()
+            self.update_plan()
+
+    def _show_caption(self) -> None:
+        """What will become of the frame whose picture is shown."""
+        plan, frame = self._plan, self.picture.frame
+        if plan is None or frame is None:
+            return
+        outcome = plan.outcomes.get(frame)
+        if outcome is None:
+            words = self.tr("left alone, nothing of the objects is in the mask")
+            if frame in plan.left_given:
+                words = self.tr("left alone, as it was made or confirmed by hand")
+            words = self.tr("{} (this is the mask that was found)").format(words)
+        else:
+            words = {
+                FrameStatus.CONFIRMED: self.tr("will be right and whole"),
+                FrameStatus.CORRECTED: self.tr("will be right for what is imported"),
+            }.get(outcome.status, self.tr("will be tracked, and may be replaced"))
+        self.picture.caption.setText(self.tr("Frame {}: {}").format(frame, words))
 
     def _build(self) -> None:
         self.path = QLineEdit(self)
         self.path.setPlaceholderText(self.tr("A folder of masks, or a file"))
         self.path.setAccessibleName(self.tr("Where the masks are"))
-        self.path.returnPressed.connect(lambda: self.look(Path(self.path.text())))
+        self.path.returnPressed.connect(lambda: self.look(Path(self.path.text()).expanduser()))
         folder = QPushButton(self.tr("Folder…"), self)
         folder.clicked.connect(self._ask_folder)
         file = QPushButton(self.tr("File…"), self)
@@ -139,9 +213,42 @@ class ImportDialog(QDialog):
         where.addWidget(folder)
         where.addWidget(file)
 
+        left = QWidget(self)
+        column = QVBoxLayout(left)
+        column.setContentsMargins(0, 0, 8, 0)
+        self._build_choices()
+        column.addWidget(self.report, 1)
+        column.addWidget(self.table, 1)
+        for part in (self.status, self.keeps_others, self.takes_empty, self.replaces_given):
+            column.addWidget(part)
+        title = self.tr("What a frame will look like")
+        self.picture = FramePreview(self._pictures, title, self)
+        self.picture.frame_changed.connect(self._show_caption)
+        halves = QSplitter(Qt.Orientation.Horizontal, self)
+        halves.addWidget(left)
+        halves.addWidget(self.picture)
+        halves.setStretchFactor(0, 1)
+        halves.setStretchFactor(1, 1)
+        halves.setChildrenCollapsible(False)
+        halves.setSizes([600, 420])
+
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel, self)
+        self.import_button = buttons.addButton(
+            self.tr("Import"), QDialogButtonBox.ButtonRole.ActionRole
+        )
+        self.import_button.setDefault(True)
+        self.import_button.setEnabled(False)
+        self.import_button.clicked.connect(self.start)
+        buttons.rejected.connect(self.reject)
+        whole = QVBoxLayout(self)
+        whole.addLayout(where)
+        whole.addWidget(halves, 1)
+        whole.addWidget(buttons)
+
+    def _build_choices(self) -> None:
         self.report = QPlainTextEdit(self)
         self.report.setReadOnly(True)
-        self.report.setAccessibleName(self.tr("What was found"))
+        self.report.setAccessibleName(self.tr("What was found, and what will happen"))
         self.report.setPlainText(
             self.tr("Choose a folder of masks or a file; you will see here what is in it.")
         )
@@ -154,27 +261,19 @@ class ImportDialog(QDialog):
         self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
         self.status = QComboBox(self)
         self.status.setAccessibleName(self.tr("The frames count as"))
-        self.status.addItem(self.tr("right and whole (confirmed)"), FrameStatus.CONFIRMED)
-        self.status.addItem(self.tr("tracked: may be replaced"), FrameStatus.TRACKED)
+        self.status.addItem(self.tr("The masks are right"), FrameStatus.CONFIRMED)
+        self.status.addItem(self.tr("The masks are tracked: may be replaced"), FrameStatus.TRACKED)
+        self.status.currentIndexChanged.connect(self.update_plan)
         self.keeps_others = QCheckBox(self.tr("Other objects keep their pixels"), self)
         self.keeps_others.setChecked(True)
+        self.takes_empty = QCheckBox(
+            self.tr("Also take empty masks: the objects are not on those frames"), self
+        )
         self.replaces_given = QCheckBox(
             self.tr("Also replace masks that were made or confirmed by hand"), self
         )
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel, self)
-        self.import_button = buttons.addButton(
-            self.tr("Import"), QDialogButtonBox.ButtonRole.ActionRole
-        )
-        self.import_button.setDefault(True)
-        self.import_button.setEnabled(False)
-        self.import_button.clicked.connect(self.start)
-        buttons.rejected.connect(self.reject)
-        column = QVBoxLayout(self)
-        column.addLayout(where)
-        column.addWidget(self.report, 1)
-        column.addWidget(self.table, 1)
-        for part in (self.status, self.keeps_others, self.replaces_given, buttons):
-            column.addWidget(part)
+        for box in (self.keeps_others, self.takes_empty, self.replaces_given):
+            box.toggled.connect(self.update_plan)
 
     def _ask_folder(self) -> None:
         path = QFileDialog.getExistingDirectory(
@@ -211,22 +310,44 @@ class ImportDialog(QDialog):
             self.table.setItem(row, 0, name)
             self.table.setItem(row, 1, frames)
             self.table.setCellWidget(row, 2, self._choice(one))
-        self.import_button.setEnabled(bool(objects))
+        self.import_button.setEnabled(False)
         given = () if preview is None else preview.given_conflicts
         self.replaces_given.setEnabled(bool(given))
+        empty = () if preview is None else [f for f in preview.frames if not preview.present[f]]
+        self.takes_empty.setEnabled(bool(empty) or len(objects) > 1)
 
     def _choice(self, one: ImportedObject) -> QComboBox:
         """Which object it becomes: one that is there, a new one, or none."""
         box = QComboBox(self.table)
         box.setAccessibleName(self.tr("Becomes"))
-        known: dict[int, Any] = {other.id: other.name for other in self._document.objects}
-        for object_id, name in known.items():
-            box.addItem(f"{object_id}  {name}", object_id)
+        known: dict[int, Any] = {}
+        for other in self._document.objects:
+            known[other.id] = other.name
+            text = self.tr("{}  {} (locked)") if other.is_locked else "{}  {}"
+            box.addItem(text.format(other.id, other.name), other.id)
         if one.object_id and one.object_id not in known:
             box.addItem(self.tr("{}  a new object").format(one.object_id), one.object_id)
         box.addItem(self.tr("left out"), _LEFT_OUT)
         box.setCurrentIndex(box.findData(one.object_id))
+        box.currentIndexChanged.connect(self.update_plan)
+        guard_wheel(box)
         return box
+
+
+class _PlannedPictures:
+    """What the preview asks, on its own thread, for pictures of the plan as it is then."""
+
+    def __init__(self, video: Video) -> None:
+        self._video = video
+        self.plan: ImportPlan | None = None
+
+    def __getitem__(self, frame: int, /) -> NDArray[np.uint8]:
+        if self.plan is None:
+            raise LookupError("there is no plan yet")
+        return planned_picture(self.plan, frame, self._video, LONGEST_PX)
+
+    def cached(self, frame: int, /) -> None:
+        return None
 
 
 def _swatch(color: tuple[int, int, int]) -> QIcon:

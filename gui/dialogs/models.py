@@ -20,10 +20,12 @@ from PySide6.QtWidgets import (
 
 from gui.engine_thread import EngineThread, Job
 from gui.preferences import Preferences
+from interaction.model_list import ModelNeeds
 from interaction.models import DownloadProgress, Model, ModelStore, default_store
 
 __all__ = ["ModelsDialog"]
 
+_NAME, _FOR, _HERE, _FILE, _MEMORY, _TIME, _LICENCE = range(7)  # columns
 _NameRole: Final = Qt.ItemDataRole.UserRole
 _BYTES_A_NUMBER: Final = 4
 
@@ -41,7 +43,7 @@ class ModelsDialog(QDialog):
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(self.tr("Models"))
-        self.resize(820, 460)
+        self.resize(860, 520)
         self._preferences = preferences
         self._store = store or default_store()
         self._thread: EngineThread | None = None
@@ -55,14 +57,27 @@ class ModelsDialog(QDialog):
                 self.tr("Model"),
                 self.tr("For"),
                 self.tr("Here"),
-                self.tr("Size"),
+                self.tr("File"),
+                self.tr("Memory"),
+                self.tr("Time"),
                 self.tr("Licence"),
-                self.tr("What it does"),
             ]
         )
+        header = self.table.headerItem()
+        header.setToolTip(_FILE, self.tr("Size of the file"))
+        header.setToolTip(_MEMORY, self.tr("While it works on a processor, measured"))
+        header.setToolTip(_TIME, self.tr("Of one processor core, measured"))
         self.table.header().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         self.table.header().setStretchLastSection(True)
         self.table.currentItemChanged.connect(self._update)
+        self.about = QLabel(self)
+        self.about.setWordWrap(True)
+        self.about.setTextInteractionFlags(
+            Qt.TextInteractionFlag.TextSelectableByMouse
+            | Qt.TextInteractionFlag.TextSelectableByKeyboard
+        )
+        self.about.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self.about.setMinimumHeight(5 * self.fontMetrics().lineSpacing())
         self.status = QLabel(self)
         self.status.setWordWrap(True)
         self.bar = QProgressBar(self)
@@ -81,6 +96,7 @@ class ModelsDialog(QDialog):
         buttons.rejected.connect(self.reject)
         column = QVBoxLayout(self)
         column.addWidget(self.table, 1)
+        column.addWidget(self.about)
         column.addWidget(self.status)
         column.addWidget(self.bar)
         column.addWidget(buttons)
@@ -101,13 +117,13 @@ class ModelsDialog(QDialog):
                 [
                     model.name,
                     uses.get(model.kind, self.tr("scribbles")),
-                    self.tr("in use") if self._is_used(model) else here,
+                    self.tr("{}, in use").format(here) if self._is_used(model) else here,
                     self._size(model, size_bytes),
+                    "" if model.needs is None else _size_of(model.needs.cpu_memory_bytes),
+                    "" if model.needs is None else self._time(model, model.needs),
                     model.licence,
-                    model.description,
                 ]
             )
-            item.setToolTip(5, model.description)
             item.setData(0, _NameRole, model.name)
             self.table.addTopLevelItem(item)
             if model.name == chosen:
@@ -217,12 +233,50 @@ class ModelsDialog(QDialog):
         self.use_button.setEnabled(is_idle and is_here)
         self.download_button.setEnabled(is_idle and model is not None and not is_here)
         self.file_button.setEnabled(is_idle and model is not None)
+        self.about.setText("" if model is None else self._about(model))
         self.close_button.setText(self.tr("Close") if is_idle else self.tr("Cancel"))
+
+    def _time(self, model: Model, needs: ModelNeeds) -> str:
+        text = {
+            "tracker": self.tr("{} s a frame"),
+            "click": self.tr("{} s a click"),
+        }.get(model.kind, self.tr("{} s a stroke"))
+        return text.format(QLocale().toString(needs.cpu_seconds, "g", 2))
+
+    def _about(self, model: Model) -> str:
+        """What it does and what it needs, in full."""
+        lines = [model.description]
+        needs = model.needs
+        if needs is not None:
+            lines.append(
+                self.tr("On one core of a processor: {0}, {1} of memory.").format(
+                    self._time(model, needs), _size_of(needs.cpu_memory_bytes)
+                )
+                + f" {needs.note}"
+            )
+            if needs.published_gpu_per_second is not None:
+                lines.append(
+                    self.tr("Published, on a GPU: {} frames/s.").format(
+                        QLocale().toString(needs.published_gpu_per_second, "f", 1)
+                    )
+                )
+            else:
+                lines.append(self.tr("On a GPU: not measured."))
+        lines.append(
+            self.tr(
+                "Runs on a processor (CPU), an NVIDIA GPU (CUDA) or an Apple GPU (MPS), as chosen "
+                "in the preferences."
+            )
+        )
+        return "\n".join(lines)
 
     def _size(self, model: Model, size_bytes: int | None) -> str:
         if size_bytes:
-            return QLocale().formattedDataSize(size_bytes)
+            return _size_of(size_bytes)
         if model.parameters:
-            about = QLocale().formattedDataSize(model.parameters * _BYTES_A_NUMBER)
-            return self.tr("about {}").format(about)
+            return self.tr("about {}").format(_size_of(model.parameters * _BYTES_A_NUMBER))
         return ""
+
+
+def _size_of(size_bytes: int) -> str:
+    return QLocale().formattedDataSize(size_bytes, 1, QLocale.DataSizeFormat.DataSizeSIFormat)

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from PySide6.QtGui import QColor
+from PySide6.QtCore import Signal, SignalInstance
+from PySide6.QtGui import QColor, QIcon, QPixmap
 from PySide6.QtWidgets import (
     QCheckBox,
     QColorDialog,
@@ -17,6 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from gui.wheel_guard import guard_wheel
 from interaction.project.exporters import ExportOptions, OptionInfo, describe_options
 
 __all__ = ["OptionForm"]
@@ -28,10 +30,13 @@ _UNBOUNDED = 1_000_000
 class _Field:
     widget: QWidget
     value: Callable[[], Any]
+    changed: SignalInstance
 
 
 class OptionForm(QWidget):
     """One row a setting, with its default to begin with."""
+
+    changed = Signal()
 
     def __init__(self, kind: type[ExportOptions], parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -45,6 +50,8 @@ class OptionForm(QWidget):
             field.widget.setAccessibleName(info.title)
             field.widget.setAccessibleDescription(info.help)
             self._fields[info.name] = field
+            field.changed.connect(lambda *_: self.changed.emit())
+            guard_wheel(field.widget)
             # A check box says itself what it is for.
             form.addRow("" if info.kind == "bool" else info.title, field.widget)
 
@@ -61,13 +68,13 @@ def _field(info: OptionInfo, parent: QWidget) -> _Field:
     if info.kind == "bool":
         box = QCheckBox(info.title, parent)
         box.setChecked(info.default)
-        return _Field(box, box.isChecked)
+        return _Field(box, box.isChecked, box.toggled)
     if info.kind == "choice":
         combo = QComboBox(parent)
         for value, title in info.choices:
             combo.addItem(title, value)
         combo.setCurrentIndex(combo.findData(info.default))
-        return _Field(combo, combo.currentData)
+        return _Field(combo, combo.currentData, combo.currentIndexChanged)
     if info.kind == "int":
         number = QSpinBox(parent)
         number.setRange(
@@ -76,7 +83,7 @@ def _field(info: OptionInfo, parent: QWidget) -> _Field:
         )
         number.setSuffix(f" {info.unit}" if info.unit else "")
         number.setValue(info.default)
-        return _Field(number, number.value)
+        return _Field(number, number.value, number.valueChanged)
     if info.kind == "float":
         decimal = QDoubleSpinBox(parent)
         decimal.setRange(
@@ -86,16 +93,18 @@ def _field(info: OptionInfo, parent: QWidget) -> _Field:
         decimal.setSingleStep(0.1)
         decimal.setSuffix(f" {info.unit}" if info.unit else "")
         decimal.setValue(info.default)
-        return _Field(decimal, decimal.value)
+        return _Field(decimal, decimal.value, decimal.valueChanged)
     if info.kind == "color":
         button = ColorButton(info.default, parent)
-        return _Field(button, button.color_name)
+        return _Field(button, button.color_name, button.color_changed)
     line = QLineEdit(str(info.default), parent)
-    return _Field(line, line.text)
+    return _Field(line, line.text, line.textChanged)
 
 
 class ColorButton(QPushButton):
     """Shows a colour and asks for another."""
+
+    color_changed = Signal()
 
     def __init__(self, color: str, parent: QWidget | None = None) -> None:
         """color: "#rrggbb"."""
@@ -106,14 +115,16 @@ class ColorButton(QPushButton):
     def color_name(self) -> str:
         return self._color.name()
 
+    def choose(self, color: QColor) -> None:
+        self._show(color)
+        self.color_changed.emit()
+
     def _ask(self) -> None:
         color = QColorDialog.getColor(self._color, self)
         if color.isValid():
-            self._show(color)
+            self.choose(color)
 
     def _show(self, color: QColor) -> None:
-        from PySide6.QtGui import QIcon, QPixmap
-
         self._color = color
         swatch = QPixmap(16, 16)
         swatch.fill(color)

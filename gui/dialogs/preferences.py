@@ -1,5 +1,6 @@
 """What belongs to the person: looks, engine, memory for frames. Every change holds at once."""
 
+from collections.abc import Callable
 from typing import Final
 
 from PySide6.QtCore import Qt
@@ -15,6 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from gui.document import WIDEST_OUTLINE_PX
 from gui.preferences import Preferences
 
 __all__ = ["PreferencesDialog"]
@@ -40,6 +42,14 @@ class PreferencesDialog(QDialog):
             self.scheme.addItem(title, value)
         self.scheme.setCurrentIndex(self.scheme.findData(preferences.scheme))
         self.scheme.currentIndexChanged.connect(self._set_scheme)
+
+        self.opacity = self._percent(preferences.opacity, self._set_opacity)
+        self.outline_px = QSpinBox(self)
+        self.outline_px.setRange(1, WIDEST_OUTLINE_PX)
+        self.outline_px.setSuffix(self.tr(" px"))
+        self.outline_px.setValue(preferences.outline_px)
+        self.outline_px.valueChanged.connect(self._set_outline_px)
+        self.outline_opacity = self._percent(preferences.outline_opacity, self._set_outline_opacity)
 
         self.device = QComboBox(self)
         self.device.setEditable(True)  # "cuda:1"
@@ -81,6 +91,17 @@ class PreferencesDialog(QDialog):
         form = QFormLayout()
         for title, field, tip in (
             (self.tr("Colours"), self.scheme, ""),
+            (self.tr("Opacity of masks"), self.opacity, self.tr("Of the colour over an object")),
+            (
+                self.tr("Width of outlines"),
+                self.outline_px,
+                self.tr("On either side of an edge, in pixels of the window"),
+            ),
+            (
+                self.tr("Opacity of outlines"),
+                self.outline_opacity,
+                self.tr("Of the current object's; the others' are fainter"),
+            ),
             (self.tr("Device"), self.device, self.tr("Where the networks run")),
             (
                 self.tr("Tracking size"),
@@ -114,6 +135,24 @@ class PreferencesDialog(QDialog):
         column.addWidget(note)
         column.addStretch(1)
         column.addWidget(buttons)
+
+    def _percent(self, share: float, on_change: Callable[[int], None]) -> QSpinBox:
+        box = QSpinBox(self)
+        box.setRange(0, 100)
+        box.setSingleStep(5)
+        box.setSuffix(self.tr(" %"))
+        box.setValue(round(100 * share))
+        box.valueChanged.connect(on_change)
+        return box
+
+    def _set_opacity(self, percent: int) -> None:
+        self._preferences.opacity = percent / 100
+
+    def _set_outline_px(self, width_px: int) -> None:
+        self._preferences.outline_px = width_px
+
+    def _set_outline_opacity(self, percent: int) -> None:
+        self._preferences.outline_opacity = percent / 100
 
     def _set_scheme(self) -> None:
         self._preferences.scheme = self.scheme.currentData()

@@ -1,4 +1,4 @@
-"""Which key does what, to change; two actions with one key are shown before it is too late."""
+"""Which key does what, to change; a key that would mean two things is not taken."""
 
 from typing import Final
 
@@ -30,7 +30,7 @@ _IdRole: Final = Qt.ItemDataRole.UserRole
 
 
 class ShortcutsDialog(QDialog):
-    """Changes take effect with OK."""
+    """Changes take effect with OK, once no key means two things."""
 
     def __init__(self, actions: Actions, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -71,7 +71,7 @@ class ShortcutsDialog(QDialog):
         self.warning = QLabel(self)
         self.warning.setWordWrap(True)
 
-        buttons = QDialogButtonBox(
+        self.buttons = buttons = QDialogButtonBox(
             QDialogButtonBox.StandardButton.Ok
             | QDialogButtonBox.StandardButton.Cancel
             | QDialogButtonBox.StandardButton.RestoreDefaults,
@@ -92,6 +92,8 @@ class ShortcutsDialog(QDialog):
         self._show_current()
 
     def accept(self) -> None:
+        if self._problems():
+            return  # with both meanings, Qt would give the key neither
         self._actions.change_keys(self._keys)
         super().accept()
 
@@ -148,28 +150,48 @@ class ShortcutsDialog(QDialog):
         self._show_current()
 
     def _show_conflicts(self) -> None:
-        conflicts = self._actions.conflicts(self._keys)
-        in_conflict = {name for names in conflicts.values() for name in names}
+        problems = self._problems()
+        in_conflict = {name for _, names in problems for name in names}
         for name, item in self._items.items():
-            shown = [
-                QKeySequence(key).toString(QKeySequence.SequenceFormat.NativeText)
-                for key in self._keys[name]
-            ]
-            item.setText(1, ", ".join(shown))
+            item.setText(1, ", ".join(_shown(key) for key in self._keys[name]))
             brush = QBrush(_CONFLICT) if name in in_conflict else QBrush()
             item.setForeground(1, brush)
-        lines = [
-            self.tr("{} is the key of {}.").format(
-                QKeySequence(key).toString(QKeySequence.SequenceFormat.NativeText),
-                self.tr(" and of ").join(f"“{self._actions.title(name)}”" for name in names),
-            )
-            for key, names in conflicts.items()
-        ]
+        lines = [line for line, _ in problems]
+        if lines:
+            lines.append(self.tr("A key can mean one thing only: choose others, then OK."))
         self.warning.setText("\n".join(lines))
         self.warning.setVisible(bool(lines))
+        self.buttons.button(QDialogButtonBox.StandardButton.Ok).setEnabled(not lines)
+
+    def _problems(self) -> list[tuple[str, list[str]]]:
+        """In words, and the actions concerned: keys that would mean two things."""
+        found = [
+            (
+                self.tr("{} is the key of {}.").format(
+                    _shown(key),
+                    self.tr(" and of ").join(f"“{self._actions.title(name)}”" for name in names),
+                ),
+                names,
+            )
+            for key, names in self._actions.conflicts(self._keys).items()
+        ]
+        found += [
+            (
+                self.tr("{0} cannot be the key of “{1}”. It is kept for: {2}.").format(
+                    _shown(key), self._actions.title(name), fixed.title
+                ),
+                [name],
+            )
+            for key, name, fixed in self._actions.fixed(self._keys)
+        ]
+        return found
 
     def _filter(self, wanted: str) -> None:
         wanted = wanted.casefold()
         for name, item in self._items.items():
             text = f"{item.text(0)} {item.text(1)} {name}".casefold()
             item.setHidden(wanted not in text)
+
+
+def _shown(key: str) -> str:
+    return QKeySequence(key).toString(QKeySequence.SequenceFormat.NativeText)

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QDateTime, QLocale, Qt
 from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import (
     QDialog,
@@ -78,7 +78,7 @@ class VersionsDialog(QDialog):
         self.list.clear()
         project = self._session.project
         for version in () if project is None else project.versions():
-            item = QListWidgetItem(f"{version.name}    {version.created}")
+            item = QListWidgetItem(f"{version.name}    {_local_time(version.created)}")
             item.setData(_VersionRole, version)
             self.list.addItem(item)
         self._update()
@@ -108,3 +108,11 @@ class VersionsDialog(QDialog):
     def _update(self) -> None:
         self.save_button.setEnabled(bool(self.name.text().strip()))
         self.restore_button.setEnabled(self.list.currentItem() is not None)
+
+
+def _local_time(created: str) -> str:
+    """created: ISO 8601, UTC. As people here write it; what is no date stays as it is."""
+    moment = QDateTime.fromString(created, Qt.DateFormat.ISODateWithMs)
+    if not moment.isValid():
+        return created
+    return QLocale().toString(moment.toLocalTime(), QLocale.FormatType.ShortFormat)

@@ -128,8 +128,10 @@ class HistorySteps(QAbstractListModel):
         if row == 0:
             return self.tr("Beginning")
         entry = self._entries[row - 1]
+        if len(entry.frames) == 1:
+            return self.tr("{0} · frame {1}").format(entry.label, *entry.frames)
         count = len(entry.frames)
-        return self.tr("{0} · {1} frames").format(entry.label, count) if count > 1 else entry.label
+        return self.tr("{0} · {1} frames").format(entry.label, count) if count else entry.label
 
     def _follow(self) -> None:
         history = self._document.session.history

@@ -28,6 +28,7 @@ from gui.document import Document
 from gui.theme import ACCENT, icon
 from gui.timeline.frame_table import FrameTable
 from gui.timeline.thumbnails import Thumbnails
+from gui.typing_guard import is_modified
 from interaction.session import MemoryUse
 from interaction.types import FrameStatus
 
@@ -35,6 +36,8 @@ __all__ = ["MemoryPanel"]
 
 _THUMBNAIL_PX: Final = 36
 _GIB: Final = 2**30
+_DELETE: Final = (Qt.Key.Key_Delete, Qt.Key.Key_Backspace)
+_WAYS: Final = (Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Home, Qt.Key.Key_End)
 
 Index = QModelIndex | QPersistentModelIndex
 _ROOT: Final = QModelIndex()
@@ -157,17 +160,13 @@ class MemoryPanel(QWidget):
             self._annotator.unconfirm(self.frames.frame_at(rows[0].row()))
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Delete is this list's while it has the focus, and not the window's."""
-        if (
-            watched is self.view
-            and isinstance(event, QKeyEvent)
-            and event.key() in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace)
-            and not event.modifiers()
-        ):
-            if event.type() == QEvent.Type.ShortcutOverride:
+        """Delete and the arrows are this list's while it has the focus, and not the window's."""
+        if watched is self.view and isinstance(event, QKeyEvent) and not is_modified(event):
+            key = Qt.Key(event.key())
+            if event.type() == QEvent.Type.ShortcutOverride and key in (*_DELETE, *_WAYS):
                 event.accept()
                 return True
-            if event.type() == QEvent.Type.KeyPress:
+            if event.type() == QEvent.Type.KeyPress and key in _DELETE:
                 self._remove()
                 return True
         return super().eventFilter(watched, event)

@@ -22,10 +22,11 @@ from gui.theme import icon
 from gui.timeline.frame_table import FrameTable
 from interaction.types import ObjectInfo
 
-__all__ = ["ICON_COLUMNS", "Column", "ObjectTable", "swatch"]
+__all__ = ["FIND_ROLE", "ICON_COLUMNS", "Column", "ObjectTable", "swatch"]
 
 _MIME: Final = "application/x-xmem-annotate-object"
 _NUMBERS_MS: Final = 100
+FIND_ROLE: Final = Qt.ItemDataRole.UserRole  # number and name: what an object is found by
 _DIGITS: Final = 9  # objects that have a key of their own
 
 Index = QModelIndex | QPersistentModelIndex
@@ -36,7 +37,7 @@ class Column(IntEnum):
     """From left to right."""
 
     COLOR = 0
-    KEY = 1
+    NUMBER = 1  # of the first nine it is also the key
     NAME = 2
     FRAMES = 3
     VISIBLE = 4
@@ -120,9 +121,11 @@ class ObjectTable(QAbstractTableModel):
             return self._icon(column, one)
         if role in (Qt.ItemDataRole.ToolTipRole, Qt.ItemDataRole.AccessibleTextRole):
             return self._tip(index.row(), column, one)
+        if role == FIND_ROLE:
+            return f"{index.row() + 1} {one.name}"
         if role == Qt.ItemDataRole.TextAlignmentRole and column is Column.FRAMES:
             return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-        if role == Qt.ItemDataRole.TextAlignmentRole and column is Column.KEY:
+        if role == Qt.ItemDataRole.TextAlignmentRole and column is Column.NUMBER:
             return Qt.AlignmentFlag.AlignCenter
         return None
 
@@ -137,8 +140,8 @@ class ObjectTable(QAbstractTableModel):
         return True
 
     def _text(self, row: int, column: Column, one: ObjectInfo) -> str | None:
-        if column is Column.KEY:
-            return str(row + 1) if row < _DIGITS else ""
+        if column is Column.NUMBER:
+            return str(row + 1)
         if column is Column.NAME:
             return one.name
         if column is Column.FRAMES:
@@ -169,10 +172,10 @@ class ObjectTable(QAbstractTableModel):
         is_solo = self._document.solo == one.id
         return {
             Column.COLOR: self.tr("Colour of “{}”: click to change it").format(one.name),
-            Column.KEY: (
+            Column.NUMBER: (
                 self.tr("Press {0} to work on “{1}”").format(row + 1, one.name)
                 if row < _DIGITS
-                else self.tr("Ctrl+F finds “{}”").format(one.name)
+                else self.tr("Ctrl+F and {0} finds “{1}”").format(row + 1, one.name)
             ),
             Column.NAME: self.tr("{}: double-click to rename").format(one.name),
             Column.FRAMES: self.tr("“{0}” is on {1} of {2} frames").format(

@@ -31,7 +31,7 @@ from gui.annotator import Annotator
 from gui.document import Document
 from gui.panels.object_delegate import ROW_PX, ObjectDelegate
 from gui.panels.object_menus import ObjectMenus
-from gui.panels.object_table import ICON_COLUMNS, Column, ObjectTable
+from gui.panels.object_table import FIND_ROLE, ICON_COLUMNS, Column, ObjectTable
 from gui.theme import icon
 from interaction.types import ObjectInfo
 
@@ -56,6 +56,7 @@ class ObjectsPanel(QWidget):
         self._found = QSortFilterProxyModel(self)
         self._found.setSourceModel(self.table)
         self._found.setFilterKeyColumn(Column.NAME)
+        self._found.setFilterRole(FIND_ROLE)
         self._found.setFilterCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
         self._is_syncing = False
 
@@ -66,7 +67,7 @@ class ObjectsPanel(QWidget):
         self.search = QLineEdit(self)
         self.search.setPlaceholderText(self.tr("Find an object"))
         self.search.setAccessibleName(self.tr("Find an object"))
-        self.search.setToolTip(self.tr("Find an object by its name (Ctrl+F)"))
+        self.search.setToolTip(self.tr("Find an object by its name or number (Ctrl+F)"))
         self.search.setClearButtonEnabled(True)
         self.search.textChanged.connect(self._search)
         self.search.returnPressed.connect(self._take_found)
@@ -177,8 +178,9 @@ class ObjectsPanel(QWidget):
         header.setSectionResizeMode(Column.NAME, QHeaderView.ResizeMode.Stretch)
         count = self._document.frame_count
         frames_px = view.fontMetrics().horizontalAdvance(f"{count}/{count}") + 12
-        widths = {Column.COLOR: 28, Column.KEY: 16, Column.FRAMES: frames_px}
-        for name in (Column.COLOR, Column.KEY, Column.FRAMES, *ICON_COLUMNS):
+        number_px = view.fontMetrics().horizontalAdvance("255") + 2
+        widths = {Column.COLOR: 26, Column.NUMBER: number_px, Column.FRAMES: frames_px}
+        for name in (Column.COLOR, Column.NUMBER, Column.FRAMES, *ICON_COLUMNS):
             header.resizeSection(name, widths.get(name, 22))
         view.selectionModel().currentRowChanged.connect(self._choose)
         view.clicked.connect(self._click)
@@ -261,7 +263,11 @@ class ObjectsPanel(QWidget):
         self._show_current(self._document.current_object)
 
     def _take_found(self) -> None:
-        one = self._object_of(self._found.index(0, Column.NAME))
+        """The object of that number, or the first that is found."""
+        text = self.search.text()
+        is_number = text.isdecimal() and len(text) < 4
+        one = self.table.object_at(int(text) - 1) if is_number else None
+        one = one or self._object_of(self._found.index(0, Column.NAME))
         if one is not None:
             self._document.set_current_object(one.id)
         self.search.clear()

@@ -24,6 +24,7 @@ from gui.progress import Busy, Progress
 from gui.theme import icon
 from gui.timeline.frame_table import FrameTable
 from gui.timeline.timecode import short_timecode
+from gui.wheel_guard import guard_wheel
 from interaction.propagation_request import Direction, Until
 
 __all__ = ["PropagationPanel"]
@@ -138,6 +139,7 @@ class PropagationPanel(QWidget):
         self.only_current.toggled.connect(self._show_state)
         for box in (self.until, self.range, self.count, self.only_current):
             box.setFocusPolicy(Qt.FocusPolicy.TabFocus | Qt.FocusPolicy.ClickFocus)
+            guard_wheel(box)
         for combo in (self.until, self.range):
             combo.setSizeAdjustPolicy(
                 QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
@@ -157,15 +159,16 @@ class PropagationPanel(QWidget):
         column = QVBoxLayout(page)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
+        above, below = QHBoxLayout(), QHBoxLayout()
+        above.setSpacing(8)
+        below.setSpacing(4)
         self.progress = QProgressBar(page)
         self.progress.setAccessibleName(self.tr("Progress of tracking"))
         self.progress.setFixedHeight(16)
-        column.addWidget(self.progress)
-        row = QHBoxLayout()
-        row.setSpacing(4)
+        above.addWidget(self.progress, 1)
         self.figures = QLabel(page)
         self.figures.setAccessibleName(self.tr("Speed and time left"))
-        row.addWidget(self.figures, 1)
+        above.addWidget(self.figures)
         self.pause = QPushButton(page)
         self.pause.setAutoDefault(False)
         self.pause.clicked.connect(self._toggle_pause)
@@ -175,8 +178,9 @@ class PropagationPanel(QWidget):
         self.cancel.clicked.connect(lambda: self._annotator.cancel())
         for button in (self.pause, self.cancel):
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-            row.addWidget(button)
-        column.addLayout(row)
+            below.addWidget(button, 1)
+        column.addLayout(above)
+        column.addLayout(below)
         return page
 
     # What people ask for
@@ -188,12 +192,14 @@ class PropagationPanel(QWidget):
             direction,
             cast(Until, self.until.currentData()),
             most_frames=self.count.value() if chosen == _COUNT else None,
-            objects=(
-                frozenset({self._document.current_object})
-                if self.only_current.isChecked() and self._document.current_object
-                else None
-            ),
+            objects=self.objects,
         )
+
+    @property
+    def objects(self) -> frozenset[int] | None:
+        """Which are to be tracked; None: all."""
+        current = self._document.current_object
+        return frozenset({current}) if self.only_current.isChecked() and current else None
 
     def _toggle_pause(self) -> None:
         if self._annotator.busy is Busy.PAUSED:

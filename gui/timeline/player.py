@@ -27,6 +27,7 @@ class Player(QObject):
     playing_changed = Signal(bool)
     speed_changed = Signal(float)
     looping_changed = Signal(bool)
+    held_changed = Signal(bool)
 
     def __init__(
         self,
@@ -42,12 +43,15 @@ class Player(QObject):
         self._clock = clock
         self._speed = 0.0  # 0: stopped
         self._is_looping = True
+        self._is_held = False
         self._started_s = 0.0  # by the clock
         self._from_s = 0.0  # in the video
         self._is_moving = False  # the frame, ourselves
         self._timer = QTimer(self, singleShot=True, timerType=Qt.TimerType.PreciseTimer)
         self._timer.timeout.connect(self.show_due)
         document.frame_changed.connect(self._follow)
+        document.tool_changed.connect(lambda _: self._set_held(False))
+        document.travelled.connect(self.stop)
 
     @property
     def is_playing(self) -> bool:
@@ -57,6 +61,11 @@ class Player(QObject):
     def speed(self) -> float:
         """Times the video's own; negative backwards, 0 when stopped."""
         return self._speed
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the shuttle's K has stopped it, and nothing else was done since."""
+        return self._is_held
 
     @property
     def is_looping(self) -> bool:
@@ -69,6 +78,7 @@ class Player(QObject):
 
     def play(self, speed: float = 1.0) -> None:
         """speed: times the video's own, negative backwards; 0 stops."""
+        self._set_held(False)
         first, last = self._ends()
         if first == last:
             speed = 0.0
@@ -92,16 +102,30 @@ class Player(QObject):
     def stop(self) -> None:
         self.play(0.0)
 
+    def stop_at(self, frame: int) -> None:
+        """If it plays, it stops at a frame that somebody sees, though the next one was due."""
+        was_playing = self.is_playing
+        self.stop()
+        if was_playing:
+            self._document.set_frame(frame)
+
     def toggle(self) -> None:
         self.play(0.0 if self.is_playing else 1.0)
 
     def shuttle(self, key: Literal["J", "K", "L"]) -> None:
         """J backwards, L forwards, when it goes that way already twice as fast; K stops."""
         direction = _SHUTTLE[key]
+        was_playing = self.is_playing
         if self._speed * direction > 0:
             self.play(max(-_FASTEST, min(self._speed * 2, _FASTEST)))
         else:
             self.play(float(direction))
+        self._set_held(was_playing and not direction)
+
+    def _set_held(self, is_held: bool) -> None:
+        if is_held != self._is_held:
+            self._is_held = is_held
+            self.held_changed.emit(is_held)
 
     def _ends(self) -> tuple[int, int]:
         document = self._document
@@ -169,5 +193,8 @@ class Player(QObject):
 
     def _follow(self) -> None:
         """Somebody scrubs while it plays: on from there."""
-        if self.is_playing and not self._is_moving:
+        if self._is_moving:
+            return
+        self._set_held(False)
+        if self.is_playing:
             self._set_clock()

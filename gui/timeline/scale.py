@@ -1,7 +1,7 @@
 """Where frames are on the screen: pixels a frame and how far it is scrolled."""
 
 from dataclasses import dataclass, replace
-from math import ceil
+from math import ceil, floor
 from typing import Final
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 __all__ = ["LARGEST_FRAME_PX", "TimeScale"]
 
 LARGEST_FRAME_PX: Final = 40.0
+_ROUNDED: Final = 1e-9  # of a frame: what a division may be short of a whole one
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class TimeScale:
 
     def frame(self, x: float) -> int:
         """The frame under a pixel, the nearest one outside the strip."""
-        frame = int((x + self.scroll_px) // self.frame_px)
+        frame = floor((x + self.scroll_px) / self.frame_px + _ROUNDED)
         return max(0, min(frame, self.frame_count - 1))
 
     @property
@@ -96,7 +97,7 @@ class TimeScale:
         that shows frames. ratio: device pixels a logical one."""
         seen_px = min(self.width_px, self.content_px - self.scroll_px)
         edges = np.arange(max(1, ceil(seen_px * ratio - 1e-6)) + 1) / ratio
-        frames = np.floor((edges + self.scroll_px) / self.frame_px + 1e-9).astype(np.intp)
+        frames = np.floor((edges + self.scroll_px) / self.frame_px + _ROUNDED).astype(np.intp)
         starts = np.minimum(frames[:-1], self.frame_count - 1)
         stops = np.minimum(np.maximum(frames[1:], starts + 1), self.frame_count)
         return starts, stops

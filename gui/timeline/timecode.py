@@ -6,8 +6,16 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["format_timecode", "frame_at", "parse_timecode", "short_timecode"]
+__all__ = [
+    "format_timecode",
+    "frame_at",
+    "frame_of_timecode",
+    "parse_timecode",
+    "short_timecode",
+]
 
+_ROUNDED_S: Final = 0.0005  # what may be missing from a time that was written down
+_WITH_FRAMES: Final = re.compile(r"(\d{1,5}:\d{1,5}:\d{1,7})[:;](\d{1,4})")
 _PARTS: Final = re.compile(r"(?:(?:(\d+):)?(\d{1,5}):)?(\d{1,7}(?:[.,]\d{0,9})?)")
 
 
@@ -40,6 +48,18 @@ def parse_timecode(text: str) -> float | None:
 
 def frame_at(timestamps_s: NDArray[np.float64], seconds: float) -> int:
     """The frame that is on the screen at that moment; the first or last one outside the video."""
-    # Half a millisecond, for what was rounded when it was written down.
-    index = int(np.searchsorted(timestamps_s, seconds + 0.0005, side="right")) - 1
+    index = int(np.searchsorted(timestamps_s, seconds + _ROUNDED_S, side="right")) - 1
     return max(0, min(index, len(timestamps_s) - 1))
+
+
+def frame_of_timecode(timestamps_s: NDArray[np.float64], text: str) -> int | None:
+    """The frame of a moment as `parse_timecode` reads it, or of h:mm:ss:ff: so many frames after
+    the first one of that second. The last frame for what is behind it; None where it is none."""
+    with_frames = _WITH_FRAMES.fullmatch(text.strip())
+    seconds = parse_timecode(text if with_frames is None else with_frames[1])
+    if seconds is None:
+        return None
+    if with_frames is None:
+        return frame_at(timestamps_s, seconds)
+    first = int(np.searchsorted(timestamps_s, seconds - _ROUNDED_S, side="left"))
+    return min(first + int(with_frames[2]), len(timestamps_s) - 1)

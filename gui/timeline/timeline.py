@@ -60,6 +60,7 @@ class Timeline(QAbstractScrollArea):
     """
 
     zoom_changed = Signal(float)  # 0 to 1
+    went = Signal()  # a key goes to another frame
 
     def __init__(
         self, document: Document, annotator: Annotator, parent: QWidget | None = None
@@ -368,6 +369,7 @@ class Timeline(QAbstractScrollArea):
         elif is_going_key(event.key()):
             frame = frame_for_key(self._document, event.key(), event.modifiers())
             if frame is not None:
+                self.went.emit()
                 self._document.set_frame(frame)
         else:
             super().keyPressEvent(event)

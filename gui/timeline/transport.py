@@ -12,7 +12,6 @@ from PySide6.QtWidgets import (
     QPushButton,
     QSizePolicy,
     QSlider,
-    QSpinBox,
     QToolButton,
     QWidget,
 )
@@ -21,10 +20,12 @@ from gui.annotator import Annotator
 from gui.document import Document
 from gui.going import doubtful_after, keyframe_after, keyframe_before
 from gui.theme import icon
+from gui.timeline.frame_box import FrameBox
 from gui.timeline.frame_table import FrameTable
 from gui.timeline.player import Player
-from gui.timeline.timecode import format_timecode, frame_at, parse_timecode
+from gui.timeline.timecode import format_timecode, frame_of_timecode
 from gui.timeline.timeline import Timeline
+from gui.wheel_guard import guard_wheel
 from interaction.types import FrameStatus
 
 __all__ = ["Transport"]
@@ -117,7 +118,7 @@ class Transport(QWidget):
 
     def _add_place(self) -> None:
         final = self._document.frame_count - 1
-        self.frame_box = QSpinBox(self)
+        self.frame_box = FrameBox(self)
         self.frame_box.setRange(0, final)
         self.frame_box.setSuffix(f" / {final}")
         self.frame_box.setKeyboardTracking(False)
@@ -135,13 +136,16 @@ class Transport(QWidget):
         self.time_box = QLineEdit(self)
         self.time_box.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.time_box.setAccessibleName(self.tr("Time"))
-        self.time_box.setToolTip(self.tr("Time: type 1:02.5, or 62.5, to go there"))
+        self.time_box.setToolTip(
+            self.tr("Time: type 1:02.5, or 62.5, or 00:01:02:12 with frames, to go there")
+        )
         wide = self.fontMetrics().horizontalAdvance("00:00:00.000") + 20
         self.time_box.setFixedSize(wide, _ROW_PX)
         self.time_box.editingFinished.connect(self._go_to_time)
         self._row.addWidget(self.time_box)
         for box in (self.frame_box, self.time_box):
             box.installEventFilter(self)
+        guard_wheel(self.frame_box)
 
     def _add_confirm(self) -> None:
         self.confirm = QPushButton(self.tr("Confirm"), self)
@@ -211,11 +215,18 @@ class Transport(QWidget):
             self._document.set_frame(frame)
 
     def _go_to_time(self) -> None:
-        text = self.time_box.text()
-        seconds = parse_timecode(text)
-        if self.time_box.isModified() and seconds is not None:
-            self._go(frame_at(self._times_s, seconds))
+        text, is_asked = self.time_box.text().strip(), self.time_box.isModified()
         self.time_box.setModified(False)
+        if is_asked and text:
+            frame = frame_of_timecode(self._times_s, text)
+            if frame is not None:
+                self._go(frame)
+            else:
+                self._annotator.noticed.emit(
+                    self.tr(
+                        "“{}” is no time. Type 1:02.5, or 62.5, or 00:01:02:12 with frames."
+                    ).format(text)
+                )
         self._show_frame(self._document.frame)
 
     def _toggle_confirmed(self) -> None:
@@ -293,7 +304,12 @@ class Transport(QWidget):
         self.play.setIcon(icon("pause" if is_playing else "play"))
         text = self.tr("Stop") if is_playing else self.tr("Play")
         self.play.setAccessibleName(text)
-        self.play.setToolTip(self.tr("{} (Space); J, K, L while it plays").format(text))
+        self.play.setToolTip(
+            self.tr(
+                "{} (Space). J plays backwards; while it plays, K stops and L goes forward, "
+                "faster with each press"
+            ).format(text)
+        )
         speed = self._player.speed
         fast = speed not in (0.0, 1.0)
         self.play.setText(f"{speed:g}×" if fast else "")

@@ -1,12 +1,14 @@
 """Recent projects as cards: a picture, the name, how far it is, when it was last open."""
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from PySide6.QtCore import (
     QAbstractListModel,
+    QCoreApplication,
+    QDateTime,
+    QLocale,
     QModelIndex,
     QPersistentModelIndex,
     QRect,
@@ -132,7 +134,7 @@ class RecentList(QWidget):
     def __init__(self, preferences: Preferences, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._preferences = preferences
-        title = QLabel(self.tr("Recent projects"), self)
+        self.title = title = QLabel(self.tr("Recent projects"), self)
         font = title.font()
         font.setBold(True)
         title.setFont(font)
@@ -141,8 +143,8 @@ class RecentList(QWidget):
         self._search.setAccessibleName(self.tr("Search recent projects"))
         self._search.setClearButtonEnabled(True)
         self._search.textChanged.connect(self.refresh)
-        self._empty = QLabel(self.tr("Nothing yet. What you open will be listed here."), self)
-        self._empty.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        self.empty = QLabel(self.tr("Nothing yet. What you open will be listed here."), self)
+        self.empty.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self._model = _RecentModel(self)
         self.view = QListView(self)
         self.view.setModel(self._model)
@@ -160,10 +162,16 @@ class RecentList(QWidget):
         self._remove_action = remove
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        for part in (title, self._search, self._empty):
+        for part in (title, self._search, self.empty):
             column.addWidget(part)
         column.addWidget(self.view, 1)
+        column.addStretch()  # the words stay below the title where there is no list
         self.refresh()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing has ever been opened."""
+        return not self._preferences.recent()
 
     def refresh(self) -> None:
         wanted = self._search.text().casefold()
@@ -171,8 +179,8 @@ class RecentList(QWidget):
         projects = [one for one in everything if wanted in f"{one.name} {one.folder}".casefold()]
         self._model.set_projects(projects)
         self._search.setVisible(len(everything) > 4)
-        self._empty.setVisible(not projects)
-        self._empty.setText(
+        self.empty.setVisible(not projects)
+        self.empty.setText(
             self.tr("No project of that name.")
             if everything
             else self.tr("Nothing yet. What you open will be listed here.")
@@ -203,12 +211,22 @@ def _thumbnail(folder: Path) -> QImage:
     return reader.read() if reader.canRead() else QImage()
 
 
+def _tr(text: str) -> str:
+    return QCoreApplication.translate("RecentList", text)
+
+
 def _progress(project: RecentProject) -> str:
-    return f"{project.frames_done:,} of {project.frame_count:,} frames"
+    locale = QLocale()
+    return _tr("{0} of {1} frames").format(
+        locale.toString(project.frames_done), locale.toString(project.frame_count)
+    )
 
 
 def _ago(opened_s: float) -> str:
-    days = int((time.time() - opened_s) // 86_400)
+    opened = QDateTime.fromSecsSinceEpoch(round(opened_s)).date()
+    days = opened.daysTo(QDateTime.currentDateTime().date())
     if days < 1:
-        return "today"
-    return "yesterday" if days == 1 else time.strftime("%Y-%m-%d", time.localtime(opened_s))
+        return _tr("today")
+    if days == 1:
+        return _tr("yesterday")
+    return QLocale().toString(opened, QLocale.FormatType.ShortFormat)

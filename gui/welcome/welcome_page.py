@@ -12,6 +12,7 @@ from gui.welcome.recent_list import RecentList
 __all__ = ["WelcomePage"]
 
 _BUTTON_PX, _RECENT_PX = 260, 520
+_UNLIMITED_PX = 2**24 - 1  # Qt's own largest size of a widget
 
 
 class WelcomePage(QWidget):
@@ -64,26 +65,38 @@ class WelcomePage(QWidget):
         self.recent.setMaximumWidth(_RECENT_PX)
         self.recent.setMinimumWidth(320)
         self.recent.chosen.connect(self.path_wanted)
-        right = QVBoxLayout()
-        right.addStretch(1)
-        right.addWidget(self.recent, 12)
-        right.addStretch(1)
+        self._left = left
+        self._right = QVBoxLayout()
+        self._right.addStretch(1)
+        self._right.addWidget(self.recent)
+        self._right.addStretch(1)
 
         halves = QHBoxLayout()
         halves.setContentsMargins(48, 24, 48, 24)
         halves.addStretch(1)
         halves.addLayout(left)
         halves.addSpacing(64)
-        halves.addLayout(right, 4)
+        halves.addLayout(self._right, 4)
         halves.addStretch(1)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.banner, 0, Qt.AlignmentFlag.AlignTop)
         column.addLayout(halves, 1)
+        self._place_recent()
 
     def refresh(self) -> None:
         """The list of recent projects may have changed."""
         self.recent.refresh()
+        self._place_recent()
+
+    def _place_recent(self) -> None:
+        """The list fills the page; where there is none yet, its words begin beside the title."""
+        is_empty = self.recent.is_empty
+        height_px = self._left.sizeHint().height()
+        self.recent.setMaximumHeight(height_px if is_empty else _UNLIMITED_PX)
+        self.recent.setMinimumHeight(height_px if is_empty else 0)
+        for index, stretch in enumerate((1, 0, 2) if is_empty else (1, 12, 1)):
+            self._right.setStretch(index, stretch)
 
     def show_error(self, summary: str, advice: str) -> None:
         self.banner.show_error(summary, advice)

@@ -12,7 +12,7 @@ from interaction.command_line.sources import project_folder
 from interaction.errors import UserError
 
 if TYPE_CHECKING:
-    from interaction.project.importers import ImportPreview
+    from interaction.project.importers import ImportPlan, ImportPreview
 
 __all__ = ["import_masks"]
 
@@ -51,16 +51,27 @@ def import_masks(
             "--keep-others", help="Other objects keep their pixels where nothing is imported."
         ),
     ] = False,
+    take_empty: Annotated[
+        bool,
+        typer.Option(
+            "--take-empty",
+            help="Also take masks without a pixel of the objects: they are not on those frames.",
+        ),
+    ] = False,
     first: Annotated[int, typer.Option(min=0, help="First frame.")] = 0,
     last: Annotated[int | None, typer.Option(min=0, help="Last frame; by default the end.")] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only tell what would be read.")
+        bool, typer.Option("--dry-run", help="Only tell what would be imported.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Read masks from elsewhere into a project. One step of its history, so it can be undone."""
-    from interaction.project.importers import import_masks as read_masks
-    from interaction.project.importers import preview_import
+    from interaction.project.importers import (
+        ImportChoices,
+        plan_import,
+        planned_edits,
+        preview_import,
+    )
     from interaction.session import Session
     from interaction.types import FrameStatus
 
@@ -73,37 +84,40 @@ def import_masks(
             )
         with frame_progress("looking") as show:
             preview = preview_import(masks, session.video, session.annotation, on_progress=show)
-        report = preview.to_json()
+        _check_keys(preview, object_ids)
+        choices = ImportChoices(
+            object_ids=object_ids,
+            status=FrameStatus(status),
+            replaces_given=replace_given,
+            keeps_others=keep_others,
+            takes_empty=take_empty,
+            first=first,
+            last=last,
+        )
+        plan = plan_import(preview, session.annotation, choices)
+        report = {**preview.to_json(), "plan": plan.to_json()}
         if not dry_run:
-            unknown = set(object_ids or {}) - {one.key for one in preview.objects}
-            if unknown:
-                known = ", ".join(str(one.key) for one in preview.objects) or "none"
-                raise UserError(
-                    f"The masks hold no object {min(unknown)}. Nothing was changed.\n\n"
-                    f"They hold: {known}."
-                )
-            edits = read_masks(
-                preview,
-                session.annotation,
-                object_ids=object_ids,
-                status=FrameStatus(status),
-                replaces_given=replace_given,
-                keeps_others=keep_others,
-                first=first,
-                last=last,
-            )
             changed: set[int] = set()
             with frame_progress("importing") as show:
-                for edit in edits:
-                    session.apply(edit)
-                    changed |= edit.frames
-                    show(len(changed), len(preview.frames))
+                for edit in planned_edits(plan):
+                    if session.apply(edit):
+                        changed |= edit.frames
+                    show(len(changed), len(plan.frames))
             session.flush()
             report["changed"] = sorted(changed)
     if as_json:
         typer.echo(json.dumps(report, indent=2))
     else:
-        _tell(preview, None if dry_run else len(changed))
+        _tell(plan, None if dry_run else len(changed))
+
+
+def _check_keys(preview: "ImportPreview", object_ids: dict[int, int] | None) -> None:
+    unknown = set(object_ids or {}) - {one.key for one in preview.objects}
+    if unknown:
+        known = ", ".join(str(one.key) for one in preview.objects) or "none"
+        raise UserError(
+            f"The masks hold no object {min(unknown)}. Nothing was changed.\n\nThey hold: {known}."
+        )
 
 
 def _parse(texts: list[str]) -> dict[int, int]:
@@ -117,15 +131,18 @@ def _parse(texts: list[str]) -> dict[int, int]:
     return pairs
 
 
-def _tell(preview: "ImportPreview", changed: int | None) -> None:
+def _tell(plan: "ImportPlan", changed: int | None) -> None:
     console = Console(stderr=changed is not None, highlight=False)
-    for line in preview.lines():
-        console.print(line, markup=False, soft_wrap=True)
-    for one in preview.objects:
+    for one in plan.preview.objects:
         name = one.name or "no name"
+        object_id = plan.ids.get(one.key)
+        becomes = "left out" if object_id is None else f"object {object_id} here"
         console.print(
-            f"object {one.key} ({name}) on {one.frame_count} frames: object {one.object_id} here",
-            markup=False,
+            f"object {one.key} ({name}) on {one.frame_count} frames: {becomes}", markup=False
         )
+    for line in (*plan.preview.lines(), *plan.lines()):
+        console.print(line, markup=False, soft_wrap=True)
     if changed is not None:
         console.print(f"{changed} frames changed.")
+    elif plan.problem is not None:
+        console.print(plan.problem, markup=False, soft_wrap=True)

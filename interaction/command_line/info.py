@@ -80,6 +80,7 @@ def _report(project: "Project", annotation: "Annotation") -> dict[str, Any]:
         "steps": len(history.entries),
         "steps_in_effect": history.position,
         "damages": list(project.damages),
+        "notices": list(project.notices),
     }
 
 
@@ -102,5 +103,7 @@ def _print(report: dict[str, Any]) -> None:
         listed = ", ".join(map(str, report["doubtful_frames"]))
         console.print(f"worth a look, worst first: {listed}")
     console.print(f"{report['steps_in_effect']} of {report['steps']} steps of history in effect")
+    for notice in report["notices"]:
+        console.print(notice, markup=False, soft_wrap=True)
     for damage in report["damages"]:
         console.print(f"damaged: {damage}", markup=False, style="red", soft_wrap=True)

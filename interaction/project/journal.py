@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
+from interaction.history import first_touching
 from interaction.project.folder_files import open_plain
 from interaction.project.manifest import encode_json, parse_json
 from interaction.project.record_json import (
@@ -67,22 +68,38 @@ class Journal:
         self.position = 0
 
     def add(
-        self, position: int, label: str, group: str | None, frames: Iterable[int], part: Part
+        self,
+        position: int,
+        label: str,
+        group: str | None,
+        frames: Iterable[int],
+        part: Part,
+        *,
+        changes_objects: bool = False,
     ) -> Step:
-        """`position`: of the history after the edit; it stays where the edit joins its group.
+        """`position`: of the history after the edit; it stays where the edit joins its group, and
+        so does what could be redone, up to the first step that touches the same frames. One that
+        changes the list of objects brings its group to the top.
 
         ValueError if the history cannot have got there.
         """
+        frames = frozenset(frames)
         found: Step | None = None
         if group is not None and position == self.position:
             steps = reversed(self.steps[: self.position])
             found = next((step for step in steps if step.group == group), None)
         if found is None and position != self.position + 1:
             raise ValueError(f"an edit cannot lead from step {self.position} to {position}")
-        del self.steps[self.position :]
+        kept = 0
+        if found is not None:
+            kept = first_touching(frames, (step.frames for step in self.steps[self.position :]))
+        del self.steps[self.position + kept :]
         if found is None:
             found = Step(label, group)
             self.steps.append(found)
+        elif changes_objects and found is not self.steps[position - 1]:
+            self.steps.remove(found)
+            self.steps.insert(position - 1, found)
         found.frames.update(frames)
         found.parts.append(part)
         self.position = position

@@ -22,10 +22,11 @@ from interaction.project.record_json import (
     integer,
     objects_from_json,
     place_from_json,
+    record_from_json,
     text,
 )
 from interaction.project.source_info import SourceInfo
-from interaction.types import ObjectInfo
+from interaction.types import FrameRecord, ObjectInfo
 
 __all__ = ["ChangesByHand", "JournalReading"]
 
@@ -70,21 +71,21 @@ class _State:
 
 
 def _is_same(one: Any, other: Any) -> bool:
-    """Whether two records say the same. A mask may be stored twice: its place says nothing."""
-    return one == other or (
-        one is not None and other is not None and _without_offsets(one) == _without_offsets(other)
-    )
+    """Whether two records say the same, as they are read and not as they are written: a mask may
+    be stored twice, and older programs left out what now has a default.
+
+    Raises DamagedValueError.
+    """
+    return one == other or _meaning(one) == _meaning(other)
 
 
-def _without_offsets(record: Any) -> Any:
-    record = dict(record)
-    if isinstance(record.get("mask"), list):
-        record["mask"] = record["mask"][1:]
-    if isinstance(record.get("prompts"), dict):
-        prompts = record["prompts"] = dict(record["prompts"])
-        if isinstance(prompts.get("start"), list):
-            prompts["start"] = prompts["start"][1:]
-    return record
+def _meaning(record: Any) -> FrameRecord:
+    return record_from_json(record, _mask_meant)
+
+
+def _mask_meant(place: MaskPlace) -> bytes:
+    """Stands for a mask, wherever in the store it is."""
+    return f"{place.size_bytes} bytes, {place.crc32:08x}".encode()
 
 
 class JournalReading:
@@ -186,7 +187,14 @@ class JournalReading:
             self._state.check(value)
             position = integer(value.get("position"), "position", 1, 2**62)
             part = Part(None, line.offset, line.size_bytes)
-            self.journal.add(position, edit.label, edit.group, edit.frames, part)
+            self.journal.add(
+                position,
+                edit.label,
+                edit.group,
+                edit.frames,
+                part,
+                changes_objects=edit.objects_after is not None,
+            )
             self._state.apply(value, side=1)
         self.store_end = max([self.store_end, *ends])
         for key, pair in value["frames"].items():
@@ -237,4 +245,7 @@ class JournalReading:
 
 
 def _is_alike(told: Any, known: Any) -> bool:
-    return _is_same(told, known) if isinstance(told, dict) or told is None else False
+    try:
+        return _is_same(told, known)
+    except DamagedValueError:  # told by whoever reads it
+        return False

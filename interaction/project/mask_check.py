@@ -3,27 +3,31 @@
 Every mask is there twice, as a file and in the mask store, and has a checksum. A file that a crash
 left out, old or half-written is made good from the store. A whole mask of the right size that this
 program did not write was put there by somebody else: it becomes an edit like any other, so that it
-counts and can be undone. Only a mask that is gone from both places is lost.
+counts and can be undone, unless it changes an object that is locked: then it is left where it is,
+and told. Only a mask that is gone from both places is lost.
 """
 
 import re
 import struct
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from interaction.annotation import make_record
 from interaction.errors import UnreadableMaskError
+from interaction.frame_edits import given_after
 from interaction.object_colors import next_color
 from interaction.project.atomic_files import TEMPORARY_SUFFIX
 from interaction.project.contents import Contents
 from interaction.project.folder_files import is_plain_file, read_plain
 from interaction.project.layout import ProjectLayout
 from interaction.project.manifest import parse_json
-from interaction.project.mask_files import read_mask
+from interaction.project.mask_files import decode_labels, read_mask
 from interaction.project.mask_store import MaskStore
 from interaction.project.record_json import (
     DamagedValueError,
@@ -51,6 +55,7 @@ class CheckedMasks:
     outside: dict[int, Path] = field(default_factory=dict)  # masks that others put there
     by_hand: dict[int, FrameRecord] = field(default_factory=dict)  # what project.json has instead
     damages: list[str] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
 
 
 def check_masks(layout: ProjectLayout, contents: Contents, store: MaskStore) -> CheckedMasks:
@@ -61,6 +66,8 @@ def check_masks(layout: ProjectLayout, contents: Contents, store: MaskStore) -> 
             f"history/{store.path.name} is shorter than it was: not everything can be undone"
         )
     files = _mask_files(layout, contents)
+    if contents.manifest.frames and not layout.masks.exists():
+        checked.notices.append("The folder “masks” was missing. Its masks are in the history too.")
     ids = {one.id for one in contents.manifest.objects}
     with store.reading() as stored:
         reading = _MaskReading(contents, checked, stored)
@@ -182,18 +189,34 @@ class _MaskReading:
 def outside_edit(contents: Contents, checked: CheckedMasks) -> MaskEdit | None:
     """What others changed in the folder, as an edit; None if that is nothing.
 
-    Masks that they put there are hand-made ones. One that cannot be read after all is left out.
+    Masks that they put there are hand-made ones. One that cannot be read after all is left out, and
+    so is one that changes a locked object, with a notice in `checked`.
     """
     source, objects = contents.manifest.source, contents.manifest.objects
     by_hand = contents.by_hand.objects
     grown = {one.id: one for one in (objects if by_hand is None else by_hand)}
+    locked = {one.id: one.name for one in grown.values() if one.is_locked}
     after = dict(checked.by_hand)
     for frame, path in checked.outside.items():
         try:
             labels = read_mask(path, source.width, source.height)
         except UnreadableMaskError:
             continue
-        after[frame] = make_record(labels, FrameStatus.CORRECTED)
+        old = checked.records.get(frame, EMPTY_RECORD)
+        old_labels = np.zeros_like(labels) if old.mask is None else decode_labels(old.mask)
+        given = given_after(old, old_labels, labels)
+        after[frame] = make_record(labels, FrameStatus.CORRECTED, given=given)
+    for frame in sorted(after):
+        before = checked.records.get(frame, EMPTY_RECORD)
+        changed = [locked[i] for i in _changed_objects(before, after[frame], locked)]
+        if changed:
+            del after[frame]
+            checked.notices.append(
+                f"Frame {frame}: another program changed the mask of ‘{changed[0]}’, which is "
+                "locked. The change was left out; unlock the object and open the project again to "
+                "take it over."
+            )
+            continue
         for number in sorted(after[frame].present - grown.keys()):
             color = next_color(one.color for one in grown.values())
             grown[number] = ObjectInfo(number, f"Object {number}", color)
@@ -206,8 +229,23 @@ def outside_edit(contents: Contents, checked: CheckedMasks) -> MaskEdit | None:
         after,
         objects if new_objects != objects else None,
         new_objects if new_objects != objects else None,
-        cause={"kind": "outside", "frames": sorted(after)},
+        cause={
+            "kind": "outside",
+            "frames": sorted(after),
+            "locked": sorted(one.id for one in objects if one.is_locked),
+        },
     )
+
+
+def _changed_objects(before: FrameRecord, after: FrameRecord, ids: Iterable[int]) -> list[int]:
+    """Those of `ids` that gained or lost a pixel."""
+    concerned = [one for one in ids if one in before.present | after.present]
+    if not concerned:
+        return []
+    old, new = (None if one.mask is None else decode_labels(one.mask) for one in (before, after))
+    if old is None or new is None:
+        return concerned
+    return [one for one in concerned if not np.array_equal(old == one, new == one)]
 
 
 def remove_leftovers(layout: ProjectLayout) -> None:

@@ -170,9 +170,7 @@ class Project(ProjectView):
             self.flush()
         return super().load_annotation()
 
-    def record(
-        self, edit: MaskEdit, position: int, dropped_redo: bool = False
-    ) -> Callable[[], MaskEdit]:
+    def record(self, edit: MaskEdit, position: int) -> Callable[[], MaskEdit]:
         """Saves an edit that was made. position: of the history with it.
 
         Returns what brings back the whole step of the history that the edit is part of.
@@ -182,7 +180,14 @@ class Project(ProjectView):
         saver = self._writing()
         check_edit(edit)
         part = Part(edit)
-        step = self._journal.add(position, edit.label, edit.group, edit.frames, part)
+        step = self._journal.add(
+            position,
+            edit.label,
+            edit.group,
+            edit.frames,
+            part,
+            changes_objects=edit.objects_after is not None,
+        )
         saver.put(SavedEdit(edit, position, _now(), part))
         return self._loader(step)
 

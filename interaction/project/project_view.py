@@ -34,8 +34,8 @@ class ProjectView:
         self._checked: CheckedMasks | None = checked
         self._amends = checked.amends
         self._damages = (*contents.damages, *checked.damages)
-        self._notices = tuple(contents.notices)
         self._outside = None if self._damages else outside_edit(contents, checked)
+        self._notices = (*contents.notices, *checked.notices)
 
     @property
     def folder(self) -> Path:
@@ -71,7 +71,7 @@ class ProjectView:
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """What was found odd and put right."""
+        """What was found odd, in words: it was put right, or left alone."""
         return self._notices
 
     def load_annotation(self) -> Annotation:

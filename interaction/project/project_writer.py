@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from interaction.project.atomic_files import writing_problem
 from interaction.project.contents import start_line
 from interaction.project.folder_files import remove_plain, write_plain
 from interaction.project.journal import Part, edit_line, move_line, seal
@@ -105,7 +106,12 @@ class ProjectWriter:
             offset += len(line)
 
     def settle(self) -> bool:
-        """Brings a portion of the mask files up to date; whether there are more."""
+        """Brings a portion of the mask files up to date; whether there are more.
+
+        Raises DiskFullError or UnwritableFileError.
+        """
+        if self._unwritten:
+            self._make_folder()
         for frame in list(self._unwritten)[:_PORTION]:
             mask, path = self._unwritten[frame], self._layout.mask(frame)
             if mask is None:
@@ -121,6 +127,13 @@ class ProjectWriter:
         self._manifest = replace(self._manifest, journal_bytes=self._journal.end)
         current = replace(self._manifest, frames=self._frames)
         write_plain(self._layout.manifest, manifest_text(current).encode())
+
+    def _make_folder(self) -> None:
+        """Somebody may have taken the folder of the mask files away: the store has them all."""
+        try:
+            self._layout.masks.mkdir(exist_ok=True)
+        except OSError as error:
+            raise writing_problem(self._layout.masks, error) from error
 
     def _apply(self, edit: MaskEdit, records: Mapping[str, Any]) -> None:
         for frame, record in edit.after.items():

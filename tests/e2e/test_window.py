@@ -58,7 +58,7 @@ class Program:
 
     def wait_for_session(self) -> None:
         self.wait(lambda: self.window.workspace is not None)
-        self.wait(lambda: self.workspace.canvas.shown_frame == 0)
+        self.wait(lambda: self.workspace.canvas.shown_frame == self.workspace.document.frame)
 
     def wait_until_idle(self) -> None:
         self.wait(lambda: self.workspace.annotator.busy is Busy.IDLE)
@@ -180,10 +180,12 @@ def test_open_click_track_correct_undo_export_close_and_find_it_all_again(
 
     entries = [entry.label for entry in program.workspace.session.history.entries]
     kept = dict(document.annotation.records)
+    left_at = document.frame
     program.close()
 
     again = start(str(project))
     again.wait_for_session()
+    assert again.workspace.document.frame == left_at
     assert dict(again.workspace.document.annotation.records) == kept
     history = again.workspace.session.history
     assert [entry.label for entry in history.entries] == entries

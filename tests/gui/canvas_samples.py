@@ -67,10 +67,14 @@ class AskedAnnotator(RecordingAnnotator):
         super().__init__()
         self._document = document
         self.is_obliging = False
+        self.reveals = 0
 
     def click(self, x: float, y: float, is_positive: bool = True) -> None:
         self.asked.append(("click", x, y, is_positive))
         self.clicked.emit((self._document.frame, Click(x, y, is_positive)))
+
+    def show_current_object(self) -> None:
+        self.reveals += 1
 
     def remove_click(self, index: int) -> None:
         self.asked.append(("remove_click", index))

@@ -1,7 +1,7 @@
 """What tests of the window share: a person's own settings stay untouched, nothing is left."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,8 +14,11 @@ from gui.actions import Actions
 from gui.annotator import Annotator
 from gui.document import Document
 from gui.engine_thread import EngineThread
+from gui.main_window import MainWindow
 from gui.preferences import Preferences
+from gui.workspace import Workspace
 from interaction.session import Session
+from tests import tiny
 from tests.fake_engines import FakeEngines, open_session
 
 OWN_THREADS = ("engine", "files", "frames", "opening", "first picture", "thumbnails", "download")
@@ -97,3 +100,34 @@ def called() -> list[str]:
 def actions(owner: QMainWindow, preferences: Preferences, called: list[str]) -> Actions:
     handlers = {spec.id: lambda name=spec.id: called.append(name) for spec in ACTIONS}
     return Actions(handlers, preferences, owner)
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    folder = tmp_path / "clip"
+    tiny.write_clip(folder, 8)
+    return folder
+
+
+@pytest.fixture
+def window(qtbot: QtBot, preferences: Preferences) -> Iterator[MainWindow]:
+    window = MainWindow(preferences)
+    window.opener.engines = FakeEngines()  # type: ignore[assignment]  # keeps the contract
+    window.show()
+    window.activateWindow()
+    yield window
+    window.close()
+    window.deleteLater()
+
+
+@pytest.fixture
+def open_path(window: MainWindow, qtbot: QtBot) -> Callable[[Path], Workspace]:
+    """Opens a clip or a project in the window."""
+
+    def run(path: Path) -> Workspace:
+        window.open_path(path)
+        qtbot.waitUntil(lambda: window.workspace is not None, timeout=20_000)
+        assert window.workspace is not None
+        return window.workspace
+
+    return run

@@ -66,3 +66,48 @@ def test_changed_keys_hold_and_are_remembered(
 def test_two_actions_with_one_key_are_found(actions: Actions) -> None:
     keys = {spec.id: list(spec.keys) for spec in ACTIONS} | {"view.fit": ["f"]}
     assert actions.conflicts(keys) == {"F": ["track.forward", "view.fit"]}
+
+
+def test_no_action_has_a_key_that_means_something_by_itself_out_of_the_box(
+    actions: Actions,
+) -> None:
+    assert actions.fixed({spec.id: list(spec.keys) for spec in ACTIONS}) == []
+
+
+def test_keys_of_objects_menus_and_masks_are_kept_for_them(actions: Actions) -> None:
+    keys = {"tool.brush": ["1", "h", "Alt+F", "Shift+Tab", "Space"], "go.play": ["Space"]}
+    assert [(key, name) for key, name, _ in actions.fixed(keys)] == [
+        ("1", "tool.brush"),
+        ("H", "tool.brush"),
+        ("Alt+F", "tool.brush"),
+        ("Shift+Tab", "tool.brush"),
+        ("Space", "tool.brush"),
+    ]
+    assert [one.title for _, _, one in actions.fixed(keys)][2] == "Open the menu File"
+
+
+def test_a_key_that_was_given_away_is_no_default_any_more(
+    preferences: Preferences, owner: QMainWindow
+) -> None:
+    preferences.set_shortcuts({"view.fit": ["J"]})
+    actions = Actions({spec.id: lambda: None for spec in ACTIONS}, preferences, owner)
+    assert actions.keys("go.reverse") == []
+    assert actions.conflicts({spec.id: actions.keys(spec.id) for spec in ACTIONS}) == {}
+
+
+def test_keys_that_are_withheld_come_back(actions: Actions) -> None:
+    actions.withhold({"L"})
+    assert actions["tool.lasso"].shortcut().toString() == ""
+    assert "(L)" in actions["tool.lasso"].toolTip()
+    assert actions["tool.click"].shortcut().toString() == "K"
+    actions.withhold({"K"})
+    assert actions["tool.lasso"].shortcut().toString() == "L"
+    assert actions["tool.click"].shortcut().toString() == ""
+    actions.withhold(())
+    assert actions["tool.click"].shortcut().toString() == "K"
+
+
+def test_what_an_action_waits_for_is_known(actions: Actions) -> None:
+    actions.enable(Needs.PROJECT | Needs.WRITABLE)
+    assert actions.missing("edit.fill_holes") == Needs.OBJECT | Needs.MASK
+    assert actions.missing("view.fit") == Needs.NOTHING

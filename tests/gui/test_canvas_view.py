@@ -11,6 +11,7 @@ from PySide6.QtGui import QColor, QImage, QPainter, QTransform
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
+from gui.annotator import Busy
 from gui.canvas.backdrop import SURROUND, Backdrop, Look
 from gui.canvas.frame_loader import FrameLoader
 from gui.view_state import Tool, ViewMode
@@ -303,6 +304,7 @@ def test_onion_skin_is_the_same_after_coming_back_and_after_a_correction(canvas:
     corrected = whole_canvas(canvas)
     assert corrected != before
     canvas.document.undo()
+    canvas.document.set_frame(1)
     assert whole_canvas(canvas) == before
     canvas.document.set_visible(2, False)
     assert whole_canvas(canvas) != before
@@ -324,10 +326,22 @@ def test_markers_lie_where_the_clicks_were_and_keep_their_size(canvas: Canvas) -
     assert canvas.view.click_markers == ()
 
 
-def test_a_marker_of_an_object_that_is_gone_does_no_harm(canvas: Canvas) -> None:
-    canvas.put_mask(half_mask(), clicks=[Click(30, 40, True)], object_id=99)
+def test_only_the_current_objects_clicks_are_marked(canvas: Canvas) -> None:
+    canvas.put_mask(half_mask(), clicks=[Click(230, 90, True)], object_id=2)
+    assert canvas.view.click_markers == ()
+    canvas.document.set_current_object(2)
     assert len(canvas.view.click_markers) == 1
-    canvas.view.grab()
+    canvas.document.set_current_object(1)
+    assert canvas.view.click_markers == ()
+
+
+def test_a_click_that_waits_is_marked_for_its_own_object_alone(canvas: Canvas) -> None:
+    canvas.annotator.set_busy(Busy.CLICKING)
+    canvas.mouse.click(30.5, 40.5)
+    canvas.document.set_current_object(2)
+    assert [marker.is_pending for marker in canvas.view.click_markers] == []
+    canvas.document.set_current_object(1)
+    assert [marker.is_pending for marker in canvas.view.click_markers] == [True]
 
 
 # The cursor

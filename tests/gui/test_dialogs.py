@@ -7,16 +7,12 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QMainWindow, QWidget
 from pytestqt.qtbot import QtBot
 
-from gui.action_spec import Needs
-from gui.actions import Actions
 from gui.annotator import Annotator
-from gui.dialogs.command_search import CommandSearch
 from gui.dialogs.export import ExportDialog
 from gui.dialogs.import_masks import ImportDialog
 from gui.dialogs.models import ModelsDialog
 from gui.dialogs.option_form import OptionForm
 from gui.dialogs.preferences import PreferencesDialog
-from gui.dialogs.shortcuts import ShortcutsDialog
 from gui.document import Document
 from gui.errors import ReportDialog
 from gui.preferences import Preferences
@@ -131,52 +127,6 @@ def test_a_folder_without_masks_is_told_in_words(
     dialog.look(tmp_path / "nothing")
     qtbot.waitUntil(lambda: "nothing" in dialog.report.toPlainText(), timeout=20_000)
     assert not dialog.import_button.isEnabled()
-    dialog.close()
-
-
-def test_a_key_that_is_taken_is_shown_before_it_is_too_late(
-    actions: Actions, owner: QMainWindow, qtbot: QtBot
-) -> None:
-    dialog = ShortcutsDialog(actions, owner)
-    shown(dialog, qtbot)
-    dialog.choose("view.fit")
-    qtbot.keyClick(dialog.edit, Qt.Key.Key_F)
-    dialog.edit.editingFinished.emit()
-    assert "Track forward" in dialog.warning.text()
-    dialog.reject()
-    assert actions["view.fit"].shortcut().toString() == "Z"
-
-
-def test_a_changed_key_holds_after_ok(actions: Actions, owner: QMainWindow, qtbot: QtBot) -> None:
-    dialog = ShortcutsDialog(actions, owner)
-    shown(dialog, qtbot)
-    dialog.choose("view.fit")
-    qtbot.keyClick(dialog.edit, Qt.Key.Key_9)
-    dialog.edit.editingFinished.emit()
-    dialog.accept()
-    assert actions["view.fit"].shortcut().toString() == "9"
-
-
-def test_a_command_is_found_by_part_of_its_name_and_run_with_enter(
-    actions: Actions, owner: QMainWindow, called: list[str], qtbot: QtBot
-) -> None:
-    actions.enable(Needs.PROJECT)
-    dialog = CommandSearch(actions, owner)
-    shown(dialog, qtbot)
-    qtbot.keyClicks(dialog.search, "onion")
-    qtbot.keyClick(dialog.search, Qt.Key.Key_Return)
-    assert called == ["view.onion_skin"]
-
-
-def test_a_command_that_cannot_be_done_now_is_not(
-    actions: Actions, owner: QMainWindow, called: list[str], qtbot: QtBot
-) -> None:
-    actions.enable(Needs.NOTHING)
-    dialog = CommandSearch(actions, owner)
-    shown(dialog, qtbot)
-    qtbot.keyClicks(dialog.search, "onion")
-    qtbot.keyClick(dialog.search, Qt.Key.Key_Return)
-    assert called == []
     dialog.close()
 
 

@@ -1,6 +1,6 @@
 """The window: what is opened, closed, refused and asked; nothing is lost on the way."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,38 +16,8 @@ from gui.workspace import Workspace
 from interaction.errors import DiskFullError
 from interaction.project.project import Project
 from interaction.types import Stroke
-from tests import tiny
-from tests.fake_engines import FakeEngines
 
 DAB = Stroke(((20.0, 20.0),), 6)
-
-
-@pytest.fixture
-def clip(tmp_path: Path) -> Path:
-    folder = tmp_path / "clip"
-    tiny.write_clip(folder, 8)
-    return folder
-
-
-@pytest.fixture
-def window(qtbot: QtBot, preferences: Preferences) -> Iterator[MainWindow]:
-    window = MainWindow(preferences)
-    window.opener.engines = FakeEngines()  # type: ignore[assignment]  # keeps the contract
-    window.show()
-    yield window
-    window.close()
-    window.deleteLater()
-
-
-@pytest.fixture
-def open_path(window: MainWindow, qtbot: QtBot) -> Callable[[Path], Workspace]:
-    def run(path: Path) -> Workspace:
-        window.open_path(path)
-        qtbot.waitUntil(lambda: window.workspace is not None, timeout=20_000)
-        assert window.workspace is not None
-        return window.workspace
-
-    return run
 
 
 def answers(monkeypatch: pytest.MonkeyPatch, kind: str, button: QMessageBox.StandardButton) -> None:

@@ -251,6 +251,30 @@ def test_more_than_nine_objects_are_searched(objects: ObjectsPanel, document: Do
     assert objects.view.currentIndex().row() == 9
 
 
+def test_every_object_shows_its_number_and_is_found_by_it(
+    objects: ObjectsPanel, document: Document
+) -> None:
+    for name in ("bear", "cub", *(f"leaf {letter}" for letter in "abcdefghij")):
+        document.add_object(name)
+    numbers = [cell(objects, row, Column.NUMBER).data() for row in range(12)]
+    assert numbers == [str(number) for number in range(1, 13)]
+    column_px = objects.view.columnWidth(Column.NUMBER)
+    assert objects.view.fontMetrics().horizontalAdvance("255") <= column_px
+    document.set_current_object(1)
+    objects.focus_search()
+    QTest.keyClicks(objects.search, "12")
+    assert [cell(objects, 0, Column.NAME).data()] == ["leaf j"]
+    assert objects.view.model().rowCount() == 1
+    QTest.keyClick(objects.search, Qt.Key.Key_Return)
+    assert document.current_object == 12
+    # The object of that number goes before one whose number only holds it.
+    objects.focus_search()
+    QTest.keyClicks(objects.search, "2")
+    assert objects.view.model().rowCount() == 2
+    QTest.keyClick(objects.search, Qt.Key.Key_Return)
+    assert document.current_object == 2
+
+
 def test_undo_is_seen(objects: ObjectsPanel, document: Document) -> None:
     document.add_object("bear")
     document.rename_object(1, "panda")

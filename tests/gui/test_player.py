@@ -9,7 +9,9 @@ from pytestqt.qtbot import QtBot
 
 from gui.document import Document
 from gui.timeline.player import Player
+from gui.view_state import Tool
 from interaction.session import Session
+from interaction.types import Stroke
 from tests.fake_engines import FakeEngines
 from tests.gui.recording_annotator import open_document
 from tests.unit.video_samples import write_numbered
@@ -131,6 +133,45 @@ def test_the_shuttle_goes_faster_with_every_press_turns_and_stops(
         player.shuttle(key)
     assert speeds == [1, 2, 4, 8, -1, -2, 0]
     assert not player.is_playing
+
+
+def test_it_is_held_from_the_shuttles_stop_until_something_else_is_done(
+    player: Player, document: Document
+) -> None:
+    player.shuttle("K")
+    assert not player.is_held  # nothing played
+    for done in (
+        player.toggle,
+        lambda: player.shuttle("L"),
+        lambda: document.set_frame((document.frame + 2) % 10),
+        lambda: document.set_tool(Tool.BRUSH),
+        lambda: player.stop_at(document.frame),
+    ):
+        player.shuttle("J")
+        player.shuttle("K")
+        assert player.is_held
+        done()
+        assert not player.is_held
+        player.stop()
+
+
+def test_it_stops_at_the_frame_that_was_seen(player: Player, document: Document) -> None:
+    document.set_frame(5)
+    player.stop_at(3)  # it does not play
+    assert document.frame == 5
+    player.play()
+    player.stop_at(3)
+    assert document.frame == 3
+    assert not player.is_playing
+
+
+def test_an_undo_stops_it_where_the_change_is(player: Player, document: Document) -> None:
+    one = document.add_object("dog")
+    document.announce(document.session.stroke(4, one, Stroke(((5.0, 5.0),), 2)))
+    player.play()
+    document.undo()
+    assert not player.is_playing
+    assert document.frame == 4
 
 
 def test_backwards_and_twice_as_fast(player: Player, clock: Clock, document: Document) -> None:

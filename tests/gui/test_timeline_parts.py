@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PySide6.QtCore import QRectF
 from PySide6.QtGui import QColor, QGuiApplication, QImage, QPainter, QPalette
@@ -15,7 +15,13 @@ from gui.timeline.frame_table import FrameTable
 from gui.timeline.lanes import draw_doubt
 from gui.timeline.ruler import label_step
 from gui.timeline.scale import LARGEST_FRAME_PX, TimeScale
-from gui.timeline.timecode import format_timecode, frame_at, parse_timecode, short_timecode
+from gui.timeline.timecode import (
+    format_timecode,
+    frame_at,
+    frame_of_timecode,
+    parse_timecode,
+    short_timecode,
+)
 from interaction.types import FrameStatus
 from tests.gui.recording_annotator import open_document, record_of, set_records
 
@@ -41,6 +47,25 @@ def test_a_timecode_that_was_written_is_read_again(seconds: float) -> None:
 )
 def test_times_are_read_as_people_write_them(text: str, seconds: float | None) -> None:
     assert parse_timecode(text) == seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "frame"),
+    [
+        ("00:00:01:10", 40),  # at 29.97 frames a second, frame 30 is the first of second 1
+        ("0:00:00:07", 7),
+        ("00:00:01;00", 30),
+        ("1.5", 44),
+        ("00:01:00:00", 89),
+        ("00:00:02:9999", 89),
+        ("1:2:3:4:5", None),
+        ("x", None),
+    ],
+)
+def test_times_with_frames_count_from_the_first_frame_of_the_second(
+    text: str, frame: int | None
+) -> None:
+    assert frame_of_timecode(np.arange(90) * 1001 / 30000, text) == frame
 
 
 def test_times_are_written_as_short_as_they_can_be() -> None:
@@ -81,6 +106,7 @@ def test_a_scale_never_leaves_the_video(scale: TimeScale) -> None:
     assert scale.frame(scale.center(scale.first)) == scale.first
 
 
+@example(TimeScale(1671, 87, 0.06, 14.0), 1.0)
 @given(SCALES, st.sampled_from([1.0, 1.25, 1.5, 2.0]))
 def test_the_columns_hold_every_frame_that_is_seen_and_no_other(
     scale: TimeScale, ratio: float

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QKeyEvent
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
@@ -15,6 +16,7 @@ from interaction.strokes import paint
 from interaction.types import Click
 from tests.gui.canvas_samples import (
     HEIGHT,
+    MIDDLE,
     RIGHT,
     WIDTH,
     Canvas,
@@ -38,6 +40,16 @@ def shown_labels(canvas: Canvas) -> np.ndarray:
     return canvas.view.shown_labels
 
 
+def is_claimed(
+    canvas: Canvas, key: Qt.Key, modifiers: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier
+) -> bool:
+    """Whether the key comes to the canvas before the window's shortcuts."""
+    event = QKeyEvent(QEvent.Type.ShortcutOverride, key, modifiers)
+    event.ignore()
+    QApplication.sendEvent(canvas.view, event)
+    return event.isAccepted()
+
+
 def near(points: object, expected: object) -> bool:
     return bool(np.allclose(np.asarray(points), np.asarray(expected), atol=1e-9))
 
@@ -57,6 +69,13 @@ def test_a_drag_is_no_click_and_a_shaky_hand_is_one(canvas: Canvas) -> None:
     assert canvas.asked == []
     canvas.mouse.drag([(30, 40), (31, 40)])
     assert near(canvas.asked[0][1:3], (30, 40))  # where it was pressed
+
+
+def test_a_double_click_is_one_click(canvas: Canvas) -> None:
+    canvas.mouse.double_click(30.5, 40.5)
+    assert len(canvas.asked) == 1
+    canvas.mouse.click(30.5, 40.5)
+    assert len(canvas.asked) == 2
 
 
 def test_a_click_beside_the_picture_asks_for_nothing(canvas: Canvas) -> None:
@@ -307,7 +326,57 @@ def test_corners_can_be_clicked(canvas: Canvas) -> None:
     assert near(canvas.asked[1][1], [(20, 20), (80, 20), (80, 80)])
 
 
+def test_the_keys_of_a_polygon_take_corners_back_and_close_it(canvas: Canvas) -> None:
+    canvas.document.set_tool(Tool.LASSO)
+    for corner in ((20, 20), (80, 20), (80, 80), (150, 150), (20, 80)):
+        canvas.mouse.click(*corner)
+    tap_key(canvas.view, Qt.Key.Key_Backspace)
+    QTest.keyClick(canvas.view, Qt.Key.Key_Z, CTRL)
+    canvas.mouse.move(50, 50)
+    tap_key(canvas.view, Qt.Key.Key_Return)
+    assert canvas.asked[0][0] == "fill"
+    assert near(canvas.asked[0][1], [(20, 20), (80, 20), (80, 80)])
+    canvas.mouse.click(20, 20)
+    tap_key(canvas.view, Qt.Key.Key_Return)  # a corner has no inside
+    canvas.mouse.click(80, 20)
+    canvas.mouse.click(80, 80)
+    tap_key(canvas.view, Qt.Key.Key_Enter)
+    assert near(canvas.asked[1][1], [(20, 20), (80, 20), (80, 80)])
+
+
+def test_taking_the_only_corner_back_ends_the_polygon(canvas: Canvas) -> None:
+    before = canvas.view.grab().toImage()
+    canvas.document.set_tool(Tool.LASSO)
+    canvas.mouse.click(20, 20)
+    canvas.mouse.move(90, 90)
+    tap_key(canvas.view, Qt.Key.Key_Backspace)
+    assert not is_claimed(canvas, Qt.Key.Key_Backspace)
+    QApplication.sendEvent(canvas.view, QEvent(QEvent.Type.Leave))
+    assert canvas.view.grab().toImage() == before
+
+
+def test_the_windows_keys_are_the_polygons_only_while_it_is_open(canvas: Canvas) -> None:
+    canvas.document.set_tool(Tool.LASSO)
+    keys = [
+        (Qt.Key.Key_Backspace, Qt.KeyboardModifier.NoModifier),
+        (Qt.Key.Key_Return, Qt.KeyboardModifier.NoModifier),
+        (Qt.Key.Key_Z, CTRL),
+    ]
+    assert not any(is_claimed(canvas, *key) for key in keys)
+    canvas.mouse.click(20, 20)
+    assert all(is_claimed(canvas, *key) for key in keys)
+    assert not is_claimed(canvas, Qt.Key.Key_Z, CTRL | SHIFT)  # redo
+    tap_key(canvas.view, Qt.Key.Key_Escape)
+    assert not any(is_claimed(canvas, *key) for key in keys)
+
+
 # Fill
+
+
+def test_a_double_click_fills_once(canvas: Canvas) -> None:
+    canvas.document.set_tool(Tool.FILL)
+    canvas.mouse.double_click(30.5, 40.5)
+    assert [one[0] for one in canvas.asked] == ["fill_at"]
 
 
 def test_fill_asks_for_what_is_pointed_at_and_with_shift_for_all(canvas: Canvas) -> None:
@@ -342,20 +411,68 @@ def test_escape_abandons_a_gesture_as_if_it_had_never_begun(
 
 
 def test_escape_comes_to_the_canvas_first_only_while_something_is_drawn(canvas: Canvas) -> None:
-    def is_taken() -> bool:
-        event = QKeyEvent(
-            QEvent.Type.ShortcutOverride, Qt.Key.Key_Escape, Qt.KeyboardModifier.NoModifier
-        )
-        event.ignore()
-        QApplication.sendEvent(canvas.view, event)
-        return event.isAccepted()
-
     canvas.document.set_tool(Tool.BRUSH)
-    assert not is_taken()
+    assert not is_claimed(canvas, Qt.Key.Key_Escape)
     canvas.mouse.press(20, 20)
-    assert is_taken()
+    assert is_claimed(canvas, Qt.Key.Key_Escape)
     canvas.mouse.release(20, 20)
-    assert not is_taken()
+    assert not is_claimed(canvas, Qt.Key.Key_Escape)
+
+
+def test_what_is_worked_on_is_brought_into_sight_before_it_changes(canvas: Canvas) -> None:
+    canvas.document.set_tool(Tool.BRUSH)
+    canvas.mouse.press(20, 20)
+    assert canvas.annotator.reveals == 1
+    canvas.mouse.release(20, 20)
+    canvas.document.set_tool(Tool.SELECT)
+    canvas.mouse.click(20, 20)
+    assert canvas.annotator.reveals == 1
+
+
+@pytest.mark.parametrize("tool", [tool for tool in Tool if tool is not Tool.SELECT])
+def test_work_is_announced_before_it_is_asked_for_and_looking_is_not(
+    canvas: Canvas, tool: Tool
+) -> None:
+    begun: list[int] = []
+    canvas.view.work_begun.connect(begun.append)
+    canvas.document.set_frame(2)
+    canvas.document.set_tool(Tool.SELECT)
+    canvas.mouse.drag([(20, 20), (60, 60)])
+    canvas.document.set_tool(tool)
+    canvas.mouse.click(20, 20, keys=CTRL)
+    canvas.mouse.drag([(20, 20), (60, 60)], MIDDLE)
+    assert begun == []
+    canvas.mouse.press(20, 20)
+    assert begun == [2]
+    canvas.mouse.release(20, 20)
+
+
+def test_the_picture_can_be_moved_while_frames_go_by(canvas: Canvas) -> None:
+    canvas.view.zoom_to(4.0)
+    before = canvas.view.viewportTransform().dx()
+    canvas.mouse.press(100, 90, MIDDLE)
+    canvas.mouse.move(104, 90)
+    canvas.document.set_frame(1)
+    between = canvas.view.viewportTransform().dx()
+    canvas.mouse.move(108, 90)
+    canvas.mouse.release(108, 90)
+    assert before < between < canvas.view.viewportTransform().dx()
+
+
+def test_a_stroke_outlives_a_picture_that_comes_twice(canvas: Canvas, qtbot: QtBot) -> None:
+    canvas.document.set_tool(Tool.BRUSH)
+    canvas.document.set_frame(1)
+    canvas.video.slow = {1, 2}  # nothing stays in memory
+    canvas.document.set_frame(2)
+    canvas.document.set_frame(1)
+    canvas.mouse.press(20, 20)
+    canvas.mouse.move(60, 20)
+    with qtbot.waitSignal(canvas.view.frame_shown):
+        canvas.video.may_go_on.set()
+    canvas.mouse.move(90, 20)
+    canvas.mouse.release(90, 20)
+    assert near(canvas.asked[0][1].points, [(20, 20), (60, 20), (90, 20)])
+    assert shown_labels(canvas)[20, 40] == 1
 
 
 def test_a_frame_that_changes_abandons_the_gesture(canvas: Canvas) -> None:

@@ -60,7 +60,7 @@ class Annotator:
         self.annotation.apply(edit)
         entry = self.history.push(edit)
         if self.project is not None:
-            load = self.project.record(edit, self.history.position, False)
+            load = self.project.record(edit, self.history.position)
             entry.load = entry.load or load
 
     def travel(self, *, is_undo: bool) -> None:

@@ -150,6 +150,40 @@ def test_a_dry_run_of_an_import_changes_nothing(project: Path, tmp_path: Path, r
     assert info(run, project) == before
 
 
+def test_a_dry_run_of_an_import_tells_what_the_import_then_does(
+    project: Path, tmp_path: Path, run: Run
+) -> None:
+    masks = tmp_path / "more"
+    masks.mkdir()
+    for index in range(COUNT):
+        (masks / f"{index:05d}.png").write_bytes(encode_labels(scene(WIDTH, HEIGHT, index + 5)))
+    arguments = ("import", project, masks, "--first", 2, "--object", "1=1", "--keep-others")
+    code, out, _ = run(*arguments, "--dry-run", "--json")
+    assert code == 0
+    plan = json.loads(out)["plan"]
+    assert (plan["frames"], plan["left_given"], plan["left_outside"]) == ([3], [2], [0, 1])
+    assert plan["objects"] == {"1": 1}
+    assert plan["frames_by_status"]["corrected"] == 1
+    code, out, _ = run(*arguments, "--dry-run")
+    assert "1 frame will be imported: 3" in out
+    assert "1 frame left alone, made or confirmed by hand: 2" in out
+    assert "object 2 (no name) on 4 frames: left out" in out
+    code, out, _ = run(*arguments, "--json")
+    assert (code, json.loads(out)["changed"]) == (0, plan["frames"])
+    assert info(run, project)["frames_by_status"]["corrected"] == 1
+
+
+def test_a_dry_run_says_why_nothing_would_be_imported(
+    project: Path, tmp_path: Path, run: Run
+) -> None:
+    code, out, _ = run("import", project, tmp_path / "masks", "--dry-run")
+    assert code == 0
+    assert "None of these masks would be imported" in out
+    code, _, err = run("import", project, tmp_path / "masks", "--object", "8=1", "--dry-run")
+    assert code == 1
+    assert "no object 8" in err
+
+
 def test_given_masks_are_replaced_only_when_told_to(
     project: Path, tmp_path: Path, run: Run
 ) -> None:

@@ -59,7 +59,7 @@ def test_a_group_goes_on_below_an_edit_of_another_frame_but_not_of_its_own() -> 
     assert [sorted(entry.frames) for entry in history.entries] == [[0, 1], [9], [2], [2]]
 
 
-def test_a_change_of_the_list_of_objects_joins_its_group_only_at_the_end() -> None:
+def test_a_change_of_the_list_of_objects_brings_its_group_to_the_top() -> None:
     bear = ObjectInfo(1, "bear", (0, 0, 0))
     gone = MaskEdit("Delete", objects_before=(bear,), objects_after=(), group="delete")
     history = History()
@@ -72,10 +72,37 @@ def test_a_change_of_the_list_of_objects_joins_its_group_only_at_the_end() -> No
     assert undone.objects_after == (bear,)
 
     history = History()
-    history.push(edit(0, group="delete"))
+    history.push(edit(0, group="delete", label="Delete"))
     history.push(edit(5))
     history.push(gone)
-    assert len(history.entries) == 3
+    assert labels(history) == ["edit 5", "Delete"]
+    undone = history.undo()
+    assert undone is not None
+    assert undone.frames == {0}
+    assert undone.objects_after == (bear,)
+
+    history.redo()
+    again = MaskEdit("Delete", objects_before=(), objects_after=(bear,), group="delete")
+    history.push(edit(6))
+    history.push(again)  # its group has changed the list before the newest entry
+    assert labels(history) == ["edit 5", "Delete", "edit 6", "Delete"]
+
+
+def test_an_edit_that_joins_its_group_keeps_what_can_be_redone_of_other_frames() -> None:
+    history = History()
+    history.push(edit(0, group="run", label="Track"))
+    for frame in (7, 8, 9):
+        history.push(edit(frame))
+    for _ in range(3):
+        history.undo()
+    history.push(edit(1, group="run"))
+    assert labels(history) == ["Track", "edit 7", "edit 8", "edit 9"]
+    assert history.redo() == edit(7)
+    history.undo()
+    history.push(edit(8, group="run"))
+    assert labels(history) == ["Track", "edit 7"]
+    history.push(edit(3))
+    assert labels(history) == ["Track", "edit 3"]
 
 
 def test_over_the_budget_old_entries_are_left_to_the_disk_or_forgotten() -> None:

@@ -451,7 +451,7 @@ def test_looking_can_be_followed_and_stopped(video: Video, tmp_path: Path) -> No
     seen: list[tuple[int, int]] = []
     folder = masks_on_disk(tmp_path / "m")
     preview_import(folder, video, annotation, on_progress=lambda d, t: seen.append((d, t)))
-    assert seen == [(done, COUNT) for done in range(1, COUNT + 1)]
+    assert seen == [(done, 2 * COUNT) for done in range(1, 2 * COUNT + 1)]
 
     class Stopped(Exception):  # noqa: N818
         pass

@@ -220,6 +220,14 @@ def test_steps_mirror_a_history() -> None:
     assert journal.add(3, "b", "g", [4], Part()) is group
     assert group.frames == {2, 4}
     assert journal.steps == [first, group, newer]
+    journal.move(2)
+    journal.add(2, "b", "g", [5], Part())
+    assert journal.steps == [first, group, newer]
+    journal.add(2, "b", "g", [3], Part())
+    assert journal.steps == [first, group]
+    newest = journal.add(3, "c", None, [6], Part())
+    journal.add(3, "b", "g", [], Part(), changes_objects=True)
+    assert journal.steps == [first, newest, group]
     journal.move(1)
     journal.add(2, "d", None, [5], Part())
     assert [step.label for step in journal.steps] == ["a", "d"]

@@ -17,6 +17,7 @@ from interaction.mask_surgery import (
     merge,
     move_object,
     part_sizes,
+    reaches_edge,
     remove_specks,
     shrink,
     smooth,
@@ -239,3 +240,19 @@ def test_only_ids_of_objects_are_taken(object_id: int) -> None:
     for change in ON_ONE_OBJECT:
         with pytest.raises(ValueError, match="object_id"):
             change(labels, object_id, 1.0, ())
+
+
+def test_a_region_reaches_the_edge_only_where_it_is_connected_with_it() -> None:
+    labels = np.zeros((9, 9), np.uint8)
+    labels[2:7, 2:7] = 1
+    labels[3:6, 3:6] = 0
+    assert reaches_edge(labels, 0, 0)
+    assert reaches_edge(labels, 1.9, 4)
+    assert not reaches_edge(labels, 4, 4)
+    assert not reaches_edge(labels, 2, 2)
+    labels[6, 6] = 0  # corners do not connect
+    assert not reaches_edge(labels, 4, 4)
+    labels[0:3, 4] = 0
+    assert reaches_edge(labels, 4, 4)
+    with pytest.raises(ValueError, match="x, y"):
+        reaches_edge(labels, 9, 0)

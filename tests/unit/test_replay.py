@@ -113,6 +113,49 @@ def test_a_step_that_no_longer_fits_is_taken_over_with_the_reason(other: Session
     assert set(other.annotation.records) == {0, 1, 2, 3}
 
 
+def test_a_cancelled_run_is_replayed_up_to_the_frame_it_came_to(
+    session: Session, other: Session
+) -> None:
+    bear = session.add_object("bear")
+    session.stroke(0, bear, DAB)
+    for frame in session.propagate(0):
+        if frame == 3:
+            break
+    assert sorted(session.annotation.records) == [0, 1, 2, 3]
+    steps = list(replay(other, session.history.entries))
+    assert [step.remark for step in steps if step.remark] == []
+    assert dict(other.annotation.records) == dict(session.annotation.records)
+
+
+def test_a_stroke_ahead_of_a_run_is_replayed_on_what_it_was_drawn_on(
+    session: Session, other: Session
+) -> None:
+    bear = session.add_object("bear")
+    session.stroke(0, bear, DAB)
+    for frame in session.propagate(0):
+        if frame == 2:
+            session.stroke(5, bear, Stroke(((30.0, 40.0),), 3))
+    assert session.annotation.record(5).status is FrameStatus.CORRECTED
+    assert session.annotation.record(7).status is FrameStatus.TRACKED
+    list(replay(other, session.history.entries))
+    assert dict(other.annotation.records) == dict(session.annotation.records)
+
+
+def test_a_part_that_was_taken_away_is_taken_away_again(session: Session, other: Session) -> None:
+    bear = session.add_object("bear")
+    session.stroke(0, bear, DAB)
+    session.stroke(0, bear, Stroke(((10.0, 40.0),), 4))
+    session.change_mask(
+        0,
+        "Remove a part",
+        lambda own: mask_surgery.remove_part(own, bear, 10, 40),
+        {"kind": "surgery:remove_part", "object": bear, "x": 10, "y": 40},
+    )
+    steps = list(replay(other, session.history.entries))
+    assert [step.remark for step in steps if step.remark] == []
+    assert dict(other.annotation.records) == dict(session.annotation.records)
+
+
 def test_masks_that_differ_are_counted(session: Session, other: Session) -> None:
     for one in (session, other):
         one.add_object()

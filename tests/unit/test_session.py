@@ -1,6 +1,7 @@
 """A session: objects, work by hand on one frame, locks, undo."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -227,15 +228,6 @@ def test_nothing_done_by_hand_changes_a_locked_object(session: Session) -> None:
             refused()
 
 
-def test_an_edit_asked_for_before_a_lock_does_not_get_past_it(session: Session) -> None:
-    bear, cub = session.add_object("bear"), session.add_object("cub")
-    session.stroke(0, bear, LEFT)
-    session.stroke(1, cub, RIGHT)
-    edits = session.surgery("", [0, 1], lambda _, labels: np.full_like(labels, cub), {})
-    session.set_locked(bear, True)
-    assert [session.apply(edit) for edit in edits] == [False, True]
-
-
 # Many frames
 
 
@@ -252,6 +244,30 @@ def test_surgery_keeps_each_frames_status_and_is_one_step(session: Session) -> N
 
 
 # Applying and undo
+
+
+@pytest.mark.parametrize("what", ["swap", "delete", "erase"])
+def test_a_frame_that_surgery_leaves_empty_still_says_what_was_taken_off_by_hand(
+    session: Session, what: str
+) -> None:
+    bear, cub = session.add_object("bear"), session.add_object("cub")
+    session.stroke(3, bear, LEFT)
+    if what == "delete":
+        session.stroke(3, cub, RIGHT)
+    if what != "erase":
+        session.stroke(3, bear, replace(LEFT, is_positive=False))
+    absent = bear
+    if what == "swap":
+        assert session.swap_objects(bear, cub)
+        absent = cub
+    elif what == "delete":
+        assert session.delete_object(cub)
+    else:
+        edits = session.surgery("", [3], lambda _, own: np.zeros_like(own), {})
+        assert [session.apply(edit) for edit in edits] == [True]
+    record = session.annotation.record(3)
+    assert record.status is FrameStatus.CORRECTED
+    assert (record.present, record.given) == (set(), {absent})
 
 
 def test_an_edit_made_from_an_older_state_is_dropped(session: Session) -> None:

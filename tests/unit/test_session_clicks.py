@@ -106,6 +106,34 @@ def test_the_last_click_taken_out_brings_back_what_was_there(
     assert session.annotation.record(frame) == before
 
 
+@pytest.mark.parametrize("order", [[0], [2, 0], [0, 0], [1, 1, 0]])
+def test_what_is_only_told_what_it_is_not_is_not_there(session: Session, order: list[int]) -> None:
+    """Clicks are taken out in this order; the first of the three is the only positive one."""
+    bear, cub = session.add_object("bear"), session.add_object("cub")
+    session.stroke(0, cub, RIGHT)
+    before = session.annotation.record(0)
+    session.click(0, bear, 20, 20)
+    session.click(0, bear, 27, 20, is_positive=False)
+    session.click(0, bear, 12, 20, is_positive=False)
+    for index in order:
+        if clicks(session, 0):
+            session.remove_click(0, index)
+    assert session.annotation.record(0) == before
+    session.undo()
+    assert clicks(session, 0)[0] == (20, 20)
+
+
+def test_a_mask_that_was_there_before_is_still_corrected_by_what_is_left(session: Session) -> None:
+    bear = session.add_object("bear")
+    session.stroke(0, bear, ACROSS)
+    session.click(0, bear, 20, 35)
+    session.click(0, bear, 50, 20, is_positive=False)
+    session.remove_click(0, 0)
+    assert clicks(session, 0) == [(50, 20)]
+    assert session.annotation.labels(0)[20, 50] == 0
+    assert session.annotation.labels(0)[20, 10] == bear
+
+
 def test_a_click_never_changes_a_locked_object(session: Session) -> None:
     bear, cub = session.add_object("bear"), session.add_object("cub")
     session.stroke(0, cub, RIGHT)
@@ -120,14 +148,6 @@ def test_a_click_never_changes_a_locked_object(session: Session) -> None:
     assert np.array_equal(session.annotation.labels(0) == cub, left)
     with pytest.raises(UserError, match="“cub” is locked"):
         session.segment_click(0, cub, Click(1, 1, True))
-
-
-def test_a_click_asked_for_before_a_lock_does_not_get_past_it(session: Session) -> None:
-    bear, cub = session.add_object("bear"), session.add_object("cub")
-    session.stroke(0, cub, RIGHT)
-    steps = session.segment_click(0, bear, Click(40, 20, True))
-    session.set_locked(cub, True)
-    assert [session.apply(edit) for edit in steps] == [False]
 
 
 def test_what_a_click_depends_on_is_read_when_it_is_asked_for(session: Session) -> None:

@@ -13,7 +13,7 @@ from interaction.errors import (
     SourceMovedError,
     UnreadableMaskError,
 )
-from interaction.project.mask_files import decode_labels
+from interaction.project.mask_files import decode_labels, encode_labels
 from interaction.session import Session
 from interaction.types import FrameRecord, FrameStatus, ObjectInfo, Stroke
 from tests import tiny
@@ -176,6 +176,23 @@ def test_a_mask_put_into_the_folder_by_another_program_is_an_edit(
         assert session.annotation.labels(0)[20, 15] == 1
 
 
+def test_what_another_program_took_off_a_frame_stays_off(clip: Path, tmp_path: Path) -> None:
+    project = tmp_path / "p.vos"
+    with Session.open(clip, project, engines=FakeEngines()) as session:
+        bear, cub = session.add_object("bear"), session.add_object("cub")
+        session.stroke(0, bear, LEFT)
+        session.stroke(0, cub, RIGHT)
+        list(session.propagate(0))
+        labels = session.annotation.labels(4).copy()
+        assert (labels == cub).any()
+    labels[labels == cub] = 0
+    (project / "masks" / "0000004.png").write_bytes(encode_labels(labels))
+    with Session.open_project(project, engines=FakeEngines()) as session:
+        assert session.annotation.record(4).given == {bear, cub}
+        list(session.propagate(0))
+        assert np.array_equal(session.annotation.labels(4), labels)
+
+
 def test_a_workspace_of_another_program_opens_with_its_masks(
     tmp_path: Path, engines: FakeEngines
 ) -> None:
@@ -206,3 +223,65 @@ def test_a_workspace_with_a_damaged_mask_is_refused_and_left_as_it_was(
     with pytest.raises(UnreadableMaskError):
         Session.open_project(workspace, engines=engines)
     assert sorted(path.name for path in workspace.iterdir()) == ["images", "masks"]
+
+
+def put_mask(folder: Path, frame: int, disc: int, box: int) -> bytes:
+    """As another program does; returns the file's bytes."""
+    data = encode_labels(tiny.labels(frame, disc, box))
+    (folder / "masks" / f"{frame:07d}.png").write_bytes(data)
+    return data
+
+
+def test_another_program_s_change_of_a_locked_object_is_left_out_and_told(
+    clip: Path, tmp_path: Path, engines: FakeEngines
+) -> None:
+    folder = tmp_path / "bear.vos"
+    with Session.open(clip, folder, engines=engines) as session:
+        session.add_object("disc")
+        locked = session.add_object("box")
+        for frame in (2, 3):
+            session.stroke(frame, locked, RIGHT)
+        session.set_locked(locked, True)
+        before = state(session)
+    data = put_mask(folder, 3, 1, locked)
+    put_mask(folder, 5, 1, 0)
+    for opening in range(2):
+        with Session.open_project(folder, engines=engines) as session:
+            assert session.damages == ()
+            assert len(session.notices) == 1
+            assert "Frame 3" in session.notices[0]
+            assert "‘box’" in session.notices[0]
+            assert session.annotation.record(3) == before[0][3]
+            assert np.array_equal(session.annotation.labels(5), tiny.labels(5, 1, 0))
+            assert (folder / "masks" / "0000003.png").read_bytes() == data
+            if opening == 1:
+                session.set_locked(locked, False)
+    with Session.open_project(folder, engines=engines) as session:
+        assert session.notices == ()
+        assert np.array_equal(session.annotation.labels(3), tiny.labels(3, 1, locked))
+        session.undo()
+        assert session.annotation.record(3) == before[0][3]
+
+
+def test_a_project_whose_masks_folder_is_gone_says_so_and_makes_it_again(
+    clip: Path, tmp_path: Path, engines: FakeEngines
+) -> None:
+    folder = tmp_path / "bear.vos"
+    with Session.open(clip, folder, engines=engines) as session:
+        bear = session.add_object("bear")
+        session.stroke(0, bear, LEFT)
+    mask = (folder / "masks" / "0000000.png").read_bytes()
+    shutil.rmtree(folder / "masks")
+    with Session.open_project(folder, engines=engines) as session:
+        assert session.damages == ()
+        assert any("masks" in notice for notice in session.notices)
+        session.stroke(1, bear, RIGHT)
+        session.flush()
+        assert (folder / "masks" / "0000000.png").read_bytes() == mask
+        shutil.rmtree(folder / "masks")  # while it is open
+        session.stroke(2, bear, RIGHT)
+        session.flush()
+        assert (folder / "masks" / "0000002.png").exists()
+    with Session.open_project(folder, engines=engines) as session:
+        assert session.damages == session.notices == ()
+        assert sorted(session.annotation.records) == [0, 1, 2]

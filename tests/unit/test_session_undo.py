@@ -1,6 +1,7 @@
 """Undo and redo over everything, exact to the byte, whatever was done in whatever order."""
 
-from collections.abc import Iterator
+import uuid
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from interaction.errors import UserError
-from interaction.session import Session
+from interaction.session import PropagationRequest, Session
 from interaction.types import (
     EMPTY_RECORD,
     FrameRecord,
@@ -19,7 +20,8 @@ from interaction.types import (
     ObjectInfo,
     Stroke,
 )
-from tests.fake_engines import open_session
+from tests import tiny
+from tests.fake_engines import FakeEngines, open_session
 
 State = tuple[dict[int, FrameRecord], tuple[ObjectInfo, ...]]
 FRAMES = 5
@@ -29,8 +31,8 @@ def state(session: Session) -> State:
     return dict(session.annotation.records), session.annotation.objects
 
 
-def do(session: Session, data: st.DataObject) -> None:
-    """One thing an annotator may do. What is refused must change nothing."""
+def do(session: Session, data: st.DataObject, among: Collection[str] = ()) -> None:
+    """One thing an annotator may do, or one of a few. What is refused must change nothing."""
     frames, ids = st.integers(0, FRAMES - 1), st.integers(1, 3)
     frame, object_id, other = data.draw(frames), data.draw(ids), data.draw(ids)
     point = data.draw(st.tuples(st.integers(0, 59), st.integers(0, 47)))
@@ -61,7 +63,7 @@ def do(session: Session, data: st.DataObject) -> None:
     }
     before = state(session)
     try:
-        actions[data.draw(st.sampled_from(list(actions)))]()
+        actions[data.draw(st.sampled_from(list(among or actions)))]()
     except (KeyError, IndexError, UserError, ValueError):
         assert state(session) == before
 
@@ -95,6 +97,57 @@ def test_any_work_is_undone_and_redone_to_the_byte(tmp_path: Path, data: st.Data
             session.go_to(at)
             assert state(session) == one
         assert final in states.values()
+
+
+@settings(
+    deadline=None,
+    max_examples=20,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(data=st.data())
+def test_what_is_done_in_the_midst_of_long_work_is_undone_to_the_byte_also_when_reopened(
+    tmp_path: Path, data: st.DataObject
+) -> None:
+    if not (tmp_path / "clip").exists():
+        tiny.write_clip(tmp_path / "clip", FRAMES)
+    project = tmp_path / f"{uuid.uuid4()}.vos"
+    with Session.open(tmp_path / "clip", project, engines=FakeEngines()) as session:
+        for object_id in (1, 2):
+            session.add_object()
+            session.stroke(object_id, object_id, Stroke(((20.0, 20.0),), 6))
+        for edit in _long_work(session, data.draw(st.sampled_from(["run", "delete", "swap"]))):
+            session.apply(edit)
+            do(session, data, among=("stroke", "stroke", "undo", "redo", "rename", "lock"))
+        known = {one.id for one in session.annotation.objects}
+        assert all(record.present <= known for record in session.annotation.records.values())
+        position, now = session.history.position, state(session)
+        last = _walk(session)
+        session.go_to(position)
+        assert state(session) == now
+    with Session.open_project(project, engines=FakeEngines()) as session:
+        assert (session.history.position, state(session)) == (position, now)
+        assert _walk(session) == last
+
+
+def _long_work(session: Session, kind: str) -> Iterator[MaskEdit]:
+    if kind == "delete":
+        return session.deleting_object(1)
+    if kind == "swap":
+        return session.swapping_objects(1, 2)
+    steps = session.propagation(PropagationRequest(1, "both"))
+    return (step.edit for step in steps if step.edit is not None)
+
+
+def _walk(session: Session) -> State:
+    """To the end, to the beginning and back; the state at the end."""
+    end = len(session.history.entries)
+    session.go_to(end)
+    last = state(session)
+    session.go_to(0)
+    assert state(session) == ({}, ())
+    session.go_to(end)
+    assert state(session) == last
+    return last
 
 
 @pytest.mark.parametrize("frames", [3000])

@@ -12,6 +12,7 @@ from interaction.project.exporters.options import (
     describe_options,
     options_from_texts,
 )
+from interaction.project.exporters.pictures import ExportedPicture, export_pictures
 from interaction.project.exporters.run import (
     ExportPreview,
     ExportProgress,
@@ -31,6 +32,7 @@ __all__ = [
     "ExportReport",
     "ExportSettings",
     "ExportSource",
+    "ExportedPicture",
     "FormatGroup",
     "MaskSource",
     "ObjectGap",
@@ -40,5 +42,6 @@ __all__ = [
     "describe_frames",
     "describe_options",
     "export",
+    "export_pictures",
     "options_from_texts",
 ]

@@ -18,6 +18,7 @@ from interaction.project.exporters.videos import (
     VideoOptions,
     foresee_even_size,
     h264,
+    video_pictures,
     write_video,
 )
 
@@ -70,33 +71,29 @@ def _vp9(quality: int) -> VideoKind:
     )
 
 
+def _green_screen(job: ExportJob, frame: int) -> NDArray[np.uint8]:
+    options = job.options_as(GreenScreenOptions)
+    alpha = soft_edge(job.labels(frame) > 0, options.edge_px)
+    return replace_background(job.picture(frame), alpha, parse_color(options.color))
+
+
 def _write_green_screen(job: ExportJob) -> Iterator[int]:
     options = job.options_as(GreenScreenOptions)
-    color = parse_color(options.color)
-
-    def picture(frame: int) -> NDArray[np.uint8]:
-        alpha = soft_edge(job.labels(frame) > 0, options.edge_px)
-        return replace_background(job.picture(frame), alpha, color)
-
-    yield from write_video(job, h264(options.quality), options, picture)
+    return write_video(job, h264(options.quality), options, _green_screen)
 
 
-def _write_alpha(job: ExportJob, kind: VideoKind) -> Iterator[int]:
-    options = job.options_as(AlphaOptions)
-
-    def picture(frame: int) -> NDArray[np.uint8]:
-        alpha = soft_edge(job.labels(frame) > 0, options.edge_px)
-        return cut_out(job.picture(frame), alpha, _BLEED_PX)
-
-    yield from write_video(job, kind, options, picture)
+def _alpha(job: ExportJob, frame: int) -> NDArray[np.uint8]:
+    alpha = soft_edge(job.labels(frame) > 0, job.options_as(AlphaOptions).edge_px)
+    return cut_out(job.picture(frame), alpha, _BLEED_PX)
 
 
 def _write_prores(job: ExportJob) -> Iterator[int]:
-    return _write_alpha(job, _PRORES)
+    return write_video(job, _PRORES, job.options_as(AlphaOptions), _alpha)
 
 
 def _write_vp9(job: ExportJob) -> Iterator[int]:
-    return _write_alpha(job, _vp9(job.options_as(Vp9Options).quality))
+    options = job.options_as(Vp9Options)
+    return write_video(job, _vp9(options.quality), options, _alpha)
 
 
 GREEN_SCREEN: Final = ExportFormat(
@@ -109,6 +106,7 @@ GREEN_SCREEN: Final = ExportFormat(
     options=GreenScreenOptions,
     write=_write_green_screen,
     is_importable=False,
+    pictures=video_pictures(_green_screen),
     foresee=foresee_even_size,
 )
 PRORES_ALPHA: Final = ExportFormat(
@@ -121,6 +119,7 @@ PRORES_ALPHA: Final = ExportFormat(
     options=AlphaOptions,
     write=_write_prores,
     is_importable=False,
+    pictures=video_pictures(_alpha),
     foresee=foresee_even_size,
 )
 VP9_ALPHA: Final = ExportFormat(
@@ -133,5 +132,6 @@ VP9_ALPHA: Final = ExportFormat(
     options=Vp9Options,
     write=_write_vp9,
     is_importable=False,
+    pictures=video_pictures(_alpha),
     foresee=foresee_even_size,
 )

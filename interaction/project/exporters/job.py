@@ -45,11 +45,12 @@ class ExportJob:
     options: ExportOptions
     folder: Path
     target: Path  # what the export will be called in the end
+    video: Video | None = None  # to take pictures from; None: a reader of its own, see `picture`
     notices: list[str] = field(default_factory=list)
     rows: list[tuple[int, str]] = field(default_factory=list)  # (frame, file) for frames.csv
 
     def __post_init__(self) -> None:
-        self._video: Video | None = None
+        self._own_video: Video | None = None
         self._last_picture: Frame | None = None
         self._unreadable: list[int] = []
         self._kept = np.zeros(256, np.uint8)
@@ -68,11 +69,12 @@ class ExportJob:
 
     def picture(self, frame: int) -> Frame:
         """(H, W, 3) RGB. A frame that cannot be decoded shows the one before it, with a notice."""
-        if self._video is None:
+        video = self.video or self._own_video
+        if video is None:
             # A reader of its own, so that what the annotator looks at stays in the other's cache.
-            self._video = Video(self.source.index, cache_bytes=_CACHE_BYTES)
+            video = self._own_video = Video(self.source.index, cache_bytes=_CACHE_BYTES)
         try:
-            self._last_picture = self._video[frame]
+            self._last_picture = video[frame]
         except UnreadableVideoError:
             if frame not in self._unreadable:  # asked for once an object
                 self._unreadable.append(frame)
@@ -118,8 +120,8 @@ class ExportJob:
             self.write(objects_json, json.dumps({"objects": objects}, indent=1).encode())
 
     def close(self) -> None:
-        if self._video is not None:
-            self._video.close()
+        if self._own_video is not None:
+            self._own_video.close()
         if self._unreadable:
             self.notices.append(
                 f"{count_frames(len(self._unreadable))} of the video cannot be read and shows the "

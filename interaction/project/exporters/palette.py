@@ -4,7 +4,7 @@ YouTube-VOS."""
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -49,9 +49,17 @@ def object_palette(job: ExportJob) -> NDArray[np.uint8]:
     return palette
 
 
+def _palette_pictures(job: ExportJob, frame: int) -> Iterator[tuple[str, NDArray[Any]]]:
+    yield f"{job.source.frame_name(frame)}.png", _palette(job)[job.labels(frame)]
+
+
+def _palette(job: ExportJob) -> NDArray[np.uint8]:
+    is_own = job.options_as(PaletteOptions).palette == "objects"
+    return object_palette(job) if is_own else davis_palette()
+
+
 def _write_palette(job: ExportJob) -> Iterator[int]:
-    options = job.options_as(PaletteOptions)
-    palette = object_palette(job) if options.palette == "objects" else davis_palette()
+    palette = _palette(job)
     for frame in job.frames:
         name = f"{job.source.frame_name(frame)}.png"
         job.write(name, encode_indexed(job.labels(frame), palette), frame)
@@ -59,12 +67,33 @@ def _write_palette(job: ExportJob) -> Iterator[int]:
 
 
 def _write_davis(job: ExportJob) -> Iterator[int]:
-    resolution = _RESOLUTIONS.get(job.source.height, "Full-Resolution")
     sequence = safe_name(job.source.name, "sequence")
     job.write("ImageSets/2017/val.txt", f"{sequence}\n".encode())
     for frame in job.frames:
-        _write_frame(job, frame, f"{resolution}/{sequence}")
+        _write_frame(job, frame, _davis_folder(job))
         yield frame
+
+
+def _davis_folder(job: ExportJob) -> str:
+    resolution = _RESOLUTIONS.get(job.source.height, "Full-Resolution")
+    return f"{resolution}/{safe_name(job.source.name, 'sequence')}"
+
+
+def _davis_pictures(job: ExportJob, frame: int) -> Iterator[tuple[str, NDArray[Any]]]:
+    return _frame_pictures(job, frame, _davis_folder(job))
+
+
+def _youtube_vos_pictures(job: ExportJob, frame: int) -> Iterator[tuple[str, NDArray[Any]]]:
+    return _frame_pictures(job, frame, safe_name(job.source.name, "sequence"))
+
+
+def _frame_pictures(
+    job: ExportJob, frame: int, subfolder: str
+) -> Iterator[tuple[str, NDArray[Any]]]:
+    name = job.source.frame_name(frame, _DIGITS)
+    yield f"Annotations/{subfolder}/{name}.png", davis_palette()[job.labels(frame)]
+    if job.options_as(DatasetOptions).includes_pictures:
+        yield f"JPEGImages/{subfolder}/{name}.jpg", job.picture(frame)
 
 
 def _write_youtube_vos(job: ExportJob) -> Iterator[int]:
@@ -107,6 +136,7 @@ PALETTE_PNG: Final = ExportFormat(
     options=PaletteOptions,
     write=_write_palette,
     is_importable=True,
+    pictures=_palette_pictures,
 )
 DAVIS: Final = ExportFormat(
     name="davis",
@@ -118,6 +148,7 @@ DAVIS: Final = ExportFormat(
     options=DatasetOptions,
     write=_write_davis,
     is_importable=True,
+    pictures=_davis_pictures,
 )
 YOUTUBE_VOS: Final = ExportFormat(
     name="youtube-vos",
@@ -129,4 +160,5 @@ YOUTUBE_VOS: Final = ExportFormat(
     options=DatasetOptions,
     write=_write_youtube_vos,
     is_importable=True,
+    pictures=_youtube_vos_pictures,
 )

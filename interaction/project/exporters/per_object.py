@@ -1,14 +1,21 @@
 """One folder an object: binary masks, soft mattes, and cut-outs of the picture itself."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from interaction.project.exporters.format import ExportFormat, FormatGroup, TargetKind
-from interaction.project.exporters.job import ExportJob, encode_png
+from interaction.project.exporters.format import (
+    ExportFormat,
+    FormatGroup,
+    TargetKind,
+    write_pictures,
+)
+from interaction.project.exporters.job import ExportJob
 from interaction.project.exporters.looks import cut_out, soft_edge
 from interaction.project.exporters.options import ExportOptions, option
 from interaction.project.exporters.target import safe_name
@@ -59,63 +66,59 @@ class SequenceOptions(ExportOptions):
     edge_px: float = edge_option(2.0)
 
 
-def _write_per_object(
-    job: ExportJob, picture: Callable[[int, NDArray[np.bool_]], NDArray[Any]]
-) -> Iterator[int]:
-    """picture: frame, one object's mask (H, W) -> what its PNG holds."""
-    for frame in job.frames:
-        labels = job.labels(frame)
-        name = f"{job.source.frame_name(frame)}.png"
-        for one in job.objects:
-            pixels = picture(frame, labels == one.id)
-            job.write(f"{job.object_folder(one)}/{name}", encode_png(pixels), frame)
-        yield frame
+def _per_object(
+    job: ExportJob, frame: int, picture: Callable[[NDArray[np.bool_]], NDArray[Any]]
+) -> Iterator[tuple[str, NDArray[Any]]]:
+    """picture: one object's mask (H, W) -> what its PNG holds."""
+    labels = job.labels(frame)
+    name = f"{job.source.frame_name(frame)}.png"
+    for one in job.objects:
+        yield f"{job.object_folder(one)}/{name}", picture(labels == one.id)
 
 
-def _write_binary(job: ExportJob) -> Iterator[int]:
-    return _write_per_object(job, lambda frame, mask: mask.astype(np.uint8) * 255)
+def _binary(job: ExportJob, frame: int) -> Iterator[tuple[str, NDArray[Any]]]:
+    return _per_object(job, frame, lambda mask: mask.astype(np.uint8) * 255)
 
 
-def _write_mattes(job: ExportJob) -> Iterator[int]:
+def _mattes(job: ExportJob, frame: int) -> Iterator[tuple[str, NDArray[Any]]]:
     options = job.options_as(MatteOptions)
     depth: Any = np.uint16 if options.bits == "16" else np.uint8
 
-    def matte(frame: int, mask: NDArray[np.bool_]) -> NDArray[Any]:
+    def matte(mask: NDArray[np.bool_]) -> NDArray[Any]:
         alpha = soft_edge(mask, options.edge_px)
         return np.round(alpha * np.iinfo(depth).max).astype(depth)
 
-    return _write_per_object(job, matte)
+    return _per_object(job, frame, matte)
 
 
-def _write_cut_outs(job: ExportJob) -> Iterator[int]:
+def _cut_outs(job: ExportJob, frame: int) -> Iterator[tuple[str, NDArray[Any]]]:
     options = job.options_as(CutOutOptions)
-    return _write_per_object(
-        job, lambda frame, mask: cut_out(job.picture(frame), soft_edge(mask, options.edge_px))
+    return _per_object(
+        job, frame, lambda mask: cut_out(job.picture(frame), soft_edge(mask, options.edge_px))
     )
 
 
-def _write_sequence(job: ExportJob) -> Iterator[int]:
+def _sequence(job: ExportJob, frame: int) -> Iterator[tuple[str, NDArray[Any]]]:
     options = job.options_as(SequenceOptions)
 
-    def layer(frame: int, mask: NDArray[np.bool_]) -> bytes:
+    def layer(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
         alpha = soft_edge(mask, options.edge_px)
         pixels = cut_out(job.picture(frame), alpha)
         if options.is_premultiplied:
             pixels[:, :, :3] = np.round(pixels[:, :, :3] * alpha[:, :, None])
-        return encode_png(pixels)
+        return pixels
 
-    for position, frame in enumerate(job.frames):
-        number = frame if options.first_number < 0 else options.first_number + position
-        labels: Labels = job.labels(frame)
-        if options.has_layers:
-            for one in job.objects:
-                stem = safe_name(one.name, "object")
-                name = f"{job.object_folder(one)}/{stem}.{number:07d}.png"
-                job.write(name, layer(frame, labels == one.id), frame)
-        else:
-            stem = safe_name(job.source.name, "frames")
-            job.write(f"{stem}.{number:07d}.png", layer(frame, labels > 0), frame)
-        yield frame
+    number = frame
+    if options.first_number >= 0:
+        number = options.first_number + bisect_left(job.frames, frame)
+    labels: Labels = job.labels(frame)
+    if options.has_layers:
+        for one in job.objects:
+            stem = safe_name(one.name, "object")
+            yield f"{job.object_folder(one)}/{stem}.{number:07d}.png", layer(labels == one.id)
+    else:
+        stem = safe_name(job.source.name, "frames")
+        yield f"{stem}.{number:07d}.png", layer(labels > 0)
 
 
 BINARY: Final = ExportFormat(
@@ -126,8 +129,9 @@ BINARY: Final = ExportFormat(
     target=TargetKind.FOLDER,
     suffix="",
     options=ExportOptions,
-    write=_write_binary,
+    write=partial(write_pictures, pictures=_binary),
     is_importable=True,
+    pictures=_binary,
 )
 MATTE: Final = ExportFormat(
     name="matte",
@@ -137,8 +141,9 @@ MATTE: Final = ExportFormat(
     target=TargetKind.FOLDER,
     suffix="",
     options=MatteOptions,
-    write=_write_mattes,
+    write=partial(write_pictures, pictures=_mattes),
     is_importable=True,
+    pictures=_mattes,
 )
 CUT_OUTS: Final = ExportFormat(
     name="cut-outs",
@@ -148,8 +153,9 @@ CUT_OUTS: Final = ExportFormat(
     target=TargetKind.FOLDER,
     suffix="",
     options=CutOutOptions,
-    write=_write_cut_outs,
+    write=partial(write_pictures, pictures=_cut_outs),
     is_importable=True,
+    pictures=_cut_outs,
 )
 PNG_SEQUENCE: Final = ExportFormat(
     name="png-sequence",
@@ -160,6 +166,7 @@ PNG_SEQUENCE: Final = ExportFormat(
     target=TargetKind.FOLDER,
     suffix="",
     options=SequenceOptions,
-    write=_write_sequence,
+    write=partial(write_pictures, pictures=_sequence),
     is_importable=True,
+    pictures=_sequence,
 )

@@ -22,6 +22,7 @@ __all__ = [
     "ExportSettings",
     "check_export",
     "export",
+    "plan_export",
 ]
 
 
@@ -106,7 +107,7 @@ def check_export(source: ExportSource, settings: ExportSettings) -> ExportPrevie
 
     UserError for objects, frames or a format that are not there.
     """
-    kind, job, target = _plan(source, settings)
+    kind, job, target = plan_export(source, settings)
     untouched = tuple(
         frame
         for frame in job.frames
@@ -129,7 +130,7 @@ def export(
     Raises UserError at once if it cannot be written at all, and while running for a full disk, a
     damaged mask or an encoder that is not there; then nothing is left under the target's name.
     """
-    kind, job, target = _plan(source, settings)
+    kind, job, target = plan_export(source, settings)
     target.check(source.protects, _side_files(kind, target))
     return _run(kind, job, target)
 
@@ -161,9 +162,10 @@ def _run(
     return ExportReport(target.path, len(job.frames), tuple(written), gaps, tuple(job.notices))
 
 
-def _plan(
+def plan_export(
     source: ExportSource, settings: ExportSettings
 ) -> tuple[ExportFormat, ExportJob, ExportTarget]:
+    """UserError for objects, frames or a format that are not there. Nothing is read or written."""
     kind = FORMATS.get(settings.format)
     if kind is None:
         raise UserError(

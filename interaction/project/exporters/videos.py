@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from interaction.project.exporters.format import ExportFormat, FormatGroup, TargetKind
+from interaction.project.exporters.format import ExportFormat, FormatGroup, Pictures, TargetKind
 from interaction.project.exporters.job import ExportJob
 from interaction.project.exporters.looks import color_table, draw_overlay, paint_masks
 from interaction.project.exporters.options import ExportOptions, option
@@ -23,14 +23,17 @@ from interaction.project.exporters.video_writer import (
 
 __all__ = [
     "OVERLAY_VIDEO",
+    "FramePicture",
     "H264Options",
     "VideoOptions",
     "foresee_even_size",
     "h264",
+    "video_pictures",
     "write_video",
 ]
 
-_Picture = Callable[[int], NDArray[np.uint8]]  # frame -> (H, W, 3) RGB or (H, W, 4) RGBA
+# The job, a frame -> (H, W, 3) RGB or (H, W, 4) RGBA.
+FramePicture = Callable[[ExportJob, int], NDArray[np.uint8]]
 
 _ODD_SIZES: Final = {"pad": "Repeat the last row or column", "crop": "Leave it out"}
 
@@ -95,9 +98,13 @@ class OverlayOptions(H264Options):
 
 
 def write_video(
-    job: ExportJob, kind: VideoKind, options: VideoOptions, picture: _Picture
+    job: ExportJob, kind: VideoKind, options: VideoOptions, frame_picture: FramePicture
 ) -> Iterator[int]:
-    """Encodes `picture(frame)` for every frame of the job and yields the frame."""
+    """Encodes `frame_picture(job, frame)` for every frame of the job and yields the frame."""
+
+    def picture(frame: int) -> NDArray[np.uint8]:
+        return even_size(frame_picture(job, frame), crops=options.odd_size == "crop")
+
     timestamps = job.source.timestamps_s
     times = [float(timestamps[frame]) for frame in job.frames]
     step = job.frames[1] - job.frames[0] if len(job.frames) > 1 else 1
@@ -105,8 +112,7 @@ def write_video(
     frame_s = float(1 / timing.rate)
     length_s = times[-1] - times[0] + frame_s
     job.notices.extend(foresee_even_size(job))
-    crops = options.odd_size == "crop"
-    first = even_size(picture(job.frames[0]), crops=crops)
+    first = picture(job.frames[0])
     with (
         job.writing(job.target.name) as path,
         closing(SoundCopy(job.source.index, kind, times[0], length_s)) as sound,
@@ -121,7 +127,7 @@ def write_video(
         for position, frame in enumerate(job.frames):
             if options.has_sound:
                 sound.copy_until(writer, timing.seconds(position))
-            pixels = first if position == 0 else even_size(picture(frame), crops=crops)
+            pixels = first if position == 0 else picture(frame)
             writer.write(pixels)
             job.rows.append((frame, job.target.name))
             if position < len(job.frames) - 1:
@@ -147,23 +153,29 @@ def foresee_even_size(job: ExportJob) -> Iterable[str]:
         yield f"The video is padded from {width} × {height} to {even[0]} × {even[1]} pixels."
 
 
+def video_pictures(frame_picture: FramePicture) -> Pictures:
+    """A video's frame as what one can look at before it is encoded."""
+
+    def pictures(job: ExportJob, frame: int) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+        crops = job.options_as(VideoOptions).odd_size == "crop"
+        yield job.target.name, even_size(frame_picture(job, frame), crops=crops)
+
+    return pictures
+
+
+def _overlay(job: ExportJob, frame: int) -> NDArray[np.uint8]:
+    options = job.options_as(OverlayOptions)
+    labels, table = job.labels(frame), color_table(job.objects)
+    if options.background == "black":
+        return paint_masks(labels, table)
+    return draw_overlay(
+        job.picture(frame), labels, table, opacity=options.opacity, outline_px=options.outline_px
+    )
+
+
 def _write_overlay(job: ExportJob) -> Iterator[int]:
     options = job.options_as(OverlayOptions)
-    table = color_table(job.objects)
-
-    def picture(frame: int) -> NDArray[np.uint8]:
-        labels = job.labels(frame)
-        if options.background == "black":
-            return paint_masks(labels, table)
-        return draw_overlay(
-            job.picture(frame),
-            labels,
-            table,
-            opacity=options.opacity,
-            outline_px=options.outline_px,
-        )
-
-    yield from write_video(job, h264(options.quality), options, picture)
+    return write_video(job, h264(options.quality), options, _overlay)
 
 
 OVERLAY_VIDEO: Final = ExportFormat(
@@ -176,5 +188,6 @@ OVERLAY_VIDEO: Final = ExportFormat(
     options=OverlayOptions,
     write=_write_overlay,
     is_importable=False,
+    pictures=video_pictures(_overlay),
     foresee=foresee_even_size,
 )

@@ -175,11 +175,6 @@ def _mask_set(
     unmatched: tuple[str, ...],
     remarks: list[str],
 ) -> MaskSet:
-    counts = {one.key: 0 for one in objects}
-    for of_frame in masks.values():
-        for key in {key for key, _ in of_frame}:
-            counts[key] += 1
-
     def read(frame: int) -> Labels:
         width, height = sizes[frame]
         labels: Labels = np.zeros((height, width), np.uint8)
@@ -193,9 +188,7 @@ def _mask_set(
     return MaskSet(
         format=name,
         title=title,
-        objects=tuple(
-            FoundObject(one.key, one.name, one.color, counts[one.key]) for one in objects
-        ),
+        objects=tuple(objects),
         sizes=dict(sorted(sizes.items())),
         read=read,
         has_ids=has_ids,

@@ -23,7 +23,6 @@ class FoundObject:
     )
     name: str | None = None
     color: tuple[int, int, int] | None = None
-    frame_count: int = 0  # frames that have pixels of it
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,14 @@ from typing import Any, Final, NamedTuple
 from interaction.project.exporters.job import OBJECTS_JSON
 from interaction.project.exporters.options import parse_color
 
-__all__ = ["NamedObject", "clean_name", "names_in_meta", "names_in_objects_json", "read_json"]
+__all__ = [
+    "NamedObject",
+    "clean_name",
+    "names_in_meta",
+    "names_in_objects_json",
+    "read_json",
+    "readable",
+]
 
 _MOST_BYTES: Final = 2 * 2**30
 _LONGEST_NAME: Final = 200
@@ -35,7 +42,12 @@ def clean_name(value: Any) -> str | None:
     """A name fit to be shown; None if there is none."""
     if not isinstance(value, str):
         return None
-    return _UNSEEN.sub(" ", value).strip()[:_LONGEST_NAME] or None
+    return _UNSEEN.sub(" ", readable(value)).strip()[:_LONGEST_NAME] or None
+
+
+def readable(name: str) -> str:
+    """With a question mark for every byte of a file's name that is no UTF-8."""
+    return name.encode("utf-8", "replace").decode()
 
 
 def names_in_objects_json(folder: Path) -> Mapping[int, NamedObject]:

@@ -1,6 +1,5 @@
 """What is seen in mask pictures, before anything is said about what it means."""
 
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -31,8 +30,6 @@ class PictureTraits:
     mixed: int = 0
     solid: int = 0
     palette: NDArray[np.uint8] | None = None
-    counts: Counter[int] = field(default_factory=Counter)  # value -> pictures that have it
-    highest: list[int] = field(default_factory=list)  # of each picture: opacity, or brightness
 
 
 def look_at(image: Image.Image, traits: PictureTraits, *, is_single: bool) -> None:
@@ -51,7 +48,6 @@ def look_at(image: Image.Image, traits: PictureTraits, *, is_single: bool) -> No
         table = image.getpalette("RGB")
         if table and traits.palette is None:
             traits.palette = np.resize(np.array(table, np.uint8), (len(table) // 3, 3))
-    traits.highest.append(highest)
     if is_single:
         traits.values.add(highest)  # nothing else matters then, and photographs hold many colours
         return
@@ -60,8 +56,6 @@ def look_at(image: Image.Image, traits: PictureTraits, *, is_single: bool) -> No
         return  # a photograph, as is settled already
     distinct = distinct_colors(values.astype(np.int32))
     real = _real_values(values)
-    if len(distinct) <= _MOST_COLORS:
-        traits.counts.update(distinct.tolist())
     if len(traits.values) <= _MOST_COLORS:
         traits.values.update(distinct[: _MOST_COLORS + 1].tolist())
     if len(traits.real) <= _MOST_COLORS:

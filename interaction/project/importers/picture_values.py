@@ -5,11 +5,12 @@ antialiased masks all other values are mixtures on edges, and go to the nearest 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -58,7 +59,6 @@ class PictureReading:
     is_antialiased: bool = False  # values that are not in `keys` are mixtures
     has_ids: bool = False
     half: int = 128  # of white, for kind MATTE
-    counts: Mapping[int, int] = field(default_factory=dict)  # key -> pictures that have it
 
 
 def learn_pictures(
@@ -78,15 +78,7 @@ def learn_pictures(
             size = image.size
             look_at(image, traits, is_single=is_single)
         on_each(path, size)
-    reading = _conclude(traits, paths[0], is_single=is_single)
-    if reading.kind in (ValueKind.MATTE, ValueKind.CUT_OUT):
-        half = 1 if traits.is_palette else reading.half
-        counts = {1: sum(highest >= half for highest in traits.highest)}
-    else:
-        counts = {}
-        for value, key in reading.keys.items():
-            counts[key] = max(counts.get(key, 0), traits.counts[value])
-    return replace(reading, counts=counts)
+    return _conclude(traits, paths[0], is_single=is_single)
 
 
 def read_picture_mask(path: Path, reading: PictureReading) -> Labels:
@@ -200,7 +192,7 @@ def _looked_up(values: Values, keys: Mapping[int, int]) -> Labels:
         table = np.zeros(256, np.uint8)
         for value, key in keys.items():
             table[value] = key
-        return table[values]
+        return np.asarray(cv2.LUT(np.ascontiguousarray(values), table), np.uint8)
     known = np.array(sorted({0: 0, **keys}), np.int64)
     ids = np.array([keys.get(int(value), 0) for value in known], np.uint8)
     at = np.searchsorted(known, values).clip(max=len(known) - 1)

@@ -10,7 +10,7 @@ import numpy as np
 from interaction.errors import UserError
 from interaction.project.importers.frame_places import place_files
 from interaction.project.importers.mask_set import MOST_OBJECTS, FoundObject, MaskSet, Surroundings
-from interaction.project.importers.object_names import NamedObject
+from interaction.project.importers.object_names import NamedObject, clean_name
 from interaction.project.importers.picture_values import (
     PictureReading,
     ValueKind,
@@ -120,9 +120,9 @@ def read_object_folders(
         readings[key] = learn_pictures(list(found.by_frame.values()), is_single=True, on_each=note)
         paths[key] = dict(found.by_frame)
         known = named.get(key) if has_ids else None
-        name = known.name if known else _name_without_number(folder.name)
+        name = known.name if known else clean_name(_name_without_number(folder.name))
         color = known.color if known else None
-        objects.append(FoundObject(key, name, color, readings[key].counts[1]))
+        objects.append(FoundObject(key, name, color))
         unmatched += [f"{folder.name}/{path.name}" for path in found.unmatched]
 
     def read(frame: int) -> Labels:
@@ -152,11 +152,8 @@ def _objects_of(
     if reading.kind in (ValueKind.MATTE, ValueKind.CUT_OUT):
         only = next(iter(named.values())) if len(named) == 1 else None
         name, color = only or (None, None)
-        return (FoundObject(1, name, color, reading.counts[1]),)
-    objects = [
-        FoundObject(key, frame_count=reading.counts.get(key, 0))
-        for key in sorted(set(reading.keys.values()) - {0})
-    ]
+        return (FoundObject(1, name, color),)
+    objects = [FoundObject(key) for key in sorted(set(reading.keys.values()) - {0})]
     for position, one in enumerate(objects):
         color = reading.colors.get(one.key)
         known = named.get(one.key) if reading.has_ids else None

@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import cv2
+import numpy as np
+
 from interaction.project.exporters.gaps import count_frames, describe_frames
-from interaction.project.importers.mask_set import FoundObject, MaskSet, Surroundings
+from interaction.project.importers.mask_set import MaskSet, Surroundings
 from interaction.project.importers.recognise import recognise_masks
 from interaction.project.video import Video
 from interaction.types import FrameRecord, FrameStatus, ObjectInfo
+from xmem_core.pictures import Labels
 
 __all__ = ["ImportPreview", "ImportTarget", "ImportedObject", "preview_import"]
 
@@ -52,11 +56,18 @@ class ImportPreview:
     width: int  # of the video; masks of other sizes are brought to it, each pixel by its nearest
     height: int
     resized: Mapping[tuple[int, int], int]  # (width, height) of such masks -> how many
+    # Frame -> keys of the objects in its mask, as it is once it has the video's size.
+    present: Mapping[int, frozenset[int]]
+    lost: Mapping[int, frozenset[int]]  # frame -> keys whose few pixels are gone by then
     conflicts: tuple[int, ...]  # frames that have a mask already
     given_conflicts: tuple[int, ...]  # those of them that were made or confirmed by hand
     unmatched: tuple[str, ...]  # files that belong to no frame
     remarks: tuple[str, ...]
     masks: MaskSet
+
+    def keys(self, frame: int) -> Labels:
+        """(height, width) keys of a frame's mask, at the video's size. UserError."""
+        return _at_size(self.masks.read(frame), self.width, self.height)
 
     def lines(self) -> list[str]:
         """All of it for people, a sentence a line."""
@@ -70,11 +81,6 @@ class ImportPreview:
             lines.append(
                 f"of {count_frames(len(self.conflicts))} there is a mask already: "
                 f"{describe_frames(self.conflicts)}"
-            )
-        if self.given_conflicts:
-            lines.append(
-                f"{count_frames(len(self.given_conflicts))} of them made or confirmed by hand: "
-                f"{describe_frames(self.given_conflicts)}"
             )
         if self.unmatched:
             more = "" if len(self.unmatched) == 1 else f" and {len(self.unmatched) - 1} more"
@@ -115,18 +121,19 @@ def preview_import(
     *,
     on_progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> ImportPreview:
-    """Recognises the masks in `path`, a folder or a file, and looks through them once.
+    """Recognises the masks in `path`, a folder or a file, and reads each as it would be imported.
 
-    on_progress: called with (files done, files); an exception it raises cancels. Raises UserError:
+    on_progress: called with (done, total) steps; an exception it raises cancels. Raises UserError:
     nothing recognised, damaged, hostile, for another video.
     """
     path = Path(path)
+    progress = _Progress(on_progress)
     around = Surroundings(
         names=[video.name(frame) for frame in range(len(video))],
         width=annotation.width,
         height=annotation.height,
         sequence=video.path.name if video.path.is_dir() else video.path.stem,
-        on_progress=on_progress,
+        on_progress=progress.recognising,
     )
     # Records never change: what is looked at here may go on being edited.
     records, objects = dict(annotation.records), annotation.objects
@@ -135,6 +142,7 @@ def preview_import(
     other_sizes = Counter(
         size for size in masks.sizes.values() if size != (around.width, around.height)
     )
+    present, lost = _read_all(masks, around, progress)
     conflicts = tuple(
         frame
         for frame in frames
@@ -144,11 +152,13 @@ def preview_import(
         path=path,
         format=masks.format,
         title=masks.title,
-        objects=_suggest(masks, objects),
+        objects=_suggest(masks, present, objects),
         frames=frames,
         width=around.width,
         height=around.height,
         resized=dict(other_sizes),
+        present=present,
+        lost=lost,
         conflicts=conflicts,
         given_conflicts=tuple(f for f in conflicts if records[f].status.is_given),
         unmatched=masks.unmatched,
@@ -157,7 +167,54 @@ def preview_import(
     )
 
 
-def _suggest(masks: MaskSet, existing: tuple[ObjectInfo, ...]) -> tuple[ImportedObject, ...]:
+class _Progress:
+    """Of two passes that take about as long: over the files, and over the frames."""
+
+    def __init__(self, on_progress: Callable[[int, int], object]) -> None:
+        self._tell = on_progress
+        self._files = 0
+
+    def recognising(self, done: int, total: int) -> None:
+        self._files = total
+        self._tell(done, 2 * total)
+
+    def reading(self, done: int, total: int) -> None:
+        files = self._files or total
+        self._tell(files + done * files // total, 2 * files)
+
+
+def _read_all(
+    masks: MaskSet, around: Surroundings, progress: _Progress
+) -> tuple[dict[int, frozenset[int]], dict[int, frozenset[int]]]:
+    """Frame -> keys that its mask has at the video's size, and those that it had before."""
+    present: dict[int, frozenset[int]] = {}
+    lost: dict[int, frozenset[int]] = {}
+    for done, frame in enumerate(masks.sizes, start=1):
+        read = masks.read(frame)
+        keys = _at_size(read, around.width, around.height)
+        present[frame] = _keys_in(keys)
+        if keys is not read and (gone := _keys_in(read) - present[frame]):
+            lost[frame] = gone
+        progress.reading(done, len(masks.sizes))
+    return present, lost
+
+
+def _at_size(keys: Labels, width: int, height: int) -> Labels:
+    if keys.shape == (height, width):
+        return keys
+    return np.asarray(
+        cv2.resize(keys, (width, height), interpolation=cv2.INTER_NEAREST_EXACT), np.uint8
+    )
+
+
+def _keys_in(labels: Labels) -> frozenset[int]:
+    counts = cv2.calcHist([np.ascontiguousarray(labels)], [0], None, [256], [0, 256])
+    return frozenset(np.flatnonzero(counts).tolist()) - {0}
+
+
+def _suggest(
+    masks: MaskSet, present: Mapping[int, frozenset[int]], existing: tuple[ObjectInfo, ...]
+) -> tuple[ImportedObject, ...]:
     """Masks with ids keep them; other objects are taken for one of the same name, or are new."""
     chosen: dict[int, int] = {}
     if masks.has_ids:
@@ -173,8 +230,8 @@ def _suggest(masks: MaskSet, existing: tuple[ObjectInfo, ...]) -> tuple[Imported
         for one in masks.objects:
             if one.key not in chosen:
                 chosen[one.key] = next(free, 0)  # 0: there is no room for it
-    return tuple(_with_id(one, chosen[one.key]) for one in masks.objects)
-
-
-def _with_id(one: FoundObject, object_id: int) -> ImportedObject:
-    return ImportedObject(one.key, one.name, one.color, one.frame_count, object_id)
+    counts = Counter(key for keys in present.values() for key in keys)
+    return tuple(
+        ImportedObject(one.key, one.name, one.color, counts[one.key], chosen[one.key])
+        for one in masks.objects
+    )

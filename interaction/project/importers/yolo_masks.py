@@ -39,16 +39,15 @@ def label_files(folder: Path) -> list[Path]:
 def read_yolo(folder: Path, around: Surroundings) -> MaskSet:
     """Every class is one object; its key is the class + 1. UserError."""
     found = place_files(label_files(folder), around)
-    counts: dict[int, int] = {}
+    numbers: set[int] = set()
     boxes = 0
     for done, path in enumerate(found.by_frame.values(), start=1):
         polygons, boxes_here = _read_file(path)
         boxes += boxes_here
-        for number in {number for number, _ in polygons}:
-            counts[number] = counts.get(number, 0) + 1
+        numbers |= {number for number, _ in polygons}
         around.on_progress(done, len(found.by_frame))
-    if max(counts, default=0) >= MOST_OBJECTS:
-        raise damaged(folder, f"it has the class {max(counts)}; at most {MOST_OBJECTS} fit")
+    if max(numbers, default=0) >= MOST_OBJECTS:
+        raise damaged(folder, f"it has the class {max(numbers)}; at most {MOST_OBJECTS} fit")
     names = _class_names(folder)
     size = np.array([around.width, around.height])
 
@@ -64,10 +63,7 @@ def read_yolo(folder: Path, around: Surroundings) -> MaskSet:
     return MaskSet(
         format="yolo",
         title="YOLO segmentation",
-        objects=tuple(
-            FoundObject(number + 1, names.get(number), None, counts[number])
-            for number in sorted(counts)
-        ),
+        objects=tuple(FoundObject(number + 1, names.get(number)) for number in sorted(numbers)),
         sizes=dict.fromkeys(found.by_frame, (around.width, around.height)),
         read=read,
         has_ids=False,

@@ -1,0 +1,206 @@
+"""Clicks, boxes and scribbles on the current frame: the click network answers them in turn."""
+
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import CancelledError
+from typing import Any
+
+from PySide6.QtCore import QObject, Signal
+
+from gui.document import Document
+from gui.engine_thread import EngineThread, Job
+from gui.hand_work import HandWork, Point
+from gui.prompt_queue import Answer, Prompt, PromptQueue
+from interaction.errors import UserError
+from interaction.types import Click, MaskEdit, Prompts, Stroke
+
+__all__ = ["PromptWork"]
+
+
+class PromptWork(HandWork):
+    """What the annotator points at; `Annotator` adds what goes over many frames."""
+
+    clicked = Signal(object)  # (frame, Click) as soon as it is asked for, before it is answered
+    awaited_changed = Signal()  # another prompt is in work, or none
+
+    def __init__(
+        self, document: Document, engine: EngineThread, parent: QObject | None = None
+    ) -> None:
+        super().__init__(document, parent)
+        self._engine = engine
+        self._prompts = PromptQueue(
+            self._start_prompt, self._take_answer, self.awaited_changed.emit
+        )
+
+    def click(self, x: float, y: float, is_positive: bool = True) -> None:
+        """On the current frame, for the current object; the first click makes an object. Where
+        nothing of it is yet, a negative one is refused."""
+        if not is_positive and not self._has_something_to_take_away():
+            return
+        object_id = self._object_for_work()
+        if not object_id:
+            return
+        frame, click = self.document.frame, Click(x, y, is_positive)
+        self.clicked.emit((frame, click))
+        self._point(
+            frame,
+            object_id,
+            is_positive,
+            lambda stop: self._session.segment_click(frame, object_id, click, stop=stop),
+        )
+
+    def remove_click(self, index: int) -> None:
+        """Takes one click of the current frame out again; the others are answered anew."""
+        frame = self.document.frame
+        prompts = self._session.annotation.record(frame).prompts
+        if prompts is None or not 0 <= index < len(prompts.clicks):
+            return
+        object_id, click = prompts.object_id, prompts.clicks[index]
+
+        def removing(stop: Callable[[], bool]) -> Answer:
+            found = _index(self._session.annotation.record(frame).prompts, object_id, click)
+            if found is None:
+                raise UserError(
+                    self.tr("The click is a part of the mask by now.")
+                    + "\n\n"
+                    + self.tr("The frame was changed after it. Undo goes back to it.")
+                )
+            return self._session.segment_without_click(frame, found, stop=stop)
+
+        self._ask(object_id, removing)
+
+    def remove_last_click(self) -> bool:
+        """False if the current object has none on the current frame."""
+        prompts = self._session.annotation.record(self.document.frame).prompts
+        if prompts is None or prompts.object_id != self.document.current_object:
+            return False
+        self.remove_click(len(prompts.clicks) - 1)
+        return True
+
+    def box(self, corner: Point, opposite: Point) -> None:
+        object_id = self._object_for_work()
+        if object_id:
+            frame = self.document.frame
+            self._point(
+                frame,
+                object_id,
+                True,
+                lambda stop: self._session.segment_box(
+                    frame, object_id, corner, opposite, stop=stop
+                ),
+            )
+
+    def scribble(self, strokes: Sequence[Stroke]) -> None:
+        is_positive = any(stroke.is_positive for stroke in strokes)
+        if strokes and not is_positive and not self._has_something_to_take_away():
+            return
+        object_id = self._object_for_work()
+        if object_id and strokes:
+            frame, given = self.document.frame, tuple(strokes)
+            self._point(
+                frame,
+                object_id,
+                is_positive,
+                lambda stop: self._session.segment_scribble(frame, object_id, given, stop=stop),
+            )
+
+    # Parts
+
+    def _has_something_to_take_away(self) -> bool:
+        """Whether the current object is on the current frame, or may be once what was asked for is
+        answered. What is only told what it is not would become all the rest, and be remembered."""
+        frame, object_id = self.document.frame, self.document.current_object
+        if self._is_there(frame, object_id) or self._prompts.awaits((frame, object_id)):
+            return True
+        self.noticed.emit(self.tr("There is nothing to take away yet: click on the object first."))
+        return False
+
+    def _is_there(self, frame: int, object_id: int) -> bool:
+        """Whether the object is on the frame, or was pointed at there."""
+        record = self._session.annotation.record(frame)
+        prompts = record.prompts
+        is_pointed_at = (
+            prompts is not None
+            and prompts.object_id == object_id
+            and any(click.is_positive for click in prompts.clicks)
+        )
+        return object_id in record.present or is_pointed_at
+
+    def _point(self, frame: int, object_id: int, is_positive: bool, prompt: Prompt) -> None:
+        """is_positive: it says what the object is, so that something of it is there afterwards."""
+
+        def pointed(stop: Callable[[], bool]) -> Answer:
+            # What was to come first may have been taken back, or have failed.
+            if not is_positive and not self._is_there(frame, object_id):
+                raise UserError(
+                    self.tr("There is nothing to take away any more.")
+                    + "\n\n"
+                    + self.tr("Click on the object first.")
+                )
+            return prompt(stop)
+
+        self._ask(object_id, pointed, (frame, object_id) if is_positive else None)
+
+    def _ask(self, object_id: int, prompt: Prompt, subject: tuple[int, int] | None = None) -> None:
+        """In its turn, and again if the frame is changed before the answer is there. subject: the
+        frame and object that are to be there afterwards."""
+
+        def asked(stop: Callable[[], bool]) -> Answer:
+            if self.document.object(object_id) is None:
+                raise UserError(
+                    self.tr("The object was deleted before it could be worked on.")
+                    + "\n\n"
+                    + self.tr("Undo brings it back.")
+                )
+            return prompt(stop)
+
+        self._prompts.ask(asked, subject)
+
+    def _take_answer(self, edit: MaskEdit) -> bool:
+        if self.document.apply(edit):
+            return True
+        if edit.before != edit.after:
+            return False
+        self.document.masks_changed.emit(set(edit.frames))  # previews give way to what is
+        return True
+
+    def _start_prompt(
+        self,
+        answer: Callable[[], Answer],
+        on_step: Callable[[MaskEdit], None],
+        on_end: Callable[[], None],
+    ) -> Job | None:
+        return self._start(self._engine, answer, on_step, lambda _: on_end())
+
+    def _start(
+        self,
+        thread: EngineThread,
+        steps: Callable[[], Generator[Any, None, Any]],
+        on_step: Callable[[Any], None],
+        on_end: Callable[[Exception | None], None],
+    ) -> Job | None:
+        """None if the work was refused, which is told."""
+
+        def end(error: Exception | None) -> None:
+            on_end(error)
+            if error is not None and not _is_stop(error):
+                self.failed.emit(error)
+
+        try:
+            generator = steps()
+        except Exception as error:  # noqa: BLE001  # shown or reported by whoever listens
+            self.failed.emit(error)
+            return None
+        return thread.start(generator, Job(on_step, end))
+
+
+def _index(prompts: Prompts | None, object_id: int, click: Click) -> int | None:
+    """Where the click is among those of the frame, None if it no longer is."""
+    if prompts is None or prompts.object_id != object_id or click not in prompts.clicks:
+        return None
+    return len(prompts.clicks) - 1 - prompts.clicks[::-1].index(click)
+
+
+def _is_stop(error: Exception) -> bool:
+    from interaction.fbrs.optimizer import StoppedError
+
+    return isinstance(error, CancelledError | StoppedError)

@@ -1,0 +1,308 @@
+"""Import and export show before what they will do, in words and in a picture."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PySide6.QtGui import QImage
+from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QMainWindow, QWidget
+from pytestqt.qtbot import QtBot
+
+from gui.annotator import Annotator
+from gui.dialogs import export_picture, import_masks
+from gui.dialogs.export import ExportDialog
+from gui.dialogs.frame_preview import FramePreview
+from gui.dialogs.import_masks import ImportDialog
+from gui.document import Document
+from gui.preferences import Preferences
+from interaction.project.importers import preview_import
+from interaction.types import FrameStatus, Stroke
+from tests import tiny
+
+DAB = Stroke(((20.0, 20.0),), 6)
+DOG, CAT = 1, 2
+Open = Callable[[], Any]
+
+
+def shown(widget: QWidget, qtbot: QtBot) -> None:
+    with qtbot.waitExposed(widget):
+        widget.show()
+
+
+@pytest.fixture
+def open_import(
+    annotator: Annotator,
+    document: Document,
+    preferences: Preferences,
+    owner: QMainWindow,
+    qtbot: QtBot,
+) -> Open:
+    document.add_object("dog")
+    document.add_object("cat")
+
+    def open_import() -> ImportDialog:
+        dialog = ImportDialog(document, annotator, preferences, owner)
+        shown(dialog, qtbot)
+        return dialog
+
+    return open_import
+
+
+@pytest.fixture
+def open_export(
+    annotator: Annotator,
+    document: Document,
+    preferences: Preferences,
+    owner: QMainWindow,
+    qtbot: QtBot,
+) -> Open:
+    document.add_object("dog")
+    document.add_object("cat")
+    document.announce(
+        document.session.change_mask(2, "Give", lambda _: tiny.labels(2), {"kind": "test"})
+    )
+    document.set_frame(2)
+
+    def open_export() -> ExportDialog:
+        dialog = ExportDialog(document, annotator, preferences, owner)
+        shown(dialog, qtbot)
+        return dialog
+
+    return open_export
+
+
+def masks(folder: Path, dog: int = DOG, cat: int = CAT, frames: Any = range(6)) -> Path:
+    for frame in frames:
+        tiny.write_mask(folder, frame, tiny.labels(frame, dog, cat))
+    return folder
+
+
+def pixels(preview: FramePreview) -> NDArray[np.uint8]:
+    """(H, W, 3) of what is shown."""
+    assert preview.picture.image is not None
+    image = preview.picture.image.convertToFormat(QImage.Format.Format_RGB888)
+    rows = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), image.bytesPerLine())
+    return rows[:, : 3 * image.width()].reshape(image.height(), image.width(), 3).copy()
+
+
+def next_picture(preview: FramePreview, change: Callable[[], object], qtbot: QtBot) -> None:
+    """Makes a change and waits for the picture that follows from it."""
+    with qtbot.waitSignal(preview.shown, timeout=20_000):
+        change()
+
+
+def looked(dialog: ImportDialog, path: Path, qtbot: QtBot) -> None:
+    next_picture(dialog.picture, lambda: dialog.look(path), qtbot)
+
+
+def test_an_import_says_beforehand_what_it_will_leave_alone(
+    open_import: Open, document: Document, tmp_path: Path, qtbot: QtBot
+) -> None:
+    document.session.stroke(2, CAT, DAB)
+    document.set_locked(CAT, True)
+    masks(tmp_path / "m", frames=(0, 1, 2))
+    masks(tmp_path / "m", 0, 0, frames=(3, 4))
+    dialog = open_import()
+    looked(dialog, tmp_path / "m", qtbot)
+    text = dialog.report.toPlainText()
+    assert "2 frames will be imported: 0-1" in text
+    assert "1 frame left alone, made or confirmed by hand: 2" in text
+    assert "2 frames left alone, nothing of the objects is in the mask: 3-4" in text
+    assert "‘cat’ is locked: nothing of it is imported" in text
+    dialog.takes_empty.setChecked(True)
+    dialog.replaces_given.setChecked(True)
+    text = dialog.report.toPlainText()
+    assert "5 frames will be imported: 0-4" in text
+    assert "none of the objects will be on 2 frames: 3-4" in text
+    dialog.start()
+    qtbot.waitUntil(lambda: 4 in document.annotation.records, timeout=20_000)
+    assert document.annotation.record(0).status is FrameStatus.CORRECTED
+    assert document.annotation.record(0).given == {DOG}
+
+
+def test_nothing_to_import_is_said_before_anybody_tries(
+    open_import: Open, document: Document, tmp_path: Path, qtbot: QtBot
+) -> None:
+    dialog = open_import()
+    looked(dialog, masks(tmp_path / "m", cat=0), qtbot)
+    assert dialog.import_button.isEnabled()
+    box = dialog.table.cellWidget(0, 2)
+    assert isinstance(box, QComboBox)
+    box.setCurrentIndex(box.findData(0))  # left out
+    assert not dialog.import_button.isEnabled()
+    assert "every object is left out" in dialog.report.toPlainText()
+    box.setCurrentIndex(box.findData(CAT))
+    assert dialog.import_button.isEnabled()
+    dialog.close()
+
+
+def test_an_import_shows_its_masks_over_the_video_on_whichever_frame_is_chosen(
+    open_import: Open, document: Document, tmp_path: Path, qtbot: QtBot
+) -> None:
+    document.session.stroke(4, CAT, DAB)
+    dialog = open_import()
+    looked(dialog, masks(tmp_path / "m", cat=0, frames=(1, 3, 4)), qtbot)
+    preview = dialog.picture
+    assert preview.frame == 1  # the first that there is from the current one on
+    changed = (pixels(preview) != document.video[1]).any(axis=2)
+    assert np.array_equal(changed, tiny.labels(1, 1, 0) > 0)
+    next_picture(preview, lambda: preview.choose(3), qtbot)
+    changed = (pixels(preview) != document.video[3]).any(axis=2)
+    assert np.array_equal(changed, tiny.labels(3, 1, 0) > 0)
+    assert "right" in preview.caption.text()
+    next_picture(preview, lambda: preview.choose(4), qtbot)
+    assert "left alone" in preview.caption.text()
+    next_picture(preview, lambda: dialog.keeps_others.setChecked(False), qtbot)
+    changed = (pixels(preview) != document.video[4]).any(axis=2)
+    assert np.array_equal(changed, tiny.labels(4, 1, 0) > 0)
+    dialog.close()
+
+
+def test_another_folder_is_looked_at_without_waiting_for_the_first(
+    open_import: Open, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped = _held_up(monkeypatch)
+    masks(tmp_path / "first", cat=0)
+    masks(tmp_path / "second", dog=0, frames=(1, 2))
+    dialog = open_import()
+    dialog.look(tmp_path / "first")
+    looked(dialog, tmp_path / "second", qtbot)
+    assert stopped == ["first"]
+    assert dialog.path.text() == str(tmp_path / "second")
+    assert "2 frames: 1-2" in dialog.report.toPlainText()
+    dialog.close()
+
+
+def test_an_import_is_left_at_once_while_it_looks(
+    open_import: Open,
+    annotator: Annotator,
+    tmp_path: Path,
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stopped = _held_up(monkeypatch)
+    masks(tmp_path / "first")
+    dialog = open_import()
+    dialog.look(tmp_path / "first")
+    dialog.reject()
+    qtbot.waitUntil(lambda: annotator.busy.value == "idle", timeout=20_000)
+    assert stopped == ["first"]
+
+
+def _held_up(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Looking at the folder “first” takes for ever, unless it is stopped: then its name is here."""
+    stopped: list[str] = []
+    real = preview_import
+
+    def slow(path: Path, video: Any, annotation: Any, *, on_progress: Any) -> Any:
+        if path.name != "first":
+            return real(path, video, annotation, on_progress=on_progress)
+        pause = threading.Event()
+        try:
+            while not pause.wait(0.005):
+                on_progress(1, 100)
+        finally:
+            stopped.append(path.name)
+
+    monkeypatch.setattr(import_masks, "preview_import", slow)
+    return stopped
+
+
+def test_pictures_are_never_made_on_the_windows_own_thread(
+    open_import: Open,
+    open_export: Open,
+    tmp_path: Path,
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    threads: list[threading.Thread] = []
+    for module, name in ((import_masks, "planned_picture"), (export_picture, "export_pictures")):
+        real = getattr(module, name)
+
+        def noted(*arguments: Any, real: Any = real) -> Any:
+            threads.append(threading.current_thread())
+            return real(*arguments)
+
+        monkeypatch.setattr(module, name, noted)
+    dialog = open_import()
+    looked(dialog, masks(tmp_path / "m"), qtbot)
+    dialog.close()
+    assert len(threads) == 1
+    export = open_export()
+    next_picture(export.picture.preview, export.check, qtbot)
+    export.close()
+    assert len(threads) > 1
+    assert threading.main_thread() not in threads
+
+
+def test_an_export_shows_a_frame_as_the_format_will_have_it(
+    open_export: Open, document: Document, qtbot: QtBot
+) -> None:
+    dialog = open_export()
+    preview = dialog.picture.preview
+    labels = tiny.labels(2)
+    next_picture(preview, lambda: dialog.choose("palette-png"), qtbot)
+    assert preview.frame == 2
+    assert np.array_equal(pixels(preview).any(axis=2), labels > 0)
+    next_picture(preview, lambda: dialog.choose("green-screen"), qtbot)
+    assert (pixels(preview)[0, -1] == (0x00, 0xB1, 0x40)).all()
+    next_picture(preview, lambda: dialog.choose("overlay-video"), qtbot)
+    assert np.array_equal((pixels(preview) != document.video[2]).any(axis=2), labels > 0)
+    next_picture(preview, lambda: preview.choose(5), qtbot)
+    assert np.array_equal(pixels(preview), document.video[5])
+    dialog.choose("coco")
+    assert preview.picture.image is None
+    assert "nothing to look at" in preview.picture.text
+    dialog.close()
+
+
+def test_settings_and_objects_of_an_export_are_seen_at_once(
+    open_export: Open, qtbot: QtBot
+) -> None:
+    dialog = open_export()
+    preview = dialog.picture.preview
+    next_picture(preview, lambda: dialog.choose("overlay-video"), qtbot)
+    form = dialog._form
+    background, opacity = form.widget("background"), form.widget("opacity")
+    assert isinstance(background, QComboBox)
+    assert isinstance(opacity, QDoubleSpinBox)
+    index = background.findData("black")
+    next_picture(preview, lambda: background.setCurrentIndex(index), qtbot)
+    assert np.array_equal(pixels(preview).any(axis=2), tiny.labels(2) > 0)
+    cat = dialog.objects.item(1)
+    next_picture(preview, lambda: cat.setCheckState(cat.checkState().Unchecked), qtbot)
+    assert np.array_equal(pixels(preview).any(axis=2), tiny.labels(2, 1, 0) > 0)
+    dialog.close()
+
+
+def test_each_file_that_a_frame_becomes_can_be_looked_at(open_export: Open, qtbot: QtBot) -> None:
+    dialog = open_export()
+    preview, files = dialog.picture.preview, dialog.picture.files
+    next_picture(preview, lambda: dialog.choose("binary"), qtbot)
+    assert [files.itemText(row) for row in range(files.count())] == [
+        "001-dog/00002.png",
+        "002-cat/00002.png",
+    ]
+    assert np.array_equal(pixels(preview)[:, :, 0] > 0, tiny.labels(2, 1, 0) > 0)
+    next_picture(preview, lambda: files.setCurrentIndex(1), qtbot)
+    assert np.array_equal(pixels(preview)[:, :, 0] > 0, tiny.labels(2, 0, 1) > 0)
+    next_picture(preview, lambda: preview.choose(4), qtbot)
+    assert files.currentText() == "002-cat/00004.png"
+    dialog.close()
+
+
+def test_a_mask_that_is_gone_since_it_was_looked_at_is_told_in_place_of_the_picture(
+    open_import: Open, tmp_path: Path, qtbot: QtBot
+) -> None:
+    dialog = open_import()
+    folder = masks(tmp_path / "m")
+    looked(dialog, folder, qtbot)
+    (folder / "00003.png").write_bytes(b"damaged")
+    dialog.picture.choose(3)
+    qtbot.waitUntil(lambda: "00003.png" in dialog.picture.picture.text, timeout=20_000)
+    next_picture(dialog.picture, lambda: dialog.picture.choose(2), qtbot)
+    dialog.close()

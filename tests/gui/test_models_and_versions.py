@@ -1,0 +1,89 @@
+"""The dialogs of models and of versions: all that one has to know, in words people use."""
+
+from datetime import datetime
+from pathlib import Path
+
+from PySide6.QtCore import QDate, QDateTime, QLocale, QTime
+from PySide6.QtWidgets import QApplication, QMainWindow, QTreeWidgetItem
+from pytestqt.qtbot import QtBot
+
+from gui.annotator import Annotator
+from gui.dialogs.models import ModelsDialog
+from gui.dialogs.versions import VersionsDialog
+from gui.document import Document
+from gui.preferences import Preferences
+from interaction.model_list import read_model_list
+from interaction.models import ModelStore
+from interaction.session import Session
+from tests import tiny
+from tests.fake_engines import FakeEngines
+from tests.gui.test_dialogs import a_model, shown
+
+
+def row_of(dialog: ModelsDialog, row: int) -> QTreeWidgetItem:
+    item = dialog.table.topLevelItem(row)
+    assert item is not None
+    return item
+
+
+def test_what_a_model_does_and_needs_is_said_in_full(
+    preferences: Preferences, owner: QMainWindow, qtbot: QtBot
+) -> None:
+    dialog = ModelsDialog(preferences, owner)
+    shown(dialog, qtbot)
+    table = dialog.table
+    items = [row_of(dialog, row) for row in range(table.topLevelItemCount())]
+    names = [item.text(0) for item in items]
+    assert {"small", "XMem", "fbrs", "s2m"} <= set(names)
+    by_name = {model.name: model for model in read_model_list()}
+    for item, name in zip(items, names, strict=True):
+        dialog.choose(name)
+        QApplication.processEvents()
+        about, needs = dialog.about, by_name[name].needs
+        assert needs is not None
+        for column in range(table.columnCount()):
+            text_px = table.fontMetrics().horizontalAdvance(item.text(column))
+            assert text_px <= table.columnWidth(column)
+        assert f"{needs.cpu_memory_bytes / 1e9:.1f} GB" in item.text(4)
+        assert f"{needs.cpu_seconds:.2g} s" in item.text(5)
+        assert by_name[name].description in about.text()
+        for word in ("easured", "CPU", "CUDA", "GPU"):
+            assert word in about.text()
+        assert about.height() >= about.heightForWidth(about.width())
+    dialog.choose("XMem")
+    assert "Published, on a GPU: 29.6 frames/s" in dialog.about.text()
+    assert table.visualItemRect(items[0]).right() <= table.viewport().width()
+    dialog.close()
+
+
+def test_a_model_in_use_that_is_not_here_does_not_look_as_if_it_were(
+    preferences: Preferences, owner: QMainWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    preferences.tracker_model = "far"
+    store = ModelStore((a_model("far", "http://127.0.0.1:9/far"),), tmp_path, tmp_path)
+    dialog = ModelsDialog(preferences, owner, store=store)
+    shown(dialog, qtbot)
+    here = row_of(dialog, 0).text(2)
+    assert here.startswith("no")
+    assert "in use" in here
+    dialog.close()
+
+
+def test_versions_are_dated_as_people_here_write_it(
+    annotator: Annotator, owner: QMainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    tiny.write_clip(tmp_path / "kept", 3)
+    with Session.open(tmp_path / "kept", tmp_path / "kept.vos", engines=FakeEngines()) as session:
+        assert session.project is not None
+        version = session.project.save_version("first try")
+        dialog = VersionsDialog(Document(session), annotator, owner)
+        shown(dialog, qtbot)
+        text = dialog.list.item(0).text()
+        local = datetime.fromisoformat(version.created).astimezone()
+        assert version.created not in text
+        assert "+00:00" not in text
+        moment = QDateTime(
+            QDate(local.year, local.month, local.day), QTime(local.hour, local.minute)
+        )
+        assert QLocale().toString(moment, QLocale.FormatType.ShortFormat) in text
+        dialog.close()
