@@ -23,12 +23,9 @@ class ClickConfig:
     mode: Mode = "f-BRS-B"  # [brs_mode]
     threshold: float = 0.5  # a probability above it is the object [prob_thresh]
     zoom_from_click: int = 2  # the first click on an empty frame sees all of it [skip_clicks + 1]
-    zoom_px: int = 384  # the crop's longer side as the network sees it [target_size]
+    zoom_px: int = 480  # the crop's longer side as the network sees it [target_size]
     zoom_expansion: float = 1.4  # [expansion_ratio]
     first_expansion: float = 2.0  # of what a first look at the whole frame found
-    # From this click on, and with every click on a mask that was there, only what hangs together
-    # with the click changes: what was clicked into shape stays.
-    local_from_click: int = 5
     most_reach: float = 0.15  # of the mask's extent; a click farther from it tells of itself only
     least_crop_px: int = 200
     longest_px: int = 800  # of the whole frame as the network sees it [max_size]

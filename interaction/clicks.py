@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import cv2
@@ -157,19 +157,7 @@ class ClickSegmenter:
             nearer = self._around(answer.probability, clicks, config.first_expansion)
             if nearer is not None and nearer.share_of(*frame.shape[:2]) < _NEARER_SHARE:
                 answer = self._answer(frame, state, clicks, nearer, frame_key, stop)
-        is_local = corrects or len(clicks) >= config.local_from_click
-        if is_local and config.mode != "NoBRS":
-            answer = self._local(state, answer, clicks[-1])
         return answer
-
-    def _local(self, before: _State, after: _State, click: Click) -> _State:
-        """`after`, but only where `click` explains that it differs from what was there."""
-        threshold = self._config.threshold
-        old, new = (
-            (state.probability[0, 0] > threshold).cpu().numpy() for state in (before, after)
-        )
-        stays = torch.from_numpy(explained_change(old, new, [click]) != new).to(self._device)
-        return replace(after, probability=torch.where(stays, before.probability, after.probability))
 
     def _answer(
         self,

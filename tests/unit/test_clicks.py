@@ -279,21 +279,6 @@ def test_a_small_object_is_looked_at_again_from_nearby() -> None:
     np.testing.assert_array_equal(found.labels > 0, frame[..., 0] > 0)
 
 
-def test_a_correction_changes_only_what_hangs_together_with_the_click() -> None:
-    frame = np.zeros((100, 120, 3), np.uint8)
-    frame[20:40, 60:90] = 255  # missing, and clicked on
-    frame[70:90, 20:30] = 255  # looks the same, not clicked on
-    start = np.zeros((100, 120), np.uint8)
-    start[20:40, 20:60] = 3  # dark: the network would take it away
-    config = ClickConfig(zoom_px=120, least_crop_px=120, zoom_expansion=3)
-    found = ClickSegmenter(Brightness(), config).segment(frame, start, 3, [Click(80, 30, True)])
-    expected = start > 0
-    expected[20:40, 60:90] = True
-    wrong = (found.labels == 3) != expected
-    assert wrong.sum() < 60  # at most a pixel at the corrected part's edges
-    assert not wrong[:, :58].any()
-
-
 def test_the_simulated_annotator_clicks_in_the_middle_of_the_larger_error() -> None:
     truth = np.zeros((21, 31), bool)
     truth[2:13, 2:13] = True
