@@ -120,7 +120,7 @@ class Annotator(PromptWork):
     def go_to(self, position: int) -> None:
         """Prompts that are not answered yet are given up."""
         if self._may_start():
-            self._prompts.cancel()
+            self.give_up_answers()
             self.document.go_to(position)
 
     # Changes of many frames
@@ -134,9 +134,10 @@ class Annotator(PromptWork):
     def swap_objects(self, first: int, second: int, from_frame: int) -> None:
         self._do_work(lambda: self._session.swapping_objects(first, second, from_frame))
 
-    def import_edits(self, edits: Generator[MaskEdit, None, Any]) -> None:
-        """Masks that `interaction.project.importers` reads."""
-        self._do_work(lambda: edits)
+    def import_edits(self, edits: Generator[MaskEdit, None, Any]) -> bool:
+        """Masks that `interaction.project.importers` reads. False, and told, while many frames are
+        being changed."""
+        return self._do_work(lambda: edits)
 
     # Propagation
 
@@ -248,7 +249,7 @@ class Annotator(PromptWork):
     def cancel(self) -> bool:
         """Stops whatever runs, the nearest to the annotator first. False if nothing did."""
         if self._prompts.is_awaited:
-            self._prompts.cancel()
+            self.give_up_answers()
             return True
         work = self._run or self._work
         job = work.job if work is not None else self._file_work
@@ -299,10 +300,12 @@ class Annotator(PromptWork):
         self.noticed.emit(self.tr("Wait until {}, or cancel it.").format(what))
         return False
 
-    def _do_work(self, edits: Callable[[], Generator[MaskEdit, None, Any]]) -> None:
-        """Prompts that are not answered yet come first."""
-        if self._may_start():
-            self._prompts.do_after(lambda: self._start_work(edits))
+    def _do_work(self, edits: Callable[[], Generator[MaskEdit, None, Any]]) -> bool:
+        """Prompts that are not answered yet come first. False as from `_may_start`."""
+        if not self._may_start():
+            return False
+        self._prompts.do_after(lambda: self._start_work(edits))
+        return True
 
     def _start_work(self, edits: Callable[[], Generator[MaskEdit, None, Any]]) -> None:
         work = LongWork(self._session.history)

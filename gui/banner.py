@@ -99,6 +99,11 @@ class Banner(QFrame):
         if self._said.is_error and not self._said.lasts and not self.isHidden():
             self._leave()
 
+    def end_lasting(self, notice: str) -> None:
+        """What lasted is over, and this is said instead."""
+        self._lasting = None
+        self.show_notice(notice)
+
     def _say(self, message: _Message) -> None:
         self._said = message
         picture = "triangle-alert" if message.is_error else "info"

@@ -10,12 +10,12 @@ from PySide6.QtWidgets import (
     QApplication,
     QMainWindow,
     QMenu,
-    QMessageBox,
     QStackedWidget,
     QWidget,
 )
 
 from gui.actions import Actions
+from gui.closing import await_answers, may_discard, may_stop
 from gui.commands import Commands
 from gui.enabling import state_of
 from gui.errors import ReportDialog, summary_and_advice
@@ -45,6 +45,7 @@ class MainWindow(QMainWindow):
     session_opened = Signal(object)  # Session
     session_closed = Signal()
     _could_not_save = Signal(object)  # the UserError, from the saving thread
+    _saved_again = Signal()  # from there too
 
     def __init__(self, preferences: Preferences, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -93,6 +94,7 @@ class MainWindow(QMainWindow):
         self.opener.failed.connect(self._show_opening_failure)
         self.opener.cancelled.connect(self._show_page)
         self._could_not_save.connect(partial(self.show_failure, lasts=True))
+        self._saved_again.connect(self._show_saved)
         preferences.changed.connect(self._follow_preferences)
         self._updating = QTimer(self, singleShot=True, interval=0)
         self._updating.timeout.connect(self.update_state)
@@ -129,8 +131,9 @@ class MainWindow(QMainWindow):
         self._remember_project(session)
         self.session_opened.emit(session)
         if session.project is not None:
-            # From the saving thread; the signal brings it here.
+            # From the saving thread; the signals bring it here.
             session.project.on_problem = self._could_not_save.emit
+            session.project.on_recovery = self._saved_again.emit
         if session.damages:
             workspace.show_error(
                 self.tr("This project is damaged and open for reading only. Nothing was changed."),
@@ -153,13 +156,15 @@ class MainWindow(QMainWindow):
         if workspace is None:
             self.opener.cancel()
             return True
-        if workspace.annotator.busy not in (Busy.IDLE, Busy.CLICKING) and not self._may_stop():
+        if not await_answers(workspace.annotator, self):
+            return False
+        if workspace.annotator.busy not in (Busy.IDLE, Busy.CLICKING) and not may_stop(self):
             return False
         discards = False
         try:
             workspace.session.flush()
         except UserError as problem:
-            if not self._may_discard(problem):
+            if not may_discard(problem, self):
                 return False
             discards = True
         self._remember_project(workspace.session)
@@ -176,33 +181,6 @@ class MainWindow(QMainWindow):
         self._show_page()
         self.session_closed.emit()
         return True
-
-    def _may_stop(self) -> bool:
-        """Whether what runs may be cut short; what is finished is kept in any case."""
-        answer = QMessageBox.question(
-            self,
-            self.tr("Still working"),
-            self.tr(
-                "The program is still at work. If you stop it now, everything that is finished "
-                "is kept."
-            ),
-            QMessageBox.StandardButton.Abort | QMessageBox.StandardButton.Cancel,
-            QMessageBox.StandardButton.Cancel,
-        )
-        return answer == QMessageBox.StandardButton.Abort
-
-    def _may_discard(self, problem: UserError) -> bool:
-        """Whether to close although the last changes cannot be saved."""
-        summary, advice = summary_and_advice(problem)
-        answer = QMessageBox.warning(
-            self,
-            self.tr("Not everything is saved"),
-            f"{summary}\n\n{advice}\n\n"
-            + self.tr("If you close now, what has not been saved is lost."),
-            QMessageBox.StandardButton.Discard | QMessageBox.StandardButton.Cancel,
-            QMessageBox.StandardButton.Cancel,
-        )
-        return answer == QMessageBox.StandardButton.Discard
 
     def closeEvent(self, event: QCloseEvent) -> None:
         if not self.close_session():
@@ -267,6 +245,10 @@ class MainWindow(QMainWindow):
     def show_notice(self, text: str) -> None:
         if self.workspace is not None:
             self.workspace.banner.show_notice(text)
+
+    def _show_saved(self) -> None:
+        if self.workspace is not None:
+            self.workspace.banner.end_lasting(self.tr("Everything is saved again."))
 
     def _show_opening(self, name: str) -> None:
         self.opening.start(name)

@@ -33,7 +33,7 @@ class MaskCommands(ActionHandlers):
 
     def _edit(self) -> dict[str, Callable[[], object]]:
         return {
-            "edit.undo": lambda: self._annotator.undo(),
+            "edit.undo": self._undo,
             "edit.redo": lambda: self._annotator.redo(),
             "edit.stop": self._stop,
             "edit.copy_previous": lambda: self._copy_mask(-1),
@@ -47,10 +47,19 @@ class MaskCommands(ActionHandlers):
             "edit.smooth": lambda: self._annotator.smooth(),
         }
 
+    def _undo(self) -> None:
+        """While the mouse is held, what it is doing; nothing that was done before."""
+        workspace = self._workspace
+        if not (workspace.canvas.take_back_gesture() or workspace.timeline.abandon_drag()):
+            self._annotator.undo()
+
     def _stop(self) -> None:
         """Escape: the nearest thing first."""
-        if self._workspace.player.is_playing:
-            self._workspace.player.stop()
+        workspace = self._workspace
+        if workspace.canvas.cancel_gesture() or workspace.timeline.abandon_drag():
+            return
+        if workspace.player.is_playing:
+            workspace.player.stop()
         elif not self._annotator.cancel():
             self._annotator.remove_last_click()
 

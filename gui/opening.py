@@ -102,8 +102,11 @@ class Opener(QObject):
         except OSError as error:
             self.failed.emit(
                 UserError(
-                    f"There is no place to keep the work on “{source.name}”: {error}.\n\n"
-                    "Copy it to a folder that you may write to."
+                    self.tr("There is no place to keep the work on “{0}”: {1}.").format(
+                        source.name, error
+                    )
+                    + "\n\n"
+                    + self.tr("Copy it to a folder that you may write to.")
                 )
             )
             return

@@ -103,6 +103,15 @@ class PromptWork(HandWork):
                 lambda stop: self._session.segment_scribble(frame, object_id, given, stop=stop),
             )
 
+    @property
+    def awaits_answers(self) -> bool:
+        """Whether something was asked for that is not answered yet, and not given up."""
+        return self._prompts.is_awaited
+
+    def give_up_answers(self) -> None:
+        """What is not answered yet never will be."""
+        self._prompts.cancel()
+
     # Parts
 
     def _has_something_to_take_away(self) -> bool:

@@ -158,7 +158,10 @@ class _SvgIconEngine(QIconEngine):
         elif mode == QIcon.Mode.Selected:
             role = QPalette.ColorRole.HighlightedText
         color = palette.color(group, role).name()
-        _renderer(self._svg, color).render(painter, QRectF(rect))
+        side = min(rect.width(), rect.height())  # in a wider place it stands in the middle
+        square = QRectF(0, 0, side, side)
+        square.moveCenter(QRectF(rect).center())
+        _renderer(self._svg, color).render(painter, square)
 
     def pixmap(self, size: QSize, mode: QIcon.Mode, state: QIcon.State) -> QPixmap:
         pixmap = QPixmap(size)

@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import Final
 
 from gui.long_work import LongWork
-from interaction.annotation import Annotation
+from interaction.annotation import Annotation, given_objects
 from interaction.propagation_request import Direction
 from interaction.session import Propagated, PropagationRequest, Session
-from interaction.types import FrameRecord, FrameStatus
+from interaction.types import FrameRecord
 
 __all__ = ["TrackingRun"]
 
@@ -82,7 +82,8 @@ class TrackingRun(LongWork):
         """Frames from which something has to be tracked again, in the order of travel."""
         start = self._start or 0
         frames = sorted(self._used, key=lambda frame: (abs(frame - start), frame))
-        return [frame for frame in frames if self._direction_again(frame, annotation) is not None]
+        tracked = self._tracked(annotation)
+        return [f for f in frames if self._direction_again(f, annotation, tracked) is not None]
 
     def again(self, annotation: Annotation) -> PropagationRequest | None:
         """A run from the first frame that was corrected, over no more than was tracked. To be
@@ -94,7 +95,7 @@ class TrackingRun(LongWork):
         frame = next(iter(self.corrected(annotation)), None)
         if frame is None or objects == frozenset():
             return None
-        direction = self._direction_again(frame, annotation)
+        direction = self._direction_again(frame, annotation, self._tracked(annotation))
         assert direction is not None  # it is one of the corrected
         self._used[frame] = annotation.record(frame)
         return replace(
@@ -108,7 +109,14 @@ class TrackingRun(LongWork):
             objects=objects,
         )
 
-    def _direction_again(self, frame: int, annotation: Annotation) -> Direction | None:
+    def _tracked(self, annotation: Annotation) -> frozenset[int]:
+        """The objects that a further run would follow."""
+        found = given_objects(annotation.records.values()) - annotation.locked
+        return found if self._whole.objects is None else found & self._whole.objects
+
+    def _direction_again(
+        self, frame: int, annotation: Annotation, tracked: frozenset[int]
+    ) -> Direction | None:
         """Away from where the run began. None if the frame has the mask that was tracked from, or
         what comes next does not depend on it: the annotator answers for that too."""
         record, used = annotation.record(frame), self._used[frame]
@@ -123,7 +131,7 @@ class TrackingRun(LongWork):
         forward, backward = (
             ways[way]
             and frame + way in self._used
-            and self._depends_on(record, annotation.record(frame + way))
+            and not annotation.record(frame + way).answers_for(tracked)
             for way in (1, -1)
         )
         if forward and backward:
@@ -131,12 +139,3 @@ class TrackingRun(LongWork):
         if forward:
             return "forward"
         return "backward" if backward else None
-
-    def _depends_on(self, record: FrameRecord, following: FrameRecord) -> bool:
-        """Whether something of the frame after it would be tracked from a corrected frame."""
-        if following.status is not FrameStatus.CORRECTED:
-            return following.status is not FrameStatus.CONFIRMED
-        tracked = record.present | following.present
-        if self._whole.objects is not None:
-            tracked &= self._whole.objects
-        return not tracked <= following.given

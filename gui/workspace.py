@@ -100,7 +100,7 @@ class Workspace(QWidget):
         self._heights: list[int] = []  # of both halves, while the timeline is hidden
         self.splitter.splitterMoved.connect(self._keep_height)
         self.document.objects_changed.connect(self._fit_timeline)
-        self._is_error_of_run = False
+        self._is_error_beside_run = False
         self.annotator.busy_changed.connect(self._follow_busy)
         self.document.history_changed.connect(self._clear_error)
         self.annotator.tracked.connect(self._clear_error)
@@ -163,15 +163,15 @@ class Workspace(QWidget):
     ) -> None:
         """Over the picture, until the next thing works. lasts: or until it is closed."""
         # A run that goes on says nothing about what failed beside it.
-        self._is_error_of_run = self.annotator.is_tracking
+        self._is_error_beside_run = self.annotator.is_tracking
         self.banner.show_error(summary, details, button, on_button, lasts=lasts)
 
     def _follow_busy(self, busy: Busy) -> None:
         if busy is Busy.IDLE:
-            self._is_error_of_run = False
+            self._is_error_beside_run = False
 
     def _clear_error(self, *_: object) -> None:
-        if not self._is_error_of_run:
+        if not self._is_error_beside_run:
             self.banner.clear_error()
 
     @property

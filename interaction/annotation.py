@@ -11,7 +11,7 @@ from interaction.project.mask_files import decode_labels, encode_labels
 from interaction.types import EMPTY_RECORD, FrameRecord, FrameStatus, MaskEdit, ObjectInfo, Prompts
 from xmem_core.arrays import Labels
 
-__all__ = ["Annotation", "make_record"]
+__all__ = ["Annotation", "given_objects", "make_record"]
 
 _DECODED_KEPT: Final = 32  # masks; one of 1080p takes 2 MB
 
@@ -33,6 +33,11 @@ def make_record(
     if given is None or status is not FrameStatus.CORRECTED:
         given = present if status.is_given else ()
     return FrameRecord(encode_labels(labels), status, present, doubt, prompts, frozenset(given))
+
+
+def given_objects(records: Iterable[FrameRecord]) -> frozenset[int]:
+    """The objects that the annotator has given a mask of on any frame."""
+    return frozenset().union(*(record.present & record.given for record in records))
 
 
 class Annotation:

@@ -79,6 +79,11 @@ class History:
         """What Undo would take back."""
         return self._entries[self._position - 1] if self._position else None
 
+    @property
+    def next_redo(self) -> Entry | None:
+        """What Redo would do again."""
+        return self._entries[self._position] if self.can_redo else None
+
     def push(self, edit: MaskEdit, load: Callable[[], MaskEdit] | None = None) -> Entry:
         """Notes an edit that was just applied.
 

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping
 
 from interaction.annotation import Annotation
-from interaction.errors import ReadOnlyProjectError
+from interaction.errors import ReadOnlyProjectError, UserError
 from interaction.history import History
 from interaction.project.project import Project, check_edit
-from interaction.rebasing import rebase
+from interaction.rebasing import is_in_use, rebase
 from interaction.types import MaskEdit
 
 __all__ = ["Ledger"]
@@ -63,7 +63,15 @@ class Ledger:
         return self._travel(self.history.undo)
 
     def redo(self) -> MaskEdit | None:
-        """The edit that was applied; None at the end. UserError if it cannot be read."""
+        """The edit that was applied; None at the end. UserError if it cannot be read, or takes an
+        object away that frames have come to show since."""
+        step = self.history.next_redo
+        edit = None if step is None else step.loaded()
+        if edit is not None and is_in_use(_leaving(edit), self.annotation, edit.after):
+            raise UserError(
+                f"“{edit.label}” cannot be redone: more frames show the object by now. Nothing was "
+                "changed.\n\nDo it anew instead."
+            )
         return self._travel(self.history.redo)
 
     def go_to(self, position: int) -> frozenset[int]:
@@ -90,5 +98,10 @@ class Ledger:
 
 
 def _adds_objects(edit: MaskEdit) -> bool:
-    known = {one.id for one in edit.objects_before or ()}
-    return any(one.id not in known for one in edit.objects_after or ())
+    return bool(_leaving(edit.inverse()))
+
+
+def _leaving(edit: MaskEdit) -> frozenset[int]:
+    """The objects that it takes from the list."""
+    staying = frozenset(one.id for one in edit.objects_after or ())
+    return frozenset(one.id for one in edit.objects_before or ()) - staying

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 import torch
 
-from interaction.annotation import Annotation, make_record
+from interaction.annotation import Annotation, given_objects, make_record
 from interaction.causes import propagation_cause
 from interaction.doubt import FrameShape, measure_doubt
 from interaction.engine_settings import EngineSettings, EnginesLike
@@ -72,7 +72,7 @@ class PropagationJob:
         self._shape = annotation.height, annotation.width
         self._given = {f: r for f, r in self._records.items() if r.status.is_given}
         self._writable = self._choose_objects(annotation)
-        self._runs = _runs(request, annotation.frame_count, self._given)
+        self._runs = _runs(request, annotation.frame_count, self._stops())
         self._check_start()
         self._masks = GivenMasks(self._given, most=MOST_REMEMBERED)
         self._cause = propagation_cause(request)
@@ -130,6 +130,14 @@ class PropagationJob:
                 "Every object that would be tracked is locked.\n\nUnlock one, then track again."
             )
         return chosen - annotation.locked
+
+    def _stops(self) -> list[int]:
+        """The frames that a run which does not go on to the end ends before. To settle, it goes
+        through one that holds another object's correction alone."""
+        if self._request.until != "settled":
+            return list(self._given)
+        tracked = self._writable & given_objects(self._given.values())
+        return [frame for frame, record in self._given.items() if record.answers_for(tracked)]
 
     def _check_start(self) -> None:
         record = self._records.get(self._runs[0].frames[0], EMPTY_RECORD)
@@ -207,20 +215,19 @@ class PropagationJob:
     ) -> MaskEdit | None:
         old = self._records.get(result.frame, EMPTY_RECORD)
         tracked = self._writable & set(result.prediction.objects)
-        if old.status.is_given:
+        if old.answers_for(tracked):
             progress.settled = 0
-            tracked -= old.given
-            if old.status is FrameStatus.CONFIRMED or not tracked:
-                return None
+            return None
+        tracked -= old.given
         before = decode_labels(old.mask) if old.mask else np.zeros(self._shape, np.uint8)
         after = composed(before, labels, tracked)
+        is_same = old.status is not FrameStatus.EMPTY and agrees(before, after, tracked)
+        progress.settled = progress.settled + 1 if is_same else 0
         if old.status.is_given:  # beside what was corrected by hand
             if np.array_equal(before, after):
                 return None
             record = make_record(after, old.status, given=old.given)
         else:
-            is_same = old.status is FrameStatus.TRACKED and agrees(before, after, tracked)
-            progress.settled = progress.settled + 1 if is_same else 0
             record = make_record(after, FrameStatus.TRACKED, doubt=round(doubt, 4))
             if record == old:
                 return None
@@ -288,8 +295,9 @@ def _memory_use(tracker: Tracker) -> MemoryUse:
     )
 
 
-def _runs(request: PropagationRequest, frame_count: int, given: Collection[int]) -> tuple[Run, ...]:
-    """One run each way, both beginning with the frame to start from, which keeps its mask."""
+def _runs(request: PropagationRequest, frame_count: int, stops: Collection[int]) -> tuple[Run, ...]:
+    """One run each way, both beginning with the frame to start from, which keeps its mask. stops:
+    the frames that one which does not go on to the end ends before."""
     first = 0 if request.first is None else max(0, request.first)
     last = frame_count - 1 if request.last is None else min(request.last, frame_count - 1)
     if first > last:
@@ -311,7 +319,7 @@ def _runs(request: PropagationRequest, frame_count: int, given: Collection[int])
         if request.most_frames is not None:
             end = _nearer(start, end, start + way * request.most_frames)
         if request.until != "end":
-            ahead = [frame for frame in given if (frame - start) * way > 0]
+            ahead = [frame for frame in stops if (frame - start) * way > 0]
             if ahead:
                 met = min(ahead) if way > 0 else max(ahead)
                 stop = met - way

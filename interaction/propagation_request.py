@@ -27,7 +27,8 @@ class PropagationRequest:
 
     until: "next_confirmed" stops before the next frame that the annotator answers for; "halfway"
     in the middle between the two, so that each given frame rules its own surroundings; "settled"
-    before it too, or as soon as the new masks have agreed with the old ones for five frames.
+    as soon as the new masks have agreed with the old ones for five frames, and in any case before
+    the next frame on which the annotator answers for all that is tracked.
     most_frames: beyond `start`, each way. first, last: the range that is worked on, both in it;
     a start before it moves to its edge. objects: None for all; the others keep their masks.
     """

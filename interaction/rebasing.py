@@ -18,7 +18,7 @@ from interaction.project.mask_files import decode_labels
 from interaction.types import FrameRecord, FrameStatus, MaskEdit, ObjectInfo
 from xmem_core.arrays import Labels
 
-__all__ = ["Rebased", "rebase"]
+__all__ = ["Rebased", "is_in_use", "rebase"]
 
 NewIds = Mapping[int, int]
 _ALL_IDS: Final = frozenset(range(1, 256))
@@ -50,7 +50,7 @@ def rebase(edit: MaskEdit, annotation: Annotation, new_ids: NewIds) -> Rebased |
         objects, new_ids = merged
     after = _rebased_frames(edit, annotation, {one.id for one in objects}, new_ids)
     gone = {one.id for one in annotation.objects} - {one.id for one in objects}
-    if after is None or _is_in_use(gone, annotation, after):
+    if after is None or is_in_use(gone, annotation, after):
         return None
     before = {frame: edit.before[frame] for frame in after}
     is_same_list = objects == annotation.objects
@@ -69,16 +69,21 @@ def rebase(edit: MaskEdit, annotation: Annotation, new_ids: NewIds) -> Rebased |
     return Rebased(edit if changed == edit else changed, new_ids)
 
 
-def _is_in_use(
+def is_in_use(
     gone: Collection[int], annotation: Annotation, after: Mapping[int, FrameRecord]
 ) -> bool:
-    """Whether a frame would still show or speak for one of the objects that leave the list: who
-    gets its id next would be absent there."""
+    """Whether a frame beside those of `after` still shows, speaks for or has clicks of an object
+    that leaves the list: they would be taken for those of whoever got its id next."""
     return bool(gone) and any(
-        not (record.present | record.given).isdisjoint(gone)
+        not _named(record).isdisjoint(gone)
         for frame, record in annotation.records.items()
         if frame not in after
     )
+
+
+def _named(record: FrameRecord) -> frozenset[int]:
+    clicked = () if record.prompts is None else (record.prompts.object_id,)
+    return record.present.union(record.given, clicked)
 
 
 # The list of objects

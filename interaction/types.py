@@ -1,6 +1,6 @@
 """The nouns of an annotation: small, immutable, no behaviour beyond their own arithmetic."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
@@ -78,7 +78,7 @@ class Prompts:
     start: bytes | None  # the frame's mask, palette PNG, before the first of the clicks
     start_status: FrameStatus
     clicks: tuple[Click, ...]
-    start_given: frozenset[int] = frozenset()
+    start_given: frozenset[int] = frozenset()  # what the frame answered for then
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +94,11 @@ class FrameRecord:
     # it included: what was on it when it was first corrected, and what was touched since. Others
     # come from a tracker, which may replace them. Of a confirmed frame it is all of them.
     given: frozenset[int] = frozenset()
+
+    def answers_for(self, objects: Set[int]) -> bool:
+        """Whether the annotator answers for all of `objects` here: no tracker has a say."""
+        is_corrected = self.status is FrameStatus.CORRECTED
+        return self.status is FrameStatus.CONFIRMED or (is_corrected and objects <= self.given)
 
 
 EMPTY_RECORD = FrameRecord()

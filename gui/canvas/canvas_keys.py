@@ -27,13 +27,16 @@ _MODIFIER_KEYS: Final = {
 @dataclass(frozen=True, slots=True)
 class CanvasKeys:
     """Space opens the hand, H hides the masks, Escape abandons, Delete takes a click out. While a
-    polygon is open, Enter closes it; Backspace and Undo take its last corner back."""
+    gesture is under way Undo is about it. While a polygon is open, Enter closes it; Backspace and
+    Undo take its last corner back."""
 
     hand: Hand
     tool: Callable[[], CanvasTool]  # the one in the hand
     markers: ClickMarkers
     can_cancel: Callable[[], bool]
     cancel: Callable[[], bool]  # False if there was nothing to abandon
+    can_take_back: Callable[[], bool]
+    take_back: Callable[[], bool]  # as `cancel`, but of a polygon only the last corner
     set_masks_hidden: Callable[[bool], None]
     remove_click: Callable[[int], None]
     tapped: Callable[[], None]  # Space, without moving the picture
@@ -46,6 +49,8 @@ class CanvasKeys:
             return not event.modifiers()
         if key == Qt.Key.Key_Escape:
             return self.can_cancel()
+        if event.matches(QKeySequence.StandardKey.Undo):
+            return self.can_take_back()
         if self._is_for_corners(event):
             return True
         return key in _DELETE_KEYS and self.markers.hovered is not None
@@ -60,6 +65,8 @@ class CanvasKeys:
                 self.modified(None)
         elif key == _HIDE_KEY and not event.modifiers():
             self.set_masks_hidden(True)
+        elif event.matches(QKeySequence.StandardKey.Undo) and self.take_back():
+            pass
         elif self._is_for_corners(event):
             if key not in _CLOSING_KEYS:
                 self.tool().drop_corner()
@@ -78,7 +85,6 @@ class CanvasKeys:
         is_theirs = event.key() in (*_DELETE_KEYS, *_CLOSING_KEYS) and not (
             event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier
         )
-        is_theirs = is_theirs or event.matches(QKeySequence.StandardKey.Undo)
         return is_theirs and self.tool().has_corners
 
     def release(self, event: QKeyEvent) -> bool:

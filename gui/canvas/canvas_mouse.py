@@ -47,25 +47,53 @@ class CanvasMouse:
         self._on_work = on_work
         self.hand = Hand(view.pan_by)
         self._at: QPointF | None = None  # in the viewport
+        self._is_cut_short = False  # a gesture was abandoned whose button is still down
         self._on_source = 0.0  # how far right the gesture is, beside the overlay
 
     @property
     def is_busy(self) -> bool:
-        """Whether there is something to abandon."""
-        return self.tool.is_active or self.hand.is_moving
+        """Whether there is something to abandon, or a button down with which something was."""
+        return self.tool.is_active or self.hand.is_moving or self._is_cut_short
+
+    @property
+    def can_take_back(self) -> bool:
+        """Whether Undo is about the gesture that is under way."""
+        is_held = self.tool.is_held or self.hand.is_moving or self._is_cut_short
+        return is_held or self.tool.has_corners
 
     def cancel(self) -> bool:
         """Abandons what the mouse is doing. False if it did nothing."""
-        if not self.hand.drop():
-            if not self.tool.is_active:
-                return False
+        if not self.is_busy:
+            return False
+        self._note_cut()
+        if not self.hand.drop() and self.tool.is_active:
             self.tool.cancel()
         self.look()
         return True
 
+    def take_back(self) -> bool:
+        """The gesture whose button is down, else the last corner of a polygon. False if there is
+        neither."""
+        if not self.can_take_back:
+            return False
+        if self.tool.is_held or self.hand.is_moving:
+            self._note_cut()
+            if not self.hand.drop():
+                self.tool.abandon()
+        elif not self._is_cut_short:
+            self.tool.drop_corner()
+        self.look()
+        return True
+
+    def _note_cut(self) -> None:
+        """Until the button is let go, keys that abandon are about nothing else."""
+        is_held = self.tool.is_held or self.hand.is_moving
+        self._is_cut_short = self._is_cut_short or is_held
+
     def leave_frame(self) -> None:
         """Another frame is about to be shown: what is drawn on this one is abandoned."""
         if self.tool.is_active and self.tool.changes_object:
+            self._note_cut()
             self.tool.cancel()
             self.look()
 
@@ -84,6 +112,7 @@ class CanvasMouse:
 
     def press(self, event: QMouseEvent) -> None:
         """A double click's second press, too."""
+        self._is_cut_short = False
         self._at = event.position()
         button = event.button()
         is_left = button == Qt.MouseButton.LeftButton
@@ -120,6 +149,8 @@ class CanvasMouse:
 
     def move(self, event: QMouseEvent) -> Pointer | None:
         """Where it is now; None while it moves the picture along."""
+        if event.buttons() == Qt.MouseButton.NoButton:
+            self._is_cut_short = False
         self._at = event.position()
         if self.hand.is_moving:
             self.hand.move(event.position())
@@ -134,6 +165,7 @@ class CanvasMouse:
 
     def release(self, event: QMouseEvent) -> None:
         self._at = event.position()
+        self._is_cut_short = False
         if not self.hand.drop():
             self.tool.release(self._pointer(event))
         self.look(event.modifiers())

@@ -220,6 +220,13 @@ class LassoTool(CanvasTool):
             self._pressed = None
             self._close()
 
+    def abandon(self) -> None:
+        """Of a polygon, the corner that is being set."""
+        if self._is_polygon:
+            self._pressed = None
+        else:
+            self.cancel()
+
     def cancel(self) -> None:
         self._points, self._is_polygon = [], False
         super().cancel()

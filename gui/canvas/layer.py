@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QCoreApplication, QObject, Signal
 from PySide6.QtGui import QImage
 
 from gui.canvas.frame_loader import FrameLoader
@@ -87,6 +87,8 @@ class _LateVideo:
 def _unreadable(path: Path) -> UnreadableVideoError:
     return UnreadableVideoError(
         path,
-        "it is not a picture that can be read",
-        "Nothing lies behind the objects now. Choose another picture.",
+        QCoreApplication.translate("Layer", "it is not a picture that can be read"),
+        QCoreApplication.translate(
+            "Layer", "Nothing lies behind the objects now. Choose another picture."
+        ),
     )

@@ -157,6 +157,15 @@ class CanvasTool:
     def close(self) -> None:
         """The polygon is whole, if it has an inside."""
 
+    @property
+    def is_held(self) -> bool:
+        """Whether a gesture is in progress whose button is down."""
+        return self._pressed is not None
+
+    def abandon(self) -> None:
+        """What the button that is down has begun comes to nothing."""
+        self.cancel()
+
     def cancel(self) -> None:
         """As if the gesture had never begun."""
         self._pressed = None

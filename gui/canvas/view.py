@@ -106,6 +106,8 @@ class CanvasView(ZoomableView):
             self._markers,
             lambda: self._mouse.is_busy,
             self.cancel_gesture,
+            lambda: self._mouse.can_take_back,
+            self.take_back_gesture,
             self.set_masks_hidden,
             annotator.remove_click,
             self.space_tapped.emit,
@@ -169,6 +171,11 @@ class CanvasView(ZoomableView):
     def cancel_gesture(self) -> bool:
         """Abandons what the mouse is doing. False if it did nothing."""
         return self._mouse.cancel()
+
+    def take_back_gesture(self) -> bool:
+        """As `cancel_gesture`, but of an open polygon only the last corner: what Undo means while
+        something is being drawn."""
+        return self._mouse.take_back()
 
     def shutdown(self) -> None:
         """Ends the decoding thread. Nothing more is shown."""

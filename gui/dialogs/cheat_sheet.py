@@ -76,6 +76,7 @@ class CheatSheet(QDialog):
         self._page.setHtml(cheat_sheet_html(actions))
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close, self)
         self._print = buttons.addButton(self.tr("Print…"), QDialogButtonBox.ButtonRole.ActionRole)
+        buttons.button(QDialogButtonBox.StandardButton.Close).setDefault(True)
         self._print.clicked.connect(self._ask_for_printer)
         buttons.rejected.connect(self.reject)
         column = QVBoxLayout(self)

@@ -2,9 +2,19 @@
 
 from typing import Final
 
-from PySide6.QtCore import QEvent, QObject, Qt
-from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QDialog, QLineEdit, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
+from PySide6.QtCore import QEvent, QModelIndex, QObject, QPersistentModelIndex, QSize, Qt
+from PySide6.QtGui import QKeyEvent, QPainter, QPalette
+from PySide6.QtWidgets import (
+    QDialog,
+    QLineEdit,
+    QListWidget,
+    QListWidgetItem,
+    QStyle,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QVBoxLayout,
+    QWidget,
+)
 
 from gui.action_spec import ActionSpec, Needs
 from gui.action_table import ACTIONS
@@ -13,6 +23,7 @@ from gui.actions import Actions
 __all__ = ["CommandSearch"]
 
 _IdRole: Final = Qt.ItemDataRole.UserRole
+_KeysRole: Final = _IdRole + 1
 _STEM: Final = 4  # letters that are enough to tell what is meant
 _PASSED_ON: Final = {Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_PageUp, Qt.Key.Key_PageDown}
 
@@ -35,6 +46,8 @@ class CommandSearch(QDialog):
         self.list = QListWidget(self)
         self.list.setAccessibleName(self.tr("Commands"))
         self.list.setUniformItemSizes(True)
+        self.list.setIconSize(QSize(18, 18))
+        self.list.setItemDelegate(_WithKeys(self.list))
         self.list.itemActivated.connect(self._run)
         column = QVBoxLayout(self)
         column.addWidget(self.search)
@@ -60,13 +73,16 @@ class CommandSearch(QDialog):
         self.list.clear()
         for is_off, _, _, spec, title in sorted(found, key=lambda one: one[:3]):
             keys = self._actions[spec.id].shortcut().toString()
-            item = QListWidgetItem(f"{title}    {keys}" if keys else title)
+            item = QListWidgetItem(title)
+            item.setData(Qt.ItemDataRole.AccessibleDescriptionRole, keys)
             item.setIcon(self._actions[spec.id].icon())
             item.setData(_IdRole, spec.id)
             if is_off:
                 reason = self._reason(self._actions.missing(spec.id))
                 item.setText(f"{item.text()}    – {reason}" if reason else item.text())
                 item.setFlags(Qt.ItemFlag.NoItemFlags)
+            else:
+                item.setData(_KeysRole, keys)
             self.list.addItem(item)
         self.list.setCurrentRow(0)
 
@@ -94,6 +110,29 @@ class CommandSearch(QDialog):
         action = self._actions[item.data(_IdRole)]
         self.accept()
         action.trigger()
+
+
+class _WithKeys(QStyledItemDelegate):
+    """The keys of a command stand at the right, where they are no part of its name."""
+
+    def paint(
+        self,
+        painter: QPainter,
+        option: QStyleOptionViewItem,
+        index: QModelIndex | QPersistentModelIndex,
+    ) -> None:
+        super().paint(painter, option, index)
+        keys = index.data(_KeysRole)
+        if not keys:
+            return
+        is_chosen = bool(option.state & QStyle.StateFlag.State_Selected)
+        role = QPalette.ColorRole.HighlightedText if is_chosen else QPalette.ColorRole.Text
+        painter.save()
+        painter.setPen(option.palette.color(role))
+        place = option.rect.adjusted(0, 0, -8, 0)
+        flags = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+        painter.drawText(place, int(flags), keys)
+        painter.restore()
 
 
 def _is_in(word: str, text: str) -> bool:

@@ -31,9 +31,11 @@ from PySide6.QtWidgets import (
 
 from gui.annotator import Annotator
 from gui.dialogs.export_picture import ExportPicture
-from gui.dialogs.option_form import OptionForm
+from gui.dialogs.option_form import OptionForm, align_labels
+from gui.dialogs.sentences import as_text
 from gui.document import Document
 from gui.preferences import Preferences
+from gui.wheel_guard import guard_wheel
 from interaction.errors import UserError
 from interaction.project.exporters import (
     FORMATS,
@@ -52,6 +54,7 @@ __all__ = ["ExportDialog"]
 
 _NameRole: Final = Qt.ItemDataRole.UserRole
 _CHECK_AFTER_MS: Final = 150
+_OBJECTS_SEEN: Final = 6
 
 
 class ExportDialog(QDialog):
@@ -122,7 +125,7 @@ class ExportDialog(QDialog):
         if not self.target.text().strip():
             problem = self.tr("Choose where to export to.")
         text = [problem] if problem else [self.tr("{} frames will be exported.").format(count)]
-        self.preview.setPlainText("\n".join([*text, *lines]))
+        self.preview.setPlainText(as_text([*text, *lines]))
         self.export_button.setEnabled(problem is None)
 
     def _source(self) -> ExportSource:
@@ -220,13 +223,16 @@ class ExportDialog(QDialog):
 
         self.objects = QListWidget(self)
         self.objects.setAccessibleName(self.tr("Objects"))
-        self.objects.setMaximumHeight(110)
         for one in self._document.objects:
             item = QListWidgetItem(f"{one.id}  {one.name}")
             item.setData(_NameRole, one.id)
             item.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsUserCheckable)
             item.setCheckState(Qt.CheckState.Checked)
             self.objects.addItem(item)
+        rows = max(2, min(len(self._document.objects), _OBJECTS_SEEN))
+        frame_px = 2 * self.objects.frameWidth()
+        row_px = max(self.objects.sizeHintForRow(0), self.fontMetrics().height())
+        self.objects.setFixedHeight(rows * row_px + frame_px)
         self.objects.itemChanged.connect(self._check_soon)
 
         final = self._document.frame_count - 1
@@ -247,6 +253,7 @@ class ExportDialog(QDialog):
 
         self.target = QLineEdit(self)
         self.target.setAccessibleName(self.tr("Where to"))
+        self.target.textChanged.connect(self.target.setToolTip)  # a long one is cut off
         self.target.textChanged.connect(self._check_soon)
         browse = QPushButton(self.tr("Choose…"), self)
         browse.clicked.connect(self._ask_target)
@@ -261,7 +268,7 @@ class ExportDialog(QDialog):
         self.preview.setAccessibleName(self.tr("What will be exported"))
         self.preview.setMinimumHeight(70)
 
-        form = QFormLayout()
+        form = self._common = QFormLayout()
         form.addRow(self.tr("Objects"), self.objects)
         form.addRow(self.tr("Frames"), frames)
         form.addRow(self.tr("Where to"), where)
@@ -281,7 +288,7 @@ class ExportDialog(QDialog):
         self.choices.setStretchFactor(1, 1)
         self.choices.setStretchFactor(2, 1)
         self.choices.setChildrenCollapsible(False)
-        self.choices.setSizes([210, 480, 400])
+        self.choices.setSizes([210, 450, 440])
 
         self.bar = QProgressBar(self)
         self.bar.setAccessibleName(self.tr("Progress of the export"))
@@ -314,6 +321,7 @@ class ExportDialog(QDialog):
         box.setValue(value)
         box.setAccessibleName(name)
         box.setToolTip(name)
+        guard_wheel(box)
         box.valueChanged.connect(self._check_soon)
         return box
 
@@ -327,6 +335,7 @@ class ExportDialog(QDialog):
         self._form = OptionForm(kind.options, self)
         self._form.changed.connect(self._check_soon)
         self._form_place.addWidget(self._form)
+        align_labels(self._form.rows, self._common)
         name = self._document.video.path.stem
         self.target.setText(
             str(Path(self._preferences.last_folder) / f"{name}-{kind.name}{kind.suffix}")

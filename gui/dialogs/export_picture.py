@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtWidgets import QComboBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QVBoxLayout, QWidget
 
 from gui.dialogs.frame_preview import LONGEST_PX, FramePreview
+from gui.wheel_guard import guard_wheel
 from interaction.project.exporters import (
     FORMATS,
     ExportSettings,
@@ -33,10 +34,14 @@ class ExportPicture(QWidget):
             QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         )
         self.files.setMinimumContentsLength(20)
+        guard_wheel(self.files)
         self.files.currentIndexChanged.connect(self._choose_file)
         column = QVBoxLayout(self)
-        column.setContentsMargins(8, 0, 0, 0)
-        column.addWidget(self.files)
+        column.setContentsMargins(0, 0, 0, 0)
+        files = QHBoxLayout()
+        files.setContentsMargins(8, 0, 0, 0)
+        files.addWidget(self.files)
+        column.addLayout(files)
         column.addWidget(self.preview, 1)
         self.show_nothing()
 
@@ -73,6 +78,7 @@ class ExportPicture(QWidget):
             self.files.addItems(names)
             self.files.setCurrentIndex(chosen)
             self.files.blockSignals(False)
+            self._pictures.chosen = chosen
         self.files.setToolTip(self.files.currentText())
         self.files.setEnabled(len(names) > 1)
 

@@ -45,7 +45,7 @@ class FramePreview(QWidget):
         self.caption.setWordWrap(True)
         self.caption.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
+        column.setContentsMargins(8, 0, 0, 0)
         column.addWidget(self.picture)
         column.addWidget(self.slider)
         column.addWidget(self.caption)

@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
     QFileDialog,
+    QFormLayout,
     QHBoxLayout,
     QHeaderView,
     QLineEdit,
@@ -30,6 +31,7 @@ from PySide6.QtWidgets import (
 
 from gui.annotator import Annotator
 from gui.dialogs.frame_preview import LONGEST_PX, FramePreview
+from gui.dialogs.sentences import as_text
 from gui.document import Document
 from gui.preferences import Preferences
 from gui.wheel_guard import guard_wheel
@@ -112,12 +114,17 @@ class ImportDialog(QDialog):
             self.report.setPlainText(self.tr("Something is being written. Wait until it is done."))
 
     def start(self) -> None:
-        """Imports as chosen, and closes: the window shows how far it is."""
+        """Imports as chosen, and closes: the window shows how far it is. What is chosen stays where
+        something else changes many frames."""
         self.update_plan()
         if self._plan is None or self._plan.problem is not None:
             return
-        self._annotator.import_edits(planned_edits(self._plan))
-        self.accept()
+        if self._annotator.import_edits(planned_edits(self._plan)):
+            self.accept()
+        else:
+            self.report.setPlainText(
+                self.tr("Many frames are being changed. Wait until that is done, then import.")
+            )
 
     def object_ids(self) -> dict[int, int]:
         """By the masks' object, the object of the project; 0: left out."""
@@ -144,7 +151,7 @@ class ImportDialog(QDialog):
         lines = [*self._preview.lines(), "", *plan.lines()]
         if plan.problem is not None:
             lines = [plan.problem, "", *lines]
-        self.report.setPlainText("\n".join(lines))
+        self.report.setPlainText(as_text(lines))
         self.import_button.setEnabled(plan.problem is None)
         self._pictures.plan = plan
         self.picture.set_frames(self._preview.frames, self._document.frame)
@@ -219,7 +226,10 @@ class ImportDialog(QDialog):
         self._build_choices()
         column.addWidget(self.report, 1)
         column.addWidget(self.table, 1)
-        for part in (self.status, self.keeps_others, self.takes_empty, self.replaces_given):
+        counting = QFormLayout()
+        counting.addRow(self.tr("The frames count as"), self.status)
+        column.addLayout(counting)
+        for part in (self.keeps_others, self.takes_empty, self.replaces_given):
             column.addWidget(part)
         title = self.tr("What a frame will look like")
         self.picture = FramePreview(self._pictures, title, self)
@@ -230,7 +240,7 @@ class ImportDialog(QDialog):
         halves.setStretchFactor(0, 1)
         halves.setStretchFactor(1, 1)
         halves.setChildrenCollapsible(False)
-        halves.setSizes([600, 420])
+        halves.setSizes([500, 520])
 
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel, self)
         self.import_button = buttons.addButton(
@@ -258,12 +268,18 @@ class ImportDialog(QDialog):
             [self.tr("In the masks"), self.tr("Frames"), self.tr("Becomes")]
         )
         self.table.verticalHeader().hide()
-        self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        self.table.setShowGrid(False)
+        header = self.table.horizontalHeader()
+        header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        header.setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionResizeMode(2, QHeaderView.ResizeMode.ResizeToContents)
+        header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         self.status = QComboBox(self)
         self.status.setAccessibleName(self.tr("The frames count as"))
         self.status.addItem(self.tr("The masks are right"), FrameStatus.CONFIRMED)
         self.status.addItem(self.tr("The masks are tracked: may be replaced"), FrameStatus.TRACKED)
         self.status.currentIndexChanged.connect(self.update_plan)
+        guard_wheel(self.status)
         self.keeps_others = QCheckBox(self.tr("Other objects keep their pixels"), self)
         self.keeps_others.setChecked(True)
         self.takes_empty = QCheckBox(
@@ -307,6 +323,7 @@ class ImportDialog(QDialog):
                 name.setIcon(_swatch(one.color))
             frames = QTableWidgetItem(f"{one.frame_count:,}")
             frames.setFlags(Qt.ItemFlag.ItemIsEnabled)
+            frames.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
             self.table.setItem(row, 0, name)
             self.table.setItem(row, 1, frames)
             self.table.setCellWidget(row, 2, self._choice(one))

@@ -4,7 +4,7 @@ from collections.abc import Generator
 from concurrent.futures import CancelledError
 from typing import Any, Final
 
-from PySide6.QtCore import QLocale, Qt
+from PySide6.QtCore import QLocale, QModelIndex, QPersistentModelIndex, QSize, Qt
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
@@ -12,6 +12,8 @@ from PySide6.QtWidgets import (
     QHeaderView,
     QLabel,
     QProgressBar,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
     QTreeWidget,
     QTreeWidgetItem,
     QVBoxLayout,
@@ -43,7 +45,7 @@ class ModelsDialog(QDialog):
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(self.tr("Models"))
-        self.resize(860, 520)
+        self.resize(900, 520)
         self._preferences = preferences
         self._store = store or default_store()
         self._thread: EngineThread | None = None
@@ -69,6 +71,7 @@ class ModelsDialog(QDialog):
         header.setToolTip(_TIME, self.tr("Of one processor core, measured"))
         self.table.header().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         self.table.header().setStretchLastSection(True)
+        self.table.setItemDelegate(_Roomy(self.table))
         self.table.currentItemChanged.connect(self._update)
         self.about = QLabel(self)
         self.about.setWordWrap(True)
@@ -276,6 +279,15 @@ class ModelsDialog(QDialog):
         if model.parameters:
             return self.tr("about {}").format(_size_of(model.parameters * _BYTES_A_NUMBER))
         return ""
+
+
+class _Roomy(QStyledItemDelegate):
+    """Leaves room between columns and between rows."""
+
+    def sizeHint(
+        self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
+    ) -> QSize:
+        return super().sizeHint(option, index) + QSize(12, 8)
 
 
 def _size_of(size_bytes: int) -> str:

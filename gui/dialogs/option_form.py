@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 from gui.wheel_guard import guard_wheel
 from interaction.project.exporters import ExportOptions, OptionInfo, describe_options
 
-__all__ = ["OptionForm"]
+__all__ = ["OptionForm", "align_labels"]
 
 _UNBOUNDED = 1_000_000
 
@@ -42,7 +42,7 @@ class OptionForm(QWidget):
         super().__init__(parent)
         self._kind = kind
         self._fields: dict[str, _Field] = {}
-        form = QFormLayout(self)
+        form = self.rows = QFormLayout(self)
         form.setContentsMargins(0, 0, 0, 0)
         for info in describe_options(kind):
             field = _field(info, self)
@@ -62,6 +62,16 @@ class OptionForm(QWidget):
     def widget(self, name: str) -> QWidget:
         """The control of one setting."""
         return self._fields[name].widget
+
+
+def align_labels(*forms: QFormLayout) -> None:
+    """One under the other, they look like one form."""
+    role = QFormLayout.ItemRole.LabelRole
+    items = [form.itemAt(row, role) for form in forms for row in range(form.rowCount())]
+    labels = [label for item in items if item is not None and (label := item.widget()) is not None]
+    width_px = max((label.sizeHint().width() for label in labels), default=0)
+    for label in labels:
+        label.setMinimumWidth(width_px)
 
 
 def _field(info: OptionInfo, parent: QWidget) -> _Field:

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 
 from gui.document import WIDEST_OUTLINE_PX
 from gui.preferences import Preferences
+from gui.wheel_guard import guard_wheel
 
 __all__ = ["PreferencesDialog"]
 
@@ -115,6 +116,7 @@ class PreferencesDialog(QDialog):
             ),
             (self.tr("Memory for frames"), self.cache, self.tr("Decoded frames kept at hand")),
         ):
+            guard_wheel(field)
             field.setToolTip(tip)
             field.setAccessibleName(title)
             field.setAccessibleDescription(tip)

@@ -35,7 +35,7 @@ class VersionsDialog(QDialog):
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(self.tr("Named versions"))
-        self.resize(460, 380)
+        self.resize(540, 380)
         self._annotator = annotator
         self._session = document.session
         note = QLabel(
@@ -81,6 +81,8 @@ class VersionsDialog(QDialog):
             item = QListWidgetItem(f"{version.name}    {_local_time(version.created)}")
             item.setData(_VersionRole, version)
             self.list.addItem(item)
+        if not self.list.count():
+            self.status.setText(self.tr("No version was saved yet."))
         self._update()
 
     def save(self) -> None:
@@ -100,10 +102,17 @@ class VersionsDialog(QDialog):
         project, item = self._session.project, self.list.currentItem()
         if project is None or item is None:
             return
-        self._annotator.import_edits(
-            project.restoring(item.data(_VersionRole), self._session.annotation)
-        )
-        self.accept()
+        try:
+            edits = project.restoring(item.data(_VersionRole), self._session.annotation)
+        except UserError as error:
+            self.status.setText(str(error))
+            return
+        if self._annotator.import_edits(edits):
+            self.accept()
+        else:
+            self.status.setText(
+                self.tr("Many frames are being changed. Wait until that is done, then go back.")
+            )
 
     def _update(self) -> None:
         self.save_button.setEnabled(bool(self.name.text().strip()))

@@ -1,6 +1,5 @@
 """The strip under the picture: thumbnails, numbers, doubt, a lane an object, and the playhead."""
 
-from enum import Enum
 from math import log
 from typing import Final
 
@@ -21,6 +20,7 @@ from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QSizePolicy, QToolTip
 from gui.annotator import Annotator, Busy
 from gui.document import Document
 from gui.theme import ACCENT
+from gui.timeline.drag import Drag, Dragged, is_abandoning
 from gui.timeline.filmstrip import slots
 from gui.timeline.frame_table import FrameTable
 from gui.timeline.frame_words import describe_frame
@@ -44,14 +44,6 @@ _HANDLE_PX: Final = 6  # how near the pointer must be
 _WHEEL_ZOOM: Final = 1.25  # a notch
 
 
-class _Drag(Enum):
-    NOTHING = 0
-    SCRUB = 1
-    RANGE = 2
-    RANGE_IN = 3
-    RANGE_OUT = 4
-
-
 class Timeline(QAbstractScrollArea):
     """Follows the document and moves its frame, range and current object.
 
@@ -71,7 +63,7 @@ class Timeline(QAbstractScrollArea):
         self._thumbnails = Thumbnails.of(document)
         self._scale = TimeScale(document.frame_count, 600)
         self._content: QPixmap | None = None
-        self._drag, self._drag_from = _Drag.NOTHING, 0
+        self._drag = Drag(document)
         self._head: int | None = None  # the frame a propagation has come to
         self._is_syncing = False
 
@@ -295,19 +287,19 @@ class Timeline(QAbstractScrollArea):
         objects = self._document.objects
         return objects[row].id if row < len(objects) else 0
 
-    def _handle_at(self, position: QPointF) -> _Drag:
+    def _handle_at(self, position: QPointF) -> Dragged | None:
         document, scale = self._document, self._scale
         if position.y() > RULER_PX:
-            return _Drag.NOTHING
+            return None
         x = position.x() - HEADER_PX - 1
         ends = (
-            (document.range_in, 0, _Drag.RANGE_IN),
-            (document.range_out, 1, _Drag.RANGE_OUT),
+            (document.range_in, 0, Dragged.RANGE_IN),
+            (document.range_out, 1, Dragged.RANGE_OUT),
         )
-        for frame, after, drag in ends:
+        for frame, after, end in ends:
             if frame is not None and abs(scale.x(frame + after) - x) <= _HANDLE_PX:
-                return drag
-        return _Drag.NOTHING
+                return end
+        return None
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
         if event.button() != Qt.MouseButton.LeftButton:
@@ -318,38 +310,38 @@ class Timeline(QAbstractScrollArea):
             if object_id:
                 self._document.set_current_object(object_id)
             return
-        frame = self.frame_at(position.x())
-        self._drag_from = frame
-        self._drag = self._handle_at(position)
-        if self._drag is _Drag.NOTHING:
-            is_range = event.modifiers() & Qt.KeyboardModifier.ShiftModifier
-            self._drag = _Drag.RANGE if is_range else _Drag.SCRUB
-        if self._drag is _Drag.SCRUB:
-            self._document.set_frame(frame)
+        is_range = event.modifiers() & Qt.KeyboardModifier.ShiftModifier
+        otherwise = Dragged.RANGE if is_range else Dragged.PLAYHEAD
+        self._drag.begin(self._handle_at(position) or otherwise, self.frame_at(position.x()))
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        position, document = event.position(), self._document
-        if self._drag is _Drag.NOTHING:
-            is_handle = self._handle_at(position) is not _Drag.NOTHING
-            shape = Qt.CursorShape.SizeHorCursor if is_handle else Qt.CursorShape.ArrowCursor
-            self.viewport().setCursor(shape)
+        position = event.position()
+        if self._drag.is_held:
+            self._drag.move(self.frame_at(position.x()))
             return
-        frame = self.frame_at(position.x())
-        last = document.frame_count - 1
-        if self._drag is _Drag.SCRUB:
-            document.set_frame(frame)
-        elif self._drag is _Drag.RANGE:
-            first, final = sorted((self._drag_from, frame))
-            document.set_range(first, final)
-        elif self._drag is _Drag.RANGE_IN:
-            end = last if document.range_out is None else document.range_out
-            document.set_range(min(frame, end), document.range_out)
-        else:
-            start = document.range_in or 0
-            document.set_range(document.range_in, max(frame, start))
+        is_handle = self._handle_at(position) is not None
+        shape = Qt.CursorShape.SizeHorCursor if is_handle else Qt.CursorShape.ArrowCursor
+        self.viewport().setCursor(shape)
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        self._drag = _Drag.NOTHING
+        if event.button() == Qt.MouseButton.LeftButton:
+            self._drag.end()
+
+    def abandon_drag(self) -> bool:
+        """What the mouse is moving is as it was before. False if its button is not down."""
+        return self._drag.abandon()
+
+    def event(self, event: QEvent) -> bool:
+        """Keys that abandon a drag come before the window's shortcuts."""
+        if (
+            event.type() == QEvent.Type.ShortcutOverride
+            and isinstance(event, QKeyEvent)
+            and self._drag.is_held
+            and is_abandoning(event)
+        ):
+            event.accept()
+            return True
+        return super().event(event)
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         """To the keyframe near the pointer; off one, a double click is a click."""
@@ -364,7 +356,9 @@ class Timeline(QAbstractScrollArea):
         self.mousePressEvent(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        if event.key() in (Qt.Key.Key_Up, Qt.Key.Key_Down):
+        if is_abandoning(event) and self.abandon_drag():
+            pass
+        elif event.key() in (Qt.Key.Key_Up, Qt.Key.Key_Down):
             self._step_object(-1 if event.key() == Qt.Key.Key_Up else 1)
         elif is_going_key(event.key()):
             frame = frame_for_key(self._document, event.key(), event.modifiers())

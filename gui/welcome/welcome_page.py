@@ -47,11 +47,11 @@ class WelcomePage(QWidget):
         ):
             button = QToolButton(self)
             button.setIcon(icon(picture))
-            button.setText("  " + text)
+            button.setText(text)
             button.setAccessibleName(text)
             button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
             button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-            button.setIconSize(QSize(20, 20))
+            button.setIconSize(QSize(40, 20))  # with room on either side
             button.setFixedSize(_BUTTON_PX, 36)
             button.clicked.connect(signal)
             left.addWidget(button)

@@ -66,10 +66,12 @@ class Project(ProjectView):
     """Made by `create` and `open`; `close` it when done.
 
     on_problem: called on the saving thread when something cannot be written, once until it can be
-    again. The work stays in memory meanwhile and is tried again.
+    again. The work stays in memory meanwhile and is tried again. on_recovery: there too, when all
+    of it is on the disk after that.
     """
 
     on_problem: Callable[[UserError], None] | None
+    on_recovery: Callable[[], None] | None
 
     def __init__(
         self,
@@ -81,7 +83,7 @@ class Project(ProjectView):
     ) -> None:
         """Not for callers: see `create` and `open`. lock: acquired, None for reading only."""
         super().__init__(layout, contents)
-        self.on_problem = None
+        self.on_problem = self.on_recovery = None
         self._lock = lock
         self._saver: Saver[SavedEdit | SavedMove | ManifestChange] | None = None
         if self._damages:
@@ -275,7 +277,7 @@ class Project(ProjectView):
         if contents.journal_end == 0:
             writer.start()
         writer.amend(self._amends)
-        self._saver = Saver(writer, self._tell)
+        self._saver = Saver(writer, self._tell, self._tell_recovery)
         if self._amends or contents.notices:
             self._saver.put(settles=True)
 
@@ -292,6 +294,10 @@ class Project(ProjectView):
     def _tell(self, problem: UserError) -> None:
         if self.on_problem is not None:
             self.on_problem(problem)
+
+    def _tell_recovery(self) -> None:
+        if self.on_recovery is not None:
+            self.on_recovery()
 
     def _release(self) -> None:
         if self._lock is not None:

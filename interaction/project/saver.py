@@ -2,7 +2,8 @@
 
 It knows nothing of what it writes: it takes items in order, hands them over in batches, lets
 slow work go on in small portions in between, and tries again for as long as something fails.
-What could not be written yet stays in memory. A problem is told once, until it is over.
+What could not be written yet stays in memory. A problem is told once, until it is over, and so is
+that everything is written after it.
 """
 
 import threading
@@ -39,12 +40,19 @@ class Writer(Protocol[T]):
 class Saver(Generic[T]):
     """Give items to `put` from any thread; `flush` waits until all is on the disk.
 
-    on_problem: called on the saving thread with the first of a row of failures.
+    on_problem: called on the saving thread with the first of a row of failures. on_recovery: there
+    too, when all that was left then is written.
     """
 
-    def __init__(self, writer: Writer[T], on_problem: Callable[[UserError], None]) -> None:
+    def __init__(
+        self,
+        writer: Writer[T],
+        on_problem: Callable[[UserError], None],
+        on_recovery: Callable[[], None] = lambda: None,
+    ) -> None:
         self._writer = writer
-        self._on_problem = on_problem
+        self._on_problem, self._on_recovery = on_problem, on_recovery
+        self._is_told = False  # that something fails, and not yet that it is over
         self._lock = threading.Condition()
         self._items: list[T] = []  # until they are appended
         self._is_unsettled = False
@@ -134,6 +142,7 @@ class Saver(Generic[T]):
                     is_over = self._is_closing
                     self._lock.notify_all()
                 if is_first:
+                    self._is_told = True
                     self._on_problem(problem)
                 if is_over:
                     return
@@ -141,7 +150,11 @@ class Saver(Generic[T]):
                 with self._lock:
                     self._problem = None
                     self._is_writing = False
+                    is_left = bool(self._items) or self._is_dirty or self._is_unsettled
                     self._lock.notify_all()
+                if self._is_told and not is_left:
+                    self._is_told = False
+                    self._on_recovery()
 
     def _is_time(self) -> bool:
         """Whether there is work to do now."""

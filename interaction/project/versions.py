@@ -19,6 +19,7 @@ from typing import Final
 
 from interaction.annotation import Annotation
 from interaction.errors import DamagedProjectError, ProjectError
+from interaction.frame_edits import new_group
 from interaction.project.atomic_files import TEMPORARY_SUFFIX, writing_problem
 from interaction.project.folder_files import is_plain_folder, read_plain, write_plain
 from interaction.project.layout import ProjectLayout
@@ -119,7 +120,7 @@ def version_edits(
     wanted, wanted_objects = _read_version(version, now.frame_count, store)
     locked = sorted(one.id for one in (*objects, *wanted_objects) if one.is_locked)
     cause = {"kind": "version", "name": version.name, "locked": locked}
-    group = uuid.uuid4().hex
+    group = new_group()
 
     def lists(before: Objects, after: Objects) -> MaskEdit:
         return MaskEdit(label, {}, {}, before, after, group, cause)

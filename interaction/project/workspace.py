@@ -6,12 +6,12 @@ exception: XMem++ lists frames that the annotator answers for in `info.json`. Th
 Elsewhere a mask between two frames without one was made by hand, and masks in a row were tracked.
 """
 
-import uuid
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from interaction.annotation import Annotation, make_record
+from interaction.frame_edits import new_group
 from interaction.object_colors import next_color
 from interaction.project.folder_files import is_plain_file, read_plain
 from interaction.project.layout import is_project
@@ -58,7 +58,7 @@ def workspace_edits(
     found = find_masks(masks, names).by_frame
     found = {frame: path for frame, path in found.items() if frame not in now.records}
     statuses = _statuses(folder, found)
-    group = uuid.uuid4().hex
+    group = new_group()
     objects = now.objects
     for frame, labels in read_masks(found, now.width, now.height):
         record = make_record(labels, statuses[frame])

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 from PySide6.QtCore import QSettings
 from PySide6.QtWidgets import (
@@ -31,6 +32,8 @@ from pytestqt.qtbot import QtBot
 
 from gui.app import build
 from gui.arguments import parse_arguments
+from gui.dialogs.export import ExportDialog
+from gui.dialogs.import_masks import ImportDialog
 from gui.main_window import MainWindow
 from gui.preferences import Preferences
 from gui.theme import set_scheme
@@ -43,6 +46,7 @@ from tests.fake_engines import FakeEngines
 pytestmark = pytest.mark.e2e
 
 SIZES = ((1280, 800), (2560, 1440))
+RABBIT, STONE = "rabbit", "moss-overgrown sandstone"
 DIALOGS = {
     "file.import": "import",
     "file.export": "export",
@@ -103,11 +107,8 @@ def annotate(window: MainWindow) -> None:
     workspace = window.workspace
     assert workspace is not None
     document = workspace.document
-    rabbit, stone = document.add_object("rabbit"), document.add_object("stone")
-    with Image.open(sample_folder() / "masks" / "0000000.png") as picture:
-        mask = (np.asarray(picture) > 0).astype(np.uint8) * rabbit
-    mask[300:350, 620:760] = stone
-    assert encode_labels(mask)
+    rabbit, stone = document.add_object(RABBIT), document.add_object(STONE)
+    mask = mask_of(rabbit, stone)
     for frame in range(60):
         status = FrameStatus.CONFIRMED if frame in (0, 30) else FrameStatus.TRACKED
         doubt = 0.0 if status is FrameStatus.CONFIRMED else (frame % 20) / 20
@@ -119,8 +120,29 @@ def annotate(window: MainWindow) -> None:
     document.set_current_object(rabbit)
 
 
+def mask_of(rabbit: int, stone: int) -> NDArray[np.uint8]:
+    """(H, W) object ids."""
+    with Image.open(sample_folder() / "masks" / "0000000.png") as picture:
+        mask = (np.asarray(picture) > 0).astype(np.uint8) * np.uint8(rabbit)
+    mask[300:350, 620:760] = stone
+    return mask
+
+
+@pytest.fixture
+def masks(tmp_path: Path) -> Path:
+    """A folder to import: the two objects that are there, a little moved, and a third."""
+    folder = tmp_path / "masks of a colleague"
+    folder.mkdir()
+    mask = mask_of(1, 2)
+    mask[40:120, 60:220] = 3
+    for frame in range(20, 28):
+        moved = np.roll(mask, 4 * (frame - 24), axis=1)
+        (folder / f"{frame:07}.png").write_bytes(encode_labels(moved))
+    return folder
+
+
 def test_every_screen_is_drawn_and_every_control_has_a_name(
-    window: MainWindow, folder: Path, qtbot: QtBot
+    window: MainWindow, folder: Path, masks: Path, qtbot: QtBot
 ) -> None:
     workspace = window.workspace
     assert workspace is not None
@@ -140,6 +162,7 @@ def test_every_screen_is_drawn_and_every_control_has_a_name(
             workspace.document.set_view_mode(ViewMode.OVERLAY)
             for action, name in DIALOGS.items():
                 dialog = opened(window, action, qtbot)
+                fill(dialog, masks, qtbot)
                 keep(dialog, folder / f"{name} {stem}.png", qtbot)
                 nameless |= {f"{name}: {one}" for one in without_name(dialog)}
                 dialog.close()
@@ -174,6 +197,20 @@ def opened(window: MainWindow, action: str, qtbot: QtBot) -> QDialog:
 
     qtbot.waitUntil(lambda: bool(new()))
     return new()[0]
+
+
+def fill(dialog: QDialog, masks: Path, qtbot: QtBot) -> None:
+    """Import and export are shown as they are when somebody is about to press the button."""
+    if isinstance(dialog, ImportDialog):
+        dialog.look(masks)
+        preview = dialog.picture
+    elif isinstance(dialog, ExportDialog):
+        preview = dialog.picture.preview
+    else:
+        return
+    qtbot.waitUntil(lambda: preview.picture.image is not None, timeout=60_000)
+    if isinstance(dialog, ImportDialog):
+        assert dialog.table.rowCount() == 3
 
 
 def keep(widget: QWidget, path: Path, qtbot: QtBot) -> None:

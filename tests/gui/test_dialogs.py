@@ -4,7 +4,15 @@ from pathlib import Path
 
 import numpy as np
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QApplication, QMainWindow, QWidget
+from PySide6.QtWidgets import (
+    QApplication,
+    QComboBox,
+    QDialogButtonBox,
+    QLineEdit,
+    QMainWindow,
+    QSpinBox,
+    QWidget,
+)
 from pytestqt.qtbot import QtBot
 
 from gui.annotator import Annotator
@@ -21,6 +29,7 @@ from interaction.models import ModelStore
 from interaction.project.exporters import FORMATS
 from interaction.types import FrameStatus, Stroke
 from tests import tiny
+from tests.gui.wheel import turn_wheel
 
 DAB = Stroke(((20.0, 20.0),), 6)
 
@@ -140,6 +149,28 @@ def test_preferences_hold_at_once(
     dialog.scheme.setCurrentIndex(dialog.scheme.findData("dark"))
     assert (preferences.internal_size_px, preferences.device) == (360, "cuda:1")
     assert preferences.scheme == "dark"
+    dialog.close()
+
+
+def test_the_wheel_turns_no_preference_that_nobody_is_at(
+    preferences: Preferences, owner: QMainWindow, qtbot: QtBot
+) -> None:
+    dialog = PreferencesDialog(preferences, owner)
+    shown(dialog, qtbot)
+    changed: list[str] = []
+    preferences.changed.connect(changed.append)
+    buttons = dialog.findChild(QDialogButtonBox)
+    assert buttons is not None
+    buttons.setFocus()
+    fields = [*dialog.findChildren(QComboBox), *dialog.findChildren(QSpinBox)]
+    assert len(fields) == 8
+    for field in fields:
+        for widget in (field, *field.findChildren(QLineEdit)):
+            turn_wheel(widget)
+    assert changed == []
+    dialog.opacity.setFocus()
+    turn_wheel(dialog.opacity)
+    assert changed == ["look/opacity"]
     dialog.close()
 
 

@@ -2,17 +2,19 @@
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PySide6.QtCore import QPoint
 from PySide6.QtGui import QImage
-from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QMainWindow, QWidget
+from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QFormLayout, QMainWindow, QWidget
 from pytestqt.qtbot import QtBot
 
-from gui.annotator import Annotator
+from gui.annotator import Annotator, Busy
 from gui.dialogs import export_picture, import_masks
 from gui.dialogs.export import ExportDialog
 from gui.dialogs.frame_preview import FramePreview
@@ -70,6 +72,8 @@ def open_export(
     def open_export() -> ExportDialog:
         dialog = ExportDialog(document, annotator, preferences, owner)
         shown(dialog, qtbot)
+        # The first picture is no answer to what is changed next.
+        qtbot.waitUntil(lambda: dialog.picture.preview.picture.image is not None, timeout=20_000)
         return dialog
 
     return open_export
@@ -117,7 +121,7 @@ def test_an_import_says_beforehand_what_it_will_leave_alone(
     dialog.replaces_given.setChecked(True)
     text = dialog.report.toPlainText()
     assert "5 frames will be imported: 0-4" in text
-    assert "none of the objects will be on 2 frames: 3-4" in text
+    assert "None of the objects will be on 2 frames: 3-4" in text
     dialog.start()
     qtbot.waitUntil(lambda: 4 in document.annotation.records, timeout=20_000)
     assert document.annotation.record(0).status is FrameStatus.CORRECTED
@@ -138,6 +142,25 @@ def test_nothing_to_import_is_said_before_anybody_tries(
     box.setCurrentIndex(box.findData(CAT))
     assert dialog.import_button.isEnabled()
     dialog.close()
+
+
+def test_what_is_chosen_for_an_import_stays_while_many_frames_are_being_changed(
+    open_import: Open, annotator: Annotator, document: Document, tmp_path: Path, qtbot: QtBot
+) -> None:
+    dialog = open_import()
+    annotator.stroke(DAB)
+    annotator.propagate()
+    annotator.pause()
+    dialog.look(masks(tmp_path / "masks"))
+    qtbot.waitUntil(dialog.import_button.isEnabled)
+    dialog.import_button.click()
+    assert dialog.isVisible()
+    assert "Wait" in dialog.report.toPlainText()
+    annotator.cancel()
+    qtbot.waitUntil(lambda: not annotator.is_tracking)
+    dialog.import_button.click()
+    qtbot.waitUntil(lambda: document.session.history.entries[-1].label.startswith("Import"))
+    qtbot.waitUntil(lambda: annotator.busy is Busy.IDLE)
 
 
 def test_an_import_shows_its_masks_over_the_video_on_whichever_frame_is_chosen(
@@ -295,6 +318,29 @@ def test_each_file_that_a_frame_becomes_can_be_looked_at(open_export: Open, qtbo
     dialog.close()
 
 
+def test_the_file_that_is_named_is_the_one_that_is_shown_once_a_mistake_is_mended(
+    open_export: Open, qtbot: QtBot
+) -> None:
+    dialog = open_export()
+    dialog.choose("binary")
+    dialog.check()
+    qtbot.waitUntil(lambda: dialog.picture.files.count() == 2)
+    first = pixels(dialog.picture.preview)
+    with qtbot.waitSignal(dialog.picture.preview.shown):
+        dialog.picture.files.setCurrentIndex(1)
+    assert (pixels(dialog.picture.preview) != first).any()
+    dialog.first.setValue(5)
+    dialog.last.setValue(3)
+    dialog.check()
+    assert dialog.picture.files.count() == 0
+    with qtbot.waitSignal(dialog.picture.preview.shown):
+        dialog.last.setValue(5)
+        dialog.first.setValue(0)
+        dialog.check()
+    assert dialog.picture.files.currentIndex() == 0
+    assert (pixels(dialog.picture.preview) == first).all()
+
+
 def test_a_mask_that_is_gone_since_it_was_looked_at_is_told_in_place_of_the_picture(
     open_import: Open, tmp_path: Path, qtbot: QtBot
 ) -> None:
@@ -305,4 +351,42 @@ def test_a_mask_that_is_gone_since_it_was_looked_at_is_told_in_place_of_the_pict
     dialog.picture.choose(3)
     qtbot.waitUntil(lambda: "00003.png" in dialog.picture.picture.text, timeout=20_000)
     next_picture(dialog.picture, lambda: dialog.picture.choose(2), qtbot)
+    dialog.close()
+
+
+def test_a_long_name_is_whole_in_the_list_of_what_becomes_of_masks(
+    open_import: Open, document: Document, tmp_path: Path, qtbot: QtBot
+) -> None:
+    document.rename_object(DOG, "moss-overgrown sandstone boulder")
+    masks(tmp_path / "m")
+    dialog = open_import()
+    looked(dialog, tmp_path / "m", qtbot)
+    for row in range(dialog.table.rowCount()):
+        box = dialog.table.cellWidget(row, 2)
+        assert box.width() >= box.sizeHint().width()
+    dialog.close()
+
+
+def test_what_a_format_asks_for_stands_in_line_with_the_rest(
+    open_export: Open, qtbot: QtBot
+) -> None:
+    dialog = open_export()
+    qtbot.waitUntil(lambda: dialog.objects.width() > 0)
+
+    def left(widget: QWidget) -> int:
+        return widget.mapTo(dialog, QPoint(0, 0)).x()
+
+    def are_in_line(fields: list[QWidget]) -> bool:
+        return {left(one) for one in fields} == {left(dialog.objects)}
+
+    for name in ("palette-png", "overlay-video"):
+        dialog.choose(name)
+        rows = dialog._form.rows
+        fields = [
+            rows.itemAt(row, QFormLayout.ItemRole.FieldRole).widget()
+            for row in range(rows.rowCount())
+            if rows.itemAt(row, QFormLayout.ItemRole.LabelRole) is not None
+        ]
+        assert fields
+        qtbot.waitUntil(partial(are_in_line, fields))
     dialog.close()

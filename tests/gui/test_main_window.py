@@ -1,12 +1,16 @@
 """The window: what is opened, closed, refused and asked; nothing is lost on the way."""
 
-from collections.abc import Callable
+import errno
+import os
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
+from PySide6.QtCore import QMimeData, QPointF, Qt, QTimer, QUrl
 from PySide6.QtGui import QDropEvent
-from PySide6.QtWidgets import QFileDialog, QMessageBox
+from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
 from pytestqt.qtbot import QtBot
 
 from gui.annotator import Busy
@@ -14,6 +18,7 @@ from gui.main_window import MainWindow
 from gui.preferences import Preferences
 from gui.workspace import Workspace
 from interaction.errors import DiskFullError
+from interaction.project import saver
 from interaction.project.project import Project
 from interaction.types import Stroke
 
@@ -127,6 +132,132 @@ def test_closing_while_it_tracks_asks_and_keeps_what_is_finished(
     answers(monkeypatch, "question", QMessageBox.StandardButton.Abort)
     assert window.close_session()
     assert {0, 1, 2} <= set(open_path(tmp_path / "clip.vos").document.annotation.records)
+
+
+def segmenter_of(window: MainWindow) -> Any:
+    assert window.opener.engines is not None
+    return window.opener.engines.segmenter()
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch, window: MainWindow) -> Iterator[threading.Event]:
+    """Clicks are answered only once it is set."""
+    is_open = threading.Event()
+    discs = segmenter_of(window)
+    segment = discs.segment
+
+    def waiting(*args: Any, **settings: Any) -> Any:
+        while not is_open.wait(0.01) and not settings["stop"]():
+            pass
+        return segment(*args, **settings)
+
+    monkeypatch.setattr(discs, "segment", waiting)
+    yield is_open
+    is_open.set()
+
+
+def when_asked(answer: Callable[[QMessageBox], object]) -> None:
+    """As soon as a question is on the screen, which keeps everything else waiting."""
+
+    def look() -> None:
+        boxes = [w for w in QApplication.topLevelWidgets() if isinstance(w, QMessageBox)]
+        shown = [box for box in boxes if box.isVisible()]
+        if shown:
+            answer(shown[0])
+        else:
+            QTimer.singleShot(1, look)
+
+    QTimer.singleShot(1, look)
+
+
+def test_closing_waits_for_the_click_that_is_being_answered(
+    window: MainWindow,
+    open_path: Callable[[Path], Workspace],
+    clip: Path,
+    tmp_path: Path,
+    gate: threading.Event,
+) -> None:
+    workspace = open_path(clip)
+    workspace.annotator.click(20, 20)
+    workspace.annotator.click(30, 20)
+    when_asked(lambda _: gate.set())
+    assert window.close_session()
+    prompts = open_path(tmp_path / "clip.vos").document.annotation.record(0).prompts
+    assert prompts is not None
+    assert [click.x for click in prompts.clicks] == [20, 30]
+
+
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_the_click_that_is_being_answered_can_be_given_up(
+    window: MainWindow,
+    open_path: Callable[[Path], Workspace],
+    clip: Path,
+    tmp_path: Path,
+    gate: threading.Event,
+    qtbot: QtBot,
+    goes_on: bool,
+) -> None:
+    workspace = open_path(clip)
+    workspace.annotator.click(20, 20)
+
+    def answer(box: QMessageBox) -> None:
+        [leave] = [one for one in box.buttons() if "without" in one.text()]
+        button = box.button(QMessageBox.StandardButton.Cancel) if goes_on else leave
+        button.click()
+
+    when_asked(answer)
+    assert window.close_session() is not goes_on
+    if goes_on:
+        gate.set()
+        qtbot.waitUntil(lambda: workspace.annotator.busy is Busy.IDLE)
+        assert workspace.document.annotation.record(0).mask is not None
+    else:
+        assert open_path(tmp_path / "clip.vos").document.annotation.records == {}
+
+
+def test_a_click_that_fails_while_closing_waits_for_it_is_seen(
+    window: MainWindow,
+    open_path: Callable[[Path], Workspace],
+    clip: Path,
+    gate: threading.Event,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    workspace = open_path(clip)
+
+    def fail(*_: Any, **__: Any) -> None:
+        gate.wait()
+        raise DiskFullError(clip)
+
+    monkeypatch.setattr(segmenter_of(window), "segment", fail)
+    workspace.annotator.click(20, 20)
+    when_asked(lambda _: gate.set())
+    assert not window.close_session()
+    assert workspace.banner.isVisible()
+
+
+def test_that_everything_is_saved_again_takes_the_place_of_the_message_that_it_is_not(
+    window: MainWindow,
+    open_path: Callable[[Path], Workspace],
+    clip: Path,
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    workspace = open_path(clip)
+    banner, fsync = workspace.banner, os.fsync
+    workspace.session.flush()
+    monkeypatch.setattr(saver, "RETRY_S", 0.01)
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    workspace.annotator.stroke(DAB)
+    qtbot.waitUntil(lambda: "full" in banner.text and banner.isVisible())
+    banner.show_notice("Something else.")
+    monkeypatch.setattr(os, "fsync", fsync)
+    qtbot.waitUntil(lambda: "saved again" in banner.text, timeout=20_000)
+    qtbot.mouseClick(banner.close_button, Qt.MouseButton.LeftButton)
+    assert banner.isHidden()
 
 
 def test_what_cannot_be_saved_is_not_thrown_away_without_asking(

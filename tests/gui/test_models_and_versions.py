@@ -87,3 +87,20 @@ def test_versions_are_dated_as_people_here_write_it(
         )
         assert QLocale().toString(moment, QLocale.FormatType.ShortFormat) in text
         dialog.close()
+
+
+def test_a_version_that_cannot_be_read_any_more_is_told_in_the_dialog(
+    annotator: Annotator, owner: QMainWindow, tmp_path: Path, qtbot: QtBot
+) -> None:
+    tiny.write_clip(tmp_path / "kept", 3)
+    with Session.open(tmp_path / "kept", tmp_path / "kept.vos", engines=FakeEngines()) as session:
+        assert session.project is not None
+        version = session.project.save_version("first try")
+        dialog = VersionsDialog(Document(session), annotator, owner)
+        shown(dialog, qtbot)
+        dialog.list.setCurrentRow(0)
+        (version.folder / "project.json").write_text("{")
+        dialog.restore_button.click()
+        assert dialog.isVisible()
+        assert "first try" in dialog.status.text()
+        dialog.close()

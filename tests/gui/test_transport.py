@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QPoint, QPointF, Qt
-from PySide6.QtGui import QWheelEvent
+from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import (
     QApplication,
@@ -24,6 +23,7 @@ from gui.timeline.timeline import Timeline
 from gui.timeline.transport import Transport
 from gui.wheel_guard import guard_wheel
 from tests.gui.recording_annotator import RecordingAnnotator, open_document
+from tests.gui.wheel import turn_wheel
 
 FRAMES = 100
 
@@ -58,23 +58,6 @@ def transport(
     whole.activateWindow()
     yield made
     whole.hide()
-
-
-def turn_wheel(widget: QWidget) -> bool:
-    """Whether the widget has taken it."""
-    at = QPointF(widget.rect().center())
-    event = QWheelEvent(
-        at,
-        QPointF(widget.mapToGlobal(QPoint(0, 0))) + at,
-        QPoint(),
-        QPoint(0, -120),
-        Qt.MouseButton.NoButton,
-        Qt.KeyboardModifier.NoModifier,
-        Qt.ScrollPhase.NoScrollPhase,
-        False,
-    )
-    QApplication.sendEvent(widget, event)
-    return event.isAccepted()
 
 
 @pytest.mark.parametrize(

@@ -249,7 +249,9 @@ def test_a_full_disk_is_told_once_and_nothing_is_lost(
     disk = FullDisk(monkeypatch)
     told: list[UserError] = []
     with create(folder) as project:
+        over: list[bool] = []
         project.on_problem = told.append
+        project.on_recovery = lambda: over.append(project.is_saved)
         annotator = Annotator(project)
         annotator.work(1, count=5)
         project.flush()
@@ -261,13 +263,17 @@ def test_a_full_disk_is_told_once_and_nothing_is_lost(
             project.flush()
         assert [type(problem) for problem in told] == [DiskFullError]
         assert not project.is_saved
+        assert over == []
         assert [entry.loaded() for entry in annotator.history.entries]  # undo needs no disk
         with pytest.raises(DiskFullError):
             project.close()
         disk.is_full = False
         project.flush()
         assert project.is_saved
+        annotator.work(3, count=2)
+        project.flush()
         expected = state_of(annotator)
+    assert over == [True]  # once, and not before all was
     with Project.open(folder) as project:
         assert project.damages == ()
         assert state(project) == expected

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from interaction.errors import UserError
 from interaction.object_edits import free_id
 from interaction.project.importers import import_masks, preview_import
 from interaction.session import PropagationRequest, Session
@@ -155,6 +156,16 @@ def test_an_object_renamed_in_the_midst_of_a_deletion_keeps_nobody_from_being_de
     assert names(session) == ["bear", "dog"]
 
 
+def test_an_object_that_was_clicked_for_meanwhile_stays_in_the_list(session: Session) -> None:
+    bear = session.add_object("bear")
+    session.stroke(0, bear, LEFT)
+    edits = session.deleting_object(bear)
+    assert session.click(3, bear, 30, 20, is_positive=False)  # there is nothing to take away
+    assert [session.apply(edit) for edit in edits] == [True, False]
+    assert session.remove_click(3, 0)
+    assert session.delete_object(bear)
+
+
 def test_an_object_that_a_frame_has_come_to_speak_for_meanwhile_stays_in_the_list(
     session: Session,
 ) -> None:
@@ -282,3 +293,24 @@ def test_what_a_run_has_gone_over_since_cannot_be_redone(session: Session) -> No
         [2],
     ]
     assert session.redo() is not None
+
+
+def test_a_deletion_is_not_redone_where_a_run_has_found_the_object_since(tmp_path: Path) -> None:
+    tiny.write_clip(tmp_path / "clip", 8)
+    project = tmp_path / "p.vos"
+    with Session.open(tmp_path / "clip", project, engines=FakeEngines()) as session:
+        give(session, 0)
+        for step in session.propagation(PropagationRequest(0)):
+            if step.edit is not None:
+                session.apply(step.edit)
+            if step.frame == 3:
+                assert session.delete_object(2)
+                session.undo()
+        before = dict(session.annotation.records)
+        with pytest.raises(UserError, match="cannot be redone"):
+            session.redo()
+        assert dict(session.annotation.records) == before
+        assert session.history.can_redo
+        assert session.delete_object(2)
+    with Session.open_project(project, engines=FakeEngines()) as session:
+        assert not session.damages

@@ -1,6 +1,5 @@
 """Recognised masks as edits of the annotation: one undo step, a frame at a time."""
 
-import uuid
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping
 from typing import Any, Final
 
@@ -9,6 +8,7 @@ from numpy.typing import NDArray
 
 from interaction.annotation import make_record
 from interaction.errors import UserError
+from interaction.frame_edits import new_group
 from interaction.project.importers.object_names import readable
 from interaction.project.importers.plan import ImportChoices, ImportPlan, plan_import
 from interaction.project.importers.preview import ImportPreview, ImportTarget
@@ -48,7 +48,7 @@ Merge = Callable[[Labels, Labels, Collection[int]], Labels]
 def _edits(plan: ImportPlan) -> Generator[MaskEdit, None, None]:
     preview, merge = plan.preview, merging(plan)
     label = f"Import “{readable(preview.path.name)[:_LONGEST_NAME]}”"
-    group = uuid.uuid4().hex
+    group = new_group()
     cause = {"kind": "import", "path": str(preview.path), "format": preview.format}
     if plan.new_objects:
         yield MaskEdit(

@@ -137,11 +137,10 @@ class ImportPlan:
             lines.append(f"‘{one.name}’ is locked: nothing of it is imported")
         for one in self.removed:
             lines.append(f"‘{one.name}’ is not imported and loses its pixels on these frames")
-        lost = [f for f in sorted((*self.outcomes, *self.left_empty)) if self.lost_on(f)]
-        if lost:
+        if self.lost_frames:
             lines.append(
-                f"an object is so small that resizing leaves nothing of it on {_frames(lost)}: "
-                f"{_spans(lost)}"
+                "an object is so small that resizing leaves nothing of it on "
+                f"{_frames(self.lost_frames)}: {_spans(self.lost_frames)}"
             )
         return lines
 
@@ -175,18 +174,21 @@ class ImportPlan:
             "left_given": list(self.left_given),
             "left_empty": list(self.left_empty),
             "left_outside": list(self.left_outside),
-            "lost_by_resizing": [
-                f for f in sorted((*self.outcomes, *self.left_empty)) if self.lost_on(f)
-            ],
+            "lost_by_resizing": self.lost_frames,
             "problem": self.problem,
         }
-
-    def _record(self, frame: int) -> FrameRecord:
-        return self.records.get(frame, EMPTY_RECORD)
 
     def lost_on(self, frame: int) -> set[int]:
         """Ids of objects that are in the frame's mask, but no longer once it is resized."""
         return _lost(self.preview, self.ids, frame)
+
+    @property
+    def lost_frames(self) -> list[int]:
+        """Ascending, those where that is so, also where it leaves nothing to import."""
+        return [f for f in sorted((*self.outcomes, *self.left_empty)) if self.lost_on(f)]
+
+    def _record(self, frame: int) -> FrameRecord:
+        return self.records.get(frame, EMPTY_RECORD)
 
 
 def plan_import(
