@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from interaction.click_simulator import next_click
-from interaction.fbrs.small_network import ClickTrunk, load_small_click_network
+from interaction.fbrs.small_network import load_small_click_network
 from tests.unit.test_training_composer import make_pack
+from tests.unit.test_training_resume import pretend_imagenet
 from training.clicks.config import ClickStage, ClickTraining, click_config_from, read_click_config
 from training.clicks.loop import (
     ClickRun,
@@ -31,18 +32,6 @@ from training.clicks.samples import (
 )
 from training.pack import Pack
 
-
-def pretend_imagenet() -> dict[str, torch.Tensor]:
-    """A trunk's entries under other names, in the same order, with a classifier after them."""
-    trunk = ClickTrunk()
-    state: dict[str, torch.Tensor] = {}
-    for stage in ("stem", "stage4", "stage8", "stage16", "stage32"):
-        for tensor in trunk.get_submodule(stage).state_dict().values():
-            state[f"entry{len(state)}"] = tensor.clone()
-    state["classifier"] = torch.zeros(10)
-    return state
-
-
 CONFIGS = Path(__file__).parents[2] / "training" / "configs"
 
 
@@ -56,7 +45,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> ClickTraining:
         trunk_weights=str(folder / "trunk.pth"),
         stages=(
             ClickStage(steps=2, size=32, batch=2, learning_rate=1e-3),
-            ClickStage(steps=1, size=64, batch=1, learning_rate=1e-3, trunk_rate=0.0),
+            ClickStage(steps=1, size=48, batch=1, learning_rate=1e-3, trunk_rate=0.0),
         ),
         warm_up_steps=1,
         evaluate_every=2,
@@ -183,10 +172,10 @@ def test_clicks_by_the_rule_and_beside_it_are_errors(config: ClickTraining) -> N
 
 
 def test_the_shipped_configuration_is_valid_and_wrong_ones_are_named() -> None:
-    assert read_click_config(CONFIGS / "small_clicks.toml", {}).total_steps == 4220
+    assert read_click_config(CONFIGS / "small_clicks.toml", {}).total_steps == 2000
     more = read_click_config(CONFIGS / "small_clicks_more.toml", {})
     assert (CONFIGS.parents[1] / more.start_from).is_file()
     with pytest.raises(ValueError, match="not valid"):
         click_config_from({"pack": "p", "stages": [], "colour": 3})
-    with pytest.raises(ValueError, match="multiple of 32"):
+    with pytest.raises(ValueError, match="multiple of 16"):
         ClickStage(steps=1, size=50, batch=1, learning_rate=1e-3)

@@ -13,7 +13,6 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.unit.test_training_clicks import pretend_imagenet as pretend_deeper_imagenet
 from tests.unit.test_training_resume import TINY, pretend_imagenet
 from training.__main__ import main
 from training.checkpoints import export, read_checkpoint
@@ -522,7 +521,7 @@ def test_the_full_size_network_starts_from_torchvisions_resnets(tmp_path: Path) 
 
 @pytest.mark.parametrize("data", ["static", "davis"])
 def test_the_click_network_trains_on_data_sets(roots: Path, tmp_path: Path, data: DataName) -> None:
-    torch.save(pretend_deeper_imagenet(), tmp_path / "trunk.pth")
+    torch.save(pretend_imagenet(), tmp_path / "trunk.pth")
     config = ClickTraining(
         stages=(ClickStage(steps=1, size=32, batch=2, learning_rate=1e-4, data=data),),
         static_root=str(roots / "static"),

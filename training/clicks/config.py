@@ -25,8 +25,8 @@ class ClickStage:
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch < 1:
             raise ValueError(f"steps and batch must be at least 1: {self.steps}, {self.batch}")
-        if self.size < 32 or self.size % 32:
-            raise ValueError(f"size must be a multiple of 32 from 32 on, got {self.size}")
+        if self.size < 32 or self.size % 16:
+            raise ValueError(f"size must be a multiple of 16 from 32 on, got {self.size}")
         if self.data not in get_args(DataName):
             raise ValueError(f"data must be one of {get_args(DataName)}, got {self.data!r}")
 

@@ -33,12 +33,11 @@ from training.checkpoints import MovingAverage, described_data, without_folders
 from training.clicks.config import ClickTraining, click_config_from
 from training.clicks.pictures import ClipMaker, clip_maker
 from training.clicks.samples import Sample, annotator_click, draw_sample, draw_samples
-from training.clicks.trunk import learn_trunk, start_click_trunk
 from training.config import DataName
 from training.folding import fold_norms, unfolded_state
-from training.lean import keep_strided_depthwise_exact
+from training.lean import keep_strided_depthwise_exact, learn_trunk
 from training.losses import dice
-from training.trunk_weights import find_trunk_weights
+from training.trunk_weights import find_trunk_weights, load_trunk, measure_normalisation
 from xmem_core.probabilities import normalise
 
 log = logging.getLogger(__name__)
@@ -296,7 +295,7 @@ class ClickRun:
     def _start_from_pretrained(self) -> None:
         config = self._config
         weights = Path(config.trunk_weights) if config.trunk_weights else find_trunk_weights()
-        state = torch.load(weights, map_location="cpu", weights_only=True)
+        load_trunk(self.network.trunk, torch.load(weights, map_location="cpu", weights_only=True))
         self.network.eval()
         pictures = [
             draw_sample(
@@ -309,7 +308,7 @@ class ClickRun:
         ]
         with torch.no_grad():
             frames = torch.from_numpy(np.stack(pictures)).movedim(3, 1)
-            start_click_trunk(self.network.trunk, state, normalise(frames.float()))
+            measure_normalisation(self.network.trunk, normalise(frames.float()))
 
 
 @torch.inference_mode()
