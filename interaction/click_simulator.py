@@ -18,7 +18,9 @@ Region = NDArray[np.bool_]
 def depth_inside(region: Region) -> NDArray[np.float32]:
     """(H, W) each pixel's distance to the outside of `region`; the picture's border is outside."""
     padded = np.pad(region.astype(np.uint8), 1)
-    return np.asarray(cv2.distanceTransform(padded, cv2.DIST_L2, 0), np.float32)[1:-1, 1:-1]
+    depth = np.asarray(cv2.distanceTransform(padded, cv2.DIST_L2, 0), np.float32)[1:-1, 1:-1]
+    # OpenCV's last digit depends on where an array lies in memory; equal depths must be equal.
+    return depth.round(4)
 
 
 def next_click(predicted: Region, truth: Region, previous: Collection[Click] = ()) -> Click | None:

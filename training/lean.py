@@ -24,7 +24,14 @@ def freeze_costly(network: XMem) -> None:
         network.key_encoder.position.scale.requires_grad_(False)
 
 
-def keep_strided_depthwise_exact(network: XMem) -> None:
+def learn_trunk(trunk: nn.Module, is_learned: bool) -> None:
+    """Lets `trunk` learn, or not. Its depthwise kernels never do."""
+    trunk.requires_grad_(is_learned)
+    for convolution in _depthwise(trunk):
+        convolution.requires_grad_(False)
+
+
+def keep_strided_depthwise_exact(network: nn.Module) -> None:
     """Runs depthwise convolutions of stride 2 in float32 under autocast: their gradient in
     bfloat16 takes five times as long. Names and weights stay."""
     for convolution in _depthwise(network):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from interaction.click_simulator import next_click
 from interaction.fbrs.small_network import load_small_click_network
 from tests.unit.test_training_composer import make_pack
 from tests.unit.test_training_resume import pretend_imagenet
@@ -17,10 +19,17 @@ from training.clicks.loop import (
     ClickRun,
     averaged_click_network,
     export_clicks,
+    normalised_focal_loss,
     read_click_checkpoint,
 )
 from training.clicks.pictures import composed_from
-from training.clicks.samples import damaged, draw_sample, error_click
+from training.clicks.samples import (
+    annotator_click,
+    damaged,
+    draw_sample,
+    error_click,
+    redrawn,
+)
 from training.pack import Pack
 
 CONFIGS = Path(__file__).parents[2] / "training" / "configs"
@@ -68,7 +77,7 @@ def test_an_exported_run_loads_and_answers_as_it_did(config: ClickTraining, tmp_
     run.advance(until=1)
     export_clicks(tmp_path / "run", tmp_path / "clicks.safetensors")
     loaded = load_small_click_network(tmp_path / "clicks.safetensors")
-    inputs = torch.rand(1, 3, 32, 32), torch.rand(1, 2, 32, 32), torch.rand(1, 1, 32, 32)
+    inputs = torch.rand(1, 3, 64, 32), torch.rand(1, 2, 64, 32), torch.rand(1, 1, 64, 32)
     with torch.no_grad():
         expected = averaged_click_network(run.average.state)(*inputs)
         torch.testing.assert_close(loaded(*inputs), expected, rtol=0.02, atol=0.02)
@@ -108,8 +117,64 @@ def test_damage_changes_a_mask_and_clicks_on_it_are_errors() -> None:
     assert changed > 15
 
 
+def test_an_outline_is_redrawn_somewhat_wider_or_tighter_but_stays_the_same_object() -> None:
+    truth = np.zeros((128, 128), bool)
+    truth[40:100, 30:60] = truth[40:60, 30:100] = True
+    areas = []
+    for seed in range(30):
+        mask = redrawn(truth, np.random.default_rng(seed))
+        overlap = (mask & truth).sum() / (mask | truth).sum()
+        assert overlap > 0.5
+        areas.append(int(mask.sum()))
+    assert min(areas) < truth.sum() < max(areas)
+
+
+def test_the_focal_loss_looks_at_what_is_wrong() -> None:
+    truth = torch.zeros(1, 1, 8, 8)
+    truth[..., :4] = 1
+    logits = torch.where(truth > 0, 4.0, -4.0)
+    right = normalised_focal_loss(logits, truth)
+    logits[0, 0, 3, 3] = -4.0
+    one_wrong = normalised_focal_loss(logits, truth)
+    # One pixel of 64 is wrong by 4; of a mean over pixels it would be a sixteenth.
+    assert one_wrong > 3.5
+    assert right < 0.1
+
+
+def test_a_run_can_begin_with_exported_weights_and_with_nothing_else(
+    config: ClickTraining, tmp_path: Path
+) -> None:
+    ClickRun(config, tmp_path / "first").advance(until=1)
+    weights = tmp_path / "clicks.safetensors"
+    export_clicks(tmp_path / "first", weights)
+    second = ClickRun(replace(config, start_from=str(weights)), tmp_path / "second")
+    inputs = torch.rand(1, 3, 64, 32), torch.rand(1, 2, 64, 32), torch.rand(1, 1, 64, 32)
+    with torch.no_grad():
+        expected = load_small_click_network(weights)(*inputs)
+        found = averaged_click_network(second.average.state)(*inputs)
+    torch.testing.assert_close(found, expected, rtol=0.02, atol=0.02)
+    second.advance(until=1)
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(ValueError, match="cannot begin"):
+        ClickRun(replace(config, start_from=str(weights)), tmp_path / "third")
+
+
+def test_clicks_by_the_rule_and_beside_it_are_errors(config: ClickTraining) -> None:
+    truth = np.zeros((64, 64), bool)
+    truth[16:48, 20:44] = True
+    exact = next_click(np.zeros_like(truth), truth)
+    found = [
+        annotator_click(np.zeros_like(truth), truth, (), np.random.default_rng(seed), config)
+        for seed in range(40)
+    ]
+    assert 10 < found.count(exact) < 38
+    assert all(c is not None and truth[int(c.y), int(c.x)] for c in found)
+
+
 def test_the_shipped_configuration_is_valid_and_wrong_ones_are_named() -> None:
     assert read_click_config(CONFIGS / "small_clicks.toml", {}).total_steps == 2000
+    more = read_click_config(CONFIGS / "small_clicks_more.toml", {})
+    assert (CONFIGS.parents[1] / more.start_from).is_file()
     with pytest.raises(ValueError, match="not valid"):
         click_config_from({"pack": "p", "stages": [], "colour": 3})
     with pytest.raises(ValueError, match="multiple of 16"):

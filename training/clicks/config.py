@@ -42,17 +42,23 @@ class ClickTraining:
     youtube_root: str = "../data/YouTube/train_480p"
     bl30k_root: str = "../data/BL30K"
     trunk_weights: str = ""  # a .pth file; empty for the installed package
+    start_from: str = ""  # weights of a click network to begin with; empty for the trunk's alone
     seed: int = 1
-    rounds: int = 3  # of clicking and predicting, on each picture
-    more_clicks: float = 0.5  # chance of each further click in the first round
-    most_clicks: int = 6  # in the first round
-    given_mask_share: float = 0.4  # of pictures that start from a damaged mask
-    zoom_share: float = 0.6  # of pictures cropped around the object
-    merged_share: float = 0.15  # of targets that are two objects
+    rounds: int = 3  # of clicking and predicting that are learned from, on each picture
+    most_rounds: int = 9  # of clicking and predicting; the others only lead there
+    exact_share: float = 0.6  # of clicks in the very middle of the worst error; others miss it
+    more_clicks: float = 0.2  # chance of each further click in the first round
+    most_clicks: int = 4  # in the first round
+    given_mask_share: float = 0.25  # of pictures that start from a damaged mask
+    zoom_share: float = 0.85  # of pictures cropped around the object
+    merged_share: float = 0.2  # of targets that are two objects
+    shadow_share: float = 0.2  # of objects that cast a long shadow; most of them own it
+    redrawn_share: float = 0.25  # of outlines drawn wider, tighter or more loosely than they are
     weight_decay: float = 0.01
     warm_up_steps: int = 50
     final_rate: float = 0.03
     average_decay: float = 0.997
+    is_half_precision: bool = False  # on a CPU; pays where it multiplies bfloat16 (AMX, AVX-512)
     gradient_limit: float = 1.0
     evaluate_every: int = 100
     evaluation_pictures: int = 32
@@ -62,8 +68,8 @@ class ClickTraining:
     def __post_init__(self) -> None:
         if not self.stages:
             raise ValueError("a run needs at least one [[stages]] entry")
-        if self.rounds < 1 or self.most_clicks < 1:
-            raise ValueError("rounds and most_clicks must be at least 1")
+        if not 1 <= self.rounds <= self.most_rounds or self.most_clicks < 1:
+            raise ValueError("1 <= rounds <= most_rounds and most_clicks >= 1 must hold")
 
     @property
     def total_steps(self) -> int:

@@ -20,7 +20,9 @@ import cv2
 import numpy as np
 import torch
 import torch.distributed as dist
-from safetensors.torch import save_file
+import torch.nn.functional as F
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn, optim
 from torch.nn.parallel import DistributedDataParallel
 
@@ -30,10 +32,11 @@ from interaction.types import Click
 from training.checkpoints import MovingAverage, described_data, without_folders
 from training.clicks.config import ClickTraining, click_config_from
 from training.clicks.pictures import ClipMaker, clip_maker
-from training.clicks.samples import Sample, draw_sample, error_click
+from training.clicks.samples import Sample, annotator_click, draw_sample, draw_samples
 from training.config import DataName
 from training.folding import fold_norms, unfolded_state
-from training.losses import bootstrapped_cross_entropy, dice
+from training.lean import keep_strided_depthwise_exact, learn_trunk
+from training.losses import dice
 from training.trunk_weights import find_trunk_weights, load_trunk, measure_normalisation
 from xmem_core.probabilities import normalise
 
@@ -43,7 +46,7 @@ _FILE = "click-checkpoint.pt"
 _CURVE = "click-curve.csv"
 # Streams of random numbers that must not meet.
 _SAMPLES, _AIM, _EVALUATION, _START = 10, 11, 12, 13
-_BOOTSTRAP_SHARE = 0.3
+_OBEDIENCE = 0.1  # weight of the loss at the clicked pixels themselves
 _EVALUATION_CLICKS = 5
 
 
@@ -69,33 +72,60 @@ class ClickRounds(nn.Module):
         self.network = network
 
     def forward(
-        self, samples: list[Sample], rounds: int, rng: np.random.Generator
+        self, samples: list[Sample], config: ClickTraining, rng: np.random.Generator
     ) -> Tensor:  # a scalar
         network = self.network
         device = next(network.parameters()).device
         pictures = torch.from_numpy(np.stack([s.picture for s in samples])).to(device)
         pictures = pictures.movedim(3, 1).float() / 255
-        truth = torch.from_numpy(np.stack([s.truth for s in samples])).to(device).long()
+        truth = torch.from_numpy(np.stack([s.truth for s in samples])).to(device).float()
+        truth = truth.unsqueeze(1)
         previous = torch.from_numpy(np.stack([s.given for s in samples])).to(device)
         previous = previous.unsqueeze(1).float()
         clicks = [list(sample.clicks) for sample in samples]
         picture = network.picture_features(pictures)
+        turns = int(rng.integers(config.rounds, config.most_rounds + 1))
+        learned = set(rng.choice(turns, config.rounds, replace=False).tolist())
         losses = []
-        for turn in range(rounds):
-            logits = _answer(network, picture, clicks, previous)
-            foreground = logits.float().sigmoid()
-            both = torch.cat([1 - foreground, foreground], dim=1)
-            losses.append(
-                bootstrapped_cross_entropy(both, truth, _BOOTSTRAP_SHARE) + dice(both, truth)
-            )
-            previous = foreground.detach()
-            if turn + 1 < rounds:
+        for turn in range(max(learned) + 1):
+            with torch.set_grad_enabled(turn in learned):
+                logits = _answer(network, picture, clicks, previous).float()
+            if turn in learned:
+                losses.append(_loss(logits, truth, clicks))
+            previous = logits.detach().sigmoid()
+            if turn < max(learned):
                 masks = previous[:, 0].cpu().numpy() > 0.5
                 for own, sample, mask in zip(clicks, samples, masks, strict=True):
-                    click = error_click(mask, sample.truth, (), rng)
+                    click = annotator_click(mask, sample.truth, tuple(own), rng, config)
                     if click is not None:
                         own.append(click)
         return torch.stack(losses).mean()
+
+
+def _loss(logits: Tensor, truth: Tensor, clicks: list[list[Click]]) -> Tensor:
+    """Normalised focal loss and dice, and that every click is obeyed."""
+    foreground = logits.sigmoid()
+    both = torch.cat([1 - foreground, foreground], dim=1)
+    loss = normalised_focal_loss(logits, truth) + dice(both, truth[:, 0].long())
+    columns = []
+    for index, own in enumerate(clicks):
+        for click in own:
+            sign = 1.0 if click.is_positive else -1.0
+            columns.append(-sign * logits[index, 0, int(click.y), int(click.x)])
+    return loss + _OBEDIENCE * F.softplus(torch.stack(columns)).mean()
+
+
+def normalised_focal_loss(logits: Tensor, truth: Tensor) -> Tensor:
+    """Cross-entropy of each pixel weighted by how wrong it is, the weights of each picture summing
+    to one (Sofiiuk et al., AdaptIS, ICCV 2019, section 3.3; the exponent is 2). A scalar.
+
+    logits and truth are (B, 1, H, W), truth 0 or 1.
+    """
+    entropy = F.binary_cross_entropy_with_logits(logits, truth, reduction="none").flatten(1)
+    # How wrong: 1 - p of the truth. Weights carry no gradient, so that none is gained by them.
+    weight = (1 - (-entropy.detach()).exp()).square()
+    total = weight.sum(dim=1, keepdim=True)
+    return (weight * entropy / (total + 1e-3)).sum(dim=1).mean()
 
 
 def _answer(
@@ -135,9 +165,14 @@ class ClickRun:
         torch.manual_seed(config.seed)
         self.network = SmallClickNetwork()
         content = read_click_checkpoint(folder)
-        if content is None:
+        if content is None and config.start_from:
+            begin_with(self.network, Path(config.start_from))
+        elif content is None:
             self._start_from_pretrained()
         fold_norms(self.network)
+        self._is_half = config.is_half_precision or self._device.type == "cuda"
+        if self._is_half and self._device.type == "cpu":
+            keep_strided_depthwise_exact(self.network)
         self.network.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network.train()
         self.optimizer = _optimizer(self.network, config)
@@ -195,7 +230,7 @@ class ClickRun:
     def evaluate(self) -> tuple[float, ...]:
         """Mean IoU of the averaged weights after each of five clicks on held-out pictures."""
         config = self._config
-        data = "composed" if config.pack else config.stages[-1].data
+        data: DataName = "composed" if config.pack else config.stages[-1].data
         make_clip = clip_maker(config, data, "held out")
         network = averaged_click_network(self.average.state).to(self._device)
         scores = []
@@ -216,19 +251,13 @@ class ClickRun:
         rate = stage.learning_rate * _rate_factor(step, config)
         for group in self.optimizer.param_groups:
             group["lr"] = rate * (stage.trunk_rate if group["name"] == "trunk" else 1.0)
-        samples = [
-            draw_sample(
-                self._make_clip(stage.data),
-                np.random.default_rng((config.seed, _SAMPLES, step, self._rank, index)),
-                config,
-                stage.size,
-            )
-            for index in range(stage.batch)
-        ]
+        scenes = np.random.default_rng((config.seed, _SAMPLES, step, self._rank))
+        make_clip = self._make_clip(stage.data)
+        samples = draw_samples(make_clip, scenes, config, stage.size, stage.batch)
+        learn_trunk(self.network.trunk, stage.trunk_rate > 0)
         aim = np.random.default_rng((config.seed, _AIM, step, self._rank))
-        on_cuda = self._device.type == "cuda"
-        with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=on_cuda):
-            loss: Tensor = rounds(samples, config.rounds, aim)
+        with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._is_half):
+            loss: Tensor = rounds(samples, config, aim)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), config.gradient_limit)
@@ -331,6 +360,16 @@ def read_click_checkpoint(run: Path) -> dict[str, Any] | None:
         return None
     content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     return content
+
+
+def begin_with(network: SmallClickNetwork, weights: Path) -> None:
+    """Copies weights that `export_clicks` wrote. ValueError where they do not fit."""
+    try:
+        state = {name: tensor.float() for name, tensor in load_file(weights).items()}
+        counts = {n: t for n, t in network.state_dict().items() if n.endswith("batches_tracked")}
+        network.load_state_dict(counts | state)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise ValueError(f"a run cannot begin with {weights}: {error}") from None
 
 
 def averaged_click_network(state: dict[str, Tensor]) -> SmallClickNetwork:
