@@ -19,7 +19,6 @@ from training.clicks.loop import (
     ClickRun,
     averaged_click_network,
     export_clicks,
-    normalised_focal_loss,
     read_click_checkpoint,
 )
 from training.clicks.pictures import composed_from
@@ -30,6 +29,7 @@ from training.clicks.samples import (
     error_click,
     redrawn,
 )
+from training.losses import normalised_focal_loss
 from training.pack import Pack
 
 CONFIGS = Path(__file__).parents[2] / "training" / "configs"

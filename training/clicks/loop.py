@@ -1,8 +1,4 @@
-"""The training loop of the click network, on one process or many (torchrun).
-
-Every picture is clicked at several times: the trunk sees it once, then each round's answer, as
-seen by the network and without gradient, decides where the next click goes.
-"""
+"""The training loop of the click network, on one process or many (torchrun)."""
 
 from __future__ import annotations
 
@@ -20,23 +16,20 @@ import cv2
 import numpy as np
 import torch
 import torch.distributed as dist
-import torch.nn.functional as F
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn, optim
 from torch.nn.parallel import DistributedDataParallel
 
-from interaction.click_simulator import next_click
 from interaction.fbrs.small_network import SmallClickNetwork, click_network_header
-from interaction.types import Click
 from training.checkpoints import MovingAverage, described_data, without_folders
 from training.clicks.config import ClickTraining, click_config_from
 from training.clicks.pictures import ClipMaker, clip_maker
-from training.clicks.samples import Sample, annotator_click, draw_sample, draw_samples
+from training.clicks.rounds import ClickRounds, clicked_scores
+from training.clicks.samples import draw_sample, draw_samples
 from training.config import DataName
 from training.folding import fold_norms, unfolded_state
 from training.lean import keep_strided_depthwise_exact, learn_trunk
-from training.losses import dice
 from training.trunk_weights import find_trunk_weights, load_trunk, measure_normalisation
 from xmem_core.probabilities import normalise
 
@@ -46,8 +39,6 @@ _FILE = "click-checkpoint.pt"
 _CURVE = "click-curve.csv"
 # Streams of random numbers that must not meet.
 _SAMPLES, _AIM, _EVALUATION, _START = 10, 11, 12, 13
-_OBEDIENCE = 0.1  # weight of the loss at the clicked pixels themselves
-_EVALUATION_CLICKS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,93 +52,6 @@ class ClickCurvePoint:
     iou_5: float
     learning_rate: float
     seconds: float
-
-
-class ClickRounds(nn.Module):
-    """The loss of some rounds of clicks, as a module, so that DistributedDataParallel can wrap
-    it; the trunk runs once for all of them."""
-
-    def __init__(self, network: SmallClickNetwork) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(
-        self, samples: list[Sample], config: ClickTraining, rng: np.random.Generator
-    ) -> Tensor:  # a scalar
-        network = self.network
-        device = next(network.parameters()).device
-        pictures = torch.from_numpy(np.stack([s.picture for s in samples])).to(device)
-        pictures = pictures.movedim(3, 1).float() / 255
-        truth = torch.from_numpy(np.stack([s.truth for s in samples])).to(device).float()
-        truth = truth.unsqueeze(1)
-        previous = torch.from_numpy(np.stack([s.given for s in samples])).to(device)
-        previous = previous.unsqueeze(1).float()
-        clicks = [list(sample.clicks) for sample in samples]
-        picture = network.picture_features(pictures)
-        turns = int(rng.integers(config.rounds, config.most_rounds + 1))
-        learned = set(rng.choice(turns, config.rounds, replace=False).tolist())
-        losses = []
-        for turn in range(max(learned) + 1):
-            with torch.set_grad_enabled(turn in learned):
-                logits = _answer(network, picture, clicks, previous).float()
-            if turn in learned:
-                losses.append(_loss(logits, truth, clicks))
-            previous = logits.detach().sigmoid()
-            if turn < max(learned):
-                masks = previous[:, 0].cpu().numpy() > 0.5
-                for own, sample, mask in zip(clicks, samples, masks, strict=True):
-                    click = annotator_click(mask, sample.truth, tuple(own), rng, config)
-                    if click is not None:
-                        own.append(click)
-        return torch.stack(losses).mean()
-
-
-def _loss(logits: Tensor, truth: Tensor, clicks: list[list[Click]]) -> Tensor:
-    """Normalised focal loss and dice, and that every click is obeyed."""
-    foreground = logits.sigmoid()
-    both = torch.cat([1 - foreground, foreground], dim=1)
-    loss = normalised_focal_loss(logits, truth) + dice(both, truth[:, 0].long())
-    columns = []
-    for index, own in enumerate(clicks):
-        for click in own:
-            sign = 1.0 if click.is_positive else -1.0
-            columns.append(-sign * logits[index, 0, int(click.y), int(click.x)])
-    return loss + _OBEDIENCE * F.softplus(torch.stack(columns)).mean()
-
-
-def normalised_focal_loss(logits: Tensor, truth: Tensor) -> Tensor:
-    """Cross-entropy of each pixel weighted by how wrong it is, the weights of each picture summing
-    to one (Sofiiuk et al., AdaptIS, ICCV 2019, section 3.3; the exponent is 2). A scalar.
-
-    logits and truth are (B, 1, H, W), truth 0 or 1.
-    """
-    entropy = F.binary_cross_entropy_with_logits(logits, truth, reduction="none").flatten(1)
-    # How wrong: 1 - p of the truth. Weights carry no gradient, so that none is gained by them.
-    weight = (1 - (-entropy.detach()).exp()).square()
-    total = weight.sum(dim=1, keepdim=True)
-    return (weight * entropy / (total + 1e-3)).sum(dim=1).mean()
-
-
-def _answer(
-    network: SmallClickNetwork,
-    picture: tuple[Tensor, ...],
-    clicks: list[list[Click]],
-    previous: Tensor,
-) -> Tensor:
-    height, width = previous.shape[2:]
-    maps = network.click_maps(_as_rows(clicks).to(previous.device), height, width)
-    point = next(reversed(network.insertion_channels))
-    return network.logits(network.features(picture, maps, previous, point), point, height, width)
-
-
-def _as_rows(clicks: list[list[Click]]) -> Tensor:
-    """(B, N, 3) row, column, sign; -1 where a picture has fewer than the most."""
-    most = max(len(own) for own in clicks)
-    rows = torch.full((len(clicks), most, 3), -1.0)
-    for index, own in enumerate(clicks):
-        for at, click in enumerate(own):
-            rows[index, at] = torch.tensor([click.y, click.x, float(click.is_positive)])
-    return rows
 
 
 class ClickRun:
@@ -237,7 +141,7 @@ class ClickRun:
         for index in range(config.evaluation_pictures):
             rng = np.random.default_rng((_EVALUATION, index))
             sample = draw_sample(make_clip, rng, config, config.evaluation_size)
-            scores.append(_clicked(network, sample))
+            scores.append(clicked_scores(network, sample))
         return tuple(np.mean(scores, axis=0).tolist())
 
     def _make_clip(self, data: DataName) -> ClipMaker:
@@ -309,27 +213,6 @@ class ClickRun:
         with torch.no_grad():
             frames = torch.from_numpy(np.stack(pictures)).movedim(3, 1)
             measure_normalisation(self.network.trunk, normalise(frames.float()))
-
-
-@torch.inference_mode()
-def _clicked(network: SmallClickNetwork, sample: Sample) -> list[float]:
-    """IoU after each of five clicks on a new object."""
-    device = next(network.parameters()).device
-    picture = torch.from_numpy(sample.picture).to(device).movedim(2, 0)[None].float() / 255
-    features = network.picture_features(picture)
-    previous = torch.zeros(1, 1, *sample.truth.shape, device=device)
-    mask = np.zeros_like(sample.truth)
-    clicks: list[Click] = []
-    scores = []
-    for _ in range(_EVALUATION_CLICKS):
-        click = next_click(mask, sample.truth, clicks)
-        if click is not None:
-            clicks.append(click)
-            previous = _answer(network, features, [clicks], previous).sigmoid()
-            mask = previous[0, 0].cpu().numpy() > 0.5
-        union = int((mask | sample.truth).sum())
-        scores.append(float((mask & sample.truth).sum() / max(union, 1)))
-    return scores
 
 
 def _rate_factor(step: int, config: ClickTraining) -> float:
