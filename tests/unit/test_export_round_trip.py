@@ -81,6 +81,12 @@ def test_masks_come_back_exactly(
             assert_comes_back(name, options, video, masks, folder)
 
 
+def test_an_object_that_fills_every_frame_comes_back(tmp_path: Path) -> None:
+    masks = {frame: np.full((2, 1), 213, np.uint8) for frame in range(2)}
+    with open_frames(tmp_path / "bear", 2, 1, 2) as video:
+        assert_comes_back("png-sequence", {"has_layers": True}, video, masks, tmp_path)
+
+
 @settings(max_examples=150, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),

@@ -40,8 +40,11 @@ def look_at(image: Image.Image, traits: PictureTraits, *, is_single: bool) -> No
         traits.is_color = True
         highest = max(highest >> 16, highest >> 8 & 255, int((values & 255).max()))
         if image.mode == "RGBA":
-            alpha = np.asarray(image)[:, :, 3]
-            traits.has_alpha = traits.has_alpha or bool(alpha.min() < 255)
+            pixels = np.asarray(image)
+            alpha = pixels[:, :, 3]
+            # An object that fills every frame leaves nothing transparent; a matte is grey.
+            is_filled = is_single and bool((pixels[:, :, :1] != pixels[:, :, 1:3]).any())
+            traits.has_alpha = traits.has_alpha or bool(alpha.min() < 255) or is_filled
             highest = int(alpha.max())
     elif image.mode in ("P", "PA"):
         traits.is_palette = True
