@@ -14,7 +14,6 @@ from interaction.types import MaskEdit, ObjectInfo
 
 __all__ = ["Document"]
 
-
 _LARGEST_BRUSH_PX = 500.0
 
 

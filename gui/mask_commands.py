@@ -80,12 +80,14 @@ class MaskCommands(ActionHandlers):
 
     def _tools(self) -> dict[str, Callable[[], object]]:
         handlers: dict[str, Callable[[], object]] = {
-            f"tool.{tool.value}": partial(lambda tool: self._document.set_tool(tool), tool)
-            for tool in Tool
+            f"tool.{tool.value}": partial(self._choose_tool, tool) for tool in Tool
         }
         handlers["tool.smaller"] = lambda: self._scale_brush(1 / _BRUSH_FACTOR)
         handlers["tool.larger"] = lambda: self._scale_brush(_BRUSH_FACTOR)
         return handlers
+
+    def _choose_tool(self, tool: Tool) -> None:
+        self._document.set_tool(tool)
 
     def _scale_brush(self, factor: float) -> None:
         self._document.set_brush_radius_px(self._document.brush_radius_px * factor)

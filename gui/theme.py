@@ -20,11 +20,21 @@ from PySide6.QtWidgets import QApplication
 from gui.style import Style
 from resources import icons_folder
 
-__all__ = ["ACCENT", "ICON_PX", "Scheme", "apply_theme", "icon", "is_dark", "set_scheme"]
+__all__ = [
+    "ACCENT",
+    "ICON_PX",
+    "UNLIMITED_PX",
+    "Scheme",
+    "apply_theme",
+    "icon",
+    "is_dark",
+    "set_scheme",
+]
 
 Scheme = Literal["system", "light", "dark"]
 
 ICON_PX: Final = 20
+UNLIMITED_PX: Final = 2**24 - 1  # Qt's own largest size of a widget, which PySide6 leaves out
 TEXT_PX: Final = 13
 ACCENT: Final = QColor(0x2F, 0x81, 0xF7)
 

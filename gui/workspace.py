@@ -17,6 +17,7 @@ from gui.panels.memory import MemoryPanel
 from gui.panels.objects import ObjectsPanel
 from gui.panels.propagation import PropagationPanel
 from gui.progress import Busy
+from gui.theme import UNLIMITED_PX
 from gui.timeline.player import Player
 from gui.timeline.timeline import Timeline
 from gui.timeline.transport import Transport
@@ -25,7 +26,6 @@ from interaction.session import Session
 __all__ = ["Workspace"]
 
 _PANELS_PX = 284
-_UNLIMITED_PX = 2**24 - 1  # Qt's own largest size of a widget
 
 
 class Workspace(QWidget):
@@ -141,7 +141,7 @@ class Workspace(QWidget):
         before = self.splitter.sizes()
         self.timeline.setVisible(is_shown)
         if is_shown:
-            self.lower_half.setMaximumHeight(_UNLIMITED_PX)
+            self.lower_half.setMaximumHeight(UNLIMITED_PX)
             self.splitter.setSizes(self._heights)
             self._heights = []
         else:

@@ -106,8 +106,8 @@ class CanvasTool:
 
     @property
     def hint(self) -> str:
-        """One line for the status bar."""
-        raise NotImplementedError
+        """One line for the status bar, if there is anything to say."""
+        return ""
 
     @property
     def is_active(self) -> bool:

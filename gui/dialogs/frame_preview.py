@@ -14,9 +14,8 @@ from interaction.errors import UserError
 __all__ = ["LONGEST_PX", "FramePreview"]
 
 _USUAL_SHAPE: Final = 9 / 16
-LONGEST_PX: Final = (
-    960  # of the pictures that are worth making: twice what is shown, for dense screens
-)
+# Of the pictures that are worth making: twice what is shown, for dense screens.
+LONGEST_PX: Final = 960
 
 
 class FramePreview(QWidget):

@@ -16,9 +16,12 @@ class FrameBox(QSpinBox):
 
     def validate(self, text: str, position: int) -> tuple[QValidator.State, str, int]:
         typed = self._typed(text)
-        is_number = _NUMBER.fullmatch(typed) is not None
-        state = QValidator.State.Intermediate if not typed.strip() else QValidator.State.Invalid
-        return QValidator.State.Acceptable if is_number else state, text, position
+        state = QValidator.State.Invalid
+        if _NUMBER.fullmatch(typed):
+            state = QValidator.State.Acceptable
+        elif not typed.strip():
+            state = QValidator.State.Intermediate
+        return state, text, position
 
     def valueFromText(self, text: str) -> int:
         match = _NUMBER.fullmatch(self._typed(text))

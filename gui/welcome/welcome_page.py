@@ -6,13 +6,12 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWi
 
 from gui.banner import Banner
 from gui.preferences import Preferences
-from gui.theme import icon
+from gui.theme import UNLIMITED_PX, icon
 from gui.welcome.recent_list import RecentList
 
 __all__ = ["WelcomePage"]
 
 _BUTTON_PX, _RECENT_PX = 260, 520
-_UNLIMITED_PX = 2**24 - 1  # Qt's own largest size of a widget
 
 
 class WelcomePage(QWidget):
@@ -93,7 +92,7 @@ class WelcomePage(QWidget):
         """The list fills the page; where there is none yet, its words begin beside the title."""
         is_empty = self.recent.is_empty
         height_px = self._left.sizeHint().height()
-        self.recent.setMaximumHeight(height_px if is_empty else _UNLIMITED_PX)
+        self.recent.setMaximumHeight(height_px if is_empty else UNLIMITED_PX)
         self.recent.setMinimumHeight(height_px if is_empty else 0)
         for index, stretch in enumerate((1, 0, 2) if is_empty else (1, 12, 1)):
             self._right.setStretch(index, stretch)

@@ -9,6 +9,7 @@ and crop; what follows is computed again for every click, and what follows `feat
 step of the optimiser.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from enum import Enum
 
@@ -23,7 +24,7 @@ class InsertionPoint(Enum):
     BEFORE_HEAD = "C"
 
 
-class ClickNetwork(nn.Module):
+class ClickNetwork(nn.Module, ABC):
     """Base of the published DeepLab-style network and of the bundled small one.
 
     Pictures are float (B, 3, H, W), RGB in 0..1; each network normalises them itself.
@@ -36,15 +37,16 @@ class ClickNetwork(nn.Module):
     insertion_channels: Mapping[InsertionPoint, int]  # channels of the features to act on
     size_multiple: int  # H and W must be multiples of this; 1 if any size will do
 
+    @abstractmethod
     def click_maps(self, clicks: Tensor, height: int, width: int) -> Tensor:
         """clicks (B, N, 3) as row, column, sign (1 positive, 0 negative, -1 padding), in pixels of
         the (resized) crop -> (B, 2, H, W) maps of the kind this network was trained with."""
-        raise NotImplementedError
 
+    @abstractmethod
     def picture_features(self, pictures: Tensor) -> tuple[Tensor, ...]:
         """What can be computed without clicks; may be no more than the pictures themselves."""
-        raise NotImplementedError
 
+    @abstractmethod
     def features(
         self,
         picture: tuple[Tensor, ...],
@@ -54,10 +56,9 @@ class ClickNetwork(nn.Module):
     ) -> tuple[Tensor, ...]:
         """The features at `point`; the first is the one that is scaled and shifted, the others
         are what `logits` needs beside it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def logits(
         self, features: tuple[Tensor, ...], point: InsertionPoint, height: int, width: int
     ) -> Tensor:
         """(B, 1, H, W) from the features at `point`."""
-        raise NotImplementedError

@@ -1,7 +1,6 @@
 """What the annotator does while something else is under way is kept, acted on and answered."""
 
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from interaction.project.importers import import_masks, preview_import
 from interaction.types import FrameStatus, Stroke
 from tests import tiny
 from tests.fake_engines import FakeEngines
+from tests.gui.windows import once_at
 
 DAB = Stroke(((20.0, 20.0),), 6)
 OTHER = Stroke(((45.0, 30.0),), 8)
@@ -45,18 +45,6 @@ def gate(engines: FakeEngines, monkeypatch: pytest.MonkeyPatch) -> threading.Eve
 
 def wait_until_idle(annotator: Annotator, qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: annotator.busy is Busy.IDLE)
-
-
-def once_at(annotator: Annotator, frame: int, act: Callable[[], None]) -> None:
-    """Acts when tracking has come to the frame for the first time."""
-    heads: list[int] = []
-
-    def follow(head: int) -> None:
-        if head == frame and frame not in heads:
-            heads.append(head)
-            act()
-
-    annotator.tracked.connect(follow)
 
 
 def correct(annotator: Annotator, *frames: int) -> None:

@@ -12,6 +12,7 @@ from gui.document import Document
 from gui.engine_thread import EngineThread
 from interaction.types import EMPTY_RECORD, FrameStatus, Stroke
 from tests.fake_engines import FakeEngines
+from tests.gui.windows import once_at
 
 DAB = Stroke(((20.0, 20.0),), 6)
 OTHER = Stroke(((45.0, 35.0),), 6)
@@ -148,13 +149,12 @@ def test_a_stroke_after_the_undo_of_a_run_stays_and_the_run_does_not(
 ) -> None:
     annotator.stroke(DAB)
 
-    def interrupt(frame: int) -> None:
-        if frame == 3:
-            annotator.undo()
-            document.set_frame(6)
-            annotator.stroke(OTHER)
+    def act() -> None:
+        annotator.undo()
+        document.set_frame(6)
+        annotator.stroke(OTHER)
 
-    annotator.tracked.connect(interrupt)
+    once_at(annotator, 3, act)
     annotator.propagate("forward")
     wait_until_idle(annotator, engine, qtbot)
     statuses = {frame: record.status for frame, record in document.annotation.records.items()}
@@ -271,11 +271,10 @@ def test_undo_in_the_midst_of_a_run_after_its_first_frame_stays_where_it_began(
 ) -> None:
     annotator.stroke(DAB)
 
-    def interrupt(frame: int) -> None:
-        if frame == 1:
-            annotator.undo()
+    def act() -> None:
+        annotator.undo()
 
-    annotator.tracked.connect(interrupt)
+    once_at(annotator, 1, act)
     annotator.propagate("forward")
     wait_until_idle(annotator, engine, qtbot)
     assert (set(document.annotation.records), document.frame) == ({0}, 0)

@@ -3,7 +3,7 @@
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeySequence
-from PySide6.QtWidgets import QDialogButtonBox, QMainWindow, QWidget
+from PySide6.QtWidgets import QDialogButtonBox, QMainWindow
 from pytestqt.qtbot import QtBot
 
 from gui.action_spec import Needs
@@ -11,11 +11,7 @@ from gui.actions import Actions
 from gui.dialogs.cheat_sheet import cheat_sheet_html
 from gui.dialogs.command_search import CommandSearch
 from gui.dialogs.shortcuts import ShortcutsDialog
-
-
-def shown(widget: QWidget, qtbot: QtBot) -> None:
-    with qtbot.waitExposed(widget):
-        widget.show()
+from tests.gui.windows import shown
 
 
 def test_a_key_that_is_taken_is_shown_before_it_is_too_late(

@@ -11,7 +11,6 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QMainWindow,
     QSpinBox,
-    QWidget,
 )
 from pytestqt.qtbot import QtBot
 
@@ -30,13 +29,9 @@ from interaction.project.exporters import FORMATS
 from interaction.types import FrameStatus, Stroke
 from tests import tiny
 from tests.gui.wheel import turn_wheel
+from tests.gui.windows import shown
 
 DAB = Stroke(((20.0, 20.0),), 6)
-
-
-def shown(widget: QWidget, qtbot: QtBot) -> None:
-    with qtbot.waitExposed(widget):
-        widget.show()
 
 
 def test_an_export_says_what_is_missing_and_then_does_it(

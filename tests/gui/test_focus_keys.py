@@ -4,8 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QPoint, QPointF, Qt
-from PySide6.QtGui import QWheelEvent
+from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
@@ -13,6 +12,7 @@ from pytestqt.qtbot import QtBot
 from gui.main_window import MainWindow
 from gui.workspace import Workspace
 from interaction.types import FrameStatus, Stroke
+from tests.gui.wheel import turn_wheel
 
 DAB = Stroke(((20.0, 20.0),), 6)
 
@@ -123,16 +123,5 @@ def test_elsewhere_the_keys_are_the_windows(workspace: Workspace, press: Press) 
 def test_the_wheel_changes_no_choice_it_passes_over(workspace: Workspace) -> None:
     until = workspace.propagation_panel.until
     workspace.canvas.setFocus()
-    at = QPointF(until.rect().center())
-    turn = QWheelEvent(
-        at,
-        QPointF(until.mapToGlobal(at.toPoint())),
-        QPoint(),
-        QPoint(0, -120),
-        Qt.MouseButton.NoButton,
-        Qt.KeyboardModifier.NoModifier,
-        Qt.ScrollPhase.NoScrollPhase,
-        False,
-    )
-    QApplication.sendEvent(until, turn)
+    turn_wheel(until)
     assert until.currentIndex() == 0

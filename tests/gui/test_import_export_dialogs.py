@@ -24,15 +24,11 @@ from gui.preferences import Preferences
 from interaction.project.importers import preview_import
 from interaction.types import FrameStatus, Stroke
 from tests import tiny
+from tests.gui.windows import shown
 
 DAB = Stroke(((20.0, 20.0),), 6)
 DOG, CAT = 1, 2
 Open = Callable[[], Any]
-
-
-def shown(widget: QWidget, qtbot: QtBot) -> None:
-    with qtbot.waitExposed(widget):
-        widget.show()
 
 
 @pytest.fixture

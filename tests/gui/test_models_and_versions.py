@@ -1,8 +1,10 @@
 """The dialogs of models and of versions: all that one has to know, in words people use."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
+import pytest
 from PySide6.QtCore import QDate, QDateTime, QLocale, QTime
 from PySide6.QtWidgets import QApplication, QMainWindow, QTreeWidgetItem
 from pytestqt.qtbot import QtBot
@@ -14,10 +16,12 @@ from gui.document import Document
 from gui.preferences import Preferences
 from interaction.model_list import read_model_list
 from interaction.models import ModelStore
+from interaction.project.versions import Version
 from interaction.session import Session
 from tests import tiny
 from tests.fake_engines import FakeEngines
-from tests.gui.test_dialogs import a_model, shown
+from tests.gui.test_dialogs import a_model
+from tests.gui.windows import shown
 
 
 def row_of(dialog: ModelsDialog, row: int) -> QTreeWidgetItem:
@@ -69,38 +73,39 @@ def test_a_model_in_use_that_is_not_here_does_not_look_as_if_it_were(
     dialog.close()
 
 
-def test_versions_are_dated_as_people_here_write_it(
+@pytest.fixture
+def versions(
     annotator: Annotator, owner: QMainWindow, tmp_path: Path, qtbot: QtBot
-) -> None:
+) -> Iterator[tuple[VersionsDialog, Version]]:
+    """The dialog over a project with one version, called “first try”."""
     tiny.write_clip(tmp_path / "kept", 3)
     with Session.open(tmp_path / "kept", tmp_path / "kept.vos", engines=FakeEngines()) as session:
         assert session.project is not None
         version = session.project.save_version("first try")
         dialog = VersionsDialog(Document(session), annotator, owner)
         shown(dialog, qtbot)
-        text = dialog.list.item(0).text()
-        local = datetime.fromisoformat(version.created).astimezone()
-        assert version.created not in text
-        assert "+00:00" not in text
-        moment = QDateTime(
-            QDate(local.year, local.month, local.day), QTime(local.hour, local.minute)
-        )
-        assert QLocale().toString(moment, QLocale.FormatType.ShortFormat) in text
+        yield dialog, version
         dialog.close()
+
+
+def test_versions_are_dated_as_people_here_write_it(
+    versions: tuple[VersionsDialog, Version],
+) -> None:
+    dialog, version = versions
+    text = dialog.list.item(0).text()
+    local = datetime.fromisoformat(version.created).astimezone()
+    assert version.created not in text
+    assert "+00:00" not in text
+    moment = QDateTime(QDate(local.year, local.month, local.day), QTime(local.hour, local.minute))
+    assert QLocale().toString(moment, QLocale.FormatType.ShortFormat) in text
 
 
 def test_a_version_that_cannot_be_read_any_more_is_told_in_the_dialog(
-    annotator: Annotator, owner: QMainWindow, tmp_path: Path, qtbot: QtBot
+    versions: tuple[VersionsDialog, Version],
 ) -> None:
-    tiny.write_clip(tmp_path / "kept", 3)
-    with Session.open(tmp_path / "kept", tmp_path / "kept.vos", engines=FakeEngines()) as session:
-        assert session.project is not None
-        version = session.project.save_version("first try")
-        dialog = VersionsDialog(Document(session), annotator, owner)
-        shown(dialog, qtbot)
-        dialog.list.setCurrentRow(0)
-        (version.folder / "project.json").write_text("{")
-        dialog.restore_button.click()
-        assert dialog.isVisible()
-        assert "first try" in dialog.status.text()
-        dialog.close()
+    dialog, version = versions
+    dialog.list.setCurrentRow(0)
+    (version.folder / "project.json").write_text("{")
+    dialog.restore_button.click()
+    assert dialog.isVisible()
+    assert "first try" in dialog.status.text()

@@ -18,6 +18,7 @@ __all__ = [
     "color_table",
     "cut_out",
     "draw_overlay",
+    "no_larger",
     "paint_masks",
     "replace_background",
     "soft_edge",
@@ -139,3 +140,15 @@ def _objects_rectangle(labels: Labels, margin: int = 0) -> tuple[slice, slice] |
         return None
     top, left = max(0, y - margin), max(0, x - margin)
     return slice(top, y + height + margin), slice(left, x + width + margin)
+
+
+def no_larger(
+    pixels: NDArray[np.uint8], longest_px: int, interpolation: int = cv2.INTER_AREA
+) -> NDArray[np.uint8]:
+    """`pixels` (H, W) or (H, W, C), shrunk until neither side is longer than `longest_px`."""
+    height, width = pixels.shape[:2]
+    scale = longest_px / max(height, width)
+    if scale >= 1:
+        return pixels
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return np.asarray(cv2.resize(pixels, size, interpolation=interpolation), np.uint8)

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from interaction.project.exporters.looks import no_larger
 from interaction.project.exporters.run import ExportSettings, plan_export
 from interaction.project.exporters.source import ExportSource
 from interaction.project.video import Video
@@ -53,23 +54,14 @@ def _seen(pixels: NDArray[Any], longest_px: int) -> Frame:
     if pixels.dtype == np.uint16:
         pixels = (pixels >> 8).astype(np.uint8)
     if pixels.ndim == 2:
-        return np.repeat(_no_larger(pixels, longest_px)[:, :, None], 3, axis=2)
+        return np.repeat(no_larger(pixels, longest_px)[:, :, None], 3, axis=2)
     if pixels.shape[2] == 3:
-        return _no_larger(pixels, longest_px)
+        return no_larger(pixels, longest_px)
     # Multiplied by alpha first: else the colours of what is transparent would come into the edge.
     alpha = np.ascontiguousarray(pixels[:, :, 3])
     weights = cv2.merge([alpha, alpha, alpha])
     colors = cv2.multiply(np.ascontiguousarray(pixels[:, :, :3]), weights, scale=1 / 255)
-    return _on_squares(_no_larger(np.asarray(colors), longest_px), _no_larger(alpha, longest_px))
-
-
-def _no_larger(pixels: NDArray[np.uint8], longest_px: int) -> NDArray[np.uint8]:
-    height, width = pixels.shape[:2]
-    scale = longest_px / max(height, width)
-    if scale >= 1:
-        return pixels
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return _on_squares(no_larger(np.asarray(colors), longest_px), no_larger(alpha, longest_px))
 
 
 def _on_squares(colors: Frame, alpha: NDArray[np.uint8]) -> Frame:

@@ -5,7 +5,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from interaction.project.exporters.looks import color_table, draw_overlay
+from interaction.project.exporters.looks import color_table, draw_overlay, no_larger
 from interaction.project.importers.edits import merging
 from interaction.project.importers.plan import ImportPlan, new_objects
 from interaction.project.mask_files import decode_labels
@@ -30,12 +30,8 @@ def planned_picture(plan: ImportPlan, frame: int, video: Video, longest_px: int)
     shape = plan.preview.height, plan.preview.width
     old: Labels = np.zeros(shape, np.uint8) if record.mask is None else decode_labels(record.mask)
     labels = merging(plan)(old, plan.preview.keys(frame), plan.lost_on(frame))
-    picture = video[frame]
-    scale = longest_px / max(shape)
-    if scale < 1:
-        size = max(1, round(shape[1] * scale)), max(1, round(shape[0] * scale))
-        picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
-        labels = np.asarray(cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST), np.uint8)
+    picture = no_larger(video[frame], longest_px)
+    labels = no_larger(labels, longest_px, cv2.INTER_NEAREST)
     # Objects that come with frames that are left alone have a colour as well.
     possible = new_objects(plan.objects, plan.preview, plan.ids)
     table = color_table((*possible, *plan.objects, *plan.new_objects))
