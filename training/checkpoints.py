@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn, optim
+from torch import Tensor, optim
 
 from training.config import DataName, TrackerTraining, config_from
-from training.folding import unfolded
+from xmem_core.learning.average import MovingAverage
+from xmem_core.learning.folding import unfolded
 from xmem_core.network.xmem import XMem
 from xmem_core.weights import load_xmem, save_network
 
@@ -38,24 +39,6 @@ class CurvePoint:
     iou: float  # of the averaged weights, on held-out composed clips
     learning_rate: float
     seconds: float  # of training so far, over all starts
-
-
-class MovingAverage:
-    """Exponential moving average of a module's parameters; buffers are frozen and just copied."""
-
-    def __init__(self, module: nn.Module, decay: float) -> None:
-        self._decay = decay
-        self.state = {name: t.detach().clone() for name, t in module.state_dict().items()}
-
-    def update(self, module: nn.Module, step: int) -> None:
-        """Young averages follow quickly, so that they forget the random start."""
-        decay = min(self._decay, (1 + step) / (10 + step))
-        with torch.no_grad():
-            for name, tensor in module.state_dict().items():
-                if tensor.is_floating_point():
-                    self.state[name].lerp_(tensor, 1 - decay)
-                else:
-                    self.state[name].copy_(tensor)
 
 
 def save_checkpoint(

@@ -21,7 +21,6 @@ from torch.utils.data import DataLoader, Subset
 
 from training.checkpoints import (
     CurvePoint,
-    MovingAverage,
     append_to_curve,
     begin_with,
     read_checkpoint,
@@ -29,15 +28,16 @@ from training.checkpoints import (
 )
 from training.config import Stage, TrackerTraining
 from training.data import Batch, TrainingBatches, evaluation_batches, starting_frames
-from training.folding import fold_norms, unfolded
-from training.lean import freeze_costly, keep_strided_depthwise_exact
-from training.losses import falling_share, mean_iou
 from training.trunk_weights import (
     find_trunk_weights,
     start_from_pretrained,
     start_from_resnets,
 )
-from training.unroll import ClipLoss, track_clip
+from xmem_core.learning.average import MovingAverage
+from xmem_core.learning.folding import fold_norms, unfolded
+from xmem_core.learning.lean import freeze_costly, keep_strided_depthwise_exact
+from xmem_core.learning.losses import falling_share, mean_iou
+from xmem_core.learning.unroll import ClipLoss, track_clip
 from xmem_core.network.xmem import XMem
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from training.folding import fold_norms, unfolded
+from xmem_core.learning.folding import fold_norms, unfolded
 from xmem_core.network.xmem import XMem
 from xmem_core.weights import load_xmem, read_metadata, save_network
 

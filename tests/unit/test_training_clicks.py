@@ -12,6 +12,7 @@ import torch
 
 from interaction.click_simulator import next_click
 from interaction.fbrs.small_network import load_small_click_network
+from interaction.learning.click_samples import annotator_click, damaged, error_click
 from tests.unit.test_training_composer import make_pack
 from tests.unit.test_training_resume import pretend_imagenet
 from training.clicks.config import ClickStage, ClickTraining, click_config_from, read_click_config
@@ -22,15 +23,9 @@ from training.clicks.loop import (
     read_click_checkpoint,
 )
 from training.clicks.pictures import composed_from
-from training.clicks.samples import (
-    annotator_click,
-    damaged,
-    draw_sample,
-    error_click,
-    redrawn,
-)
-from training.losses import normalised_focal_loss
+from training.clicks.samples import draw_sample, redrawn
 from training.pack import Pack
+from xmem_core.learning.losses import normalised_focal_loss
 
 CONFIGS = Path(__file__).parents[2] / "training" / "configs"
 
@@ -164,7 +159,7 @@ def test_clicks_by_the_rule_and_beside_it_are_errors(config: ClickTraining) -> N
     truth[16:48, 20:44] = True
     exact = next_click(np.zeros_like(truth), truth)
     found = [
-        annotator_click(np.zeros_like(truth), truth, (), np.random.default_rng(seed), config)
+        annotator_click(np.zeros_like(truth), truth, (), np.random.default_rng(seed), config.habits)
         for seed in range(40)
     ]
     assert 10 < found.count(exact) < 38

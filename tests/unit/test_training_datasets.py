@@ -37,9 +37,9 @@ from training.datasets.static import StaticClips
 from training.datasets.truth import read_pair
 from training.datasets.videos import frame_indices, objects_of
 from training.loop import TrackerRun, rate_factor
-from training.losses import dice
 from training.trunk_weights import start_from_resnets
-from training.unroll import track_clip
+from xmem_core.learning.losses import dice
+from xmem_core.learning.unroll import track_clip
 from xmem_core.network.config import NetworkConfig
 from xmem_core.network.xmem import XMem
 from xmem_core.weights import read_metadata

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from training.losses import bootstrapped_cross_entropy, dice, falling_share, mean_iou
+from xmem_core.learning.losses import bootstrapped_cross_entropy, dice, falling_share, mean_iou
 
 # Two pixels, background and one object: the truth is object, background.
 PROBABILITIES = torch.tensor([[[[0.5, 0.8]], [[0.5, 0.2]]]])  # (1, 2, 1, 2)

@@ -14,10 +14,10 @@ from tests.unit.test_training_composer import make_pack
 from training.checkpoints import begin_with, export, read_checkpoint
 from training.config import Stage, TrackerTraining, config_from, read_config
 from training.data import TrainingBatches, starting_frames
-from training.folding import fold_norms, unfolded
 from training.loop import TrackerRun, rate_factor
 from training.trunk_weights import load_trunk, start_from_pretrained
-from training.unroll import ClipLoss, track_clip
+from xmem_core.learning.folding import fold_norms, unfolded
+from xmem_core.learning.unroll import ClipLoss, track_clip
 from xmem_core.memory.readout import memory_rows, query_rows, similarity
 from xmem_core.network.backbones import LiteTrunk
 from xmem_core.network.config import NetworkConfig

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, get_args
 
+from interaction.learning.click_samples import ClickHabits
 from training.config import DataName
 
 
@@ -68,8 +69,12 @@ class ClickTraining:
     def __post_init__(self) -> None:
         if not self.stages:
             raise ValueError("a run needs at least one [[stages]] entry")
-        if not 1 <= self.rounds <= self.most_rounds or self.most_clicks < 1:
-            raise ValueError("1 <= rounds <= most_rounds and most_clicks >= 1 must hold")
+        _ = self.habits  # checks them
+
+    @property
+    def habits(self) -> ClickHabits:
+        names = (field.name for field in fields(ClickHabits))
+        return ClickHabits(**{name: getattr(self, name) for name in names})
 
     @property
     def total_steps(self) -> int:

@@ -22,15 +22,16 @@ from torch import Tensor, nn, optim
 from torch.nn.parallel import DistributedDataParallel
 
 from interaction.fbrs.small_network import SmallClickNetwork, click_network_header
-from training.checkpoints import MovingAverage, described_data, without_folders
+from interaction.learning.click_rounds import ClickRounds, clicked_scores
+from training.checkpoints import described_data, without_folders
 from training.clicks.config import ClickTraining, click_config_from
 from training.clicks.pictures import ClipMaker, clip_maker
-from training.clicks.rounds import ClickRounds, clicked_scores
 from training.clicks.samples import draw_sample, draw_samples
 from training.config import DataName
-from training.folding import fold_norms, unfolded_state
-from training.lean import keep_strided_depthwise_exact, learn_trunk
 from training.trunk_weights import find_trunk_weights, load_trunk, measure_normalisation
+from xmem_core.learning.average import MovingAverage
+from xmem_core.learning.folding import fold_norms, unfolded_state
+from xmem_core.learning.lean import keep_strided_depthwise_exact, learn_trunk
 from xmem_core.probabilities import normalise
 
 log = logging.getLogger(__name__)
@@ -161,7 +162,7 @@ class ClickRun:
         learn_trunk(self.network.trunk, stage.trunk_rate > 0)
         aim = np.random.default_rng((config.seed, _AIM, step, self._rank))
         with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._is_half):
-            loss: Tensor = rounds(samples, config, aim)
+            loss: Tensor = rounds(samples, config.habits, aim)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), config.gradient_limit)

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from training.losses import bootstrapped_cross_entropy, dice
+from xmem_core.learning.losses import bootstrapped_cross_entropy, dice
 from xmem_core.memory.readout import memory_rows, query_rows, similarity
 from xmem_core.network.encoders import KeyFeatures
 from xmem_core.network.xmem import XMem

@@ -13,10 +13,9 @@ from torch import Tensor, nn
 
 from interaction.click_simulator import next_click
 from interaction.fbrs.small_network import SmallClickNetwork
+from interaction.learning.click_samples import ClickHabits, Sample, annotator_click
 from interaction.types import Click
-from training.clicks.config import ClickTraining
-from training.clicks.samples import Sample, annotator_click
-from training.losses import dice, normalised_focal_loss
+from xmem_core.learning.losses import dice, normalised_focal_loss
 
 _OBEDIENCE = 0.1  # weight of the loss at the clicked pixels themselves
 _EVALUATION_CLICKS = 5
@@ -31,7 +30,7 @@ class ClickRounds(nn.Module):
         self.network = network
 
     def forward(
-        self, samples: list[Sample], config: ClickTraining, rng: np.random.Generator
+        self, samples: list[Sample], habits: ClickHabits, rng: np.random.Generator
     ) -> Tensor:  # a scalar
         network = self.network
         device = next(network.parameters()).device
@@ -43,8 +42,8 @@ class ClickRounds(nn.Module):
         previous = previous.unsqueeze(1).float()
         clicks = [list(sample.clicks) for sample in samples]
         picture = network.picture_features(pictures)
-        turns = int(rng.integers(config.rounds, config.most_rounds + 1))
-        learned = set(rng.choice(turns, config.rounds, replace=False).tolist())
+        turns = int(rng.integers(habits.rounds, habits.most_rounds + 1))
+        learned = set(rng.choice(turns, habits.rounds, replace=False).tolist())
         losses = []
         for turn in range(max(learned) + 1):
             with torch.set_grad_enabled(turn in learned):
@@ -55,7 +54,7 @@ class ClickRounds(nn.Module):
             if turn < max(learned):
                 masks = previous[:, 0].cpu().numpy() > 0.5
                 for own, sample, mask in zip(clicks, samples, masks, strict=True):
-                    click = annotator_click(mask, sample.truth, tuple(own), rng, config)
+                    click = annotator_click(mask, sample.truth, tuple(own), rng, habits)
                     if click is not None:
                         own.append(click)
         return torch.stack(losses).mean()

@@ -1,0 +1,1 @@
+"""What it takes for the network to learn: clips unrolled, losses, lean steps, averaged weights."""
