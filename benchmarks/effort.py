@@ -45,6 +45,7 @@ class Round:
     frame_j: float  # of that frame, once it was clicked
     mean_j: float  # of the clip, once it was tracked
     click_seconds: float
+    learning_seconds: float
     tracking_seconds: float
 
 
@@ -64,7 +65,9 @@ class Effort:
 
     @property
     def seconds(self) -> float:
-        return sum(one.click_seconds + one.tracking_seconds for one in self.rounds)
+        return sum(
+            one.click_seconds + one.learning_seconds + one.tracking_seconds for one in self.rounds
+        )
 
 
 def read_truths(folder: Path, session: Session) -> dict[int, NDArray[np.uint8]]:

@@ -28,6 +28,10 @@ class ClickConfig:
     first_expansion: float = 2.0  # of what a first look at the whole frame found
     most_reach: float = 0.15  # of the mask's extent; a click farther from it tells of itself only
     least_crop_px: int = 200
+    # On a new object, clicks up to this one may change all of its mask. Later ones, and all of
+    # those that correct a mask that was there, change only what hangs together with them.
+    free_clicks: int = 8
+    most_spread: float = 3.0  # how far that may be, by the click's depth in what is wrong
     longest_px: int = 800  # of the whole frame as the network sees it [max_size]
     # Clicks after these only refine [net_clicks_limit, published: 8]. A network that learned to
     # correct its own mask gets better with every click; one that did not gets confused.

@@ -23,7 +23,7 @@ from torch import Tensor
 from interaction.click_config import ClickConfig
 from interaction.fbrs.network import ClickNetwork
 from interaction.fbrs.optimizer import Inputs, Refiner, click_squares
-from interaction.fbrs.reach import obeyed, reach_of
+from interaction.fbrs.reach import local_change, obeyed, reach_of
 from interaction.fbrs.zoom import Crop, around, whole_frame
 from interaction.types import Click
 from xmem_core.pictures import Frame, Labels
@@ -35,6 +35,7 @@ _PICTURES_KEPT: Final = 4
 # A crop that shows less of the frame is worth a second look: only of what is really small in the
 # frame does the network find more from near.
 _NEARER_SHARE: Final = 0.1
+_SURE: Final = 0.88  # the least probability, on its side, of what a click has changed
 _SAME_CROP_OVERLAP: Final = 0.7  # above it the crop stays, and with it what was computed of it
 
 
@@ -149,7 +150,8 @@ class ClickSegmenter:
         config = self._config
         is_new = len(clicks) == 1 and not corrects
         crop = self._crop(state, clicks, is_new)
-        answer = self._answer(frame, state, clicks, crop, frame_key, stop)
+        is_local = corrects or len(clicks) > config.free_clicks
+        answer = self._answer(frame, state, clicks, crop, frame_key, stop, is_local=is_local)
         if not self._network.takes_previous_mask:
             return answer
         if is_new and crop.is_whole(*frame.shape[:2]):
@@ -167,15 +169,17 @@ class ClickSegmenter:
         crop: Crop,
         frame_key: Hashable,
         stop: Callable[[], bool],
+        *,
+        is_local: bool = False,
     ) -> _State:
         config = self._config
         pictures, picture = self._picture(frame, crop, frame_key)
         previous = crop.cut(state.probability)
         rows = crop.rows_of(clicks)
         size = crop.height, crop.width
-        refines_mask = self._network.takes_previous_mask and config.mode != "NoBRS"
+        knows_mask = self._network.takes_previous_mask
         reach = 0.0
-        if refines_mask:
+        if knows_mask:
             mask = (state.probability[0, 0] > config.threshold).cpu().numpy()
             reach = reach_of(mask, clicks[-1], config.most_reach)
         reaches_px = (*state.reaches_px, reach)
@@ -197,11 +201,23 @@ class ClickSegmenter:
             logits, numbers = self._refiner.refined(inputs, numbers, stop)
         if config.is_flipped_too:
             logits = (logits[:1] + logits[1:].flip(3)) / 2
-        if refines_mask:
+        if knows_mask and not is_local and config.mode != "NoBRS":
             # At least the pixel of the frame itself, whichever corner of it was clicked on.
             logits = obeyed(logits, rows, [max(reach, 1.5 * scale) for reach in reaches])
         answer = crop.back(logits.sigmoid(), *frame.shape[:2])
+        if knows_mask and is_local:
+            answer = self._kept_elsewhere(state.probability, answer, clicks[-1], reach)
         return _State(answer, crop, numbers, reaches_px)
+
+    def _kept_elsewhere(self, old: Tensor, new: Tensor, click: Click, reach_px: float) -> Tensor:
+        """Probabilities (1, 1, H, W): `new` where the click's change counts, `old` elsewhere."""
+        threshold = self._config.threshold
+        before, after = ((one[0, 0] > threshold).cpu().numpy() for one in (old, new))
+        times = self._config.most_spread
+        where = local_change(before, after, click, reach_px=reach_px, most_times=times)
+        # What counts is on the click's side in any case, whatever the network makes of it.
+        sure = new.clamp_min(_SURE) if click.is_positive else new.clamp_max(1 - _SURE)
+        return torch.where(torch.from_numpy(where).to(new.device), sure, old)
 
     def _crop(self, state: _State, clicks: tuple[Click, ...], is_new: bool) -> Crop:
         """What to look at: near the object, and as for the click before where that still fits."""

@@ -25,15 +25,12 @@ from numpy.typing import NDArray
 
 from interaction import prompt_edits
 from interaction.annotation import Annotation
-from interaction.causes import (
-    Cause,
-    box_cause,
-    click_cause,
-    scribble_cause,
-)
+from interaction.causes import Cause, box_cause, click_cause, scribble_cause
 from interaction.engines import Engines, EngineSettings, EnginesLike
 from interaction.hand_work import HandWork, Point
 from interaction.history import History
+from interaction.learning.learned_engines import LearnedEngines
+from interaction.learning.learned_models import LearnedModels
 from interaction.project.layout import is_project
 from interaction.project.project import Project
 from interaction.project.source_info import describe_source
@@ -77,7 +74,9 @@ class Session(HandWork):
         engines: EnginesLike | None = None,
     ) -> None:
         """ProjectError if the project is about a video of another length or size."""
-        self.video, self.engines = video, engines or Engines()
+        self.video = video
+        learned = None if project is None else project.learned_folder
+        self.engines = LearnedEngines(engines or Engines(), LearnedModels(learned))
         if project is None:
             annotation, history = Annotation(len(video), video.width, video.height), History()
         else:
@@ -384,6 +383,7 @@ class Session(HandWork):
         """
         if self.project is not None:
             self.project.close(discards=discards)
+        self.engines.models.close()
         self.video.close()
 
     def __enter__(self) -> Self:

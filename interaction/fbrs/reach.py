@@ -2,7 +2,8 @@
 
 An annotator clicks in the middle of what is wrong. So what is wrong reaches from the click at least
 as far as to the nearest pixel that is already right: a click in a band along the outline tells
-how wide the band is. Of something far away from the rest of the mask it tells nothing.
+how wide the band is. Of something far away from the rest of the mask it tells nothing, and neither
+does it of what is right elsewhere.
 """
 
 from __future__ import annotations
@@ -34,6 +35,36 @@ def reach_of(mask: NDArray[np.bool_], click: Click, most_share: float) -> float:
     extent = float(np.sqrt(mask.sum()))
     distance = cv2.distanceTransform(wrong.astype(np.uint8), cv2.DIST_L2, 5)[row, column]
     return float(distance) - 1 if distance < most_share * extent else 0.0
+
+
+def local_change(
+    old: NDArray[np.bool_],
+    new: NDArray[np.bool_],
+    click: Click,
+    *,
+    reach_px: float,
+    most_times: float,
+) -> NDArray[np.bool_]:
+    """Where `new` counts, if `click` corrects a mask `old` that is mostly right; all (H, W).
+
+    What changes is of the click's sign, hangs together with the click, and lies no farther from it
+    than `most_times` the way to the nearest edge of `old`. Everything within `reach_px` (from
+    `reach_of`), and the clicked pixel itself, counts in any case.
+    """
+    row, column = int(click.y), int(click.x)
+    alike = old == old[row, column]
+    depth = float("inf")
+    if not alike.all():
+        depth = float(cv2.distanceTransform(alike.astype(np.uint8), cv2.DIST_L2, 5)[row, column])
+    down, across = np.ogrid[: old.shape[0], : old.shape[1]]
+    away = (down - row) ** 2 + (across - column) ** 2
+    right = old == click.is_positive
+    change = ~right & (new == click.is_positive)
+    if right[row, column]:
+        change |= right  # it asks for more than its own place: what it changes begins at the edge
+    counts = (change & (away <= (most_times * depth) ** 2)) | (away <= reach_px**2)
+    parts = cv2.connectedComponents(counts.astype(np.uint8), connectivity=8)[1]
+    return np.asarray(parts == parts[row, column])
 
 
 def obeyed(logits: Tensor, rows: Tensor, reaches_px: Sequence[float]) -> Tensor:

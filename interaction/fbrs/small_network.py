@@ -6,16 +6,19 @@ milliseconds. Two insertion points for f-BRS: B after the decoder's stride 8, C 
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from interaction.errors import ModelError
 from interaction.fbrs.network import ClickNetwork, InsertionPoint
+from interaction.project.atomic_files import write_bytes
 from xmem_core.network.backbones import LiteTrunk
 from xmem_core.network.blocks import conv3x3
 from xmem_core.network.inference import fold_batch_norms
@@ -176,6 +179,13 @@ def _resemblance(look: Tensor, click_maps: Tensor, previous: Tensor) -> Tensor:
 
 def load_small_click_network(path: Path) -> SmallClickNetwork:
     """The network in `path`, on the CPU and ready for use; ModelError for anything else."""
+    network = read_click_network(path).eval().requires_grad_(False)
+    fold_batch_norms(network)
+    return network.to(memory_format=torch.channels_last)
+
+
+def read_click_network(path: Path) -> SmallClickNetwork:
+    """The network in `path`, on the CPU and as it was trained; ModelError for anything else."""
     remedy = "Install the program again, or choose another click model."
     try:
         with safe_open(path, framework="pt") as file:
@@ -200,9 +210,7 @@ def load_small_click_network(path: Path) -> SmallClickNetwork:
             remedy,
         )
     network.load_state_dict(state)
-    network.eval().requires_grad_(False)
-    fold_batch_norms(network)
-    return network.to(memory_format=torch.channels_last)
+    return network
 
 
 def _fits(wanted: Tensor | None, found: Tensor | None) -> bool:
@@ -211,6 +219,19 @@ def _fits(wanted: Tensor | None, found: Tensor | None) -> bool:
     return wanted.shape == found.shape and bool(torch.isfinite(found).all())
 
 
-def click_network_header(metadata: dict[str, str]) -> dict[str, str]:
+def save_click_network(network: SmallClickNetwork, path: Path, metadata: Mapping[str, str]) -> None:
+    """Writes weights in half precision, whole and at once, with `metadata` in the header.
+
+    network: not folded. DiskFullError or UnwritableFileError; the old file is untouched then.
+    """
+    state = {
+        name: tensor.detach().cpu().half().contiguous()
+        for name, tensor in network.state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    }
+    write_bytes(path, save(state, click_network_header(metadata)))
+
+
+def click_network_header(metadata: Mapping[str, str]) -> dict[str, str]:
     """What a file of ours says of itself, beside `metadata`."""
     return {**metadata, "format": FORMAT, "parts": json.dumps([_WIDTH16, _WIDTH8, _WIDTH4])}

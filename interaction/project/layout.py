@@ -44,6 +44,11 @@ class ProjectLayout:
         return self.folder / "versions"
 
     @property
+    def learned(self) -> Path:
+        """See `interaction/learning/learned_models.py`."""
+        return self.folder / "learned"
+
+    @property
     def lock(self) -> Path:
         return self.folder / "project.lock"
 
@@ -63,7 +68,7 @@ class ProjectLayout:
     def oddities(self) -> Iterator[str]:
         """What is not a plain file or folder where one belongs: writing there could end up
         anywhere."""
-        for folder in (self.masks, self.store.parent, self.versions):
+        for folder in (self.masks, self.store.parent, self.versions, self.learned):
             if (folder.is_symlink() or folder.exists()) and not is_plain_folder(folder):
                 yield f"“{folder.name}” is not a folder but a link or a file"
         for file in (self.manifest, self.journal, self.store, self.frame_index):

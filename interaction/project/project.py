@@ -7,6 +7,7 @@
       history/masks.bin every mask there ever was, for the journal
       frames.idx        where the frames of the video file are
       versions/         named states
+      learned/          networks that have learned from this project's frames
       project.lock      who has it open
 
 `Project` belongs to one thread, the one that makes edits, and never makes it wait: what is recorded

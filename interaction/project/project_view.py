@@ -42,6 +42,11 @@ class ProjectView:
         return self._layout.folder
 
     @property
+    def learned_folder(self) -> Path:
+        """For the weights that were learned from this project; it need not be there."""
+        return self._layout.learned
+
+    @property
     def name(self) -> str:
         return self._manifest.name
 

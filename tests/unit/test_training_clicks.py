@@ -12,13 +12,13 @@ import torch
 
 from interaction.click_simulator import next_click
 from interaction.fbrs.small_network import load_small_click_network
+from interaction.learning.click_learning import averaged_click_network
 from interaction.learning.click_samples import annotator_click, damaged, error_click
 from tests.unit.test_training_composer import make_pack
 from tests.unit.test_training_resume import pretend_imagenet
 from training.clicks.config import ClickStage, ClickTraining, click_config_from, read_click_config
 from training.clicks.loop import (
     ClickRun,
-    averaged_click_network,
     export_clicks,
     read_click_checkpoint,
 )

@@ -16,12 +16,16 @@ import cv2
 import numpy as np
 import torch
 import torch.distributed as dist
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn, optim
 from torch.nn.parallel import DistributedDataParallel
 
-from interaction.fbrs.small_network import SmallClickNetwork, click_network_header
+from interaction.errors import ModelError
+from interaction.fbrs.small_network import (
+    SmallClickNetwork,
+    read_click_network,
+    save_click_network,
+)
+from interaction.learning.click_learning import averaged_click_network
 from interaction.learning.click_rounds import ClickRounds, clicked_scores
 from training.checkpoints import described_data, without_folders
 from training.clicks.config import ClickTraining, click_config_from
@@ -30,7 +34,7 @@ from training.clicks.samples import draw_sample, draw_samples
 from training.config import DataName
 from training.trunk_weights import find_trunk_weights, load_trunk, measure_normalisation
 from xmem_core.learning.average import MovingAverage
-from xmem_core.learning.folding import fold_norms, unfolded_state
+from xmem_core.learning.folding import fold_norms
 from xmem_core.learning.lean import keep_strided_depthwise_exact, learn_trunk
 from xmem_core.probabilities import normalise
 
@@ -249,18 +253,9 @@ def read_click_checkpoint(run: Path) -> dict[str, Any] | None:
 def begin_with(network: SmallClickNetwork, weights: Path) -> None:
     """Copies weights that `export_clicks` wrote. ValueError where they do not fit."""
     try:
-        state = {name: tensor.float() for name, tensor in load_file(weights).items()}
-        counts = {n: t for n, t in network.state_dict().items() if n.endswith("batches_tracked")}
-        network.load_state_dict(counts | state)
-    except (OSError, SafetensorError, RuntimeError) as error:
+        network.load_state_dict(read_click_network(weights).state_dict())
+    except ModelError as error:
         raise ValueError(f"a run cannot begin with {weights}: {error}") from None
-
-
-def averaged_click_network(state: dict[str, Tensor]) -> SmallClickNetwork:
-    """The plain network with averaged weights, in evaluation mode."""
-    plain = SmallClickNetwork()
-    plain.load_state_dict(unfolded_state(plain, state))
-    return plain.eval()
 
 
 def export_clicks(run: Path, output: Path) -> None:
@@ -276,13 +271,5 @@ def export_clicks(run: Path, output: Path) -> None:
         "data": described_data(stage.data for stage in config.stages),
         "training": json.dumps(without_folders(config.as_dict())),
     }
-    network = averaged_click_network(content["average"])
-    state = {
-        name: tensor.half().contiguous()
-        for name, tensor in network.state_dict().items()
-        if not name.endswith("num_batches_tracked")
-    }
     output.parent.mkdir(parents=True, exist_ok=True)
-    partial = output.with_name(output.name + ".partial")
-    save_file(state, partial, click_network_header(metadata))
-    partial.replace(output)
+    save_click_network(averaged_click_network(content["average"]), output, metadata)

@@ -1,0 +1,155 @@
+"""Learning from a session's given frames, step by step; what it leads to is used from then on."""
+
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from interaction.errors import ModelError, ReadOnlyProjectError, UserError
+from interaction.learning.learned_models import Learned, LearnedModels, Part
+from interaction.types import FrameRecord
+
+if TYPE_CHECKING:
+    import torch
+
+    from interaction.fbrs.small_network import SmallClickNetwork
+    from interaction.learning.examples import Example
+    from interaction.session import Session
+
+__all__ = ["LearningStep", "forget_learned", "learning"]
+
+_FIRST_STEPS, _STEPS_A_FRAME, _MOST_STEPS = 60, 10, 240
+
+
+@dataclass(frozen=True, slots=True)
+class LearningStep:
+    """One step of one network was taken."""
+
+    part: Part
+    done: int  # of both networks' steps
+    total: int
+
+
+def learning(
+    session: "Session", *, steps: int | None = None
+) -> Generator[LearningStep, None, None]:
+    """Lets the tracker, then the click network learn from the frames given so far.
+
+    It goes on from what was learned before. A network is used from the end of its steps on, and
+    kept with the project; one that is cancelled stays as it was. Only the bundled kind of click
+    network learns. steps: of each network; by default more with more frames.
+    The generator belongs to the engines' thread. UserError, with the reason, if there is nothing
+    to learn from, a model is missing, a device is full or the project cannot be written.
+    """
+    project = session.project
+    if project is not None and project.is_read_only:
+        raise ReadOnlyProjectError(project.folder, "what is learned is kept in the project")
+    given = {f: r for f, r in session.annotation.records.items() if r.status.is_given}
+    if not any(record.present & record.given for record in given.values()):
+        raise UserError(
+            "There is no frame to learn from yet.\n\n"
+            "Correct or confirm a few frames first; then the program can learn from them."
+        )
+    if steps is None:
+        steps = min(_MOST_STEPS, _FIRST_STEPS + _STEPS_A_FRAME * len(given))
+    return _learning(session, given, steps)
+
+
+def forget_learned(session: "Session") -> None:
+    """The networks answer as they came again; masks stay. For the engines' thread too.
+
+    UnwritableFileError if the project cannot be written, ReadOnlyProjectError.
+    """
+    project = session.project
+    if project is not None and project.is_read_only:
+        raise ReadOnlyProjectError(project.folder, "what was learned is kept in the project")
+    session.engines.models.forget()
+    session.engines.renew()
+
+
+def _learning(
+    session: "Session", given: Mapping[int, FrameRecord], steps: int
+) -> Generator[LearningStep, None, None]:
+    import torch
+
+    from interaction.learning.examples import examples_of
+    from xmem_core.device import best_device
+
+    settings = session.engines.settings
+    device = best_device(settings.device)
+    examples = examples_of(given, session.video)
+    clicks = _click_network(session.engines.models, settings.click_model)
+    total = steps * (1 if clicks is None else 2)
+    seed = session.history.position
+    try:
+        work = _tracker_learning(session, examples, steps, seed, device)
+        for done, _ in enumerate(work, start=1):
+            yield LearningStep("tracker", done, total)
+        if clicks is not None:
+            work = _click_learning(session, clicks, examples, steps, seed, device)
+            for done, _ in enumerate(work, start=steps + 1):
+                yield LearningStep("clicks", done, total)
+    except torch.OutOfMemoryError:
+        raise UserError(
+            f"The device “{device}” ran out of memory while learning. The masks are safe.\n\n"
+            "Close other programs that use it, or choose the CPU, and learn again."
+        ) from None
+
+
+def _tracker_learning(
+    session: "Session", examples: "Sequence[Example]", steps: int, seed: int, device: "torch.device"
+) -> Generator[None, None, None]:
+    from interaction.learning.tracker_learning import learn_tracker
+    from interaction.models import find_model
+    from xmem_core.weights import UnusableWeightsError, load_xmem, save_network
+
+    settings, models = session.engines.settings, session.engines.models
+    model = settings.tracker_model
+    network = None
+    earlier = models.weights_of("tracker", model)
+    if earlier is not None:
+        with suppress(UnusableWeightsError):  # then it begins with the model itself
+            network = load_xmem(earlier)
+    learned = yield from learn_tracker(
+        network or load_xmem(find_model(model)),
+        examples,
+        steps=steps,
+        seed=seed,
+        internal_size=settings.internal_size,
+        device=device,
+    )
+    about = Learned(model, len(examples))
+    models.keep("tracker", about, lambda path: save_network(learned, path, {"learned_of": model}))
+    session.engines.renew()
+
+
+def _click_learning(
+    session: "Session",
+    network: "SmallClickNetwork",
+    examples: "Sequence[Example]",
+    steps: int,
+    seed: int,
+    device: "torch.device",
+) -> Generator[None, None, None]:
+    from interaction.fbrs.small_network import save_click_network
+    from interaction.learning.click_learning import learn_clicks
+
+    model, models = session.engines.settings.click_model, session.engines.models
+    learned = yield from learn_clicks(network, examples, steps=steps, seed=seed, device=device)
+    about = Learned(model, len(examples))
+    models.keep(
+        "clicks", about, lambda path: save_click_network(learned, path, {"learned_of": model})
+    )
+    session.engines.renew()
+
+
+def _click_network(models: LearnedModels, model: str) -> "SmallClickNetwork | None":
+    """What to go on from; None for a network of another kind."""
+    from interaction.fbrs.small_network import read_click_network
+    from interaction.models import find_model
+
+    for path in (models.weights_of("clicks", model), find_model(model)):
+        if path is not None:
+            with suppress(ModelError):
+                return read_click_network(path)
+    return None
