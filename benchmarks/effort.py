@@ -1,14 +1,15 @@
 """How much work a clip is: clicks and rounds of a simulated annotator until its masks are right.
 
-    python -m benchmarks.effort --clips FOLDER [--only CLIP …] [--internal-size 480] [--json]
+    python -m benchmarks.effort --clips FOLDER [--only CLIP …] [--without-learning] [--json]
 
 FOLDER has the DAVIS layout; clips with masks for fewer than half of their frames are left out. The
 annotator clicks the first frame, tracks it through the clip, goes to the worst frame that it has
 not been on, clicks there, confirms that frame, tracks again both ways, halfway to the next frames
 that were clicked, and so on until the mean J (over objects, then over all annotated frames but the
 first and the last) reaches the goal. A click is where the mask is most wrong
-(`interaction/click_simulator.py`); a frame is clicked until each object's J reaches the goal there,
-clicks no longer help, or the limit of clicks.
+(`interaction/click_simulator.py`); a frame is clicked until each object's J reaches the goal of a
+frame, clicks no longer help, or the limit of clicks. Now and then, ever less often, the annotator
+lets the program learn from the frames confirmed so far and tracks from all of them again.
 """
 
 import argparse
@@ -27,6 +28,7 @@ from interaction.click_simulator import next_click
 from interaction.engine_settings import EngineSettings
 from interaction.engines import Engines
 from interaction.errors import UserError
+from interaction.learning.job import learning
 from interaction.mask_metrics import region_similarity
 from interaction.project.mask_files import decode_labels
 from interaction.session import Session
@@ -34,6 +36,7 @@ from interaction.types import Click
 
 _VOID = 255
 _PATIENCE = 4  # clicks in a row without any gain, then it is good enough
+_LESSONS = {1 + step * (step + 1) // 2 for step in range(100)}  # rounds: 1, 2, 4, 7, 11, …
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +132,10 @@ def annotate(
     truths: Mapping[int, NDArray[np.uint8]],
     *,
     goal: float,
+    frame_goal: float,
     limit: int,
     most_rounds: int,
+    learns: bool,
 ) -> tuple[Round, ...]:
     ids = tuple(sorted({int(i) for truth in truths.values() for i in np.unique(truth)} - {0}))
     for _ in range(max(ids)):
@@ -141,16 +146,23 @@ def annotate(
     frame = ordered[0]
     while True:
         began = time.perf_counter()
-        clicks = visit(session, frame, truths[frame], goal, limit)
+        clicks = visit(session, frame, truths[frame], frame_goal, limit)
         clicked = time.perf_counter()
         here = frame_j(session.annotation.labels(frame), truths[frame], ids)
-        with suppress(UserError):  # frames that were clicked lie on both sides of it
-            for _ in session.propagate(frame, "both", until="halfway"):
+        is_lesson = learns and len(rounds) + 1 in _LESSONS
+        if is_lesson:
+            for _ in learning(session):
                 pass
+        learned = time.perf_counter()
+        for start in [one.frame for one in rounds] * is_lesson + [frame]:
+            with suppress(UserError):  # frames that were clicked lie on both sides of it
+                for _ in session.propagate(start, "both", until="halfway"):
+                    pass
         tracked = time.perf_counter()
         js = {f: frame_j(session.annotation.labels(f), truths[f], ids) for f in scored}
         mean = float(np.mean(list(js.values())))
-        rounds.append(Round(frame, clicks, here, mean, clicked - began, tracked - clicked))
+        seconds = clicked - began, learned - clicked, tracked - learned
+        rounds.append(Round(frame, clicks, here, mean, *seconds))
         visited = {one.frame for one in rounds}
         left = {f: j for f, j in js.items() if f not in visited}
         if mean >= goal or len(rounds) >= most_rounds or not left:
@@ -163,6 +175,8 @@ def main() -> None:
     parser.add_argument("--clips", type=Path, required=True)
     parser.add_argument("--only", nargs="+", default=None)
     parser.add_argument("--goal", type=float, default=0.90)
+    parser.add_argument("--frame-goal", type=float, default=0.93)
+    parser.add_argument("--without-learning", action="store_true")
     parser.add_argument("--clicks-a-visit", type=int, default=20)
     parser.add_argument("--most-rounds", type=int, default=15)
     parser.add_argument("--internal-size", type=int, default=480)
@@ -193,6 +207,8 @@ def main() -> None:
                 session,
                 truths,
                 goal=arguments.goal,
+                frame_goal=arguments.frame_goal,
+                learns=not arguments.without_learning,
                 limit=arguments.clicks_a_visit,
                 most_rounds=arguments.most_rounds,
             )

@@ -21,15 +21,15 @@ class LearnedEngines:
     def __init__(self, engines: EnginesLike, models: LearnedModels) -> None:
         """engines: shared with other sessions, which learned nothing from this one."""
         self.models = models
-        self._plain = engines
+        self.plain = engines
         self._own: Engines | None = None  # with learned weights in place of the models
 
     @property
     def settings(self) -> EngineSettings:
-        return self._plain.settings
+        return self.plain.settings
 
     def configure(self, settings: EngineSettings) -> None:
-        self._plain.configure(settings)
+        self.plain.configure(settings)
 
     def renew(self) -> None:
         """To be called when `models` have changed: whatever is asked next is asked of them."""
@@ -38,7 +38,7 @@ class LearnedEngines:
     def segmenter(self) -> Segmenter:
         path = self.models.weights_of("clicks", self.settings.click_model)
         if path is None:
-            return self._plain.segmenter()
+            return self.plain.segmenter()
         own = self._with(replace(self.settings, click_model=str(path)))
         try:
             return own.segmenter()
@@ -46,13 +46,13 @@ class LearnedEngines:
             raise _damaged(path, error) from None
 
     def scribbler(self) -> Scribbler:
-        return self._plain.scribbler()
+        return self.plain.scribbler()
 
     def start_tracker(self, settings: EngineSettings | None = None) -> "Tracker":
         settings = settings or self.settings
         path = self.models.weights_of("tracker", settings.tracker_model)
         if path is None:
-            return self._plain.start_tracker(settings)
+            return self.plain.start_tracker(settings)
         from xmem_core.weights import UnusableWeightsError
 
         own = self._with(self.settings)

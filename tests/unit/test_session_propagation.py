@@ -217,7 +217,7 @@ def test_a_corrected_frame_speaks_for_what_is_in_it_a_confirmed_one_for_all(
 ) -> None:
     give(session, 0, 1, 2)
     give(session, 5, 1, 0)
-    engines = session.engines
+    engines = session.engines.plain
     assert isinstance(engines, FakeEngines)
     run(session, 0)
     bank = engines.trackers[-1].bank
@@ -589,7 +589,7 @@ def test_with_very_many_given_frames_only_those_around_are_remembered(
         give(session, frame, 1, 2 if frame else 0)
     steps = run(session, 0)
     assert statuses(session) == "CtCtCtCtCtCt"
-    engines = session.engines
+    engines = session.engines.plain
     assert isinstance(engines, FakeEngines)
     # The first masks of both objects, and the two around the end.
     assert list(engines.trackers[-1].confirmed_frames) == [0, 2, 8, 10]
