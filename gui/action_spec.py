@@ -13,12 +13,14 @@ class Needs(Flag):
     PROJECT = auto()
     OBJECT = auto()  # a current object
     MASK = auto()  # a mask on the current frame
-    IDLE = auto()  # no propagation, and nothing else that changes many frames
-    RUN = auto()  # a propagation, going or paused
+    IDLE = auto()  # no propagation, no learning, and nothing else that changes many frames
+    RUN = auto()  # a propagation or learning, going or paused
     BUSY = auto()  # anything that can be cancelled, or a click to take back
     UNDO = auto()
     REDO = auto()
     WRITABLE = auto()  # the project may be changed
+    GIVEN = auto()  # a frame to learn from
+    LEARNED = auto()  # something was learned
 
 
 @dataclass(frozen=True, slots=True)

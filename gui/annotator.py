@@ -1,7 +1,6 @@
 """Turns what the annotator asks for into jobs, and their results into undoable edits."""
 
 from collections.abc import Callable, Generator
-from concurrent.futures import CancelledError
 from functools import partial
 from typing import Any
 
@@ -9,9 +8,9 @@ from PySide6.QtCore import QObject, Signal
 
 from gui.document import Document
 from gui.engine_thread import EngineThread, Job
+from gui.learning_work import LearningWork
 from gui.long_work import LongWork, frames_text
 from gui.progress import Busy, Progress
-from gui.prompt_work import PromptWork
 from gui.tracking_run import TrackingRun
 from interaction.engines import EngineSettings
 from interaction.propagation_request import Direction, Until
@@ -21,11 +20,10 @@ from interaction.types import MaskEdit
 __all__ = ["Annotator", "Busy", "Progress"]
 
 
-class Annotator(PromptWork):
+class Annotator(LearningWork):
     """The one place that knows the session, the document and the threads."""
 
     busy_changed = Signal(Busy)
-    progressed = Signal(object)  # Progress
     tracked = Signal(int)  # the head of the propagation has come to this frame
 
     def __init__(
@@ -42,6 +40,8 @@ class Annotator(PromptWork):
         self._file_work: Job | None = None
         self._busy = Busy.IDLE
         self.awaited_changed.connect(self._update_busy)
+        self.learning_changed.connect(self._update_busy)
+        self.learned.connect(self.warm_up)
 
     def warm_up(self) -> None:
         """Loads the networks while nobody waits for them."""
@@ -66,7 +66,8 @@ class Annotator(PromptWork):
             engines.configure(settings)
             yield
 
-        self._engine.start(steps(), Job(lambda _: None, lambda _: None))
+        # What was learned belongs to the models it began with.
+        self._engine.start(steps(), Job(lambda _: None, lambda _: self.learned_changed.emit()))
 
     # What is going on
 
@@ -79,13 +80,23 @@ class Annotator(PromptWork):
         return self._run is not None
 
     @property
+    def is_running(self) -> bool:
+        """Something is under way, or paused, that can be paused: tracking, or learning."""
+        return self.is_tracking or self.is_learning
+
+    @property
     def is_paused(self) -> bool:
-        return self._run is not None and self._run.job.is_paused
+        run = self._run or self._learning
+        return run is not None and run.job.is_paused
 
     def _update_busy(self) -> None:
         busy = Busy.IDLE
-        if self._run is not None:
-            busy = Busy.PAUSED if self._run.job.is_paused else Busy.PROPAGATING
+        if self.is_paused:
+            busy = Busy.PAUSED
+        elif self._run is not None:
+            busy = Busy.PROPAGATING
+        elif self._learning is not None:
+            busy = Busy.LEARNING
         elif self._work is not None:
             busy = Busy.WORKING
         elif self._prompts.is_busy:
@@ -204,8 +215,8 @@ class Annotator(PromptWork):
                 self.tr("Tracking"),
                 step.done,
                 step.total,
-                run.frames_per_second,
-                run.seconds_left,
+                run.pace.steps_per_second,
+                run.pace.seconds_left,
                 step.memory,
             )
         )
@@ -235,15 +246,36 @@ class Annotator(PromptWork):
             self._propagate(again, goes_on_from=run)
         self._update_busy()
 
+    # Learning
+
+    def learn(self) -> None:
+        """From what is given then. Prompts that are not answered yet come first. Clicks, strokes
+        and Undo go on meanwhile; what was learned is used by what is asked for after it."""
+        self._prompts.do_after(self._learn)
+
+    def _learn(self) -> None:
+        if self._may_start():
+            self._start_learning()
+
+    def forget_learned(self) -> None:
+        """The networks answer as they came again."""
+        if self._may_start():
+            self._start_forgetting()
+
+    # What can be paused and cancelled
+
     def pause(self) -> None:
-        if self._run is not None:
-            self._run.job.pause()
-            self._run.stop_clock()
+        """Tracking or learning, after the step in progress."""
+        run = self._run or self._learning
+        if run is not None:
+            run.job.pause()
+            run.pace.stop()
             self._update_busy()
 
     def resume(self) -> None:
-        if self._run is not None:
-            self._run.job.resume()
+        run = self._run or self._learning
+        if run is not None:
+            run.job.resume()
             self._update_busy()
 
     def cancel(self) -> bool:
@@ -251,7 +283,7 @@ class Annotator(PromptWork):
         if self._prompts.is_awaited:
             self.give_up_answers()
             return True
-        work = self._run or self._work
+        work = self._run or self._learning or self._work
         job = work.job if work is not None else self._file_work
         if job is not None:
             job.cancel()
@@ -293,10 +325,16 @@ class Annotator(PromptWork):
     # Parts
 
     def _may_start(self) -> bool:
-        """False, and told, while many frames are being changed: one such work at a time."""
-        if self._run is None and self._work is None:
+        """False, and told, while many frames are being changed or learned from: one such work at
+        a time."""
+        if self._run is not None:
+            what = self.tr("tracking is done")
+        elif self._learning is not None:
+            what = self.tr("learning is done")
+        elif self._work is not None:
+            what = self.tr("what is in work is done")
+        else:
             return True
-        what = self.tr("tracking is done") if self._run else self.tr("what is in work is done")
         self.noticed.emit(self.tr("Wait until {}, or cancel it.").format(what))
         return False
 
@@ -326,22 +364,6 @@ class Annotator(PromptWork):
             return
         self._work = None
         self._update_busy()
-        told = []
-        if isinstance(error, CancelledError) and work.has_begun:
-            told.append(
-                self.tr("“{0}” was stopped: {1} frames are changed, which Undo takes back.").format(
-                    work.label, len(work.done)
-                )
-            )
-        if work.left:
-            told.append(
-                self.tr("“{0}” left frames as they are that were changed meanwhile: {1}.").format(
-                    work.label, frames_text(work.left)
-                )
-            )
-        if work.left or error is None:
-            staying = work.staying([one.id for one in self.document.objects])
-            names = [one.name for one in self.document.objects if one.id in staying]
-            told += [self.tr("“{}” stays in the list of objects.").format(name) for name in names]
+        told = work.outcome(error, self.document.objects)
         if told:
-            self.noticed.emit(" ".join(told))
+            self.noticed.emit(told)

@@ -26,8 +26,9 @@ class _Message:
 class Banner(QFrame):
     """Hidden until there is something to say.
 
-    Notices go by themselves, errors when they are closed or something has worked since; what
-    lasts stays until it is closed, and is there again when something else has been said.
+    Notices go by themselves, but not those with a button: like errors, when they are closed or
+    something has worked since. What lasts stays until it is closed, and is there again when
+    something else has been said.
     """
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -73,10 +74,18 @@ class Banner(QFrame):
     def text(self) -> str:
         return self._text.text()
 
-    def show_notice(self, text: str) -> None:
-        """Something to know. It goes by itself."""
-        self._say(_Message(text))
-        self._going.start()
+    def show_notice(
+        self,
+        text: str,
+        button: str | None = None,
+        on_button: Callable[[], object] | None = None,
+    ) -> None:
+        """Something to know. button: for what there is to do about it, if anything."""
+        self._say(_Message(text, button=button, on_button=on_button))
+        if button is None:
+            self._going.start()
+        else:
+            self._going.stop()
 
     def show_error(
         self,
@@ -94,9 +103,10 @@ class Banner(QFrame):
             self._lasting = message
         self._say(message)
 
-    def clear_error(self) -> None:
-        """Something has worked since: what did not is past, unless it lasts."""
-        if self._said.is_error and not self._said.lasts and not self.isHidden():
+    def clear_past(self) -> None:
+        """Something has worked since: what did not, and what was offered, is past, unless it
+        lasts or goes by itself."""
+        if not self._said.lasts and not self._going.isActive() and not self.isHidden():
             self._leave()
 
     def end_lasting(self, notice: str) -> None:

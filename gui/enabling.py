@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from gui.action_spec import Needs
 from gui.progress import Busy
+from gui.timeline.frame_table import FrameTable
 
 if TYPE_CHECKING:
     from gui.workspace import Workspace
@@ -26,12 +27,14 @@ def state_of(workspace: Workspace | None) -> Needs:
         Needs.OBJECT: document.current_object != 0,
         Needs.MASK: record.mask is not None,
         Needs.IDLE: annotator.busy in (Busy.IDLE, Busy.CLICKING, Busy.EXPORTING),
-        Needs.RUN: annotator.is_tracking,
+        Needs.RUN: annotator.is_running,
         Needs.BUSY: annotator.busy is not Busy.IDLE
         or (prompts is not None and prompts.object_id == document.current_object)
         or workspace.player.is_playing,
         Needs.UNDO: session.history.can_undo and not session.is_read_only,
         Needs.REDO: session.history.can_redo and not session.is_read_only,
+        Needs.GIVEN: FrameTable.of(document).frames_to_learn_from > 0,
+        Needs.LEARNED: not session.engines.models.is_empty,
     }
     state = Needs.NOTHING
     for flag, is_set in flags.items():

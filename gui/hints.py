@@ -28,6 +28,10 @@ def hint_for(workspace: Workspace | None) -> str:
         return _tr("Open for reading only: look, play and export.")
     if annotator.busy is Busy.PROPAGATING:
         return _tr("Tracking. Look around, correct what is done; Space pauses, Esc cancels.")
+    if annotator.busy is Busy.LEARNING:
+        return _tr("Learning. Go on correcting meanwhile; Space pauses, Esc cancels.")
+    if annotator.busy is Busy.PAUSED and annotator.is_learning:
+        return _tr("Paused. Space goes on, Esc ends it; no mask changes.")
     if annotator.busy is Busy.PAUSED:
         return _tr("Paused. Space goes on, Esc ends it; what is tracked stays.")
     if annotator.busy in (Busy.WORKING, Busy.EXPORTING):

@@ -1,14 +1,21 @@
 """Work that makes edits of one group for a while: one step of the history, taken back as one."""
 
 from collections.abc import Collection
+from concurrent.futures import CancelledError
+
+from PySide6.QtCore import QCoreApplication
 
 from gui.engine_thread import Job
 from interaction.history import Entry, History
-from interaction.types import MaskEdit
+from interaction.types import MaskEdit, ObjectInfo
 
 __all__ = ["LongWork", "frames_text"]
 
 _MOST_STRETCHES = 4
+
+
+def _tr(text: str) -> str:
+    return QCoreApplication.translate("LongWork", text)
 
 
 class LongWork:
@@ -48,9 +55,26 @@ class LongWork:
             rest = {one.id for one in edit.objects_after}
             self._leaving = frozenset(one.id for one in edit.objects_before) - rest
 
-    def staying(self, objects: Collection[int]) -> frozenset[int]:
-        """Of `objects`, those that it was to take from the list."""
-        return self._leaving & frozenset(objects)
+    def outcome(self, error: Exception | None, objects: Collection[ObjectInfo]) -> str:
+        """What is worth telling after its end; empty if all was done. error: what ended it.
+        objects: that are there now."""
+        told = []
+        if isinstance(error, CancelledError) and self.has_begun:
+            told.append(
+                _tr("“{0}” was stopped: {1} frames are changed, which Undo takes back.").format(
+                    self.label, len(self.done)
+                )
+            )
+        if self.left:
+            told.append(
+                _tr("“{0}” left frames as they are that were changed meanwhile: {1}.").format(
+                    self.label, frames_text(self.left)
+                )
+            )
+        if self.left or error is None:
+            staying = [one.name for one in objects if one.id in self._leaving]
+            told += [_tr("“{}” stays in the list of objects.").format(name) for name in staying]
+        return " ".join(told)
 
 
 def frames_text(frames: Collection[int]) -> str:

@@ -282,6 +282,7 @@ class MainWindow(QMainWindow):
             document.objects_changed,
             document.history_changed,
             annotator.busy_changed,
+            annotator.learned_changed,
             workspace.panels_toggled,
             workspace.timeline_toggled,
         ):

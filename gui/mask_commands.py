@@ -191,6 +191,8 @@ class MaskCommands(ActionHandlers):
             "track.one": self._track_one,
             "track.pause": self._pause,
             "track.cancel": lambda: self._annotator.cancel(),
+            "track.learn": lambda: self._annotator.learn(),
+            "track.forget": lambda: self._annotator.forget_learned(),
             "track.confirm": lambda: self._annotator.confirm(),
             "track.unconfirm": lambda: self._annotator.unconfirm(),
         }
@@ -231,8 +233,8 @@ class MaskCommands(ActionHandlers):
         }
 
     def play(self) -> None:
-        """Space plays; while tracking it pauses the run, as in the published program."""
-        if self._annotator.is_tracking:
+        """Space plays; while it tracks or learns it pauses that, as in the published program."""
+        if self._annotator.is_running:
             self._pause()
         else:
             self._workspace.player.toggle()

@@ -14,7 +14,8 @@ class Busy(Enum):
     IDLE = "idle"
     CLICKING = "clicking"
     PROPAGATING = "propagating"
-    PAUSED = "paused"
+    LEARNING = "learning"  # from the given frames
+    PAUSED = "paused"  # of tracking or learning
     WORKING = "working"  # changing masks on many frames
     EXPORTING = "exporting"
 

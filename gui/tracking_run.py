@@ -1,19 +1,15 @@
 """One propagation as the window follows it: its speed, what is left, what was changed behind it."""
 
-import time
-from collections import deque
 from dataclasses import replace
-from typing import Final
 
 from gui.long_work import LongWork
+from gui.pace import Pace
 from interaction.annotation import Annotation, given_objects
 from interaction.propagation_request import Direction
 from interaction.session import Propagated, PropagationRequest, Session
 from interaction.types import FrameRecord
 
 __all__ = ["TrackingRun"]
-
-_FRAMES_TIMED: Final = 20  # speed is of the last few frames: it changes with the memory's size
 
 
 class TrackingRun(LongWork):
@@ -38,8 +34,7 @@ class TrackingRun(LongWork):
         super().__init__(session.history)
         self.request = request
         self.follows = follows
-        self._times: deque[float] = deque(maxlen=_FRAMES_TIMED)
-        self._frames_left = 0
+        self.pace = Pace()  # in frames
         self._records = dict(session.annotation.records)
         self._used: dict[int, FrameRecord | None] = {}
         self._whole: PropagationRequest = request  # of the first run
@@ -50,8 +45,7 @@ class TrackingRun(LongWork):
 
     def note(self, step: Propagated, annotation: Annotation, *, is_applied: bool) -> None:
         """A step that was shown; `annotation` after it."""
-        self._times.append(time.monotonic())
-        self._frames_left = step.total - step.done
+        self.pace.note(step.total - step.done)
         if self._start is None:
             self._start = step.frame
         if step.edit is None:
@@ -60,21 +54,6 @@ class TrackingRun(LongWork):
             self.note_edit(step.edit, is_applied=is_applied)
             made = step.edit.after[step.frame]
             self._used[step.frame] = annotation.record(step.frame) if is_applied else made
-
-    def stop_clock(self) -> None:
-        """A pause does not count as slowness."""
-        self._times.clear()
-
-    @property
-    def frames_per_second(self) -> float | None:
-        if len(self._times) < 2 or self._times[-1] <= self._times[0]:
-            return None
-        return (len(self._times) - 1) / (self._times[-1] - self._times[0])
-
-    @property
-    def seconds_left(self) -> float | None:
-        speed = self.frames_per_second
-        return None if not speed else self._frames_left / speed
 
     # What was corrected behind it
 

@@ -11,6 +11,7 @@ from gui.banner import FloatingBanner
 from gui.canvas.view import CanvasView
 from gui.document import Document
 from gui.engine_thread import EngineThread
+from gui.learning_work import learned_from
 from gui.panels.column import PanelColumn
 from gui.panels.history import HistoryPanel
 from gui.panels.memory import MemoryPanel
@@ -102,8 +103,9 @@ class Workspace(QWidget):
         self.document.objects_changed.connect(self._fit_timeline)
         self._is_error_beside_run = False
         self.annotator.busy_changed.connect(self._follow_busy)
-        self.document.history_changed.connect(self._clear_error)
-        self.annotator.tracked.connect(self._clear_error)
+        self.document.history_changed.connect(self._clear_past)
+        self.annotator.tracked.connect(self._clear_past)
+        self.annotator.learned.connect(self._offer_tracking)
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
@@ -170,9 +172,16 @@ class Workspace(QWidget):
         if busy is Busy.IDLE:
             self._is_error_beside_run = False
 
-    def _clear_error(self, *_: object) -> None:
+    def _clear_past(self, *_: object) -> None:
         if not self._is_error_beside_run:
-            self.banner.clear_error()
+            self.banner.clear_past()
+
+    def _offer_tracking(self, frames: int) -> None:
+        self.banner.show_notice(
+            self.tr("{}. Track again to use it.").format(learned_from(frames)),
+            self.tr("Track both ways"),
+            lambda: self.propagation_panel.start("both"),
+        )
 
     @property
     def is_busy(self) -> bool:

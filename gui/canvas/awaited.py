@@ -45,6 +45,7 @@ class Awaited(QObject):
         annotator.clicked.connect(self._expect_click)
         annotator.failed.connect(self._settle)
         annotator.busy_changed.connect(self._follow_busy)
+        annotator.awaited_changed.connect(self._settle)
 
     def expect_masks(self) -> None:
         """What is sketched stays until the masks have changed, but not for ever."""
@@ -80,7 +81,8 @@ class Awaited(QObject):
     def _settle(self, *_: object) -> None:
         """Nothing is awaited any more: what is shown is what is."""
         self._patience.stop()
-        if self._annotator.busy is Busy.CLICKING:
+        # Beside a longer run the answer is awaited although that is what the program is at.
+        if self._annotator.busy is Busy.CLICKING or self._annotator.awaits_answers:
             return
         if self._markers.forget_expected():
             self.show_clicks()

@@ -79,7 +79,7 @@ class HistoryPanel(QWidget):
     def _show_busy(self, busy: Busy) -> None:
         may_go = busy in (Busy.IDLE, Busy.EXPORTING) and not self._document.session.is_read_only
         self.view.setEnabled(may_go)
-        self.notice.setVisible(busy in (Busy.PROPAGATING, Busy.PAUSED, Busy.WORKING))
+        self.notice.setVisible(busy in (Busy.PROPAGATING, Busy.LEARNING, Busy.PAUSED, Busy.WORKING))
 
 
 class HistorySteps(QAbstractListModel):

@@ -1,6 +1,6 @@
 """Tracking: which way, how far, for which objects; and how a run is getting on."""
 
-from typing import Final, cast
+from typing import cast
 
 from PySide6.QtCore import QEvent, QSize, Qt
 from PySide6.QtWidgets import (
@@ -9,7 +9,6 @@ from PySide6.QtWidgets import (
     QFormLayout,
     QHBoxLayout,
     QLabel,
-    QProgressBar,
     QPushButton,
     QSizePolicy,
     QSpinBox,
@@ -20,21 +19,21 @@ from PySide6.QtWidgets import (
 
 from gui.annotator import Annotator
 from gui.document import Document
-from gui.progress import Busy, Progress
+from gui.panels.learning_row import LearningRow
+from gui.panels.run_progress import RUNNING, RunProgress
+from gui.progress import Busy
 from gui.theme import icon
 from gui.timeline.frame_table import FrameTable
-from gui.timeline.timecode import short_timecode
 from gui.wheel_guard import guard_wheel
 from interaction.propagation_request import Direction, Until
 
 __all__ = ["PropagationPanel"]
 
-_RUNNING: Final = (Busy.PROPAGATING, Busy.PAUSED)
 _WHOLE, _RANGE, _COUNT = "whole", "range", "count"
 
 
 class PropagationPanel(QWidget):
-    """Starts, pauses and cancels; says why there is nothing to start."""
+    """Starts runs; says why there is nothing to start."""
 
     def __init__(
         self, document: Document, annotator: Annotator, parent: QWidget | None = None
@@ -56,16 +55,12 @@ class PropagationPanel(QWidget):
         column.addLayout(self._choices())
         self.pages = QStackedWidget(self)
         self.pages.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
-        self.reason = QLabel(self)
-        self.reason.setWordWrap(True)
-        self.reason.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self.reason.setForegroundRole(self.palette().ColorRole.PlaceholderText)
-        self.pages.addWidget(self.reason)
-        self.pages.addWidget(self._progress_page())
+        self.pages.addWidget(self._idle_page())
+        self.run = RunProgress(annotator, self)
+        self.pages.addWidget(self.run)
         column.addWidget(self.pages)
 
         annotator.busy_changed.connect(self._show_busy)
-        annotator.progressed.connect(self._show_progress)
         self._table.changed.connect(self._show_state)
         document.frame_changed.connect(self._show_state)
         document.range_changed.connect(self._show_range)
@@ -154,34 +149,19 @@ class PropagationPanel(QWidget):
         form.addRow("", self.only_current)
         return form
 
-    def _progress_page(self) -> QWidget:
-        page = QWidget(self)
-        column = QVBoxLayout(page)
+    def _idle_page(self) -> QWidget:
+        """As high as what is shown during a run, so that nothing moves."""
+        self.idle = QWidget(self)
+        column = QVBoxLayout(self.idle)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
-        above, below = QHBoxLayout(), QHBoxLayout()
-        above.setSpacing(8)
-        below.setSpacing(4)
-        self.progress = QProgressBar(page)
-        self.progress.setAccessibleName(self.tr("Progress of tracking"))
-        self.progress.setFixedHeight(16)
-        above.addWidget(self.progress, 1)
-        self.figures = QLabel(page)
-        self.figures.setAccessibleName(self.tr("Speed and time left"))
-        above.addWidget(self.figures)
-        self.pause = QPushButton(page)
-        self.pause.setAutoDefault(False)
-        self.pause.clicked.connect(self._toggle_pause)
-        self.cancel = QPushButton(icon("x"), self.tr("Cancel"), page)
-        self.cancel.setToolTip(self.tr("Cancel (Esc): every finished frame is kept"))
-        self.cancel.setAutoDefault(False)
-        self.cancel.clicked.connect(lambda: self._annotator.cancel())
-        for button in (self.pause, self.cancel):
-            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-            below.addWidget(button, 1)
-        column.addLayout(above)
-        column.addLayout(below)
-        return page
+        self.reason = QLabel(self.idle)
+        self.reason.setWordWrap(True)
+        self.reason.setForegroundRole(self.palette().ColorRole.PlaceholderText)
+        column.addWidget(self.reason)
+        self.learning = LearningRow(self._document, self._annotator, self.idle)
+        column.addWidget(self.learning)
+        return self.idle
 
     # What people ask for
 
@@ -200,12 +180,6 @@ class PropagationPanel(QWidget):
         """Which are to be tracked; None: all."""
         current = self._document.current_object
         return frozenset({current}) if self.only_current.isChecked() and current else None
-
-    def _toggle_pause(self) -> None:
-        if self._annotator.busy is Busy.PAUSED:
-            self._annotator.resume()
-        else:
-            self._annotator.pause()
 
     def _choose_range(self, index: int) -> None:
         if self.range.itemData(index) == _WHOLE:
@@ -242,7 +216,7 @@ class PropagationPanel(QWidget):
         if self._annotator.busy is Busy.WORKING:
             return self.tr("Masks are being changed.")
         if not self._table.has_given:
-            return self.tr("Nothing is annotated yet: click an object first.")
+            return self.tr("Nothing yet: click an object first.")
         if self.only_current.isChecked():
             one = document.object(document.current_object)
             if one is not None and one.is_locked:
@@ -252,7 +226,7 @@ class PropagationPanel(QWidget):
         return ""
 
     def _show_state(self, *_: object) -> None:
-        is_running = self._annotator.busy in _RUNNING
+        is_running = self._annotator.busy in RUNNING
         reason = "" if is_running else self._why_not()
         first = self._document.range_in or 0
         last = self._document.range_out
@@ -263,44 +237,12 @@ class PropagationPanel(QWidget):
         self.both.setEnabled(may)
         for box in (self.until, self.range, self.count, self.only_current):
             box.setEnabled(not is_running)
-        self.reason.setText(reason or self.tr("From frame {}.").format(self._document.frame))
+        self.reason.setText(reason or self.tr("Tracks from frame {}.").format(self._document.frame))
         self.forward.setDefault(may)
 
     def _show_busy(self, busy: Busy) -> None:
-        is_running, is_paused = busy in _RUNNING, busy is Busy.PAUSED
-        self.pages.setCurrentIndex(1 if is_running else 0)
-        self.pause.setText(self.tr("Resume") if is_paused else self.tr("Pause"))
-        self.pause.setIcon(icon("play" if is_paused else "pause"))
-        self.pause.setToolTip(
-            self.tr("Go on (Space)") if is_paused else self.tr("Stand still (Space)")
-        )
-        if is_paused:
-            self.figures.setText(self.tr("Paused"))
-        elif busy is Busy.PROPAGATING and not self.progress.value():
-            self.progress.setRange(0, 0)
-            self.figures.setText(self.tr("Getting ready…"))
-        if not is_running:
-            self.progress.setRange(0, 1)
-            self.progress.setValue(0)
-            self.figures.clear()
+        self.pages.setCurrentWidget(self.run if busy in RUNNING else self.idle)
         self._show_state()
-
-    def _show_progress(self, progress: Progress) -> None:
-        if self._annotator.busy not in _RUNNING:
-            return
-        self.progress.setRange(0, progress.total)
-        self.progress.setValue(progress.done)
-        if self._annotator.busy is Busy.PAUSED:
-            return
-        parts = []
-        if progress.frames_per_second is not None:
-            parts.append(self.tr("{:.1f} fps").format(progress.frames_per_second))
-        if progress.seconds_left is not None:
-            parts.append(short_timecode(progress.seconds_left + 0.5))
-        self.figures.setText("  ".join(parts) or self.tr("Getting ready…"))
-        self.figures.setToolTip(
-            self.tr("{0} of {1} frames; speed, and time left").format(progress.done, progress.total)
-        )
 
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)

@@ -106,6 +106,14 @@ class FrameTable(QObject):
     def has_given(self) -> bool:
         return bool((self._status >= _CORRECTED).any())
 
+    @property
+    def frames_to_learn_from(self) -> int:
+        """How many keyframes show an object that the annotator answers for there."""
+        found = np.zeros(len(self._status), np.bool_)
+        for object_id, given in self._given.items():
+            found |= given & self.has(object_id)
+        return int(np.count_nonzero(found & (self._status >= _CORRECTED)))
+
     def next_given(self, frame: int) -> int | None:
         """The first keyframe after `frame`."""
         later = self.given_frames

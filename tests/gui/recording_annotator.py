@@ -25,10 +25,13 @@ class RecordingAnnotator(QObject):
     noticed = Signal(str)
     clicked = Signal(object)
     tracked = Signal(int)
+    awaited_changed = Signal()
+    learned_changed = Signal()
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.busy = Busy.IDLE
+        self.is_learning = self.awaits_answers = False
         self.asked: list[tuple[Any, ...]] = []
 
     def set_busy(self, busy: Busy) -> None:
@@ -54,6 +57,9 @@ class RecordingAnnotator(QObject):
     def cancel(self) -> bool:
         self.asked.append(("cancel",))
         return True
+
+    def learn(self) -> None:
+        self.asked.append(("learn",))
 
     def confirm(self, frame: int | None = None) -> None:
         self.asked.append(("confirm", frame))

@@ -355,17 +355,17 @@ def test_a_run_shows_how_it_gets_on_and_can_be_paused_and_cancelled(
     annotator.set_busy(Busy.PROPAGATING)
     assert not tracking.forward.isEnabled()
     annotator.progressed.emit(Progress("Tracking", 30, 120, 8.44, 71.0))
-    assert (tracking.progress.value(), tracking.progress.maximum()) == (30, 120)
-    assert "8.4 fps" in tracking.figures.text()
-    assert "1:11" in tracking.figures.text()
-    QTest.mouseClick(tracking.pause, LEFT)
+    assert (tracking.run.bar.value(), tracking.run.bar.maximum()) == (30, 120)
+    assert "8.4 fps" in tracking.run.figures.text()
+    assert "1:11" in tracking.run.figures.text()
+    QTest.mouseClick(tracking.run.pause, LEFT)
     annotator.set_busy(Busy.PAUSED)
-    assert tracking.pause.text() == "Resume"
-    QTest.mouseClick(tracking.pause, LEFT)
-    QTest.mouseClick(tracking.cancel, LEFT)
+    assert tracking.run.pause.text() == "Resume"
+    QTest.mouseClick(tracking.run.pause, LEFT)
+    QTest.mouseClick(tracking.run.cancel, LEFT)
     assert annotator.asked == [("pause",), ("resume",), ("cancel",)]
     annotator.set_busy(Busy.IDLE)
-    assert not tracking.cancel.isVisible()
+    assert not tracking.run.cancel.isVisible()
     assert tracking.forward.isEnabled()
 
 
