@@ -15,6 +15,7 @@ from gui.annotator import Busy
 from gui.canvas.backdrop import SURROUND, Backdrop, Look
 from gui.canvas.frame_loader import FrameLoader
 from gui.view_state import Tool, ViewMode
+from interaction.errors import UserError
 from interaction.types import Click
 from tests.gui.canvas_samples import (
     WIDTH,
@@ -342,6 +343,19 @@ def test_a_click_that_waits_is_marked_for_its_own_object_alone(canvas: Canvas) -
     assert [marker.is_pending for marker in canvas.view.click_markers] == []
     canvas.document.set_current_object(1)
     assert [marker.is_pending for marker in canvas.view.click_markers] == [True]
+
+
+def test_a_click_stays_marked_until_it_is_answered_beside_a_longer_run(
+    canvas: Canvas, qtbot: QtBot
+) -> None:
+    canvas.annotator.set_busy(Busy.LEARNING)
+    canvas.annotator.awaits_answers = True
+    canvas.mouse.click(30.5, 40.5)
+    canvas.annotator.failed.emit(UserError("Something else went wrong."))
+    assert [marker.is_pending for marker in canvas.view.click_markers] == [True]
+    canvas.annotator.awaits_answers = False  # and nothing changed
+    canvas.annotator.awaited_changed.emit()
+    assert canvas.view.click_markers == ()
 
 
 # The cursor

@@ -1,0 +1,48 @@
+"""Learning as tests of the window have it: the real checks, quick steps, and weights of no use."""
+
+import threading
+from collections.abc import Generator
+
+from interaction.errors import UserError
+from interaction.learning import job
+from interaction.learning.job import LearningStep
+from interaction.learning.learned_models import Learned, Part
+from interaction.session import Session
+
+__all__ = ["STEPS", "FakeLearning", "learn_at_once"]
+
+STEPS = 4  # of each part
+
+
+class FakeLearning:
+    """Takes the place of `interaction.learning.job.learning`."""
+
+    def __init__(self) -> None:
+        self.given: list[int] = []  # how many frames were given, each time it was begun
+        self.may_end = threading.Event()  # until then its second step comes again and again
+        self.may_end.set()
+        self.fails_at: Part | None = None
+
+    def __call__(self, session: Session) -> Generator[LearningStep, None, None]:
+        job.learning(session, steps=1).close()  # for what it refuses
+        records = session.annotation.records.values()
+        self.given.append(sum(record.status.is_given for record in records))
+        return self._steps(session, self.given[-1])
+
+    def _steps(self, session: Session, frames: int) -> Generator[LearningStep, None, None]:
+        yield LearningStep("tracker", 1, 2 * STEPS)
+        while not self.may_end.is_set():
+            yield LearningStep("tracker", 2, 2 * STEPS)
+        for done in range(2, STEPS + 1):
+            yield LearningStep("tracker", done, 2 * STEPS)
+        learn_at_once(session, "tracker", frames)
+        for done in range(STEPS + 1, 2 * STEPS + 1):
+            if self.fails_at == "clicks":
+                raise UserError("The device is full.\n\nUse another.")
+            yield LearningStep("clicks", done, 2 * STEPS)
+        learn_at_once(session, "clicks", frames)
+
+
+def learn_at_once(session: Session, part: Part, frames: int, of: str = "no model here") -> None:
+    """of: while another model is chosen, the engines do not ask for the weights."""
+    session.engines.models.keep(part, Learned(of, frames), lambda path: path.write_bytes(b"none"))
