@@ -274,14 +274,7 @@ ACTIONS: Final[tuple[ActionSpec, ...]] = (
         _EDIT,
         line=True,
     ),
-    _spec(
-        "track.unconfirm",
-        _T(_C, "Take the confirmation back"),
-        "Shift+C",
-        "circle",
-        "",
-        _EDIT,
-    ),
+    _spec("track.unconfirm", _T(_C, "Take the confirmation back"), "Shift+C", "circle", "", _EDIT),
     _spec("go.play", _T(_C, "Play or stop"), "Space", "play", "", Needs.PROJECT),
     _spec(
         "go.reverse",

