@@ -35,7 +35,7 @@ from interaction.session import Session
 from interaction.types import Click
 
 _VOID = 255
-_PATIENCE = 4  # clicks in a row without any gain, then it is good enough
+_PATIENCE = 8  # clicks in a row without any gain, then it is good enough
 _LESSONS = {1 + step * (step + 1) // 2 for step in range(100)}  # rounds: 1, 2, 4, 7, 11, …
 
 

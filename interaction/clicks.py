@@ -69,6 +69,9 @@ class ClickSegmenter:
             most_evaluations=self._config.most_evaluations,
         )
         self._device = next(network.parameters()).device
+        self._first: ClickSegmenter | None = None
+        if network.first_look is not None:
+            self._first = ClickSegmenter(network.first_look, self._config)
         self._states: OrderedDict[Hashable, _State] = OrderedDict()
         self._pictures: OrderedDict[Hashable, tuple[Tensor, tuple[Tensor, ...]]] = OrderedDict()
 
@@ -149,6 +152,8 @@ class ClickSegmenter:
         """The state after the last of `clicks`; `corrects`: a mask that was there before them."""
         config = self._config
         is_new = len(clicks) == 1 and not corrects
+        if is_new and self._first is not None:
+            return self._first._next(frame, state, clicks, corrects, frame_key, stop)
         crop = self._crop(state, clicks, is_new)
         is_local = corrects or len(clicks) > config.free_clicks
         answer = self._answer(frame, state, clicks, crop, frame_key, stop, is_local=is_local)

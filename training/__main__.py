@@ -1,4 +1,4 @@
-"""`python -m training tracker|click --config FILE --output RUN`, `export`, `mean`, `pack`.
+"""`python -m training tracker|click --config FILE --output RUN`, `export`, `mean`, `pair`, `pack`.
 
 Several processes: `torchrun --nproc-per-node 2 -m training tracker ...`. A run that was stopped
 goes on from its last checkpoint when the same command is given again.
@@ -17,6 +17,7 @@ import torch.distributed as dist
 from training.checkpoints import export
 from training.clicks.config import read_click_config
 from training.clicks.loop import ClickRun, export_clicks, read_click_checkpoint
+from training.clicks.pair import write_pair
 from training.config import read_config
 from training.loop import TrackerRun
 from training.mean import write_mean
@@ -44,6 +45,10 @@ def main() -> None:
     averaging.add_argument("files", type=Path, nargs="+", help="from the oldest to the newest")
     averaging.add_argument("--shares", type=float, nargs="+", required=True)
     averaging.add_argument("--output", type=Path, required=True)
+    pairing = commands.add_parser("pair", help="put two click networks into one file")
+    pairing.add_argument("first", type=Path, help="weights for the first click on a new object")
+    pairing.add_argument("others", type=Path, help="weights for every other click")
+    pairing.add_argument("output", type=Path)
     packing = commands.add_parser("pack", help="make the folder of training pictures")
     packing.add_argument("--output", type=Path, required=True, help="a new folder")
     packing.add_argument("--fetch", action="store_true", help="download the Debian packages")
@@ -56,6 +61,8 @@ def main() -> None:
         (export_clicks if is_click else export)(arguments.checkpoint, arguments.output)
     elif arguments.command == "mean":
         write_mean(arguments.files, arguments.shares, arguments.output)
+    elif arguments.command == "pair":
+        write_pair(arguments.first, arguments.others, arguments.output)
     elif arguments.command == "pack":
         _pack(arguments)
     else:

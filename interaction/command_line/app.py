@@ -11,6 +11,7 @@ from interaction.command_line.evaluate import evaluate
 from interaction.command_line.export import export
 from interaction.command_line.import_masks import import_masks
 from interaction.command_line.info import info
+from interaction.command_line.learn import learn
 from interaction.command_line.models import models_app
 from interaction.command_line.new import new
 from interaction.command_line.propagate import propagate
@@ -33,6 +34,7 @@ app.command()(info)
 app.command()(export)
 app.command("import")(import_masks)
 app.command()(replay)
+app.command()(learn)
 app.command()(propagate)
 app.command()(evaluate)
 app.command()(benchmark)

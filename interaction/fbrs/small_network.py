@@ -198,6 +198,8 @@ def read_click_network(path: Path) -> SmallClickNetwork:
     if metadata.get("format") != FORMAT:
         raise ModelError(f"“{path.name}” is not a click model of this program.", remedy)
     network = SmallClickNetwork()
+    if any(name.startswith("first_look.") for name in state):
+        network.first_look = SmallClickNetwork()
     wanted = network.state_dict()
     for name, tensor in wanted.items():
         if name.endswith("num_batches_tracked"):

@@ -20,6 +20,7 @@ from xmem_core.learning.folding import fold_norms, unfolded_state
 __all__ = ["averaged_click_network", "learn_clicks"]
 
 _SIZE_PX: Final = 448  # near the size at which clicks are answered: fine outlines show only there
+_RATE: Final = 1e-3
 _HABITS: Final = ClickHabits(rounds=2, most_rounds=5, given_mask_share=0.6)
 
 
@@ -40,7 +41,7 @@ def learn_clicks(
     network.train().requires_grad_(True)
     network.trunk.requires_grad_(False)
     rng = np.random.default_rng(seed)
-    loss_of, descent = ClickRounds(network), Descent(network, steps)
+    loss_of, descent = ClickRounds(network), Descent(network, steps, _RATE)
     for _ in range(steps):
         sample = sample_of(examples, rng, _HABITS, _SIZE_PX)
         descent.step(partial(loss_of, [sample], _HABITS, rng))

@@ -15,7 +15,6 @@ from xmem_core.learning.average import MovingAverage
 
 __all__ = ["Descent"]
 
-_RATE: Final = 1e-3
 _WARM_UP_STEPS: Final = 10
 _WEIGHT_DECAY: Final = 1e-4
 _GRADIENT_LIMIT: Final = 1.0
@@ -25,11 +24,11 @@ _AVERAGE_DECAY: Final = 0.97  # of weights over some thirty steps
 class Descent:
     """Changes a network's parameters that want gradients; `average` is what is to be kept."""
 
-    def __init__(self, network: nn.Module, steps: int) -> None:
+    def __init__(self, network: nn.Module, steps: int, rate: float) -> None:
         self.average = MovingAverage(network, _AVERAGE_DECAY)
-        self._network, self._steps, self._done = network, steps, 0
+        self._network, self._steps, self._rate_at_most, self._done = network, steps, rate, 0
         self._parameters = [one for one in network.parameters() if one.requires_grad]
-        self._optimizer = optim.AdamW(self._parameters, lr=_RATE, weight_decay=_WEIGHT_DECAY)
+        self._optimizer = optim.AdamW(self._parameters, lr=rate, weight_decay=_WEIGHT_DECAY)
         self._device = self._parameters[0].device
 
     def step(self, loss_of: Callable[[], Tensor]) -> float:
@@ -51,7 +50,9 @@ class Descent:
     def _rate(self) -> float:
         """A short warm-up, then a cosine down to nothing."""
         warm_up = min(1.0, (self._done + 1) / _WARM_UP_STEPS)
-        return _RATE * warm_up * 0.5 * (1 + math.cos(math.pi * self._done / self._steps))
+        return (
+            self._rate_at_most * warm_up * 0.5 * (1 + math.cos(math.pi * self._done / self._steps))
+        )
 
     def _autocast(self) -> AbstractContextManager[object]:
         """In bfloat16 where that is fast. Never in float16: small gradients would be lost."""

@@ -151,5 +151,7 @@ def _click_network(models: LearnedModels, model: str) -> "SmallClickNetwork | No
     for path in (models.weights_of("clicks", model), find_model(model)):
         if path is not None:
             with suppress(ModelError):
-                return read_click_network(path)
+                network = read_click_network(path)
+                network.first_look = None  # what has learned its objects knows them at first sight
+                return network
     return None

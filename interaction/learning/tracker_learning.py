@@ -21,6 +21,7 @@ __all__ = ["learn_tracker"]
 
 _SIZE_PX: Final = 352
 _FRAMES: Final = 3
+_RATE: Final = 5e-4  # at twice that, going on from what was learned does harm
 _WORST_SHARE: Final = 0.35  # of the pixels count
 
 
@@ -48,7 +49,7 @@ def learn_tracker(
     size = PictureSize.of(height, width, internal_size)
     scale = size.internal[0] / height
     rng = np.random.default_rng(seed)
-    loss_of, descent = ClipLoss(network), Descent(network, steps)
+    loss_of, descent = ClipLoss(network), Descent(network, steps, _RATE)
     for _ in range(steps):
         pictures, labels, objects = clip_of(
             examples, rng, size=_SIZE_PX, frames=_FRAMES, scale=scale

@@ -253,7 +253,9 @@ def read_click_checkpoint(run: Path) -> dict[str, Any] | None:
 def begin_with(network: SmallClickNetwork, weights: Path) -> None:
     """Copies weights that `export_clicks` wrote. ValueError where they do not fit."""
     try:
-        network.load_state_dict(read_click_network(weights).state_dict())
+        start = read_click_network(weights)
+        start.first_look = None
+        network.load_state_dict(start.state_dict())
     except ModelError as error:
         raise ValueError(f"a run cannot begin with {weights}: {error}") from None
 

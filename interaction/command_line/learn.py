@@ -1,0 +1,56 @@
+"""`xmem-annotate learn`: a project's networks get better at its video."""
+
+import json
+from contextlib import closing
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from interaction.command_line.progress import frame_progress
+from interaction.command_line.sources import project_folder
+
+__all__ = ["learn"]
+
+
+def learn(
+    project: Annotated[str, typer.Argument(help="Folder of a project.", metavar="PROJECT")],
+    steps: Annotated[
+        int | None,
+        typer.Option(min=1, help="Steps of each network; by default more with more frames."),
+    ] = None,
+    forget: Annotated[
+        bool, typer.Option("--forget", help="Forget what was learned instead.")
+    ] = False,
+    model: Annotated[
+        str, typer.Option(help="Tracker that learns: a name from `models list`, or a file.")
+    ] = "small",
+    internal_size: Annotated[
+        int, typer.Option(min=16, help="Shorter side at which it will track, in pixels.")
+    ] = 480,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Let the networks learn from the frames that were corrected or confirmed. Masks stay as they
+    are: track again to see what it did."""
+    from interaction.engine_settings import EngineSettings
+    from interaction.learning.job import forget_learned, learning
+    from interaction.session import Session
+
+    settings = EngineSettings(tracker_model=model, internal_size=internal_size, device=device)
+    with Session.open_project(project_folder(project), settings=settings) as session:
+        if forget:
+            forget_learned(session)
+        else:
+            with (
+                frame_progress("learning") as show,
+                closing(learning(session, steps=steps)) as work,
+            ):
+                for step in work:
+                    show(step.done, step.total)
+        frames = session.engines.models.frames
+    if as_json:
+        typer.echo(json.dumps({"project": str(project), "learned_from_frames": frames}))
+    else:
+        told = f"Learned from {frames} frames." if frames else "Nothing is learned any more."
+        Console(stderr=True, highlight=False).print(told)
