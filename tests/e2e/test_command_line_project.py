@@ -12,6 +12,7 @@ from interaction.session import Session
 from interaction.types import Stroke
 from tests import tiny
 from tests.fake_engines import FakeEngines
+from xmem_core.weights import save_network
 
 pytestmark = pytest.mark.e2e
 
@@ -108,3 +109,24 @@ def test_what_cannot_be_done_is_said_in_words(
     assert code != 0
     assert message in err
     assert sorted(path.name for path in clip.parent.iterdir()) == ["clip"]
+
+
+def test_a_project_learns_and_forgets_by_command(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_network(tiny.network(), tmp_path / "tiny.safetensors", {})
+    folder = tmp_path / "p.vos"
+    with Session.open(clip, folder, engines=FakeEngines()) as session:
+        session.add_object("bear")
+        session.flush()
+    model = "--model", tmp_path / "tiny.safetensors", "--steps", "1"
+    code, _, problem = run(capsys, "learn", folder, *model)
+    assert code == 1
+    assert "no frame to learn from" in problem
+    with Session.open_project(folder, engines=FakeEngines()) as session:
+        session.stroke(0, 1, Stroke(((20.0, 20.0),), 8))
+        session.flush()
+    assert told(capsys, "learn", folder, *model)["learned_from_frames"] == 1
+    assert (folder / "learned" / "tracker.safetensors").is_file()
+    assert told(capsys, "learn", folder, "--forget")["learned_from_frames"] == 0
+    assert not (folder / "learned" / "tracker.safetensors").exists()
