@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from interaction.click_simulator import next_click
+from interaction.click_simulator import Region, next_click
 from interaction.engine_settings import EngineSettings
 from interaction.engines import Engines
 from interaction.errors import UserError
@@ -35,7 +35,8 @@ from interaction.session import Session
 from interaction.types import Click
 
 _VOID = 255
-_PATIENCE = 8  # clicks in a row without any gain, then it is good enough
+_PATIENCE = 12  # clicks in a row without any gain, then it is good enough
+_FRESH_CLICKS = 4
 _LESSONS = {1 + step * (step + 1) // 2 for step in range(100)}  # rounds: 1, 2, 4, 7, 11, …
 
 
@@ -89,34 +90,54 @@ def frame_j(labels: NDArray[np.uint8], truth: NDArray[np.uint8], ids: tuple[int,
 def visit(session: Session, frame: int, truth: NDArray[np.uint8], goal: float, limit: int) -> int:
     """Clicks each object right on one frame and confirms it. Returns the number of clicks.
 
-    Clicks that only made it worse are undone, as anybody would; they count all the same.
+    What only made it worse is undone, as anybody would; it counts all the same. Once the program
+    has learned, finding an object afresh is tried first: what was tracked is deleted, which counts
+    as a click, and stays deleted if a few clicks lead farther than it did.
     """
     count = 0
     for one in session.annotation.objects:
         own = truth == one.id
-        clicks: list[Click] = []
-        best, best_position = region_similarity(_mask(session, frame, one.id), own), _now(session)
-        stale = 0  # clicks since the best one
-        while len(clicks) < limit and best < goal and stale < _PATIENCE:
-            if not own.any():
+        tracked = _mask(session, frame, one.id)
+        if not own.any():
+            if tracked.any():
                 session.clear_frame(frame, one.id)  # one look, one key
                 count += 1
-                break
-            click = next_click(_mask(session, frame, one.id), own, clicks)
-            if click is None:
-                break
-            clicks.append(click)
-            session.click(frame, one.id, click.x, click.y, click.is_positive)
-            similarity = region_similarity(_mask(session, frame, one.id), own)
-            if similarity > best:
-                best, best_position, stale = similarity, _now(session), 0
-            else:
-                stale += 1
-        if own.any():
-            session.go_to(best_position)
-        count += len(clicks)
+            continue
+        if region_similarity(tracked, own) >= goal:
+            continue
+        if tracked.any() and not session.engines.models.is_empty:
+            before = _now(session)
+            session.clear_frame(frame, one.id)
+            tries, found = _click(session, frame, one.id, own, goal, _FRESH_CLICKS)
+            count += 1 + tries
+            if found < region_similarity(tracked, own):
+                session.go_to(before)
+        count += _click(session, frame, one.id, own, goal, limit - _FRESH_CLICKS)[0]
     session.confirm(frame)
     return count
+
+
+def _click(
+    session: Session, frame: int, object_id: int, own: Region, goal: float, limit: int
+) -> tuple[int, float]:
+    """Clicks one object until its J reaches the goal, clicks no longer help, or the limit; leaves
+    the best mask there was. The number of clicks, and its J."""
+    clicks: list[Click] = []
+    best, best_position = region_similarity(_mask(session, frame, object_id), own), _now(session)
+    stale = 0  # clicks since the best one
+    while len(clicks) < limit and best < goal and stale < _PATIENCE:
+        click = next_click(_mask(session, frame, object_id), own, clicks)
+        if click is None:
+            break
+        clicks.append(click)
+        session.click(frame, object_id, click.x, click.y, click.is_positive)
+        similarity = region_similarity(_mask(session, frame, object_id), own)
+        if similarity > best:
+            best, best_position, stale = similarity, _now(session), 0
+        else:
+            stale += 1
+    session.go_to(best_position)
+    return len(clicks), best
 
 
 def _mask(session: Session, frame: int, object_id: int) -> NDArray[np.bool_]:

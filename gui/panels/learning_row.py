@@ -15,7 +15,6 @@ from gui.timeline.frame_table import FrameTable
 __all__ = ["LearningRow"]
 
 _IDLE: Final = (Busy.IDLE, Busy.CLICKING, Busy.EXPORTING)
-_WORTH_A_HINT: Final = 3  # given frames
 
 
 class LearningRow(QWidget):
@@ -65,9 +64,11 @@ class LearningRow(QWidget):
         engines = self._document.session.engines
         models, settings = engines.models, engines.settings
         if models.is_empty:
-            tip = self.tr("Worth while with a few frames corrected or confirmed, far apart")
-            if given >= _WORTH_A_HINT:
+            tip = self.tr("Worth while from the first right mask on; best with some far apart")
+            if given > 1:
                 return self.tr("{} frames to learn from").format(given), tip
+            if given == 1:
+                return self.tr("1 frame to learn from"), tip
             return self.tr("Not learned yet"), tip
         tracker = models.weights_of("tracker", settings.tracker_model)
         clicks = models.weights_of("clicks", settings.click_model)

@@ -79,9 +79,9 @@ def test_it_says_what_there_is_to_learn_from_and_what_was_learned(
     session = document.session
     model = session.engines.settings.tracker_model
     assert row.state.text() == "Not learned yet"
-    give(document, 0, 4)
-    assert row.state.text() == "Not learned yet"
-    give(document, 8)
+    give(document, 0)
+    assert row.state.text() == "1 frame to learn from"
+    give(document, 4, 8)
     assert row.state.text() == "3 frames to learn from"
     learn_at_once(session, "tracker", 3, of=model)
     annotator.learned_changed.emit()
