@@ -1,6 +1,6 @@
 """How much work a clip is: clicks and rounds of a simulated annotator until its masks are right.
 
-    python -m benchmarks.effort --clips FOLDER [--only CLIP …] [--without-learning] [--json]
+    python -m benchmarks.effort --clips FOLDER [--only CLIP …] [--learn-every N] [--json]
 
 FOLDER has the DAVIS layout; clips with masks for fewer than half of their frames are left out. The
 annotator clicks the first frame, tracks it through the clip, goes to the worst frame that it has
@@ -8,8 +8,9 @@ not been on, clicks there, confirms that frame, tracks again both ways, halfway 
 that were clicked, and so on until the mean J (over objects, then over all annotated frames but the
 first and the last) reaches the goal. A click is where the mask is most wrong
 (`interaction/click_simulator.py`); a frame is clicked until each object's J reaches the goal of a
-frame, clicks no longer help, or the limit of clicks. Now and then, ever less often, the annotator
-lets the program learn from the frames confirmed so far and tracks from all of them again.
+frame, clicks no longer help, or the limit of clicks. After the first frame and then every so many,
+the annotator lets the program learn from the frames confirmed so far and tracks from all of them
+again.
 """
 
 import argparse
@@ -37,7 +38,6 @@ from interaction.types import Click
 _VOID = 255
 _PATIENCE = 12  # clicks in a row without any gain, then it is good enough
 _FRESH_CLICKS = 4
-_LESSONS = {1 + step * (step + 1) // 2 for step in range(100)}  # rounds: 1, 2, 4, 7, 11, …
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,7 @@ def annotate(
     frame_goal: float,
     limit: int,
     most_rounds: int,
-    learns: bool,
+    learn_every: int,
 ) -> tuple[Round, ...]:
     ids = tuple(sorted({int(i) for truth in truths.values() for i in np.unique(truth)} - {0}))
     for _ in range(max(ids)):
@@ -170,7 +170,8 @@ def annotate(
         clicks = visit(session, frame, truths[frame], frame_goal, limit)
         clicked = time.perf_counter()
         here = frame_j(session.annotation.labels(frame), truths[frame], ids)
-        is_lesson = learns and len(rounds) + 1 in _LESSONS
+        number = len(rounds) + 1
+        is_lesson = learn_every > 0 and (number == 1 or number % learn_every == 0)
         if is_lesson:
             for _ in learning(session):
                 pass
@@ -197,7 +198,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=None)
     parser.add_argument("--goal", type=float, default=0.90)
     parser.add_argument("--frame-goal", type=float, default=0.93)
-    parser.add_argument("--without-learning", action="store_true")
+    parser.add_argument("--learn-every", type=int, default=2, help="rounds; 0 to never learn")
     parser.add_argument("--clicks-a-visit", type=int, default=20)
     parser.add_argument("--most-rounds", type=int, default=15)
     parser.add_argument("--internal-size", type=int, default=480)
@@ -229,7 +230,7 @@ def main() -> None:
                 truths,
                 goal=arguments.goal,
                 frame_goal=arguments.frame_goal,
-                learns=not arguments.without_learning,
+                learn_every=arguments.learn_every,
                 limit=arguments.clicks_a_visit,
                 most_rounds=arguments.most_rounds,
             )

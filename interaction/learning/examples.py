@@ -21,7 +21,8 @@ from xmem_core.arrays import Frame, Labels
 
 __all__ = ["Example", "clip_of", "examples_of", "sample_of"]
 
-MOST_EXAMPLES: Final = 32  # their pictures are held in memory
+MOST_EXAMPLES: Final = 32
+_MOST_PIXELS: Final = 80_000_000  # of all examples together: they are held in memory
 _MOST_OBJECTS: Final = 3  # that one clip follows: each costs a step as much as the first
 _TURN_DEG, _SCALE, _LIGHT, _TINT = 8.0, 0.2, 0.1, 0.03  # how far views differ (sigma)
 _LOOSEST, _TIGHTEST = 2.0, 1.2  # of a sample's side, by the object's extent
@@ -53,8 +54,10 @@ def examples_of(given: Mapping[int, FrameRecord], video: Frames) -> list[Example
     over the video."""
     masks = GivenMasks(given)
     frames = [frame for frame in masks if masks.present[frame]]
-    if len(frames) > MOST_EXAMPLES:
-        places = np.linspace(0, len(frames) - 1, MOST_EXAMPLES).round().astype(int)
+    pixels = masks[frames[0]].size if frames else 1
+    most = max(1, min(MOST_EXAMPLES, _MOST_PIXELS // pixels))
+    if len(frames) > most:
+        places = np.linspace(0, len(frames) - 1, most).round().astype(int)
         frames = [frames[place] for place in places]
     return [Example(f, video[f], masks[f], frozenset(masks.speaks_for(f))) for f in frames]
 
@@ -113,18 +116,16 @@ def sample_of(
     extent = max(np.ptp(rows), np.ptp(columns)) + 1
     side = max(float(extent) * rng.uniform(_TIGHTEST, _LOOSEST), _LEAST_SIDE_PX)
     middle = np.array([np.ptp(columns) / 2 + columns.min(), np.ptp(rows) / 2 + rows.min()])
-    view = _view(
-        middle + rng.normal(0, 0.06 * side, 2),
-        size / side,
-        float(rng.normal(0, _TURN_DEG)),
-        size,
-        is_mirrored=bool(rng.random() < 0.5),
-    )
+    middle = middle + rng.normal(0, 0.06 * side, 2)
+    turn, is_mirrored = float(rng.normal(0, _TURN_DEG)), bool(rng.random() < 0.5)
+    view = _view(middle, size / side, turn, size, is_mirrored=is_mirrored)
+    mask = _seen(truth.astype(np.float32), view, size, cv2.INTER_LINEAR) > 0.5
+    if not mask.any():  # so thin that it is gone when it is made smaller: a part of it, as it is
+        at = int(rng.integers(len(rows)))
+        view = _view(np.array([columns[at], rows[at]], float), 1, 0, size, is_mirrored=is_mirrored)
+        mask = _seen(truth.astype(np.uint8), view, size, cv2.INTER_NEAREST) > 0
     light = np.exp(rng.normal(0, _LIGHT, 3))
     picture = _lit(_seen(one.picture, view, size, cv2.INTER_LINEAR), light)
-    mask = _seen(truth.astype(np.float32), view, size, cv2.INTER_LINEAR) > 0.5
-    if not mask.any():  # turned out of sight, or too thin to be seen
-        return sample_of(examples, rng, habits, size)
     given = np.zeros_like(mask)
     if rng.random() < habits.given_mask_share:
         given = damaged(mask, rng)

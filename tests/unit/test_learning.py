@@ -150,6 +150,26 @@ def test_a_sample_shows_one_object_from_near(session: Session) -> None:
     assert len(set(starts)) == 2
 
 
+def test_a_line_too_thin_to_be_seen_from_afar_is_shown_in_part() -> None:
+    labels = np.zeros((700, 900), np.uint8)
+    labels[350, :] = 1
+    record = make_record(labels, FrameStatus.CONFIRMED, given=frozenset({1}))
+    examples = examples_of({0: record}, {0: np.zeros((700, 900, 3), np.uint8)})
+    for seed in range(12):
+        sample = sample_of(examples, np.random.default_rng(seed), ClickHabits(), 64)
+        assert sample.truth.any()
+        assert sample.clicks
+
+
+def test_of_very_large_frames_fewer_teach(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("interaction.learning.examples._MOST_PIXELS", 3 * tiny.WIDTH * tiny.HEIGHT)
+    for frame in range(COUNT):
+        give(session, frame, 1)
+    assert len(examples_of(given(session), session.video)) == 3  # type: ignore[arg-type]
+
+
 # What comes of it
 
 
