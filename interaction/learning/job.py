@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LearningStep", "forget_learned", "learning"]
 
-_FIRST_STEPS, _STEPS_A_FRAME, _MOST_STEPS = 60, 10, 240
+_FIRST_STEPS, _STEPS_A_FRAME, _MOST_STEPS = 60, 20, 300
 
 
 @dataclass(frozen=True, slots=True)
