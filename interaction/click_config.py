@@ -28,6 +28,7 @@ class ClickConfig:
     first_expansion: float = 2.0  # of what a first look at the whole frame found
     most_reach: float = 0.15  # of the mask's extent; a click farther from it tells of itself only
     least_crop_px: int = 200
+    least_correction_px: int = 100  # the same of a correction: fine outlines show only from near
     # On a new object, clicks up to this one may change all of its mask. Later ones, and all of
     # those that correct a mask that was there, change only what hangs together with them.
     free_clicks: int = 8
@@ -45,7 +46,7 @@ class ClickConfig:
             raise ValueError(f"mode must be one of {', '.join(MODES)}, got {self.mode!r}")
         if not 0 < self.threshold < 1:
             raise ValueError(f"threshold must be between 0 and 1, got {self.threshold}")
-        for name in ("zoom_px", "least_crop_px", "longest_px"):
+        for name in ("zoom_px", "least_crop_px", "least_correction_px", "longest_px"):
             if getattr(self, name) < 16:
                 raise ValueError(f"{name} must be at least 16, got {getattr(self, name)}")
         if self.zoom_expansion < 1:

@@ -154,14 +154,16 @@ class ClickSegmenter:
         is_new = len(clicks) == 1 and not corrects
         if is_new and self._first is not None:
             return self._first._next(frame, state, clicks, corrects, frame_key, stop)
-        crop = self._crop(state, clicks, is_new)
         is_local = corrects or len(clicks) > config.free_clicks
+        crop = self._crop(state, clicks, is_new, is_local)
         answer = self._answer(frame, state, clicks, crop, frame_key, stop, is_local=is_local)
         if not self._network.takes_previous_mask:
             return answer
         if is_new and crop.is_whole(*frame.shape[:2]):
             # Seen as a whole the object may be small: what was found says where to look.
-            nearer = self._around(answer.probability, clicks, config.first_expansion)
+            nearer = self._around(
+                answer.probability, clicks, config.first_expansion, config.least_crop_px
+            )
             if nearer is not None and nearer.share_of(*frame.shape[:2]) < _NEARER_SHARE:
                 answer = self._answer(frame, state, clicks, nearer, frame_key, stop)
         return answer
@@ -224,13 +226,16 @@ class ClickSegmenter:
         sure = new.clamp_min(_SURE) if click.is_positive else new.clamp_max(1 - _SURE)
         return torch.where(torch.from_numpy(where).to(new.device), sure, old)
 
-    def _crop(self, state: _State, clicks: tuple[Click, ...], is_new: bool) -> Crop:
+    def _crop(self, state: _State, clicks: tuple[Click, ...], is_new: bool, is_local: bool) -> Crop:
         """What to look at: near the object, and as for the click before where that still fits."""
         config = self._config
         height, width = state.probability.shape[2:]
         crop = None
         if len(clicks) >= config.zoom_from_click or not is_new:
-            crop = self._around(state.probability, clicks, config.zoom_expansion)
+            least_px = config.least_crop_px
+            if is_local and self._network.takes_previous_mask:
+                least_px = min(least_px, config.least_correction_px)
+            crop = self._around(state.probability, clicks, config.zoom_expansion, least_px)
         if crop is None:
             return whole_frame(height, width, config.longest_px, self._network.size_multiple)
         kept = state.crop
@@ -239,7 +244,7 @@ class ClickSegmenter:
         return kept if crop.overlap(kept) > _SAME_CROP_OVERLAP else crop
 
     def _around(
-        self, probability: Tensor, clicks: tuple[Click, ...], expansion: float
+        self, probability: Tensor, clicks: tuple[Click, ...], expansion: float, least_px: int
     ) -> Crop | None:
         config = self._config
         mask = (probability[0, 0] > config.threshold).cpu().numpy()
@@ -249,7 +254,7 @@ class ClickSegmenter:
             mask,
             seen,
             expansion=expansion,
-            least_px=config.least_crop_px,
+            least_px=least_px,
             target_px=config.zoom_px,
             multiple=self._network.size_multiple,
         )

@@ -39,7 +39,10 @@ class LearnedEngines:
         path = self.models.weights_of("clicks", self.settings.click_model)
         if path is None:
             return self.plain.segmenter()
-        own = self._with(replace(self.settings, click_model=str(path)))
+        clicks = self.settings.clicks
+        near = min(clicks.least_crop_px, clicks.least_correction_px)  # it has learned from near
+        clicks = replace(clicks, least_crop_px=near)
+        own = self._with(replace(self.settings, click_model=str(path), clicks=clicks))
         try:
             return own.segmenter()
         except ModelError as error:
