@@ -18,13 +18,14 @@ import json
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from interaction.click_config import MODES, ClickConfig
 from interaction.click_simulator import Region, next_click
 from interaction.engine_settings import EngineSettings
 from interaction.engines import Engines
@@ -36,8 +37,16 @@ from interaction.session import Session
 from interaction.types import Click
 
 _VOID = 255
-_PATIENCE = 12  # clicks in a row without any gain, then it is good enough
 _FRESH_CLICKS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """When an object is left on a frame."""
+
+    j: float
+    clicks: int  # at most
+    patience: int  # clicks in a row without any gain
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +96,7 @@ def frame_j(labels: NDArray[np.uint8], truth: NDArray[np.uint8], ids: tuple[int,
     return float(np.mean([region_similarity(labels == i, truth == i) for i in ids]))
 
 
-def visit(session: Session, frame: int, truth: NDArray[np.uint8], goal: float, limit: int) -> int:
+def visit(session: Session, frame: int, truth: NDArray[np.uint8], aim: Aim) -> int:
     """Clicks each object right on one frame and confirms it. Returns the number of clicks.
 
     What only made it worse is undone, as anybody would; it counts all the same. Once the program
@@ -103,29 +112,29 @@ def visit(session: Session, frame: int, truth: NDArray[np.uint8], goal: float, l
                 session.clear_frame(frame, one.id)  # one look, one key
                 count += 1
             continue
-        if region_similarity(tracked, own) >= goal:
+        if region_similarity(tracked, own) >= aim.j:
             continue
         if tracked.any() and not session.engines.models.is_empty:
             before = _now(session)
             session.clear_frame(frame, one.id)
-            tries, found = _click(session, frame, one.id, own, goal, _FRESH_CLICKS)
+            tries, found = _click(session, frame, one.id, own, replace(aim, clicks=_FRESH_CLICKS))
             count += 1 + tries
             if found < region_similarity(tracked, own):
                 session.go_to(before)
-        count += _click(session, frame, one.id, own, goal, limit - _FRESH_CLICKS)[0]
+        count += _click(session, frame, one.id, own, aim)[0]
     session.confirm(frame)
     return count
 
 
 def _click(
-    session: Session, frame: int, object_id: int, own: Region, goal: float, limit: int
+    session: Session, frame: int, object_id: int, own: Region, aim: Aim
 ) -> tuple[int, float]:
     """Clicks one object until its J reaches the goal, clicks no longer help, or the limit; leaves
     the best mask there was. The number of clicks, and its J."""
     clicks: list[Click] = []
     best, best_position = region_similarity(_mask(session, frame, object_id), own), _now(session)
     stale = 0  # clicks since the best one
-    while len(clicks) < limit and best < goal and stale < _PATIENCE:
+    while len(clicks) < aim.clicks and best < aim.j and stale < aim.patience:
         click = next_click(_mask(session, frame, object_id), own, clicks)
         if click is None:
             break
@@ -153,8 +162,7 @@ def annotate(
     truths: Mapping[int, NDArray[np.uint8]],
     *,
     goal: float,
-    frame_goal: float,
-    limit: int,
+    aim: Aim,
     most_rounds: int,
     learn_every: int,
 ) -> tuple[Round, ...]:
@@ -167,7 +175,7 @@ def annotate(
     frame = ordered[0]
     while True:
         began = time.perf_counter()
-        clicks = visit(session, frame, truths[frame], frame_goal, limit)
+        clicks = visit(session, frame, truths[frame], aim)
         clicked = time.perf_counter()
         here = frame_j(session.annotation.labels(frame), truths[frame], ids)
         number = len(rounds) + 1
@@ -200,6 +208,8 @@ def main() -> None:
     parser.add_argument("--frame-goal", type=float, default=0.93)
     parser.add_argument("--learn-every", type=int, default=2, help="rounds; 0 to never learn")
     parser.add_argument("--clicks-a-visit", type=int, default=30)
+    parser.add_argument("--patience", type=int, default=12, help="clicks without any gain")
+    parser.add_argument("--click-mode", choices=MODES, default=ClickConfig().mode)
     parser.add_argument("--most-rounds", type=int, default=30)
     parser.add_argument("--internal-size", type=int, default=480)
     parser.add_argument("--tracker", default=EngineSettings().tracker_model)
@@ -213,6 +223,7 @@ def main() -> None:
         EngineSettings(
             tracker_model=arguments.tracker,
             click_model=arguments.click_model,
+            clicks=ClickConfig(mode=arguments.click_mode),
             device=arguments.device,
             internal_size=arguments.internal_size,
         )
@@ -229,9 +240,8 @@ def main() -> None:
                 session,
                 truths,
                 goal=arguments.goal,
-                frame_goal=arguments.frame_goal,
+                aim=Aim(arguments.frame_goal, arguments.clicks_a_visit, arguments.patience),
                 learn_every=arguments.learn_every,
-                limit=arguments.clicks_a_visit,
                 most_rounds=arguments.most_rounds,
             )
             effort = Effort(
