@@ -23,7 +23,7 @@ def main() -> None:
             "There is no display to open a window on; to track the sample without one, type: "
             "xmem-annotate propagate sample --output sample-masks"
         )
-    from gui.app import main as open_window
+    from gui.window.app import main as open_window
 
     sys.exit(open_window(arguments[1:] if arguments[:1] == ["window"] else arguments))
 

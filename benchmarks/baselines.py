@@ -22,9 +22,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from interaction.mask_metrics import region_similarity
+from interaction.annotation.mask_files import decode_labels
 from interaction.models import find_model
-from interaction.project.mask_files import decode_labels
+from interaction.tracking.scores import region_similarity
 from training.trunk_weights import find_trunk_weights, load_trunk
 from xmem_core.network.backbones import LiteTrunk
 from xmem_core.pictures import Frame, Labels, PictureSize

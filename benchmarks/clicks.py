@@ -3,7 +3,7 @@
     python -m benchmarks.clicks --clips FOLDER [--model FILE] [--json]
 
 FOLDER has the DAVIS layout. One frame in ten of every annotated object; a click is where the mask
-is most wrong (`interaction/click_simulator.py`); the number of clicks to an IoU of 0.85 and 0.90,
+is most wrong (`interaction/clicks/prompts.py`); the number of clicks to an IoU of 0.85 and 0.90,
 counted as the limit where it is not reached. The same network with and without refinement.
 """
 
@@ -18,11 +18,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from interaction.click_simulator import next_click
-from interaction.clicks import ClickConfig, ClickSegmenter
-from interaction.fbrs.small_network import load_small_click_network
-from interaction.project.mask_files import decode_labels
-from interaction.types import Click
+from interaction.annotation.mask_files import decode_labels
+from interaction.annotation.types import Click
+from interaction.clicks.prompts import next_click
+from interaction.clicks.segmenter import ClickConfig, ClickSegmenter
+from interaction.clicks.small_network import load_small_click_network
 from resources import weights_folder
 from xmem_core.pictures import Frame
 

@@ -7,7 +7,7 @@ annotator clicks the first frame, tracks it through the clip, goes to the worst 
 not been on, clicks there, confirms that frame, tracks again both ways, halfway to the next frames
 that were clicked, and so on until the mean J (over objects, then over all annotated frames but the
 first and the last) reaches the goal. A click is where the mask is most wrong
-(`interaction/click_simulator.py`); a frame is clicked until each object's J reaches the goal of a
+(`interaction/clicks/prompts.py`); a frame is clicked until each object's J reaches the goal of a
 frame, clicks no longer help, or the limit of clicks. After the first frame and then every so many,
 the annotator lets the program learn from the frames confirmed so far and tracks from all of them
 again.
@@ -25,16 +25,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from interaction.click_config import MODES, ClickConfig
-from interaction.click_simulator import Region, next_click
-from interaction.engine_settings import EngineSettings
-from interaction.engines import Engines
+from interaction.annotation.mask_files import decode_labels
+from interaction.annotation.types import Click
+from interaction.clicks.prompts import MODES, ClickConfig, Region, next_click
+from interaction.engines import Engines, EngineSettings
 from interaction.errors import UserError
 from interaction.learning.job import learning
-from interaction.mask_metrics import region_similarity
-from interaction.project.mask_files import decode_labels
 from interaction.session import Session
-from interaction.types import Click
+from interaction.tracking.scores import region_similarity
 
 _VOID = 255
 _FRESH_CLICKS = 4

@@ -27,13 +27,13 @@ import psutil
 from PySide6.QtCore import QSettings, QTimer
 from PySide6.QtWidgets import QApplication
 
-from gui.annotator import Busy
-from gui.app import build
-from gui.arguments import parse_arguments
-from gui.main_window import MainWindow
 from gui.preferences import Preferences
-from interaction.annotation import make_record
-from interaction.types import FrameStatus, MaskEdit, Stroke
+from gui.window.app import build
+from gui.window.arguments import parse_arguments
+from gui.window.main_window import MainWindow
+from gui.work.annotator import Busy
+from interaction.annotation.annotation import make_record
+from interaction.annotation.types import FrameStatus, MaskEdit, Stroke
 
 _START = """
 import os, sys, time

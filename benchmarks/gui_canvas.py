@@ -22,17 +22,16 @@ from PySide6.QtCore import QEvent, QPointF, Qt
 from PySide6.QtGui import QMouseEvent, QPaintEvent
 from PySide6.QtWidgets import QApplication
 
-from gui.annotator import Annotator
 from gui.canvas import CanvasView
-from gui.document import Document
-from gui.engine_thread import EngineThread
-from gui.view_state import Tool, ViewMode
-from interaction.annotation import make_record
+from gui.work.annotator import Annotator
+from gui.work.document import Document, Tool, ViewMode
+from gui.work.engine_thread import EngineThread
+from interaction.annotation.annotation import make_record
+from interaction.annotation.types import Click, FrameStatus, MaskEdit, Prompts
 from interaction.engines import Engines
-from interaction.project.video import Video
 from interaction.session import Session
-from interaction.types import Click, FrameStatus, MaskEdit, Prompts
-from xmem_core.arrays import Labels
+from interaction.video.video import Video
+from xmem_core.pictures import Labels
 
 
 class MemoryVideo:

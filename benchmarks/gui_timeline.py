@@ -23,16 +23,16 @@ from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, Qt, Signal
 from PySide6.QtGui import QMouseEvent, QWheelEvent
 from PySide6.QtWidgets import QApplication
 
-from gui.annotator import Annotator, Busy
-from gui.document import Document
 from gui.panels.history import HistoryPanel
 from gui.panels.objects import ObjectsPanel
 from gui.theme import apply_theme
+from gui.timeline.painting import HEADER_PX, LANES_TOP_PX
 from gui.timeline.timeline import Timeline
-from gui.timeline.timeline_picture import HEADER_PX, LANES_TOP_PX
-from interaction.annotation import make_record
+from gui.work.annotator import Annotator, Busy
+from gui.work.document import Document
+from interaction.annotation.annotation import make_record
+from interaction.annotation.types import FrameRecord, FrameStatus, MaskEdit
 from interaction.session import Session
-from interaction.types import FrameRecord, FrameStatus, MaskEdit
 
 WIDTH_PX = 1920
 SIDE_PX = 32  # of the made-up frames

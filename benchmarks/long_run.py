@@ -11,9 +11,9 @@ import json
 import numpy as np
 import torch
 
+from interaction.annotation.mask_files import read_mask
 from interaction.models import find_model
-from interaction.project.mask_files import read_mask
-from interaction.project.video import open_video
+from interaction.video.video import open_video
 from resources import sample_folder
 from xmem_core import MemoryConfig, Tracker, best_device, load_xmem, prepare
 from xmem_core.device import keep_freed_memory, used_memory_bytes

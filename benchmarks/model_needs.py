@@ -22,20 +22,17 @@ from statistics import median
 import numpy as np
 import torch
 
-from interaction.benchmark import boxes
-from interaction.clicks import ClickSegmenter
-from interaction.engine_settings import EngineSettings
+from interaction.annotation.types import Click, Stroke
+from interaction.clicks.deeplab import DeepLabClickNetwork
+from interaction.clicks.network import ClickNetwork
+from interaction.clicks.published_weights import load_click_network, load_scribble_network
+from interaction.clicks.s2m import ScribbleNetwork, ScribbleSegmenter
+from interaction.clicks.segmenter import ClickSegmenter, suited_click_config
+from interaction.engines import EngineSettings
 from interaction.errors import ModelError
-from interaction.fbrs.deeplab import DeepLabClickNetwork
-from interaction.fbrs.network import ClickNetwork
-from interaction.fbrs.published_weights import load_scribble_network
-from interaction.fbrs.s2m import ScribbleNetwork, ScribbleSegmenter
-from interaction.fbrs.weights import load_click_network
-from interaction.model_list import Model, read_model_list
-from interaction.models import find_model
-from interaction.project.video import open_video
-from interaction.published_clicks import suited_click_config
-from interaction.types import Click, Stroke
+from interaction.models import Model, find_model, read_model_list
+from interaction.tracking.benchmark import boxes
+from interaction.video.video import open_video
 from resources import sample_folder
 from xmem_core import MemoryConfig, Tracker, XMem, best_device, load_xmem, prepare
 from xmem_core.device import keep_freed_memory, peak_memory_bytes

@@ -22,11 +22,17 @@ from typing import TypeVar
 import cv2
 import numpy as np
 
-from interaction.annotation import make_record
+from interaction.annotation.annotation import make_record
+from interaction.annotation.types import (
+    EMPTY_RECORD,
+    FrameRecord,
+    FrameStatus,
+    MaskEdit,
+    ObjectInfo,
+)
+from interaction.project.manifest import describe_source
 from interaction.project.project import Project
-from interaction.project.source_info import describe_source
-from interaction.types import EMPTY_RECORD, FrameRecord, FrameStatus, MaskEdit, ObjectInfo
-from xmem_core.arrays import Labels
+from xmem_core.pictures import Labels
 
 T = TypeVar("T")
 

@@ -1,20 +1,66 @@
-"""How a failure reaches the annotator: a banner for what they can mend, a report for a bug."""
+"""The log, error reports and the crash hook."""
 
 import logging
 import platform
 import sys
 import traceback
+from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
 from types import TracebackType
+from typing import Final
 
+from platformdirs import user_log_path
 from PySide6.QtCore import QCoreApplication, QObject, Qt, Signal
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QMessageBox, QWidget
 
 from interaction.errors import UserError
 
-__all__ = ["CrashHook", "ReportDialog", "report_of", "summary_and_advice", "versions"]
+__all__ = [
+    "CrashHook",
+    "ReportDialog",
+    "last_lines",
+    "log_file",
+    "report_of",
+    "start_log",
+    "summary_and_advice",
+    "versions",
+]
+
+_LOG_BYTES: Final = 1_000_000
+
+
+def start_log() -> None:
+    """From now on everything of weight is written down."""
+    handlers: list[logging.Handler] = [logging.StreamHandler()]
+    with suppress(OSError):  # a full or read-only disk is no reason not to start
+        log_file().parent.mkdir(parents=True, exist_ok=True)
+        handlers.append(
+            RotatingFileHandler(log_file(), maxBytes=_LOG_BYTES, backupCount=2, encoding="utf-8")
+        )
+    logging.basicConfig(
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        handlers=handlers,
+    )
+
+
+def log_file() -> Path:
+    return user_log_path("xmem-annotate", appauthor=False) / "xmem-annotate.log"
+
+
+def last_lines(count: int) -> list[str]:
+    """The end of the log; empty if there is none."""
+    try:
+        with log_file().open(encoding="utf-8", errors="replace") as file:
+            return list(deque(file, maxlen=count))
+    except OSError:
+        return []
+
 
 log = logging.getLogger(__name__)
 

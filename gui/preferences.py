@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 from PySide6.QtCore import QByteArray, QObject, QSettings, Signal
 
 from gui.theme import Scheme
-from gui.view_state import WIDEST_OUTLINE_PX, Tool, ViewMode
+from gui.work.document import WIDEST_OUTLINE_PX, Tool, ViewMode
 
 __all__ = ["Place", "Preferences", "RecentProject"]
 
@@ -130,7 +130,7 @@ class Preferences(QObject):
 
     @property
     def until(self) -> str:
-        """Where a run stops: a value of `interaction.propagation_request.Until`."""
+        """Where a run stops: a value of `interaction.annotation.requests.Until`."""
         return self._text("work/until", "end")
 
     @until.setter

@@ -1,9 +1,9 @@
-"""How the program looks: Fusion, light or dark as the system says, icons in the text's colour."""
+"""Application style, light and dark palettes, and icons."""
 
 from functools import lru_cache
 from typing import Final, Literal
 
-from PySide6.QtCore import QByteArray, QRect, QRectF, QSize, Qt
+from PySide6.QtCore import QByteArray, QEvent, QObject, QRect, QRectF, QSize, Qt
 from PySide6.QtGui import (
     QColor,
     QFont,
@@ -12,12 +12,12 @@ from PySide6.QtGui import (
     QIconEngine,
     QPainter,
     QPalette,
+    QPen,
     QPixmap,
 )
 from PySide6.QtSvg import QSvgRenderer
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QProxyStyle, QStyle, QStyleOption, QWidget
 
-from gui.style import Style
 from resources import icons_folder
 
 __all__ = [
@@ -25,11 +25,44 @@ __all__ = [
     "ICON_PX",
     "UNLIMITED_PX",
     "Scheme",
+    "Style",
     "apply_theme",
+    "guard_wheel",
     "icon",
     "is_dark",
     "set_scheme",
 ]
+
+_CORNER_PX = 2.0
+_CHECKS = (
+    QStyle.PrimitiveElement.PE_IndicatorCheckBox,
+    QStyle.PrimitiveElement.PE_IndicatorItemViewItemCheck,
+)
+
+
+class Style(QProxyStyle):
+    """Fusion derives outlines from the window's colour; of a dark one they are darker still."""
+
+    def __init__(self) -> None:
+        super().__init__("Fusion")
+
+    def drawPrimitive(
+        self,
+        element: QStyle.PrimitiveElement,
+        option: QStyleOption,
+        painter: QPainter,
+        widget: QWidget | None = None,
+    ) -> None:
+        super().drawPrimitive(element, option, painter, widget)
+        if element not in _CHECKS:
+            return
+        painter.save()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QPen(option.palette.color(QPalette.ColorRole.PlaceholderText), 1))
+        frame = QRectF(option.rect).adjusted(0.5, 0.5, -0.5, -0.5)
+        painter.drawRoundedRect(frame, _CORNER_PX, _CORNER_PX)
+        painter.restore()
+
 
 Scheme = Literal["system", "light", "dark"]
 
@@ -180,3 +213,23 @@ class _SvgIconEngine(QIconEngine):
         self.paint(painter, pixmap.rect(), mode, state)
         painter.end()
         return pixmap
+
+
+class _WheelGuard(QObject):
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if (
+            event.type() == QEvent.Type.Wheel
+            and isinstance(watched, QWidget)
+            and not watched.hasFocus()
+        ):
+            event.ignore()  # it goes on to the widget behind
+            return True
+        return False
+
+
+def guard_wheel(*widgets: QWidget) -> None:
+    """From now on the wheel turns them only while they have the focus, which it does not give."""
+    for widget in widgets:
+        if widget.focusPolicy() == Qt.FocusPolicy.WheelFocus:
+            widget.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        widget.installEventFilter(_WheelGuard(widget))

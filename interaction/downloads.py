@@ -19,7 +19,7 @@ from typing import IO, Any, Final
 from urllib.parse import urlsplit
 
 from interaction.errors import DiskFullError, ModelError
-from interaction.project.atomic_files import write_text, writing_problem
+from interaction.files import write_text, writing_problem
 
 __all__ = ["DownloadProgress", "download", "forget_partial"]
 

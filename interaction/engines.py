@@ -1,24 +1,87 @@
-"""Both networks of a session: loaded when they are first needed, on the device that was chosen.
+"""Engine settings, and both networks of a session, loaded when they are first needed."""
 
-Nothing here may be used from two threads at a time; in the window it is the engine thread's. torch
-is imported at the first use too: it takes seconds, and a window should not wait for it.
-"""
+from collections.abc import Callable, Collection, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
 
-from typing import TYPE_CHECKING
+import numpy as np
+from numpy.typing import NDArray
 
-from interaction.engine_settings import EngineSettings, EnginesLike, Segmenter
+from interaction.annotation.types import Click, Stroke
+from interaction.clicks.prompts import ClickConfig
 from interaction.errors import ModelError
 from interaction.models import find_model
+from xmem_core.config import MemoryConfig
+from xmem_core.pictures import Frame, Labels
 
 if TYPE_CHECKING:
     import torch
 
-    from interaction.clicks import ClickSegmenter
-    from interaction.fbrs.s2m import ScribbleSegmenter
+    from interaction.clicks.s2m import ScribbleSegmenter
+    from interaction.clicks.segmenter import ClickResult, ClickSegmenter
     from xmem_core.network.xmem import XMem
     from xmem_core.tracker import Tracker
 
-__all__ = ["EngineSettings", "Engines", "EnginesLike", "Segmenter"]
+__all__ = [
+    "EngineSettings",
+    "Engines",
+    "EnginesLike",
+    "Scribbler",
+    "Segmenter",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSettings:
+    """Which networks answer, where, and how they are set up."""
+
+    tracker_model: str = "small"  # a name or a path, see `ModelStore.find`
+    click_model: str = "small-clicks"
+    scribble_model: str | None = None  # None: strokes are answered by the click network
+    device: str = "auto"  # "auto", "cpu", "cuda", "cuda:1", "mps"
+    # Shorter side at which the tracker works, in pixels; None: the source's own.
+    internal_size: int | None = 480
+    memory: MemoryConfig = field(default_factory=MemoryConfig)
+    clicks: ClickConfig = field(default_factory=ClickConfig)
+
+    def __post_init__(self) -> None:
+        if self.internal_size is not None and self.internal_size < 16:
+            raise ValueError(f"internal_size must be at least 16 pixels, got {self.internal_size}")
+
+
+class Segmenter(Protocol):
+    """The part of `ClickSegmenter` that a session uses."""
+
+    def segment(
+        self,
+        frame: Frame,
+        start: Labels,
+        object_id: int,
+        clicks: Sequence[Click],
+        *,
+        locked: Collection[int] = (),
+        frame_key: Hashable = None,
+        stop: Callable[[], bool] = ...,
+    ) -> "ClickResult": ...
+
+
+class Scribbler(Protocol):
+    """The part of `ScribbleSegmenter` that a session uses."""
+
+    def segment(
+        self, frame: Frame, start: Labels, object_id: int, strokes: Sequence[Stroke], /
+    ) -> NDArray[np.float32]: ...
+
+
+class EnginesLike(Protocol):
+    """What a session asks of its engines; tests put their own in."""
+
+    @property
+    def settings(self) -> EngineSettings: ...
+    def configure(self, settings: EngineSettings) -> None: ...
+    def segmenter(self) -> Segmenter: ...
+    def scribbler(self) -> Scribbler: ...
+    def start_tracker(self, settings: EngineSettings | None = None) -> "Tracker": ...
 
 
 class Engines:
@@ -50,9 +113,8 @@ class Engines:
     def segmenter(self) -> "ClickSegmenter":
         """ModelError if the weights are missing or damaged."""
         if self._segmenter is None:
-            from interaction.clicks import ClickSegmenter
-            from interaction.fbrs.weights import load_click_network
-            from interaction.published_clicks import suited_click_config
+            from interaction.clicks.published_weights import load_click_network
+            from interaction.clicks.segmenter import ClickSegmenter, suited_click_config
             from xmem_core.device import best_device
 
             path = find_model(self._settings.click_model)
@@ -64,8 +126,8 @@ class Engines:
     def scribbler(self) -> "ScribbleSegmenter":
         """ModelError if the settings name no scribble model or its weights cannot be used."""
         if self._scribbler is None:
-            from interaction.fbrs.published_weights import load_scribble_network
-            from interaction.fbrs.s2m import ScribbleSegmenter
+            from interaction.clicks.published_weights import load_scribble_network
+            from interaction.clicks.s2m import ScribbleSegmenter
             from xmem_core.device import best_device
 
             if self._settings.scribble_model is None:

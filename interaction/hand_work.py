@@ -8,13 +8,20 @@ called and return a generator of edits to give to `apply`, one a frame, all one 
 from collections.abc import Callable, Collection, Generator, Iterable, Sequence
 from dataclasses import replace
 
-from interaction import object_edits, strokes
-from interaction.causes import Cause, fill_cause, stroke_cause
-from interaction.frame_edits import clear_edit, copy_edit, hand_edit, list_edit, status_edit
+from interaction.annotation import edits as object_edits
+from interaction.annotation import strokes
+from interaction.annotation.edits import (
+    clear_edit,
+    copy_edit,
+    hand_edit,
+    list_edit,
+    next_color,
+    status_edit,
+)
+from interaction.annotation.requests import Cause, fill_cause, stroke_cause
+from interaction.annotation.types import FrameStatus, MaskEdit, ObjectInfo, Stroke
 from interaction.ledger import Ledger
-from interaction.object_colors import next_color
-from interaction.types import FrameStatus, MaskEdit, ObjectInfo, Stroke
-from xmem_core.arrays import Labels
+from xmem_core.pictures import Labels
 
 __all__ = ["HandWork", "Point"]
 

@@ -1,9 +1,4 @@
-"""The networks' weights: which there are, where they lie, fetching them and checking them.
-
-A model is asked for by the name of a bundled or a downloaded one, or by a path. Downloads lie in
-the user's cache folder; beside each stands a small JSON file with the SHA-256 it had when it
-arrived. How bytes get here is in `downloads.py`; what is in the files is not known here.
-"""
+"""The networks' weights: the list of models, where files lie, fetching and checking them."""
 
 import hashlib
 import json
@@ -16,19 +11,61 @@ from platformdirs import user_cache_path
 
 from interaction.downloads import DownloadProgress, download, forget_partial
 from interaction.errors import MissingModelError, ModelError
-from interaction.file_lock import file_lock
-from interaction.model_list import Model, read_model_list
-from interaction.project.atomic_files import replace_file, write_text, writing_problem
-from resources import weights_folder
+from interaction.files import file_lock, replace_file, write_text, writing_problem
+from resources import models_file, weights_folder
 
 __all__ = [
     "DownloadProgress",
     "Model",
     "ModelCheck",
+    "ModelNeeds",
     "ModelStore",
     "default_store",
     "find_model",
+    "read_model_list",
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelNeeds:
+    """What a model needs while it works: `python -m benchmarks.model_needs`, and its publisher."""
+
+    cpu_memory_bytes: int  # the whole program's peak
+    cpu_seconds: float  # of one core, for a frame, a click or a stroke
+    published_gpu_per_second: float | None  # frames a second that its publisher reached on a GPU
+    note: str  # how it was measured
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One entry of `resources/models.json`. None: not published or, for `address`, bundled."""
+
+    name: str
+    file: str
+    kind: Literal["tracker", "click", "scribble"]
+    address: str | None
+    size_bytes: int | None
+    parameters: int | None  # numbers in it; four bytes each in a published checkpoint
+    licence: str
+    sha256: str | None
+    md5: str | None
+    entries: int | None  # tensors in the file
+    description: str
+    needs: ModelNeeds | None = None  # None: nobody has measured it
+
+    @property
+    def is_bundled(self) -> bool:
+        return self.address is None
+
+
+def read_model_list() -> tuple[Model, ...]:
+    """Every model of `resources/models.json`, in the order of the file."""
+    entries = json.loads(models_file().read_text("utf-8"))["models"]
+    return tuple(
+        Model(**{**entry, "needs": ModelNeeds(**entry["needs"]) if "needs" in entry else None})
+        for entry in entries
+    )
+
 
 _COMMAND: Final = "xmem-annotate models"
 _WEIGHTS_SUFFIXES: Final = {".pth", ".pt", ".safetensors"}

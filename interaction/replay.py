@@ -13,16 +13,16 @@ from typing import Any, Final
 
 import numpy as np
 
-from interaction import mask_surgery
+from interaction.annotation import surgery as mask_surgery
+from interaction.annotation.edits import list_edit
+from interaction.annotation.history import Entry
+from interaction.annotation.mask_files import decode_labels
+from interaction.annotation.requests import PropagationRequest
+from interaction.annotation.types import FrameRecord, MaskEdit, ObjectInfo, Stroke
 from interaction.errors import UserError
-from interaction.frame_edits import list_edit
-from interaction.history import Entry
-from interaction.mask_metrics import region_similarity
-from interaction.project.mask_files import decode_labels
-from interaction.propagation_request import PropagationRequest
 from interaction.session import Session
-from interaction.types import FrameRecord, MaskEdit, ObjectInfo, Stroke
-from xmem_core.arrays import Labels
+from interaction.tracking.scores import region_similarity
+from xmem_core.pictures import Labels
 
 __all__ = ["Comparison", "ReplayedStep", "compare", "replay"]
 

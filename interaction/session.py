@@ -16,6 +16,7 @@ thread and yields edits to give to `apply`. And `click`, `box`, `scribble`, `pro
 import uuid
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -23,39 +24,77 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from interaction import prompt_edits
-from interaction.annotation import Annotation
-from interaction.causes import Cause, box_cause, click_cause, scribble_cause
+from interaction.annotation.annotation import Annotation
+from interaction.annotation.history import History
+from interaction.annotation.requests import (
+    Cause,
+    Direction,
+    MemoryUse,
+    Propagated,
+    PropagationRequest,
+    Until,
+    box_cause,
+    click_cause,
+    scribble_cause,
+)
+from interaction.annotation.types import Click, FrameStatus, MaskEdit, Stroke
+from interaction.clicks import prompt_edits
+from interaction.clicks.prompts import clicks_of_box, clicks_of_strokes, next_click_of_box
 from interaction.engines import Engines, EngineSettings, EnginesLike
+from interaction.errors import ProjectError, UserError
 from interaction.hand_work import HandWork, Point
-from interaction.history import History
-from interaction.learning.learned_engines import LearnedEngines
-from interaction.learning.learned_models import LearnedModels
+from interaction.learning.learned import LearnedEngines, LearnedModels
 from interaction.project.layout import is_project
+from interaction.project.manifest import describe_source
 from interaction.project.project import Project
-from interaction.project.source_info import describe_source
-from interaction.project.video import Video, VideoIndex, open_video
 from interaction.project.workspace import (
     is_workspace,
     workspace_edits,
     workspace_images,
     workspace_project,
 )
-from interaction.project_fit import check_fit, is_known_place, plain_settings
-from interaction.prompts import clicks_of_box, clicks_of_strokes, next_click_of_box
-from interaction.propagation_request import (
-    Direction,
-    MemoryUse,
-    Propagated,
-    PropagationRequest,
-    Until,
-)
-from interaction.types import Click, FrameStatus, MaskEdit, Stroke
+from interaction.video.video import Video, VideoIndex, open_video
 
 if TYPE_CHECKING:
-    from interaction.project.exporters.run import ExportProgress, ExportReport, ExportSettings
+    from interaction.formats.export import ExportProgress, ExportReport, ExportSettings
 
-__all__ = ["MemoryUse", "Propagated", "PropagationRequest", "Session"]
+__all__ = [
+    "MemoryUse",
+    "Propagated",
+    "PropagationRequest",
+    "Session",
+    "check_fit",
+    "is_known_place",
+    "plain_settings",
+]
+
+
+def check_fit(project: Project, video: Video) -> None:
+    """Raises ProjectError if the video has not the frames that the project is about."""
+    source = project.source
+    wanted = source.frame_count, source.width, source.height
+    found = len(video), video.width, video.height
+    if wanted != found:
+        raise ProjectError(
+            f"The project “{project.name}” is about {wanted[0]} frames of {wanted[1]}x{wanted[2]} "
+            f"pixels; “{video.path.name}” has {found[0]} of {found[1]}x{found[2]}. Nothing was "
+            "changed.",
+            "Open the project with the video that it was made for.",
+        )
+
+
+def is_known_place(project: Project, source: Path) -> bool:
+    """Whether the project's video is this very file, unchanged."""
+    try:
+        return project.find_source().samefile(source)
+    except (OSError, UserError):
+        return False
+
+
+def plain_settings(settings: EngineSettings) -> dict[str, Any]:
+    """For the project: what its masks were first made with."""
+    plain = asdict(settings)
+    return {name: plain[name] for name in sorted(plain)}
 
 
 def never() -> bool:
@@ -321,7 +360,7 @@ class Session(HandWork):
     def propagation(self, request: PropagationRequest) -> Generator[Propagated, None, None]:
         """Tracks frame after frame. UserError, with the reason, if there is nothing to start from
         or nowhere to go; EngineMemoryError if a device is full and no smaller step is left."""
-        from interaction.propagation_job import PropagationJob  # imports torch
+        from interaction.tracking.propagation_job import PropagationJob  # imports torch
 
         return PropagationJob(self.annotation, self.video, self.engines, request).steps()
 
@@ -349,8 +388,8 @@ class Session(HandWork):
         self, settings: "ExportSettings"
     ) -> "Generator[ExportProgress, None, ExportReport]":
         """Writes the masks as they are now, frame by frame; see `exporters.run.export`."""
-        from interaction.project.exporters.run import export
-        from interaction.project.exporters.source import ExportSource
+        from interaction.formats.export import export
+        from interaction.formats.format import ExportSource
 
         protects = () if self.project is None else (self.project.folder,)
         return export(ExportSource.of(self.annotation, self.video, protects=protects), settings)
@@ -358,7 +397,7 @@ class Session(HandWork):
     def export(self, format: str, target: Path | str, **settings: Any) -> "ExportReport":
         """Exports at once. format: a name in `exporters.formats.FORMATS`; settings: the other
         fields of `ExportSettings`."""
-        from interaction.project.exporters.run import ExportSettings
+        from interaction.formats.export import ExportSettings
 
         steps = self.exporting(ExportSettings(format=format, target=Path(target), **settings))
         while True:

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from interaction.clicks import ClickConfig, ClickResult, merged
+from interaction.annotation.strokes import stroke_mask
+from interaction.annotation.types import Click, Stroke
+from interaction.clicks.fbrs import StoppedError
+from interaction.clicks.segmenter import ClickConfig, ClickResult, merged
 from interaction.engines import EngineSettings
-from interaction.fbrs.optimizer import StoppedError
 from interaction.session import Session
-from interaction.strokes import stroke_mask
-from interaction.types import Click, Stroke
 from tests import tiny
 from xmem_core import MemoryConfig, Tracker, XMem, prepare
 from xmem_core.pictures import Frame, Labels

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
-from interaction.project.mask_files import encode_labels
+from interaction.annotation.mask_files import encode_labels
 from xmem_core.network.xmem import NetworkConfig, XMem
 from xmem_core.probabilities import normalise, one_hot
 

@@ -17,13 +17,13 @@ import torch
 from torch import Tensor
 
 from xmem_core.config import MemoryConfig
+from xmem_core.device import StageTimes
 from xmem_core.engine import Engine
 from xmem_core.memory.bank import MemoryBank
 from xmem_core.memory.store import Elements
 from xmem_core.network.xmem import XMem
 from xmem_core.pictures import EncodedFrame, Frame, Labels, PictureSize, Prediction
 from xmem_core.probabilities import one_hot, pad, soft_aggregate, unpad
-from xmem_core.stage_times import StageTimes
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,37 @@
-"""Tools that draw: scribbles for the click network, brush and eraser, the lasso."""
+"""Tools that draw (scribble, brush, eraser, lasso), and the set of all tools."""
+
+from collections.abc import Callable
+from typing import Final
 
 from PySide6.QtCore import QCoreApplication, Qt
 from PySide6.QtGui import QColor
 
-from gui.canvas.tools import REMOVING, CanvasTool, Point, Pointer, Stage
-from interaction.strokes import LEAST_RADIUS_PX
-from interaction.types import Stroke
+from gui.canvas.shown_frame import ShownFrame
+from gui.canvas.sketch import Sketch
+from gui.canvas.tools import (
+    REMOVING,
+    BoxTool,
+    CanvasTool,
+    ClickTool,
+    FillTool,
+    Point,
+    Pointer,
+    SelectTool,
+    Stage,
+)
+from gui.canvas.viewport import ZoomableView
+from gui.work.annotator import Annotator
+from gui.work.document import Document, Tool
+from interaction.annotation.strokes import LEAST_RADIUS_PX
+from interaction.annotation.types import Stroke
 
-__all__ = ["BrushTool", "EraserTool", "LassoTool", "ScribbleTool"]
+__all__ = [
+    "BrushTool",
+    "EraserTool",
+    "LassoTool",
+    "ScribbleTool",
+    "make_tools",
+]
 
 _ALT = Qt.KeyboardModifier.AltModifier
 _SHIFT = Qt.KeyboardModifier.ShiftModifier
@@ -253,3 +277,39 @@ class LassoTool(CanvasTool):
             return
         self.stage.expect_masks()
         self.stage.annotator.fill(tuple(points), self._is_positive)
+
+
+_TOOLS: Final[dict[Tool, type[CanvasTool]]] = {
+    Tool.SELECT: SelectTool,
+    Tool.CLICK: ClickTool,
+    Tool.BOX: BoxTool,
+    Tool.SCRIBBLE: ScribbleTool,
+    Tool.BRUSH: BrushTool,
+    Tool.ERASER: EraserTool,
+    Tool.LASSO: LassoTool,
+    Tool.FILL: FillTool,
+}
+
+
+def make_tools(
+    view: ZoomableView,
+    document: Document,
+    annotator: Annotator,
+    sketch: Sketch,
+    shown: ShownFrame,
+    expect_masks: Callable[[], None],
+) -> dict[Tool, CanvasTool]:
+    """All of them on one stage."""
+    stage = Stage(
+        document,
+        annotator,
+        sketch,
+        shown.preview,
+        shown.labels,
+        shown.object_at,
+        shown.color_of,
+        lambda: view.scale_factor,
+        view.pan_by,
+        expect_masks,
+    )
+    return {tool: make(stage) for tool, make in _TOOLS.items()}

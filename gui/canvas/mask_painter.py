@@ -10,12 +10,11 @@ import numpy as np
 from PySide6.QtCore import QPoint, QPointF, QRect, QRectF
 from PySide6.QtGui import QImage, QPainter, QTransform
 
-from gui.canvas.recent_lines import RecentLines, ScreenMask, seen
-from gui.canvas.screen_masks import dashes, edge_lines, hatch, sample
+from gui.canvas.screen_masks import RecentLines, ScreenMask, dashes, edge_lines, hatch, sample, seen
 from gui.canvas.view_modes import fill_opacity, has_outlines, indexed
-from gui.view_state import ViewMode
-from interaction.strokes import Rectangle
-from xmem_core.arrays import Labels
+from gui.work.document import ViewMode
+from interaction.annotation.strokes import Rectangle
+from xmem_core.pictures import Labels
 
 __all__ = ["Look", "MaskPainter"]
 

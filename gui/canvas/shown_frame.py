@@ -1,22 +1,210 @@
-"""Which frame is on the canvas, and what its masks look like."""
+"""Layers; load frames in the background and track which one is shown."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Final
+from pathlib import Path
+from typing import Final, Protocol
 
-from PySide6.QtCore import QObject, Signal
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QCoreApplication, QObject, Signal
 from PySide6.QtGui import QColor, QImage
 
 from gui.canvas.backdrop import Backdrop, Look
-from gui.canvas.frame_loader import FrameLoader
-from gui.canvas.layer import Layer
-from gui.canvas.stroke_preview import StrokePreview
-from gui.document import Document
-from interaction.object_colors import next_color
-from interaction.project.mask_colors import davis_palette
-from interaction.strokes import Rectangle
-from xmem_core.arrays import Labels
+from gui.canvas.sketch import StrokePreview
+from gui.work.document import Document
+from interaction.annotation.edits import next_color
+from interaction.annotation.mask_files import davis_palette
+from interaction.annotation.strokes import Rectangle
+from interaction.errors import UnreadableVideoError
+from interaction.video.picture_folder import PICTURE_SUFFIXES
+from interaction.video.video import Video, open_video
+from xmem_core.pictures import Labels
 
-__all__ = ["ShownFrame"]
+__all__ = [
+    "FrameLoader",
+    "FrameSource",
+    "Layer",
+    "ShownFrame",
+    "to_image",
+]
+
+
+class FrameSource(Protocol):
+    """What is needed of `interaction.video.video.Video`."""
+
+    def __getitem__(self, index: int, /) -> NDArray[np.uint8]:
+        """(H, W, 3) RGB. May take long; any error means that there is no picture."""
+
+    def cached(self, index: int, /) -> NDArray[np.uint8] | None:
+        """The same if it is in memory. Quick."""
+
+
+def to_image(frame: NDArray[np.uint8]) -> QImage:
+    """(H, W, 3) RGB -> the format that Qt paints fastest. Shares no memory with `frame`."""
+    height, width, _ = frame.shape
+    frame = np.ascontiguousarray(frame)
+    image = QImage(frame.data, width, height, width * 3, QImage.Format.Format_RGB888)
+    return image.convertToFormat(QImage.Format.Format_RGB32)
+
+
+class FrameLoader(QObject):
+    """Decodes on one thread of its own. The newest request is served next, others are forgotten.
+
+    A picture that arrives after one that was asked for later is dropped, so what is shown never
+    steps back; one that is overtaken but newer than what is shown is given: scrubbing stays alive.
+    """
+
+    loaded = Signal(int, QImage)  # frame
+    failed = Signal(int, object)  # frame, the Exception
+
+    _answered = Signal(int, int, object)  # request, frame, QImage or Exception
+
+    def __init__(self, source: FrameSource, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._source = source
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="frames")
+        self._lock = threading.Lock()
+        self._wanted: tuple[int, int] | None = None  # request, frame
+        self._is_working = False
+        self._is_closed = False
+        self._request = 0
+        self._given = 0  # the newest request that was answered
+        self._answered.connect(self._give)
+        executor = self._executor
+        self.destroyed.connect(lambda: executor.shutdown(wait=True, cancel_futures=True))
+
+    def request(self, frame: int) -> None:
+        """`loaded` or `failed` follows: at once for a frame in memory, else later."""
+        if self._is_closed:
+            return
+        self._request += 1
+        picture = self._source.cached(frame)
+        if picture is not None:
+            with self._lock:
+                self._wanted = None
+            self._give(self._request, frame, to_image(picture))
+            return
+        with self._lock:
+            self._wanted = (self._request, frame)
+            if self._is_working:
+                return
+            self._is_working = True
+        self._executor.submit(self._work)
+
+    def close(self) -> None:
+        """Ends the thread after the frame in hand. Nothing is given any more."""
+        self._is_closed = True
+        with self._lock:
+            self._wanted = None
+        self._executor.shutdown(wait=True, cancel_futures=True)
+
+    def _work(self) -> None:
+        while True:
+            with self._lock:
+                if self._wanted is None:
+                    self._is_working = False
+                    return
+                (request, frame), self._wanted = self._wanted, None
+            answer: QImage | Exception
+            try:
+                answer = to_image(self._source[frame])
+            except Exception as error:  # noqa: BLE001  # whatever it is, it is shown
+                answer = error
+            try:
+                self._answered.emit(request, frame, answer)
+            except RuntimeError:  # the window is gone
+                return
+
+    def _give(self, request: int, frame: int, answer: QImage | Exception) -> None:
+        if self._is_closed or request <= self._given:
+            return
+        self._given = request
+        if isinstance(answer, QImage):
+            self.loaded.emit(frame, answer)
+        else:
+            self.failed.emit(frame, answer)
+
+
+_CACHE_BYTES: Final = 64 * 2**20
+
+
+class Layer(QObject):
+    """Says which picture to lay in. A video is opened and decoded on a thread of its own, begins
+    with the first frame and starts again at its end."""
+
+    changed = Signal(object)  # QImage, or None: nothing lies there
+    failed = Signal(object)  # the Exception of what cannot be used
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._loader: FrameLoader | None = None
+        self._source: _LateVideo | None = None
+
+    def set_path(self, path: str, frame: int) -> None:
+        """A picture, a video or a folder of pictures; empty for none. frame: that is shown now."""
+        self.close()
+        if not path:
+            self.changed.emit(None)
+            return
+        if Path(path).suffix.lower() in PICTURE_SUFFIXES:
+            picture = QImage(path)
+            self.changed.emit(None if picture.isNull() else picture)
+            if picture.isNull():
+                self.failed.emit(_unreadable(Path(path)))
+            return
+        self._source = _LateVideo(Path(path))
+        self._loader = FrameLoader(self._source, self)
+        self._loader.loaded.connect(lambda _, picture: self.changed.emit(picture))
+        self._loader.failed.connect(lambda _, error: self.failed.emit(error))
+        self.show_frame(frame)
+
+    def show_frame(self, frame: int) -> None:
+        """The project's video has come to this frame."""
+        if self._loader is not None:
+            self._loader.request(frame)
+
+    def close(self) -> None:
+        """Ends the decoding thread and lets go of the file."""
+        if self._loader is not None:
+            self._loader.close()
+            self._loader.deleteLater()
+        if self._source is not None:
+            self._source.close()
+        self._loader = self._source = None
+
+
+class _LateVideo:
+    """A video that is opened when its first frame is asked for, which may take a while."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._video: Video | None = None
+
+    def __getitem__(self, index: int, /) -> NDArray[np.uint8]:
+        if self._video is None:
+            self._video = open_video(self._path, cache_bytes=_CACHE_BYTES)
+        return self._video[index % len(self._video)]
+
+    def cached(self, index: int, /) -> NDArray[np.uint8] | None:
+        video = self._video
+        return None if video is None else video.cached(index % len(video))
+
+    def close(self) -> None:
+        if self._video is not None:
+            self._video.close()
+
+
+def _unreadable(path: Path) -> UnreadableVideoError:
+    return UnreadableVideoError(
+        path,
+        QCoreApplication.translate("Layer", "it is not a picture that can be read"),
+        QCoreApplication.translate(
+            "Layer", "Nothing lies behind the objects now. Choose another picture."
+        ),
+    )
+
 
 _PALETTE: Final = tuple((int(r) << 16) | (int(g) << 8) | int(b) for r, g, b in davis_palette())
 

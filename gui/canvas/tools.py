@@ -11,11 +11,10 @@ from typing import ClassVar, Final
 from PySide6.QtCore import QCoreApplication, QPointF, Qt
 from PySide6.QtGui import QColor
 
-from gui.annotator import Annotator
-from gui.canvas.sketch import Sketch
-from gui.canvas.stroke_preview import StrokePreview
-from gui.document import Document
-from xmem_core.arrays import Labels
+from gui.canvas.sketch import Sketch, StrokePreview
+from gui.work.annotator import Annotator
+from gui.work.document import Document
+from xmem_core.pictures import Labels
 
 __all__ = [
     "REMOVING",

@@ -20,23 +20,18 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from gui.annotator import Annotator
-from gui.canvas.awaited import Awaited
-from gui.canvas.backdrop import SURROUND, Backdrop
-from gui.canvas.canvas_keys import CanvasKeys
-from gui.canvas.canvas_mouse import CanvasMouse
-from gui.canvas.magnifier import Magnifier
-from gui.canvas.markers import ClickMarker, ClickMarkers
-from gui.canvas.painted_picture import PaintedPicture, around
-from gui.canvas.pointer_look import PointerLook
+from gui.canvas.backdrop import SURROUND, Backdrop, PaintedPicture, around
+from gui.canvas.drawing_tools import make_tools
+from gui.canvas.input import CanvasKeys, CanvasMouse
+from gui.canvas.markers import Awaited, ClickMarker, ClickMarkers
+from gui.canvas.pointer import Magnifier, PointerLook
 from gui.canvas.shown_frame import ShownFrame
 from gui.canvas.sketch import Sketch
-from gui.canvas.toolbox import make_tools
 from gui.canvas.viewport import ZoomableView
-from gui.document import Document
-from gui.view_state import Tool
-from interaction.strokes import Rectangle
-from xmem_core.arrays import Labels
+from gui.work.annotator import Annotator
+from gui.work.document import Document, Tool
+from interaction.annotation.strokes import Rectangle
+from xmem_core.pictures import Labels
 
 __all__ = ["CanvasView"]
 

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QRectF, QSizeF, Qt
 from PySide6.QtGui import QBrush, QColor, QImage, QPainter, QPixmap
 
-from gui.view_state import ViewMode
-from interaction.strokes import Rectangle
-from xmem_core.arrays import Labels
+from gui.work.document import ViewMode
+from interaction.annotation.strokes import Rectangle
+from xmem_core.pictures import Labels
 
 __all__ = [
     "GREEN",

@@ -16,9 +16,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from gui.action_spec import ActionSpec, Needs
-from gui.action_table import ACTIONS
-from gui.actions import Actions
+from gui.actions.actions import Actions
+from gui.actions.table import ACTIONS, ActionSpec, Needs
 
 __all__ = ["CommandSearch"]
 

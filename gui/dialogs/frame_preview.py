@@ -8,7 +8,7 @@ from PySide6.QtCore import QRect, QSize, Qt, Signal
 from PySide6.QtGui import QImage, QPainter, QPaintEvent, QPalette
 from PySide6.QtWidgets import QFrame, QLabel, QSizePolicy, QSlider, QVBoxLayout, QWidget
 
-from gui.canvas.frame_loader import FrameLoader, FrameSource
+from gui.canvas.shown_frame import FrameLoader, FrameSource
 from interaction.errors import UserError
 
 __all__ = ["LONGEST_PX", "FramePreview"]

@@ -29,25 +29,24 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from gui.annotator import Annotator
 from gui.dialogs.frame_preview import LONGEST_PX, FramePreview
-from gui.dialogs.sentences import as_text
-from gui.document import Document
+from gui.dialogs.option_form import as_text
 from gui.preferences import Preferences
-from gui.wheel_guard import guard_wheel
+from gui.theme import guard_wheel
+from gui.work.annotator import Annotator
+from gui.work.document import Document
+from interaction.annotation.types import FrameStatus
 from interaction.errors import UserError
-from interaction.project.importers import (
+from interaction.formats.import_masks import planned_edits, planned_picture
+from interaction.formats.import_plan import (
     ImportChoices,
     ImportedObject,
     ImportPlan,
     ImportPreview,
     plan_import,
-    planned_edits,
-    planned_picture,
     preview_import,
 )
-from interaction.project.video import Video
-from interaction.types import FrameStatus
+from interaction.video.video import Video
 
 __all__ = ["ImportDialog"]
 

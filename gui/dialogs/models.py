@@ -20,10 +20,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from gui.engine_thread import EngineThread, Job
 from gui.preferences import Preferences
-from interaction.model_list import ModelNeeds
-from interaction.models import DownloadProgress, Model, ModelStore, default_store
+from gui.work.engine_thread import EngineThread, Job
+from interaction.models import DownloadProgress, Model, ModelNeeds, ModelStore, default_store
 
 __all__ = ["ModelsDialog"]
 

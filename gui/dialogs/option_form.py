@@ -1,6 +1,6 @@
-"""A form made from settings that describe themselves."""
+"""Forms built from options that describe themselves."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,10 +18,20 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from gui.wheel_guard import guard_wheel
-from interaction.project.exporters import ExportOptions, OptionInfo, describe_options
+from gui.theme import guard_wheel
+from interaction.formats.options import ExportOptions, OptionInfo, describe_options
 
-__all__ = ["OptionForm", "align_labels"]
+__all__ = [
+    "OptionForm",
+    "align_labels",
+    "as_text",
+]
+
+
+def as_text(lines: Iterable[str]) -> str:
+    """Each line begins with a capital letter, as what comes before it may be a sentence too."""
+    return "\n".join(line[:1].upper() + line[1:] for line in lines)
+
 
 _UNBOUNDED = 1_000_000
 

@@ -17,8 +17,8 @@ from PySide6.QtWidgets import (
 )
 
 from gui.preferences import Preferences
-from gui.view_state import WIDEST_OUTLINE_PX
-from gui.wheel_guard import guard_wheel
+from gui.theme import guard_wheel
+from gui.work.document import WIDEST_OUTLINE_PX
 
 __all__ = ["PreferencesDialog"]
 

@@ -17,8 +17,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from gui.annotator import Annotator
-from gui.document import Document
+from gui.work.annotator import Annotator
+from gui.work.document import Document
 from interaction.errors import UserError
 
 __all__ = ["VersionsDialog"]

@@ -21,9 +21,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from gui.annotator import Annotator, Busy
-from gui.document import Document
-from interaction.history import Entry
+from gui.work.annotator import Annotator, Busy
+from gui.work.document import Document
+from interaction.annotation.history import Entry
 
 __all__ = ["HistoryPanel"]
 

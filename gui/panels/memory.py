@@ -23,14 +23,14 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from gui.annotator import Annotator, Progress
-from gui.document import Document
+from gui.actions.keys import is_modified
 from gui.theme import ACCENT, icon
 from gui.timeline.frame_table import FrameTable
 from gui.timeline.thumbnails import Thumbnails
-from gui.typing_guard import is_modified
+from gui.work.annotator import Annotator, Progress
+from gui.work.document import Document
+from interaction.annotation.types import FrameStatus
 from interaction.session import MemoryUse
-from interaction.types import FrameStatus
 
 __all__ = ["MemoryPanel"]
 

@@ -1,4 +1,4 @@
-"""The list of objects as Qt's views want it: a row an object, a column a thing to see or click."""
+"""The table model of objects and how its rows are drawn."""
 
 from enum import IntEnum
 from typing import Any, Final
@@ -12,17 +12,29 @@ from PySide6.QtCore import (
     QModelIndex,
     QObject,
     QPersistentModelIndex,
+    QRect,
+    QSize,
+    QSortFilterProxyModel,
     Qt,
     QTimer,
 )
-from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
+from PySide6.QtGui import QColor, QIcon, QPainter, QPalette, QPixmap
+from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
-from gui.document import Document
 from gui.theme import icon
 from gui.timeline.frame_table import FrameTable
-from interaction.types import ObjectInfo
+from gui.work.document import Document
+from interaction.annotation.types import ObjectInfo
 
-__all__ = ["FIND_ROLE", "ICON_COLUMNS", "Column", "ObjectTable", "swatch"]
+__all__ = [
+    "FIND_ROLE",
+    "ICON_COLUMNS",
+    "ROW_PX",
+    "Column",
+    "ObjectDelegate",
+    "ObjectTable",
+    "swatch",
+]
 
 _MIME: Final = "application/x-xmem-annotate-object"
 _NUMBERS_MS: Final = 100
@@ -239,3 +251,65 @@ def swatch(color: tuple[int, int, int], size_px: int = 14) -> QIcon:
     painter.drawRect(0, 0, size_px - 1, size_px - 1)
     painter.end()
     return QIcon(pixmap)
+
+
+ROW_PX: Final = 24
+_ICON_PX: Final = 16
+_OFF, _HOVERED = 0.25, 0.6  # opacity of what is not so, but could be
+
+_SELECTED: Final = QStyle.StateFlag.State_Selected
+
+
+class ObjectDelegate(QStyledItemDelegate):
+    """24-pixel rows; what is off is faint."""
+
+    def __init__(self, table: ObjectTable, parent: QObject) -> None:
+        super().__init__(parent)
+        self._table = table
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
+        return QSize(super().sizeHint(option, index).width(), ROW_PX)
+
+    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
+        model = index.model()
+        assert isinstance(model, QSortFilterProxyModel)
+        source = model.mapToSource(index)
+        one = self._table.object_at(source.row())
+        column = Column(index.column())
+        if column is Column.NAME or one is None:
+            super().paint(painter, option, index)
+            return
+        # Any: the stubs do not know what an option inherits.
+        whole: Any = QStyleOptionViewItem(option)
+        self.initStyleOption(whole, index)
+        text, rect, is_selected = whole.text, whole.rect, bool(whole.state & _SELECTED)
+        is_hovered = bool(whole.state & QStyle.StateFlag.State_MouseOver)
+        whole.text, whole.icon = "", QIcon()
+        widget: QWidget = whole.widget
+        widget.style().drawControl(QStyle.ControlElement.CE_ItemViewItem, whole, painter, widget)
+        painter.save()
+        if column is Column.COLOR:
+            swatch(one.color).paint(painter, _square(rect, 14))
+        elif column in ICON_COLUMNS:
+            is_on = self._table.is_on(column, one)
+            painter.setOpacity(1.0 if is_on else _HOVERED if is_hovered else _OFF)
+            picture = self._table.data(source, Qt.ItemDataRole.DecorationRole)
+            mode = QIcon.Mode.Selected if is_selected else QIcon.Mode.Normal
+            picture.paint(painter, _square(rect, _ICON_PX), Qt.AlignmentFlag.AlignCenter, mode)
+        else:
+            role = QPalette.ColorRole.HighlightedText if is_selected else QPalette.ColorRole.Text
+            painter.setPen(whole.palette.color(role))
+            painter.setOpacity(0.7)
+            flags = Qt.AlignmentFlag.AlignCenter
+            if column is Column.FRAMES:
+                flags = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+                rect = rect.adjusted(0, 0, -6, 0)
+            painter.drawText(rect, flags, text)
+        painter.restore()
+
+
+def _square(rect: QRect, size_px: int) -> QRect:
+    """In the middle of the cell."""
+    square = QRect(0, 0, size_px, size_px)
+    square.moveCenter(rect.center())
+    return square

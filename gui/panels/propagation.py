@@ -1,6 +1,6 @@
-"""Tracking: which way, how far, for which objects; and how a run is getting on."""
+"""The tracking panel: direction, range, learning, progress."""
 
-from typing import cast
+from typing import Final, cast
 
 from PySide6.QtCore import QEvent, QSize, Qt
 from PySide6.QtWidgets import (
@@ -9,6 +9,7 @@ from PySide6.QtWidgets import (
     QFormLayout,
     QHBoxLayout,
     QLabel,
+    QProgressBar,
     QPushButton,
     QSizePolicy,
     QSpinBox,
@@ -17,17 +18,192 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from gui.annotator import Annotator
-from gui.document import Document
-from gui.panels.learning_row import LearningRow
-from gui.panels.run_progress import RUNNING, RunProgress
-from gui.progress import Busy
-from gui.theme import icon
+from gui.theme import guard_wheel, icon
 from gui.timeline.frame_table import FrameTable
-from gui.wheel_guard import guard_wheel
-from interaction.propagation_request import Direction, Until
+from gui.timeline.scale import short_timecode
+from gui.work.annotator import Annotator
+from gui.work.document import Document
+from gui.work.learning import learned_from
+from gui.work.tracking import Busy, Progress
+from interaction.annotation.requests import Direction, Until
 
-__all__ = ["PropagationPanel"]
+__all__ = [
+    "RUNNING",
+    "LearningRow",
+    "PropagationPanel",
+    "RunProgress",
+]
+
+RUNNING = (Busy.PROPAGATING, Busy.LEARNING, Busy.PAUSED)
+
+
+class RunProgress(QWidget):
+    """Of use only while the annotator is at one of `RUNNING`."""
+
+    def __init__(self, annotator: Annotator, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._annotator = annotator
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(4)
+        above, below = QHBoxLayout(), QHBoxLayout()
+        above.setSpacing(8)
+        below.setSpacing(4)
+        self.bar = QProgressBar(self)
+        self.bar.setFixedHeight(16)
+        above.addWidget(self.bar, 1)
+        self.figures = QLabel(self)
+        self.figures.setAccessibleName(self.tr("Speed and time left"))
+        above.addWidget(self.figures)
+        self.pause = QPushButton(self)
+        self.pause.clicked.connect(self._toggle_pause)
+        self.cancel = QPushButton(icon("x"), self.tr("Cancel"), self)
+        self.cancel.clicked.connect(lambda: self._annotator.cancel())
+        for button in (self.pause, self.cancel):
+            button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+            button.setAutoDefault(False)
+            below.addWidget(button, 1)
+        column.addLayout(above)
+        column.addLayout(below)
+        annotator.busy_changed.connect(self._show_busy)
+        annotator.progressed.connect(self._show_progress)
+        self._show_busy(annotator.busy)
+
+    def _toggle_pause(self) -> None:
+        if self._annotator.busy is Busy.PAUSED:
+            self._annotator.resume()
+        else:
+            self._annotator.pause()
+
+    def _show_busy(self, busy: Busy) -> None:
+        is_paused = busy is Busy.PAUSED
+        self.pause.setText(self.tr("Resume") if is_paused else self.tr("Pause"))
+        self.pause.setIcon(icon("play" if is_paused else "pause"))
+        self.pause.setToolTip(
+            self.tr("Go on (Space)") if is_paused else self.tr("Stand still (Space)")
+        )
+        if self._annotator.is_learning:
+            self.bar.setAccessibleName(self.tr("Progress of learning"))
+            self.cancel.setToolTip(
+                self.tr("Cancel (Esc): the tracker stays as it is, unless its part is finished")
+            )
+        else:
+            self.bar.setAccessibleName(self.tr("Progress of tracking"))
+            self.cancel.setToolTip(self.tr("Cancel (Esc): every finished frame is kept"))
+        if is_paused:
+            self.figures.setText(self.tr("Paused"))
+        elif busy not in RUNNING:
+            self.bar.setRange(0, 1)
+            self.bar.setValue(0)
+            self.figures.clear()
+        elif not self.bar.value():
+            self.bar.setRange(0, 0)
+            self.figures.setText(self.tr("Getting ready…"))
+
+    def _show_progress(self, progress: Progress) -> None:
+        if self._annotator.busy not in RUNNING:
+            return
+        self.bar.setFormat(f"{progress.label} %p%")
+        self.bar.setRange(0, progress.total)
+        self.bar.setValue(progress.done)
+        if self._annotator.busy is Busy.PAUSED:
+            return
+        parts = []
+        if progress.frames_per_second is not None:
+            parts.append(self.tr("{:.1f} fps").format(progress.frames_per_second))
+        if progress.seconds_left is not None:
+            parts.append(short_timecode(progress.seconds_left + 0.5))
+        self.figures.setText("  ".join(parts) or self.tr("Getting ready…"))
+        tip = (
+            self.tr("{0} of {1} steps; time left")
+            if self._annotator.is_learning
+            else self.tr("{0} of {1} frames; speed, and time left")
+        )
+        self.figures.setToolTip(tip.format(progress.done, progress.total))
+
+
+_IDLE: Final = (Busy.IDLE, Busy.CLICKING, Busy.EXPORTING)
+
+
+class LearningRow(QWidget):
+    def __init__(
+        self, document: Document, annotator: Annotator, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._document, self._annotator = document, annotator
+        self._table = FrameTable.of(document)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(8)
+        self.button = QPushButton(icon("wand-sparkles"), self.tr("Learn"), self)
+        self.button.setAccessibleName(self.tr("Learn from the given frames"))
+        self.button.setToolTip(
+            self.tr(
+                "Learn from the given frames (Shift+L)\n"
+                "Tracker and clicks get better at this video, from the frames you corrected or\n"
+                "confirmed. It takes a minute or two, and you can go on working meanwhile."
+            )
+        )
+        self.button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.button.setAutoDefault(False)
+        self.button.clicked.connect(lambda: annotator.learn())
+        row.addWidget(self.button)
+        self.state = _MutedLabel(self)
+        row.addWidget(self.state, 1)
+        for signal in (
+            annotator.busy_changed,
+            annotator.learned_changed,
+            document.objects_changed,
+            self._table.changed,
+        ):
+            signal.connect(self._show)
+        self._show()
+
+    def _show(self, *_: object) -> None:
+        given = self._table.frames_to_learn_from
+        is_read_only = self._document.session.is_read_only
+        self.button.setEnabled(given > 0 and not is_read_only and self._annotator.busy in _IDLE)
+        text, tip = self._words(given)
+        self.state.setText(text)
+        self.state.setToolTip(tip)
+
+    def _words(self, given: int) -> tuple[str, str]:
+        """Text and tool tip."""
+        engines = self._document.session.engines
+        models, settings = engines.models, engines.settings
+        if models.is_empty:
+            tip = self.tr("Worth while from the first right mask on; best with some far apart")
+            if given > 1:
+                return self.tr("{} frames to learn from").format(given), tip
+            if given == 1:
+                return self.tr("1 frame to learn from"), tip
+            return self.tr("Not learned yet"), tip
+        tracker = models.weights_of("tracker", settings.tracker_model)
+        clicks = models.weights_of("clicks", settings.click_model)
+        if tracker is None and clicks is None:
+            return self.tr("Learned for other models"), self.tr(
+                "What was learned is about models that are not chosen now. Learning begins anew."
+            )
+        tip = self.tr(
+            "Tracking and clicks use what was learned; masks that are there stay as they are.\n"
+            "In the menu Track it can be forgotten."
+        )
+        if given > models.frames:
+            more = self.tr("More frames are given by now: learning again goes on from there.\n")
+            return self.tr("Learned from {0} of {1}").format(models.frames, given), more + tip
+        return learned_from(models.frames), tip
+
+
+class _MutedLabel(QLabel):
+    """Muted, and cut rather than pushing the panel wider."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setForegroundRole(self.palette().ColorRole.PlaceholderText)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(40, super().minimumSizeHint().height())
+
 
 _WHOLE, _RANGE, _COUNT = "whole", "range", "count"
 

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
-from gui.document import Document
-from interaction.types import FrameStatus
+from gui.work.document import Document
+from interaction.annotation.types import FrameStatus
 
 __all__ = ["FrameTable", "Presence"]
 

@@ -7,8 +7,8 @@ from typing import Final, Literal
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
-from gui.document import Document
-from gui.timeline.timecode import frame_at
+from gui.timeline.scale import frame_at
+from gui.work.document import Document
 
 __all__ = ["Player"]
 

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtGui import QImage, QPixmap
 
-from gui.document import Document
-from gui.engine_thread import EngineThread, Job
+from gui.work.document import Document
+from gui.work.engine_thread import EngineThread, Job
 from interaction.errors import UserError
-from interaction.project.video import Video
+from interaction.video.video import Video
 
 __all__ = ["THUMBNAIL_PX", "Thumbnails"]
 

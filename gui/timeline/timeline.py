@@ -1,12 +1,14 @@
-"""The strip under the picture: thumbnails, numbers, doubt, a lane an object, and the playhead."""
+"""The timeline widget: thumbnails, ruler, doubt, lanes and playhead."""
 
+from enum import Enum
 from math import log
 from typing import Final
 
-from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QCoreApplication, QEvent, QPoint, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QHelpEvent,
     QKeyEvent,
+    QKeySequence,
     QMouseEvent,
     QPainter,
     QPaintEvent,
@@ -17,27 +19,152 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QSizePolicy, QToolTip, QWidget
 
-from gui.annotator import Annotator, Busy
-from gui.document import Document
+from gui.actions.handlers import keyframe_after, keyframe_before
 from gui.theme import ACCENT
-from gui.timeline.drag import Drag, Dragged, is_abandoning
-from gui.timeline.filmstrip import slots
 from gui.timeline.frame_table import FrameTable
-from gui.timeline.frame_words import describe_frame
-from gui.timeline.going_keys import frame_for_key, is_going_key
-from gui.timeline.playhead import draw_head, draw_playhead
-from gui.timeline.scale import LARGEST_FRAME_PX, TimeScale
-from gui.timeline.thumbnails import Thumbnails
-from gui.timeline.timeline_picture import (
+from gui.timeline.painting import (
     FILM_PX,
     HEADER_PX,
     LANE_PX,
     LANES_TOP_PX,
     RULER_PX,
     TimelinePicture,
+    draw_head,
+    draw_playhead,
+    slots,
 )
+from gui.timeline.scale import LARGEST_FRAME_PX, TimeScale, format_timecode
+from gui.timeline.thumbnails import Thumbnails
+from gui.work.annotator import Annotator, Busy
+from gui.work.document import Document
+from interaction.annotation.types import FrameStatus
 
-__all__ = ["Timeline"]
+__all__ = [
+    "Drag",
+    "Dragged",
+    "Timeline",
+    "describe_frame",
+    "frame_for_key",
+    "is_abandoning",
+    "is_going_key",
+]
+
+
+class Dragged(Enum):
+    PLAYHEAD = 1
+    RANGE = 2
+    RANGE_IN = 3
+    RANGE_OUT = 4
+
+
+class Drag:
+    """From press to release. What is abandoned in between is as if it had never begun."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._what: Dragged | None = None
+        self._from = 0  # frame
+        self._frame_before = 0
+        self._range_before: tuple[int | None, int | None] = (None, None)
+        self._is_held = False
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the button is down, though what it moved may have been abandoned."""
+        return self._is_held
+
+    def begin(self, what: Dragged, frame: int) -> None:
+        document = self._document
+        self._what, self._from, self._is_held = what, frame, True
+        self._frame_before = document.frame
+        self._range_before = document.range_in, document.range_out
+        if what is Dragged.PLAYHEAD:
+            document.set_frame(frame)
+
+    def move(self, frame: int) -> None:
+        document = self._document
+        if self._what is Dragged.PLAYHEAD:
+            document.set_frame(frame)
+        elif self._what is Dragged.RANGE:
+            document.set_range(*sorted((self._from, frame)))
+        elif self._what is Dragged.RANGE_IN:
+            last = document.frame_count - 1
+            end = last if document.range_out is None else document.range_out
+            document.set_range(min(frame, end), document.range_out)
+        elif self._what is Dragged.RANGE_OUT:
+            document.set_range(document.range_in, max(frame, document.range_in or 0))
+
+    def end(self) -> None:
+        self._what, self._is_held = None, False
+
+    def abandon(self) -> bool:
+        """False if the button is not down."""
+        if self._what is Dragged.PLAYHEAD:
+            self._document.set_frame(self._frame_before)
+        elif self._what is not None:
+            self._document.set_range(*self._range_before)
+        self._what = None
+        return self._is_held
+
+
+def is_abandoning(event: QKeyEvent) -> bool:
+    """Escape, or Undo."""
+    return event.key() == Qt.Key.Key_Escape or event.matches(QKeySequence.StandardKey.Undo)
+
+
+def describe_frame(document: Document, frame: int) -> str:
+    """Number and time, status, objects, doubt: a line each."""
+    record = document.annotation.record(frame)
+    status = {
+        FrameStatus.EMPTY: _tr("no mask yet"),
+        FrameStatus.TRACKED: _tr("tracked"),
+        FrameStatus.CORRECTED: _tr("made by hand"),
+        FrameStatus.CONFIRMED: _tr("confirmed"),
+    }[record.status]
+    time = format_timecode(float(document.video.timestamps_s[frame]))
+    final = document.frame_count - 1
+    lines = [_tr("Frame {0} of {1}, {2}").format(frame, final, time), status]
+    if record.mask is not None:
+        names = [one.name for one in document.objects if one.id in record.present]
+        lines.append(", ".join(names) if names else _tr("no object"))
+    if record.status is FrameStatus.TRACKED:
+        lines.append(_tr("Doubt: {} %").format(round(record.doubt * 100)))
+    return "\n".join(lines)
+
+
+def _tr(text: str) -> str:
+    return QCoreApplication.translate("Timeline", text)
+
+
+_PAGE: Final = 10  # frames
+_KEYS: Final = {
+    Qt.Key.Key_Left,
+    Qt.Key.Key_Right,
+    Qt.Key.Key_PageUp,
+    Qt.Key.Key_PageDown,
+    Qt.Key.Key_Home,
+    Qt.Key.Key_End,
+}
+
+
+def is_going_key(key: int) -> bool:
+    return key in _KEYS
+
+
+def frame_for_key(document: Document, key: int, modifiers: Qt.KeyboardModifier) -> int | None:
+    """Arrows: a frame, with Shift ten, with Ctrl to the next keyframe; None: there is none."""
+    is_back = key in (Qt.Key.Key_Left, Qt.Key.Key_PageUp)
+    if key == Qt.Key.Key_Home:
+        return 0
+    if key == Qt.Key.Key_End:
+        return document.frame_count - 1
+    if key in (Qt.Key.Key_PageUp, Qt.Key.Key_PageDown):
+        return document.frame + (-_PAGE if is_back else _PAGE)
+    if modifiers & Qt.KeyboardModifier.ControlModifier:
+        return keyframe_before(document) if is_back else keyframe_after(document)
+    step = _PAGE if modifiers & Qt.KeyboardModifier.ShiftModifier else 1
+    return document.frame + (-step if is_back else step)
+
 
 MOST_LANES: Final = 5
 _HANDLE_PX: Final = 6  # how near the pointer must be

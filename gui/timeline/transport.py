@@ -1,10 +1,11 @@
-"""The row between picture and timeline: go, play, where we are, confirm, range, zoom."""
+"""The transport row: playback, frame number, range and zoom."""
 
+import re
 from collections.abc import Callable
 from typing import Final
 
 from PySide6.QtCore import QEvent, QObject, QSize, Qt
-from PySide6.QtGui import QKeyEvent
+from PySide6.QtGui import QKeyEvent, QValidator
 from PySide6.QtWidgets import (
     QAbstractSpinBox,
     QHBoxLayout,
@@ -12,23 +13,50 @@ from PySide6.QtWidgets import (
     QPushButton,
     QSizePolicy,
     QSlider,
+    QSpinBox,
     QToolButton,
     QWidget,
 )
 
-from gui.annotator import Annotator
-from gui.document import Document
-from gui.going import doubtful_after, keyframe_after, keyframe_before
-from gui.theme import icon
-from gui.timeline.frame_box import FrameBox
+from gui.actions.handlers import doubtful_after, keyframe_after, keyframe_before
+from gui.theme import guard_wheel, icon
 from gui.timeline.frame_table import FrameTable
 from gui.timeline.player import Player
-from gui.timeline.timecode import format_timecode, frame_of_timecode
+from gui.timeline.scale import format_timecode, frame_of_timecode
 from gui.timeline.timeline import Timeline
-from gui.wheel_guard import guard_wheel
-from interaction.types import FrameStatus
+from gui.work.annotator import Annotator
+from gui.work.document import Document
+from interaction.annotation.types import FrameStatus
 
-__all__ = ["Transport"]
+__all__ = [
+    "FrameBox",
+    "Transport",
+]
+
+_NUMBER: Final = re.compile(r"\s*(\d{1,12})\s*")
+
+
+class FrameBox(QSpinBox):
+    """Takes any number that is typed: one behind the last frame means the last frame."""
+
+    def validate(self, text: str, position: int) -> tuple[QValidator.State, str, int]:
+        typed = self._typed(text)
+        state = QValidator.State.Invalid
+        if _NUMBER.fullmatch(typed):
+            state = QValidator.State.Acceptable
+        elif not typed.strip():
+            state = QValidator.State.Intermediate
+        return state, text, position
+
+    def valueFromText(self, text: str) -> int:
+        match = _NUMBER.fullmatch(self._typed(text))
+        if match is None:
+            return self.value()
+        return max(self.minimum(), min(int(match[1]), self.maximum()))
+
+    def _typed(self, text: str) -> str:
+        return text.removesuffix(self.suffix())
+
 
 _ICON_PX: Final = 18
 _ROW_PX: Final = 26

@@ -30,7 +30,7 @@ from PySide6.QtWidgets import (
 )
 
 from gui.preferences import Preferences, RecentProject
-from gui.thumbnail import THUMBNAIL
+from gui.window.remembering import THUMBNAIL
 
 __all__ = ["RecentList"]
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from interaction.models import find_model
 
 if TYPE_CHECKING:
-    from interaction.benchmark import BenchmarkFigures
+    from interaction.tracking.benchmark import BenchmarkFigures
 
 __all__ = ["benchmark"]
 
@@ -36,7 +36,7 @@ def benchmark(
     count the arithmetic the network defines; fast convolutions do less, so a share can pass 100 %.
     """
     # Only now: this imports torch, and asking for help should not wait for that.
-    from interaction.benchmark import run_benchmark
+    from interaction.tracking.benchmark import run_benchmark
 
     counts = _counts(objects)
     path = find_model(model)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from interaction.annotation.types import Click
 from interaction.command_line.sources import SAMPLE, open_session
 from interaction.errors import UserError
-from interaction.types import Click
 
 if TYPE_CHECKING:
     from interaction.session import Session
@@ -50,7 +50,7 @@ def click(
 ) -> None:
     """Cut an object out of one frame by clicks."""
     given = [_parse(text) for text in clicks]
-    from interaction.engine_settings import EngineSettings
+    from interaction.engines import EngineSettings
     from interaction.project.layout import is_project
 
     if project is None and output is None and not is_project(Path(source)):
@@ -129,8 +129,8 @@ def _object(session: "Session", name: str) -> int:
 
 
 def _write(output: Path, session: "Session", frame: int) -> None:
-    from interaction.project.atomic_files import write_bytes
-    from interaction.project.mask_files import encode_labels
+    from interaction.annotation.mask_files import encode_labels
+    from interaction.files import write_bytes
 
     mask = session.annotation.record(frame).mask
     if mask is None:

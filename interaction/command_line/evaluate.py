@@ -14,9 +14,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from interaction.evaluation import find_clips, score_clip
-from interaction.mask_metrics import Statistics
-from interaction.scores import ClipScore, Evaluation, SkippedClip
+from interaction.tracking.evaluation import find_clips, score_clip
+from interaction.tracking.scores import ClipScore, Evaluation, SkippedClip, Statistics
 
 __all__ = ["evaluate"]
 

@@ -9,18 +9,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from interaction.command_line.progress import frame_progress
-from interaction.command_line.sources import project_folder
+from interaction.command_line.sources import frame_progress, project_folder
 from interaction.errors import UserError
 
 if TYPE_CHECKING:
-    from interaction.project.exporters import (
-        ExportPreview,
-        ExportReport,
-        ExportSettings,
-        ExportSource,
-    )
-    from interaction.types import ObjectInfo
+    from interaction.annotation.types import ObjectInfo
+    from interaction.formats.export import ExportPreview, ExportReport, ExportSettings
+    from interaction.formats.format import ExportSource
 
 __all__ = ["export"]
 
@@ -28,7 +23,7 @@ __all__ = ["export"]
 def _list_formats(is_wanted: bool) -> None:
     if not is_wanted:
         return
-    from interaction.project.exporters import FORMATS
+    from interaction.formats.table import FORMATS
 
     table = Table("format", "", "settings", show_lines=True)
     for one in FORMATS.values():
@@ -83,15 +78,12 @@ def export(
 ) -> None:
     """Write a project's masks for another program. Changes nothing in the project, and works while
     it is open elsewhere."""
-    from interaction.project.exporters import (
-        FORMATS,
-        ExportSettings,
-        ExportSource,
-        check_export,
-        options_from_texts,
-    )
+    from interaction.formats.export import ExportSettings, check_export
+    from interaction.formats.format import ExportSource
+    from interaction.formats.options import options_from_texts
+    from interaction.formats.table import FORMATS
     from interaction.project.project import Project
-    from interaction.project.video import open_video
+    from interaction.video.video import open_video
 
     kind = FORMATS.get(format_name)
     if kind is None:
@@ -147,7 +139,7 @@ def _object_ids(
 
 
 def _run(source: "ExportSource", settings: "ExportSettings") -> "ExportReport":
-    from interaction.project.exporters import export as run_export
+    from interaction.formats.export import export as run_export
 
     with closing(run_export(source, settings)) as steps, frame_progress() as show:
         while True:
@@ -163,7 +155,7 @@ def _tell_preview(preview: "ExportPreview", *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(preview.to_json(), indent=2))
         return
-    from interaction.project.exporters.gaps import count_frames
+    from interaction.formats.format import count_frames
 
     console = Console(highlight=False)
     console.print(f"{count_frames(len(preview.frames))} would be written.")
@@ -177,7 +169,7 @@ def _tell_report(report: "ExportReport", *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(report.to_json(), indent=2))
         return
-    from interaction.project.exporters.gaps import count_frames
+    from interaction.formats.format import count_frames
 
     console = Console(stderr=True, highlight=False)
     console.print(f"{count_frames(report.frame_count)} in “{report.target}”.", markup=False)

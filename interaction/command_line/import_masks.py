@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.console import Console
 
-from interaction.command_line.progress import frame_progress
-from interaction.command_line.sources import project_folder
+from interaction.command_line.sources import frame_progress, project_folder
 from interaction.errors import UserError
 
 if TYPE_CHECKING:
-    from interaction.project.importers import ImportPlan, ImportPreview
+    from interaction.formats.import_plan import ImportPlan, ImportPreview
 
 __all__ = ["import_masks"]
 
@@ -66,14 +65,10 @@ def import_masks(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Read masks from elsewhere into a project. One step of its history, so it can be undone."""
-    from interaction.project.importers import (
-        ImportChoices,
-        plan_import,
-        planned_edits,
-        preview_import,
-    )
+    from interaction.annotation.types import FrameStatus
+    from interaction.formats.import_masks import planned_edits
+    from interaction.formats.import_plan import ImportChoices, plan_import, preview_import
     from interaction.session import Session
-    from interaction.types import FrameStatus
 
     object_ids = None if objects is None else _parse(objects)
     with Session.open_project(project_folder(project), read_only=dry_run) as session:

@@ -10,7 +10,7 @@ from rich.table import Table
 from interaction.command_line.sources import project_folder
 
 if TYPE_CHECKING:
-    from interaction.annotation import Annotation
+    from interaction.annotation.annotation import Annotation
     from interaction.project.project import Project
 
 __all__ = ["info"]
@@ -34,8 +34,8 @@ def info(
 
 
 def _report(project: "Project", annotation: "Annotation") -> dict[str, Any]:
+    from interaction.annotation.types import FrameStatus
     from interaction.errors import UserError
-    from interaction.types import FrameStatus
 
     try:
         found: str | None = str(project.find_source())

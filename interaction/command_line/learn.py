@@ -7,8 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from interaction.command_line.progress import frame_progress
-from interaction.command_line.sources import project_folder
+from interaction.command_line.sources import frame_progress, project_folder
 
 __all__ = ["learn"]
 
@@ -33,7 +32,7 @@ def learn(
 ) -> None:
     """Let the networks learn from the frames that were corrected or confirmed. Masks stay as they
     are: track again to see what it did."""
-    from interaction.engine_settings import EngineSettings
+    from interaction.engines import EngineSettings
     from interaction.learning.job import forget_learned, learning
     from interaction.session import Session
 

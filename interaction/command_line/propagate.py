@@ -25,7 +25,7 @@ from resources import sample_folder
 from xmem_core.config import MemoryConfig
 
 if TYPE_CHECKING:
-    from interaction.batch import BatchSettings
+    from interaction.tracking.batch import BatchSettings
 
 __all__ = ["propagate"]
 
@@ -124,7 +124,7 @@ def propagate(
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     # Only now: this imports torch, and asking for help should not wait for that.
-    from interaction.batch import BatchSettings
+    from interaction.tracking.batch import BatchSettings
 
     settings = BatchSettings(
         source=video,
@@ -184,7 +184,7 @@ class _FramesPerSecond(TextColumn):
 
 
 def _run(settings: "BatchSettings", console: Console) -> dict[str, Any] | None:
-    from interaction.batch import run_batch
+    from interaction.tracking.batch import run_batch
     from xmem_core.device import keep_freed_memory
 
     keep_freed_memory()

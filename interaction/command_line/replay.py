@@ -35,7 +35,7 @@ def replay(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Do every step of a project again, and tell how the masks compare with the recorded ones."""
-    from interaction.engine_settings import EngineSettings
+    from interaction.engines import EngineSettings
     from interaction.errors import ProjectError
     from interaction.project.layout import is_project
     from interaction.project.project import Project

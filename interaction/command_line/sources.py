@@ -1,15 +1,42 @@
-"""What can be named on the command line: a video, a folder of pictures, a project, the sample."""
+"""Sources that can be named on the command line, and progress on standard error."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from resources import sample_folder
 
 if TYPE_CHECKING:
-    from interaction.engine_settings import EngineSettings
+    from interaction.engines import EngineSettings
     from interaction.session import Session
 
-__all__ = ["SAMPLE", "open_session", "project_folder", "source_path"]
+__all__ = [
+    "SAMPLE",
+    "frame_progress",
+    "open_session",
+    "project_folder",
+    "source_path",
+]
+
+
+@contextmanager
+def frame_progress(label: str = "") -> Iterator[Callable[[int, int], None]]:
+    """Gives a function to call with how many are done, and of how many."""
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    ) as progress:
+        task = progress.add_task(label, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
 
 SAMPLE = "sample"
 

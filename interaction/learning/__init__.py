@@ -1,1 +1,1 @@
-"""Learning from what the annotator has given: a project's networks get better at its video."""
+"""Adapt a project's networks to its video, from the frames given by the annotator."""

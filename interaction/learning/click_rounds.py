@@ -11,10 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from interaction.click_simulator import next_click
-from interaction.fbrs.small_network import SmallClickNetwork
-from interaction.learning.click_samples import ClickHabits, Sample, annotator_click
-from interaction.types import Click
+from interaction.annotation.types import Click
+from interaction.clicks.prompts import next_click
+from interaction.clicks.small_network import SmallClickNetwork
+from interaction.learning.samples import ClickHabits, Sample, annotator_click
 from xmem_core.learning.losses import dice, normalised_focal_loss
 
 _OBEDIENCE = 0.1  # weight of the loss at the clicked pixels themselves

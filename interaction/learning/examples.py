@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from interaction.given_masks import GivenMasks
-from interaction.learning.click_samples import ClickHabits, Sample, damaged, first_clicks
-from interaction.types import FrameRecord
-from xmem_core.arrays import Frame, Labels
+from interaction.annotation.types import FrameRecord
+from interaction.learning.samples import ClickHabits, Sample, damaged, first_clicks
+from interaction.tracking.propagation import GivenMasks
+from xmem_core.pictures import Frame, Labels
 
 __all__ = ["Example", "clip_of", "examples_of", "sample_of"]
 
@@ -30,7 +30,7 @@ _LEAST_SIDE_PX: Final = 48
 
 
 class Frames(Protocol):
-    """Frames by index, as `interaction.project.video.Video` gives them."""
+    """Frames by index, as `interaction.video.video.Video` gives them."""
 
     def __getitem__(self, index: int, /) -> Frame: ...
 

@@ -5,14 +5,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from interaction.annotation.types import FrameRecord
 from interaction.errors import ModelError, ReadOnlyProjectError, UserError
-from interaction.learning.learned_models import Learned, LearnedModels, Part
-from interaction.types import FrameRecord
+from interaction.learning.learned import Learned, LearnedModels, Part
 
 if TYPE_CHECKING:
     import torch
 
-    from interaction.fbrs.small_network import SmallClickNetwork
+    from interaction.clicks.small_network import SmallClickNetwork
     from interaction.learning.examples import Example
     from interaction.session import Session
 
@@ -99,7 +99,7 @@ def _learning(
 def _tracker_learning(
     session: "Session", examples: "Sequence[Example]", steps: int, seed: int, device: "torch.device"
 ) -> Generator[None, None, None]:
-    from interaction.learning.tracker_learning import learn_tracker
+    from interaction.learning.networks import learn_tracker
     from interaction.models import find_model
     from xmem_core.weights import UnusableWeightsError, load_xmem, save_network
 
@@ -131,8 +131,8 @@ def _click_learning(
     seed: int,
     device: "torch.device",
 ) -> Generator[None, None, None]:
-    from interaction.fbrs.small_network import save_click_network
-    from interaction.learning.click_learning import learn_clicks
+    from interaction.clicks.small_network import save_click_network
+    from interaction.learning.networks import learn_clicks
 
     model, models = session.engines.settings.click_model, session.engines.models
     learned = yield from learn_clicks(network, examples, steps=steps, seed=seed, device=device)
@@ -145,7 +145,7 @@ def _click_learning(
 
 def _click_network(models: LearnedModels, model: str) -> "SmallClickNetwork | None":
     """What to go on from; None for a network of another kind."""
-    from interaction.fbrs.small_network import read_click_network
+    from interaction.clicks.small_network import read_click_network
     from interaction.models import find_model
 
     for path in (models.weights_of("clicks", model), find_model(model)):

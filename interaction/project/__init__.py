@@ -1,1 +1,1 @@
-"""What is on disk: frames to read, masks to read and write, folders of results."""
+"""The project folder on disk: what is in it, and how it is read, written and locked."""

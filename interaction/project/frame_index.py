@@ -14,15 +14,14 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from interaction.project.folder_files import read_plain, write_plain
-from interaction.project.frame_pixels import FrameLayout, Orientation
-from interaction.project.frame_source import VideoIndex
-from interaction.project.frame_stream import TagSource
+from interaction.files import read_plain, write_plain
 from interaction.project.manifest import parse_json
-from interaction.project.picture_folder import PICTURE_SUFFIXES, PictureFolderIndex
-from interaction.project.record_json import DamagedValueError, integer, listing, mapping, text
-from interaction.project.video_container import MAX_FRAME_PIXELS
-from interaction.project.video_index import RunStart, VideoFileIndex
+from interaction.project.records import DamagedValueError, integer, listing, mapping, text
+from interaction.video.container import MAX_FRAME_PIXELS, TagSource
+from interaction.video.decoder import VideoIndex
+from interaction.video.index import RunStart, VideoFileIndex
+from interaction.video.picture_folder import PICTURE_SUFFIXES, PictureFolderIndex
+from interaction.video.pixels import FrameLayout, Orientation
 
 __all__ = ["index_bytes", "read_index", "write_index"]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from interaction.project.folder_files import is_plain_file, is_plain_folder
+from interaction.files import is_plain_file, is_plain_folder
 
 __all__ = ["ProjectLayout", "is_project"]
 
@@ -45,7 +45,7 @@ class ProjectLayout:
 
     @property
     def learned(self) -> Path:
-        """See `interaction/learning/learned_models.py`."""
+        """See `interaction/learning/learned.py`."""
         return self.folder / "learned"
 
     @property

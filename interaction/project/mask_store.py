@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from interaction.errors import UnwritableFileError
-from interaction.project.atomic_files import writing_problem
-from interaction.project.folder_files import is_plain_file, open_plain
-from interaction.project.record_json import DamagedValueError, MaskPlace
+from interaction.files import is_plain_file, open_plain, writing_problem
+from interaction.project.records import DamagedValueError, MaskPlace
 
 __all__ = ["GrowingFile", "MaskStore"]
 

@@ -1,19 +1,4 @@
-"""A project on disk: an ordinary folder that is always up to date and never half-written.
-
-    bear.vos/
-      project.json      what it is, and the state of every annotated frame
-      masks/0000012.png the mask of frame 12; the value of a pixel is the object, 0 is none
-      journal.jsonl     every edit, undo and redo, one a line
-      history/masks.bin every mask there ever was, for the journal
-      frames.idx        where the frames of the video file are
-      versions/         named states
-      learned/          networks that have learned from this project's frames
-      project.lock      who has it open
-
-`Project` belongs to one thread, the one that makes edits, and never makes it wait: what is recorded
-is written by a thread of the project's own (`saver.py`, `project_writer.py`). Opening reads and
-checks everything (`contents.py`, `mask_check.py`).
-"""
+"""A project folder: create, open, save and copy it."""
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -24,43 +9,76 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from interaction.annotation import Annotation
+from interaction.annotation.annotation import Annotation
+from interaction.annotation.types import EMPTY_RECORD, MaskEdit
 from interaction.errors import (
     ProjectError,
     ProjectInUseError,
     ReadOnlyProjectError,
     UserError,
 )
-from interaction.project.contents import Contents, read_contents
+from interaction.files import writing_problem
+from interaction.project.checking import Contents, read_contents, remove_leftovers
 from interaction.project.frame_index import write_index
-from interaction.project.frame_source import VideoIndex
 from interaction.project.journal import Journal, Part
 from interaction.project.layout import ProjectLayout, is_project
-from interaction.project.manifest import Manifest, encode_json
-from interaction.project.mask_check import (
-    remove_leftovers,
-)
-from interaction.project.project_creation import make_folder, unmake_folder
-from interaction.project.project_lock import ProjectLock
-from interaction.project.project_view import ProjectView
-from interaction.project.project_writer import (
-    ManifestChange,
-    ProjectWriter,
-    SavedEdit,
-    SavedMove,
-)
-from interaction.project.record_json import (
-    MOST_PX,
-    objects_from_json,
-    objects_to_json,
-    text,
-)
-from interaction.project.saver import Saver
-from interaction.project.source_info import SourceInfo, check_source
+from interaction.project.lock import ProjectLock
+from interaction.project.manifest import Manifest, SourceInfo, check_source, encode_json
+from interaction.project.records import MOST_PX, objects_from_json, objects_to_json, text
 from interaction.project.versions import Version, make_version
-from interaction.types import MaskEdit
+from interaction.project.view import ProjectView
+from interaction.project.writer import ManifestChange, ProjectWriter, SavedEdit, SavedMove, Saver
+from interaction.video.decoder import VideoIndex
 
-__all__ = ["Project", "check_edit"]
+__all__ = [
+    "Project",
+    "check_edit",
+    "copy_project",
+    "make_folder",
+    "unmake_folder",
+]
+
+_OTHER = "Choose another folder for the project."
+
+
+def make_folder(layout: ProjectLayout) -> None:
+    """The folder and those in it, empty; what else is in the folder stays.
+
+    Raises ProjectError if there is a project or part of one, DiskFullError, UnwritableFileError.
+    """
+    folder = layout.folder
+    if is_project(folder):
+        raise ProjectError(
+            f"There is a project in “{folder.name}” already. It was not changed.",
+            "Open it, or choose another folder.",
+        )
+    try:
+        _check_room(layout)
+        for path in (layout.masks, layout.store.parent):
+            path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        unmake_folder(layout)
+        raise writing_problem(folder, error) from error
+
+
+def _check_room(layout: ProjectLayout) -> None:
+    """Raises ProjectError for a folder with things in the places of a project's, OSError."""
+    name = layout.folder.name
+    for oddity in layout.oddities():
+        raise ProjectError(f"No project can be made in “{name}”: {oddity}.", _OTHER)
+    if layout.store.exists() or (layout.masks.is_dir() and any(layout.masks.iterdir())):
+        raise ProjectError(
+            f"“{name}” holds masks that belong to no project. They were not changed.", _OTHER
+        )
+
+
+def unmake_folder(layout: ProjectLayout) -> None:
+    """Takes away what `make_folder` and the first writing made; folders only if nothing is left."""
+    with suppress(OSError):
+        for path in (layout.manifest, layout.journal, layout.lock, layout.os_lock):
+            path.unlink(missing_ok=True)
+        for path in (layout.masks, layout.store.parent, layout.folder):
+            path.rmdir()
 
 
 class Project(ProjectView):
@@ -332,3 +350,26 @@ def _app_version() -> str:
         return version("xmem-annotate")
     except PackageNotFoundError:
         return "0"
+
+
+def copy_project(project: ProjectView, annotation: Annotation, folder: Path) -> None:
+    """Makes a project in `folder`, which holds none yet, about the same video. Waits for the disk.
+
+    annotation: of `project`, as it is in memory. Raises what `Project.create` and
+    `Project.flush` raise; then there is nothing in `folder`, or a project with a part of the masks.
+    """
+    records = dict(annotation.records)
+    edit = MaskEdit(
+        f"Masks of ‘{project.name}’",
+        dict.fromkeys(records, EMPTY_RECORD),
+        records,
+        (),
+        annotation.objects,
+        cause={"kind": "copy", "of": str(project.folder)},
+    )
+    copy = Project.create(folder, project.source, engine=project.engine)
+    try:
+        copy.record(edit, 1)
+        copy.flush()
+    finally:
+        copy.close(discards=True)

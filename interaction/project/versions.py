@@ -17,16 +17,21 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
-from interaction.annotation import Annotation
+from interaction.annotation.annotation import Annotation
+from interaction.annotation.edits import new_group
+from interaction.annotation.types import EMPTY_RECORD, FrameRecord, MaskEdit, ObjectInfo
 from interaction.errors import DamagedProjectError, ProjectError
-from interaction.frame_edits import new_group
-from interaction.project.atomic_files import TEMPORARY_SUFFIX, writing_problem
-from interaction.project.folder_files import is_plain_folder, read_plain, write_plain
+from interaction.files import (
+    TEMPORARY_SUFFIX,
+    is_plain_folder,
+    read_plain,
+    write_plain,
+    writing_problem,
+)
 from interaction.project.layout import ProjectLayout
 from interaction.project.manifest import encode_json, parse_json, read_manifest
 from interaction.project.mask_store import MaskStore
-from interaction.project.record_json import DamagedValueError, MaskPlace, record_from_json, text
-from interaction.types import EMPTY_RECORD, FrameRecord, MaskEdit, ObjectInfo
+from interaction.project.records import DamagedValueError, MaskPlace, record_from_json, text
 
 __all__ = ["Version", "list_versions", "make_version", "version_edits"]
 

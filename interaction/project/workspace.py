@@ -10,15 +10,14 @@ from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from interaction.annotation import Annotation, make_record
-from interaction.frame_edits import new_group
-from interaction.object_colors import next_color
-from interaction.project.folder_files import is_plain_file, read_plain
+from interaction.annotation.annotation import Annotation, make_record
+from interaction.annotation.edits import new_group, next_color
+from interaction.annotation.mask_files import find_masks, read_masks
+from interaction.annotation.types import FrameStatus, MaskEdit, ObjectInfo
+from interaction.files import is_plain_file, read_plain
 from interaction.project.layout import is_project
 from interaction.project.manifest import parse_json
-from interaction.project.mask_files import find_masks, read_masks
-from interaction.project.record_json import DamagedValueError
-from interaction.types import FrameStatus, MaskEdit, ObjectInfo
+from interaction.project.records import DamagedValueError
 
 __all__ = ["is_workspace", "workspace_edits", "workspace_images", "workspace_project"]
 

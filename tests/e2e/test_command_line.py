@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from interaction.annotation.mask_files import decode_labels
 from interaction.command_line.app import main
-from interaction.project.mask_files import decode_labels
 from tests import tiny
 from xmem_core.weights import save_network
 

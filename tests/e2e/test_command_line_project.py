@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from interaction.annotation.mask_files import decode_labels
+from interaction.annotation.types import Stroke
 from interaction.command_line.app import main
-from interaction.project.mask_files import decode_labels
 from interaction.session import Session
-from interaction.types import Stroke
 from tests import tiny
 from tests.fake_engines import FakeEngines
 from xmem_core.weights import save_network

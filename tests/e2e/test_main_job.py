@@ -7,10 +7,10 @@ import av
 import numpy as np
 import pytest
 
-from interaction.mask_metrics import region_similarity
-from interaction.project.mask_files import decode_labels
+from interaction.annotation.mask_files import decode_labels
+from interaction.annotation.types import FrameStatus
 from interaction.session import Session
-from interaction.types import FrameStatus
+from interaction.tracking.scores import region_similarity
 from resources import sample_folder
 
 pytestmark = pytest.mark.e2e

@@ -30,16 +30,16 @@ from PySide6.QtWidgets import (
 )
 from pytestqt.qtbot import QtBot
 
-from gui.app import build
-from gui.arguments import parse_arguments
 from gui.dialogs.export import ExportDialog
 from gui.dialogs.import_masks import ImportDialog
-from gui.main_window import MainWindow
 from gui.preferences import Preferences
 from gui.theme import set_scheme
-from gui.view_state import ViewMode
-from interaction.project.mask_files import encode_labels
-from interaction.types import FrameStatus
+from gui.window.app import build
+from gui.window.arguments import parse_arguments
+from gui.window.main_window import MainWindow
+from gui.work.document import ViewMode
+from interaction.annotation.mask_files import encode_labels
+from interaction.annotation.types import FrameStatus
 from resources import sample_folder
 from tests.fake_engines import FakeEngines
 
@@ -101,8 +101,8 @@ def window(qtbot: QtBot, tmp_path: Path) -> Iterator[MainWindow]:
 
 
 def annotate(window: MainWindow) -> None:
-    from interaction.annotation import make_record
-    from interaction.types import MaskEdit
+    from interaction.annotation.annotation import make_record
+    from interaction.annotation.types import MaskEdit
 
     workspace = window.workspace
     assert workspace is not None

@@ -14,16 +14,16 @@ from PySide6.QtCore import QPoint, QPointF, QSettings, Qt
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from gui.annotator import Busy
-from gui.app import build
-from gui.arguments import parse_arguments
 from gui.dialogs.export import ExportDialog
-from gui.main_window import MainWindow
 from gui.preferences import Preferences
-from gui.view_state import Tool
-from gui.workspace import Workspace
-from interaction.project.mask_files import decode_labels
-from interaction.types import FrameStatus
+from gui.window.app import build
+from gui.window.arguments import parse_arguments
+from gui.window.main_window import MainWindow
+from gui.window.workspace import Workspace
+from gui.work.annotator import Busy
+from gui.work.document import Tool
+from interaction.annotation.mask_files import decode_labels
+from interaction.annotation.types import FrameStatus
 from resources import sample_folder
 from tests.frames import write_video
 

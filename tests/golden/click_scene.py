@@ -18,10 +18,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from interaction.fbrs.network import InsertionPoint
-from interaction.fbrs.published_weights import load_published_click_network, load_scribble_network
-from interaction.fbrs.s2m import ScribbleSegmenter
-from interaction.types import Stroke
+from interaction.annotation.types import Stroke
+from interaction.clicks.network import InsertionPoint
+from interaction.clicks.published_weights import load_published_click_network, load_scribble_network
+from interaction.clicks.s2m import ScribbleSegmenter
 from tests.golden.scene import frame, labels, thinned
 
 RECORDING: Final = Path(__file__).parent / "click_networks.npz"

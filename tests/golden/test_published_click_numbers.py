@@ -17,13 +17,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from interaction.clicks import ClickSegmenter
-from interaction.fbrs.network import ClickNetwork, InsertionPoint
-from interaction.fbrs.optimizer import Inputs, Refiner
-from interaction.fbrs.weights import load_click_network
-from interaction.fbrs.zoom import Crop, whole_frame
-from interaction.published_clicks import published_click_config
-from interaction.types import Click
+from interaction.annotation.types import Click
+from interaction.clicks.fbrs import Inputs, Refiner
+from interaction.clicks.network import ClickNetwork, InsertionPoint
+from interaction.clicks.published_weights import load_click_network
+from interaction.clicks.segmenter import ClickSegmenter, published_click_config
+from interaction.clicks.zoom import Crop, whole_frame
 
 REFERENCE = Path(__file__).parents[3] / "shared" / "reference"
 CLICKS: Final = 10

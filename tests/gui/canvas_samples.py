@@ -13,16 +13,16 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from gui.annotator import Annotator
 from gui.canvas import CanvasView
-from gui.document import Document
-from interaction.annotation import make_record
-from interaction.project.video import Video
+from gui.work.annotator import Annotator
+from gui.work.document import Document
+from interaction.annotation.annotation import make_record
+from interaction.annotation.types import Click, FrameStatus, MaskEdit, Prompts, Stroke
 from interaction.session import Session
-from interaction.types import Click, FrameStatus, MaskEdit, Prompts, Stroke
+from interaction.video.video import Video
 from tests.fake_engines import FakeEngines
 from tests.gui.recording_annotator import RecordingAnnotator
-from xmem_core.arrays import Labels
+from xmem_core.pictures import Labels
 
 WIDTH, HEIGHT = 320, 180
 LEFT, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton

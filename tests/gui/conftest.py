@@ -9,14 +9,14 @@ from PySide6.QtCore import QEvent, QSettings
 from PySide6.QtWidgets import QApplication, QMainWindow
 from pytestqt.qtbot import QtBot
 
-from gui.action_table import ACTIONS
-from gui.actions import Actions
-from gui.annotator import Annotator
-from gui.document import Document
-from gui.engine_thread import EngineThread
-from gui.main_window import MainWindow
+from gui.actions.actions import Actions
+from gui.actions.table import ACTIONS
 from gui.preferences import Preferences
-from gui.workspace import Workspace
+from gui.window.main_window import MainWindow
+from gui.window.workspace import Workspace
+from gui.work.annotator import Annotator
+from gui.work.document import Document
+from gui.work.engine_thread import EngineThread
 from interaction.session import Session
 from tests import tiny
 from tests.fake_engines import FakeEngines, open_session

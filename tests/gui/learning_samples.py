@@ -7,7 +7,7 @@ from pathlib import Path
 from interaction.errors import UserError
 from interaction.learning import job
 from interaction.learning.job import LearningStep
-from interaction.learning.learned_models import Learned, Part
+from interaction.learning.learned import Learned, Part
 from interaction.session import Session
 
 __all__ = ["STEPS", "FakeLearning", "learn_at_once"]

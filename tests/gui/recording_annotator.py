@@ -7,17 +7,17 @@ from typing import Any
 import numpy as np
 from PySide6.QtCore import QObject, Signal
 
-from gui.annotator import Busy
-from gui.document import Document
-from interaction.annotation import make_record
+from gui.work.annotator import Busy
+from gui.work.document import Document
+from interaction.annotation.annotation import make_record
+from interaction.annotation.types import EMPTY_RECORD, FrameRecord, FrameStatus, MaskEdit
 from interaction.session import Session
-from interaction.types import EMPTY_RECORD, FrameRecord, FrameStatus, MaskEdit
 from tests import tiny
 from tests.fake_engines import FakeEngines
 
 
 class RecordingAnnotator(QObject):
-    """Has the signals of `gui.annotator.Annotator`; every other call is noted in `asked`."""
+    """Has the signals of `gui.work.annotator.Annotator`; every other call is noted in `asked`."""
 
     busy_changed = Signal(Busy)
     progressed = Signal(object)

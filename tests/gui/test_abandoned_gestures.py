@@ -9,11 +9,11 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
-from gui.annotator import Busy
-from gui.main_window import MainWindow
-from gui.timeline.timeline_picture import HEADER_PX, RULER_PX
-from gui.view_state import Tool
-from gui.workspace import Workspace
+from gui.timeline.painting import HEADER_PX, RULER_PX
+from gui.window.main_window import MainWindow
+from gui.window.workspace import Workspace
+from gui.work.annotator import Busy
+from gui.work.document import Tool
 
 CTRL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
 NO_KEY = Qt.KeyboardModifier.NoModifier

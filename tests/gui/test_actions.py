@@ -6,9 +6,8 @@ import pytest
 from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import QMainWindow
 
-from gui.action_spec import Needs
-from gui.action_table import ACTIONS, MENUS
-from gui.actions import Actions
+from gui.actions.actions import Actions
+from gui.actions.table import ACTIONS, MENUS, Needs
 from gui.preferences import Preferences
 from resources import icons_folder
 

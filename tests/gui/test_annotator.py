@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from pytestqt.qtbot import QtBot
 
-from gui.annotator import Annotator, Busy
-from gui.document import Document
+from gui.work.annotator import Annotator, Busy
+from gui.work.document import Document
+from interaction.annotation.types import EMPTY_RECORD, FrameStatus, Stroke
 from interaction.errors import UserError
 from interaction.session import Session
-from interaction.types import EMPTY_RECORD, FrameStatus, Stroke
 from tests.fake_engines import FakeEngines
 
 DAB = Stroke(((20.0, 20.0),), 6)

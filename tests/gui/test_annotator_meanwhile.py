@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from pytestqt.qtbot import QtBot
 
-from gui.annotator import Annotator, Busy
-from gui.document import Document
-from gui.long_work import frames_text
-from interaction.project.importers import import_masks, preview_import
-from interaction.types import FrameStatus, Stroke
+from gui.work.annotator import Annotator, Busy
+from gui.work.document import Document
+from gui.work.tracking import frames_text
+from interaction.annotation.types import FrameStatus, Stroke
+from interaction.formats.import_masks import import_masks
+from interaction.formats.import_plan import preview_import
 from tests import tiny
 from tests.fake_engines import FakeEngines
 from tests.gui.windows import once_at

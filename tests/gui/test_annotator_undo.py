@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from pytestqt.qtbot import QtBot
 
-from gui.annotator import Annotator, Busy
-from gui.document import Document
-from gui.engine_thread import EngineThread
-from interaction.types import EMPTY_RECORD, FrameStatus, Stroke
+from gui.work.annotator import Annotator, Busy
+from gui.work.document import Document
+from gui.work.engine_thread import EngineThread
+from interaction.annotation.types import EMPTY_RECORD, FrameStatus, Stroke
 from tests.fake_engines import FakeEngines
 from tests.gui.windows import once_at
 

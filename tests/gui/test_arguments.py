@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from gui.arguments import parse_arguments
-from interaction.engine_settings import EngineSettings
+from gui.window.arguments import parse_arguments
+from interaction.engines import EngineSettings
 
 
 def test_published_flags_reach_the_engine() -> None:

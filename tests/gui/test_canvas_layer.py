@@ -8,9 +8,9 @@ import pytest
 from PySide6.QtGui import QColor, QImage
 from pytestqt.qtbot import QtBot
 
-from gui.canvas.layer import Layer
+from gui.canvas.shown_frame import Layer
 from gui.canvas.view_modes import compose
-from gui.view_state import ViewMode
+from gui.work.document import ViewMode
 from interaction.errors import UnreadableVideoError
 from tests.frames import write_video
 

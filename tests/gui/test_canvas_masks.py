@@ -10,9 +10,9 @@ from PySide6.QtGui import QColor, QImage, QTransform
 
 from gui.canvas.screen_masks import PATTERNS, dashes, edge_lines, hatch, sample
 from gui.canvas.view_modes import compose, covers_picture, indexed, pixels_of
-from gui.view_state import ViewMode
-from interaction.strokes import Rectangle
-from xmem_core.arrays import Labels
+from gui.work.document import ViewMode
+from interaction.annotation.strokes import Rectangle
+from xmem_core.pictures import Labels
 
 
 def random_labels(seed: int, height: int, width: int, most: int = 5) -> Labels:

@@ -11,12 +11,12 @@ from PySide6.QtGui import QColor, QImage, QPainter, QTransform
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from gui.annotator import Busy
 from gui.canvas.backdrop import SURROUND, Backdrop, Look
-from gui.canvas.frame_loader import FrameLoader
-from gui.view_state import Tool, ViewMode
+from gui.canvas.shown_frame import FrameLoader
+from gui.work.annotator import Busy
+from gui.work.document import Tool, ViewMode
+from interaction.annotation.types import Click
 from interaction.errors import UserError
-from interaction.types import Click
 from tests.gui.canvas_samples import (
     WIDTH,
     Canvas,

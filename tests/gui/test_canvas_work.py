@@ -8,11 +8,10 @@ import pytest
 import shiboken6
 from pytestqt.qtbot import QtBot
 
-from gui.annotator import Annotator
 from gui.canvas import CanvasView
-from gui.document import Document
-from gui.view_state import Tool
-from interaction.types import FrameStatus
+from gui.work.annotator import Annotator
+from gui.work.document import Document, Tool
+from interaction.annotation.types import FrameStatus
 from tests.gui.canvas_samples import RIGHT, Mouse
 
 

@@ -145,7 +145,7 @@ def test_the_picture_cannot_be_pushed_out_of_sight(canvas: Canvas) -> None:
 
 
 def test_ctrl_and_wheel_change_the_brush_and_not_the_zoom(canvas: Canvas) -> None:
-    from gui.view_state import Tool
+    from gui.work.document import Tool
 
     at = QPointF(200, 200)
     zoom, radius = canvas.view.zoom, canvas.document.brush_radius_px

@@ -6,11 +6,10 @@ from PySide6.QtGui import QKeySequence
 from PySide6.QtWidgets import QDialogButtonBox, QMainWindow
 from pytestqt.qtbot import QtBot
 
-from gui.action_spec import Needs
-from gui.actions import Actions
-from gui.dialogs.cheat_sheet import cheat_sheet_html
+from gui.actions.actions import Actions
+from gui.actions.table import Needs
 from gui.dialogs.command_search import CommandSearch
-from gui.dialogs.shortcuts import ShortcutsDialog
+from gui.dialogs.shortcuts import ShortcutsDialog, cheat_sheet_html
 from tests.gui.windows import shown
 
 

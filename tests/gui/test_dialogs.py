@@ -14,19 +14,18 @@ from PySide6.QtWidgets import (
 )
 from pytestqt.qtbot import QtBot
 
-from gui.annotator import Annotator
 from gui.dialogs.export import ExportDialog
 from gui.dialogs.import_masks import ImportDialog
 from gui.dialogs.models import ModelsDialog
 from gui.dialogs.option_form import OptionForm
 from gui.dialogs.preferences import PreferencesDialog
-from gui.document import Document
 from gui.errors import ReportDialog
 from gui.preferences import Preferences
-from interaction.model_list import Model
-from interaction.models import ModelStore
-from interaction.project.exporters import FORMATS
-from interaction.types import FrameStatus, Stroke
+from gui.work.annotator import Annotator
+from gui.work.document import Document
+from interaction.annotation.types import FrameStatus, Stroke
+from interaction.formats.table import FORMATS
+from interaction.models import Model, ModelStore
 from tests import tiny
 from tests.gui.wheel import turn_wheel
 from tests.gui.windows import shown

@@ -2,10 +2,9 @@
 
 from pytestqt.qtbot import QtBot
 
-from gui.document import Document
-from gui.view_state import Tool
+from gui.work.document import Document, Tool
+from interaction.annotation.types import EMPTY_RECORD, FrameStatus, MaskEdit, Stroke
 from interaction.errors import UserError
-from interaction.types import EMPTY_RECORD, FrameStatus, MaskEdit, Stroke
 from tests.gui.recording_annotator import record_of
 
 DAB = Stroke(((20.0, 20.0),), 6)

@@ -7,7 +7,7 @@ from concurrent.futures import CancelledError
 import pytest
 from pytestqt.qtbot import QtBot
 
-from gui.engine_thread import EngineThread, Job
+from gui.work.engine_thread import EngineThread, Job
 
 
 class Record:

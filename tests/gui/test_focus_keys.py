@@ -9,9 +9,9 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
-from gui.main_window import MainWindow
-from gui.workspace import Workspace
-from interaction.types import FrameStatus, Stroke
+from gui.window.main_window import MainWindow
+from gui.window.workspace import Workspace
+from interaction.annotation.types import FrameStatus, Stroke
 from tests.gui.wheel import turn_wheel
 
 DAB = Stroke(((20.0, 20.0),), 6)

@@ -3,9 +3,9 @@
 import pytest
 from pytestqt.qtbot import QtBot
 
-from gui.annotator import Annotator, Busy
-from gui.document import Document
-from interaction.types import EMPTY_RECORD, FrameStatus, Stroke
+from gui.work.annotator import Annotator, Busy
+from gui.work.document import Document
+from interaction.annotation.types import EMPTY_RECORD, FrameStatus, Stroke
 from tests.gui.recording_annotator import record_of, set_records
 
 RING = [(10.0, 10.0), (40.0, 10.0), (40.0, 40.0), (10.0, 40.0)]

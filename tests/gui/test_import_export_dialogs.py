@@ -14,15 +14,16 @@ from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QFormLayout, QMainWindow, QWidget
 from pytestqt.qtbot import QtBot
 
-from gui.annotator import Annotator, Busy
-from gui.dialogs import export_picture, import_masks
+from gui.dialogs import export as export_picture
+from gui.dialogs import import_masks
 from gui.dialogs.export import ExportDialog
 from gui.dialogs.frame_preview import FramePreview
 from gui.dialogs.import_masks import ImportDialog
-from gui.document import Document
 from gui.preferences import Preferences
-from interaction.project.importers import preview_import
-from interaction.types import FrameStatus, Stroke
+from gui.work.annotator import Annotator, Busy
+from gui.work.document import Document
+from interaction.annotation.types import FrameStatus, Stroke
+from interaction.formats.import_plan import preview_import
 from tests import tiny
 from tests.gui.windows import shown
 

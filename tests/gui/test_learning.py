@@ -9,18 +9,18 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMessageBox
 from pytestqt.qtbot import QtBot
 
-from gui.action_spec import Needs
-from gui.annotator import Annotator, Busy
-from gui.document import Document
-from gui.enabling import state_of
-from gui.engine_thread import EngineThread
-from gui.hints import hint_for
-from gui.main_window import MainWindow
-from gui.progress import Progress
-from gui.workspace import Workspace
+from gui.actions.actions import state_of
+from gui.actions.table import Needs
+from gui.window.main_window import MainWindow
+from gui.window.status_line import hint_for
+from gui.window.workspace import Workspace
+from gui.work.annotator import Annotator, Busy
+from gui.work.document import Document
+from gui.work.engine_thread import EngineThread
+from gui.work.tracking import Progress
+from interaction.annotation.types import Stroke
 from interaction.errors import ReadOnlyProjectError, UserError
 from interaction.session import Session
-from interaction.types import Stroke
 from tests import tiny
 from tests.fake_engines import FakeEngines
 from tests.gui.learning_samples import STEPS, FakeLearning, learn_at_once
@@ -32,7 +32,7 @@ OTHER = Stroke(((45.0, 30.0),), 8)
 @pytest.fixture
 def learning(monkeypatch: pytest.MonkeyPatch) -> FakeLearning:
     fake = FakeLearning()
-    monkeypatch.setattr("gui.learning_work.learning", fake)
+    monkeypatch.setattr("gui.work.learning.learning", fake)
     return fake
 
 

@@ -9,13 +9,12 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from gui.annotator import Busy, Progress
-from gui.document import Document
-from gui.panels.learning_row import LearningRow
-from gui.panels.propagation import PropagationPanel
+from gui.panels.propagation import LearningRow, PropagationPanel
 from gui.timeline.frame_table import FrameTable
+from gui.work.annotator import Busy, Progress
+from gui.work.document import Document
+from interaction.annotation.types import FrameRecord, FrameStatus, Stroke
 from interaction.session import Session
-from interaction.types import FrameRecord, FrameStatus, Stroke
 from tests.fake_engines import FakeEngines
 from tests.gui.learning_samples import learn_at_once
 from tests.gui.recording_annotator import (

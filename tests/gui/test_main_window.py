@@ -13,14 +13,14 @@ from PySide6.QtGui import QDropEvent
 from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
 from pytestqt.qtbot import QtBot
 
-from gui.annotator import Busy
-from gui.main_window import MainWindow
 from gui.preferences import Preferences
-from gui.workspace import Workspace
+from gui.window.main_window import MainWindow
+from gui.window.workspace import Workspace
+from gui.work.annotator import Busy
+from interaction.annotation.types import Stroke
 from interaction.errors import DiskFullError
-from interaction.project import saver
+from interaction.project import writer as saver
 from interaction.project.project import Project
-from interaction.types import Stroke
 
 DAB = Stroke(((20.0, 20.0),), 6)
 

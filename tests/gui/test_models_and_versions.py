@@ -9,13 +9,12 @@ from PySide6.QtCore import QDate, QDateTime, QLocale, QTime
 from PySide6.QtWidgets import QApplication, QMainWindow, QTreeWidgetItem
 from pytestqt.qtbot import QtBot
 
-from gui.annotator import Annotator
 from gui.dialogs.models import ModelsDialog
 from gui.dialogs.versions import VersionsDialog
-from gui.document import Document
 from gui.preferences import Preferences
-from interaction.model_list import read_model_list
-from interaction.models import ModelStore
+from gui.work.annotator import Annotator
+from gui.work.document import Document
+from interaction.models import ModelStore, read_model_list
 from interaction.project.versions import Version
 from interaction.session import Session
 from tests import tiny

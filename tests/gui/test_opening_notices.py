@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from gui.main_window import MainWindow
-from gui.workspace import Workspace
-from interaction.project.mask_files import encode_labels
-from interaction.types import Stroke
+from gui.window.main_window import MainWindow
+from gui.window.workspace import Workspace
+from interaction.annotation.mask_files import encode_labels
+from interaction.annotation.types import Stroke
 from tests import tiny
 
 DAB = Stroke(((40.0, 20.0),), 6)

@@ -9,8 +9,6 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLineEdit, QMenu, QToolButton, QWidget
 from pytestqt.qtbot import QtBot
 
-from gui.annotator import Busy, Progress
-from gui.document import Document
 from gui.panels.history import HistoryPanel
 from gui.panels.memory import MemoryPanel
 from gui.panels.object_table import Column
@@ -20,8 +18,10 @@ from gui.timeline.player import Player
 from gui.timeline.thumbnails import Thumbnails
 from gui.timeline.timeline import Timeline
 from gui.timeline.transport import Transport
+from gui.work.annotator import Busy, Progress
+from gui.work.document import Document
+from interaction.annotation.types import FrameStatus
 from interaction.session import MemoryUse
-from interaction.types import FrameStatus
 from tests.gui.recording_annotator import (
     RecordingAnnotator,
     clear_records,

@@ -7,11 +7,10 @@ import pytest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from gui.document import Document
 from gui.timeline.player import Player
-from gui.view_state import Tool
+from gui.work.document import Document, Tool
+from interaction.annotation.types import Stroke
 from interaction.session import Session
-from interaction.types import Stroke
 from tests.fake_engines import FakeEngines
 from tests.gui.recording_annotator import open_document
 from tests.unit.video_samples import write_numbered

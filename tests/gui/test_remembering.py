@@ -8,11 +8,11 @@ from PySide6.QtCore import QSettings
 from PySide6.QtGui import QImage
 from pytestqt.qtbot import QtBot
 
-from gui.app import begin_with_objects
-from gui.main_window import MainWindow
 from gui.preferences import Place, Preferences
-from gui.view_state import Tool, ViewMode
-from gui.workspace import Workspace
+from gui.window.app import begin_with_objects
+from gui.window.main_window import MainWindow
+from gui.window.workspace import Workspace
+from gui.work.document import Tool, ViewMode
 
 Open = Callable[[Path], Workspace]
 

@@ -12,13 +12,13 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QToolTip
 from pytestqt.qtbot import QtBot
 
-from gui.annotator import Busy
-from gui.document import Document
 from gui.timeline.frame_table import FrameTable, Presence
+from gui.timeline.painting import HEADER_PX, LANE_PX, LANES_TOP_PX, RULER_PX
 from gui.timeline.thumbnails import Thumbnails
 from gui.timeline.timeline import Timeline
-from gui.timeline.timeline_picture import HEADER_PX, LANE_PX, LANES_TOP_PX, RULER_PX
-from interaction.types import FrameStatus
+from gui.work.annotator import Busy
+from gui.work.document import Document
+from interaction.annotation.types import FrameStatus
 from tests.gui.recording_annotator import (
     RecordingAnnotator,
     clear_records,

@@ -10,19 +10,18 @@ from hypothesis import strategies as st
 from PySide6.QtCore import QRectF
 from PySide6.QtGui import QColor, QGuiApplication, QImage, QPainter, QPalette
 
-from gui.timeline.filmstrip import slots
 from gui.timeline.frame_table import FrameTable
-from gui.timeline.lanes import draw_doubt
-from gui.timeline.ruler import label_step
-from gui.timeline.scale import LARGEST_FRAME_PX, TimeScale
-from gui.timeline.timecode import (
+from gui.timeline.painting import draw_doubt, label_step, slots
+from gui.timeline.scale import (
+    LARGEST_FRAME_PX,
+    TimeScale,
     format_timecode,
     frame_at,
     frame_of_timecode,
     parse_timecode,
     short_timecode,
 )
-from interaction.types import FrameStatus
+from interaction.annotation.types import FrameStatus
 from tests.gui.recording_annotator import open_document, record_of, set_records
 
 

@@ -10,10 +10,10 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from gui.annotator import Busy
-from gui.view_state import Tool, ViewMode
-from interaction.strokes import paint
-from interaction.types import Click
+from gui.work.annotator import Busy
+from gui.work.document import Tool, ViewMode
+from interaction.annotation.strokes import paint
+from interaction.annotation.types import Click
 from tests.gui.canvas_samples import (
     HEIGHT,
     MIDDLE,

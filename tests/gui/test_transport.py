@@ -15,13 +15,13 @@ from PySide6.QtWidgets import (
 )
 from pytestqt.qtbot import QtBot
 
-from gui.document import Document
 from gui.panels.propagation import PropagationPanel
+from gui.theme import guard_wheel
 from gui.timeline.player import Player
 from gui.timeline.thumbnails import Thumbnails
 from gui.timeline.timeline import Timeline
 from gui.timeline.transport import Transport
-from gui.wheel_guard import guard_wheel
+from gui.work.document import Document
 from tests.gui.recording_annotator import RecordingAnnotator, open_document
 from tests.gui.wheel import turn_wheel
 

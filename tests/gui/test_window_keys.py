@@ -9,11 +9,11 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from gui.main_window import MainWindow
 from gui.preferences import Preferences
-from gui.view_state import Tool
-from gui.workspace import Workspace
-from interaction.types import FrameStatus, Stroke
+from gui.window.main_window import MainWindow
+from gui.window.workspace import Workspace
+from gui.work.document import Tool
+from interaction.annotation.types import FrameStatus, Stroke
 from tests import tiny
 from tests.fake_engines import FakeEngines
 

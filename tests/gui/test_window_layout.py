@@ -14,13 +14,13 @@ from pytestqt.qtbot import QtBot
 from gui.canvas.view_modes import pixels_of
 from gui.dialogs.models import ModelsDialog
 from gui.dialogs.preferences import PreferencesDialog
-from gui.main_window import MainWindow
 from gui.preferences import Preferences, RecentProject
-from gui.view_state import Tool, ViewMode
-from gui.welcome.welcome_page import WelcomePage
-from gui.workspace import Workspace
+from gui.welcome.pages import WelcomePage
+from gui.window.main_window import MainWindow
+from gui.window.workspace import Workspace
+from gui.work.document import Tool, ViewMode
+from interaction.annotation.types import Stroke
 from interaction.errors import MissingModelError
-from interaction.types import Stroke
 
 DAB = Stroke(((20.0, 20.0),), 6)
 

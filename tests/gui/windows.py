@@ -5,7 +5,7 @@ from collections.abc import Callable
 from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
-from gui.annotator import Annotator
+from gui.work.annotator import Annotator
 
 __all__ = ["once_at", "shown"]
 

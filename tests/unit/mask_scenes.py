@@ -8,17 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from interaction.annotation import Annotation, make_record
-from interaction.project.exporters import (
-    FORMATS,
-    ExportReport,
-    ExportSettings,
-    ExportSource,
-    export,
-)
-from interaction.project.importers import ImportPreview, import_masks, preview_import
-from interaction.project.video import Video, open_video
-from interaction.types import FrameStatus, ObjectInfo
+from interaction.annotation.annotation import Annotation, make_record
+from interaction.annotation.types import FrameStatus, ObjectInfo
+from interaction.formats.export import ExportReport, ExportSettings, export
+from interaction.formats.format import ExportSource
+from interaction.formats.import_masks import import_masks
+from interaction.formats.import_plan import ImportPreview, preview_import
+from interaction.formats.table import FORMATS
+from interaction.video.video import Video, open_video
 from xmem_core.pictures import Labels
 
 COLORS = ((230, 159, 0), (86, 180, 233), (0, 158, 115))

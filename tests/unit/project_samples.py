@@ -6,11 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from interaction.annotation import Annotation, make_record
-from interaction.history import History
-from interaction.project.project import Project
-from interaction.project.source_info import SourceInfo, describe_source
-from interaction.types import (
+from interaction.annotation.annotation import Annotation, make_record
+from interaction.annotation.history import History
+from interaction.annotation.types import (
     EMPTY_RECORD,
     Click,
     FrameRecord,
@@ -19,6 +17,8 @@ from interaction.types import (
     ObjectInfo,
     Prompts,
 )
+from interaction.project.manifest import SourceInfo, describe_source
+from interaction.project.project import Project
 
 FRAMES, WIDTH, HEIGHT = 20, 24, 16
 State = tuple[dict[int, FrameRecord], tuple[ObjectInfo, ...], list[MaskEdit], int]

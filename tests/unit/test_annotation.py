@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from interaction.annotation import Annotation, make_record
-from interaction.types import EMPTY_RECORD, FrameStatus, MaskEdit, ObjectInfo
+from interaction.annotation.annotation import Annotation, make_record
+from interaction.annotation.types import EMPTY_RECORD, FrameStatus, MaskEdit, ObjectInfo
 
 BEAR = ObjectInfo(1, "bear", (230, 159, 0))
 CUB = ObjectInfo(2, "cub", (86, 180, 233), is_locked=True)

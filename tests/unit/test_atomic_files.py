@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from interaction import files as atomic_files
 from interaction.errors import DiskFullError, UnwritableFileError
-from interaction.project import atomic_files
-from interaction.project.atomic_files import write_bytes, write_text
+from interaction.files import write_bytes, write_text
 
 
 def test_a_new_file_holds_exactly_the_bytes(tmp_path: Path) -> None:

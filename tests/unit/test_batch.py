@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from interaction import batch
-from interaction.batch import BatchProgress, BatchSettings, run_batch
+from interaction.annotation.mask_files import decode_labels
 from interaction.errors import DiskFullError, UserError
-from interaction.project import result_folder
-from interaction.project.atomic_files import write_bytes
-from interaction.project.mask_files import decode_labels
+from interaction.files import write_bytes
+from interaction.tracking import batch
+from interaction.tracking import batch as result_folder
+from interaction.tracking.batch import BatchProgress, BatchSettings, run_batch
 from tests import tiny
 from xmem_core import MemoryConfig, load_xmem, prepare
 from xmem_core.weights import save_network

@@ -10,15 +10,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from interaction.click_simulator import next_click
-from interaction.clicks import ClickConfig, ClickSegmenter
-from interaction.fbrs.reach import local_change, reach_of
-from interaction.fbrs.small_network import (
+from interaction.annotation.types import Click
+from interaction.clicks.prompts import next_click
+from interaction.clicks.segmenter import ClickConfig, ClickSegmenter, local_change, reach_of
+from interaction.clicks.small_network import (
     SmallClickNetwork,
     load_small_click_network,
     save_click_network,
 )
-from interaction.types import Click
 
 HEIGHT, WIDTH = 48, 64
 EIGHT_NEIGHBOURS = np.ones((3, 3), int)

@@ -12,19 +12,25 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
-from interaction.click_simulator import next_click
-from interaction.clicks import ClickConfig, ClickSegmenter, explained_change, merged
-from interaction.errors import ModelError
-from interaction.fbrs.network import ClickNetwork, InsertionPoint
-from interaction.fbrs.optimizer import MODES, Inputs, Mode, Refiner, StoppedError, click_squares
-from interaction.fbrs.reach import obeyed, reach_of
-from interaction.fbrs.small_network import (
+from interaction.annotation.types import Click
+from interaction.clicks.fbrs import MODES, Inputs, Mode, Refiner, StoppedError, click_squares
+from interaction.clicks.network import ClickNetwork, InsertionPoint
+from interaction.clicks.prompts import next_click
+from interaction.clicks.segmenter import (
+    ClickConfig,
+    ClickSegmenter,
+    explained_change,
+    merged,
+    obeyed,
+    reach_of,
+)
+from interaction.clicks.small_network import (
     SmallClickNetwork,
     click_network_header,
     load_small_click_network,
 )
-from interaction.fbrs.zoom import around, whole_frame
-from interaction.types import Click
+from interaction.clicks.zoom import around, whole_frame
+from interaction.errors import ModelError
 
 SIZE = 64, 96
 

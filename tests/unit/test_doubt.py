@@ -5,7 +5,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from interaction.doubt import FrameShape, measure_doubt
+from interaction.tracking.propagation_job import FrameShape, measure_doubt
 from xmem_core.pictures import Prediction
 
 SIZE = 240, 320

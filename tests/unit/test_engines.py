@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from interaction.click_config import ClickConfig
+from interaction.clicks.prompts import ClickConfig
 from interaction.engines import Engines, EngineSettings
 from interaction.errors import ModelError, UserError
 from xmem_core import MemoryConfig

@@ -15,9 +15,10 @@ from PIL import Image
 from scipy.ndimage import distance_transform_edt
 from typer.testing import CliRunner
 
+from interaction.annotation.mask_files import encode_labels
 from interaction.command_line.evaluate import evaluate
 from interaction.errors import UnreadableMaskError, UserError
-from interaction.evaluation import (
+from interaction.tracking.evaluation import (
     ClipScore,
     Evaluation,
     SkippedClip,
@@ -25,14 +26,13 @@ from interaction.evaluation import (
     find_clips,
     score_clip,
 )
-from interaction.mask_metrics import (
+from interaction.tracking.scores import (
     boundary_accuracy,
     boundary_map,
     boundary_tolerance_px,
     region_similarity,
     summarize,
 )
-from interaction.project.mask_files import encode_labels
 
 CLIPS = Path(__file__).parents[3] / "shared" / "clips" / "Annotations"
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from interaction.annotation.mask_files import decode_labels, encode_labels
+from interaction.annotation.types import FrameStatus
 from interaction.command_line.app import main
-from interaction.project.mask_files import decode_labels, encode_labels
 from interaction.project.project import Project
-from interaction.types import FrameStatus
 from tests.unit.mask_scenes import scene, write_frames
 
 WIDTH, HEIGHT, COUNT = 64, 48, 4

@@ -8,22 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from interaction.annotation import Annotation
+from interaction.annotation.annotation import Annotation
+from interaction.annotation.mask_files import decode_labels, read_size
+from interaction.annotation.types import FrameRecord, FrameStatus, ObjectInfo
 from interaction.errors import DiskFullError, UserError
-from interaction.project.exporters import (
-    FORMATS,
-    ExportSettings,
-    ExportSource,
-    check_export,
-    describe_options,
-    export,
-    options_from_texts,
-)
-from interaction.project.exporters.options import ExportOptions
-from interaction.project.mask_files import decode_labels
-from interaction.project.mask_pictures import read_size
-from interaction.project.video import Video
-from interaction.types import FrameRecord, FrameStatus, ObjectInfo
+from interaction.formats.export import ExportSettings, check_export, export
+from interaction.formats.format import ExportSource
+from interaction.formats.options import ExportOptions, describe_options, options_from_texts
+from interaction.formats.table import FORMATS
+from interaction.video.video import Video
 from tests.unit.mask_scenes import annotate, open_frames, run_export, run_import, scene
 
 WIDTH, HEIGHT, COUNT = 64, 48, 6
@@ -154,7 +147,7 @@ def test_a_full_disk_is_told_in_words_and_leaves_nothing(
 def test_an_edit_made_while_it_runs_does_not_change_what_is_exported(
     video: Video, annotation: Annotation, tmp_path: Path
 ) -> None:
-    from interaction.types import MaskEdit
+    from interaction.annotation.types import MaskEdit
 
     source = ExportSource.of(annotation, video)
     steps = export(source, settings(tmp_path / "out"))

@@ -9,14 +9,10 @@ import pytest
 from PIL import Image
 
 from interaction.errors import UserError
-from interaction.project.exporters import (
-    FORMATS,
-    ExportSettings,
-    ExportSource,
-    export,
-    export_pictures,
-)
-from interaction.project.video import Video
+from interaction.formats.export import ExportSettings, export, export_pictures
+from interaction.formats.format import ExportSource
+from interaction.formats.table import FORMATS
+from interaction.video.video import Video
 from tests.unit.mask_scenes import annotate, finish, open_frames, scene
 
 WIDTH, HEIGHT, COUNT = 64, 47, 3

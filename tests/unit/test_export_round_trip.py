@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from interaction.project.exporters import FORMATS
-from interaction.project.exporters.polygons import fill_polygons, find_polygons
-from interaction.project.video import Video
+from interaction.formats.table import FORMATS
+from interaction.formats.yolo import fill_polygons, find_polygons
+from interaction.video.video import Video
 from tests.unit.mask_scenes import annotate, open_frames, run_export, run_import, scene
 from xmem_core.pictures import Labels
 

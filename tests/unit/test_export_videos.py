@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from interaction.annotation import Annotation
+from interaction.annotation.annotation import Annotation
+from interaction.annotation.types import ObjectInfo
 from interaction.errors import UserError
-from interaction.project.exporters import ExportSource, looks, video_writer
-from interaction.project.exporters.video_writer import Timing
-from interaction.project.exporters.videos import h264
-from interaction.project.video import Video, open_video
-from interaction.types import ObjectInfo
+from interaction.formats import looks, video_writer
+from interaction.formats.format import ExportSource
+from interaction.formats.video_writer import Timing
+from interaction.formats.videos import h264
+from interaction.video.video import Video, open_video
 from tests.unit.mask_scenes import annotate, open_frames, run_export, scene
 from tests.unit.video_samples import read_number, write_numbered, write_video
 

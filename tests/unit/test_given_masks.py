@@ -2,10 +2,9 @@
 
 import numpy as np
 
-from interaction.annotation import make_record
-from interaction.given_masks import GivenMasks
-from interaction.propagation import Run
-from interaction.types import FrameRecord, FrameStatus
+from interaction.annotation.annotation import make_record
+from interaction.annotation.types import FrameRecord, FrameStatus
+from interaction.tracking.propagation import GivenMasks, Run
 
 
 def given(frames: dict[int, str], most: int = 4) -> GivenMasks:

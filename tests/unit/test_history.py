@@ -2,8 +2,14 @@
 
 import pytest
 
-from interaction.history import Entry, History
-from interaction.types import EMPTY_RECORD, FrameRecord, FrameStatus, MaskEdit, ObjectInfo
+from interaction.annotation.history import Entry, History
+from interaction.annotation.types import (
+    EMPTY_RECORD,
+    FrameRecord,
+    FrameStatus,
+    MaskEdit,
+    ObjectInfo,
+)
 
 
 def edit(frame: int, group: str | None = None, size: int = 10, label: str = "") -> MaskEdit:

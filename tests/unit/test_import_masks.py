@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from interaction.annotation import Annotation
+from interaction.annotation.annotation import Annotation
+from interaction.annotation.history import History
+from interaction.annotation.types import EMPTY_RECORD, FrameStatus, ObjectInfo
 from interaction.errors import UnreadableMaskError, UserError
-from interaction.history import History
-from interaction.project.importers import import_masks, preview_import
-from interaction.project.video import Video
-from interaction.types import EMPTY_RECORD, FrameStatus, ObjectInfo
+from interaction.formats.import_masks import import_masks
+from interaction.formats.import_plan import preview_import
+from interaction.video.video import Video
 from tests.unit.mask_scenes import annotate, disc, open_frames, run_export, run_import, scene
 from xmem_core.pictures import Labels
 

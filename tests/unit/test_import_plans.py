@@ -10,17 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from interaction.annotation.types import EMPTY_RECORD, FrameStatus
 from interaction.errors import UserError
-from interaction.project.importers import (
-    ImportChoices,
-    ImportPlan,
-    plan_import,
-    planned_edits,
-    planned_picture,
-    preview_import,
-)
+from interaction.formats.import_masks import planned_edits, planned_picture
+from interaction.formats.import_plan import ImportChoices, ImportPlan, plan_import, preview_import
 from interaction.session import Session
-from interaction.types import EMPTY_RECORD, FrameStatus
 from tests import tiny
 from tests.fake_engines import FakeEngines, open_session
 

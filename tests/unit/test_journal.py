@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from interaction.annotation.types import MaskEdit
 from interaction.errors import DamagedProjectError, ReadOnlyProjectError, UserError
 from interaction.project.journal import Journal, Part, read_lines, seal, unseal
 from interaction.project.project import Project
-from interaction.project.record_json import DamagedValueError
-from interaction.types import MaskEdit
+from interaction.project.records import DamagedValueError
 from tests.unit.project_samples import Annotator, State, state, state_of, write_source
 
 

@@ -10,18 +10,18 @@ import numpy as np
 import pytest
 import torch
 
-from interaction.annotation import make_record
+from interaction.annotation.annotation import make_record
+from interaction.annotation.types import FrameStatus, MaskEdit
+from interaction.clicks.small_network import SmallClickNetwork, save_click_network
 from interaction.engines import Engines, EngineSettings
 from interaction.errors import ReadOnlyProjectError, UserError
-from interaction.fbrs.small_network import SmallClickNetwork, save_click_network
-from interaction.learning.click_samples import ClickHabits
 from interaction.learning.examples import clip_of, examples_of, sample_of
 from interaction.learning.job import LearningStep, forget_learned, learning
-from interaction.learning.learned_models import LearnedModels
-from interaction.learning.tracker_learning import learn_tracker
+from interaction.learning.learned import LearnedModels
+from interaction.learning.networks import learn_tracker
+from interaction.learning.samples import ClickHabits
 from interaction.models import find_model
 from interaction.session import Session
-from interaction.types import FrameStatus, MaskEdit
 from tests import tiny
 from xmem_core.learning.unroll import ClipLoss
 from xmem_core.network.xmem import XMem
@@ -46,8 +46,8 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> EngineSettings:
 
 @pytest.fixture
 def small_views(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("interaction.learning.tracker_learning._SIZE_PX", 64)
-    monkeypatch.setattr("interaction.learning.click_learning._SIZE_PX", 64)
+    monkeypatch.setattr("interaction.learning.networks._SIZE_PX", 64)
+    monkeypatch.setattr("interaction.learning.networks._CLICK_SIZE_PX", 64)
 
 
 @pytest.fixture
@@ -220,7 +220,7 @@ def test_the_same_frames_teach_the_same(session: Session, settings: EngineSettin
 
 def test_what_is_learned_tracks_its_video_better(monkeypatch: pytest.MonkeyPatch) -> None:
     """The bundled tracker, on frames it has not learned from."""
-    monkeypatch.setattr("interaction.learning.tracker_learning._SIZE_PX", 160)
+    monkeypatch.setattr("interaction.learning.networks._SIZE_PX", 160)
     pictures = {frame: tiny.frame(frame, 96, 120) for frame in range(12)}
     records = {
         frame: make_record(
@@ -450,6 +450,6 @@ def test_a_full_device_is_told_in_words(session: Session, monkeypatch: pytest.Mo
     def fails(*_: object) -> None:
         raise torch.OutOfMemoryError
 
-    monkeypatch.setattr("interaction.learning.descent.Descent.step", fails)
+    monkeypatch.setattr("interaction.learning.networks.Descent.step", fails)
     with pytest.raises(UserError, match="out of memory"):
         learn(session)

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
-from interaction.clicks import ClickConfig, ClickSegmenter, explained_change, merged
-from interaction.fbrs.network import ClickNetwork, InsertionPoint
-from interaction.types import Click
+from interaction.annotation.types import Click
+from interaction.clicks.network import ClickNetwork, InsertionPoint
+from interaction.clicks.segmenter import ClickConfig, ClickSegmenter, explained_change, merged
 
 HEIGHT, WIDTH = 40, 60
 EIGHT_NEIGHBOURS = np.ones((3, 3), int)

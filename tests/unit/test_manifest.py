@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from interaction.annotation.types import EMPTY_RECORD, FrameStatus, MaskEdit
 from interaction.errors import NewerProjectError, UserError
 from interaction.project.manifest import (
     FORMAT,
@@ -16,8 +17,7 @@ from interaction.project.manifest import (
     read_manifest,
 )
 from interaction.project.project import Project
-from interaction.project.record_json import DamagedValueError, record_from_json
-from interaction.types import EMPTY_RECORD, FrameStatus, MaskEdit
+from interaction.project.records import DamagedValueError, record_from_json
 from tests.unit.project_samples import FRAMES, Annotator, state, state_of, write_source
 from tests.unit.test_journal import mutated
 

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from interaction.errors import UnreadableMaskError, UserError
-from interaction.project.mask_files import (
+from interaction.annotation.mask_files import (
     davis_palette,
     decode_labels,
     encode_labels,
@@ -24,6 +23,7 @@ from interaction.project.mask_files import (
     read_mask,
     read_masks,
 )
+from interaction.errors import UnreadableMaskError, UserError
 
 SIZE = (4, 3)  # width, height
 

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from interaction.mask_surgery import (
+from interaction.annotation.surgery import (
     erase,
     fill_holes,
     flood_fill,

@@ -12,8 +12,7 @@ from torch import Tensor
 from xmem_core.config import MemoryConfig
 from xmem_core.memory import bank as bank_module
 from xmem_core.memory.bank import MemoryBank
-from xmem_core.memory.prototypes import distil
-from xmem_core.memory.store import Elements, GrowingRows, MemoryStore
+from xmem_core.memory.store import Elements, GrowingRows, MemoryStore, distil
 
 C_KEY, C_VALUE, PER_FRAME = 4, 3, 6
 

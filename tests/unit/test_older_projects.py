@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from interaction.annotation.types import FrameStatus, Stroke
 from interaction.project.journal import seal
 from interaction.session import Session
-from interaction.types import FrameStatus, Stroke
 from tests import tiny
 from tests.fake_engines import FakeEngines
 

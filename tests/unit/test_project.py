@@ -15,19 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from interaction.errors import (
-    DiskFullError,
-    ProjectError,
-    ProjectInUseError,
-    ReadOnlyProjectError,
-    UnwritableFileError,
-    UserError,
-)
-from interaction.project import saver
-from interaction.project.layout import ProjectLayout
-from interaction.project.project import Project
-from interaction.project.project_copy import copy_project
-from interaction.types import (
+from interaction.annotation.types import (
     EMPTY_RECORD,
     Click,
     FrameRecord,
@@ -36,6 +24,17 @@ from interaction.types import (
     ObjectInfo,
     Prompts,
 )
+from interaction.errors import (
+    DiskFullError,
+    ProjectError,
+    ProjectInUseError,
+    ReadOnlyProjectError,
+    UnwritableFileError,
+    UserError,
+)
+from interaction.project import writer as saver
+from interaction.project.layout import ProjectLayout
+from interaction.project.project import Project, copy_project
 from tests.unit.project_samples import (
     FRAMES,
     HEIGHT,

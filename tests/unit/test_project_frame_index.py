@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from interaction.project.frame_index import read_index, write_index
-from interaction.project.video import index_video, open_video
-from interaction.project.video_index import VideoFileIndex
+from interaction.video.index import VideoFileIndex
+from interaction.video.video import index_video, open_video
 from tests.unit.video_samples import read_number, write_numbered, x264
 
 

@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 
 from interaction.errors import ProjectInUseError, UnwritableFileError, UserError
-from interaction.project import project_lock, saver
+from interaction.project import lock as project_lock
+from interaction.project import writer as saver
 from interaction.project.layout import ProjectLayout
+from interaction.project.lock import Holder, ProjectLock
 from interaction.project.project import Project
-from interaction.project.project_lock import Holder, ProjectLock
 from tests.unit.project_samples import Annotator, state, state_of, write_source
 
 _HOLD = """

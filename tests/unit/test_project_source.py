@@ -15,8 +15,8 @@ from interaction.errors import (
     SourceMovedError,
     UnreadableVideoError,
 )
+from interaction.project.manifest import SourceInfo, describe_source, find_source
 from interaction.project.project import Project
-from interaction.project.source_info import SourceInfo, describe_source, find_source
 from tests.unit.project_samples import Annotator, write_source
 
 

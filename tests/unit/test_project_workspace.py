@@ -7,20 +7,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from interaction.annotation import Annotation
+from interaction.annotation.annotation import Annotation
+from interaction.annotation.mask_files import encode_labels
+from interaction.annotation.types import FrameStatus, MaskEdit
 from interaction.errors import UnreadableMaskError
 from interaction.project.layout import is_project
-from interaction.project.mask_files import encode_labels
+from interaction.project.manifest import describe_source
 from interaction.project.project import Project
-from interaction.project.source_info import describe_source
-from interaction.project.video import open_video
 from interaction.project.workspace import (
     is_workspace,
     workspace_edits,
     workspace_images,
     workspace_project,
 )
-from interaction.types import FrameStatus, MaskEdit
+from interaction.video.video import open_video
 from tests.unit.project_samples import Annotator
 
 NAMES = [f"{number:05d}" for number in range(1, 9)]  # from pictures that were numbered from 1

@@ -10,10 +10,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from interaction.clicks import ClickSegmenter
-from interaction.fbrs.weights import load_click_network
-from interaction.prompts import clicks_of_box, clicks_of_strokes, next_click_of_box
-from interaction.types import Click, Stroke
+from interaction.annotation.types import Click, Stroke
+from interaction.clicks.prompts import clicks_of_box, clicks_of_strokes, next_click_of_box
+from interaction.clicks.published_weights import load_click_network
+from interaction.clicks.segmenter import ClickSegmenter
 from resources import weights_folder
 
 coordinate = st.floats(-30, 130)

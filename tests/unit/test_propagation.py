@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from interaction.errors import EngineMemoryError, UserError
-from interaction.propagation import (
+from interaction.tracking.propagation import (
     Direction,
     Position,
     Run,

@@ -13,19 +13,21 @@ import torch
 import torchvision
 from torch import Tensor
 
-from interaction.clicks import ClickConfig, ClickSegmenter
+from interaction.annotation.types import Click, Stroke
+from interaction.clicks.deeplab import DeepLabClickNetwork, DilatedResNet
+from interaction.clicks.fbrs import MODES, Inputs, Mode, Refiner, click_squares
+from interaction.clicks.network import InsertionPoint
+from interaction.clicks.published_weights import load_click_network, load_scribble_network
+from interaction.clicks.s2m import ScribbleSegmenter
+from interaction.clicks.segmenter import (
+    ClickConfig,
+    ClickSegmenter,
+    published_click_config,
+    suited_click_config,
+)
+from interaction.clicks.small_network import SmallClickNetwork
 from interaction.engines import Engines, EngineSettings
 from interaction.errors import ModelError
-from interaction.fbrs.deeplab import DeepLabClickNetwork
-from interaction.fbrs.network import InsertionPoint
-from interaction.fbrs.optimizer import MODES, Inputs, Mode, Refiner, click_squares
-from interaction.fbrs.published_weights import load_scribble_network
-from interaction.fbrs.resnet_dilated import DilatedResNet
-from interaction.fbrs.s2m import ScribbleSegmenter
-from interaction.fbrs.small_network import SmallClickNetwork
-from interaction.fbrs.weights import load_click_network
-from interaction.published_clicks import published_click_config, suited_click_config
-from interaction.types import Click, Stroke
 from tests.golden.click_scene import cheap_checkpoint
 
 SIZE = 48, 64

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from interaction import mask_surgery
-from interaction.history import Entry
+from interaction.annotation import surgery as mask_surgery
+from interaction.annotation.history import Entry
+from interaction.annotation.types import EMPTY_RECORD, FrameStatus, MaskEdit, Stroke
 from interaction.replay import compare, replay
 from interaction.session import Session
-from interaction.types import EMPTY_RECORD, FrameStatus, MaskEdit, Stroke
 from tests import tiny
 from tests.fake_engines import FakeEngines, open_session
 

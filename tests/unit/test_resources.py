@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from interaction.model_list import read_model_list
-from interaction.models import find_model
-from interaction.project.mask_files import read_mask
-from interaction.project.video import open_video
+from interaction.annotation.mask_files import read_mask
+from interaction.models import find_model, read_model_list
+from interaction.video.video import open_video
 from resources import models_file, sample_folder, weights_folder
 from xmem_core import load_xmem
 from xmem_core.weights import file_sha256

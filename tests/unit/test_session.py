@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from interaction.annotation.types import EMPTY_RECORD, FrameStatus, MaskEdit, Stroke
 from interaction.errors import UserError
 from interaction.session import Session
-from interaction.types import EMPTY_RECORD, FrameStatus, MaskEdit, Stroke
 from tests import tiny
 from tests.fake_engines import open_session
 

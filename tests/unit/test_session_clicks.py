@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from interaction.annotation.strokes import stroke_mask
+from interaction.annotation.types import EMPTY_RECORD, Click, FrameStatus, Stroke
 from interaction.errors import UserError
 from interaction.session import Session
-from interaction.strokes import stroke_mask
-from interaction.types import EMPTY_RECORD, Click, FrameStatus, Stroke
 from tests.fake_engines import FakeEngines, open_session
 
 ACROSS = Stroke(((5.0, 20.0), (55.0, 20.0)), 6)

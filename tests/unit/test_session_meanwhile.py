@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from interaction.annotation.edits import free_id
+from interaction.annotation.types import Click, FrameStatus, Stroke
 from interaction.errors import UserError
-from interaction.object_edits import free_id
-from interaction.project.importers import import_masks, preview_import
+from interaction.formats.import_masks import import_masks
+from interaction.formats.import_plan import preview_import
 from interaction.session import PropagationRequest, Session
-from interaction.types import Click, FrameStatus, Stroke
 from tests import tiny
 from tests.fake_engines import FakeEngines, open_session
 

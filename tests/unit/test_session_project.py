@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from interaction.annotation.mask_files import decode_labels, encode_labels
+from interaction.annotation.types import FrameRecord, FrameStatus, ObjectInfo, Stroke
 from interaction.errors import (
     ProjectInUseError,
     ReadOnlyProjectError,
@@ -13,9 +15,7 @@ from interaction.errors import (
     SourceMovedError,
     UnreadableMaskError,
 )
-from interaction.project.mask_files import decode_labels, encode_labels
 from interaction.session import Session
-from interaction.types import FrameRecord, FrameStatus, ObjectInfo, Stroke
 from tests import tiny
 from tests.fake_engines import FakeEngines
 

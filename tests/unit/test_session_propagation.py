@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from interaction.annotation import make_record
-from interaction.engine_settings import EngineSettings
+from interaction.annotation.annotation import make_record
+from interaction.annotation.strokes import paint
+from interaction.annotation.types import FrameRecord, FrameStatus, MaskEdit, Stroke
+from interaction.engines import EngineSettings
 from interaction.errors import EngineMemoryError, UserError
-from interaction.propagation_job import agrees, composed
 from interaction.session import Propagated, PropagationRequest, Session
-from interaction.strokes import paint
-from interaction.types import FrameRecord, FrameStatus, MaskEdit, Stroke
+from interaction.tracking.propagation_job import agrees, composed
 from tests import tiny
 from tests.fake_engines import SHORT, FakeEngines, open_session
 from xmem_core import Tracker
@@ -584,7 +584,7 @@ def test_when_no_step_is_small_enough_the_run_ends_and_keeps_what_it_has(tmp_pat
 def test_with_very_many_given_frames_only_those_around_are_remembered(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("interaction.propagation_job.MOST_REMEMBERED", 2)
+    monkeypatch.setattr("interaction.tracking.propagation_job.MOST_REMEMBERED", 2)
     for frame in (0, 2, 4, 6, 8, 10):
         give(session, frame, 1, 2 if frame else 0)
     steps = run(session, 0)

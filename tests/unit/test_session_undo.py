@@ -10,9 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from interaction.errors import UserError
-from interaction.session import PropagationRequest, Session
-from interaction.types import (
+from interaction.annotation.types import (
     EMPTY_RECORD,
     FrameRecord,
     FrameStatus,
@@ -20,6 +18,8 @@ from interaction.types import (
     ObjectInfo,
     Stroke,
 )
+from interaction.errors import UserError
+from interaction.session import PropagationRequest, Session
 from tests import tiny
 from tests.fake_engines import FakeEngines, open_session
 

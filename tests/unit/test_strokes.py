@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from interaction.strokes import (
+from interaction.annotation.strokes import (
     LEAST_RADIUS_PX,
     changed_rectangle,
     fill_polygon,
@@ -15,7 +15,7 @@ from interaction.strokes import (
     polygon_mask,
     stroke_mask,
 )
-from interaction.types import Stroke
+from interaction.annotation.types import Stroke
 
 coordinate = st.one_of(
     st.floats(-15, 40, allow_nan=False, allow_infinity=False),

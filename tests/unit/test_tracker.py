@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from interaction.propagation import memorize_all, plan, propagate
+from interaction.tracking.propagation import memorize_all, plan, propagate
 from tests import tiny
 from xmem_core import EncodedFrame, MemoryConfig, NetworkConfig, Tracker, XMem, prepare
-from xmem_core.network.winograd import WinogradConv2d
+from xmem_core.network.inference import WinogradConv2d
 from xmem_core.pictures import PictureSize, Prediction
 
 # Working memory is distilled every fourth frame, long-term memory is full after three times.

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from interaction.click_simulator import next_click
-from interaction.fbrs.small_network import load_small_click_network
-from interaction.learning.click_learning import averaged_click_network
-from interaction.learning.click_samples import annotator_click, damaged, error_click
+from interaction.clicks.prompts import next_click
+from interaction.clicks.small_network import load_small_click_network
+from interaction.learning.networks import averaged_click_network
+from interaction.learning.samples import annotator_click, damaged, error_click
 from tests.unit.test_training_composer import make_pack
 from tests.unit.test_training_resume import pretend_imagenet
 from training.clicks.config import ClickStage, ClickTraining, click_config_from, read_click_config

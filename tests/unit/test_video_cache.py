@@ -8,10 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from interaction.project.frame_cache import FrameCache
-from interaction.project.frame_decoder import FrameDecoder
-from interaction.project.prefetch import Prefetcher
-from interaction.project.video import Video, open_video
+from interaction.video.decoder import FrameDecoder
+from interaction.video.video import FrameCache, Prefetcher, Video, open_video
 from tests.unit.video_samples import HEIGHT, WIDTH, read_number, write_numbered, x264
 
 FRAME_BYTES = WIDTH * HEIGHT * 3

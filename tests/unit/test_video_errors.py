@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 from interaction.errors import UnreadableVideoError
-from interaction.project import picture_pixels, video_container, video_index
-from interaction.project.video import open_video
+from interaction.video import container as video_container
+from interaction.video import index as video_index
+from interaction.video import pixels as picture_pixels
+from interaction.video.video import open_video
 from tests.unit.video_samples import read_number, write_numbered, x264
 
 FAST_START = {"movflags": "faststart"}

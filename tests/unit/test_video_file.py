@@ -9,9 +9,9 @@ import av
 import numpy as np
 import pytest
 
-from interaction.project.frame_stream import FrameStream, TagSource
-from interaction.project.video import Video, index_video, open_video
-from interaction.project.video_index import VideoFileIndex
+from interaction.video.container import FrameStream, TagSource
+from interaction.video.index import VideoFileIndex
+from interaction.video.video import Video, index_video, open_video
 from tests.unit.video_samples import (
     HEIGHT,
     WIDTH,

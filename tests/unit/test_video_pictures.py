@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from interaction.errors import UnreadableVideoError
-from interaction.project.video import index_video, open_video
+from interaction.video.video import index_video, open_video
 from tests.unit.video_samples import numbered_picture, read_number
 
 

@@ -9,8 +9,8 @@ import av
 import numpy as np
 import pytest
 
-from interaction.project.frame_pixels import Orientation
-from interaction.project.video import open_video
+from interaction.video.pixels import Orientation
+from interaction.video.video import open_video
 from tests.unit.video_samples import set_display_matrix, write_video, x264
 
 CORNERS = np.zeros((48, 96, 3), dtype=np.uint8)

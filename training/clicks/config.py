@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, get_args
 
-from interaction.learning.click_samples import ClickHabits
+from interaction.learning.samples import ClickHabits
 from training.config import DataName
 
 

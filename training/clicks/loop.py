@@ -19,14 +19,14 @@ import torch.distributed as dist
 from torch import Tensor, nn, optim
 from torch.nn.parallel import DistributedDataParallel
 
-from interaction.errors import ModelError
-from interaction.fbrs.small_network import (
+from interaction.clicks.small_network import (
     SmallClickNetwork,
     read_click_network,
     save_click_network,
 )
-from interaction.learning.click_learning import averaged_click_network
+from interaction.errors import ModelError
 from interaction.learning.click_rounds import ClickRounds, clicked_scores
+from interaction.learning.networks import averaged_click_network
 from training.checkpoints import described_data, without_folders
 from training.clicks.config import ClickTraining, click_config_from
 from training.clicks.pictures import ClipMaker, clip_maker

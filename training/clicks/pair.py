@@ -6,7 +6,7 @@ point, many make it mend what is there.
 
 from pathlib import Path
 
-from interaction.fbrs.small_network import read_click_network, save_click_network
+from interaction.clicks.small_network import read_click_network, save_click_network
 from xmem_core.weights import read_metadata
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from interaction.click_simulator import Region
-from interaction.learning.click_samples import Sample, damaged, disc, first_clicks
+from interaction.clicks.prompts import Region
+from interaction.learning.samples import Sample, damaged, disc, first_clicks
 from training.appearance import Shadow
 from training.clicks.config import ClickTraining
 from training.clicks.pictures import ClipMaker

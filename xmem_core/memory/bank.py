@@ -7,9 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from xmem_core.config import MemoryConfig
-from xmem_core.memory.prototypes import distil
 from xmem_core.memory.readout import query_rows, similarity, top_k_softmax
-from xmem_core.memory.store import Elements, MemoryStore
+from xmem_core.memory.store import Elements, MemoryStore, distil
 
 # Queries are looked up in blocks, so that the (queries, elements) similarity stays this small
 # also at 1080p, where all at once it would be 3 GB.

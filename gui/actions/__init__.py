@@ -1,0 +1,1 @@
+"""Actions: their table, their keys, and what they do."""

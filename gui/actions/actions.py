@@ -1,0 +1,211 @@
+"""Build QActions from the table of actions and enable them by state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QCoreApplication, QObject, Signal
+from PySide6.QtGui import QAction, QActionGroup, QKeySequence
+from PySide6.QtWidgets import QMenu, QMenuBar, QWidget
+
+from gui.actions.fixed_keys import FixedKey, fixed_key
+from gui.actions.table import ACTIONS, MENUS, ActionSpec, Needs
+from gui.preferences import Preferences
+from gui.theme import icon
+from gui.timeline.frame_table import FrameTable
+from gui.work.tracking import Busy
+
+if TYPE_CHECKING:
+    from gui.window.workspace import Workspace
+
+__all__ = [
+    "Actions",
+    "state_of",
+]
+
+
+def state_of(workspace: Workspace | None) -> Needs:
+    """All flags that are true now."""
+    if workspace is None:
+        return Needs.NOTHING
+    document, annotator, session = workspace.document, workspace.annotator, workspace.session
+    record = document.annotation.record(document.frame)
+    prompts = record.prompts
+    flags = {
+        Needs.PROJECT: True,
+        Needs.WRITABLE: not session.is_read_only,
+        Needs.OBJECT: document.current_object != 0,
+        Needs.MASK: record.mask is not None,
+        Needs.IDLE: annotator.busy in (Busy.IDLE, Busy.CLICKING, Busy.EXPORTING),
+        Needs.RUN: annotator.is_running,
+        Needs.BUSY: annotator.busy is not Busy.IDLE
+        or (prompts is not None and prompts.object_id == document.current_object)
+        or workspace.player.is_playing,
+        Needs.UNDO: session.history.can_undo and not session.is_read_only,
+        Needs.REDO: session.history.can_redo and not session.is_read_only,
+        Needs.GIVEN: FrameTable.of(document).frames_to_learn_from > 0,
+        Needs.LEARNED: not session.engines.models.is_empty,
+    }
+    state = Needs.NOTHING
+    for flag, is_set in flags.items():
+        if is_set:
+            state |= flag
+    return state
+
+
+class Actions(QObject):
+    """One QAction for every entry of the table; keys as the preferences say."""
+
+    keys_changed = Signal()
+
+    def __init__(
+        self,
+        handlers: Mapping[str, Callable[[], object]],
+        preferences: Preferences,
+        owner: QWidget,
+    ) -> None:
+        """handlers: by id, called when the action is triggered. ValueError if one is missing."""
+        super().__init__(owner)
+        missing = {spec.id for spec in ACTIONS} ^ set(handlers)
+        if missing:
+            raise ValueError(f"actions and handlers do not agree: {sorted(missing)}")
+        self.specs = {spec.id: spec for spec in ACTIONS}
+        self._preferences = preferences
+        self._withheld: frozenset[str] = frozenset()
+        self._state = Needs.NOTHING
+        self._keys: dict[str, list[str]] = {}  # in effect
+        self._actions: dict[str, QAction] = {}
+        groups: dict[str, QActionGroup] = {}
+        for spec in ACTIONS:
+            action = QAction(_translated(spec.text), owner)
+            action.setObjectName(spec.id)
+            action.setCheckable(spec.is_checkable)
+            if spec.icon:
+                action.setIcon(icon(spec.icon))
+            if spec.group:
+                group = groups.setdefault(spec.group, QActionGroup(owner))
+                group.addAction(action)
+            # `triggered` only comes from people, so that showing a state is no request.
+            action.triggered.connect(_called(handlers[spec.id]))
+            self._actions[spec.id] = action
+            owner.addAction(action)
+        self._set_keys()
+
+    def __getitem__(self, name: str) -> QAction:
+        return self._actions[name]
+
+    def title(self, name: str) -> str:
+        """What the action is called, without the menu's mnemonic and dots."""
+        return _translated(self.specs[name].text).replace("&", "").rstrip("…")
+
+    def keys(self, name: str) -> list[str]:
+        """The keys in effect, as QKeySequence writes them portably."""
+        return list(self._keys[name])
+
+    def change_keys(self, changed: Mapping[str, list[str]]) -> None:
+        """Keeps what differs from the table; everything not named gets the table's keys."""
+        self._preferences.set_shortcuts(
+            {
+                name: keys
+                for name, keys in changed.items()
+                if name in self.specs and keys != list(self.specs[name].keys)
+            }
+        )
+        self._set_keys()
+        self.keys_changed.emit()
+
+    def withhold(self, keys: Collection[str]) -> None:
+        """Keys that mean something else for the moment: they trigger no action."""
+        withheld = frozenset(_portable(key) for key in keys)
+        if withheld != self._withheld:
+            concerned = withheld ^ self._withheld
+            self._withheld = withheld
+            for name, action in self._actions.items():
+                if any(_portable(key) in concerned for key in self.keys(name)):
+                    action.setShortcuts(self._shortcuts(name))
+
+    def conflicts(self, keys: Mapping[str, list[str]]) -> dict[str, list[str]]:
+        """By key, the actions that share it, where there are several."""
+        users: dict[str, list[str]] = {}
+        for name, own in keys.items():
+            for key in own:
+                users.setdefault(_portable(key), []).append(name)
+        return {key: names for key, names in users.items() if len(names) > 1}
+
+    def fixed(self, keys: Mapping[str, list[str]]) -> list[tuple[str, str, FixedKey]]:
+        """Key, action and what the key means already, for those no action can have."""
+        found = []
+        for name, own in keys.items():
+            for key in own:
+                one = fixed_key(_portable(key), name)
+                if one is not None:
+                    found.append((_portable(key), name, one))
+        return found
+
+    def fill_menu_bar(self, bar: QMenuBar) -> dict[str, QMenu]:
+        menus = {}
+        for name, title in MENUS.items():
+            menu = bar.addMenu(_translated(title))
+            menu.setToolTipsVisible(True)
+            for spec in (spec for spec in ACTIONS if spec.menu == name):
+                if spec.begins_section:
+                    menu.addSeparator()
+                menu.addAction(self._actions[spec.id])
+            menus[name] = menu
+        return menus
+
+    def enable(self, state: Needs) -> None:
+        """state: all that is there now."""
+        self._state = state
+        for name, spec in self.specs.items():
+            self._actions[name].setEnabled(spec.needs in state)
+
+    def missing(self, name: str) -> Needs:
+        """What an action needs that is not there now."""
+        return self.specs[name].needs & ~self._state
+
+    def _shortcuts(self, name: str) -> list[QKeySequence]:
+        """Of those in effect, the ones that are not withheld."""
+        return [_sequence(key) for key in self.keys(name) if _portable(key) not in self._withheld]
+
+    def _set_keys(self) -> None:
+        changed = self._preferences.shortcuts()
+        # A key that somebody has given to another action is that one's alone.
+        taken = {_portable(key) for own in changed.values() for key in own}
+        for name, spec in self.specs.items():
+            default = [key for key in spec.keys if _portable(key) not in taken]
+            self._keys[name] = changed.get(name, default)
+        for name, action in self._actions.items():
+            action.setShortcuts(self._shortcuts(name))
+            keys = [_sequence(key) for key in self.keys(name)]
+            action.setToolTip(_tip(action, self.specs[name], keys))
+            action.setStatusTip(_translated(self.specs[name].tip))
+
+
+def _tip(action: QAction, spec: ActionSpec, keys: list[QKeySequence]) -> str:
+    """Name, key and what it is for."""
+    title = action.text().replace("&", "").rstrip("…")
+    if keys:
+        shown = keys[0].toString(QKeySequence.SequenceFormat.NativeText)
+        title = f"{title} ({shown})"
+    return f"{title}\n{_translated(spec.tip)}" if spec.tip else title
+
+
+def _called(handler: Callable[[], object]) -> Callable[[], None]:
+    def call() -> None:
+        handler()
+
+    return call
+
+
+def _sequence(key: str) -> QKeySequence:
+    return QKeySequence(key, QKeySequence.SequenceFormat.PortableText)
+
+
+def _portable(key: str) -> str:
+    return QKeySequence(key).toString(QKeySequence.SequenceFormat.PortableText)
+
+
+def _translated(text: str) -> str:
+    return QCoreApplication.translate("Actions", text) if text else ""

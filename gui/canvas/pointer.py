@@ -1,0 +1,168 @@
+"""Cursor shape, brush ring, magnifier and highlight under the pointer."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from PySide6.QtCore import QCoreApplication, QPoint, QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QPainter, QPainterPath, QPaintEvent, QPen, QTransform
+from PySide6.QtWidgets import QWidget
+
+from gui.canvas.backdrop import Backdrop
+from gui.canvas.markers import BrushRing, ClickMarkers
+from gui.canvas.shown_frame import ShownFrame
+from gui.canvas.tools import REMOVING, CanvasTool
+
+__all__ = [
+    "Magnifier",
+    "PointerLook",
+    "Situation",
+]
+
+_SIZE_PX: Final = 192
+_AWAY_PX: Final = 28  # from the cursor, so that it hides nothing that matters
+_TIMES: Final = 4.0
+_LEAST_SCALE: Final = 6.0
+
+
+class Magnifier(QWidget):
+    """Lies over the canvas; the mouse goes through it."""
+
+    def __init__(self, backdrop: Backdrop, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._canvas = parent
+        self._backdrop = backdrop
+        self._center = QPointF()  # source pixels
+        self._scale = _LEAST_SCALE
+        self._brush_radius_px = 0.0
+        self.setFixedSize(_SIZE_PX, _SIZE_PX)
+        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.setAccessibleName(self.tr("Magnifier"))
+        self.hide()
+
+    def follow(
+        self, cursor: QPointF, source: QPointF, scale: float, brush_radius_px: float
+    ) -> None:
+        """cursor: in the parent; source: the same in source pixels; scale: the canvas's own;
+        brush_radius_px: 0 where no brush is in use."""
+        self._center, self._scale = source, max(_LEAST_SCALE, scale * _TIMES)
+        self._brush_radius_px = brush_radius_px
+        parent = self._canvas.rect()
+        x = cursor.x() + _AWAY_PX
+        y = cursor.y() - _AWAY_PX - _SIZE_PX
+        if x + _SIZE_PX > parent.width():
+            x = cursor.x() - _AWAY_PX - _SIZE_PX
+        if y < 0:
+            y = cursor.y() + _AWAY_PX
+        self.move(QPoint(round(x), round(y)))
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        circle = QRectF(self.rect()).adjusted(2, 2, -2, -2)
+        shape = QPainterPath()
+        shape.addEllipse(circle)
+        middle = circle.center()
+        painter.save()
+        painter.setClipPath(shape)
+        offset = middle - self._center * self._scale
+        to_glass = QTransform(self._scale, 0, 0, self._scale, offset.x(), offset.y())
+        self._backdrop.paint(painter, to_glass, circle, self.devicePixelRatioF())
+        if self._brush_radius_px > 0:
+            radius = self._brush_radius_px * self._scale
+            painter.setPen(QPen(QColor(0, 0, 0, 190), 3))
+            painter.drawEllipse(middle, radius, radius)
+            painter.setPen(QPen(QColor("white"), 1.5))
+            painter.drawEllipse(middle, radius, radius)
+        painter.restore()
+        for width, color in ((3.0, QColor(0, 0, 0, 150)), (1.0, QColor("white"))):
+            painter.setPen(QPen(color, width))
+            for x, y in ((0, 1), (0, -1), (1, 0), (-1, 0)):
+                way = QPointF(x, y)
+                painter.drawLine(middle + way * 5, middle + way * 12)
+        painter.setPen(QPen(QColor(0, 0, 0, 160), 4))
+        painter.drawEllipse(circle)
+        painter.setPen(QPen(QColor(0xE0, 0xE0, 0xE0), 2))
+        painter.drawEllipse(circle)
+        painter.end()
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Where the mouse is and what it is about to do."""
+
+    mouse: QPointF  # the viewport's pixels
+    scene: QPointF  # the same in the scene
+    source: QPointF  # and on the frame: the two differ over the source beside the overlay
+    scale: float  # window pixels for a source pixel
+    tool: CanvasTool
+    keys: Qt.KeyboardModifier
+    brush_radius_px: float
+    may_pan: bool  # the picture is about to be moved
+    is_panning: bool
+    may_change: bool  # the current object: it is not locked
+
+
+class PointerLook:
+    """Keeps them up to date; asks nobody for anything."""
+
+    def __init__(
+        self, viewport: QWidget, shown: ShownFrame, markers: ClickMarkers, glass: Magnifier
+    ) -> None:
+        self._viewport, self._shown = viewport, shown
+        self._markers, self._glass = markers, glass
+        self.ring = BrushRing()
+        self.has_glass = False
+
+    def leave(self) -> None:
+        """The mouse is elsewhere."""
+        self.ring.hide()
+        self._glass.hide()
+        self._markers.set_hovered(None)
+        self._shown.set_hovered(0)
+
+    def follow(self, now: Situation) -> None:
+        tool = now.tool
+        is_moving = now.may_pan or now.is_panning
+        is_picking = bool(now.keys & Qt.KeyboardModifier.ControlModifier) and not tool.is_active
+        marker = None
+        if not is_moving and not tool.is_active:
+            marker = self._markers.at(now.source, now.scale)
+        self._markers.set_hovered(marker)
+        tip = ""
+        if marker is not None:
+            tip = QCoreApplication.translate(
+                "CanvasView", "Click {}. Delete or Alt-click takes it out."
+            ).format(marker.index + 1)
+        if self._viewport.toolTip() != tip:
+            self._viewport.setToolTip(tip)
+
+        is_pointing = (tool.is_pointing or is_picking) and not tool.is_active
+        is_pointing = is_pointing and marker is None and not is_moving
+        self._shown.set_hovered(
+            self._shown.object_at(now.source.x(), now.source.y()) if is_pointing else 0
+        )
+        has_ring = tool.has_ring and not is_moving and marker is None and not is_picking
+        if has_ring:
+            color = REMOVING if tool.is_removing(now.keys) else QColor("white")
+            self.ring.set_brush(now.brush_radius_px, color)
+            self.ring.setPos(now.scene)
+        self.ring.setVisible(has_ring)
+
+        if now.is_panning:
+            shape = Qt.CursorShape.ClosedHandCursor
+        elif now.may_pan:
+            shape = Qt.CursorShape.OpenHandCursor
+        elif marker is not None or (is_picking and tool.has_ring):
+            shape = Qt.CursorShape.PointingHandCursor
+        elif tool.changes_object and not now.may_change:
+            shape = Qt.CursorShape.ForbiddenCursor
+        else:
+            shape = tool.active_cursor if tool.is_active else tool.cursor
+        if self._viewport.cursor().shape() != shape:
+            self._viewport.setCursor(shape)
+
+        if self.has_glass and not is_moving:
+            radius_px = now.brush_radius_px if tool.has_ring else 0.0
+            self._glass.follow(now.mouse, now.source, now.scale, radius_px)
+        self._glass.setVisible(self.has_glass and not is_moving)

@@ -1,0 +1,498 @@
+"""Paint the timeline: filmstrip, ruler, lanes, doubt and playhead."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QCoreApplication, QLineF, QPointF, QRect, QRectF, QSize, Qt
+from PySide6.QtGui import (
+    QColor,
+    QFont,
+    QFontMetricsF,
+    QImage,
+    QPainter,
+    QPalette,
+    QPen,
+    QPixmap,
+    QPolygonF,
+)
+
+from gui.theme import ACCENT
+from gui.timeline.frame_table import FrameTable, Presence
+from gui.timeline.scale import TimeScale, short_timecode
+from gui.timeline.thumbnails import Thumbnails
+from gui.work.document import Document
+from interaction.annotation.types import FrameStatus, ObjectInfo
+from interaction.video.video import Video
+
+__all__ = [
+    "FILM_PX",
+    "HEADER_PX",
+    "LANES_TOP_PX",
+    "LANE_PX",
+    "RULER_PX",
+    "Slot",
+    "TimelinePicture",
+    "draw_doubt",
+    "draw_filmstrip",
+    "draw_head",
+    "draw_lane",
+    "draw_playhead",
+    "draw_ruler",
+    "label_step",
+    "slots",
+]
+
+# Frames a picture stands for. Few different ones, so that pictures serve again at another zoom.
+_STEPS: Final = (1, 2, 3, 4, 6, 8, 12)
+_CHEAP_FROM: Final = 12  # frames a slot; then any of them will do, and some are quicker to get
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A place of the strip, from pixel `left` to `left + width`, and the frame it shows."""
+
+    frame: int
+    left: float
+    width: float
+
+
+def slots(scale: TimeScale, picture_px: float, video: Video) -> list[Slot]:
+    """Those that are seen, from left to right. picture_px: the width of a whole picture.
+
+    A slot is at most as wide as a picture and at least two thirds of it, unless a single frame is
+    wider. It shows its first frame; in long videos one of its frames that is quickly decoded.
+    """
+    step = _step(picture_px / scale.frame_px)
+    width = step * scale.frame_px
+    found = []
+    for first in range(scale.first // step * step, scale.last + 1, step):
+        last = min(first + step, scale.frame_count) - 1
+        frame = video.cheapest_frame(first, last) if step >= _CHEAP_FROM else first
+        found.append(Slot(frame, scale.x(first), min(width, (last + 1 - first) * scale.frame_px)))
+    return found
+
+
+def draw_filmstrip(
+    painter: QPainter,
+    rect: QRectF,
+    found: list[Slot],
+    thumbnails: Thumbnails,
+    palette: QPalette,
+) -> None:
+    """Pictures fill their slots, cut at the sides. Where there is none yet, a frame for it."""
+    empty = palette.color(QPalette.ColorRole.Midlight)
+    height = rect.height()
+    for slot in found:
+        target = QRectF(rect.left() + slot.left, rect.top(), slot.width - 1, height)
+        pixmap = thumbnails.pixmap(slot.frame)
+        if pixmap is None:
+            painter.fillRect(target, empty)
+            continue
+        seen = min(pixmap.width(), pixmap.height() * target.width() / height)
+        source = QRectF((pixmap.width() - seen) / 2, 0, seen, pixmap.height())
+        if seen == pixmap.width():  # a frame wider than its picture: portrait video
+            target.setWidth(height * pixmap.width() / pixmap.height())
+        painter.drawPixmap(target, pixmap, source)
+
+
+def _step(frames: float) -> int:
+    """The largest step whose slot is no wider than `frames` frames."""
+    power, best = 1, 1
+    while power <= frames:
+        for step in _STEPS:
+            if step * power <= frames:
+                best = max(best, step * power)
+        power *= 2
+    return best
+
+
+_BAR_PX: Final = 8
+_MARK_PX: Final = 10  # a keyframe's diamond
+_MARK_STEP_PX: Final = 5.0  # marks nearer than this are drawn as one
+_DOT_PX: Final = 3
+_SURE: Final = 0.08  # doubt below it is not worth a colour
+_TRACKED_CODE: Final = tuple(FrameStatus).index(FrameStatus.TRACKED)
+
+Columns = tuple[NDArray[np.intp], NDArray[np.intp]]
+
+
+def draw_lane(
+    painter: QPainter,
+    rect: QRectF,
+    scale: TimeScale,
+    columns: Columns,
+    table: FrameTable,
+    one: ObjectInfo,
+    palette: QPalette,
+    ratio: float,
+) -> None:
+    """columns: `scale.columns(ratio)`. rect: the lane's, its left edge is the window's."""
+    starts, stops = columns
+    first = int(starts[0])
+    presence = table.presence(one.id, slice(first, int(stops[-1])))
+    starts, stops = starts - first, stops - first
+    color = QColor(*one.color)
+    grey = palette.color(QPalette.ColorRole.PlaceholderText)
+    middle = rect.center().y()
+
+    has = _share(presence >= Presence.TRACKED, starts, stops)
+    line = np.zeros((len(starts), 4), np.float64)
+    x = np.arange(len(starts)) + round(scale.scroll_px * ratio)
+    is_dot = x % round(2 * _DOT_PX * ratio) < _DOT_PX * ratio
+    _put(line, (_share(presence == Presence.MISSING, starts, stops) > 0) & is_dot, grey, 0.55)
+    _put(line, _share(presence == Presence.NOT_FOUND, starts, stops) > 0, color, 0.45)
+    _put(line, _share(presence == Presence.ABSENT, starts, stops) > 0, grey, 0.8)
+    line[has == 1] = 0
+    width = len(starts) / ratio
+    painter.drawImage(QRectF(rect.left(), middle - 0.75, width, 1.5), _strip(line))
+
+    bar = np.zeros((len(starts), 4), np.float64)
+    # Where only some of a column's frames have it, it is fainter, but never unseen.
+    _put(bar, has > 0, color, (0.35 + 0.65 * has[has > 0]) * 0.85)
+    top = middle - _BAR_PX / 2
+    painter.drawImage(QRectF(rect.left(), top, width, _BAR_PX), _strip(bar))
+    _draw_marks(painter, rect, scale, presence, first, color, palette, ratio)
+
+
+def draw_doubt(
+    painter: QPainter,
+    rect: QRectF,
+    columns: Columns,
+    table: FrameTable,
+    palette: QPalette,
+    ratio: float,
+) -> None:
+    """The worst of each column's tracked frames, as heat."""
+    starts, stops = columns
+    first = int(starts[0])
+    frames = slice(first, int(stops[-1]))
+    is_tracked = table.statuses[frames] == _TRACKED_CODE
+    doubt = np.where(is_tracked, table.doubts[frames], 0)
+    worst = np.maximum.reduceat(doubt, starts - first) if len(doubt) else doubt
+    known = _share(is_tracked, starts - first, stops - first) > 0
+    pixels = np.zeros((len(starts), 4), np.float64)
+    _put(pixels, known, palette.color(QPalette.ColorRole.PlaceholderText), 0.25)
+    heat = worst > _SURE
+    strength = np.clip((worst[heat] - _SURE) / 0.6, 0, 1)[:, None]
+    amber, red = np.array([250.0, 176.0, 30.0]), np.array([222.0, 56.0, 20.0])
+    pixels[heat, :3] = amber + (red - amber) * strength
+    pixels[heat, 3] = 0.55 + 0.45 * strength[:, 0]
+    painter.drawImage(
+        QRectF(rect.left(), rect.top(), len(starts) / ratio, rect.height()), _strip(pixels)
+    )
+
+
+def _draw_marks(
+    painter: QPainter,
+    rect: QRectF,
+    scale: TimeScale,
+    presence: NDArray[np.uint8],
+    first: int,
+    color: QColor,
+    palette: QPalette,
+    ratio: float,
+) -> None:
+    outline = palette.color(QPalette.ColorRole.WindowText)
+    for kind in (Presence.ABSENT, Presence.CORRECTED, Presence.CONFIRMED):
+        frames = np.flatnonzero(presence == kind) + first
+        if not len(frames):
+            continue
+        x = (frames + 0.5) * scale.frame_px - scale.scroll_px
+        _, kept = np.unique(np.floor((x + scale.scroll_px) / _MARK_STEP_PX), return_index=True)
+        mark = _mark(kind, color.rgb(), outline.rgb(), ratio)
+        top = rect.center().y() - _MARK_PX / 2
+        for left in (x[kept] - _MARK_PX / 2 + rect.left()).tolist():
+            painter.drawPixmap(QPointF(left, top), mark)
+
+
+@lru_cache(maxsize=512)
+def _mark(kind: Presence, rgb: int, outline_rgb: int, ratio: float) -> QPixmap:
+    """Filled: confirmed. Hollow: corrected. A cross: confirmed, and not there."""
+    size = round(_MARK_PX * ratio)
+    pixmap = QPixmap(size, size)
+    pixmap.setDevicePixelRatio(ratio)
+    pixmap.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(pixmap)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(QPen(QColor(outline_rgb), 1.25))
+    half, reach = _MARK_PX / 2, _MARK_PX / 2 - 0.75
+    if kind is Presence.ABSENT:
+        reach -= 1.5
+        painter.drawLine(QPointF(half - reach, half - reach), QPointF(half + reach, half + reach))
+        painter.drawLine(QPointF(half - reach, half + reach), QPointF(half + reach, half - reach))
+    else:
+        corners = ((half, half - reach), (half + reach, half), (half, half + reach))
+        fill = QColor(rgb) if kind is Presence.CONFIRMED else QColor(outline_rgb).darker(100)
+        if kind is Presence.CORRECTED:  # hollow, but the bar must not show through
+            is_light_text = fill.lightness() > 127
+            fill = QColor(0x22, 0x22, 0x22) if is_light_text else QColor("white")
+        painter.setBrush(fill)
+        points = [QPointF(x, y) for x, y in (*corners, (half - reach, half))]
+        painter.drawPolygon(QPolygonF(points))
+    painter.end()
+    return pixmap
+
+
+def _share(
+    is_so: NDArray[np.bool_], starts: NDArray[np.intp], stops: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """Of each column's frames, the share of those that are so, 0 to 1."""
+    count = np.concatenate(([0], np.cumsum(is_so)))
+    share: NDArray[np.float64] = (count[stops] - count[starts]) / (stops - starts)
+    return share
+
+
+def _put(
+    pixels: NDArray[np.float64],
+    where: NDArray[np.bool_],
+    color: QColor,
+    alpha: float | NDArray[np.float64],
+) -> None:
+    pixels[where, :3] = color.red(), color.green(), color.blue()
+    pixels[where, 3] = alpha
+
+
+def _strip(pixels: NDArray[np.float64]) -> QImage:
+    """(W, 4) red, green, blue to 255 and alpha to 1, as a picture one pixel high."""
+    alpha = pixels[:, 3:]
+    bgra = np.concatenate((pixels[:, 2::-1] * alpha, alpha * 255), axis=1)
+    data = np.ascontiguousarray(np.rint(bgra).astype(np.uint8))
+    width = len(data)
+    image = QImage(data.data, width, 1, 4 * width, QImage.Format.Format_ARGB32_Premultiplied)
+    return image.copy()  # the array goes away
+
+
+_TIP: Final = ((-6, -9), (6, -9), (6, -4), (0, 2), (-6, -4))
+_TINTED_FROM_PX: Final = 3.0  # a frame; narrower ones are hidden by the line itself
+
+
+def draw_playhead(painter: QPainter, strip: QRectF, scale: TimeScale, frame: int) -> None:
+    """strip: where frames are, from the left edge of the window on."""
+    x, bottom = strip.left() + scale.center(frame), strip.bottom()
+    if scale.frame_px >= _TINTED_FROM_PX:
+        tint = QColor(ACCENT)
+        tint.setAlpha(60)
+        left = strip.left() + scale.x(frame)
+        painter.fillRect(QRectF(left, RULER_PX, scale.frame_px, bottom - RULER_PX), tint)
+    painter.setPen(QPen(ACCENT, 1.5))
+    painter.drawLine(QPointF(x, RULER_PX - 4), QPointF(x, bottom))
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(ACCENT)
+    painter.drawPolygon(QPolygonF([QPointF(x + dx, RULER_PX - 3 + dy) for dx, dy in _TIP]))
+
+
+def draw_head(
+    painter: QPainter, strip: QRectF, scale: TimeScale, frame: int, palette: QPalette
+) -> None:
+    """The frame that a propagation has just tracked."""
+    x = strip.left() + scale.center(frame)
+    color = palette.color(QPalette.ColorRole.WindowText)
+    painter.setPen(QPen(color, 1, Qt.PenStyle.DotLine))
+    painter.drawLine(QPointF(x, RULER_PX), QPointF(x, strip.bottom()))
+
+
+_LABEL_STEPS: Final = (1, 2, 5)
+_GAP_PX: Final = 14.0
+_TICK_PX: Final = 5.0  # at least this far apart
+
+
+def label_step(frame_px: float, label_px: float) -> int:
+    """Frames from one label to the next: 1, 2, 5, 10, …, so far apart that labels fit."""
+    power = 1
+    while True:
+        for step in _LABEL_STEPS:
+            if step * power * frame_px >= label_px:
+                return step * power
+        power *= 10
+
+
+def draw_ruler(
+    painter: QPainter,
+    rect: QRectF,
+    scale: TimeScale,
+    timestamps_s: NDArray[np.float64],
+    palette: QPalette,
+) -> None:
+    """Numbers, with the time beside them, and ticks between."""
+    metrics = QFontMetricsF(painter.font())
+    number_px = metrics.horizontalAdvance(str(scale.frame_count))
+    has_fraction = scale.frame_px > 4
+    time_px = metrics.horizontalAdvance(
+        short_timecode(float(timestamps_s[-1]), has_fraction=has_fraction)
+    )
+    step = label_step(scale.frame_px, number_px + time_px + 6 + _GAP_PX)
+    tick = label_step(scale.frame_px, _TICK_PX)
+    if step % tick:
+        tick = step
+    strong = palette.color(QPalette.ColorRole.WindowText)
+    faint = palette.color(QPalette.ColorRole.PlaceholderText)
+    first, last = scale.first, scale.last
+    bottom = rect.bottom()
+
+    painter.setPen(faint)
+    ticks = np.arange(first // tick * tick, last + 1, tick)
+    xs = rect.left() + scale.frame_px * ticks - scale.scroll_px
+    painter.drawLines([QLineF(x, bottom - 3, x, bottom) for x in xs.tolist()])
+    baseline = rect.top() + (rect.height() - 3 + metrics.ascent() - metrics.descent()) / 2
+    for frame in range(first // step * step, last + 1, step):
+        x = rect.left() + scale.x(frame)
+        painter.setPen(faint)
+        painter.drawLine(QLineF(x, rect.top() + 4, x, bottom))
+        text = str(frame)
+        if x + 4 + metrics.horizontalAdvance(text) > rect.right():
+            continue  # half a number is a wrong one
+        painter.setPen(strong)
+        painter.drawText(QPointF(x + 4, baseline), text)
+        painter.setPen(faint)
+        time = short_timecode(float(timestamps_s[frame]), has_fraction=has_fraction)
+        painter.drawText(QPointF(x + 10 + metrics.horizontalAdvance(text), baseline), time)
+
+
+# From the left: names, a line, frames. From the top: numbers, pictures, doubt, lanes.
+HEADER_PX: Final = 112
+RULER_PX: Final = 20
+FILM_PX: Final = 36
+_DOUBT_PX: Final = 5
+LANES_TOP_PX: Final = RULER_PX + FILM_PX + _DOUBT_PX + 6
+LANE_PX: Final = 20
+_LEFT_PX: Final = HEADER_PX + 1
+_SMALL_TEXT_PX: Final = 11
+
+
+class TimelinePicture:
+    """Paints one state of the timeline."""
+
+    def __init__(
+        self, document: Document, scale: TimeScale, palette: QPalette, font: QFont, ratio: float
+    ) -> None:
+        """ratio: device pixels a logical one."""
+        self._document, self._scale = document, scale
+        self._table = FrameTable.of(document)
+        self._palette, self._font, self._ratio = palette, font, ratio
+        self._columns = scale.columns(ratio)
+        self._small = QFont(font)
+        self._small.setPixelSize(_SMALL_TEXT_PX)
+
+    def paint(
+        self, size: QSize, film: list[Slot], thumbnails: Thumbnails, lanes_scroll_px: int
+    ) -> QPixmap:
+        """size: logical pixels."""
+        pixmap = QPixmap(size * self._ratio)
+        pixmap.setDevicePixelRatio(self._ratio)
+        pixmap.fill(self._color(QPalette.ColorRole.Base))
+        painter = QPainter(pixmap)
+        width, height = size.width(), size.height()
+        header = self._color(QPalette.ColorRole.Window)
+        painter.fillRect(0, 0, width, RULER_PX, header)
+        painter.fillRect(0, 0, HEADER_PX, height, header)
+        self._draw_titles(painter)
+        strips = QRectF(_LEFT_PX, 0, width - _LEFT_PX, height)
+        painter.setClipRect(strips)
+        self._draw_strips(painter, strips.width(), film, thumbnails)
+        painter.setClipping(False)
+        self._draw_lanes(painter, size, lanes_scroll_px)
+        painter.setClipRect(strips)
+        self._draw_range(painter, size)
+        painter.setClipping(False)
+        painter.setPen(self._color(QPalette.ColorRole.Mid))
+        painter.drawLine(HEADER_PX, 0, HEADER_PX, height)
+        painter.drawLine(0, 0, width, 0)
+        painter.end()
+        return pixmap
+
+    def _color(self, role: QPalette.ColorRole) -> QColor:
+        return self._palette.color(role)
+
+    def _draw_titles(self, painter: QPainter) -> None:
+        painter.setFont(self._small)
+        painter.setPen(self._color(QPalette.ColorRole.PlaceholderText))
+        flags = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+        painter.drawText(QRect(8, 0, HEADER_PX - 16, RULER_PX), flags, _tr("Frame"))
+        top = LANES_TOP_PX - _DOUBT_PX - 8
+        painter.drawText(QRect(8, top, HEADER_PX - 16, 12), flags, _tr("Doubt"))
+
+    def _draw_strips(
+        self, painter: QPainter, width: float, film: list[Slot], thumbnails: Thumbnails
+    ) -> None:
+        painter.setFont(self._small)
+        times_s = self._document.video.timestamps_s
+        ruler = QRectF(_LEFT_PX, 0, width, RULER_PX)
+        draw_ruler(painter, ruler, self._scale, times_s, self._palette)
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        pictures = QRectF(_LEFT_PX, RULER_PX + 1, width, FILM_PX)
+        draw_filmstrip(painter, pictures, film, thumbnails, self._palette)
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, False)
+        doubt = QRectF(_LEFT_PX, LANES_TOP_PX - _DOUBT_PX - 2, width, _DOUBT_PX)
+        draw_doubt(painter, doubt, self._columns, self._table, self._palette, self._ratio)
+
+    def _draw_lanes(self, painter: QPainter, size: QSize, scroll_px: int) -> None:
+        painter.setFont(self._font)
+        lanes = QRect(0, LANES_TOP_PX, size.width(), size.height() - LANES_TOP_PX)
+        painter.setClipRect(lanes)
+        if not self._document.objects:
+            painter.setPen(self._color(QPalette.ColorRole.PlaceholderText))
+            hint = QRect(_LEFT_PX + 8, LANES_TOP_PX, lanes.width(), LANE_PX)
+            flags = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+            painter.drawText(hint, flags, _tr("Click an object in the picture."))
+        line = self._color(QPalette.ColorRole.Midlight)
+        for row, one in enumerate(self._document.objects):
+            lane = QRect(0, LANES_TOP_PX + row * LANE_PX - scroll_px, size.width(), LANE_PX)
+            if not lane.intersects(lanes):
+                continue
+            if one.id == self._document.current_object:
+                tint = QColor(ACCENT)
+                tint.setAlpha(38)
+                painter.fillRect(lane, tint)
+            painter.setOpacity(1.0 if self._document.is_shown(one.id) else 0.45)
+            self._draw_name(painter, lane, one)
+            painter.setClipRect(lanes.adjusted(_LEFT_PX, 0, 0, 0))
+            strip = QRectF(lane.adjusted(_LEFT_PX, 0, 0, 0))
+            draw_lane(
+                painter,
+                strip,
+                self._scale,
+                self._columns,
+                self._table,
+                one,
+                self._palette,
+                self._ratio,
+            )
+            painter.setClipRect(lanes)
+            painter.setOpacity(1.0)
+            painter.fillRect(0, lane.bottom(), size.width(), 1, line)
+        painter.setClipping(False)
+
+    def _draw_name(self, painter: QPainter, lane: QRect, one: ObjectInfo) -> None:
+        painter.fillRect(QRect(8, lane.top() + 5, 10, 10), QColor(*one.color))
+        painter.setPen(self._color(QPalette.ColorRole.WindowText))
+        room = QRect(24, lane.top(), HEADER_PX - 30, LANE_PX - 1)
+        name = painter.fontMetrics().elidedText(one.name, Qt.TextElideMode.ElideRight, room.width())
+        flags = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+        painter.drawText(room, flags, name)
+
+    def _draw_range(self, painter: QPainter, size: QSize) -> None:
+        document, scale = self._document, self._scale
+        if document.range_in is None and document.range_out is None:
+            return
+        first = 0 if document.range_in is None else document.range_in
+        last = document.frame_count - 1 if document.range_out is None else document.range_out
+        left, right = _LEFT_PX + scale.x(first), _LEFT_PX + scale.x(last + 1)
+        height = size.height()
+        shade = self._color(QPalette.ColorRole.Window)
+        shade.setAlpha(170)
+        painter.fillRect(QRectF(_LEFT_PX, 0, max(0.0, left - _LEFT_PX), height), shade)
+        painter.fillRect(QRectF(right, 0, max(0.0, size.width() - right), height), shade)
+        painter.fillRect(QRectF(left, 0, right - left, 3), ACCENT)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(ACCENT)
+        for x, way in ((left, 1), (right, -1)):
+            painter.fillRect(QRectF(x - (0 if way > 0 else 2), 0, 2, RULER_PX), ACCENT)
+            corner = [QPointF(x, 0), QPointF(x + 7 * way, 0), QPointF(x, 9)]
+            painter.drawPolygon(QPolygonF(corner))
+
+
+def _tr(text: str) -> str:
+    return QCoreApplication.translate("Timeline", text)

@@ -1,0 +1,93 @@
+"""The program with a window: from `main()` to the last thread that ends."""
+
+import signal
+import sys
+from typing import Final
+
+from PySide6.QtCore import QCoreApplication, QProcess, QTimer
+from PySide6.QtWidgets import QApplication
+
+from gui.errors import CrashHook, ReportDialog, start_log
+from gui.preferences import Preferences
+from gui.theme import apply_theme, set_scheme
+from gui.window.arguments import WindowArguments, parse_arguments
+from gui.window.main_window import MainWindow
+from interaction.session import Session
+
+__all__ = ["begin_with_objects", "build", "main"]
+
+_AWAKE_MS: Final = 300  # Python only sees Ctrl-C between two of its own steps
+
+
+def main(arguments: list[str]) -> int:
+    """Opens the window and returns the exit status when it was closed."""
+    given = parse_arguments(arguments)
+    start_log()
+    application = QApplication.instance() or QApplication(sys.argv[:1])
+    assert isinstance(application, QApplication)
+    window = build(application, Preferences(), given)
+    hook = CrashHook(lambda: _save(window), window)
+    hook.crashed.connect(lambda error: _report(error, window))
+    hook.install()
+    signal.signal(signal.SIGINT, lambda *_: window.close())
+    awake = QTimer(window, interval=_AWAKE_MS)
+    awake.timeout.connect(lambda: None)
+    awake.start()
+    window.show()
+    status = application.exec()
+    hook.uninstall()
+    return status
+
+
+def build(
+    application: QApplication, preferences: Preferences, given: WindowArguments | None = None
+) -> MainWindow:
+    """The window, not shown yet, at work on what the arguments name."""
+    application.setApplicationName("xmem-annotate")
+    application.setApplicationDisplayName("xmem-annotate")
+    apply_theme(application)
+    set_scheme(preferences.scheme)
+    window = MainWindow(preferences)
+    preferences.changed.connect(
+        lambda name: set_scheme(preferences.scheme) if name == "look/scheme" else None
+    )
+    if given is not None:
+        window.opener.given = given
+        window.session_opened.connect(
+            lambda session: begin_with_objects(window, session, given.objects)
+        )
+        if given.source is not None:
+            source, project = given.source, given.project
+            QTimer.singleShot(0, window, lambda: window.open_path(source, project))
+    return window
+
+
+def begin_with_objects(window: MainWindow, session: Session, count: int) -> None:
+    """Makes so many objects where a project has none yet; work begins with the first."""
+    if window.workspace is not None and not session.annotation.objects:
+        document = window.workspace.document
+        for _ in range(count):
+            document.add_object()
+        if document.objects:
+            document.set_current_object(document.objects[0].id)
+
+
+def _save(window: MainWindow) -> None:
+    if window.workspace is not None:
+        window.workspace.session.flush()
+
+
+def _report(error: BaseException, window: MainWindow) -> None:
+    dialog = ReportDialog(error, window)
+    dialog.restart_button.clicked.connect(lambda: _restart(window))
+    dialog.open()
+
+
+def _restart(window: MainWindow) -> None:
+    arguments = [sys.argv[0]]
+    workspace = window.workspace
+    if workspace is not None and workspace.session.project is not None:
+        arguments.append(str(workspace.session.project.folder))
+    window.close()
+    QProcess.startDetached(sys.executable, arguments)
+    QCoreApplication.quit()

@@ -1,0 +1,354 @@
+"""The window: menus, tool bar, status line, and in the middle what there is to do."""
+
+import time
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeySequence, QShortcut
+from PySide6.QtWidgets import (
+    QApplication,
+    QMainWindow,
+    QMenu,
+    QStackedWidget,
+    QWidget,
+)
+
+from gui.actions.actions import Actions, state_of
+from gui.actions.commands import Commands
+from gui.actions.keys import ShuttleKeys, TypingGuard
+from gui.errors import ReportDialog, summary_and_advice
+from gui.preferences import Preferences, RecentProject
+from gui.welcome.pages import OpeningPage, WelcomePage
+from gui.window.closing import await_answers, may_discard, may_stop
+from gui.window.opening import Opener, is_openable_project, opening_remedy_for, remedy_for
+from gui.window.remembering import Remembering, keep_thumbnail
+from gui.window.status_line import StatusLine
+from gui.window.tool_bar import ToolBar
+from gui.window.workspace import Workspace
+from gui.work.tracking import Busy
+from interaction.errors import UserError
+from interaction.session import Session
+from resources import sample_folder
+
+__all__ = ["MainWindow"]
+
+
+class MainWindow(QMainWindow):
+    """Puts the parts together. What is open is the workspace's business."""
+
+    session_opened = Signal(object)  # Session
+    session_closed = Signal()
+    _could_not_save = Signal(object)  # the UserError, from the saving thread
+    _saved_again = Signal()  # from there too
+
+    def __init__(self, preferences: Preferences, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.preferences = preferences
+        self.workspace: Workspace | None = None
+        self._remembering: Remembering | None = None
+        self.opener = Opener(preferences, self)
+        self.setObjectName("main window")
+        self.setMinimumSize(800, 560)
+        self.setAcceptDrops(True)
+        self.commands = Commands(self)
+        self.actions_table = Actions(self.commands.handlers(), preferences, self)
+        self.menus = self.actions_table.fill_menu_bar(self.menuBar())
+        self._add_recent_menu()
+        self.tool_bar = ToolBar(self.actions_table, self)
+        self.addToolBar(self.tool_bar)
+        self.setContextMenuPolicy(Qt.ContextMenuPolicy.NoContextMenu)
+        self.status_line = StatusLine(self)
+        self.setStatusBar(self.status_line)
+
+        self._typing_guard = TypingGuard(self)
+        application = QApplication.instance()
+        assert application is not None  # no widget can be made without
+        application.installEventFilter(self._typing_guard)
+        for digit in range(1, 10):
+            key = QShortcut(QKeySequence(str(digit)), self)
+            key.activated.connect(partial(self._choose_object, digit - 1))
+
+        self.welcome = WelcomePage(preferences, self)
+        self.opening = OpeningPage(self)
+        self.pages = QStackedWidget(self)
+        self.pages.addWidget(self.welcome)
+        self.pages.addWidget(self.opening)
+        self.setCentralWidget(self.pages)
+        self.welcome.video_wanted.connect(self.commands.open_video)
+        self.welcome.folder_wanted.connect(self.commands.open_folder)
+        self.welcome.project_wanted.connect(self.commands.open_project)
+        self.welcome.sample_wanted.connect(self.commands.open_sample)
+        self.welcome.path_wanted.connect(self.open_path)
+        self.opening.cancelled.connect(self.opener.cancel)
+
+        self.opener.started.connect(self._show_opening)
+        self.opener.previewed.connect(self.opening.show_picture)
+        self.opener.progressed.connect(self.opening.show_count)
+        self.opener.opened.connect(self.show_session)
+        self.opener.failed.connect(self._show_opening_failure)
+        self.opener.cancelled.connect(self._show_page)
+        self._could_not_save.connect(partial(self.show_failure, lasts=True))
+        self._saved_again.connect(self._show_saved)
+        preferences.changed.connect(self._follow_preferences)
+        self._updating = QTimer(self, singleShot=True, interval=0)
+        self._updating.timeout.connect(self.update_state)
+        self._restore_window()
+        self.update_state()
+
+    # Opening and closing
+
+    def open_path(self, path: Path | str, project: Path | None = None) -> None:
+        """A video, a folder of pictures, or a project. project: where the work on a video is
+        kept, if not beside it."""
+        path = Path(path)
+        if not self.close_session():
+            return
+        if path.parent != sample_folder():  # nobody keeps their own files there
+            self.preferences.last_folder = str(path.parent)
+        if is_openable_project(path):
+            self.opener.open_project(path)
+        else:
+            self.opener.open_source(path, project)
+
+    def show_session(self, session: Session) -> None:
+        session.video.limit_cache(self._cache_bytes(session))
+        workspace = Workspace(session, self)
+        self.workspace = workspace
+        self.pages.addWidget(workspace)
+        self._connect(workspace)
+        self._remembering = Remembering(workspace, self.preferences)
+        self.tool_bar.follow(workspace.document)
+        self._show_page()
+        workspace.canvas.setFocus()
+        workspace.annotator.warm_up()
+        self.tool_bar.show_model(self.opener.settings())
+        self._remember_project(session)
+        self.session_opened.emit(session)
+        if session.project is not None:
+            # From the saving thread; the signals bring it here.
+            session.project.on_problem = self._could_not_save.emit
+            session.project.on_recovery = self._saved_again.emit
+        if session.damages:
+            workspace.show_error(
+                self.tr("This project is damaged and open for reading only. Nothing was changed."),
+                "\n".join(session.damages),
+                lasts=True,
+            )
+        elif session.notices:
+            workspace.banner.show_error(session.notices[0], "\n".join(session.notices[1:]))
+
+    def _cache_bytes(self, session: Session) -> int:
+        """For decoded frames: what the preferences say, or so many frames as were asked for."""
+        given = self.opener.given
+        if given is None or given.cached_frames is None:
+            return self.preferences.cache_bytes
+        return given.cached_frames * session.video.width * session.video.height * 3
+
+    def close_session(self) -> bool:
+        """False if the annotator wants to go on working."""
+        workspace = self.workspace
+        if workspace is None:
+            self.opener.cancel()
+            return True
+        if not await_answers(workspace.annotator, self):
+            return False
+        if workspace.annotator.busy not in (Busy.IDLE, Busy.CLICKING) and not may_stop(self):
+            return False
+        discards = False
+        try:
+            workspace.session.flush()
+        except UserError as problem:
+            if not may_discard(problem, self):
+                return False
+            discards = True
+        self._remember_project(workspace.session)
+        if self._remembering is not None:
+            self._remembering.keep()
+        self._remembering = None
+        keep_thumbnail(workspace)
+        self._keep_window()
+        self.workspace = None
+        workspace.shutdown(discards=discards)
+        self.pages.removeWidget(workspace)
+        workspace.deleteLater()
+        self.welcome.refresh()
+        self._show_page()
+        self.session_closed.emit()
+        return True
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        if not self.close_session():
+            event.ignore()
+            return
+        self._keep_window()
+        self.opener.shutdown()
+        event.accept()
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if any(url.isLocalFile() for url in event.mimeData().urls()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        paths = [url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile()]
+        if paths:
+            event.acceptProposedAction()
+            self.open_path(Path(paths[0]))
+
+    # What is shown
+
+    def update_state(self) -> None:
+        """Enables what makes sense now and says what to do next."""
+        workspace = self.workspace
+        self.actions_table.enable(state_of(workspace))
+        self.tool_bar.setVisible(workspace is not None)
+        self.status_line.show_state(workspace)
+        if workspace is None:
+            self.setWindowTitle("xmem-annotate")
+            return
+        self.setWindowTitle(f"{workspace.document.video.path.name} — xmem-annotate")
+        document = workspace.document
+        actions = self.actions_table
+        actions[f"tool.{document.tool.value}"].setChecked(True)
+        actions[f"view.{document.view_mode.value.replace(' ', '_')}"].setChecked(True)
+        actions["view.onion_skin"].setChecked(document.has_onion_skin)
+        actions["view.hatching"].setChecked(document.has_hatching)
+        actions["view.magnifier"].setChecked(workspace.canvas.has_magnifier)
+        actions["view.panels"].setChecked(workspace.panels.isVisibleTo(workspace.upper_half))
+        actions["view.timeline"].setChecked(workspace.timeline.isVisibleTo(workspace.lower_half))
+        actions["view.full_screen"].setChecked(self.isFullScreen())
+        history = workspace.session.history
+        undo, redo = actions["edit.undo"], actions["edit.redo"]
+        entries, position = history.entries, history.position
+        undone = entries[position - 1].label if history.can_undo else ""
+        redone = entries[position].label if history.can_redo else ""
+        undo.setText(self.tr("Undo {}").format(undone).strip())
+        redo.setText(self.tr("Redo {}").format(redone).strip())
+        self.tool_bar.show_mode(document.view_mode)
+
+    def show_failure(self, error: Exception, *, lasts: bool = False) -> None:
+        """A banner for what the annotator can mend, with a button where one helps; a report for a
+        bug. lasts: it is not over when something else has worked."""
+        if not isinstance(error, UserError):
+            ReportDialog(error, self).open()
+            return
+        summary, advice = summary_and_advice(error)
+        button, on_button = remedy_for(self, error) or (None, None)
+        page = self.welcome.banner if self.workspace is None else self.workspace
+        page.show_error(summary, advice, button, on_button, lasts=lasts)
+
+    def show_notice(self, text: str) -> None:
+        if self.workspace is not None:
+            self.workspace.banner.show_notice(text)
+
+    def _show_saved(self) -> None:
+        if self.workspace is not None:
+            self.workspace.banner.end_lasting(self.tr("Everything is saved again."))
+
+    def _show_opening(self, name: str) -> None:
+        self.opening.start(name)
+        self.pages.setCurrentWidget(self.opening)
+
+    def _show_opening_failure(self, error: Exception) -> None:
+        self._show_page()
+        remedy = opening_remedy_for(self, error, self.opener.project)
+        if remedy is None or self.workspace is not None:
+            self.show_failure(error)
+        else:
+            summary, advice = summary_and_advice(error)
+            self.welcome.banner.show_error(summary, advice, *remedy)
+
+    def _show_page(self) -> None:
+        self.pages.setCurrentWidget(self.workspace or self.welcome)
+        self.update_state()
+
+    # Parts
+
+    def _connect(self, workspace: Workspace) -> None:
+        document, annotator = workspace.document, workspace.annotator
+        for signal in (
+            document.frame_changed,
+            document.current_object_changed,
+            document.tool_changed,
+            document.view_mode_changed,
+            document.onion_skin_changed,
+            document.hatching_changed,
+            document.masks_changed,
+            document.objects_changed,
+            document.history_changed,
+            annotator.busy_changed,
+            annotator.learned_changed,
+            workspace.panels_toggled,
+            workspace.timeline_toggled,
+        ):
+            signal.connect(self._update_soon)
+        document.brush_changed.connect(lambda _: self.status_line.show_brush(document))
+        annotator.failed.connect(self.show_failure)
+        annotator.noticed.connect(self.show_notice)
+        canvas = workspace.canvas
+        canvas.cursor_moved.connect(partial(self.status_line.show_cursor, document))
+        canvas.zoom_changed.connect(self.status_line.show_zoom)
+        canvas.space_tapped.connect(self.commands.masks.play)
+        ShuttleKeys(workspace.player, self.actions_table, workspace)
+        canvas.frame_failed.connect(lambda _, error: self.show_failure(error))
+        canvas.hint_changed.connect(self._update_soon)
+        canvas.magnifier_changed.connect(self._update_soon)
+        workspace.restore_sizes(
+            self.preferences.window_state("splitter upper"),
+            self.preferences.window_state("splitter whole"),
+        )
+
+    def _follow_preferences(self, name: str) -> None:
+        if not name.startswith("engine/"):
+            return
+        self.tool_bar.show_model(self.opener.settings())
+        if self.workspace is not None:
+            self.workspace.annotator.configure_engines(self.opener.settings())
+
+    def _update_soon(self, *_: object) -> None:
+        """Once for all that changes in one turn of the event loop."""
+        self._updating.start()
+
+    def _add_recent_menu(self) -> None:
+        menu = QMenu(self.tr("Open recent"), self)
+        menu.aboutToShow.connect(lambda: self._fill_recent_menu(menu))
+        self.menus["file"].insertMenu(self.actions_table["file.sample"], menu)
+
+    def _fill_recent_menu(self, menu: QMenu) -> None:
+        menu.clear()
+        for one in self.preferences.recent()[:12]:
+            action = menu.addAction(one.name)
+            action.setToolTip(one.folder)
+            action.triggered.connect(lambda _=False, folder=one.folder: self.open_path(folder))
+        menu.setEnabled(not menu.isEmpty())
+
+    def _choose_object(self, index: int) -> None:
+        if self.workspace is not None:
+            self.commands.masks.choose_object(index)
+
+    def _remember_project(self, session: Session) -> None:
+        if session.project is None:
+            return
+        self.preferences.add_recent(
+            RecentProject(
+                str(session.project.folder),
+                session.video.path.name,
+                time.time(),
+                len(session.annotation.records),
+                session.frame_count,
+            )
+        )
+
+    def _restore_window(self) -> None:
+        geometry = self.preferences.window_state("geometry")
+        if geometry is None or not self.restoreGeometry(geometry):
+            self.resize(1280, 800)
+
+    def _keep_window(self) -> None:
+        self.preferences.set_window_state("geometry", self.saveGeometry())
+        workspace = self.workspace
+        if workspace is not None:
+            keep = self.preferences.set_window_state
+            keep("splitter upper", workspace.upper_half.saveState())
+            if workspace.is_height_chosen:
+                keep("splitter whole", workspace.splitter.saveState())

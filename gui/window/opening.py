@@ -1,0 +1,276 @@
+"""Open videos and projects in the background, and offer remedies when that fails."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator
+from concurrent.futures import CancelledError
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from platformdirs import user_data_path
+from PySide6.QtCore import QCoreApplication, QObject, Signal
+from PySide6.QtWidgets import QFileDialog
+
+from gui.preferences import Preferences
+from gui.window.arguments import WindowArguments
+from gui.work.engine_thread import EngineThread, Job
+from interaction.engines import Engines, EngineSettings
+from interaction.errors import (
+    MissingModelError,
+    ModelError,
+    ProjectInUseError,
+    SourceChangedError,
+    SourceMissingError,
+    SourceMovedError,
+    UserError,
+)
+from interaction.project.layout import is_project
+from interaction.project.workspace import is_workspace
+from interaction.session import Session
+from interaction.video.decoder import first_frame
+from interaction.video.video import index_video
+from resources import sample_folder
+
+if TYPE_CHECKING:
+    from gui.window.main_window import MainWindow
+
+__all__ = [
+    "PROJECT_SUFFIX",
+    "Opener",
+    "is_openable_project",
+    "opening_remedy_for",
+    "project_of",
+    "remedy_for",
+    "sample_video",
+    "settings_of",
+]
+
+Remedy = tuple[str, Callable[[], object]]  # what the button says, and does
+
+
+def _tr(text: str) -> str:
+    return QCoreApplication.translate("OpeningProblems", text)
+
+
+def remedy_for(window: MainWindow, error: Exception) -> Remedy | None:
+    """For whatever fails while something is open; None if no button can help."""
+    if isinstance(error, ModelError):
+        return _tr("Models…"), partial(_show_models, window, error)
+    return None
+
+
+def opening_remedy_for(window: MainWindow, error: Exception, project: Path | None) -> Remedy | None:
+    """For a project that does not open; None if no button can help. project: its folder."""
+    if project is None:
+        return None
+    if isinstance(error, ProjectInUseError):
+        return _tr("Open for reading only"), partial(window.opener.open_project, project, True)
+    if isinstance(error, SourceMovedError) and error.candidates:
+        place = error.candidates[0]
+        return (
+            _tr("Yes, it is “{}”").format(place.name),
+            partial(window.opener.open_source_of, project, place),
+        )
+    if isinstance(error, SourceMissingError | SourceChangedError | SourceMovedError):
+        return _tr("Show where it is…"), partial(_ask_for_source, window, project)
+    return None
+
+
+def _show_models(window: MainWindow, error: ModelError) -> None:
+    from gui.dialogs.models import ModelsDialog
+
+    dialog = ModelsDialog(window.preferences, window)
+    if isinstance(error, MissingModelError):
+        dialog.choose(error.name)
+    dialog.open()
+
+
+def _ask_for_source(window: MainWindow, project: Path) -> None:
+    path, _ = QFileDialog.getOpenFileName(
+        window, _tr("Where is the video?"), window.preferences.last_folder
+    )
+    if path:
+        window.opener.open_source_of(project, Path(path))
+
+
+PROJECT_SUFFIX: Final = ".vos"
+
+
+def is_openable_project(path: Path) -> bool:
+    """Whether the folder is a project of ours, or a workspace of XMem, Cutie or XMem++."""
+    return is_project(path) or is_workspace(path)
+
+
+def project_of(source: Path) -> Path:
+    """Where the work on a video is kept: beside it, or among the user's own data if nothing may
+    be written there."""
+    source = source.resolve()
+    beside = source.with_name(source.stem if source.is_file() else source.name)
+    beside = beside.with_name(beside.name + PROJECT_SUFFIX)
+    if is_project(beside) or (not beside.exists() and os.access(source.parent, os.W_OK)):
+        return beside
+    own = user_data_path("xmem-annotate", appauthor=False) / "projects"
+    own.mkdir(parents=True, exist_ok=True)
+    return own / beside.name
+
+
+def sample_video() -> Path:
+    return sample_folder() / "big-buck-bunny.mp4"
+
+
+def settings_of(preferences: Preferences) -> EngineSettings:
+    """What the preferences say of the engines."""
+    settings = EngineSettings(
+        tracker_model=preferences.tracker_model,
+        click_model=preferences.click_model,
+        scribble_model=preferences.scribble_model or None,
+        device=preferences.device,
+        internal_size=preferences.internal_size_px,
+    )
+    return replace(
+        settings, memory=replace(settings.memory, memorize_every=preferences.memorize_every)
+    )
+
+
+class Opener(QObject):
+    """Opens one thing at a time; asking for another gives the first one up."""
+
+    started = Signal(str)  # what is being opened
+    previewed = Signal(object)  # Frame: the first picture
+    progressed = Signal(int)  # frames found so far
+    opened = Signal(object)  # Session
+    failed = Signal(object)  # the Exception
+    cancelled = Signal()
+
+    def __init__(self, preferences: Preferences, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._preferences = preferences
+        self._thread = EngineThread("opening", self)
+        self._previews = EngineThread("first picture", self)
+        self._job: Job | None = None
+        self.project: Path | None = None  # the folder that was opened last
+        self.given: WindowArguments | None = None  # on the command line, for this once
+        self.engines: Engines | None = None  # kept from session to session: loading takes a while
+
+    @property
+    def is_busy(self) -> bool:
+        return self._job is not None
+
+    def open_source(self, source: Path, project: Path | None = None) -> None:
+        """A video file or a folder of pictures; its project is made, or gone on with."""
+        try:
+            folder = project or project_of(source)
+        except OSError as error:
+            self.failed.emit(
+                UserError(
+                    self.tr("There is no place to keep the work on “{0}”: {1}.").format(
+                        source.name, error
+                    )
+                    + "\n\n"
+                    + self.tr("Copy it to a folder that you may write to.")
+                )
+            )
+            return
+        if is_project(folder):
+            self.open_source_of(folder, source)
+            return
+        self.project = folder
+
+        def steps() -> Generator[Any, None, None]:
+            index = yield from index_video(source)
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            yield Session.open(source, folder, engines=self._engines(), index=index)
+
+        self._start(source, steps)
+        self._preview(source)
+
+    def open_project(self, folder: Path, read_only: bool = False) -> None:
+        self.project = folder
+
+        def steps() -> Generator[Any, None, None]:
+            yield Session.open_project(folder, engines=self._engines(), read_only=read_only)
+
+        self._start(folder, steps)
+
+    def open_source_of(self, folder: Path, source: Path) -> None:
+        """A project whose video was somewhere else; from now on it is known to be here."""
+        self.project = folder
+
+        def steps() -> Generator[Any, None, None]:
+            yield Session.open(source, folder, engines=self._engines())
+
+        self._start(folder, steps)
+
+    def open_sample(self) -> None:
+        """In the user's own folder, so that the installed program stays as it is."""
+        own = user_data_path("xmem-annotate", appauthor=False) / "projects"
+        own.mkdir(parents=True, exist_ok=True)
+        self.open_source(sample_video(), own / f"sample{PROJECT_SUFFIX}")
+
+    def cancel(self) -> None:
+        if self._job is not None:
+            self._job.cancel()
+
+    def shutdown(self) -> None:
+        self._thread.shutdown()
+        self._previews.shutdown()
+
+    def settings(self) -> EngineSettings:
+        """The preferences', changed by what was given on the command line."""
+        settings = settings_of(self._preferences)
+        return settings if self.given is None else self.given.changed(settings)
+
+    def _engines(self) -> Engines:
+        settings = self.settings()
+        if self.engines is None:
+            self.engines = Engines(settings)
+        else:
+            self.engines.configure(settings)
+        return self.engines
+
+    def _start(self, what: Path, steps: Callable[[], Generator[Any, None, None]]) -> None:
+        self.cancel()
+        sessions: list[Session] = []
+
+        def show(step: Any) -> None:
+            if isinstance(step, int):
+                self.progressed.emit(step)
+            else:
+                sessions.append(step)
+
+        def end(error: Exception | None) -> None:
+            is_current = self._job is job
+            if is_current:
+                self._job = None
+            if error is None and is_current and sessions:
+                self.opened.emit(sessions[0])
+                return
+            for session in sessions:  # it was given up a moment too late
+                session.close()
+            if not is_current or isinstance(error, CancelledError):
+                self.cancelled.emit()
+            elif error is not None:
+                self.failed.emit(error)
+
+        job = Job(show, end)
+        self._job = job
+        self.started.emit(what.name)
+        self._thread.start(steps(), job)
+
+    def _preview(self, source: Path) -> None:
+        def steps() -> Generator[Any, None, None]:
+            # What is wrong with the file is told by the opening itself.
+            with suppress(UserError):
+                yield first_frame(source)
+
+        job = self._job
+
+        def show(picture: Any) -> None:
+            if job is self._job and job is not None:
+                self.previewed.emit(picture)
+
+        self._previews.start(steps(), Job(show, lambda _: None))

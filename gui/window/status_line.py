@@ -1,0 +1,132 @@
+"""The status line: hint, cursor position, brush size and zoom."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QCoreApplication, QTimer
+from PySide6.QtWidgets import QLabel, QStatusBar, QWidget
+
+from gui.work.document import Document, Tool
+from gui.work.tracking import Busy
+from interaction.annotation.types import FrameStatus
+from interaction.session import Session
+
+if TYPE_CHECKING:
+    from gui.window.workspace import Workspace
+
+__all__ = [
+    "StatusLine",
+    "hint_for",
+]
+
+
+def _tr(text: str) -> str:
+    return QCoreApplication.translate("Hints", text)
+
+
+def hint_for(workspace: Workspace | None) -> str:
+    """For the status line."""
+    if workspace is None:
+        return _tr("Open a video or a folder of pictures, or drop one here.")
+    annotator = workspace.annotator
+    if workspace.session.is_read_only:
+        return _tr("Open for reading only: look, play and export.")
+    if annotator.busy is Busy.PROPAGATING:
+        return _tr("Tracking. Look around, correct what is done; Space pauses, Esc cancels.")
+    if annotator.busy is Busy.LEARNING:
+        return _tr("Learning. Go on correcting meanwhile; Space pauses, Esc cancels.")
+    if annotator.busy is Busy.PAUSED and annotator.is_learning:
+        return _tr("Paused. Space goes on, Esc ends it; no mask changes.")
+    if annotator.busy is Busy.PAUSED:
+        return _tr("Paused. Space goes on, Esc ends it; what is tracked stays.")
+    if annotator.busy in (Busy.WORKING, Busy.EXPORTING):
+        return _tr("Working. Esc cancels.")
+    return workspace.canvas.hint + _next_step(workspace)
+
+
+def _next_step(workspace: Workspace) -> str:
+    document = workspace.document
+    records = document.annotation.records
+    if not records:
+        return ""
+    record = document.annotation.record(document.frame)
+    if record.mask is None:
+        return " " + _tr("No mask on this frame: track here, or click.")
+    if record.status is FrameStatus.CORRECTED and len(records) < document.frame_count:
+        return " " + _tr("Looks right? F follows it on.")
+    if record.status is FrameStatus.TRACKED:
+        return " " + _tr("N goes to the next doubtful frame, Enter confirms this one.")
+    return ""
+
+
+_LOOK_AGAIN_MS = 250  # while something is still on its way to the disk
+_WITH_BRUSH = (Tool.BRUSH, Tool.ERASER)
+
+
+class StatusLine(QStatusBar):
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._session: Session | None = None
+        self.hint, self.cursor_place, self.saved = QLabel(self), QLabel(self), QLabel(self)
+        self.brush, self.zoom = QLabel(self), QLabel(self)
+        for label in (self.hint, self.brush, self.zoom, self.saved):
+            label.setContentsMargins(8, 0, 8, 0)
+        self.brush.setToolTip(self.tr("Width of the brush, in the video's pixels ([ and ])"))
+        self.zoom.setToolTip(self.tr("Zoom of the picture (+, -; Z fits it in)"))
+        self.zoom.setMinimumWidth(self.fontMetrics().horizontalAdvance("6400 %") + 16)
+        self.hint.setMinimumWidth(40)  # the figures need the room more
+        self.setSizeGripEnabled(False)
+        self.addWidget(self.hint, 1)
+        for label in (self.cursor_place, self.brush, self.zoom, self.saved):
+            self.addPermanentWidget(label)
+        self._again = QTimer(self, singleShot=True, interval=_LOOK_AGAIN_MS)
+        self._again.timeout.connect(self._show_saved)
+
+    def show_state(self, workspace: Workspace | None) -> None:
+        self.hint.setText(hint_for(workspace))
+        self.hint.setToolTip(self.hint.text())  # in a small window the line is cut
+        self._session = None if workspace is None else workspace.session
+        if workspace is None:
+            for label in (self.cursor_place, self.brush, self.zoom):
+                label.clear()
+        else:
+            self.show_brush(workspace.document)
+            self.show_zoom(workspace.canvas.zoom)
+        self._show_saved()
+
+    def show_brush(self, document: Document) -> None:
+        """Only for tools that have one."""
+        width_px = round(2 * document.brush_radius_px)
+        has_brush = document.tool in _WITH_BRUSH
+        self.brush.setText(self.tr("brush {} px").format(width_px) if has_brush else "")
+
+    def show_zoom(self, zoom: float) -> None:
+        """zoom: 1.0 is a pixel of the screen for one of the video."""
+        percent = 100 * zoom
+        self.zoom.setText(
+            self.tr("{} %").format(f"{percent:.0f}" if percent >= 10 else f"{percent:.1f}")
+        )
+
+    def show_cursor(self, document: Document, x: float, y: float, object_id: int) -> None:
+        """x, y: source pixels, negative outside the picture."""
+        if x < 0:
+            self.cursor_place.clear()
+            return
+        one = document.object(object_id)
+        text = f"x {int(x)}  y {int(y)}"
+        self.cursor_place.setText(f"{text} · {one.name}" if one is not None else text)
+
+    def _show_saved(self) -> None:
+        session = self._session
+        if session is None:
+            self.saved.clear()
+        elif session.is_read_only:
+            self.saved.setText(self.tr("read only"))
+        elif session.project is None:
+            self.saved.setText(self.tr("not kept"))
+        elif session.project.is_saved:
+            self.saved.setText(self.tr("saved"))
+        else:
+            self.saved.setText(self.tr("saving…"))
+            self._again.start()

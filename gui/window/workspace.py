@@ -1,0 +1,232 @@
+"""One open session on the screen: canvas, panels, timeline and their threads."""
+
+from collections.abc import Callable, Sequence
+
+from PySide6.QtCore import QByteArray, QSize, Qt, Signal
+from PySide6.QtGui import QShowEvent
+from PySide6.QtWidgets import QScrollArea, QSplitter, QStyle, QTabWidget, QVBoxLayout, QWidget
+
+from gui.canvas.view import CanvasView
+from gui.panels.history import HistoryPanel
+from gui.panels.memory import MemoryPanel
+from gui.panels.objects import ObjectsPanel
+from gui.panels.propagation import PropagationPanel
+from gui.theme import UNLIMITED_PX
+from gui.timeline.player import Player
+from gui.timeline.timeline import Timeline
+from gui.timeline.transport import Transport
+from gui.window.banner import FloatingBanner
+from gui.work.annotator import Annotator
+from gui.work.document import Document
+from gui.work.engine_thread import EngineThread
+from gui.work.learning import learned_from
+from gui.work.tracking import Busy
+from interaction.session import Session
+
+__all__ = [
+    "PanelColumn",
+    "Workspace",
+]
+
+
+class PanelColumn(QScrollArea):
+    """Lines between the panels can be dragged; no panel is ever smaller than it can be."""
+
+    def __init__(
+        self, panels: Sequence[QWidget], stretches: Sequence[int], parent: QWidget | None = None
+    ) -> None:
+        """stretches: what share of further room each panel takes."""
+        super().__init__(parent)
+        self.setFrameShape(QScrollArea.Shape.NoFrame)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setWidgetResizable(True)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.splitter = QSplitter(Qt.Orientation.Vertical, self)
+        self.splitter.setChildrenCollapsible(False)
+        self.splitter.setHandleWidth(1)
+        for index, (panel, stretch) in enumerate(zip(panels, stretches, strict=True)):
+            self.splitter.addWidget(panel)
+            self.splitter.setStretchFactor(index, stretch)
+        self.setWidget(self.splitter)
+        self.verticalScrollBar().setAccessibleName(self.tr("Scroll through the panels"))
+
+    def sizeHint(self) -> QSize:
+        return self.splitter.sizeHint()
+
+    def minimumSizeHint(self) -> QSize:
+        bar_px = self.style().pixelMetric(QStyle.PixelMetric.PM_ScrollBarExtent, None, self)
+        return QSize(self.splitter.minimumSizeHint().width() + bar_px, 120)
+
+
+_PANELS_PX = 284
+
+
+class Workspace(QWidget):
+    """Owns everything that lives as long as the session is open. Call `shutdown` before it goes."""
+
+    panels_toggled = Signal(bool)
+    timeline_toggled = Signal(bool)
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.session = session
+        self.document = Document(session, self)
+        self.engine = EngineThread("engine", self)
+        self.files = EngineThread("files", self)
+        self.annotator = Annotator(self.document, self.engine, self.files, self)
+        self.player = Player(self.document, self)
+        self.canvas = CanvasView(self.document, self.annotator, self)
+        self.objects_panel = ObjectsPanel(self.document, self.annotator, self)
+        self.propagation_panel = PropagationPanel(self.document, self.annotator, self)
+        self.memory_panel = MemoryPanel(self.document, self.annotator, self)
+        self.history_panel = HistoryPanel(self.document, self.annotator, self)
+        self.timeline = Timeline(self.document, self.annotator, self)
+        self.transport = Transport(self.document, self.annotator, self.player, self.timeline, self)
+        self.canvas.work_begun.connect(self.player.stop_at)
+        self.timeline.went.connect(self.player.stop)
+        self._lay_out()
+        self.setAcceptDrops(False)  # the window takes them all
+
+    def _lay_out(self) -> None:
+        picture = QWidget(self)
+        layout = QVBoxLayout(picture)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.canvas)
+        self.banner = FloatingBanner(picture)
+
+        self.tabs = QTabWidget(self)
+        self.tabs.setDocumentMode(True)
+        self.tabs.tabBar().setAccessibleName(self.tr("Memory and history"))
+        self.tabs.addTab(self.memory_panel, self.tr("Memory"))
+        self.tabs.addTab(self.history_panel, self.tr("History"))
+        self.panels = PanelColumn(
+            (self.objects_panel, self.propagation_panel, self.tabs), (3, 0, 3), self
+        )
+
+        self.upper_half = QSplitter(Qt.Orientation.Horizontal, self)
+        self.upper_half.addWidget(picture)
+        self.upper_half.addWidget(self.panels)
+        self.upper_half.setStretchFactor(0, 1)
+        self.upper_half.setStretchFactor(1, 0)
+        self.upper_half.setCollapsible(0, False)
+
+        self.lower_half = QWidget(self)
+        rows = QVBoxLayout(self.lower_half)
+        rows.setContentsMargins(0, 0, 0, 0)
+        rows.setSpacing(0)
+        rows.addWidget(self.transport)
+        rows.addWidget(self.timeline, 1)
+
+        self.splitter = QSplitter(Qt.Orientation.Vertical, self)
+        self.splitter.addWidget(self.upper_half)
+        self.splitter.addWidget(self.lower_half)
+        self.splitter.setStretchFactor(0, 1)
+        self.splitter.setStretchFactor(1, 0)
+        self.splitter.setCollapsible(0, False)
+        for splitter in (self.splitter, self.upper_half):
+            splitter.setHandleWidth(1)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.addWidget(self.splitter)
+        self.upper_half.setSizes([10_000, _PANELS_PX])
+        self._is_height_chosen = False
+        self._heights: list[int] = []  # of both halves, while the timeline is hidden
+        self.splitter.splitterMoved.connect(self._keep_height)
+        self.document.objects_changed.connect(self._fit_timeline)
+        self._is_error_beside_run = False
+        self.annotator.busy_changed.connect(self._follow_busy)
+        self.document.history_changed.connect(self._clear_past)
+        self.annotator.tracked.connect(self._clear_past)
+        self.annotator.learned.connect(self._offer_tracking)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._fit_timeline()
+
+    def restore_sizes(self, upper: QByteArray | None, whole: QByteArray | None) -> None:
+        """As somebody left them."""
+        if upper is not None:
+            self.upper_half.restoreState(upper)
+        if whole is not None and self.splitter.restoreState(whole):
+            self._is_height_chosen = True
+
+    @property
+    def is_height_chosen(self) -> bool:
+        """Whether somebody has set the timeline's height; until then it fits its lanes."""
+        return self._is_height_chosen and not self._heights
+
+    def _keep_height(self) -> None:
+        self._is_height_chosen = True
+
+    def _fit_timeline(self) -> None:
+        if self._heights or not self._is_height_chosen:
+            needed = self.lower_half.sizeHint().height()
+            self.splitter.setSizes([max(1, self.height() - needed), needed])
+
+    def show_panels(self, is_shown: bool) -> None:
+        if is_shown != self.panels.isVisibleTo(self.upper_half):
+            self.panels.setVisible(is_shown)
+            self.panels_toggled.emit(is_shown)
+
+    def show_timeline(self, is_shown: bool) -> None:
+        """Its room is the picture's while it is hidden."""
+        if is_shown == self.timeline.isVisibleTo(self.lower_half):
+            return
+        before = self.splitter.sizes()
+        self.timeline.setVisible(is_shown)
+        if is_shown:
+            self.lower_half.setMaximumHeight(UNLIMITED_PX)
+            self.splitter.setSizes(self._heights)
+            self._heights = []
+        else:
+            self.lower_half.setMaximumHeight(self.transport.sizeHint().height())
+            self._heights = before
+        self._fit_timeline()
+        self.timeline_toggled.emit(is_shown)
+
+    # What went wrong
+
+    def show_error(
+        self,
+        summary: str,
+        details: str = "",
+        button: str | None = None,
+        on_button: Callable[[], object] | None = None,
+        *,
+        lasts: bool = False,
+    ) -> None:
+        """Over the picture, until the next thing works. lasts: or until it is closed."""
+        # A run that goes on says nothing about what failed beside it.
+        self._is_error_beside_run = self.annotator.is_tracking
+        self.banner.show_error(summary, details, button, on_button, lasts=lasts)
+
+    def _follow_busy(self, busy: Busy) -> None:
+        if busy is Busy.IDLE:
+            self._is_error_beside_run = False
+
+    def _clear_past(self, *_: object) -> None:
+        if not self._is_error_beside_run:
+            self.banner.clear_past()
+
+    def _offer_tracking(self, frames: int) -> None:
+        self.banner.show_notice(
+            self.tr("{}. Track again to use it.").format(learned_from(frames)),
+            self.tr("Track both ways"),
+            lambda: self.propagation_panel.start("both"),
+        )
+
+    @property
+    def is_busy(self) -> bool:
+        """Something runs that closing would cut short."""
+        return self.engine.is_busy or self.files.is_busy
+
+    def shutdown(self, *, discards: bool = False) -> None:
+        """Ends all work and closes the session; everything finished is on disk. discards: what
+        cannot be written is given up."""
+        self.player.play(0)
+        self.engine.shutdown()
+        self.files.shutdown()
+        self.canvas.shutdown()
+        self.timeline.shutdown()
+        self.memory_panel.shutdown()
+        self.session.close(discards=discards)

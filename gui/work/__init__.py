@@ -1,0 +1,1 @@
+"""Between widgets and session: the document, the annotator, long operations, the engine thread."""

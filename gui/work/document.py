@@ -1,0 +1,365 @@
+"""The state that the window shows, as one object with signals."""
+
+from collections.abc import Callable
+from enum import Enum
+
+from PySide6.QtCore import QObject, Signal
+
+from interaction.annotation.annotation import Annotation
+from interaction.annotation.strokes import LEAST_RADIUS_PX
+from interaction.annotation.types import MaskEdit, ObjectInfo
+from interaction.errors import UserError
+from interaction.session import Session
+from interaction.video.video import Video
+
+__all__ = [
+    "WIDEST_OUTLINE_PX",
+    "Document",
+    "Tool",
+    "ViewMode",
+]
+
+WIDEST_OUTLINE_PX = 4  # of what a mask is drawn with
+
+
+class Tool(Enum):
+    """What the mouse does on the picture."""
+
+    SELECT = "select"  # pick an object, pan by dragging
+    CLICK = "click"  # left adds to the object, right removes
+    BOX = "box"
+    SCRIBBLE = "scribble"
+    BRUSH = "brush"
+    ERASER = "eraser"
+    LASSO = "lasso"
+    FILL = "fill"  # a hole that is clicked is filled, a speck removed
+
+
+class ViewMode(Enum):
+    """How frame and masks are put together."""
+
+    OVERLAY = "overlay"  # the object's colour over the frame, with its outline
+    OUTLINE = "outline"
+    MASK = "mask"  # colours alone
+    FADE = "fade"  # what is not an object is darker
+    LIGHT = "light"  # only a hint of the colour
+    POPUP = "popup"  # objects in colour, the rest grey
+    LAYER = "layer"  # a picture between background and objects
+    CHECKERBOARD = "checkerboard"  # the objects cut out
+    GREEN = "green"  # the objects before a green screen
+    SIDE_BY_SIDE = "side by side"  # the source beside the overlay
+
+
+_LARGEST_BRUSH_PX = 500.0
+
+
+class Document(QObject):
+    """An open session and the point of view on it. Only the GUI thread touches it.
+
+    Setters are idempotent and silent when nothing changes, so a widget may both drive a
+    property and follow it without guarding against its own echo.
+    """
+
+    frame_changed = Signal(int)
+    current_object_changed = Signal(int)  # 0: none
+    tool_changed = Signal(Tool)
+    view_mode_changed = Signal(ViewMode)
+    range_changed = Signal()
+    opacity_changed = Signal(float)
+    brush_changed = Signal(float)  # radius in source pixels
+    solo_changed = Signal(int)  # 0: all visible objects are shown
+    onion_skin_changed = Signal(bool)
+    hatching_changed = Signal(bool)
+    outline_changed = Signal()
+    layer_changed = Signal(str)  # path of the picture of ViewMode.LAYER
+
+    masks_changed = Signal(set)  # frame indices
+    objects_changed = Signal()
+    history_changed = Signal()
+    travelled = Signal()  # something was undone or redone
+    failed = Signal(object)  # the UserError of a change that was refused
+
+    def __init__(self, session: Session, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.session = session
+        self._frame = 0
+        self._current_object = session.annotation.objects[0].id if self.objects else 0
+        self._tool = Tool.CLICK
+        self._view_mode = ViewMode.OVERLAY
+        self._range: tuple[int | None, int | None] = (None, None)
+        self._opacity = 0.5
+        self._brush_radius_px = max(4.0, min(self.video.width, self.video.height) / 40)
+        self._solo = 0
+        self._has_onion_skin = False
+        self._has_hatching = False
+        self._outline = (1, 1.0)
+        self._layer = ""
+
+    # The session, to read
+
+    @property
+    def annotation(self) -> Annotation:
+        return self.session.annotation
+
+    @property
+    def video(self) -> Video:
+        return self.session.video
+
+    @property
+    def frame_count(self) -> int:
+        return self.annotation.frame_count
+
+    @property
+    def objects(self) -> tuple[ObjectInfo, ...]:
+        return self.session.annotation.objects
+
+    def object(self, object_id: int) -> ObjectInfo | None:
+        return next((one for one in self.objects if one.id == object_id), None)
+
+    def is_shown(self, object_id: int) -> bool:
+        """Whether the object's mask is to be seen: visible, or the only one that is."""
+        if self._solo:
+            return object_id == self._solo
+        one = self.object(object_id)
+        return one is None or one.is_visible
+
+    # The point of view
+
+    @property
+    def frame(self) -> int:
+        return self._frame
+
+    def set_frame(self, frame: int) -> None:
+        frame = max(0, min(frame, self.frame_count - 1))
+        if frame != self._frame:
+            self._frame = frame
+            self.frame_changed.emit(frame)
+
+    @property
+    def current_object(self) -> int:
+        """The object that clicks and strokes are for; 0: none yet."""
+        return self._current_object
+
+    def set_current_object(self, object_id: int) -> None:
+        """If only one object is shown, from now on it is this one."""
+        if object_id and self.object(object_id) is None:
+            return
+        if object_id != self._current_object:
+            self._current_object = object_id
+            if self._solo and object_id:
+                self.set_solo(object_id)
+            self.current_object_changed.emit(object_id)
+
+    @property
+    def tool(self) -> Tool:
+        return self._tool
+
+    def set_tool(self, tool: Tool) -> None:
+        if tool is not self._tool:
+            self._tool = tool
+            self.tool_changed.emit(tool)
+
+    @property
+    def view_mode(self) -> ViewMode:
+        return self._view_mode
+
+    def set_view_mode(self, mode: ViewMode) -> None:
+        if mode is not self._view_mode:
+            self._view_mode = mode
+            self.view_mode_changed.emit(mode)
+
+    @property
+    def range_in(self) -> int | None:
+        """The first frame of the range that work is limited to; None: the video's."""
+        return self._range[0]
+
+    @property
+    def range_out(self) -> int | None:
+        return self._range[1]
+
+    def set_range(self, first: int | None, last: int | None) -> None:
+        """Both inside the video; in the wrong order, the other end is given up."""
+        final = self.frame_count - 1
+        first = None if first is None else max(0, min(first, final))
+        last = None if last is None else max(0, min(last, final))
+        if first is not None and last is not None and first > last:
+            if (first, last)[0] != self._range[0]:
+                last = None
+            else:
+                first = None
+        if (first, last) != self._range:
+            self._range = (first, last)
+            self.range_changed.emit()
+
+    @property
+    def opacity(self) -> float:
+        return self._opacity
+
+    def set_opacity(self, opacity: float) -> None:
+        opacity = max(0.0, min(opacity, 1.0))
+        if opacity != self._opacity:
+            self._opacity = opacity
+            self.opacity_changed.emit(opacity)
+
+    @property
+    def brush_radius_px(self) -> float:
+        return self._brush_radius_px
+
+    def set_brush_radius_px(self, radius_px: float) -> None:
+        radius_px = max(LEAST_RADIUS_PX, min(radius_px, _LARGEST_BRUSH_PX))
+        if radius_px != self._brush_radius_px:
+            self._brush_radius_px = radius_px
+            self.brush_changed.emit(radius_px)
+
+    @property
+    def solo(self) -> int:
+        """The only object that is shown; 0: all that are visible."""
+        return self._solo
+
+    def set_solo(self, object_id: int) -> None:
+        if object_id != self._solo:
+            self._solo = object_id
+            self.solo_changed.emit(object_id)
+
+    @property
+    def has_onion_skin(self) -> bool:
+        return self._has_onion_skin
+
+    def set_onion_skin(self, is_on: bool) -> None:
+        if is_on != self._has_onion_skin:
+            self._has_onion_skin = is_on
+            self.onion_skin_changed.emit(is_on)
+
+    @property
+    def has_hatching(self) -> bool:
+        return self._has_hatching
+
+    def set_hatching(self, is_on: bool) -> None:
+        if is_on != self._has_hatching:
+            self._has_hatching = is_on
+            self.hatching_changed.emit(is_on)
+
+    @property
+    def outline_px(self) -> int:
+        """Width of outlines on either side of an edge, in pixels of the window."""
+        return self._outline[0]
+
+    @property
+    def outline_opacity(self) -> float:
+        return self._outline[1]
+
+    def set_outline(self, width_px: int, opacity: float) -> None:
+        outline = max(1, min(width_px, WIDEST_OUTLINE_PX)), max(0.0, min(opacity, 1.0))
+        if outline != self._outline:
+            self._outline = outline
+            self.outline_changed.emit()
+
+    @property
+    def layer(self) -> str:
+        return self._layer
+
+    def set_layer(self, path: str) -> None:
+        if path != self._layer:
+            self._layer = path
+            self.layer_changed.emit(path)
+
+    # Changes of the annotation
+
+    def apply(self, edit: MaskEdit) -> bool:
+        """Makes and records an edit. False: its frames changed since it was made, or it changes
+        nothing."""
+        if not self.session.apply(edit):
+            return False
+        self.announce(edit)
+        return True
+
+    def undo(self) -> None:
+        """As redo and go_to: goes to the first frame that changed, unless it is in sight."""
+        self._travel(self.session.undo)
+
+    def redo(self) -> None:
+        self._travel(self.session.redo)
+
+    def go_to(self, position: int) -> None:
+        """Undoes or redoes until `position` entries of the history are in effect, or as far as
+        they can be read."""
+        before, problem = dict(self.annotation.records), None
+        try:
+            self.session.go_to(position)
+        except UserError as error:
+            problem = error
+        now = self.annotation.records
+        frames = {one for one in before.keys() | now.keys() if before.get(one) is not now.get(one)}
+        self._announce(frames, are_objects_changed=True)
+        self._visit(frames, None)
+        if problem is not None:
+            self.failed.emit(problem)
+
+    def announce(self, edit: MaskEdit | None) -> None:
+        """Tells everybody what an edit that was just applied has changed."""
+        if edit is not None:
+            self._announce(set(edit.frames), edit.objects_after is not None)
+
+    def add_object(self, name: str | None = None) -> int:
+        """A new object, which becomes the current one; 0 if there cannot be another."""
+        try:
+            object_id = self.session.add_object(name)
+        except UserError as error:
+            self.failed.emit(error)
+            return 0
+        self._announce(set(), are_objects_changed=True)
+        self.set_current_object(object_id)
+        return object_id
+
+    def rename_object(self, object_id: int, name: str) -> None:
+        """A name of nothing but spaces changes nothing."""
+        if name.strip():
+            self._change(lambda: self.session.rename_object(object_id, name))
+
+    def recolor_object(self, object_id: int, color: tuple[int, int, int]) -> None:
+        self._change(lambda: self.session.recolor_object(object_id, color))
+
+    def set_locked(self, object_id: int, is_locked: bool) -> None:
+        self._change(lambda: self.session.set_locked(object_id, is_locked))
+
+    def set_visible(self, object_id: int, is_visible: bool) -> None:
+        self._change(lambda: self.session.set_visible(object_id, is_visible))
+
+    def move_object(self, object_id: int, index: int) -> None:
+        self._change(lambda: self.session.move_object(object_id, index))
+
+    def _change(self, change: Callable[[], MaskEdit | None]) -> MaskEdit | None:
+        try:
+            edit = change()
+        except UserError as error:
+            self.failed.emit(error)
+            return None
+        self.announce(edit)
+        return edit
+
+    def _travel(self, step: Callable[[], MaskEdit | None]) -> None:
+        edit = self._change(step)
+        if edit is not None:
+            is_run = edit.cause.get("kind") == "propagate"
+            self._visit(set(edit.frames), edit.cause.get("start") if is_run else None)
+
+    def _visit(self, frames: set[int], start: int | None) -> None:
+        """start: where a run began: it has changed nothing there, but what it has done is in sight
+        from there."""
+        self.travelled.emit()
+        here = self._frame
+        is_beside = len(frames) > 1 and bool({here - 1, here + 1} & frames)
+        if frames and here not in frames and here != start and not is_beside:
+            self.set_frame(min(frames))
+
+    def _announce(self, frames: set[int], are_objects_changed: bool) -> None:
+        if are_objects_changed:
+            if self.object(self._current_object) is None:
+                self._current_object = self.objects[0].id if self.objects else 0
+                self.current_object_changed.emit(self._current_object)
+            if self._solo and self.object(self._solo) is None:
+                self.set_solo(0)
+            self.objects_changed.emit()
+        if frames:
+            self.masks_changed.emit(frames)
+        self.history_changed.emit()

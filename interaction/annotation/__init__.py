@@ -1,0 +1,1 @@
+"""The annotation: records, objects, edits, history, requests, and masks as palette PNGs."""

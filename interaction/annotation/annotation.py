@@ -1,0 +1,129 @@
+"""The annotation itself: a record a frame, and the list of objects. No engines, no disk, no Qt."""
+
+from collections import OrderedDict
+from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+import numpy as np
+
+from interaction.annotation.mask_files import decode_labels, encode_labels
+from interaction.annotation.types import (
+    EMPTY_RECORD,
+    FrameRecord,
+    FrameStatus,
+    MaskEdit,
+    ObjectInfo,
+    Prompts,
+)
+from xmem_core.pictures import Labels
+
+__all__ = ["Annotation", "given_objects", "make_record"]
+
+_DECODED_KEPT: Final = 32  # masks; one of 1080p takes 2 MB
+
+
+def make_record(
+    labels: Labels,
+    status: FrameStatus,
+    *,
+    doubt: float = 0.0,
+    prompts: Prompts | None = None,
+    given: Collection[int] | None = None,
+) -> FrameRecord:
+    """The record of a frame whose mask is `labels` (H, W), uint8 object ids.
+
+    given: the objects a corrected frame speaks for; by default those in it.
+    """
+    counts = np.bincount(labels.ravel(), minlength=256)
+    present = frozenset((np.flatnonzero(counts[1:] > 0) + 1).tolist())
+    if given is None or status is not FrameStatus.CORRECTED:
+        given = present if status.is_given else ()
+    return FrameRecord(encode_labels(labels), status, present, doubt, prompts, frozenset(given))
+
+
+def given_objects(records: Iterable[FrameRecord]) -> frozenset[int]:
+    """The objects that the annotator has given a mask of on any frame."""
+    return frozenset().union(*(record.present & record.given for record in records))
+
+
+class Annotation:
+    """What has been annotated. Changes only by `apply`; one thread at a time."""
+
+    def __init__(
+        self,
+        frame_count: int,
+        width: int,
+        height: int,
+        *,
+        records: Mapping[int, FrameRecord] | None = None,
+        objects: Iterable[ObjectInfo] = (),
+    ) -> None:
+        if frame_count < 1 or width < 1 or height < 1:
+            raise ValueError(
+                f"an annotation needs frames and pixels, got {frame_count} of {width}x{height}"
+            )
+        self.frame_count, self.width, self.height = frame_count, width, height
+        self._records = {f: r for f, r in (records or {}).items() if r != EMPTY_RECORD}
+        self._objects = tuple(objects)
+        self._decoded: OrderedDict[int, tuple[bytes, Labels]] = OrderedDict()
+
+    @property
+    def records(self) -> Mapping[int, FrameRecord]:
+        """By frame, those that are not empty. A view: copy it before giving it to a thread."""
+        return MappingProxyType(self._records)
+
+    @property
+    def objects(self) -> tuple[ObjectInfo, ...]:
+        """In the annotator's order."""
+        return self._objects
+
+    @property
+    def locked(self) -> frozenset[int]:
+        return frozenset(one.id for one in self._objects if one.is_locked)
+
+    def record(self, frame: int) -> FrameRecord:
+        """IndexError outside the video."""
+        if not 0 <= frame < self.frame_count:
+            raise IndexError(f"frame {frame} of a video with frames 0 to {self.frame_count - 1}")
+        return self._records.get(frame, EMPTY_RECORD)
+
+    def object(self, object_id: int) -> ObjectInfo:
+        """KeyError if there is none."""
+        for one in self._objects:
+            if one.id == object_id:
+                return one
+        raise KeyError(f"no object {object_id}; there are {[one.id for one in self._objects]}")
+
+    def labels(self, frame: int) -> Labels:
+        """(H, W) uint8 object ids, read-only; zeros where nothing was annotated."""
+        mask = self.record(frame).mask
+        if mask is None:
+            empty: Labels = np.zeros((self.height, self.width), np.uint8)
+            empty.flags.writeable = False
+            return empty
+        kept = self._decoded.get(frame)
+        if kept is not None and kept[0] is mask:
+            self._decoded.move_to_end(frame)
+            return kept[1]
+        labels = decode_labels(mask)
+        labels.flags.writeable = False
+        self._decoded[frame] = mask, labels
+        if len(self._decoded) > _DECODED_KEPT:
+            self._decoded.popitem(last=False)
+        return labels
+
+    def apply(self, edit: MaskEdit) -> None:
+        """ValueError, and nothing changed, if the edit was not made from this state."""
+        for frame, record in edit.before.items():
+            if self.record(frame) != record:
+                raise ValueError(f"“{edit.label}” was made from another state of frame {frame}")
+        if edit.objects_before is not None and edit.objects_before != self._objects:
+            raise ValueError(f"“{edit.label}” was made from another list of objects")
+        for frame, record in edit.after.items():
+            if record == EMPTY_RECORD:
+                self._records.pop(frame, None)
+            else:
+                self._records[frame] = record
+        if edit.objects_after is not None:
+            self._objects = edit.objects_after

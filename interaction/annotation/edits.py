@@ -1,0 +1,450 @@
+"""Build edits of frames and of the list of objects. Nothing is applied here."""
+
+import uuid
+from collections.abc import Callable, Collection, Generator, Iterable
+from dataclasses import replace
+from functools import partial
+from operator import attrgetter
+from typing import Final
+
+import numpy as np
+
+from interaction.annotation import surgery as mask_surgery
+from interaction.annotation.annotation import Annotation, make_record
+from interaction.annotation.mask_files import davis_palette, decode_labels
+from interaction.annotation.requests import Cause, objects_cause
+from interaction.annotation.types import (
+    EMPTY_RECORD,
+    FrameRecord,
+    FrameStatus,
+    MaskEdit,
+    ObjectInfo,
+    Prompts,
+)
+from interaction.errors import UserError
+from xmem_core.pictures import Labels
+
+__all__ = [
+    "OKABE_ITO",
+    "changed_record",
+    "check_unlocked",
+    "clear_edit",
+    "copy_edit",
+    "corrected_status",
+    "deleting",
+    "free_id",
+    "given_after",
+    "hand_edit",
+    "keeping_locked",
+    "list_edit",
+    "merging",
+    "new_group",
+    "next_color",
+    "split_edit",
+    "status_edit",
+    "surgery",
+    "swapping",
+]
+
+_STATUS_LABELS: Final = {
+    FrameStatus.CONFIRMED: "Confirm frame",
+    FrameStatus.TRACKED: "Take back frame",
+}
+
+
+def new_group() -> str:
+    """A name for the edits of one step of the history."""
+    return uuid.uuid4().hex
+
+
+def corrected_status(status: FrameStatus) -> FrameStatus:
+    """A frame's status once its mask was changed by hand."""
+    return FrameStatus.CONFIRMED if status is FrameStatus.CONFIRMED else FrameStatus.CORRECTED
+
+
+def touched_objects(before: Labels, after: Labels) -> frozenset[int]:
+    """The ids of all objects that gained or lost a pixel."""
+    is_changed = before != after
+    both = np.concatenate([before[is_changed], after[is_changed]])
+    return frozenset(np.unique(both).tolist()) - {0}
+
+
+def given_after(old: FrameRecord, before: Labels, after: Labels) -> frozenset[int]:
+    """What a corrected frame speaks for once its mask was changed by hand: all that was on it when
+    it was first corrected, and all that has been touched."""
+    started = old.given if old.status.is_given else old.present
+    return started | touched_objects(before, after)
+
+
+def keeping_locked(before: Labels, after: Labels, locked: Collection[int]) -> Labels:
+    """`after` with every pixel of a locked object as it was `before`; none is gained either."""
+    if not locked:
+        return after
+    is_locked = np.zeros(256, bool)
+    is_locked[sorted(locked)] = True
+    return np.where(is_locked[before] | is_locked[after], before, after).astype(np.uint8)
+
+
+def hand_edit(
+    annotation: Annotation,
+    frame: int,
+    label: str,
+    after: Labels,
+    cause: Cause,
+    *,
+    prompts: Prompts | None = None,
+) -> MaskEdit | None:
+    """The frame's mask becomes `after`, (H, W) uint8, but for locked objects. None: no change.
+
+    ValueError if it has another size or type, or holds an object that is not in the list.
+    """
+    before = annotation.labels(frame)
+    if after.shape != before.shape or after.dtype != np.uint8:
+        raise ValueError(f"a mask must be uint8 {before.shape}, got {after.dtype} {after.shape}")
+    after = keeping_locked(before, after, annotation.locked)
+    old = annotation.record(frame)
+    if np.array_equal(before, after) and prompts == old.prompts:
+        return None
+    given = given_after(old, before, after)
+    record = make_record(after, corrected_status(old.status), prompts=prompts, given=given)
+    unknown = record.present - {one.id for one in annotation.objects}
+    if unknown:
+        raise ValueError(f"the mask holds objects {sorted(unknown)}, which do not exist")
+    return MaskEdit(label, {frame: old}, {frame: record}, cause=cause)
+
+
+def status_edit(annotation: Annotation, frame: int, status: FrameStatus) -> MaskEdit | None:
+    """The frame is declared whole, or no longer answered for; its mask stays. None: no change.
+
+    A frame without a mask is confirmed with an empty one: nothing of any object is there.
+    """
+    old = annotation.record(frame)
+    if old.status is status or (status is FrameStatus.TRACKED and not old.status.is_given):
+        return None
+    given = old.present if status.is_given else frozenset()
+    record = replace(old, status=status, prompts=None, given=given)
+    if old.mask is None:
+        record = make_record(annotation.labels(frame), status)
+    kind = "confirm" if status is FrameStatus.CONFIRMED else "unconfirm"
+    return MaskEdit(
+        _STATUS_LABELS[status], {frame: old}, {frame: record}, cause={"kind": kind, "frame": frame}
+    )
+
+
+def clear_edit(
+    annotation: Annotation, frame: int, object_id: int | None, label: str
+) -> MaskEdit | None:
+    """One object, or all that are not locked, off the frame. None: there was nothing.
+
+    A frame that nothing is left on is as if it had never been annotated, unless only one object
+    was taken off a confirmed frame: then it says that the object is absent.
+    """
+    old = annotation.record(frame)
+    if old == EMPTY_RECORD:
+        return None
+    before = annotation.labels(frame)
+    cleared = before != 0 if object_id is None else before == object_id
+    after = np.where(cleared, 0, before).astype(np.uint8)
+    after = keeping_locked(before, after, annotation.locked)
+    is_unchanged = np.array_equal(before, after)
+    if is_unchanged and (object_id is not None or bool(before.any())):
+        return None
+    record = EMPTY_RECORD
+    if after.any() or (object_id is not None and old.status is FrameStatus.CONFIRMED):
+        given = given_after(old, before, after)
+        record = make_record(after, corrected_status(old.status), given=given)
+    cause = {"kind": "clear", "frame": frame, "object": object_id}
+    return MaskEdit(label, {frame: old}, {frame: record}, cause=cause)
+
+
+def copy_edit(
+    annotation: Annotation, from_frame: int, to_frame: int, object_id: int | None
+) -> MaskEdit | None:
+    """The mask of another frame, or one object's, in place of this frame's. None: no change."""
+    source, before = annotation.labels(from_frame), annotation.labels(to_frame)
+    after = source
+    if object_id is not None:
+        after = np.where(before == object_id, 0, before).astype(np.uint8)
+        after[source == object_id] = object_id
+    cause = {"kind": "copy", "from": from_frame, "frame": to_frame, "object": object_id}
+    return hand_edit(annotation, to_frame, "Copy mask", after, cause)
+
+
+def list_edit(
+    annotation: Annotation, label: str, objects: tuple[ObjectInfo, ...], group: str | None = None
+) -> MaskEdit | None:
+    """Another list of objects. None: it is the same."""
+    if objects == annotation.objects:
+        return None
+    return MaskEdit(
+        label,
+        objects_before=annotation.objects,
+        objects_after=objects,
+        group=group,
+        cause=objects_cause(objects),
+    )
+
+
+def changed_record(
+    record: FrameRecord, after: Labels, given: Collection[int], *, keeps_empty: bool
+) -> FrameRecord:
+    """A record after a change of many frames, which leaves trust where it was.
+
+    given: what it speaks for now; a corrected frame on which nothing of that is left still says
+    so. keeps_empty: and so does a confirmed one.
+    """
+    status = record.status
+    says_absent = bool(given) if status is FrameStatus.CORRECTED else keeps_empty
+    if not after.any() and not (status.is_given and says_absent):
+        return EMPTY_RECORD
+    if status is FrameStatus.CORRECTED and not given:  # only what a tracker put there is left
+        status = FrameStatus.TRACKED
+    return make_record(after, status, doubt=record.doubt, given=given)
+
+
+Color = tuple[int, int, int]
+
+# Okabe and Ito's set for every kind of colour vision (https://jfly.uni-koeln.de/color/), without
+# black, the ones that stand out best on photographs first.
+OKABE_ITO: Final[tuple[Color, ...]] = (
+    (230, 159, 0),  # orange
+    (86, 180, 233),  # sky blue
+    (0, 158, 115),  # bluish green
+    (240, 228, 66),  # yellow
+    (0, 114, 178),  # blue
+    (213, 94, 0),  # vermilion
+    (204, 121, 167),  # reddish purple
+)
+
+
+def next_color(used: Iterable[Color]) -> Color:
+    """The first colour that no object has yet: Okabe and Ito's seven, then the masks' palette.
+
+    There are more colours than objects, so one is always left.
+    """
+    taken = set(used)
+    palette = [(int(r), int(g), int(b)) for r, g, b in davis_palette()[1:]]
+    candidates = (*OKABE_ITO, *palette)
+    return next((color for color in candidates if color not in taken), candidates[-1])
+
+
+_MOST_OBJECTS = 255
+_SMALLEST_PART_PX, _SMALLEST_PART = 16, 0.02  # of the object's pixels; less is no object
+
+
+def free_id(objects: Collection[ObjectInfo]) -> int:
+    """The lowest id that no object has. UserError if there is none left."""
+    used = {one.id for one in objects}
+    for object_id in range(1, _MOST_OBJECTS + 1):
+        if object_id not in used:
+            return object_id
+    raise UserError(
+        f"There are {_MOST_OBJECTS} objects already, which is as many as a mask can hold.\n\n"
+        "Delete or merge some of them."
+    )
+
+
+def check_unlocked(annotation: Annotation, *object_ids: int) -> None:
+    """UserError for the first that is locked, KeyError for one that does not exist."""
+    for object_id in object_ids:
+        one = annotation.object(object_id)
+        if one.is_locked:
+            raise UserError(
+                f"“{one.name}” is locked.\n\nUnlock it in the list of objects to change it."
+            )
+
+
+def surgery(
+    annotation: Annotation,
+    label: str,
+    frames: Collection[int],
+    change: Callable[[int, Labels], Labels],
+    cause: Cause,
+    *,
+    group: str | None = None,
+    keeps_empty: bool = True,
+    given_after: Callable[[FrameRecord], frozenset[int]] = attrgetter("given"),
+) -> Generator[MaskEdit, None, None]:
+    """`change(frame, labels)` on each of the frames that has a mask; locked objects keep theirs.
+
+    Frames keep their status: a thousand tracked frames that are cleaned up stay tracked.
+    given_after: the objects that a frame speaks for afterwards.
+    """
+    records: dict[int, FrameRecord] = {}
+    for frame in sorted(set(frames)):
+        record = annotation.record(frame)
+        if record.mask is not None:
+            records[frame] = record
+    locked = annotation.locked
+    group = group or new_group()
+
+    def steps() -> Generator[MaskEdit, None, None]:
+        for frame, record in records.items():
+            assert record.mask is not None
+            before = decode_labels(record.mask)
+            after = keeping_locked(before, change(frame, before.copy()), locked)
+            given = given_after(record)
+            if np.array_equal(before, after) and given == record.given:
+                continue
+            changed = changed_record(record, after, given, keeps_empty=keeps_empty)
+            yield MaskEdit(label, {frame: record}, {frame: changed}, group=group, cause=cause)
+
+    return steps()
+
+
+def deleting(annotation: Annotation, object_id: int) -> Generator[MaskEdit, None, None]:
+    """The object off every frame, then out of the list."""
+    check_unlocked(annotation, object_id)
+    name = annotation.object(object_id).name
+    cause = {"kind": "surgery:delete", "object": object_id}
+    return _removing(
+        annotation,
+        f"Delete ‘{name}’",
+        object_id,
+        partial(_on_labels, partial(mask_surgery.erase, object_id=object_id)),
+        cause,
+        lambda record: record.given - {object_id},
+    )
+
+
+def merging(annotation: Annotation, object_id: int, into: int) -> Generator[MaskEdit, None, None]:
+    """The object's pixels become those of `into`, and it leaves the list."""
+    if object_id == into:
+        raise ValueError(f"object {object_id} cannot be merged into itself")
+    check_unlocked(annotation, object_id, into)
+    names = annotation.object(object_id).name, annotation.object(into).name
+    cause = {"kind": "surgery:merge", "object": object_id, "into": into}
+    return _removing(
+        annotation,
+        f"Merge ‘{names[0]}’ into ‘{names[1]}’",
+        object_id,
+        partial(_on_labels, partial(mask_surgery.move_object, from_id=object_id, to_id=into)),
+        cause,
+        partial(_merged_given, object_id, into),
+    )
+
+
+def swapping(
+    annotation: Annotation, first: int, second: int, from_frame: int
+) -> Generator[MaskEdit, None, None]:
+    """From a frame on, each of two objects is the other: mends a tracker that confused them."""
+    if first == second:
+        raise ValueError(f"object {first} cannot be swapped with itself")
+    check_unlocked(annotation, first, second)
+    annotation.record(from_frame)  # IndexError outside the video
+    names = annotation.object(first).name, annotation.object(second).name
+    frames = [
+        frame
+        for frame, record in annotation.records.items()
+        if frame >= from_frame and (record.present | record.given) & {first, second}
+    ]
+    return surgery(
+        annotation,
+        f"Swap ‘{names[0]}’ and ‘{names[1]}’",
+        frames,
+        partial(_on_labels, partial(mask_surgery.swap, first_id=first, second_id=second)),
+        {"kind": "surgery:swap", "first": first, "second": second, "frame": from_frame},
+        given_after=partial(_swapped_given, first, second),
+    )
+
+
+def split_edit(annotation: Annotation, frame: int, object_id: int) -> MaskEdit | None:
+    """On one frame, each further part of the object becomes an object of its own.
+
+    UserError if it is in one piece; specks stay with the largest part.
+    """
+    check_unlocked(annotation, object_id)
+    one, labels = annotation.object(object_id), annotation.labels(frame)
+    sizes = mask_surgery.part_sizes(labels, object_id)
+    least = max(_SMALLEST_PART_PX, _SMALLEST_PART * sum(sizes))
+    parts = [size for size in sizes[1:] if size >= least]
+    if not parts:
+        raise UserError(
+            f"“{one.name}” is in one piece on this frame.\n\n"
+            "Go to a frame where its parts are apart, or erase what joins them."
+        )
+    objects = list(annotation.objects)
+    new_ids: list[int] = []
+    for number, _ in enumerate(parts, start=2):
+        new = ObjectInfo(
+            free_id(objects), f"{one.name} {number}", next_color(o.color for o in objects)
+        )
+        objects.append(new)
+        new_ids.append(new.id)
+    after = mask_surgery.split(labels, object_id, new_ids)
+    with_parts = Annotation(
+        annotation.frame_count,
+        annotation.width,
+        annotation.height,
+        records={frame: annotation.record(frame)},
+        objects=objects,
+    )
+    label = f"Split ‘{one.name}’"
+    cause = {"kind": "surgery:split", "object": object_id, "frame": frame}
+    edit = hand_edit(with_parts, frame, label, after, cause)
+    assert edit is not None  # there are parts
+    return replace(edit, objects_before=annotation.objects, objects_after=tuple(objects))
+
+
+def _removing(
+    annotation: Annotation,
+    label: str,
+    object_id: int,
+    change: Callable[[int, Labels], Labels],
+    cause: Cause,
+    given_after: Callable[[FrameRecord], frozenset[int]],
+) -> Generator[MaskEdit, None, None]:
+    frames = [
+        frame
+        for frame, record in annotation.records.items()
+        if object_id in record.present | record.given
+    ]
+    rest = tuple(one for one in annotation.objects if one.id != object_id)
+    group = new_group()
+    from_list = list_edit(annotation, label, rest, group)
+    on_frames = surgery(
+        annotation,
+        label,
+        frames,
+        change,
+        cause,
+        group=group,
+        keeps_empty=bool(rest),
+        given_after=given_after,
+    )
+    # Clicks of an object that left every pixel still name it.
+    prompted = {
+        frame: record
+        for frame, record in annotation.records.items()
+        if frame not in frames and record.prompts and record.prompts.object_id == object_id
+    }
+
+    def steps() -> Generator[MaskEdit, None, None]:
+        yield from on_frames
+        for frame, record in prompted.items():
+            yield MaskEdit(
+                label,
+                {frame: record},
+                {frame: replace(record, prompts=None) if record.mask else EMPTY_RECORD},
+                group=group,
+                cause=cause,
+            )
+        assert from_list is not None
+        yield replace(from_list, cause=cause)
+
+    return steps()
+
+
+def _merged_given(object_id: int, into: int, record: FrameRecord) -> frozenset[int]:
+    """That an object was taken off says nothing of the one it becomes a part of."""
+    is_there = object_id in record.given & record.present
+    return record.given - {object_id} | ({into} if is_there else set())
+
+
+def _swapped_given(first: int, second: int, record: FrameRecord) -> frozenset[int]:
+    names = {first: second, second: first}
+    return frozenset(names.get(one, one) for one in record.given)
+
+
+def _on_labels(change: Callable[[Labels], Labels], _frame: int, labels: Labels) -> Labels:
+    return change(labels)

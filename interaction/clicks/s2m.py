@@ -1,0 +1,90 @@
+"""The published scribble network, S2M: a picture, the mask so far and strokes become a mask.
+
+Cheng et al., "Modular Interactive Video Object Segmentation", CVPR 2021,
+https://arxiv.org/abs/2103.07941. DeepLabv3+ with a ResNet-50, output stride 16.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from interaction.annotation.strokes import stroke_mask
+from interaction.annotation.types import Stroke
+from interaction.clicks.deeplab import AtrousPyramid, DilatedResNet, conv_norm
+from xmem_core.pictures import Frame, Labels
+from xmem_core.probabilities import normalise
+
+_WIDTH: Final = 256
+_SKIP_CHANNELS: Final = 48
+_RATES: Final = (6, 12, 18)
+_MULTIPLE: Final = 16  # the picture's sides are padded to multiples of this
+_RADIUS_PX: Final = 1.5  # the network was trained with lines three pixels wide
+
+
+class ScribbleNetwork(nn.Module):
+    """(B, 6, H, W), RGB normalised, mask, positive and negative strokes -> (B, 1, H, W) logits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trunk = DilatedResNet(50, (1, 2), in_channels=6)
+        self.skip = conv_norm(self.trunk.fine_channels, _SKIP_CHANNELS, 1)
+        self.context = AtrousPyramid(self.trunk.coarse_channels, _WIDTH, _RATES)
+        self.head = nn.Sequential(
+            *conv_norm(_SKIP_CHANNELS + _WIDTH, _WIDTH, 3), nn.Conv2d(_WIDTH, 1, 1)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        fine, coarse = self.trunk(x)
+        fine = self.skip(fine)
+        context = F.interpolate(
+            self.context(coarse), fine.shape[2:], mode="bilinear", align_corners=False
+        )
+        logits = self.head(torch.cat([fine, context], dim=1))
+        return F.interpolate(logits, x.shape[2:], mode="bilinear", align_corners=False)
+
+
+class ScribbleSegmenter:
+    """Answers strokes with S2M. Not to be used from two threads at a time."""
+
+    def __init__(self, network: ScribbleNetwork) -> None:
+        self._network = network
+        self._device = next(network.parameters()).device
+
+    def segment(
+        self, frame: Frame, start: Labels, object_id: int, strokes: Sequence[Stroke]
+    ) -> NDArray[np.float32]:
+        """(H, W) the object's probability after `strokes`.
+
+        frame (H, W, 3) uint8 RGB, start (H, W) uint8 object ids before them. Only the strokes'
+        lines count, not how thick they were drawn. ValueError for sizes that differ or no stroke.
+        """
+        height, width = start.shape
+        if frame.shape != (height, width, 3):
+            raise ValueError(f"frame is {frame.shape}, the mask {start.shape}")
+        if not strokes:
+            raise ValueError("there must be at least one stroke")
+        lines = np.zeros((2, height, width), np.bool_)
+        for stroke in strokes:
+            thin = Stroke(stroke.points, _RADIUS_PX, stroke.is_positive)
+            mask = stroke_mask(height, width, thin)
+            # The later one counts where two cross.
+            own, other = (0, 1) if stroke.is_positive else (1, 0)
+            lines[own] |= mask
+            lines[other] &= ~mask
+        picture = torch.from_numpy(np.ascontiguousarray(frame)).to(self._device)
+        picture = normalise(picture.movedim(2, 0)[None].float())
+        prompts = torch.from_numpy(np.stack([start == object_id, *lines])).to(self._device)
+        with torch.inference_mode():
+            inputs = torch.cat([picture, prompts[None].float()], dim=1)
+            right, bottom = -width % _MULTIPLE, -height % _MULTIPLE
+            left, top = right // 2, bottom // 2
+            inputs = F.pad(inputs, (left, right - left, top, bottom - top))
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+            probability = self._network(inputs).sigmoid()
+        part = probability[0, 0, top : top + height, left : left + width]
+        return np.ascontiguousarray(part.cpu().numpy())

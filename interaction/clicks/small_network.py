@@ -1,0 +1,239 @@
+"""The bundled click network: small, and refining the mask that is there.
+
+What depends on the picture alone, the pretrained trunk, comes first and is kept for all clicks of
+a frame and crop. Clicks and the previous mask join after it, so another click costs a few
+milliseconds. Two insertion points for f-BRS: B after the decoder's stride 8, C before the head.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from interaction.clicks.network import ClickNetwork, InsertionPoint
+from interaction.errors import ModelError
+from interaction.files import write_bytes
+from xmem_core.network.backbones import LiteTrunk
+from xmem_core.network.blocks import conv3x3
+from xmem_core.network.inference import fold_batch_norms
+from xmem_core.probabilities import normalise
+
+FORMAT: Final = "xmem-annotate click network 1"
+
+# A click's map falls to a half at this many pixels from it, with a long tail.
+_HALF_PX = 6.0
+_WIDTH16, _WIDTH8, _WIDTH4 = 96, 64, 32
+_PROMPT16, _PROMPT8, _PROMPT4 = 64, 48, 32
+
+
+class DilatedBlock(nn.Module):
+    """Two 3x3 convolutions around a skip connection, the first one dilated."""
+
+    def __init__(self, channels: int, dilation: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=dilation, dilation=dilation)
+        self.conv2 = conv3x3(channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, C, h, w) -> the same
+        return x + self.conv2(F.relu(self.conv1(F.relu(x))))
+
+
+class PromptEncoder(nn.Module):
+    """Click maps and the previous mask -> features at strides 4, 8 and 16."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # 4x4 pixels become channels: nothing of a click's place or a mask's edge is averaged away.
+        self.to4 = nn.Conv2d(3 * 16, _PROMPT4, 1)
+        self.mix4 = conv3x3(_PROMPT4, _PROMPT4)
+        self.to8 = nn.Conv2d(_PROMPT4, _PROMPT8, 3, stride=2, padding=1)
+        self.to16 = nn.Conv2d(_PROMPT8, _PROMPT16, 3, stride=2, padding=1)
+
+    def forward(self, prompt: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # (B, 3, H, W)
+        at4 = F.relu(self.mix4(F.relu(self.to4(F.pixel_unshuffle(prompt, 4)))))
+        at8 = F.relu(self.to8(at4))
+        return at4, at8, F.relu(self.to16(at8))
+
+
+class SmallClickNetwork(ClickNetwork):
+    """EfficientNet-Lite0 trunk, late prompts, a light decoder: 2.3 million parameters or so."""
+
+    takes_previous_mask = True
+    insertion_channels = {  # noqa: RUF012  # a constant of the class, as the base declares it
+        InsertionPoint.AFTER_CONTEXT: _WIDTH8,
+        InsertionPoint.BEFORE_HEAD: _WIDTH4,
+    }
+    size_multiple = 16
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trunk = LiteTrunk()
+        channels = self.trunk.channels
+        self.prompt = PromptEncoder()
+        self.from_picture16 = conv3x3(channels.stride16, _WIDTH16)
+        self.from_prompt16 = conv3x3(_PROMPT16 + 3, _WIDTH16)
+        self.context = nn.Sequential(*(DilatedBlock(_WIDTH16, rate) for rate in (1, 2, 4, 8)))
+        self.summary = nn.Linear(_WIDTH16, _WIDTH16)
+        self.to8 = nn.Conv2d(_WIDTH16, _WIDTH8, 1)
+        self.picture8 = conv3x3(channels.stride8, _WIDTH8)
+        self.prompt8 = nn.Conv2d(_PROMPT8, _WIDTH8, 1)
+        self.refine8 = DilatedBlock(_WIDTH8, 1)
+        self.to4 = nn.Conv2d(_WIDTH8, _WIDTH4, 1)
+        self.picture4 = conv3x3(channels.stride4, _WIDTH4)
+        self.prompt4 = nn.Conv2d(_PROMPT4, _WIDTH4, 1)
+        self.refine4 = DilatedBlock(_WIDTH4, 1)
+        self.head = nn.Conv2d(_WIDTH4, 1, 1)
+
+    def train(self, mode: bool = True) -> "SmallClickNetwork":
+        """As usual, but the trunk's batch norms keep their stored statistics."""
+        super().train(mode)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+        return self
+
+    def click_maps(self, clicks: Tensor, height: int, width: int) -> Tensor:
+        rows = torch.arange(height, device=clicks.device).view(1, 1, -1, 1)
+        columns = torch.arange(width, device=clicks.device).view(1, 1, 1, -1)
+        maps = clicks.new_zeros(clicks.shape[0], 2, height, width)
+        if clicks.shape[1] == 0:
+            return maps
+        row, column, sign = (part[:, :, None, None] for part in clicks.unbind(dim=2))
+        distance = ((rows - row).square() + (columns - column).square()).sqrt()  # (B, N, H, W)
+        closeness = 1 / (1 + distance / _HALF_PX)
+        for channel, wanted in enumerate((1.0, 0.0)):
+            maps[:, channel] = torch.where(sign == wanted, closeness, 0.0).amax(dim=1)
+        return maps
+
+    def picture_features(self, pictures: Tensor) -> tuple[Tensor, ...]:
+        features = self.trunk(normalise(pictures * 255))
+        stride16 = features.stride16
+        return (
+            F.normalize(stride16, dim=1),
+            self.from_picture16(stride16),
+            self.picture8(features.stride8),
+            self.picture4(features.stride4),
+        )
+
+    def features(
+        self,
+        picture: tuple[Tensor, ...],
+        click_maps: Tensor,
+        previous: Tensor,
+        point: InsertionPoint,
+    ) -> tuple[Tensor, ...]:
+        look, picture16, picture8, picture4 = picture
+        at4, at8, at16 = self.prompt(torch.cat([click_maps, previous], dim=1))
+        hints = torch.cat([at16, _resemblance(look, click_maps, previous)], dim=1)
+        joined = self.context(picture16 + self.from_prompt16(hints))
+        whole = self.summary(joined.mean(dim=(2, 3)))[:, :, None, None]
+        joined8 = _doubled(self.to8(F.relu(joined + whole)))
+        joined8 = self.refine8(joined8 + picture8 + self.prompt8(at8))
+        beside4 = picture4 + self.prompt4(at4)
+        if point is InsertionPoint.AFTER_CONTEXT:
+            return joined8, beside4
+        if point is InsertionPoint.BEFORE_HEAD:
+            return (self._at4(joined8, beside4),)
+        raise ValueError(f"this network has no insertion point {point}")
+
+    def logits(
+        self, features: tuple[Tensor, ...], point: InsertionPoint, height: int, width: int
+    ) -> Tensor:
+        at4 = features[0] if point is InsertionPoint.BEFORE_HEAD else self._at4(*features)
+        return F.interpolate(
+            self.head(F.relu(at4)), size=(height, width), mode="bilinear", align_corners=False
+        )
+
+    def forward(self, pictures: Tensor, click_maps: Tensor, previous: Tensor) -> Tensor:
+        """All of it at once: (B, 1, H, W) logits."""
+        point = InsertionPoint.BEFORE_HEAD
+        features = self.features(self.picture_features(pictures), click_maps, previous, point)
+        return self.logits(features, point, *pictures.shape[2:])
+
+    def _at4(self, joined8: Tensor, beside4: Tensor) -> Tensor:
+        return self.refine4(_doubled(self.to4(F.relu(joined8))) + beside4)
+
+
+def _doubled(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+
+
+def _resemblance(look: Tensor, click_maps: Tensor, previous: Tensor) -> Tensor:
+    """How much each place looks like the positive clicks, the negative clicks and the previous
+    mask: cosines (B, 3, h, w) with the mean of `look` (B, C, h, w) there; 0 without any."""
+    height, width = look.shape[2:]
+    # Sharpened, so that the mean is of what lies under the clicks and not of everything.
+    weights = torch.cat([click_maps.pow(4), previous], dim=1)
+    weights = F.adaptive_avg_pool2d(weights, (height, width)).flatten(2)  # (B, 3, h*w)
+    total = weights.sum(dim=2, keepdim=True)
+    mean = torch.bmm(weights / (total + 1e-4), look.flatten(2).transpose(1, 2))  # (B, 3, C)
+    cosine = torch.bmm(F.normalize(mean, dim=2, eps=1e-4), look.flatten(2))
+    return (cosine * (total > 1e-4)).unflatten(2, (height, width))
+
+
+def load_small_click_network(path: Path) -> SmallClickNetwork:
+    """The network in `path`, on the CPU and ready for use; ModelError for anything else."""
+    network = read_click_network(path).eval().requires_grad_(False)
+    fold_batch_norms(network)
+    return network.to(memory_format=torch.channels_last)
+
+
+def read_click_network(path: Path) -> SmallClickNetwork:
+    """The network in `path`, on the CPU and as it was trained; ModelError for anything else."""
+    remedy = "Install the program again, or choose another click model."
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise ModelError(
+            f"The click model “{path.name}” is damaged or cut short ({error}).", remedy
+        ) from None
+    if metadata.get("format") != FORMAT:
+        raise ModelError(f"“{path.name}” is not a click model of this program.", remedy)
+    network = SmallClickNetwork()
+    if any(name.startswith("first_look.") for name in state):
+        network.first_look = SmallClickNetwork()
+    wanted = network.state_dict()
+    for name, tensor in wanted.items():
+        if name.endswith("num_batches_tracked"):
+            state.setdefault(name, tensor)
+    wrong = [n for n in wanted.keys() | state.keys() if not _fits(wanted.get(n), state.get(n))]
+    if wrong:
+        raise ModelError(
+            f"The click model “{path.name}” does not fit this program: {len(wrong)} entries are "
+            f"missing, foreign or wrong (for example {min(wrong)}).",
+            remedy,
+        )
+    network.load_state_dict(state)
+    return network
+
+
+def _fits(wanted: Tensor | None, found: Tensor | None) -> bool:
+    if wanted is None or found is None:
+        return False
+    return wanted.shape == found.shape and bool(torch.isfinite(found).all())
+
+
+def save_click_network(network: SmallClickNetwork, path: Path, metadata: Mapping[str, str]) -> None:
+    """Writes weights in half precision, whole and at once, with `metadata` in the header.
+
+    network: not folded. DiskFullError or UnwritableFileError; the old file is untouched then.
+    """
+    state = {
+        name: tensor.detach().cpu().half().contiguous()
+        for name, tensor in network.state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    }
+    write_bytes(path, save(state, click_network_header(metadata)))
+
+
+def click_network_header(metadata: Mapping[str, str]) -> dict[str, str]:
+    """What a file of ours says of itself, beside `metadata`."""
+    return {**metadata, "format": FORMAT, "parts": json.dumps([_WIDTH16, _WIDTH8, _WIDTH4])}

@@ -1,0 +1,500 @@
+"""What an export format declares, what it works from, and where it writes."""
+
+import contextlib
+import csv
+import io
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final, Protocol, Self, TypeVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from interaction.annotation.mask_files import decode_labels
+from interaction.annotation.types import EMPTY_RECORD, FrameRecord, FrameStatus, ObjectInfo
+from interaction.errors import UnreadableVideoError, UserError
+from interaction.files import TEMPORARY_SUFFIX, replace_file, writing_problem
+from interaction.formats.options import ExportOptions, OptionInfo, describe_options
+from interaction.video.picture_folder import PictureFolderIndex
+from interaction.video.video import Video, VideoIndex
+from xmem_core.pictures import Frame, Labels
+
+__all__ = [
+    "FRAMES_CSV",
+    "OBJECTS_JSON",
+    "ExportFormat",
+    "ExportJob",
+    "ExportSource",
+    "ExportTarget",
+    "FormatGroup",
+    "MaskSource",
+    "ObjectGap",
+    "Pictures",
+    "TargetKind",
+    "count_frames",
+    "describe_frames",
+    "encode_jpeg",
+    "encode_png",
+    "find_gaps",
+    "safe_name",
+    "write_pictures",
+]
+
+_MOST_SPANS: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectGap:
+    """An object that is on some of the frames only."""
+
+    object: ObjectInfo
+    frames: tuple[int, ...]  # those without a mask of it, ascending
+    is_everywhere: bool  # it has no mask on any of the frames
+
+    def __str__(self) -> str:
+        if self.is_everywhere:
+            return f"object ‘{self.object.name}’ has no mask on any of the frames"
+        return (
+            f"object ‘{self.object.name}’ has no mask on {count_frames(len(self.frames))}: "
+            f"{describe_frames(self.frames)}"
+        )
+
+
+def find_gaps(
+    records: Mapping[int, FrameRecord], objects: Sequence[ObjectInfo], frames: Sequence[int]
+) -> tuple[ObjectGap, ...]:
+    """In the objects' order. A confirmed frame says that an object not in it is absent, so it is
+    no gap; any other frame without the object is."""
+    missing: dict[int, list[int]] = {one.id: [] for one in objects}
+    found: set[int] = set()
+    for frame in frames:
+        record = records.get(frame, EMPTY_RECORD)
+        found |= record.present
+        if record.status is FrameStatus.CONFIRMED:
+            continue
+        for object_id, gap in missing.items():
+            if object_id not in record.present:
+                gap.append(frame)
+    return tuple(
+        ObjectGap(one, tuple(missing[one.id]), one.id not in found)
+        for one in objects
+        if missing[one.id] or one.id not in found
+    )
+
+
+def count_frames(count: int) -> str:
+    return f"{count} frame" if count == 1 else f"{count} frames"
+
+
+def describe_frames(frames: Iterable[int]) -> str:
+    """Ascending frame numbers as spans: "3-9, 40-44, 60"."""
+    spans: list[list[int]] = []
+    for frame in frames:
+        if spans and frame == spans[-1][1] + 1:
+            spans[-1][1] = frame
+        else:
+            spans.append([frame, frame])
+    texts = [f"{first}-{last}" if last > first else str(first) for first, last in spans]
+    more = len(texts) - _MOST_SPANS
+    return ", ".join(texts[:_MOST_SPANS]) + (f" and {more} more spans" if more > 0 else "")
+
+
+_MOST_NAMED: Final = 3
+_RESERVED: Final = {"con", "prn", "aux", "nul"} | {
+    f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10)
+}  # no file on Windows can be called so
+_LONGEST_NAME: Final = 80
+
+
+def safe_name(text: str, otherwise: str) -> str:
+    """`text` as the name of a file on every system; `otherwise` if nothing is left of it."""
+    kept = "".join(
+        one if one.isprintable() and one not in '<>:"/\\|?*' else "_" for one in text.strip()
+    )
+    kept = kept.strip(" .")[:_LONGEST_NAME].strip(" .")
+    return otherwise if not kept or kept.lower().split(".")[0] in _RESERVED else kept
+
+
+class ExportTarget:
+    """One export's place on disk.
+
+    path: the folder, or for exports that are one file the file; its side files lie beside it.
+    """
+
+    def __init__(self, path: Path, *, is_folder: bool, overwrites: bool) -> None:
+        self.path = Path(os.path.abspath(path))  # noqa: PTH100  (resolve() would follow links)
+        self.is_folder = is_folder
+        self.overwrites = overwrites
+        self._made: list[Path] = []  # parents that were created, outermost first
+        self.folder = self.path.parent / f".{uuid.uuid4().hex}{TEMPORARY_SUFFIX}"
+
+    def check(self, protects: tuple[Path, ...], side_files: tuple[str, ...] = ()) -> None:
+        """UserError if something is in the way, before anything is written."""
+        problem = self.problem(protects, side_files)
+        if problem is not None:
+            raise UserError(problem)
+
+    def problem(self, protects: tuple[Path, ...], side_files: tuple[str, ...] = ()) -> str | None:
+        """What keeps the export from being written here, in words; None if nothing does."""
+        real = self.path.resolve()
+        for kept in protects:
+            kept_real = kept.resolve()
+            if real == kept_real or (kept_real.is_dir() and kept_real in real.parents):
+                return (
+                    f"“{self.path.name}” lies in “{kept.name}”, which this project is made from; "
+                    "an export there could damage it. Nothing was changed.\n\nChoose another place."
+                )
+        if self.is_folder and self.path.exists() and not self.path.is_dir():
+            return (
+                f"“{self.path.name}” is a file, and this format is a folder of files. Nothing was "
+                "changed.\n\nChoose another name."
+            )
+        if not self.is_folder and self.path.is_dir():
+            return (
+                f"“{self.path.name}” is a folder, and this format is one file. Nothing was "
+                "changed.\n\nChoose another name."
+            )
+        if self.overwrites:
+            return None
+        if self.is_folder:
+            present = _first_files(self.path)
+        else:
+            beside = (self.path, *(self.path.parent / name for name in side_files))
+            present = [path.name for path in beside if path.exists() or path.is_symlink()]
+        if not present:
+            return None
+        where = "already there" if not self.is_folder else f"in “{self.path.name}” already"
+        names = ", ".join(present[:_MOST_NAMED]) + (", …" if len(present) > _MOST_NAMED else "")
+        return (
+            f"There is something {where}: {names}. Nothing was changed.\n\nChoose another name, "
+            "or allow files to be replaced."
+        )
+
+    def prepare(self) -> None:
+        """Creates the hidden folder. UserError."""
+        try:
+            missing = [one for one in self.path.parents if not one.exists()]
+            for parent in reversed(missing):
+                parent.mkdir(exist_ok=True)
+                self._made.append(parent)
+            self.folder.mkdir()
+        except OSError as error:
+            self.discard()
+            raise writing_problem(self.path, error) from error
+
+    def finish(self) -> int:
+        """Gives everything its own name; how many foreign files were left lying in a folder.
+
+        UserError; then what was there is still there, except files that were already replaced.
+        """
+        files = sorted(path for path in self.folder.rglob("*") if path.is_file())
+        # Something may have come since: what the export brings beside its main file is known now.
+        beside = () if self.is_folder else tuple(file.name for file in files)
+        self.check((), beside)
+        try:
+            for file in files:
+                _force_to_disk(file)
+            if self.is_folder and not _first_files(self.path):
+                if self.path.is_dir() and not self.path.is_symlink():
+                    self.path.rmdir()
+                if not self.path.exists():
+                    replace_file(self.folder, self.path)
+                    return 0
+            root = self.path if self.is_folder else self.path.parent
+            names = {file.relative_to(self.folder) for file in files}
+            for name in sorted(names):
+                (root / name).parent.mkdir(parents=True, exist_ok=True)
+                replace_file(self.folder / name, root / name)
+        except OSError as error:
+            raise writing_problem(self.path, error) from error
+        shutil.rmtree(self.folder, ignore_errors=True)
+        if not self.is_folder:
+            return 0
+        present = (path.relative_to(root) for path in root.rglob("*") if path.is_file())
+        return sum(1 for path in present if path not in names)
+
+    def discard(self) -> None:
+        """Leaves no trace of an export that was not finished."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        for parent in reversed(self._made):
+            with contextlib.suppress(OSError):  # someone else has put something there
+                parent.rmdir()
+
+
+def _first_files(folder: Path) -> list[str]:
+    """Names in `folder`, a few; nothing if it does not exist."""
+    names: list[str] = []
+    if folder.is_dir():
+        try:
+            for path in folder.iterdir():
+                names.append(path.name)
+                if len(names) > _MOST_NAMED:
+                    break
+        except OSError as error:
+            raise writing_problem(folder, error) from error
+    return sorted(names)
+
+
+def _force_to_disk(file: Path) -> None:
+    # Without this the new name can reach the disk before the bytes do.
+    descriptor = os.open(file, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class MaskSource(Protocol):
+    """What can be exported; an `Annotation` is one."""
+
+    @property
+    def records(self) -> Mapping[int, FrameRecord]: ...
+
+    @property
+    def objects(self) -> tuple[ObjectInfo, ...]: ...
+
+    frame_count: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ExportSource:
+    """The masks, the objects and the video as they were when it was made. Any thread may read."""
+
+    frame_count: int
+    width: int
+    height: int
+    objects: tuple[ObjectInfo, ...]
+    records: Mapping[int, FrameRecord]
+    index: VideoIndex
+    name: str  # of the sequence, for layouts that have one
+    protects: tuple[Path, ...] = field(default=())  # an export writes into none of these
+
+    @classmethod
+    def of(
+        cls,
+        masks: MaskSource,
+        video: Video,
+        *,
+        name: str | None = None,
+        protects: tuple[Path, ...] = (),
+    ) -> Self:
+        """A snapshot. name: what datasets call the sequence, by default the video's own name.
+        protects: files and folders that no export may write to, such as the project's."""
+        path = video.path
+        return cls(
+            frame_count=masks.frame_count,
+            width=masks.width,
+            height=masks.height,
+            objects=masks.objects,
+            records=dict(masks.records),
+            index=video.index,
+            name=name or (path.name if path.is_dir() else path.stem) or "video",
+            protects=(path, *protects),
+        )
+
+    def labels(self, frame: int) -> Labels:
+        """(H, W) uint8 object ids; zeros where nothing was annotated. UnreadableMaskError."""
+        mask = self.records.get(frame, EMPTY_RECORD).mask
+        if mask is None:
+            return np.zeros((self.height, self.width), np.uint8)
+        return decode_labels(mask)
+
+    def frame_name(self, frame: int, digits: int = 7) -> str:
+        """What the frame's files are called: the picture's own name, or its number."""
+        if isinstance(self.index, PictureFolderIndex):
+            return self.index.pictures[frame].stem
+        return f"{frame:0{digits}d}"
+
+    @property
+    def timestamps_s(self) -> NDArray[np.float64]:
+        """(N,) seconds from the first frame to each frame."""
+        return self.index.timestamps_s
+
+
+FRAMES_CSV: Final = "frames.csv"
+OBJECTS_JSON: Final = "objects.json"  # names and colours, which most formats cannot hold
+
+_CACHE_BYTES: Final = 256 * 2**20  # of decoded frames; an export goes through them once
+_Options = TypeVar("_Options", bound=ExportOptions)
+
+
+@dataclass(eq=False)
+class ExportJob:
+    """Handed to a format's writer, which yields each frame when its files are written.
+
+    Everything written goes to `folder` under a relative name; it becomes visible at the end.
+    """
+
+    source: ExportSource
+    frames: Sequence[int]  # ascending, at least one
+    objects: tuple[ObjectInfo, ...]  # those chosen, in the annotator's order
+    options: ExportOptions
+    folder: Path
+    target: Path  # what the export will be called in the end
+    video: Video | None = None  # to take pictures from; None: a reader of its own, see `picture`
+    notices: list[str] = field(default_factory=list)
+    rows: list[tuple[int, str]] = field(default_factory=list)  # (frame, file) for frames.csv
+
+    def __post_init__(self) -> None:
+        self._own_video: Video | None = None
+        self._last_picture: Frame | None = None
+        self._unreadable: list[int] = []
+        self._kept = np.zeros(256, np.uint8)
+        for one in self.objects:
+            self._kept[one.id] = one.id
+
+    def options_as(self, kind: type[_Options]) -> _Options:
+        if not isinstance(self.options, kind):
+            raise TypeError(f"options must be {kind.__name__}, got {type(self.options).__name__}")
+        return self.options
+
+    def labels(self, frame: int) -> Labels:
+        """(H, W) ids of the chosen objects; every other pixel is 0."""
+        labels = self.source.labels(frame)
+        return np.asarray(cv2.LUT(labels, self._kept), np.uint8)
+
+    def picture(self, frame: int) -> Frame:
+        """(H, W, 3) RGB. A frame that cannot be decoded shows the one before it, with a notice."""
+        video = self.video or self._own_video
+        if video is None:
+            # A reader of its own, so that what the annotator looks at stays in the other's cache.
+            video = self._own_video = Video(self.source.index, cache_bytes=_CACHE_BYTES)
+        try:
+            self._last_picture = video[frame]
+        except UnreadableVideoError:
+            if frame not in self._unreadable:  # asked for once an object
+                self._unreadable.append(frame)
+            if self._last_picture is None:
+                self._last_picture = np.zeros((self.source.height, self.source.width, 3), np.uint8)
+        return self._last_picture
+
+    def object_folder(self, one: ObjectInfo) -> str:
+        """A folder name that tells an object from the others and sorts by id: "001-dog"."""
+        return f"{one.id:03d}-{safe_name(one.name, 'object')}"
+
+    def write(self, name: str, data: bytes, frame: int | None = None) -> None:
+        """One file; with `frame` it is listed in frames.csv."""
+        path = self.folder / name
+        with self.writing(name, frame):
+            path.write_bytes(data)
+
+    @contextmanager
+    def writing(self, name: str, frame: int | None = None) -> Iterator[Path]:
+        """The path to write a file to; what the disk refuses is put into words."""
+        path = self.folder / name
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield path
+        except OSError as error:
+            raise writing_problem(self.target, error) from error
+        if frame is not None:
+            self.rows.append((frame, name))
+
+    def write_tables(self, frames_csv: str, objects_json: str | None) -> None:
+        """The list of frames and, where wanted, the list of objects."""
+        text = io.StringIO()
+        table = csv.writer(text, lineterminator="\n")
+        table.writerow(["index", "timestamp_s", "file"])
+        timestamps = self.source.timestamps_s
+        table.writerows((frame, f"{timestamps[frame]:.6f}", name) for frame, name in self.rows)
+        self.write(frames_csv, text.getvalue().encode())
+        if objects_json is not None:
+            objects = [
+                {"id": one.id, "name": one.name, "color": "#{:02x}{:02x}{:02x}".format(*one.color)}
+                for one in self.objects
+            ]
+            self.write(objects_json, json.dumps({"objects": objects}, indent=1).encode())
+
+    def close(self) -> None:
+        if self._own_video is not None:
+            self._own_video.close()
+        if self._unreadable:
+            self.notices.append(
+                f"{count_frames(len(self._unreadable))} of the video cannot be read and shows the "
+                f"one before it: {describe_frames(self._unreadable)}."
+            )
+
+
+def encode_png(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
+    """pixels: (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA, 8 or 16 bits a channel."""
+    if pixels.ndim == 3:
+        order = cv2.COLOR_RGB2BGR if pixels.shape[2] == 3 else cv2.COLOR_RGBA2BGRA
+        pixels = cv2.cvtColor(pixels, order)  # type: ignore[assignment]
+    # A tenth of the time of the strongest compression for files a tenth larger.
+    is_done, data = cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 2])
+    if not is_done:
+        raise ValueError(f"no PNG can be made of {pixels.dtype} of shape {pixels.shape}")
+    return bytes(data)
+
+
+def encode_jpeg(picture: Frame, quality: int) -> bytes:
+    """picture: (H, W, 3) RGB."""
+    bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    is_done, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not is_done:
+        raise ValueError(f"no JPEG can be made of {picture.dtype} of shape {picture.shape}")
+    return bytes(data)
+
+
+class TargetKind(StrEnum):
+    FOLDER = "folder"
+    FILE = "file"
+
+
+class FormatGroup(StrEnum):
+    """How a dialog sorts formats; the values are titles."""
+
+    MASKS = "Masks"
+    DATASETS = "Data sets"
+    COMPOSITING = "Compositing"
+    VIDEO = "Video"
+
+
+# (name of the file, (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA, 8 or 16 bits a channel), each.
+Pictures = Callable[[ExportJob, int], Iterator[tuple[str, NDArray[Any]]]]
+
+
+def nothing_to_say(job: ExportJob) -> Iterable[str]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class ExportFormat:
+    """One way for masks to leave. Dialog and command line are made from it."""
+
+    name: str  # "palette-png", for the command line
+    title: str  # for people
+    description: str
+    group: FormatGroup
+    target: TargetKind
+    suffix: str  # of a file, with its dot; "" for a folder
+    options: type[ExportOptions]
+    # Writes the job's frames one after another and yields each when it is done.
+    write: Callable[[ExportJob], Iterator[int]]
+    is_importable: bool  # `importers` reads it back
+    # What one frame's files look like, for formats that can be looked at.
+    pictures: Pictures | None = None
+    # What a dry run should say beyond gaps, such as "cropped to an even size".
+    foresee: Callable[[ExportJob], Iterable[str]] = nothing_to_say
+
+    @property
+    def settings(self) -> tuple[OptionInfo, ...]:
+        return describe_options(self.options)
+
+
+def write_pictures(job: ExportJob, pictures: Pictures) -> Iterator[int]:
+    """The `write` of a format whose frames are PNG files and nothing else."""
+    for frame in job.frames:
+        for name, pixels in pictures(job, frame):
+            job.write(name, encode_png(pixels), frame)
+        yield frame

@@ -1,0 +1,138 @@
+"""Turn a planned import into edits and pictures."""
+
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from interaction.annotation.annotation import make_record
+from interaction.annotation.edits import new_group
+from interaction.annotation.mask_files import decode_labels
+from interaction.annotation.types import EMPTY_RECORD, MaskEdit
+from interaction.errors import UserError
+from interaction.formats.import_plan import (
+    ImportChoices,
+    ImportPlan,
+    ImportPreview,
+    ImportTarget,
+    new_objects,
+    plan_import,
+)
+from interaction.formats.looks import color_table, draw_overlay, no_larger
+from interaction.formats.mask_set import readable
+from interaction.video.video import Video
+from xmem_core.pictures import Frame, Labels
+
+__all__ = [
+    "import_masks",
+    "merging",
+    "planned_edits",
+    "planned_picture",
+]
+
+_LONGEST_NAME: Final = 200
+
+
+def import_masks(
+    preview: ImportPreview, annotation: ImportTarget, **choices: Any
+) -> Generator[MaskEdit, None, None]:
+    """Edits to apply one after another; all have one group, so they are one step of the history.
+
+    choices: fields of `ImportChoices`. A locked object neither loses nor gains a pixel.
+
+    Call it on the thread that owns the annotation: what is there now is what the edits start
+    from. The generator may be pulled on any thread. Raises UserError when nothing can be
+    imported, or while running for a damaged file; the frames before it then stay imported.
+    """
+    return planned_edits(plan_import(preview, annotation, ImportChoices(**choices)))
+
+
+def planned_edits(plan: ImportPlan) -> Generator[MaskEdit, None, None]:
+    """See `import_masks`; they start from what there was when the plan was made."""
+    if plan.problem is not None:
+        raise UserError(plan.problem)
+    return _edits(plan)
+
+
+Merge = Callable[[Labels, Labels, Collection[int]], Labels]
+
+
+def _edits(plan: ImportPlan) -> Generator[MaskEdit, None, None]:
+    preview, merge = plan.preview, merging(plan)
+    label = f"Import “{readable(preview.path.name)[:_LONGEST_NAME]}”"
+    group = new_group()
+    cause = {"kind": "import", "path": str(preview.path), "format": preview.format}
+    if plan.new_objects:
+        yield MaskEdit(
+            label,
+            objects_before=plan.objects,
+            objects_after=(*plan.objects, *plan.new_objects),
+            group=group,
+            cause=cause,
+        )
+    empty: Labels = np.zeros((preview.height, preview.width), np.uint8)
+    for frame, outcome in plan.outcomes.items():
+        before = plan.records.get(frame, EMPTY_RECORD)
+        old = empty if before.mask is None else decode_labels(before.mask)
+        labels = merge(old, preview.keys(frame), plan.lost_on(frame))
+        after = make_record(labels, outcome.status, given=outcome.given)
+        if after != before:
+            yield MaskEdit(label, {frame: before}, {frame: after}, group=group, cause=cause)
+
+
+def merging(plan: ImportPlan) -> Merge:
+    """What makes (H, W) labels of those that are there, of an imported mask's keys, and of the ids
+    of objects that were lost by resizing."""
+    is_locked = _table(one.id for one in plan.objects if one.is_locked)
+    is_imported = _table(plan.ids.values())
+    ids = _ids_of_keys(plan.ids)
+    keeps_others = plan.choices.keeps_others
+
+    def merge(old: Labels, keys: Labels, lost: Collection[int]) -> Labels:
+        new = ids[keys]
+        kept = is_locked[old]
+        if keeps_others:
+            kept |= (new == 0) & (~is_imported | _table(lost))[old]
+        return np.where(kept, old, new).astype(np.uint8)
+
+    return merge
+
+
+def _table(ids: Iterable[int]) -> NDArray[np.bool_]:
+    """(256,): which labels are of these objects."""
+    table = np.zeros(256, np.bool_)
+    table[list(ids)] = True
+    return table
+
+
+def _ids_of_keys(ids: Mapping[int, int]) -> Labels:
+    """(256,): the object id of each key, 0 for what is left out."""
+    table = np.zeros(256, np.uint8)
+    for key, object_id in ids.items():
+        table[key] = object_id
+    return table
+
+
+_OPACITY: Final = 0.5
+_OUTLINE_PX: Final = 2
+
+
+def planned_picture(plan: ImportPlan, frame: int, video: Video, longest_px: int) -> Frame:
+    """(H, W, 3) RGB, no larger than `longest_px`: the video's frame with its masks as they would
+    be, also of a frame that is left alone. Any thread may call it.
+
+    UserError for a mask or a frame that cannot be read any more; KeyError for a frame that has no
+    mask to import.
+    """
+    record = plan.records.get(frame, EMPTY_RECORD)
+    shape = plan.preview.height, plan.preview.width
+    old: Labels = np.zeros(shape, np.uint8) if record.mask is None else decode_labels(record.mask)
+    labels = merging(plan)(old, plan.preview.keys(frame), plan.lost_on(frame))
+    picture = no_larger(video[frame], longest_px)
+    labels = no_larger(labels, longest_px, cv2.INTER_NEAREST)
+    # Objects that come with frames that are left alone have a colour as well.
+    possible = new_objects(plan.objects, plan.preview, plan.ids)
+    table = color_table((*possible, *plan.objects, *plan.new_objects))
+    return draw_overlay(picture, labels, table, opacity=_OPACITY, outline_px=_OUTLINE_PX)

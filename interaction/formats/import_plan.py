@@ -1,0 +1,560 @@
+"""Preview an import and plan it: frames, objects, conflicts."""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+import cv2
+import numpy as np
+
+from interaction.annotation.edits import next_color
+from interaction.annotation.types import EMPTY_RECORD, FrameRecord, FrameStatus, ObjectInfo
+from interaction.formats.format import count_frames, describe_frames
+from interaction.formats.mask_set import MaskSet, Surroundings
+from interaction.formats.recognise import recognise_masks
+from interaction.video.video import Video
+from xmem_core.pictures import Labels
+
+__all__ = [
+    "ImportChoices",
+    "ImportPlan",
+    "ImportPreview",
+    "ImportTarget",
+    "ImportedObject",
+    "Outcome",
+    "new_objects",
+    "plan_import",
+    "preview_import",
+]
+
+
+class ImportTarget(Protocol):
+    """What masks are imported into; an `Annotation` is one."""
+
+    @property
+    def records(self) -> Mapping[int, FrameRecord]: ...
+
+    @property
+    def objects(self) -> tuple[ObjectInfo, ...]: ...
+
+    frame_count: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedObject:
+    """An object of the masks, and which object of the annotation it is taken for."""
+
+    key: int  # what `object_ids` of `import_masks` calls it
+    name: str | None  # None where the masks tell none
+    color: tuple[int, int, int] | None
+    frame_count: int
+    object_id: int  # suggested: an id in use means that very object, a free one a new object
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImportPreview:
+    """Masks that were recognised, and what they would meet. Nothing has been changed."""
+
+    path: Path
+    format: str  # a name in FORMATS, or "pictures"
+    title: str  # for people
+    objects: tuple[ImportedObject, ...]
+    frames: tuple[int, ...]  # with a mask, ascending
+    width: int  # of the video; masks of other sizes are brought to it, each pixel by its nearest
+    height: int
+    resized: Mapping[tuple[int, int], int]  # (width, height) of such masks -> how many
+    # Frame -> keys of the objects in its mask, as it is once it has the video's size.
+    present: Mapping[int, frozenset[int]]
+    lost: Mapping[int, frozenset[int]]  # frame -> keys whose few pixels are gone by then
+    conflicts: tuple[int, ...]  # frames that have a mask already
+    given_conflicts: tuple[int, ...]  # those of them that were made or confirmed by hand
+    unmatched: tuple[str, ...]  # files that belong to no frame
+    remarks: tuple[str, ...]
+    masks: MaskSet
+
+    def keys(self, frame: int) -> Labels:
+        """(height, width) keys of a frame's mask, at the video's size. UserError."""
+        return _at_size(self.masks.read(frame), self.width, self.height)
+
+    def lines(self) -> list[str]:
+        """All of it for people, a sentence a line."""
+        lines = [f"{self.title}; {count_frames(len(self.frames))}: {describe_frames(self.frames)}"]
+        for (width, height), count in self.resized.items():
+            lines.append(
+                f"{count} masks are {width} × {height} pixels and will be resized to "
+                f"{self.width} × {self.height}, each pixel taking the nearest one's value"
+            )
+        if self.conflicts:
+            lines.append(
+                f"of {count_frames(len(self.conflicts))} there is a mask already: "
+                f"{describe_frames(self.conflicts)}"
+            )
+        if self.unmatched:
+            more = "" if len(self.unmatched) == 1 else f" and {len(self.unmatched) - 1} more"
+            lines.append(f"belongs to no frame: {self.unmatched[0]}{more}")
+        return [*lines, *self.remarks]
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            "path": str(self.path),
+            "format": self.format,
+            "title": self.title,
+            "objects": [
+                {
+                    "key": one.key,
+                    "name": one.name,
+                    "color": one.color and "#{:02x}{:02x}{:02x}".format(*one.color),
+                    "frames": one.frame_count,
+                    "object": one.object_id,
+                }
+                for one in self.objects
+            ],
+            "frames": list(self.frames),
+            "resized": [
+                {"width": width, "height": height, "frames": count}
+                for (width, height), count in self.resized.items()
+            ],
+            "conflicts": list(self.conflicts),
+            "given_conflicts": list(self.given_conflicts),
+            "unmatched": list(self.unmatched),
+            "remarks": list(self.remarks),
+        }
+
+
+def preview_import(
+    path: Path,
+    video: Video,
+    annotation: ImportTarget,
+    *,
+    on_progress: Callable[[int, int], object] = lambda done, total: None,
+) -> ImportPreview:
+    """Recognises the masks in `path`, a folder or a file, and reads each as it would be imported.
+
+    on_progress: called with (done, total) steps; an exception it raises cancels. Raises UserError:
+    nothing recognised, damaged, hostile, for another video.
+    """
+    path = Path(path)
+    progress = _Progress(on_progress)
+    around = Surroundings(
+        names=[video.name(frame) for frame in range(len(video))],
+        width=annotation.width,
+        height=annotation.height,
+        sequence=video.path.name if video.path.is_dir() else video.path.stem,
+        on_progress=progress.recognising,
+    )
+    # Records never change: what is looked at here may go on being edited.
+    records, objects = dict(annotation.records), annotation.objects
+    masks = recognise_masks(path, around)
+    frames = tuple(masks.sizes)
+    other_sizes = Counter(
+        size for size in masks.sizes.values() if size != (around.width, around.height)
+    )
+    present, lost = _read_all(masks, around, progress)
+    conflicts = tuple(
+        frame
+        for frame in frames
+        if frame in records and records[frame].status is not FrameStatus.EMPTY
+    )
+    return ImportPreview(
+        path=path,
+        format=masks.format,
+        title=masks.title,
+        objects=_suggest(masks, present, objects),
+        frames=frames,
+        width=around.width,
+        height=around.height,
+        resized=dict(other_sizes),
+        present=present,
+        lost=lost,
+        conflicts=conflicts,
+        given_conflicts=tuple(f for f in conflicts if records[f].status.is_given),
+        unmatched=masks.unmatched,
+        remarks=masks.remarks,
+        masks=masks,
+    )
+
+
+class _Progress:
+    """Of two passes that take about as long: over the files, and over the frames."""
+
+    def __init__(self, on_progress: Callable[[int, int], object]) -> None:
+        self._tell = on_progress
+        self._files = 0
+
+    def recognising(self, done: int, total: int) -> None:
+        self._files = total
+        self._tell(done, 2 * total)
+
+    def reading(self, done: int, total: int) -> None:
+        files = self._files or total
+        self._tell(files + done * files // total, 2 * files)
+
+
+def _read_all(
+    masks: MaskSet, around: Surroundings, progress: _Progress
+) -> tuple[dict[int, frozenset[int]], dict[int, frozenset[int]]]:
+    """Frame -> keys that its mask has at the video's size, and those that it had before."""
+    present: dict[int, frozenset[int]] = {}
+    lost: dict[int, frozenset[int]] = {}
+    for done, frame in enumerate(masks.sizes, start=1):
+        read = masks.read(frame)
+        keys = _at_size(read, around.width, around.height)
+        present[frame] = _keys_in(keys)
+        if keys is not read and (gone := _keys_in(read) - present[frame]):
+            lost[frame] = gone
+        progress.reading(done, len(masks.sizes))
+    return present, lost
+
+
+def _at_size(keys: Labels, width: int, height: int) -> Labels:
+    if keys.shape == (height, width):
+        return keys
+    return np.asarray(
+        cv2.resize(keys, (width, height), interpolation=cv2.INTER_NEAREST_EXACT), np.uint8
+    )
+
+
+def _keys_in(labels: Labels) -> frozenset[int]:
+    counts = cv2.calcHist([np.ascontiguousarray(labels)], [0], None, [256], [0, 256])
+    return frozenset(np.flatnonzero(counts).tolist()) - {0}
+
+
+def _suggest(
+    masks: MaskSet, present: Mapping[int, frozenset[int]], existing: tuple[ObjectInfo, ...]
+) -> tuple[ImportedObject, ...]:
+    """Masks with ids keep them; other objects are taken for one of the same name, or are new."""
+    chosen: dict[int, int] = {}
+    if masks.has_ids:
+        chosen = {one.key: one.key for one in masks.objects}
+    else:
+        by_name = {one.name: one.id for one in reversed(existing)}
+        for one in masks.objects:
+            known = by_name.pop(one.name, None) if one.name else None
+            if known is not None:
+                chosen[one.key] = known
+        taken = {one.id for one in existing}
+        free = (number for number in range(1, 256) if number not in taken)
+        for one in masks.objects:
+            if one.key not in chosen:
+                chosen[one.key] = next(free, 0)  # 0: there is no room for it
+    counts = Counter(key for keys in present.values() for key in keys)
+    return tuple(
+        ImportedObject(one.key, one.name, one.color, counts[one.key], chosen[one.key])
+        for one in masks.objects
+    )
+
+
+_STATUSES: Final = (FrameStatus.CONFIRMED, FrameStatus.TRACKED)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImportChoices:
+    """What is to be taken of the masks, and how."""
+
+    # Key -> object id; 0 or absent: left out. None: as the preview suggests. Several keys may go
+    # to one object. An id that is not in use yet makes a new object.
+    object_ids: Mapping[int, int] | None = None
+    status: FrameStatus = FrameStatus.CONFIRMED  # or TRACKED: a propagation may replace them
+    replaces_given: bool = False  # also frames whose mask was made or confirmed by hand
+    # Other objects keep their pixels where the imported ones have none; otherwise the imported
+    # mask is the whole frame.
+    keeps_others: bool = False
+    takes_empty: bool = False  # also masks without a pixel of the objects: they are not there
+    first: int = 0
+    last: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.status not in _STATUSES:
+            raise ValueError(f"status must be confirmed or tracked, got {self.status}")
+        ids = (self.object_ids or {}).values()
+        if not all(0 <= one <= 255 for one in ids):
+            raise ValueError(f"object_ids must be 0 to 255, got {sorted(ids)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a frame will be."""
+
+    status: FrameStatus
+    given: frozenset[int]  # the objects it answers for
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImportPlan:
+    """Made by `plan_import`. Nothing has been changed."""
+
+    preview: ImportPreview
+    choices: ImportChoices
+    ids: Mapping[int, int]  # key -> object id, of what is taken
+    records: Mapping[int, FrameRecord]  # what there is
+    objects: tuple[ObjectInfo, ...]
+    new_objects: tuple[ObjectInfo, ...]
+    outcomes: Mapping[int, Outcome]  # by frame, ascending: the frames that are imported
+    locked: tuple[ObjectInfo, ...]  # chosen, but nothing of them is imported
+    unspoken: tuple[ObjectInfo, ...]  # others, which keep frames from being whole
+    removed: tuple[ObjectInfo, ...]  # that are not in the masks and lose their pixels
+    left_given: tuple[int, ...]  # frames left alone: their mask was made or confirmed by hand
+    left_empty: tuple[int, ...]  # frames left alone: nothing of the objects is in the mask
+    left_outside: tuple[int, ...]  # frames outside the range
+
+    @property
+    def frames(self) -> tuple[int, ...]:
+        return tuple(self.outcomes)
+
+    @property
+    def problem(self) -> str | None:
+        """Why nothing would be imported, in words; None if something will be."""
+        if self.outcomes:
+            return None
+        if not self.preview.objects:
+            why, remedy = "there is no object in any of them", "Choose other masks."
+        elif not self.ids and self.locked:
+            why, remedy = "all its objects are locked", "Unlock them, or choose other objects."
+        elif not self.ids:
+            why, remedy = "every object is left out", "Choose an object."
+        elif self.left_given and not self.left_empty:
+            why = (
+                "every frame of them has a mask that was made or confirmed by hand, or lies "
+                "outside the range"
+            )
+            remedy = "Allow those frames to be replaced, or choose another range."
+        elif self.left_given:
+            why = (
+                "every frame of them has a mask that was made or confirmed by hand, or holds "
+                "nothing of the objects"
+            )
+            remedy = "Allow those frames to be replaced, or allow empty masks."
+        elif self.left_empty:
+            why = "there is no pixel of the objects in any of them"
+            remedy = "Choose other objects, or allow empty masks."
+        else:
+            why, remedy = "every frame of them lies outside the range", "Choose another range."
+        return f"None of these masks would be imported: {why}. Nothing was changed.\n\n{remedy}"
+
+    def lines(self) -> list[str]:
+        """All of it for people, a sentence a line; the problem is not among them."""
+        lines: list[str] = []
+        if self.outcomes:
+            lines.append(f"{_frames(self.frames)} will be imported: {_spans(self.frames)}")
+        lines += self._status_lines()
+        if self.left_given:
+            lines.append(
+                f"{_frames(self.left_given)} left alone, made or confirmed by hand: "
+                f"{_spans(self.left_given)}"
+            )
+        if self.left_empty:
+            lines.append(
+                f"{_frames(self.left_empty)} left alone, nothing of the objects is in the mask: "
+                f"{_spans(self.left_empty)}"
+            )
+        if self.left_outside:
+            lines.append(f"{_frames(self.left_outside)} outside the range left alone")
+        replaced = [f for f in self.outcomes if self._record(f).status.is_given]
+        if replaced:
+            lines.append(
+                f"{_frames(replaced)} made or confirmed by hand will be replaced: "
+                f"{_spans(replaced)}"
+            )
+        emptied = [f for f in self.outcomes if not self.preview.present[f] & self.ids.keys()]
+        if emptied:
+            lines.append(f"none of the objects will be on {_frames(emptied)}: {_spans(emptied)}")
+        for one in self.locked:
+            lines.append(f"‘{one.name}’ is locked: nothing of it is imported")
+        for one in self.removed:
+            lines.append(f"‘{one.name}’ is not imported and loses its pixels on these frames")
+        if self.lost_frames:
+            lines.append(
+                "an object is so small that resizing leaves nothing of it on "
+                f"{_frames(self.lost_frames)}: {_spans(self.lost_frames)}"
+            )
+        return lines
+
+    def _status_lines(self) -> list[str]:
+        lines: list[str] = []
+        for status, words in (
+            (FrameStatus.CONFIRMED, "count as right and whole"),
+            (FrameStatus.CORRECTED, "count as right, but not whole: other objects can be tracked"),
+            (FrameStatus.TRACKED, "count as tracked"),
+        ):
+            frames = [f for f, one in self.outcomes.items() if one.status is status]
+            if frames:
+                where = f" ({_spans(frames)})" if len(frames) < len(self.outcomes) else ""
+                lines.append(f"{_frames(frames)}{where} will {words}")
+        if self.unspoken:
+            names = ", ".join(f"‘{one.name}’" for one in self.unspoken)
+            lines.append(f"nothing is said about {names}")
+        return lines
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            "frames": list(self.frames),
+            "frames_by_status": {
+                status.value: sum(one.status is status for one in self.outcomes.values())
+                for status in (*_STATUSES, FrameStatus.CORRECTED)
+            },
+            "objects": {str(key): object_id for key, object_id in self.ids.items()},
+            "new_objects": [one.id for one in self.new_objects],
+            "locked": [one.id for one in self.locked],
+            "removed": [one.id for one in self.removed],
+            "left_given": list(self.left_given),
+            "left_empty": list(self.left_empty),
+            "left_outside": list(self.left_outside),
+            "lost_by_resizing": self.lost_frames,
+            "problem": self.problem,
+        }
+
+    def lost_on(self, frame: int) -> set[int]:
+        """Ids of objects that are in the frame's mask, but no longer once it is resized."""
+        return _lost(self.preview, self.ids, frame)
+
+    @property
+    def lost_frames(self) -> list[int]:
+        """Ascending, those where that is so, also where it leaves nothing to import."""
+        return [f for f in sorted((*self.outcomes, *self.left_empty)) if self.lost_on(f)]
+
+    def _record(self, frame: int) -> FrameRecord:
+        return self.records.get(frame, EMPTY_RECORD)
+
+
+def plan_import(
+    preview: ImportPreview, annotation: ImportTarget, choices: ImportChoices | None = None
+) -> ImportPlan:
+    """Reads nothing from the disk. ValueError for keys that the masks do not hold.
+
+    Call it on the thread that owns the annotation.
+    """
+    choices = choices or ImportChoices()
+    records, objects = dict(annotation.records), annotation.objects
+    chosen = _chosen(preview, choices)
+    locked_ids = frozenset(one.id for one in objects if one.is_locked)
+    ids = {key: one for key, one in chosen.items() if one not in locked_ids}
+    left_given: list[int] = []
+    left_empty: list[int] = []
+    left_outside: list[int] = []
+    frames: list[int] = []
+    for frame in preview.frames:
+        if frame < choices.first or (choices.last is not None and frame > choices.last):
+            left_outside.append(frame)
+        elif records.get(frame, EMPTY_RECORD).status.is_given and not choices.replaces_given:
+            left_given.append(frame)
+        elif not ids or (not choices.takes_empty and not preview.present[frame] & ids.keys()):
+            left_empty.append(frame)
+        else:
+            frames.append(frame)
+    seen = frozenset[int]().union(*(preview.present[frame] for frame in frames))
+    added = new_objects(objects, preview, {k: i for k, i in ids.items() if k in seen})
+    known = (*objects, *added)
+    covers = _Covering(preview, choices, ids, objects, frozenset(one.id for one in known))
+    outcomes = {f: covers.outcome(f, records.get(f, EMPTY_RECORD)) for f in frames}
+    unspoken = frozenset[int]()
+    if choices.status is FrameStatus.CONFIRMED:
+        unspoken = unspoken.union(*(covers.all_ids - one.given for one in outcomes.values()))
+    kept = covers.staying
+    return ImportPlan(
+        preview=preview,
+        choices=choices,
+        ids=ids,
+        records=records,
+        objects=objects,
+        new_objects=added,
+        outcomes=outcomes,
+        locked=_those(objects, locked_ids & set(chosen.values())),
+        unspoken=_those(known, unspoken - frozenset(chosen.values())),
+        removed=tuple(
+            one
+            for one in objects
+            if one.id not in kept
+            and one.id not in covers.taken
+            and any(one.id in records.get(f, EMPTY_RECORD).present for f in frames)
+        ),
+        left_given=tuple(left_given),
+        left_empty=tuple(left_empty),
+        left_outside=tuple(left_outside),
+    )
+
+
+class _Covering:
+    """Which objects a frame answers for, once its mask is imported."""
+
+    def __init__(
+        self,
+        preview: ImportPreview,
+        choices: ImportChoices,
+        ids: Mapping[int, int],
+        objects: tuple[ObjectInfo, ...],
+        all_ids: frozenset[int],
+    ) -> None:
+        self._preview, self._choices, self._ids = preview, choices, ids
+        self._before = frozenset(one.id for one in objects)
+        self.all_ids = all_ids
+        self.taken = frozenset(ids.values()) & all_ids
+        locked = frozenset(one.id for one in objects if one.is_locked)
+        others = self._before - self.taken if choices.keeps_others else frozenset()
+        self.staying = locked | others  # keep their pixels
+        # What is not in a mask that is the whole frame is absent, unless it was left out of it.
+        holds_more = any(one.frame_count and one.key not in ids for one in preview.objects)
+        is_whole = not choices.keeps_others and not holds_more
+        self._told = (self.taken | all_ids if is_whole else self.taken) - locked
+
+    def outcome(self, frame: int, before: FrameRecord) -> Outcome:
+        given = self._before if before.status is FrameStatus.CONFIRMED else before.given
+        spoken = given & self.staying
+        if self._choices.status is FrameStatus.CONFIRMED:
+            spoken |= self._told - _lost(self._preview, self._ids, frame)
+        if spoken >= self.all_ids and (spoken or self._choices.status is FrameStatus.CONFIRMED):
+            return Outcome(FrameStatus.CONFIRMED, spoken)
+        status = FrameStatus.CORRECTED if spoken else FrameStatus.TRACKED
+        return Outcome(status, spoken)
+
+
+def _lost(preview: ImportPreview, ids: Mapping[int, int], frame: int) -> set[int]:
+    lost = preview.lost.get(frame, frozenset()) & ids.keys()
+    left = preview.present[frame] & ids.keys()
+    return {ids[key] for key in lost} - {ids[key] for key in left}
+
+
+def _chosen(preview: ImportPreview, choices: ImportChoices) -> dict[int, int]:
+    """Key -> object id, without those that are left out."""
+    known = {one.key for one in preview.objects}
+    if choices.object_ids is None:
+        chosen = {one.key: one.object_id for one in preview.objects}
+    else:
+        chosen = dict(choices.object_ids)
+    if not chosen.keys() <= known:
+        raise ValueError(f"object_ids must have keys of {sorted(known)}, got {sorted(chosen)}")
+    return {key: object_id for key, object_id in chosen.items() if object_id}
+
+
+def new_objects(
+    objects: tuple[ObjectInfo, ...], preview: ImportPreview, ids: Mapping[int, int]
+) -> tuple[ObjectInfo, ...]:
+    """Those that keys of `ids` become and that are not among `objects`."""
+    result: list[ObjectInfo] = []
+    used_names = {one.name for one in objects}
+    for one in preview.objects:
+        object_id = ids.get(one.key, 0)
+        if not object_id or any(other.id == object_id for other in (*objects, *result)):
+            continue
+        name = one.name or f"Object {object_id}"
+        if name in used_names:  # two of one name could not be told apart
+            name = f"{name} {object_id}"
+        used_names.add(name)
+        color = one.color or next_color(other.color for other in (*objects, *result))
+        result.append(ObjectInfo(object_id, name, color))
+    return tuple(result)
+
+
+def _those(objects: Iterable[ObjectInfo], ids: Collection[int]) -> tuple[ObjectInfo, ...]:
+    return tuple(one for one in objects if one.id in ids)
+
+
+def _frames(frames: Collection[int]) -> str:
+    return count_frames(len(frames))
+
+
+def _spans(frames: Iterable[int]) -> str:
+    return describe_frames(frames)

@@ -1,0 +1,198 @@
+"""Imported masks: which frames and which objects they are about."""
+
+import csv
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from interaction.annotation.mask_folders import FoundMasks, place_masks
+from interaction.errors import UserError
+from interaction.formats.format import FRAMES_CSV, OBJECTS_JSON
+from interaction.formats.options import parse_color
+from interaction.video.container import MAX_FRAME_PIXELS
+from xmem_core.pictures import Labels
+
+__all__ = [
+    "MOST_OBJECTS",
+    "FoundObject",
+    "MaskSet",
+    "NamedObject",
+    "Surroundings",
+    "check_pixels",
+    "clean_name",
+    "damaged",
+    "names_in_meta",
+    "names_in_objects_json",
+    "place_files",
+    "read_json",
+    "readable",
+]
+
+MOST_OBJECTS: Final = 255
+
+
+@dataclass(frozen=True, slots=True)
+class FoundObject:
+    """An object of the masks that are to be read."""
+
+    key: (
+        int  # its pixel value in what `MaskSet.read` gives, 1..255; its id where the format has ids
+    )
+    name: str | None = None
+    color: tuple[int, int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """The video that masks are read for."""
+
+    names: Sequence[str]  # of its frames, without suffix
+    width: int
+    height: int
+    sequence: str  # what data sets with several sequences would call it
+    # Called with (done, total) while files are examined; what it raises cancels.
+    on_progress: Callable[[int, int], object] = lambda done, total: None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MaskSet:
+    """Masks that were recognised and not yet read. Each is held only while it is read."""
+
+    format: str  # a name in `exporters.FORMATS`, or "pictures" for masks of no format of ours
+    title: str  # for people
+    objects: tuple[FoundObject, ...]  # by key
+    sizes: Mapping[int, tuple[int, int]]  # frame -> (width, height), ascending by frame
+    read: Callable[[int], Labels]  # frame -> (H, W) keys, at the size in `sizes`
+    has_ids: bool  # keys are the ids the masks were made with
+    unmatched: tuple[str, ...] = ()  # files that belong to no frame
+    remarks: tuple[str, ...] = field(default=())
+
+
+def check_pixels(path: Path, width: int, height: int) -> None:
+    """UserError for a size that nothing here can hold. Before anything is decoded."""
+    if not (width > 0 and height > 0 and width * height <= MAX_FRAME_PIXELS):
+        raise damaged(path, f"it says that masks are {width} × {height} pixels")
+
+
+def damaged(path: Path, reason: str) -> UserError:
+    return UserError(
+        f"The masks in “{path.name}” could not be read: {reason}. Nothing was changed.\n\n"
+        "Export them again from the program that made them."
+    )
+
+
+_MOST_BYTES: Final = 256 * 2**20
+_LEVELS: Final = 4  # folders above the files in which the list may lie
+
+
+def place_files(files: Sequence[Path], around: Surroundings) -> FoundMasks:
+    """Every file with its frame. UserError if none has one, or two share one."""
+    listed = _listed(files, len(around.names))
+    if listed is not None:
+        return listed
+    found = place_masks(files, around.names)
+    if not found.by_frame:
+        first, last = around.names[0], around.names[-1]
+        raise UserError(
+            f"None of the {len(files)} files in “{files[0].parent.name}” belongs to a frame of "
+            f"this video; the first is called “{files[0].name}”. Nothing was changed.\n\n"
+            f"Rename the masks as the frames are called: {first} to {last}."
+        )
+    return found
+
+
+def _listed(files: Sequence[Path], frame_count: int) -> FoundMasks | None:
+    """By frames.csv, if one lies above the files and knows every one of them."""
+    for folder in list(files[0].parents)[:_LEVELS]:
+        path = folder / FRAMES_CSV
+        if path.is_file():
+            frames = _read_table(path, frame_count)
+            try:
+                found = {frames[file.relative_to(folder).as_posix()]: file for file in files}
+            except (KeyError, ValueError):
+                return None  # files have come or gone since
+            return FoundMasks(dict(sorted(found.items())), ()) if len(found) == len(files) else None
+    return None
+
+
+def _read_table(path: Path, frame_count: int) -> dict[str, int]:
+    """File -> frame. Nothing for a list that makes no sense: then names decide."""
+    frames: dict[str, int] = {}
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            return {}
+        with path.open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                frame = int(row["index"])
+                if not 0 <= frame < frame_count:
+                    return {}
+                frames[row["file"]] = frame
+    except (OSError, UnicodeError, csv.Error, KeyError, TypeError, ValueError):
+        return {}
+    return frames
+
+
+_MOST_NAMES_BYTES: Final = 2 * 2**30
+_LONGEST_NAME: Final = 200
+_UNSEEN: Final = re.compile(r"[\x00-\x1f\x7f]")
+
+
+class NamedObject(NamedTuple):
+    name: str | None
+    color: tuple[int, int, int] | None = None
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file holds; None if it is none, or enormous."""
+    try:
+        if path.stat().st_size > _MOST_NAMES_BYTES:
+            return None
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+def clean_name(value: Any) -> str | None:
+    """A name fit to be shown; None if there is none."""
+    if not isinstance(value, str):
+        return None
+    return _UNSEEN.sub(" ", readable(value)).strip()[:_LONGEST_NAME] or None
+
+
+def readable(name: str) -> str:
+    """With a question mark for every byte of a file's name that is no UTF-8."""
+    return name.encode("utf-8", "replace").decode()
+
+
+def names_in_objects_json(folder: Path) -> Mapping[int, NamedObject]:
+    """By id, from the list an export of ours leaves; empty without one."""
+    data = read_json(folder / OBJECTS_JSON)
+    listed = data.get("objects") if isinstance(data, dict) else None
+    named: dict[int, NamedObject] = {}
+    for one in listed if isinstance(listed, list) else []:
+        if not isinstance(one, dict) or not isinstance(one.get("id"), int):
+            continue
+        try:
+            color = parse_color(one.get("color", ""))
+        except (TypeError, ValueError):
+            color = None
+        if 1 <= one["id"] <= 255:
+            named[one["id"]] = NamedObject(clean_name(one.get("name")), color)
+    return named
+
+
+def names_in_meta(path: Path, sequence: str) -> Mapping[int, NamedObject]:
+    """By id, from YouTube-VOS's meta.json; empty if it does not know the sequence."""
+    data = read_json(path)
+    videos = data.get("videos") if isinstance(data, dict) else None
+    video = videos.get(sequence) if isinstance(videos, dict) else None
+    objects = video.get("objects") if isinstance(video, dict) else None
+    named: dict[int, NamedObject] = {}
+    for text, one in objects.items() if isinstance(objects, dict) else []:
+        if text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= 255:
+            category = one.get("category") if isinstance(one, dict) else None
+            named[int(text)] = NamedObject(clean_name(category))
+    return named

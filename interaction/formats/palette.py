@@ -1,0 +1,214 @@
+"""Palette PNGs (plain, DAVIS, YouTube-VOS) and MOTS PNGs."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from interaction.annotation.mask_files import davis_palette, encode_indexed, encode_labels
+from interaction.formats.format import (
+    ExportFormat,
+    ExportJob,
+    FormatGroup,
+    TargetKind,
+    encode_jpeg,
+    encode_png,
+    safe_name,
+)
+from interaction.formats.options import ExportOptions, option
+
+__all__ = [
+    "DAVIS",
+    "INSTANCES_A_CLASS",
+    "MOTS_PNG",
+    "PALETTE_PNG",
+    "YOUTUBE_VOS",
+]
+
+_DIGITS: Final = 5  # in both data sets' file names
+_RESOLUTIONS: Final = {480: "480p", 1080: "1080p"}  # DAVIS's folders, by height
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaletteOptions(ExportOptions):
+    palette: str = option(
+        "davis",
+        "Colours",
+        "What the files look like in a picture viewer. The pixel values are object ids either way.",
+        choices={"davis": "DAVIS palette", "objects": "The objects' colours"},
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetOptions(ExportOptions):
+    includes_pictures: bool = option(
+        True, "Include the pictures", "Also writes the frames as JPEG, as the data set has them."
+    )
+    jpeg_quality: int = option(95, "JPEG quality", minimum=1, maximum=100)
+
+
+def object_palette(job: ExportJob) -> NDArray[np.uint8]:
+    """(256, 3) RGB: the DAVIS palette with the chosen objects' own colours in it."""
+    palette = davis_palette()
+    for one in job.objects:
+        palette[one.id] = one.color
+    return palette
+
+
+def _palette_pictures(job: ExportJob, frame: int) -> Iterator[tuple[str, NDArray[Any]]]:
+    yield f"{job.source.frame_name(frame)}.png", _palette(job)[job.labels(frame)]
+
+
+def _palette(job: ExportJob) -> NDArray[np.uint8]:
+    is_own = job.options_as(PaletteOptions).palette == "objects"
+    return object_palette(job) if is_own else davis_palette()
+
+
+def _write_palette(job: ExportJob) -> Iterator[int]:
+    palette = _palette(job)
+    for frame in job.frames:
+        name = f"{job.source.frame_name(frame)}.png"
+        job.write(name, encode_indexed(job.labels(frame), palette), frame)
+        yield frame
+
+
+def _write_davis(job: ExportJob) -> Iterator[int]:
+    sequence = safe_name(job.source.name, "sequence")
+    job.write("ImageSets/2017/val.txt", f"{sequence}\n".encode())
+    for frame in job.frames:
+        _write_frame(job, frame, _davis_folder(job))
+        yield frame
+
+
+def _davis_folder(job: ExportJob) -> str:
+    resolution = _RESOLUTIONS.get(job.source.height, "Full-Resolution")
+    return f"{resolution}/{safe_name(job.source.name, 'sequence')}"
+
+
+def _davis_pictures(job: ExportJob, frame: int) -> Iterator[tuple[str, NDArray[Any]]]:
+    return _frame_pictures(job, frame, _davis_folder(job))
+
+
+def _youtube_vos_pictures(job: ExportJob, frame: int) -> Iterator[tuple[str, NDArray[Any]]]:
+    return _frame_pictures(job, frame, safe_name(job.source.name, "sequence"))
+
+
+def _frame_pictures(
+    job: ExportJob, frame: int, subfolder: str
+) -> Iterator[tuple[str, NDArray[Any]]]:
+    name = job.source.frame_name(frame, _DIGITS)
+    yield f"Annotations/{subfolder}/{name}.png", davis_palette()[job.labels(frame)]
+    if job.options_as(DatasetOptions).includes_pictures:
+        yield f"JPEGImages/{subfolder}/{name}.jpg", job.picture(frame)
+
+
+def _write_youtube_vos(job: ExportJob) -> Iterator[int]:
+    sequence = safe_name(job.source.name, "sequence")
+    frames_of: dict[int, list[str]] = {one.id: [] for one in job.objects}
+    for frame in job.frames:
+        counts = _write_frame(job, frame, sequence)
+        for object_id, names in frames_of.items():
+            if counts[object_id]:
+                names.append(job.source.frame_name(frame, _DIGITS))
+        yield frame
+    objects = {
+        str(one.id): {"category": one.name, "frames": frames_of[one.id]}
+        for one in sorted(job.objects, key=lambda one: one.id)
+        if frames_of[one.id]
+    }
+    meta = {"videos": {sequence: {"objects": objects}}}
+    job.write("meta.json", json.dumps(meta, indent=1, ensure_ascii=False).encode())
+
+
+def _write_frame(job: ExportJob, frame: int, subfolder: str) -> NDArray[np.int64]:
+    """Mask and picture of one frame; the number of pixels of each id, (256,)."""
+    options = job.options_as(DatasetOptions)
+    name = job.source.frame_name(frame, _DIGITS)
+    labels = job.labels(frame)
+    job.write(f"Annotations/{subfolder}/{name}.png", encode_labels(labels), frame)
+    if options.includes_pictures:
+        picture = encode_jpeg(job.picture(frame), options.jpeg_quality)
+        job.write(f"JPEGImages/{subfolder}/{name}.jpg", picture)
+    return cv2.calcHist([labels], [0], None, [256], [0, 256]).ravel().astype(np.int64)
+
+
+PALETTE_PNG: Final = ExportFormat(
+    name="palette-png",
+    title="Palette PNG",
+    description="One PNG a frame whose pixel values are object ids, as in DAVIS and Pascal VOC.",
+    group=FormatGroup.MASKS,
+    target=TargetKind.FOLDER,
+    suffix="",
+    options=PaletteOptions,
+    write=_write_palette,
+    is_importable=True,
+    pictures=_palette_pictures,
+)
+DAVIS: Final = ExportFormat(
+    name="davis",
+    title="DAVIS 2017",
+    description="The folders JPEGImages, Annotations and ImageSets of the DAVIS benchmark.",
+    group=FormatGroup.DATASETS,
+    target=TargetKind.FOLDER,
+    suffix="",
+    options=DatasetOptions,
+    write=_write_davis,
+    is_importable=True,
+    pictures=_davis_pictures,
+)
+YOUTUBE_VOS: Final = ExportFormat(
+    name="youtube-vos",
+    title="YouTube-VOS",
+    description="The folders JPEGImages and Annotations with meta.json, which names the objects.",
+    group=FormatGroup.DATASETS,
+    target=TargetKind.FOLDER,
+    suffix="",
+    options=DatasetOptions,
+    write=_write_youtube_vos,
+    is_importable=True,
+    pictures=_youtube_vos_pictures,
+)
+
+
+INSTANCES_A_CLASS: Final = 1000
+_MOTS_DIGITS: Final = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class MotsOptions(ExportOptions):
+    class_id: int = option(
+        1,
+        "Class",
+        "The class of every object; in KITTI MOTS 1 is a car, 2 a pedestrian.",
+        minimum=1,
+        maximum=64,
+    )
+
+
+def _write_mots(job: ExportJob) -> Iterator[int]:
+    options = job.options_as(MotsOptions)
+    sequence = safe_name(job.source.name, "sequence")
+    values = np.zeros(256, np.uint16)
+    for one in job.objects:
+        values[one.id] = options.class_id * INSTANCES_A_CLASS + one.id
+    for frame in job.frames:
+        name = f"instances/{sequence}/{job.source.frame_name(frame, _MOTS_DIGITS)}.png"
+        job.write(name, encode_png(values[job.labels(frame)]), frame)
+        yield frame
+
+
+MOTS_PNG: Final = ExportFormat(
+    name="mots",
+    title="MOTS PNG",
+    description="16-bit PNGs whose pixel values are class · 1000 + object id.",
+    group=FormatGroup.DATASETS,
+    target=TargetKind.FOLDER,
+    suffix="",
+    options=MotsOptions,
+    write=_write_mots,
+    is_importable=True,
+)

@@ -1,0 +1,172 @@
+"""One folder an object: binary masks, soft mattes, and cut-outs of the picture itself."""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from interaction.formats.format import (
+    ExportFormat,
+    ExportJob,
+    FormatGroup,
+    TargetKind,
+    safe_name,
+    write_pictures,
+)
+from interaction.formats.looks import cut_out, soft_edge
+from interaction.formats.options import ExportOptions, option
+from xmem_core.pictures import Labels
+
+__all__ = ["BINARY", "CUT_OUTS", "MATTE", "PNG_SEQUENCE", "edge_option"]
+
+
+def edge_option(default: float) -> Any:
+    """The field that says how wide an antialiased edge is, the same for every format."""
+    return option(
+        default,
+        "Edge width",
+        "Stored masks are hard. Their edge is made to rise over this many pixels by its distance "
+        "alone: it is geometry, not the tracker's probability. 1 or less leaves it hard.",
+        minimum=0,
+        maximum=64,
+        unit="px",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class MatteOptions(ExportOptions):
+    bits: str = option("8", "Depth", choices={"8": "8 bits", "16": "16 bits"})
+    edge_px: float = edge_option(3.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CutOutOptions(ExportOptions):
+    edge_px: float = edge_option(2.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SequenceOptions(ExportOptions):
+    has_layers: bool = option(
+        False, "A layer for each object", "A folder for each object instead of all in one picture."
+    )
+    first_number: int = option(
+        -1,
+        "First file number",
+        "Files are numbered on from it without gaps. −1: by the frame's index in the video.",
+        minimum=-1,
+        maximum=9_999_999,
+    )
+    is_premultiplied: bool = option(
+        False, "Premultiplied", "Colours are multiplied by alpha. Most programs want them straight."
+    )
+    edge_px: float = edge_option(2.0)
+
+
+def _per_object(
+    job: ExportJob, frame: int, picture: Callable[[NDArray[np.bool_]], NDArray[Any]]
+) -> Iterator[tuple[str, NDArray[Any]]]:
+    """picture: one object's mask (H, W) -> what its PNG holds."""
+    labels = job.labels(frame)
+    name = f"{job.source.frame_name(frame)}.png"
+    for one in job.objects:
+        yield f"{job.object_folder(one)}/{name}", picture(labels == one.id)
+
+
+def _binary(job: ExportJob, frame: int) -> Iterator[tuple[str, NDArray[Any]]]:
+    return _per_object(job, frame, lambda mask: mask.astype(np.uint8) * 255)
+
+
+def _mattes(job: ExportJob, frame: int) -> Iterator[tuple[str, NDArray[Any]]]:
+    options = job.options_as(MatteOptions)
+    depth: Any = np.uint16 if options.bits == "16" else np.uint8
+
+    def matte(mask: NDArray[np.bool_]) -> NDArray[Any]:
+        alpha = soft_edge(mask, options.edge_px)
+        return np.round(alpha * np.iinfo(depth).max).astype(depth)
+
+    return _per_object(job, frame, matte)
+
+
+def _cut_outs(job: ExportJob, frame: int) -> Iterator[tuple[str, NDArray[Any]]]:
+    options = job.options_as(CutOutOptions)
+    return _per_object(
+        job, frame, lambda mask: cut_out(job.picture(frame), soft_edge(mask, options.edge_px))
+    )
+
+
+def _sequence(job: ExportJob, frame: int) -> Iterator[tuple[str, NDArray[Any]]]:
+    options = job.options_as(SequenceOptions)
+
+    def layer(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
+        alpha = soft_edge(mask, options.edge_px)
+        pixels = cut_out(job.picture(frame), alpha)
+        if options.is_premultiplied:
+            pixels[:, :, :3] = np.round(pixels[:, :, :3] * alpha[:, :, None])
+        return pixels
+
+    number = frame
+    if options.first_number >= 0:
+        number = options.first_number + bisect_left(job.frames, frame)
+    labels: Labels = job.labels(frame)
+    if options.has_layers:
+        for one in job.objects:
+            stem = safe_name(one.name, "object")
+            yield f"{job.object_folder(one)}/{stem}.{number:07d}.png", layer(labels == one.id)
+    else:
+        stem = safe_name(job.source.name, "frames")
+        yield f"{stem}.{number:07d}.png", layer(labels > 0)
+
+
+BINARY: Final = ExportFormat(
+    name="binary",
+    title="Binary masks",
+    description="A folder for each object with one black and white PNG a frame.",
+    group=FormatGroup.MASKS,
+    target=TargetKind.FOLDER,
+    suffix="",
+    options=ExportOptions,
+    write=partial(write_pictures, pictures=_binary),
+    is_importable=True,
+    pictures=_binary,
+)
+MATTE: Final = ExportFormat(
+    name="matte",
+    title="Soft mattes",
+    description="A folder for each object with one grey PNG a frame, its edges antialiased.",
+    group=FormatGroup.COMPOSITING,
+    target=TargetKind.FOLDER,
+    suffix="",
+    options=MatteOptions,
+    write=partial(write_pictures, pictures=_mattes),
+    is_importable=True,
+    pictures=_mattes,
+)
+CUT_OUTS: Final = ExportFormat(
+    name="cut-outs",
+    title="Cut-outs",
+    description="A folder for each object with the picture inside it, transparent elsewhere (PNG).",
+    group=FormatGroup.COMPOSITING,
+    target=TargetKind.FOLDER,
+    suffix="",
+    options=CutOutOptions,
+    write=partial(write_pictures, pictures=_cut_outs),
+    is_importable=True,
+    pictures=_cut_outs,
+)
+PNG_SEQUENCE: Final = ExportFormat(
+    name="png-sequence",
+    title="PNG sequence with alpha",
+    description="Numbered RGBA pictures for compositing programs, all objects in one or a layer "
+    "for each.",
+    group=FormatGroup.COMPOSITING,
+    target=TargetKind.FOLDER,
+    suffix="",
+    options=SequenceOptions,
+    write=partial(write_pictures, pictures=_sequence),
+    is_importable=True,
+    pictures=_sequence,
+)

@@ -1,0 +1,517 @@
+"""Import masks from pictures: read their values and turn them into objects."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from interaction.annotation.mask_files import (
+    COLOR_MODES,
+    PALETTE_IDS,
+    davis_palette,
+    distinct_colors,
+    hide_transparent,
+    opened_mask,
+    pack_colors,
+)
+from interaction.annotation.mask_folders import find_masks, list_pictures, natural_key
+from interaction.errors import UnreadableMaskError, UserError
+from interaction.formats.mask_set import (
+    MOST_OBJECTS,
+    FoundObject,
+    MaskSet,
+    NamedObject,
+    Surroundings,
+    check_pixels,
+    clean_name,
+    place_files,
+)
+from xmem_core.pictures import Labels
+
+__all__ = [
+    "MOST_MIXED",
+    "PictureReading",
+    "PictureTraits",
+    "ValueKind",
+    "Values",
+    "learn_pictures",
+    "look_at",
+    "object_folders",
+    "read_object_folders",
+    "read_picture_mask",
+    "read_pictures",
+    "snap_to_real",
+    "values_of",
+]
+
+MOST_MIXED: Final = 0.3  # share of pixels of no real value; photographs have nothing else
+_MOST_COLORS: Final = 4096  # kept while learning; only a photograph has more
+_HIGHEST_VALUE: Final = 65_535
+Values = NDArray[Any]  # (H, W) ids, greys or 0xRRGGBB
+
+
+@dataclass(slots=True)
+class PictureTraits:
+    """What was seen in the pictures so far."""
+
+    values: set[int] = field(default_factory=set)
+    real: set[int] = field(default_factory=set)  # that fill a 3 × 3 square somewhere
+    is_color: bool = False
+    is_palette: bool = False
+    has_alpha: bool = False
+    mixed: int = 0
+    solid: int = 0
+    palette: NDArray[np.uint8] | None = None
+
+
+def look_at(image: Image.Image, traits: PictureTraits, *, is_single: bool) -> None:
+    """Adds what is in a picture to what was seen in those before it."""
+    values = values_of(image)
+    highest = int(values.max())
+    if image.mode in COLOR_MODES:
+        traits.is_color = True
+        highest = max(highest >> 16, highest >> 8 & 255, int((values & 255).max()))
+        if image.mode == "RGBA":
+            pixels = np.asarray(image)
+            alpha = pixels[:, :, 3]
+            # An object that fills every frame leaves nothing transparent; a matte is grey.
+            is_filled = is_single and bool((pixels[:, :, :1] != pixels[:, :, 1:3]).any())
+            traits.has_alpha = traits.has_alpha or bool(alpha.min() < 255) or is_filled
+            highest = int(alpha.max())
+    elif image.mode in ("P", "PA"):
+        traits.is_palette = True
+        table = image.getpalette("RGB")
+        if table and traits.palette is None:
+            traits.palette = np.resize(np.array(table, np.uint8), (len(table) // 3, 3))
+    if is_single:
+        traits.values.add(highest)  # nothing else matters then, and photographs hold many colours
+        return
+    is_mostly_mixed = traits.mixed > MOST_MIXED * traits.solid
+    if traits.is_color and is_mostly_mixed and len(traits.values) > _MOST_COLORS:
+        return  # a photograph, as is settled already
+    distinct = distinct_colors(values.astype(np.int32))
+    real = _real_values(values)
+    if len(traits.values) <= _MOST_COLORS:
+        traits.values.update(distinct[: _MOST_COLORS + 1].tolist())
+    if len(traits.real) <= _MOST_COLORS:
+        traits.real.update(real[: _MOST_COLORS + 1].tolist())
+    solid = values != 0
+    traits.solid += int(solid.sum())
+    if len(distinct) > len(real):
+        traits.mixed += int((solid & ~np.isin(values, real)).sum())
+
+
+def values_of(image: Image.Image) -> Values:
+    """(H, W): ids and greys as they are, colours as 0xRRGGBB; 0 where it is transparent.
+
+    ValueError for values that no mask has.
+    """
+    if image.mode in COLOR_MODES:
+        return pack_colors(np.asarray(image))
+    if image.mode == "1":
+        return np.asarray(image).astype(np.uint8) * 255
+    values = np.asarray(image)
+    if values.ndim == 3:  # the second channel is alpha
+        values = hide_transparent(values[:, :, 0], values[:, :, 1])
+    if values.dtype.itemsize > 2 and not 0 <= values.min() <= values.max() <= _HIGHEST_VALUE:
+        raise ValueError("pixel values must be 0 to 65535")
+    return values
+
+
+def _real_values(values: Values) -> Values:
+    """Values that fill a 3 × 3 square somewhere, sorted."""
+    if min(values.shape) < 3:
+        return np.unique(values)
+    level = (values[:, 1:-1] == values[:, :-2]) & (values[:, 1:-1] == values[:, 2:])
+    middle = values[1:-1, 1:-1]
+    is_filled = level[:-2] & level[1:-1] & level[2:]
+    is_filled &= (middle == values[:-2, 1:-1]) & (middle == values[2:, 1:-1])
+    return np.unique(middle[is_filled])
+
+
+_REACH_PX: Final = 2  # how far from a mixed pixel the colours it is mixed of may lie
+_CHUNK: Final = 1 << 16  # pixels compared with all colours at a time
+
+
+def snap_to_real(values: NDArray[Any], labels: Labels, keys: Mapping[int, int]) -> Labels:
+    """labels (H, W) with the pixels whose `values` are in no key settled.
+
+    values: (H, W) greys or 0xRRGGBB; keys: real value -> key, background (0) included. Colours
+    near by are preferred: between red and blue lies purple, which may be a third object's.
+    """
+    real = np.array(sorted(keys), np.int64)
+    at = np.searchsorted(real, values).clip(max=len(real) - 1)
+    ys, xs = np.nonzero(real[at] != values)
+    if len(ys) == 0:
+        return labels
+    result = labels.copy()
+    is_real = np.pad(real[at] == values, _REACH_PX)
+    around = np.pad(np.asarray(values, np.int64), _REACH_PX)
+    mixed = _channels(values[ys, xs])
+    best = np.full(len(ys), np.inf)
+    chosen = np.zeros(len(ys), np.int64)
+    for dy in range(2 * _REACH_PX + 1):
+        for dx in range(2 * _REACH_PX + 1):
+            other = around[ys + dy, xs + dx]
+            distance = ((_channels(other) - mixed) ** 2).sum(axis=1)
+            distance[~is_real[ys + dy, xs + dx]] = np.inf
+            is_better = distance < best
+            best[is_better] = distance[is_better]
+            chosen[is_better] = other[is_better]
+    alone = np.flatnonzero(np.isinf(best))
+    for start in range(0, len(alone), _CHUNK):
+        part = alone[start : start + _CHUNK]
+        gaps = mixed[part][:, None, :] - _channels(real)[None]
+        chosen[part] = real[(gaps**2).sum(axis=2).argmin(axis=1)]
+    ids = np.array([keys[int(value)] for value in real], np.uint8)
+    result[ys, xs] = ids[np.searchsorted(real, chosen)]
+    return result
+
+
+def _channels(values: NDArray[Any]) -> NDArray[np.float32]:
+    """(N, 3) red, green, blue."""
+    packed = np.asarray(values, np.int64)
+    return np.stack([packed >> 16, packed >> 8 & 255, packed & 255], axis=1).astype(np.float32)
+
+
+_MOTS_CLASS: Final = 1000  # values of MOTS are class · 1000 + instance
+_MOTS_IGNORE: Final = 10  # its class for regions that are nobody's
+_DEEP_WHITE: Final = 65_000  # a 16-bit matte reaches nearly up to 65535
+_MOST_GREY_IDS: Final = 100
+
+
+class ValueKind(StrEnum):
+    """How a set of pictures holds objects; the values are titles for people."""
+
+    IDS = "pixel values are object ids"
+    MOTS = "pixel values are class · 1000 + object"
+    MATTE = "white is the object"
+    COLORS = "every colour is an object"
+    CUT_OUT = "what is not transparent is the object"
+
+
+@dataclass(frozen=True, slots=True)
+class PictureReading:
+    """How every picture of one set is read."""
+
+    kind: ValueKind
+    keys: Mapping[int, int]  # pixel value or 0xRRGGBB -> key
+    colors: Mapping[int, tuple[int, int, int]]  # key -> RGB, where the pictures have colours
+    is_antialiased: bool = False  # values that are not in `keys` are mixtures
+    has_ids: bool = False
+    half: int = 128  # of white, for kind MATTE
+
+
+def learn_pictures(
+    paths: Sequence[Path],
+    *,
+    is_single: bool = False,
+    on_each: Callable[[Path, tuple[int, int]], None] = lambda path, size: None,
+) -> PictureReading:
+    """Looks at every picture once. is_single: they are of one object, whatever its grey or colour.
+
+    on_each: called with each picture's path and (width, height). Raises UnreadableMaskError.
+    """
+    traits = PictureTraits()
+    for path in paths:
+        with opened_mask(path) as image:
+            check_pixels(path, *image.size)
+            size = image.size
+            look_at(image, traits, is_single=is_single)
+        on_each(path, size)
+    return _conclude(traits, paths[0], is_single=is_single)
+
+
+def read_picture_mask(path: Path, reading: PictureReading) -> Labels:
+    """(H, W) keys at the picture's own size. Raises UnreadableMaskError."""
+    with opened_mask(path) as image:
+        check_pixels(path, *image.size)
+        if reading.kind is ValueKind.CUT_OUT:
+            alpha = np.asarray(image.convert("RGBA"))[:, :, 3]
+            return (alpha >= 128).astype(np.uint8)
+        values = values_of(image)
+        if reading.kind is ValueKind.MATTE:
+            if image.mode in COLOR_MODES:  # the brightest of the three: a red mask is one too
+                values = np.maximum(np.maximum(values >> 16, values >> 8 & 255), values & 255)
+            is_palette = image.mode in ("P", "PA")
+            return (values >= (1 if is_palette else reading.half)).astype(np.uint8)
+        if (image.mode in COLOR_MODES) != (reading.kind is ValueKind.COLORS):
+            raise UnreadableMaskError(
+                path,
+                "it is coloured and others are not, or the other way round",
+                "Import masks of one kind together.",
+            )
+    labels = _looked_up(values, reading.keys)
+    if reading.is_antialiased:
+        return snap_to_real(values, labels, reading.keys)
+    return labels
+
+
+def _conclude(traits: PictureTraits, path: Path, *, is_single: bool) -> PictureReading:
+    values = traits.values - {0}
+    if traits.is_color:
+        return _conclude_colors(traits, path, is_single=is_single)
+    highest = max(values, default=0)
+    # Half of what the pixels can hold; a mask of 0 and 1 is taken as such.
+    half = 1 if highest <= 1 else 128 if highest <= 255 else 32_768
+    is_matte = PictureReading(ValueKind.MATTE, {}, {}, half=half)
+    if is_single:
+        return is_matte
+    if highest > MOST_OBJECTS:
+        if min(values) >= _MOTS_CLASS and highest < _DEEP_WHITE and len(values) <= MOST_OBJECTS:
+            return _conclude_mots(values)
+        return is_matte
+    real = traits.real - {0}
+    is_ids = traits.is_palette or values <= real or _is_dense(values)
+    if values == {255}:
+        return is_matte
+    if is_ids:
+        return PictureReading(
+            ValueKind.IDS,
+            {value: value for value in sorted(values)},
+            _palette_colors(traits.palette, values),
+            has_ids=True,
+        )
+    if not real or min(real) >= 250:
+        return is_matte
+    keys = {0: 0, **{value: value for value in sorted(real)}}
+    return PictureReading(ValueKind.IDS, keys, {}, is_antialiased=True, has_ids=True)
+
+
+def _conclude_colors(traits: PictureTraits, path: Path, *, is_single: bool) -> PictureReading:
+    is_photograph = len(traits.values) > MOST_OBJECTS and (
+        traits.mixed > MOST_MIXED * traits.solid or len(traits.real) > MOST_OBJECTS + 1
+    )
+    if traits.has_alpha and (is_photograph or is_single):
+        return PictureReading(ValueKind.CUT_OUT, {}, {})
+    if is_single:
+        return PictureReading(ValueKind.MATTE, {}, {})
+    if is_photograph:
+        raise UnreadableMaskError(
+            path,
+            "it is a photograph, or holds more than 255 colours",
+            "Choose the folder with the masks. In a mask every object has one colour.",
+        )
+    known = traits.values <= PALETTE_IDS.keys() | {0}
+    is_antialiased = not known and not traits.values <= traits.real | {0} and bool(traits.real)
+    colors = (traits.real if is_antialiased else traits.values) - {0}
+    if len(colors) > MOST_OBJECTS:
+        raise UnreadableMaskError(
+            path,
+            f"with the others it holds {len(colors)} colours, and a video has at most "
+            f"{MOST_OBJECTS} objects",
+            "Check that every object has one colour.",
+        )
+    keys = {color: PALETTE_IDS[color] for color in sorted(colors) if color in PALETTE_IDS}
+    free = (key for key in range(1, 256) if key not in set(keys.values()))
+    keys.update((color, next(free)) for color in sorted(colors) if color not in PALETTE_IDS)
+    rgb = {key: (color >> 16, color >> 8 & 255, color & 255) for color, key in keys.items()}
+    return PictureReading(ValueKind.COLORS, {0: 0, **keys}, rgb, is_antialiased, has_ids=known)
+
+
+def _conclude_mots(values: set[int]) -> PictureReading:
+    """The instance is the key where no two classes share one; else instances are numbered anew."""
+    objects = sorted(value for value in values if value // _MOTS_CLASS != _MOTS_IGNORE)
+    instances = [value % _MOTS_CLASS for value in objects]
+    is_plain = len(set(instances)) == len(instances) and all(1 <= i <= 255 for i in instances)
+    keys = {
+        value: instance if is_plain else number
+        for number, (value, instance) in enumerate(zip(objects, instances, strict=True), start=1)
+    }
+    ignored = dict.fromkeys(values - set(objects), 0)
+    return PictureReading(ValueKind.MOTS, {**keys, **ignored}, {}, has_ids=is_plain)
+
+
+def _is_dense(values: set[int]) -> bool:
+    """Ids are counted up from 1; the greys of soft edges are scattered."""
+    return len(values) <= _MOST_GREY_IDS and max(values, default=0) <= len(values) + 8
+
+
+def _looked_up(values: Values, keys: Mapping[int, int]) -> Labels:
+    """(H, W) keys; 0 for a value that has none."""
+    if values.dtype == np.uint8:
+        table = np.zeros(256, np.uint8)
+        for value, key in keys.items():
+            table[value] = key
+        return np.asarray(cv2.LUT(np.ascontiguousarray(values), table), np.uint8)
+    known = np.array(sorted({0: 0, **keys}), np.int64)
+    ids = np.array([keys.get(int(value), 0) for value in known], np.uint8)
+    at = np.searchsorted(known, values).clip(max=len(known) - 1)
+    return np.where(known[at] == values, ids[at], 0).astype(np.uint8)
+
+
+def _palette_colors(
+    palette: NDArray[np.uint8] | None, values: set[int]
+) -> dict[int, tuple[int, int, int]]:
+    """The objects' colours in the pictures' own palette, unless that is only the DAVIS one."""
+    if palette is None:
+        return {}
+    davis = davis_palette()
+    colors = {
+        value: (int(palette[value][0]), int(palette[value][1]), int(palette[value][2]))
+        for value in values
+        if value < len(palette)
+    }
+    is_davis = all(tuple(davis[value].tolist()) == color for value, color in colors.items())
+    is_grey = all(red == green == blue for red, green, blue in colors.values())
+    return {} if is_davis or is_grey else colors
+
+
+_FORMAT_OF: Final = {
+    ValueKind.IDS: "palette-png",
+    ValueKind.MOTS: "mots",
+    ValueKind.MATTE: "matte",
+    ValueKind.COLORS: "pictures",
+    ValueKind.CUT_OUT: "cut-outs",
+}
+
+
+def read_pictures(
+    source: Path, around: Surroundings, named: Mapping[int, NamedObject], title: str | None = None
+) -> MaskSet:
+    """source: a folder of pictures with all objects in each, or one such picture.
+
+    named: what is known about objects by id. UserError.
+    """
+    if source.is_dir():
+        files = list_pictures(source)
+        found = place_files(files, around)
+        by_frame, unmatched = found.by_frame, found.unmatched
+    else:
+        by_frame, unmatched = find_masks(source, around.names).by_frame, ()
+    paths = list(by_frame.values())
+    sizes: list[tuple[int, int]] = []
+
+    def note(path: Path, size: tuple[int, int]) -> None:
+        sizes.append(size)
+        around.on_progress(len(sizes), len(paths))
+
+    reading = learn_pictures(paths, on_each=note)
+    objects = _objects_of(reading, named)
+    remarks = []
+    if reading.is_antialiased:
+        remarks.append("Smoothed edges are made hard: each pixel goes to the nearest real colour.")
+    elif reading.kind is ValueKind.MATTE:
+        remarks.append("Pixels of at least half white are the object.")
+    return MaskSet(
+        format=_FORMAT_OF[reading.kind],
+        title=title or f"Pictures: {reading.kind.value}",
+        objects=objects,
+        sizes=dict(zip(by_frame, sizes, strict=True)),
+        read=lambda frame: read_picture_mask(by_frame[frame], reading),
+        has_ids=reading.has_ids,
+        unmatched=tuple(path.name for path in unmatched),
+        remarks=tuple(remarks),
+    )
+
+
+def object_folders(folder: Path) -> list[Path]:
+    """Its subfolders that hold pictures, in natural order."""
+    subfolders = [
+        path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")
+    ]
+    return sorted(
+        (path for path in subfolders if list_pictures(path)),
+        key=lambda path: natural_key(path.name),
+    )
+
+
+def read_object_folders(
+    folders: list[Path], around: Surroundings, named: Mapping[int, NamedObject]
+) -> MaskSet:
+    """A folder for each object: binary masks, mattes or cut-outs. Where they overlap, the later
+    object lies on top. UserError."""
+    if len(folders) > MOST_OBJECTS:
+        raise UserError(
+            f"There are {len(folders)} folders, and a video has at most {MOST_OBJECTS} objects. "
+            "Nothing was changed.\n\nChoose a folder with a subfolder for each object."
+        )
+    placed = [place_files(list_pictures(folder), around) for folder in folders]
+    total = sum(len(found.by_frame) for found in placed)
+    sizes: dict[int, tuple[int, int]] = {}
+    readings: dict[int, PictureReading] = {}
+    paths: dict[int, dict[int, Path]] = {}  # key -> frame -> file
+    objects: list[FoundObject] = []
+    unmatched: list[str] = []
+    numbers = [_leading_number(folder.name) for folder in folders]
+    has_ids = None not in numbers and len(set(numbers)) == len(numbers)
+    done = 0
+    for position, (folder, found) in enumerate(zip(folders, placed, strict=True)):
+        key = numbers[position] if has_ids else position + 1
+        assert key is not None
+        frame_of = {path: frame for frame, path in found.by_frame.items()}
+
+        def note(path: Path, size: tuple[int, int], frame_of: dict[Path, int] = frame_of) -> None:
+            nonlocal done
+            done += 1
+            if sizes.setdefault(frame_of[path], size) != size:
+                raise UserError(
+                    f"“{path.parent.name}/{path.name}” is {size[0]} × {size[1]} pixels, and the "
+                    "same frame of another object is not. Nothing was changed.\n\nExport the "
+                    "masks again, all of one size."
+                )
+            around.on_progress(done, total)
+
+        readings[key] = learn_pictures(list(found.by_frame.values()), is_single=True, on_each=note)
+        paths[key] = dict(found.by_frame)
+        known = named.get(key) if has_ids else None
+        name = known.name if known else clean_name(_name_without_number(folder.name))
+        color = known.color if known else None
+        objects.append(FoundObject(key, name, color))
+        unmatched += [f"{folder.name}/{path.name}" for path in found.unmatched]
+
+    def read(frame: int) -> Labels:
+        width, height = sizes[frame]
+        labels: Labels = np.zeros((height, width), np.uint8)
+        for key, by_frame in paths.items():
+            if frame in by_frame:
+                labels[read_picture_mask(by_frame[frame], readings[key]) > 0] = key
+        return labels
+
+    is_cut_out = any(one.kind is ValueKind.CUT_OUT for one in readings.values())
+    return MaskSet(
+        format="cut-outs" if is_cut_out else "matte",
+        title="A folder for each object: cut-outs" if is_cut_out else "A folder for each object",
+        objects=tuple(sorted(objects, key=lambda one: one.key)),
+        sizes=dict(sorted(sizes.items())),
+        read=read,
+        has_ids=has_ids,
+        unmatched=tuple(unmatched),
+        remarks=("Pixels of at least half white, or half opaque, are the object.",),
+    )
+
+
+def _objects_of(
+    reading: PictureReading, named: Mapping[int, NamedObject]
+) -> tuple[FoundObject, ...]:
+    if reading.kind in (ValueKind.MATTE, ValueKind.CUT_OUT):
+        only = next(iter(named.values())) if len(named) == 1 else None
+        name, color = only or (None, None)
+        return (FoundObject(1, name, color),)
+    objects = [FoundObject(key) for key in sorted(set(reading.keys.values()) - {0})]
+    for position, one in enumerate(objects):
+        color = reading.colors.get(one.key)
+        known = named.get(one.key) if reading.has_ids else None
+        objects[position] = replace(
+            one, name=known and known.name, color=(known and known.color) or color
+        )
+    return tuple(objects)
+
+
+def _leading_number(name: str) -> int | None:
+    """The id in "003-dog" or "3"."""
+    digits = name.partition("-")[0].strip()
+    is_id = digits.isascii() and digits.isdigit() and len(digits) <= 3
+    return int(digits) if is_id and 1 <= int(digits) <= MOST_OBJECTS else None
+
+
+def _name_without_number(name: str) -> str | None:
+    if _leading_number(name) is None:
+        return name
+    return name.partition("-")[2] or None

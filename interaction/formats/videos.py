@@ -1,0 +1,316 @@
+"""Export formats that are videos: overlay, masks, green screen, alpha."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from interaction.formats.format import ExportFormat, ExportJob, FormatGroup, Pictures, TargetKind
+from interaction.formats.looks import (
+    color_table,
+    cut_out,
+    draw_overlay,
+    paint_masks,
+    replace_background,
+    soft_edge,
+)
+from interaction.formats.options import ExportOptions, option, parse_color
+from interaction.formats.per_object import edge_option
+from interaction.formats.video_writer import (
+    Encoder,
+    SoundCopy,
+    Timing,
+    VideoKind,
+    VideoWriter,
+    even_size,
+)
+
+__all__ = [
+    "GREEN_SCREEN",
+    "OVERLAY_VIDEO",
+    "PRORES_ALPHA",
+    "VP9_ALPHA",
+    "FramePicture",
+    "H264Options",
+    "VideoOptions",
+    "foresee_even_size",
+    "h264",
+    "video_pictures",
+    "write_video",
+]
+
+# The job, a frame -> (H, W, 3) RGB or (H, W, 4) RGBA.
+FramePicture = Callable[[ExportJob, int], NDArray[np.uint8]]
+
+_ODD_SIZES: Final = {"pad": "Repeat the last row or column", "crop": "Leave it out"}
+
+
+def h264(quality: int) -> VideoKind:
+    """quality: x264's constant rate factor."""
+    return VideoKind(
+        title="H.264 video",
+        container="mp4",
+        pixel_format="yuv420p",
+        encoders=(
+            Encoder("libx264", {"crf": str(quality), "preset": "veryfast"}),
+            Encoder("libopenh264", {"b": "12M"}),
+            Encoder("h264_videotoolbox", {"b": "12M"}),
+            Encoder("h264_mf", {"b": "12M"}),
+            Encoder("mpeg4", {"qscale": "3", "b": "12M"}, is_substitute=True),
+        ),
+        sound_codecs=frozenset({"aac", "mp3", "ac3", "eac3", "opus", "flac", "alac"}),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoOptions(ExportOptions):
+    has_sound: bool = option(
+        True, "Copy the sound", "The source's sound is copied as it is, where the file can hold it."
+    )
+    odd_size: str = option(
+        "pad",
+        "Odd sizes",
+        "Video needs an even width and height.",
+        choices=_ODD_SIZES,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class H264Options(VideoOptions):
+    quality: int = option(
+        18,
+        "Quality",
+        "Constant rate factor: 18 looks like the source, 28 is small.",
+        minimum=0,
+        maximum=40,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class OverlayOptions(H264Options):
+    opacity: float = option(0.5, "Opacity of the fill", minimum=0, maximum=1)
+    outline_px: int = option(
+        2,
+        "Outline",
+        "Width of the line around each object; 0 leaves it out.",
+        minimum=0,
+        maximum=20,
+        unit="px",
+    )
+    background: str = option(
+        "source",
+        "Background",
+        choices={"source": "The video", "black": "Black: only the masks"},
+    )
+
+
+def write_video(
+    job: ExportJob, kind: VideoKind, options: VideoOptions, frame_picture: FramePicture
+) -> Iterator[int]:
+    """Encodes `frame_picture(job, frame)` for every frame of the job and yields the frame."""
+
+    def picture(frame: int) -> NDArray[np.uint8]:
+        return even_size(frame_picture(job, frame), crops=options.odd_size == "crop")
+
+    timestamps = job.source.timestamps_s
+    times = [float(timestamps[frame]) for frame in job.frames]
+    step = job.frames[1] - job.frames[0] if len(job.frames) > 1 else 1
+    timing = Timing.of(times, job.source.index.frame_rate, step)
+    frame_s = float(1 / timing.rate)
+    length_s = times[-1] - times[0] + frame_s
+    job.notices.extend(foresee_even_size(job))
+    first = picture(job.frames[0])
+    with (
+        job.writing(job.target.name) as path,
+        closing(SoundCopy(job.source.index, kind, times[0], length_s)) as sound,
+        VideoWriter(path, kind, first.shape[1], first.shape[0], timing) as writer,
+    ):
+        if writer.encoder.is_substitute:
+            job.notices.append(
+                f"{kind.title} cannot be written here; it was written with {writer.encoder.name}."
+            )
+        if options.has_sound:
+            sound.add_to(writer)
+        for position, frame in enumerate(job.frames):
+            if options.has_sound:
+                sound.copy_until(writer, timing.seconds(position))
+            pixels = first if position == 0 else picture(frame)
+            writer.write(pixels)
+            job.rows.append((frame, job.target.name))
+            if position < len(job.frames) - 1:
+                yield frame
+        if options.has_sound:
+            sound.copy_until(writer, length_s)
+            if sound.notice:
+                job.notices.append(sound.notice)
+        writer.finish()
+    yield job.frames[-1]
+
+
+def foresee_even_size(job: ExportJob) -> Iterable[str]:
+    width, height = job.source.width, job.source.height
+    options = job.options_as(VideoOptions)
+    if width % 2 == 0 and height % 2 == 0:
+        return
+    if options.odd_size == "crop" and min(width, height) > 1:
+        even = width - width % 2, height - height % 2
+        yield f"The video is cropped from {width} × {height} to {even[0]} × {even[1]} pixels."
+    else:
+        even = width + width % 2, height + height % 2
+        yield f"The video is padded from {width} × {height} to {even[0]} × {even[1]} pixels."
+
+
+def video_pictures(frame_picture: FramePicture) -> Pictures:
+    """A video's frame as what one can look at before it is encoded."""
+
+    def pictures(job: ExportJob, frame: int) -> Iterator[tuple[str, NDArray[np.uint8]]]:
+        crops = job.options_as(VideoOptions).odd_size == "crop"
+        yield job.target.name, even_size(frame_picture(job, frame), crops=crops)
+
+    return pictures
+
+
+def _overlay(job: ExportJob, frame: int) -> NDArray[np.uint8]:
+    options = job.options_as(OverlayOptions)
+    labels, table = job.labels(frame), color_table(job.objects)
+    if options.background == "black":
+        return paint_masks(labels, table)
+    return draw_overlay(
+        job.picture(frame), labels, table, opacity=options.opacity, outline_px=options.outline_px
+    )
+
+
+def _write_overlay(job: ExportJob) -> Iterator[int]:
+    options = job.options_as(OverlayOptions)
+    return write_video(job, h264(options.quality), options, _overlay)
+
+
+OVERLAY_VIDEO: Final = ExportFormat(
+    name="overlay-video",
+    title="Overlay video",
+    description="The video with the objects filled and outlined in their colours (H.264, MP4).",
+    group=FormatGroup.VIDEO,
+    target=TargetKind.FILE,
+    suffix=".mp4",
+    options=OverlayOptions,
+    write=_write_overlay,
+    is_importable=False,
+    pictures=video_pictures(_overlay),
+    foresee=foresee_even_size,
+)
+
+
+_BLEED_PX: Final = 16  # a block of the codecs: colours outside it do not reach the edge
+
+
+@dataclass(frozen=True, kw_only=True)
+class GreenScreenOptions(H264Options):
+    color: str = option("#00b140", "Background colour", is_color=True)
+    edge_px: float = edge_option(2.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlphaOptions(VideoOptions):
+    edge_px: float = edge_option(2.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vp9Options(AlphaOptions):
+    quality: int = option(
+        20, "Quality", "Constant rate factor: lower is better and larger.", minimum=0, maximum=63
+    )
+
+
+_PRORES: Final = VideoKind(
+    title="ProRes 4444 video",
+    container="mov",
+    pixel_format="yuva444p10le",
+    encoders=(Encoder("prores_ks", {"profile": "4444", "vendor": "apl0", "alpha_bits": "16"}),),
+    sound_codecs=frozenset(
+        {"aac", "mp3", "ac3", "eac3", "alac", "pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be"}
+    ),
+    has_alpha=True,
+)
+
+
+def _vp9(quality: int) -> VideoKind:
+    options = {"crf": str(quality), "b": "0", "deadline": "good", "cpu-used": "5", "row-mt": "1"}
+    # Alternate reference frames cannot carry alpha.
+    options["auto-alt-ref"] = "0"
+    return VideoKind(
+        title="VP9 video with alpha",
+        container="webm",
+        pixel_format="yuva420p",
+        encoders=(Encoder("libvpx-vp9", options),),
+        sound_codecs=frozenset({"opus", "vorbis"}),
+        has_alpha=True,
+    )
+
+
+def _green_screen(job: ExportJob, frame: int) -> NDArray[np.uint8]:
+    options = job.options_as(GreenScreenOptions)
+    alpha = soft_edge(job.labels(frame) > 0, options.edge_px)
+    return replace_background(job.picture(frame), alpha, parse_color(options.color))
+
+
+def _write_green_screen(job: ExportJob) -> Iterator[int]:
+    options = job.options_as(GreenScreenOptions)
+    return write_video(job, h264(options.quality), options, _green_screen)
+
+
+def _alpha(job: ExportJob, frame: int) -> NDArray[np.uint8]:
+    alpha = soft_edge(job.labels(frame) > 0, job.options_as(AlphaOptions).edge_px)
+    return cut_out(job.picture(frame), alpha, _BLEED_PX)
+
+
+def _write_prores(job: ExportJob) -> Iterator[int]:
+    return write_video(job, _PRORES, job.options_as(AlphaOptions), _alpha)
+
+
+def _write_vp9(job: ExportJob) -> Iterator[int]:
+    options = job.options_as(Vp9Options)
+    return write_video(job, _vp9(options.quality), options, _alpha)
+
+
+GREEN_SCREEN: Final = ExportFormat(
+    name="green-screen",
+    title="Green-screen video",
+    description="The objects before one colour, for keying (H.264, MP4).",
+    group=FormatGroup.VIDEO,
+    target=TargetKind.FILE,
+    suffix=".mp4",
+    options=GreenScreenOptions,
+    write=_write_green_screen,
+    is_importable=False,
+    pictures=video_pictures(_green_screen),
+    foresee=foresee_even_size,
+)
+PRORES_ALPHA: Final = ExportFormat(
+    name="prores-4444",
+    title="ProRes 4444 with alpha",
+    description="The objects with an alpha channel, for editing and compositing programs (MOV).",
+    group=FormatGroup.VIDEO,
+    target=TargetKind.FILE,
+    suffix=".mov",
+    options=AlphaOptions,
+    write=_write_prores,
+    is_importable=False,
+    pictures=video_pictures(_alpha),
+    foresee=foresee_even_size,
+)
+VP9_ALPHA: Final = ExportFormat(
+    name="vp9-alpha",
+    title="VP9 with alpha",
+    description="The objects with an alpha channel, small, for the web (WebM).",
+    group=FormatGroup.VIDEO,
+    target=TargetKind.FILE,
+    suffix=".webm",
+    options=Vp9Options,
+    write=_write_vp9,
+    is_importable=False,
+    pictures=video_pictures(_alpha),
+    foresee=foresee_even_size,
+)

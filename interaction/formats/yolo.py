@@ -1,0 +1,305 @@
+"""YOLO segmentation labels and mask polygons: export and import."""
+
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from interaction.annotation.mask_folders import natural_key
+from interaction.formats.format import ExportFormat, ExportJob, FormatGroup, TargetKind, encode_jpeg
+from interaction.formats.mask_set import (
+    MOST_OBJECTS,
+    FoundObject,
+    MaskSet,
+    Surroundings,
+    clean_name,
+    damaged,
+    place_files,
+)
+from interaction.formats.options import ExportOptions, option
+from xmem_core.pictures import Labels
+
+__all__ = [
+    "YOLO",
+    "fill_polygons",
+    "find_polygons",
+    "label_files",
+    "read_yolo",
+]
+
+_Points = NDArray[np.int32]  # (N, 2) x, y in pixels
+
+
+def find_polygons(mask: Labels, simplify_px: float = 0.0) -> list[_Points]:
+    """mask: (H, W), 0 or not. One polygon of at least three points for each connected part.
+
+    simplify_px: how far the outline may stray from the mask's, in pixels; 0: not at all.
+    """
+    contours, tree = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    if tree is None:
+        return []
+    rings = [np.asarray(contour, np.int32).reshape(-1, 2) for contour in contours]
+    holes_of: dict[int, list[_Points]] = {}
+    for index, (_, _, _, parent) in enumerate(tree[0].tolist()):
+        if parent < 0:
+            holes_of.setdefault(index, [])
+        else:
+            holes_of.setdefault(parent, []).append(rings[index])
+    polygons: list[_Points] = []
+    for index, holes in holes_of.items():
+        polygon = _joined([rings[index], *holes])
+        if simplify_px > 0:
+            simple = cv2.approxPolyDP(polygon, simplify_px, closed=True)
+            polygon = np.asarray(simple, np.int32).reshape(-1, 2)
+        else:
+            polygon = _without_straights(polygon)
+        if len(polygon) < 3:  # a dot or a line; three points are the least a polygon can have
+            polygon = np.resize(polygon, (3, 2))
+        polygons.append(polygon)
+    return polygons
+
+
+def fill_polygons(polygons: Iterable[_Points], width: int, height: int) -> NDArray[np.bool_]:
+    """(height, width): the pixels on or inside any of the polygons."""
+    canvas = np.zeros((height, width), np.uint8)
+    for polygon in polygons:
+        # One at a time: together, OpenCV would leave out what two of them share.
+        cv2.fillPoly(canvas, [polygon], 1)
+    return canvas > 0
+
+
+def _joined(rings: list[_Points]) -> _Points:
+    """The first ring, the outline, with the others, its holes, spliced in by seams.
+
+    Always the nearest ring is joined to what is joined already (Prim's algorithm), so no seam
+    crosses another ring: that one would be nearer.
+    """
+    if len(rings) == 1:
+        return rings[0]
+    points = np.concatenate(rings)
+    ring_of = np.repeat(np.arange(len(rings)), [len(ring) for ring in rings])
+    first_of = np.searchsorted(ring_of, np.arange(len(rings)))
+    nearest = np.full(len(points), np.inf)  # distance of a point to what is joined
+    partner = np.zeros(len(points), np.int64)  # the joined point it is nearest to
+    is_open = ring_of > 0
+    order: list[tuple[int, int]] = []  # (ring, where on it its seam ends)
+    seams: dict[int, list[tuple[int, int]]] = {}  # ring -> [(where on it, ring joined there)]
+    newest = 0
+    while is_open.any():
+        waiting = np.flatnonzero(is_open)
+        found: Any = cKDTree(rings[newest]).query(points[waiting])
+        distance, index = found
+        closer = distance < nearest[waiting]
+        nearest[waiting[closer]] = distance[closer]
+        partner[waiting[closer]] = first_of[newest] + index[closer]
+        chosen = waiting[nearest[waiting].argmin()]
+        newest, joined = int(ring_of[chosen]), int(ring_of[partner[chosen]])
+        order.append((newest, int(chosen - first_of[newest])))
+        seams.setdefault(joined, []).append((int(partner[chosen] - first_of[joined]), newest))
+        is_open &= ring_of != newest
+    # A ring is joined after the one that it hangs on, so from the last to the first every ring
+    # finds its own holes' walks finished.
+    walks: dict[int, _Points] = {}
+    for ring, start in [*reversed(order), (0, 0)]:
+        length = len(rings[ring])
+        pieces: list[_Points] = []
+        here = 0
+        for away, child in sorted(
+            ((at - start) % length, at_ring) for at, at_ring in seams.get(ring, [])
+        ):
+            pieces += [_arc(rings[ring], start + here, start + away), walks.pop(child)]
+            here = away
+        pieces.append(_arc(rings[ring], start + here, start + length))
+        walks[ring] = np.concatenate(pieces)
+    return walks[0][:-1]  # its last point is its first
+
+
+def _arc(ring: _Points, first: int, last: int) -> _Points:
+    """From `first` to `last`, both included, going round as often as it takes."""
+    return ring[np.arange(first, last + 1) % len(ring)]
+
+
+def _without_straights(polygon: _Points) -> _Points:
+    """Without the points in the middle of a straight piece."""
+    before = polygon - np.roll(polygon, 1, axis=0)
+    after = np.roll(polygon, -1, axis=0) - polygon
+    turns = before[:, 0] * after[:, 1] != before[:, 1] * after[:, 0]
+    goes_back = (before * after).sum(axis=1) <= 0  # a spike, or a point that stands still
+    return polygon[turns | goes_back]
+
+
+@dataclass(frozen=True, kw_only=True)
+class YoloOptions(ExportOptions):
+    simplify_px: float = option(
+        0.0,
+        "Simplify outlines",
+        "How far a polygon may stray from the mask's edge. 0 keeps every corner.",
+        minimum=0,
+        maximum=20,
+        unit="px",
+    )
+    includes_pictures: bool = option(
+        True, "Include the pictures", "Also writes the frames as JPEG, beside the label files."
+    )
+    jpeg_quality: int = option(95, "JPEG quality", minimum=1, maximum=100)
+
+
+def _write_yolo(job: ExportJob) -> Iterator[int]:
+    options = job.options_as(YoloOptions)
+    names = "\n".join(
+        # A JSON string is a YAML string, whatever the name holds.
+        f"  {number}: {json.dumps(one.name, ensure_ascii=False)}"
+        for number, one in enumerate(job.objects)
+    )
+    data = f"path: .\ntrain: images/train\nval: images/train\nnames:\n{names}\n"
+    job.write("data.yaml", data.encode())
+    size = np.array([job.source.width, job.source.height])
+    for frame in job.frames:
+        name = job.source.frame_name(frame)
+        labels = job.labels(frame)
+        lines: list[str] = []
+        for number, one in enumerate(job.objects):
+            mask = (labels == one.id).astype(np.uint8)
+            for polygon in find_polygons(mask, options.simplify_px):
+                # The centre of pixel x lies at x + 0.5; rounded down, it is x again.
+                shares = ((polygon + 0.5) / size).ravel()
+                lines.append(f"{number} " + " ".join(f"{share:.6f}" for share in shares))
+        text = "".join(f"{line}\n" for line in lines)
+        job.write(f"labels/train/{name}.txt", text.encode(), frame)
+        if options.includes_pictures:
+            picture = encode_jpeg(job.picture(frame), options.jpeg_quality)
+            job.write(f"images/train/{name}.jpg", picture)
+        yield frame
+
+
+YOLO: Final = ExportFormat(
+    name="yolo",
+    title="YOLO segmentation",
+    description="A text file of polygons for each frame and data.yaml; a class stands for an "
+    "object. Seams at holes can differ by a pixel.",
+    group=FormatGroup.DATASETS,
+    target=TargetKind.FOLDER,
+    suffix="",
+    options=YoloOptions,
+    write=_write_yolo,
+    is_importable=True,
+)
+
+
+_MOST_BYTES: Final = 64 * 2**20  # a file
+_NAME_LINE: Final = re.compile(r"\s+(\d{1,6})\s*:\s*(.+)|\s*-\s+(.+)")
+
+
+def label_files(folder: Path) -> list[Path]:
+    """Text files of labels in `folder` or in its folder “labels”, in natural order."""
+    root = folder / "labels" if (folder / "labels").is_dir() else folder
+    found = [*root.glob("*.txt"), *root.glob("*/*.txt")] if root != folder else root.glob("*.txt")
+    files = [path for path in found if not path.name.startswith(".") and path.is_file()]
+    return sorted(files, key=lambda path: natural_key(path.name))
+
+
+def read_yolo(folder: Path, around: Surroundings) -> MaskSet:
+    """Every class is one object; its key is the class + 1. UserError."""
+    found = place_files(label_files(folder), around)
+    numbers: set[int] = set()
+    boxes = 0
+    for done, path in enumerate(found.by_frame.values(), start=1):
+        polygons, boxes_here = _read_file(path)
+        boxes += boxes_here
+        numbers |= {number for number, _ in polygons}
+        around.on_progress(done, len(found.by_frame))
+    if max(numbers, default=0) >= MOST_OBJECTS:
+        raise damaged(folder, f"it has the class {max(numbers)}; at most {MOST_OBJECTS} fit")
+    names = _class_names(folder)
+    size = np.array([around.width, around.height])
+
+    def read(frame: int) -> Labels:
+        labels: Labels = np.zeros((around.height, around.width), np.uint8)
+        for number, shares in _read_file(found.by_frame[frame])[0]:
+            # Rounded down, as the format's own programs do; 1.0 is the last pixel's far side.
+            points = np.floor(shares * size).clip(0, size - 1).astype(np.int32)
+            labels[fill_polygons([points], around.width, around.height)] = number + 1
+        return labels
+
+    remarks = [f"{boxes} boxes without an outline are left out."] if boxes else []
+    return MaskSet(
+        format="yolo",
+        title="YOLO segmentation",
+        objects=tuple(FoundObject(number + 1, names.get(number)) for number in sorted(numbers)),
+        sizes=dict.fromkeys(found.by_frame, (around.width, around.height)),
+        read=read,
+        has_ids=False,
+        unmatched=tuple(path.name for path in found.unmatched),
+        remarks=(*remarks, "Every class is read as one object."),
+    )
+
+
+def _read_file(path: Path) -> tuple[list[tuple[int, NDArray[np.float64]]], int]:
+    """(class, (N, 2) shares of width and height) a line; and how many lines are only boxes."""
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise damaged(path, "it is enormous")
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeError) as error:
+        raise damaged(path, "it is not a text file that can be read") from error
+    polygons: list[tuple[int, NDArray[np.float64]]] = []
+    boxes = 0
+    for line_number, line in enumerate(text.splitlines(), start=1):
+        fields = line.split()
+        if not fields:
+            continue
+        try:
+            number = int(fields[0])
+            values = [float(field) for field in fields[1:]]
+        except ValueError:
+            raise damaged(path, f"line {line_number} holds something that is no number") from None
+        if len(values) == 4:
+            boxes += 1
+            continue
+        is_sound = len(values) >= 6 and len(values) % 2 == 0 and number >= 0
+        if not is_sound or not all(math.isfinite(value) for value in values):
+            raise damaged(path, f"line {line_number} is not a class and the points of a polygon")
+        polygons.append((number, np.array(values).clip(0, 1).reshape(-1, 2)))
+    return polygons, boxes
+
+
+def _class_names(folder: Path) -> dict[int, str | None]:
+    """The names in data.yaml, in the two ways in which they are written."""
+    path = folder / "data.yaml"
+    try:
+        text = path.read_text(encoding="utf-8") if path.stat().st_size < _MOST_BYTES else ""
+    except (OSError, UnicodeError):
+        return {}
+    _, found, rest = ("\n" + text).partition("\nnames:")
+    if not found:
+        return {}
+    first, _, lines = rest.partition("\n")
+    if first.strip().startswith("["):
+        inside = rest[rest.index("[") + 1 :].partition("]")[0]
+        return {number: _name(name) for number, name in enumerate(inside.split(","))}
+    names: dict[int, str | None] = {}
+    for line in lines.splitlines():
+        match = _NAME_LINE.fullmatch(line)
+        if match is None:
+            break
+        number = int(match[1]) if match[1] else len(names)
+        names[number] = _name(match[2] or match[3])
+    return names
+
+
+def _name(text: str) -> str | None:
+    text = text.strip()
+    if text.startswith('"'):
+        try:
+            return clean_name(json.loads(text))
+        except ValueError:
+            pass
+    return clean_name(text.strip("'\""))

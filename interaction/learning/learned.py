@@ -1,0 +1,200 @@
+"""Learned weights of one project: on disk, and in the engines of its session."""
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+
+from interaction.engines import Engines, EngineSettings, EnginesLike, Scribbler, Segmenter
+from interaction.errors import ModelError, UserError
+from interaction.files import (
+    is_plain_file,
+    is_plain_folder,
+    read_plain,
+    remove_plain,
+    write_plain,
+    writing_problem,
+)
+
+if TYPE_CHECKING:
+    from xmem_core.tracker import Tracker
+
+__all__ = [
+    "Learned",
+    "LearnedEngines",
+    "LearnedModels",
+    "Part",
+]
+
+Part = Literal["tracker", "clicks"]
+
+_MOST_BYTES: Final = 64 * 1024
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What one network was made from."""
+
+    of: str  # the model it began with, as the settings name it
+    frames: int  # that were learned from the last time
+
+
+class LearnedModels:
+    """At most one network of each kind."""
+
+    def __init__(self, folder: Path | None) -> None:
+        """folder: made when something is kept; None for a temporary one."""
+        self._folder = folder
+        self._temporary: TemporaryDirectory[str] | None = None
+        self._learned: dict[Part, Learned] = {} if folder is None else _read(folder)
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._learned
+
+    @property
+    def frames(self) -> int:
+        """From how many frames something was learned the last time; 0 if nothing was."""
+        return max((one.frames for one in self._learned.values()), default=0)
+
+    def weights_of(self, part: Part, model: str) -> Path | None:
+        """Where the weights are that began as `model`, if there are any."""
+        learned = self._learned.get(part)
+        if self._folder is None or learned is None or learned.of != model:
+            return None
+        return _weights(self._folder, part)
+
+    def keep(self, part: Part, learned: Learned, write: Callable[[Path], None]) -> None:
+        """write: makes a whole file of weights at a path. DiskFullError or UnwritableFileError;
+        what was there before is kept then."""
+        if self._folder is None:
+            self._temporary = TemporaryDirectory(
+                prefix="xmem-annotate-", ignore_cleanup_errors=True
+            )
+            self._folder = Path(self._temporary.name)
+        path = _weights(self._folder, part)
+        try:
+            self._folder.mkdir(exist_ok=True)
+            if not is_plain_folder(self._folder):
+                raise NotADirectoryError(0, "it is not a folder")
+            write(path)
+        except OSError as error:
+            raise writing_problem(path, error) from error
+        self._note({**self._learned, part: learned})
+
+    def forget(self) -> None:
+        """The networks are as they came again. UnwritableFileError if that cannot be written."""
+        if self._folder is None or self.is_empty:
+            return
+        self._note({})
+        for part in get_args(Part):
+            remove_plain(_weights(self._folder, part))
+
+    def close(self) -> None:
+        """Removes a temporary folder. May be called twice."""
+        if self._temporary is not None:
+            self._temporary.cleanup()
+            self._temporary, self._folder, self._learned = None, None, {}
+
+    def _note(self, learned: dict[Part, Learned]) -> None:
+        assert self._folder is not None
+        plain = {part: asdict(one) for part, one in learned.items()}
+        write_plain(self._folder / "learned.json", json.dumps(plain, indent=1).encode())
+        self._learned = learned
+
+
+def _weights(folder: Path, part: Part) -> Path:
+    return folder / f"{part}.safetensors"
+
+
+def _read(folder: Path) -> dict[Part, Learned]:
+    """Nothing was learned where that cannot be read: the masks do not depend on it."""
+    path = folder / "learned.json"
+    if not is_plain_folder(folder) or not path.exists():
+        return {}
+    try:
+        plain = json.loads(read_plain(path, _MOST_BYTES))
+        return {
+            part: _learned(plain[part])
+            for part in get_args(Part)
+            if part in plain and is_plain_file(_weights(folder, part))
+        }
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        log.warning("%s cannot be read, so nothing was learned: %s", path, error)
+        return {}
+
+
+def _learned(plain: dict[str, Any]) -> Learned:
+    model, frames = plain["of"], plain["frames"]
+    if not isinstance(model, str) or not isinstance(frames, int) or frames < 1:
+        raise ValueError("of must be a text and frames a number from 1 on")
+    return Learned(model, frames)
+
+
+class LearnedEngines:
+    """Keeps the contract of `Engines`, and belongs to the same thread."""
+
+    def __init__(self, engines: EnginesLike, models: LearnedModels) -> None:
+        """engines: shared with other sessions, which learned nothing from this one."""
+        self.models = models
+        self.plain = engines
+        self._own: Engines | None = None  # with learned weights in place of the models
+
+    @property
+    def settings(self) -> EngineSettings:
+        return self.plain.settings
+
+    def configure(self, settings: EngineSettings) -> None:
+        self.plain.configure(settings)
+
+    def renew(self) -> None:
+        """To be called when `models` have changed: whatever is asked next is asked of them."""
+        self._own = None
+
+    def segmenter(self) -> Segmenter:
+        path = self.models.weights_of("clicks", self.settings.click_model)
+        if path is None:
+            return self.plain.segmenter()
+        clicks = self.settings.clicks
+        near = min(clicks.least_crop_px, clicks.least_correction_px)  # it has learned from near
+        clicks = replace(clicks, least_crop_px=near)
+        own = self._with(replace(self.settings, click_model=str(path), clicks=clicks))
+        try:
+            return own.segmenter()
+        except ModelError as error:
+            raise _damaged(path, error) from None
+
+    def scribbler(self) -> Scribbler:
+        return self.plain.scribbler()
+
+    def start_tracker(self, settings: EngineSettings | None = None) -> "Tracker":
+        settings = settings or self.settings
+        path = self.models.weights_of("tracker", settings.tracker_model)
+        if path is None:
+            return self.plain.start_tracker(settings)
+        from xmem_core.weights import UnusableWeightsError
+
+        own = self._with(self.settings)
+        try:
+            return own.start_tracker(replace(settings, tracker_model=str(path)))
+        except (ModelError, UnusableWeightsError) as error:
+            raise _damaged(path, error) from None
+
+    def _with(self, settings: EngineSettings) -> Engines:
+        if self._own is None:
+            self._own = Engines(settings)
+        self._own.configure(settings)
+        return self._own
+
+
+def _damaged(path: Path, error: Exception) -> UserError:
+    reason = str(error).partition("\n")[0]
+    return UserError(
+        f"What was learned from this video cannot be used ({reason}). The masks are safe.\n\n"
+        f"Learn again, or forget what was learned; it is in {path.parent}."
+    )

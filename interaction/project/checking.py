@@ -1,0 +1,352 @@
+"""Read and check everything in a project folder; say what is damaged."""
+
+import re
+import struct
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from interaction.annotation.annotation import make_record
+from interaction.annotation.edits import given_after, next_color
+from interaction.annotation.mask_files import decode_labels, read_mask
+from interaction.annotation.types import (
+    EMPTY_RECORD,
+    FrameRecord,
+    FrameStatus,
+    MaskEdit,
+    ObjectInfo,
+)
+from interaction.errors import DamagedProjectError, UnreadableMaskError
+from interaction.files import TEMPORARY_SUFFIX, is_plain_file, read_plain
+from interaction.project.journal import (
+    ChangesByHand,
+    Journal,
+    JournalReading,
+)
+from interaction.project.layout import ProjectLayout
+from interaction.project.manifest import FORMAT, Manifest, parse_json, read_manifest
+from interaction.project.mask_store import MaskStore
+from interaction.project.records import (
+    DamagedValueError,
+    MaskPlace,
+    mapping,
+    place_from_json,
+    record_from_json,
+)
+
+__all__ = [
+    "CheckedMasks",
+    "Contents",
+    "check_masks",
+    "outside_edit",
+    "read_contents",
+    "remove_leftovers",
+    "start_line",
+]
+
+
+@dataclass(slots=True)
+class Contents:
+    """What was found. `manifest` holds the state; `damages` is empty for a whole project."""
+
+    manifest: Manifest
+    journal: Journal
+    journal_end: int  # bytes; what is behind it is worth nothing
+    written: set[tuple[int, int, int]]  # (frame, bytes, CRC-32) of every mask a frame ever had
+    store_end: int = 0  # bytes; how far into the mask store the journal refers
+    by_hand: ChangesByHand = field(default_factory=ChangesByHand)
+    damages: list[str] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+
+
+def start_line(manifest: Manifest) -> dict[str, Any]:
+    """The first line of a journal: enough to do without project.json."""
+    return {
+        "kind": "start",
+        "format": FORMAT,
+        "app_version": manifest.app_version,
+        "name": manifest.name,
+        "created": manifest.created,
+        "source": manifest.source.to_json(),
+    }
+
+
+def read_contents(layout: ProjectLayout) -> Contents:
+    """Raises NewerProjectError; DamagedProjectError if there is nothing to go by."""
+    damages = list(layout.oddities())
+    notices: list[str] = []
+    manifest: Manifest | None = None
+    reason = ""
+    try:
+        manifest, found = read_manifest(layout.manifest)
+        damages += [f"project.json: {one}" for one in found]
+    except (OSError, DamagedValueError) as error:
+        reason = f"project.json: {error}"
+        (damages if layout.manifest.exists() else notices).append(reason)
+    reading = JournalReading(layout, manifest)
+    try:
+        reading.read()
+    except OSError as error:
+        damages.append(f"journal.jsonl: {error.strerror or error}")
+    if reading.manifest is None:
+        raise DamagedProjectError(layout.folder, reason or "there is no project.json")
+    damages += reading.damages
+    return Contents(
+        manifest=replace(
+            reading.manifest,
+            journal_bytes=reading.end,
+            objects=reading.objects,
+            frames=reading.frames,
+        ),
+        journal=Journal() if reading.is_broken else reading.journal,
+        journal_end=reading.end,
+        written=reading.written,
+        store_end=reading.store_end,
+        by_hand=reading.by_hand,
+        damages=damages,
+        notices=notices,
+    )
+
+
+_MOST_MASK_BYTES: Final = 2**28
+_LEFTOVER: Final = re.compile(r"\.[0-9a-f]{32}" + re.escape(TEMPORARY_SUFFIX))
+_PNG_HEAD: Final = struct.Struct(">8s4x4sIIBB")  # signature, IHDR, width, height, bits, kind
+_PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
+
+
+@dataclass(slots=True)
+class CheckedMasks:
+    """What the frames hold, and what is to be done about the files."""
+
+    records: dict[int, FrameRecord] = field(default_factory=dict)
+    amends: dict[int, bytes | None] = field(default_factory=dict)  # files; None: take away
+    outside: dict[int, Path] = field(default_factory=dict)  # masks that others put there
+    by_hand: dict[int, FrameRecord] = field(default_factory=dict)  # what project.json has instead
+    damages: list[str] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+
+
+def check_masks(layout: ProjectLayout, contents: Contents, store: MaskStore) -> CheckedMasks:
+    """Reads every mask file, and tells `store` where each mask is. Nothing is written."""
+    checked = CheckedMasks()
+    if store.size_bytes < contents.store_end:
+        checked.damages.append(
+            f"history/{store.path.name} is shorter than it was: not everything can be undone"
+        )
+    files = _mask_files(layout, contents)
+    if contents.manifest.frames and not layout.masks.exists():
+        checked.notices.append("The folder “masks” was missing. Its masks are in the history too.")
+    ids = {one.id for one in contents.manifest.objects}
+    with store.reading() as stored:
+        reading = _MaskReading(contents, checked, stored)
+        for frame, line in contents.manifest.frames.items():
+            try:
+                value = mapping(parse_json(line.encode()), "its record")
+                place = place_from_json(value.get("mask"))
+                mask = reading.mask(frame, place, files.pop(frame, None))
+                reading.at_hand = {} if place is None or mask is None else {place: mask}
+                record = reading.record(frame, value)
+                if record.present - ids:
+                    raise DamagedValueError(_stranger(record.present - ids))
+                checked.records[frame] = record
+            except DamagedValueError as error:
+                checked.damages.append(f"Frame {frame}: {error}")
+                continue
+            if place is not None and mask is not None:
+                store.know(mask, place)
+        for frame, path in files.items():
+            reading.mask(frame, None, path)
+        _check_by_hand(contents, checked, stored)
+    return checked
+
+
+def _check_by_hand(
+    contents: Contents, checked: CheckedMasks, stored: Callable[[MaskPlace], bytes]
+) -> None:
+    """What somebody wrote into project.json."""
+    objects = contents.by_hand.objects
+    ids = {one.id for one in (contents.manifest.objects if objects is None else objects)}
+    for frame, line in contents.by_hand.frames.items():
+        try:
+            value = None if line is None else mapping(parse_json(line.encode()), "its record")
+            record = record_from_json(value, stored)
+            if record.present - ids:
+                raise DamagedValueError(_stranger(record.present - ids))
+        except DamagedValueError as error:
+            checked.damages.append(f"project.json: Frame {frame}: {error}")
+        else:
+            checked.by_hand[frame] = record
+    shown = frozenset[int]().union(
+        *(one.present for frame, one in checked.records.items() if frame not in checked.by_hand)
+    )
+    if shown - ids:
+        checked.damages.append(f"project.json: {_stranger(shown - ids)}")
+
+
+def _stranger(ids: frozenset[int]) -> str:
+    return f"object {min(ids)} is shown and not in the list"
+
+
+class _MaskReading:
+    """One frame after another, by the rule that the module's beginning tells."""
+
+    def __init__(
+        self, contents: Contents, checked: CheckedMasks, stored: Callable[[MaskPlace], bytes]
+    ) -> None:
+        source = contents.manifest.source
+        self._size = source.width, source.height
+        self._checked = checked
+        self._stored = stored
+        self.at_hand: dict[MaskPlace, bytes] = {}
+        self._written = contents.written
+
+    def mask(self, frame: int, place: MaskPlace | None, path: Path | None) -> bytes | None:
+        """The frame's mask. place: of the one it should have; path: its file, if there is one.
+
+        Raises DamagedValueError.
+        """
+        held = None if path is None else _read(path)
+        if place is not None and held is not None and _matches(held, place):
+            self._check_size(held)
+            return held
+        if path is not None and held is not None and self._is_from_outside(frame, held, path):
+            self._checked.outside[frame] = path
+            return None if place is None else self._whole(place)
+        mask = None if place is None else self._whole(place)
+        if mask is not None or path is not None:
+            self._checked.amends[frame] = mask
+        return mask
+
+    def record(self, frame: int, value: Mapping[str, Any]) -> FrameRecord:
+        """Without its clicks, where the mask that they began with is lost. DamagedValueError."""
+        try:
+            return record_from_json(value, self.bring)
+        except DamagedValueError as error:
+            record = record_from_json({**value, "prompts": None}, self.bring)
+            self._checked.damages.append(f"Frame {frame}: its clicks are lost: {error}")
+            return record
+
+    def bring(self, place: MaskPlace) -> bytes:
+        """The mask at `place`, from the store unless it is at hand. Raises DamagedValueError."""
+        return self.at_hand[place] if place in self.at_hand else self._stored(place)
+
+    def _whole(self, place: MaskPlace) -> bytes:
+        mask = self._stored(place)
+        self._check_size(mask)
+        return mask
+
+    def _is_from_outside(self, frame: int, held: bytes, path: Path) -> bool:
+        if (frame, len(held), zlib.crc32(held)) in self._written:
+            return False  # an older one, which a crash kept from being replaced
+        try:
+            read_mask(path, *self._size)
+        except UnreadableMaskError:
+            return False
+        return True
+
+    def _check_size(self, mask: bytes) -> None:
+        """By the head of the file: decoding 5,000 masks would take as long as a cup of coffee."""
+        if len(mask) >= _PNG_HEAD.size:
+            signature, kind, width, height, bits, color = _PNG_HEAD.unpack_from(mask)
+            is_ours = signature == _PNG_SIGNATURE and kind == b"IHDR" and (bits, color) == (8, 3)
+            if is_ours and (width, height) == self._size:
+                return
+        raise DamagedValueError("its mask is not a palette PNG of the video's size")
+
+
+def outside_edit(contents: Contents, checked: CheckedMasks) -> MaskEdit | None:
+    """What others changed in the folder, as an edit; None if that is nothing.
+
+    Masks that they put there are hand-made ones. One that cannot be read after all is left out, and
+    so is one that changes a locked object, with a notice in `checked`.
+    """
+    source, objects = contents.manifest.source, contents.manifest.objects
+    by_hand = contents.by_hand.objects
+    grown = {one.id: one for one in (objects if by_hand is None else by_hand)}
+    locked = {one.id: one.name for one in grown.values() if one.is_locked}
+    after = dict(checked.by_hand)
+    for frame, path in checked.outside.items():
+        try:
+            labels = read_mask(path, source.width, source.height)
+        except UnreadableMaskError:
+            continue
+        old = checked.records.get(frame, EMPTY_RECORD)
+        old_labels = np.zeros_like(labels) if old.mask is None else decode_labels(old.mask)
+        given = given_after(old, old_labels, labels)
+        after[frame] = make_record(labels, FrameStatus.CORRECTED, given=given)
+    for frame in sorted(after):
+        before = checked.records.get(frame, EMPTY_RECORD)
+        changed = [locked[i] for i in _changed_objects(before, after[frame], locked)]
+        if changed:
+            del after[frame]
+            checked.notices.append(
+                f"Frame {frame}: another program changed the mask of ‘{changed[0]}’, which is "
+                "locked. The change was left out; unlock the object and open the project again to "
+                "take it over."
+            )
+            continue
+        for number in sorted(after[frame].present - grown.keys()):
+            color = next_color(one.color for one in grown.values())
+            grown[number] = ObjectInfo(number, f"Object {number}", color)
+    new_objects = tuple(grown.values())
+    if not after and new_objects == objects:
+        return None
+    return MaskEdit(
+        "Changes by another program",
+        {frame: checked.records.get(frame, EMPTY_RECORD) for frame in after},
+        after,
+        objects if new_objects != objects else None,
+        new_objects if new_objects != objects else None,
+        cause={
+            "kind": "outside",
+            "frames": sorted(after),
+            "locked": sorted(one.id for one in objects if one.is_locked),
+        },
+    )
+
+
+def _changed_objects(before: FrameRecord, after: FrameRecord, ids: Iterable[int]) -> list[int]:
+    """Those of `ids` that gained or lost a pixel."""
+    concerned = [one for one in ids if one in before.present | after.present]
+    if not concerned:
+        return []
+    old, new = (None if one.mask is None else decode_labels(one.mask) for one in (before, after))
+    if old is None or new is None:
+        return concerned
+    return [one for one in concerned if not np.array_equal(old == one, new == one)]
+
+
+def remove_leftovers(layout: ProjectLayout) -> None:
+    """Takes away what a crash left of files that were being written."""
+    for folder in (layout.folder, layout.masks):
+        with suppress(OSError):
+            for entry in folder.iterdir():
+                if _LEFTOVER.fullmatch(entry.name) and is_plain_file(entry):
+                    entry.unlink()
+
+
+def _mask_files(layout: ProjectLayout, contents: Contents) -> dict[int, Path]:
+    """By frame, of those that are in the video."""
+    found: dict[int, Path] = {}
+    with suppress(OSError):
+        for path in sorted(layout.masks.iterdir()):
+            frame = layout.frame_of(path.name)
+            if frame is not None and frame < contents.manifest.source.frame_count:
+                found[frame] = path
+    return found
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        return read_plain(path, _MOST_MASK_BYTES)
+    except OSError:
+        return None
+
+
+def _matches(mask: bytes, place: MaskPlace) -> bool:
+    return len(mask) == place.size_bytes and zlib.crc32(mask) == place.crc32

@@ -1,0 +1,251 @@
+"""Frame records, objects and edits as JSON values, and back.
+
+A mask is written once, into the mask store; JSON holds its place there. What comes back equals
+what went in, floats included. What is read may be damaged or hostile: every value is looked at,
+and DamagedValueError says in words what is wrong with it.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, NamedTuple
+
+from interaction.annotation.types import (
+    EMPTY_RECORD,
+    Click,
+    FrameRecord,
+    FrameStatus,
+    MaskEdit,
+    ObjectInfo,
+    Prompts,
+)
+
+__all__ = [
+    "DamagedValueError",
+    "MaskPlace",
+    "edit_frames_to_json",
+    "frames_from_json",
+    "integer",
+    "objects_from_json",
+    "objects_to_json",
+    "place_from_json",
+    "record_from_json",
+    "record_to_json",
+    "text",
+]
+
+MOST_PX: Final = 1e6  # from the edges of a frame to a click beside it
+_MOST_NAME: Final = 10_000  # letters
+_MOST_CLICKS: Final = 100_000
+
+
+class DamagedValueError(ValueError):
+    """A value read from a file that cannot be what the program wrote."""
+
+
+class MaskPlace(NamedTuple):
+    """Where the mask store keeps a mask's PNG file."""
+
+    offset: int
+    size_bytes: int
+    crc32: int
+
+
+def record_to_json(record: FrameRecord, place: Callable[[bytes], MaskPlace]) -> Any:
+    """None for the empty record; `place` says where a mask is kept."""
+    if record == EMPTY_RECORD:
+        return None
+    value: dict[str, Any] = {
+        "mask": None if record.mask is None else list(place(record.mask)),
+        "status": record.status.value,
+        "present": sorted(int(one) for one in record.present),
+        "doubt": float(record.doubt),
+    }
+    if record.status.is_given:
+        value["given"] = sorted(int(one) for one in record.given)
+    if record.prompts is not None:
+        prompts = record.prompts
+        value["prompts"] = {
+            "object": int(prompts.object_id),
+            "start": None if prompts.start is None else list(place(prompts.start)),
+            "start_status": prompts.start_status.value,
+            "start_given": sorted(int(one) for one in prompts.start_given),
+            "clicks": [
+                [float(click.x), float(click.y), bool(click.is_positive)]
+                for click in prompts.clicks
+            ],
+        }
+    return value
+
+
+def record_from_json(value: Any, mask_at: Callable[[MaskPlace], bytes]) -> FrameRecord:
+    """`mask_at` brings a mask, or raises; it is called for every mask the record names."""
+    if value is None:
+        return EMPTY_RECORD
+    value = mapping(value, "a frame's record")
+    prompts = value.get("prompts")
+    status = _status(value.get("status"))
+    # Projects of before a frame could hold both say what is in the mask, and answer for all of it.
+    given = value.get("given", value.get("present") if status.is_given else [])
+    return FrameRecord(
+        mask=_mask(value.get("mask"), mask_at),
+        status=status,
+        present=frozenset(map(object_id, listing(value.get("present"), "present"))),
+        given=frozenset(map(object_id, listing(given, "given"))),
+        doubt=_number(value.get("doubt"), "doubt", 0.0, 1.0),
+        prompts=None if prompts is None else _prompts(mapping(prompts, "prompts"), mask_at),
+    )
+
+
+def edit_frames_to_json(edit: MaskEdit, place: Callable[[bytes], MaskPlace]) -> dict[str, Any]:
+    """{"12": [before, after]}"""
+    return {
+        str(frame): [
+            record_to_json(edit.before[frame], place),
+            record_to_json(edit.after[frame], place),
+        ]
+        for frame in sorted(edit.after)
+    }
+
+
+def frames_from_json(
+    value: Any, frame_count: int, mask_at: Callable[[MaskPlace], bytes]
+) -> tuple[dict[int, FrameRecord], dict[int, FrameRecord]]:
+    """Records before and after, by frame."""
+    before: dict[int, FrameRecord] = {}
+    after: dict[int, FrameRecord] = {}
+    for key, pair in mapping(value, "frames").items():
+        frame = frame_number(key, frame_count)
+        pair = listing(pair, f"frame {frame}")
+        if len(pair) != 2 or frame in after:
+            raise DamagedValueError(f"frame {frame} is not a record before and one after")
+        before[frame] = record_from_json(pair[0], mask_at)
+        after[frame] = record_from_json(pair[1], mask_at)
+    return before, after
+
+
+def objects_to_json(objects: Iterable[ObjectInfo]) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": int(one.id),
+            "name": one.name,
+            "color": [int(part) for part in one.color],
+            "is_locked": one.is_locked,
+            "is_visible": one.is_visible,
+        }
+        for one in objects
+    ]
+
+
+def objects_from_json(value: Any) -> tuple[ObjectInfo, ...]:
+    found: dict[int, ObjectInfo] = {}
+    for one in listing(value, "objects"):
+        entry = mapping(one, "an object")
+        number = object_id(entry.get("id"))
+        if number in found:
+            raise DamagedValueError(f"there are two objects {number}")
+        color = [integer(part, "color", 0, 255) for part in listing(entry.get("color"), "color")]
+        if len(color) != 3:
+            raise DamagedValueError(f"the colour of object {number} is not three numbers")
+        found[number] = ObjectInfo(
+            number,
+            text(entry.get("name"), "an object's name"),
+            (color[0], color[1], color[2]),
+            is_locked=_truth(entry.get("is_locked", False), "is_locked"),
+            is_visible=_truth(entry.get("is_visible", True), "is_visible"),
+        )
+    return tuple(found.values())
+
+
+def mapping(value: Any, name: str) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise DamagedValueError(f"{name} is not an object")
+    return value
+
+
+def listing(value: Any, name: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise DamagedValueError(f"{name} is not a list")
+    return value
+
+
+def integer(value: Any, name: str, lowest: int, highest: int) -> int:
+    if type(value) is not int or not lowest <= value <= highest:  # bool is an int as well
+        raise DamagedValueError(f"{name} is not a whole number from {lowest} to {highest}")
+    return value
+
+
+def text(value: Any, name: str) -> str:
+    if not isinstance(value, str) or len(value) > _MOST_NAME:
+        raise DamagedValueError(f"{name} is not a text")
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # half of a pair of surrogates: it could never be written again
+        raise DamagedValueError(f"{name} is not a text") from None
+    return value
+
+
+def object_id(value: Any) -> int:
+    return integer(value, "an object's number", 1, 255)
+
+
+def frame_number(key: str, frame_count: int) -> int:
+    if key.isascii() and key.isdigit() and len(key) <= 10 and int(key) < frame_count:
+        return int(key)
+    raise DamagedValueError(f"there is no frame “{key[:20]}” in the video")
+
+
+def place_from_json(value: Any) -> MaskPlace | None:
+    """Of the mask of a record, which may have none. Raises DamagedValueError."""
+    if value is None:
+        return None
+    numbers = [integer(one, "a mask's place", 0, 2**62) for one in listing(value, "a mask's place")]
+    if len(numbers) != 3:
+        raise DamagedValueError("a mask's place is not three numbers")
+    return MaskPlace(*numbers)
+
+
+def _mask(value: Any, mask_at: Callable[[MaskPlace], bytes]) -> bytes | None:
+    place = place_from_json(value)
+    return None if place is None else mask_at(place)
+
+
+def _prompts(value: Mapping[str, Any], mask_at: Callable[[MaskPlace], bytes]) -> Prompts:
+    clicks = listing(value.get("clicks"), "clicks")
+    if len(clicks) > _MOST_CLICKS:
+        raise DamagedValueError("there are too many clicks")
+    return Prompts(
+        object_id(value.get("object")),
+        _mask(value.get("start"), mask_at),
+        _status(value.get("start_status")),
+        tuple(_click(click) for click in clicks),
+        frozenset(map(object_id, listing(value.get("start_given", []), "start_given"))),
+    )
+
+
+def _click(value: Any) -> Click:
+    parts = listing(value, "a click")
+    if len(parts) != 3:
+        raise DamagedValueError("a click is not x, y and whether it adds")
+    x, y = (_number(part, "a click's place", -MOST_PX, MOST_PX) for part in parts[:2])
+    return Click(x, y, _truth(parts[2], "a click's sign"))
+
+
+def _status(value: Any) -> FrameStatus:
+    try:
+        return FrameStatus(value)
+    except ValueError:
+        raise DamagedValueError("a frame's status is none that is known") from None
+
+
+def _number(value: Any, name: str, lowest: float, highest: float) -> float:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    # NaN is not between any two numbers, and a huge int cannot become a float.
+    if not is_number or not lowest <= value <= highest or not math.isfinite(value):
+        raise DamagedValueError(f"{name} is not a number from {lowest:g} to {highest:g}")
+    return float(value)
+
+
+def _truth(value: Any, name: str) -> bool:
+    if not isinstance(value, bool):
+        raise DamagedValueError(f"{name} is neither true nor false")
+    return value

@@ -1,0 +1,1 @@
+"""Propagation through a video, with and without a project, and its evaluation."""

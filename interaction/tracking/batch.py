@@ -1,0 +1,358 @@
+"""Propagate from files to files: a video, some masks, a folder of results."""
+
+import hashlib
+import io
+import json
+import time
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+
+from interaction.annotation.mask_files import encode_labels, read_masks
+from interaction.annotation.mask_folders import find_masks
+from interaction.errors import UserError
+from interaction.files import write_bytes, write_text, writing_problem
+from interaction.models import find_model
+from interaction.tracking.propagation import (
+    Direction,
+    Position,
+    TrackedFrame,
+    memorize_all,
+    plan,
+    propagate,
+)
+from interaction.video.video import Video, open_video
+from xmem_core import MemoryConfig, Tracker, best_device, load_xmem, prepare
+from xmem_core.device import peak_memory_bytes
+from xmem_core.pictures import Labels
+from xmem_core.weights import file_sha256
+
+_UNFINISHED = "unfinished.safetensors"
+_REPORT = "report.json"
+
+
+class ResultFolder:
+    """Masks named as the frames they belong to. Every write is whole or not there."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def prepare(self, names: Iterable[str], *, resumes: bool, overwrites: bool) -> None:
+        """Creates the folder. UserError if it cannot be created, or if masks for `names` or an
+        interrupted propagation are there that this one would replace unasked."""
+        is_unfinished = (self.folder / _UNFINISHED).exists()
+        if not overwrites and not (resumes and is_unfinished):
+            present = [name for name in names if self._mask(name).exists()]
+            if present and resumes:
+                raise UserError(
+                    f"There is no interrupted propagation in “{self.folder}” to go on with, only "
+                    f"finished masks (the first: {present[0]}.png). Nothing was changed.\n\n"
+                    "Use --overwrite to replace them, or another folder."
+                )
+            if present or is_unfinished:
+                what = (
+                    f"masks for {len(present)} of these frames (the first: {present[0]}.png)"
+                    if present
+                    else "an interrupted propagation"
+                )
+                raise UserError(
+                    f"“{self.folder}” already holds {what}. Nothing was changed.\n\n"
+                    "Use --resume to go on with an interrupted propagation, --overwrite to "
+                    "replace what is there, or another folder."
+                )
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise writing_problem(self.folder, error) from None
+
+    def write_mask(self, name: str, labels: Labels) -> None:
+        """labels: (H, W) object ids."""
+        write_bytes(self._mask(name), encode_labels(labels))
+
+    def write_probabilities(
+        self, name: str, probabilities: NDArray[np.float16], objects: tuple[int, ...]
+    ) -> None:
+        """probabilities: (1 + K, H, W), background first; objects: the K ids."""
+        packed = io.BytesIO()
+        np.savez_compressed(
+            packed, probabilities=probabilities, objects=np.array(objects, dtype=np.uint8)
+        )
+        write_bytes(self.folder / f"{name}.npz", packed.getvalue())
+
+    def write_report(self, report: Mapping[str, Any]) -> None:
+        """The propagation is finished: the report takes the place of the unfinished state."""
+        write_text(self.folder / _REPORT, json.dumps(report, indent=2) + "\n")
+        (self.folder / _UNFINISHED).unlink(missing_ok=True)
+
+    def save_unfinished(
+        self, tracker: Tracker, position: Position, settings: Mapping[str, Any], tally: Any
+    ) -> None:
+        """tally: what the report needs of the finished part, as JSON."""
+        header = {
+            "position": json.dumps(asdict(position)),
+            "settings": json.dumps(settings),
+            "tally": json.dumps(tally),
+        }
+        state = {name: tensor.cpu().contiguous() for name, tensor in tracker.run_state().items()}
+        write_bytes(self.folder / _UNFINISHED, safetensors.torch.save(state, header))
+
+    def load_unfinished(
+        self, tracker: Tracker, settings: Mapping[str, Any]
+    ) -> tuple[Position, Any] | None:
+        """Brings `tracker` to where the propagation stopped: the position and the tally.
+
+        None if there is nothing to go on with. UserError if it was made with other settings, or
+        is damaged.
+        """
+        path = self.folder / _UNFINISHED
+        if not path.exists():
+            return None
+        try:
+            with safe_open(path, framework="pt") as file:
+                header = file.metadata()
+                state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            position = Position(**json.loads(header["position"]))
+            made_with, tally = json.loads(header["settings"]), json.loads(header["tally"])
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError):
+            raise UserError(
+                f"The interrupted propagation in “{self.folder}” cannot be read. The masks it "
+                "wrote are safe.\n\nStart it again with --overwrite."
+            ) from None
+        differing = [name for name in settings if made_with.get(name) != settings[name]]
+        if differing:
+            raise UserError(
+                f"The interrupted propagation in “{self.folder}” was made with another "
+                f"{' and another '.join(differing)}. Nothing was changed.\n\n"
+                "Go on with the same settings, or start again with --overwrite."
+            )
+        tracker.restore_run(state)
+        return position, tally
+
+    def _mask(self, name: str) -> Path:
+        return self.folder / f"{name}.png"
+
+
+# Between two savings of the tracker's memories: what a power cut may cost.
+_SAVE_EVERY_S = 300.0
+# A GPU is faster with several frames' keys at a time; a CPU is not.
+_KEYS_AT_A_TIME = {"cuda": 4}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchSettings:
+    """All that a propagation from files to files depends on."""
+
+    source: Path
+    masks: Path
+    output: Path
+    model: str
+    device: str = "auto"
+    internal_size: int = 480
+    direction: Direction = "forward"
+    start: int | None = None
+    end: int | None = None
+    memory: MemoryConfig = field(default_factory=MemoryConfig)
+    are_masks_partial: bool = False
+    saves_probabilities: bool = False
+    resumes: bool = False
+    overwrites: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BatchProgress:
+    """Where a propagation is. `done` of `total` frames have their mask on disk."""
+
+    stage: str  # for people: "reading masks", "tracking"
+    done: int
+    total: int
+    remark: str | None = None  # something to know that is not an error
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What the report adds up, over all parts of an interrupted propagation."""
+
+    frames: int = 0
+    seconds: float = 0.0
+    stages: dict[str, float] = field(default_factory=dict)
+
+    def plus(self, seconds: float, stages: Mapping[str, float]) -> "_Tally":
+        merged = {
+            name: self.stages.get(name, 0.0) + stages.get(name, 0.0)
+            for name in {**self.stages, **stages}
+        }
+        return _Tally(self.frames, self.seconds + seconds, merged)
+
+
+def run_batch(
+    settings: BatchSettings, should_stop: Callable[[], bool]
+) -> Generator[BatchProgress, None, dict[str, Any] | None]:
+    """Propagates, one frame a step. Returns the report, or None if it was stopped.
+
+    `should_stop` is asked between two frames. Stopped, or closed, everything finished is on disk
+    and the same settings with `resumes` go on exactly. Raises UserError for anything the person
+    at the keyboard can mend.
+    """
+    for folder, what in ((settings.masks, "masks to start from"), (settings.source, "frames")):
+        if settings.output.resolve() == folder.resolve():
+            raise UserError(
+                f"The {what} lie in the folder the results would go to.\n\nChoose another --output."
+            )
+    with open_video(settings.source) as video:
+        names = [video.name(frame) for frame in range(len(video))]
+        found = find_masks(settings.masks, names)
+        masks = dict(read_masks(found.by_frame, video.width, video.height))
+        if found.unmatched:
+            remark = f"{len(found.unmatched)} pictures beside the masks belong to no frame: "
+            yield BatchProgress(
+                "reading masks", 0, 1, remark + ", ".join(p.name for p in found.unmatched[:5])
+            )
+        return (yield from _Batch(settings, video, names, masks).run(should_stop))
+
+
+class _Batch:
+    """One propagation while it runs."""
+
+    def __init__(
+        self, settings: BatchSettings, video: Video, names: list[str], masks: dict[int, Labels]
+    ) -> None:
+        self.settings, self.video, self.names, self.masks = settings, video, names, masks
+        shown = [frame for frame, labels in sorted(masks.items()) if labels.any()]
+        if not shown:
+            raise UserError(
+                "The masks are all empty.\n\nAt least one must show an object to follow."
+            )
+        # A way both ways must begin where there is something to follow.
+        annotated = shown if settings.direction == "both" else sorted(masks)
+        self.runs = plan(len(video), annotated, settings.direction, settings.start, settings.end)
+        self.results = [frame for run in self.runs for frame in run.results]
+        self.model = find_model(settings.model)
+        self.model_sha256 = file_sha256(self.model)
+        self.folder = ResultFolder(settings.output)
+        self.folder.prepare(
+            [names[frame] for frame in self.results],
+            resumes=settings.resumes,
+            overwrites=settings.overwrites,
+        )
+        network = prepare(load_xmem(self.model), best_device(settings.device))
+        self.tracker = Tracker(network, settings.memory, internal_size=settings.internal_size)
+
+    def run(
+        self, should_stop: Callable[[], bool]
+    ) -> Generator[BatchProgress, None, dict[str, Any] | None]:
+        memorizing = memorize_all(
+            self.tracker,
+            self.video,
+            self.masks,
+            is_backward=self.settings.direction == "backward",
+            are_partial=self.settings.are_masks_partial,
+        )
+        for done, _ in enumerate(memorizing, start=1):
+            yield BatchProgress("memorising masks", done, len(self.masks))
+            if should_stop():
+                return None
+        position, tally = self._where_to_begin()
+        started = saved = time.perf_counter()
+
+        def tally_now() -> _Tally:
+            return tally.plus(time.perf_counter() - started, self.tracker.times.seconds())
+
+        steps = propagate(
+            self.tracker,
+            self.video,
+            self.masks,
+            self.runs,
+            position,
+            keys_at_a_time=_KEYS_AT_A_TIME.get(self.tracker.device.type, 1),
+        )
+        with closing(steps):
+            for result, position in steps:
+                if result is not None:
+                    self._write(result)
+                    tally.frames += 1
+                is_due = time.perf_counter() - saved > _SAVE_EVERY_S
+                try:
+                    yield BatchProgress("tracking", tally.frames, len(self.results))
+                    is_stopped = should_stop()
+                except GeneratorExit:
+                    self._save(position, tally_now())
+                    raise
+                # Only here, between two frames, do memories, position and files agree.
+                if is_stopped or is_due:
+                    self._save(position, tally_now())
+                    saved = time.perf_counter()
+                if is_stopped:
+                    return None
+        report = self._report(tally_now())
+        self.folder.write_report(report)
+        return report
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What must be the same for an interrupted propagation to go on, by the name people know
+        it under."""
+        digest = hashlib.sha256()
+        for frame in sorted(self.masks):
+            digest.update(frame.to_bytes(8, "little") + self.masks[frame].tobytes())
+        return {
+            "source": [
+                str(self.settings.source.resolve()),
+                self.settings.source.stat().st_size if self.settings.source.is_file() else 0,
+                [self.video.width, self.video.height, len(self.video)],
+                hashlib.sha256("\0".join(self.names).encode()).hexdigest(),
+            ],
+            "set of masks": [digest.hexdigest(), self.settings.are_masks_partial],
+            "model": self.model_sha256,
+            "internal size": self.settings.internal_size,
+            "range": [[r.frames.start, r.frames.stop, r.frames.step] for r in self.runs],
+            "memory setting": asdict(self.settings.memory),
+            "choice of --save-probabilities": self.settings.saves_probabilities,
+        }
+
+    def _where_to_begin(self) -> tuple[Position, _Tally]:
+        if self.settings.resumes:
+            unfinished = self.folder.load_unfinished(self.tracker, self.fingerprint())
+            if unfinished is not None:
+                return unfinished[0], _Tally(**unfinished[1])
+        # From here on the folder counts as unfinished, also if the power goes.
+        self._save(Position(), _Tally())
+        return Position(), _Tally()
+
+    def _save(self, position: Position, tally: _Tally) -> None:
+        self.folder.save_unfinished(self.tracker, position, self.fingerprint(), asdict(tally))
+
+    def _write(self, result: TrackedFrame) -> None:
+        name = self.names[result.frame]
+        prediction = result.prediction
+        with self.tracker.times.measure("write"):
+            self.folder.write_mask(name, prediction.labels())
+            if self.settings.saves_probabilities:
+                probabilities = prediction.probabilities().cpu().numpy().astype(np.float16)
+                self.folder.write_probabilities(name, probabilities, prediction.objects)
+
+    def _report(self, tally: _Tally) -> dict[str, Any]:
+        bank = self.tracker.bank
+        return {
+            "source": self.settings.source.name,
+            "frames": tally.frames,
+            "objects": list(self.tracker.objects),
+            "frames_per_second": round(tally.frames / tally.seconds, 3),
+            "seconds": round(tally.seconds, 3),
+            "seconds_by_stage": {name: round(s, 3) for name, s in tally.stages.items()},
+            "peak_memory_bytes": peak_memory_bytes(self.tracker.device),
+            "memory_elements": {
+                "permanent": len(bank.permanent),
+                "working": len(bank.working),
+                "long_term": len(bank.long_term),
+            },
+            "model": self.model.name,
+            "model_sha256": self.model_sha256,
+            "device": str(self.tracker.device),
+            "internal_size": self.settings.internal_size,
+        }

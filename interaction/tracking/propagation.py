@@ -1,0 +1,347 @@
+"""Track frames one after another from the given masks."""
+
+from collections import OrderedDict
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import numpy as np
+import torch
+
+from interaction.annotation.mask_files import decode_labels
+from interaction.annotation.requests import Direction
+from interaction.annotation.types import FrameRecord, FrameStatus
+from interaction.errors import EngineMemoryError, UserError
+from xmem_core.pictures import EncodedFrame, Frame, Labels, Prediction
+from xmem_core.probabilities import one_hot
+from xmem_core.tracker import Tracker
+
+__all__ = [
+    "MOST_REMEMBERED",
+    "Direction",
+    "Frames",
+    "GivenMasks",
+    "Position",
+    "Run",
+    "TrackedFrame",
+    "empty_prediction",
+    "memorize_all",
+    "plan",
+    "propagate",
+]
+
+
+class Frames(Protocol):
+    """Frames by index, as `interaction.video.video.Video` gives them."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int, /) -> Frame: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One way through the video: frames in the order of travel."""
+
+    frames: range
+    # The first frame only sets the run going; its mask was given in another run.
+    is_first_silent: bool = False
+
+    @property
+    def results(self) -> range:
+        """The frames that get a mask from this run."""
+        return self.frames[1:] if self.is_first_silent else self.frames
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedFrame:
+    """The result for one frame."""
+
+    frame: int
+    prediction: Prediction
+    is_given: bool  # the annotator's own mask, at least for some of the objects
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far a propagation has come: enough, with the tracker's state, to go on."""
+
+    run: int = 0  # index into the plan
+    step: int = 0  # frames of that run already visited
+
+
+def plan(
+    frame_count: int,
+    annotated: Sequence[int],
+    direction: Direction = "forward",
+    start: int | None = None,
+    end: int | None = None,
+) -> tuple[Run, ...]:
+    """The runs that give every frame from `start` to `end`, both included, a mask.
+
+    Without `start`, a forward propagation begins at the first annotated frame; without `end`, a
+    backward one begins at the last. `both` goes forward from the first annotated frame of the
+    range, then backward from it. UserError for a range outside the video or without frames.
+    """
+    for name, frame in (("start", start), ("end", end)):
+        if frame is not None and not 0 <= frame < frame_count:
+            raise UserError(
+                f"--{name} {frame} lies outside the video.\n\n"
+                f"Its frames are numbered 0 to {frame_count - 1}."
+            )
+    if not annotated:
+        raise UserError("No frame has a mask to start from.\n\nGive a mask for at least one frame.")
+    first = (min(annotated) if direction == "forward" else 0) if start is None else start
+    last = (max(annotated) if direction == "backward" else frame_count - 1) if end is None else end
+    if first > last:
+        raise UserError(
+            f"There is no frame to track from {first} to {last}.\n\n"
+            "Check --start and --end, or choose another --direction."
+        )
+    if direction == "forward":
+        return (Run(range(first, last + 1)),)
+    if direction == "backward":
+        return (Run(range(last, first - 1, -1)),)
+    anchor = min((frame for frame in annotated if first <= frame <= last), default=first)
+    forward = Run(range(anchor, last + 1))
+    if anchor == first:
+        return (forward,)
+    return forward, Run(range(anchor, first - 1, -1), is_first_silent=True)
+
+
+def memorize_all(
+    tracker: Tracker,
+    video: Frames,
+    masks: Mapping[int, Labels],
+    *,
+    is_backward: bool = False,
+    are_partial: bool = False,
+    speaks_for: Mapping[int, Collection[int]] | None = None,
+) -> Generator[int, None, None]:
+    """Puts every annotated frame into the tracker's permanent memory; yields each frame's index.
+
+    A mask is the whole truth of its frame for the objects known by then in the direction of
+    travel: one that is missing from it is absent. are_partial: a mask speaks only for the objects
+    in it, and the others are tracked on, as in YouTube-VOS. speaks_for: says it for each frame
+    instead; what is in a mask always counts. Frames whose mask is empty before any object has
+    appeared teach nothing and are left out. EngineMemoryError if a GPU is full.
+    """
+    known: set[int] = set()
+    for frame in sorted(masks, reverse=is_backward):
+        present = _objects_in(masks[frame])
+        known |= present
+        told = present if are_partial else known
+        if speaks_for is not None:
+            told = present | set(speaks_for[frame])
+        if told:
+            try:
+                tracker.memorize(frame, video[frame], masks[frame], sorted(told))
+            except torch.OutOfMemoryError:
+                raise EngineMemoryError(str(tracker.device), frame) from None
+        yield frame
+
+
+def propagate(
+    tracker: Tracker,
+    video: Frames,
+    masks: Mapping[int, Labels],
+    runs: Sequence[Run],
+    position: Position = Position(),
+    *,
+    keys_at_a_time: int = 1,
+    adopted: Labels | None = None,
+    present: Mapping[int, Collection[int]] | None = None,
+) -> Generator[tuple[TrackedFrame | None, Position], None, None]:
+    """Visits the frames of `runs` in order, from `position` on.
+
+    The annotated frames must be in the tracker's permanent memory. An object is looked for from
+    the first frame, in the direction of travel, whose mask has it; objects of later masks are not
+    guessed at before, unless no mask has come yet. adopted: (H, W) the mask of every run's first
+    frame where that is not annotated, an earlier result to go on from. present: the objects in
+    each mask, where that is known. Yields each frame's result (None for a frame that only sets a
+    run going) and the position after it. EngineMemoryError if a GPU is full.
+    """
+    for run_index in range(position.run, len(runs)):
+        run = runs[run_index]
+        step = position.step if run_index == position.run else 0
+        if step == 0:
+            tracker.begin()
+        appearances = _appearances(tracker, masks, run, present)
+        if adopted is not None:
+            for object_id in _objects_in(adopted):
+                if _comes_later(appearances.get(object_id), run):
+                    appearances[object_id] = run.frames[0]
+        # Batches begin at multiples of their size also after a resumption: the numbers a GPU gives
+        # for one frame can depend on the frames beside it.
+        for index in range(step - step % keys_at_a_time, len(run.frames), keys_at_a_time):
+            batch = run.frames[index : index + keys_at_a_time]
+            encoded = _encode(tracker, video, batch)
+            for done, (frame, picture) in enumerate(zip(batch, encoded, strict=True), start=index):
+                if done < step:
+                    continue
+                is_last = done + 1 == len(run.frames)
+                is_adopted = adopted is not None and frame == run.frames[0]
+                known = set(tracker.objects)  # one may have been deleted meanwhile
+                if is_adopted and adopted is not None:
+                    known |= _objects_in(adopted)
+                objects = tuple(i for i in _active(appearances, run, frame) if i in known)
+                # An empty mask is never memorised: background, unless objects are there already
+                # that it does not speak for.
+                is_empty = frame in masks and not _has_appeared(appearances, run, frame)
+                result = _visit(
+                    tracker,
+                    frame,
+                    picture,
+                    objects,
+                    is_empty=is_empty,
+                    is_last=is_last,
+                    adopted=adopted if is_adopted else None,
+                )
+                after = Position(run_index, done + 1)
+                is_silent = run.is_first_silent and frame == run.frames[0]
+                yield None if is_silent else result, after
+
+
+def _encode(tracker: Tracker, video: Frames, batch: Sequence[int]) -> list[EncodedFrame]:
+    with tracker.times.measure("video"):
+        frames = [video[frame] for frame in batch]
+    try:
+        return tracker.encode(frames)
+    except torch.OutOfMemoryError:
+        raise EngineMemoryError(str(tracker.device), batch[0]) from None
+
+
+def _visit(
+    tracker: Tracker,
+    frame: int,
+    picture: EncodedFrame,
+    objects: tuple[int, ...],
+    *,
+    is_empty: bool,
+    is_last: bool,
+    adopted: Labels | None,
+) -> TrackedFrame:
+    try:
+        if frame in tracker.confirmed_frames:
+            return TrackedFrame(frame, tracker.revisit(frame, picture, objects), is_given=True)
+        if is_empty:
+            return TrackedFrame(frame, empty_prediction(picture), is_given=True)
+        if adopted is not None:
+            masks = one_hot(adopted, objects)
+            return TrackedFrame(frame, tracker.adopt(picture, masks, objects), is_given=False)
+        return TrackedFrame(frame, tracker.track(picture, objects, is_last=is_last), is_given=False)
+    except torch.OutOfMemoryError:
+        raise EngineMemoryError(str(tracker.device), frame) from None
+
+
+def empty_prediction(picture: EncodedFrame) -> Prediction:
+    """Background everywhere."""
+    height, width = picture.size.source
+    return Prediction((), torch.ones(1, height, width), (height, width))
+
+
+def _appearances(
+    tracker: Tracker,
+    masks: Mapping[int, Labels],
+    run: Run,
+    present: Mapping[int, Collection[int]] | None,
+) -> dict[int, int]:
+    """By object, the first frame in the run's direction of travel whose mask has it, on or off
+    the run's own frames."""
+    is_backward = run.frames.step < 0
+    appearances: dict[int, int] = {}
+    for frame in sorted(masks, reverse=is_backward):
+        objects = _objects_in(masks[frame]) if present is None else present[frame]
+        for object_id in objects:
+            appearances.setdefault(object_id, frame)
+    return {i: frame for i, frame in appearances.items() if i in tracker.objects}
+
+
+def _objects_in(labels: Labels) -> set[int]:
+    return set(np.flatnonzero(np.bincount(labels.ravel(), minlength=256)).tolist()) - {0}
+
+
+def _comes_later(appearance: int | None, run: Run) -> bool:
+    """Whether an object is first seen after the run's first frame, if at all."""
+    return appearance is None or (appearance - run.frames[0]) * run.frames.step > 0
+
+
+def _has_appeared(appearances: Mapping[int, int], run: Run, frame: int) -> list[int]:
+    """The objects whose first mask, in the run's direction of travel, has come by `frame`."""
+    return [i for i, first in appearances.items() if (frame - first) * run.frames.step >= 0]
+
+
+def _active(appearances: Mapping[int, int], run: Run, frame: int) -> tuple[int, ...]:
+    way = run.frames.step
+    seen = _has_appeared(appearances, run, frame)
+    if not seen:  # the range was asked to begin before any mask: look for what comes first
+        first = min(appearances.values()) if way > 0 else max(appearances.values())
+        seen = [i for i, appearance in appearances.items() if appearance == first]
+    return tuple(sorted(seen))
+
+
+MOST_REMEMBERED: Final = 32  # beside the first mask of each object
+_DECODED_KEPT: Final = 8
+
+
+class GivenMasks(Mapping[int, Labels]):
+    """By frame, (H, W) object ids, decoded when they are asked for."""
+
+    def __init__(self, records: Mapping[int, FrameRecord], *, most: int = MOST_REMEMBERED) -> None:
+        """records: of given frames; those without a mask are left out."""
+        self._records = {f: r for f, r in sorted(records.items()) if r.mask is not None}
+        self._decoded: OrderedDict[int, Labels] = OrderedDict()
+        self._most = most
+        # Objects that each mask holds, but for what a tracker has put into a corrected frame.
+        self.present = {f: record.present & record.given for f, record in self._records.items()}
+        self._known = frozenset().union(*self.present.values())
+
+    def __getitem__(self, frame: int) -> Labels:
+        if frame not in self._decoded:
+            mask = self._records[frame].mask
+            assert mask is not None
+            labels = decode_labels(mask)
+            others = self._records[frame].present - self.present[frame]
+            if others:
+                labels[np.isin(labels, sorted(others))] = 0
+            self._decoded[frame] = labels
+            if len(self._decoded) > _DECODED_KEPT:
+                self._decoded.popitem(last=False)
+        self._decoded.move_to_end(frame)
+        return self._decoded[frame]
+
+    def __contains__(self, frame: object) -> bool:
+        return frame in self._records
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._records)
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def speaks_for(self, frame: int) -> frozenset[int]:
+        """A confirmed frame for every object ever given, a corrected one for its own."""
+        record = self._records[frame]
+        return self._known if record.status is FrameStatus.CONFIRMED else record.given
+
+    def first_of_each(self, runs: Sequence[Run]) -> frozenset[int]:
+        """The frame of each object's first mask, in each run's direction of travel."""
+        found: set[int] = set()
+        for step in {run.frames.step for run in runs}:
+            seen: set[int] = set()
+            for frame in sorted(self._records, reverse=step < 0):
+                if not self.present[frame] <= seen:
+                    found.add(frame)
+                    seen |= self.present[frame]
+        return frozenset(found)
+
+    def around(self, frame: int, step: int) -> list[int]:
+        """The frames worth remembering at `frame`: half of them ahead, the others behind; where
+        one side has few, the other gets more. Frames that teach nothing are left out."""
+        teaching = [other for other in self._records if self.speaks_for(other)]
+        by_distance = sorted(teaching, key=lambda other: abs(other - frame))
+        ahead = [other for other in by_distance if (other - frame) * step > 0]
+        behind = [other for other in by_distance if (other - frame) * step <= 0]
+        half = self._most // 2
+        count = max(half, self._most - len(behind))
+        chosen = ahead[:count]
+        return sorted(chosen + behind[: self._most - len(chosen)])

@@ -1,0 +1,429 @@
+"""Run a session's propagation request step by step, and measure doubt."""
+
+import gc
+import math
+from collections.abc import Collection, Generator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from interaction.annotation.annotation import Annotation, given_objects, make_record
+from interaction.annotation.edits import new_group
+from interaction.annotation.mask_files import decode_labels
+from interaction.annotation.requests import (
+    MemoryUse,
+    Propagated,
+    PropagationRequest,
+    propagation_cause,
+)
+from interaction.annotation.types import EMPTY_RECORD, FrameStatus, MaskEdit
+from interaction.engines import EngineSettings, EnginesLike
+from interaction.errors import EngineMemoryError, UserError
+from interaction.tracking.propagation import (
+    MOST_REMEMBERED,
+    Frames,
+    GivenMasks,
+    Run,
+    TrackedFrame,
+    memorize_all,
+    propagate,
+)
+from xmem_core.device import best_device, used_memory_bytes
+from xmem_core.pictures import Labels, Prediction
+from xmem_core.tracker import Tracker
+
+__all__ = [
+    "FrameShape",
+    "PropagationJob",
+    "measure_doubt",
+]
+
+_GRID: Final = 160
+_LEAD: Final = 0.6
+_SMALLEST_AREA: Final = 4  # grid positions; below it a mask is too small to judge its shape
+_SMALLEST_PIECE: Final = 0.02  # of the object's area
+_WEIGHTS: Final = {"edge": 0.6, "inside": 0.8, "jump": 0.5, "pieces": 0.3}
+
+
+@dataclass(frozen=True, slots=True)
+class FrameShape:
+    """What the next frame is compared with: area and parts of each object."""
+
+    areas: Mapping[int, float] = field(default_factory=dict)  # share of the picture, by object
+    pieces: Mapping[int, int] = field(default_factory=dict)
+
+
+def measure_doubt(prediction: Prediction, before: FrameShape | None) -> tuple[float, FrameShape]:
+    """Doubt in [0, 1] and the frame's shape; before: that of the frame tracked just before, None
+    if there was none."""
+    step = max(1, math.ceil(max(prediction.small.shape[-2:]) / _GRID))
+    with torch.inference_mode():
+        grid = prediction.small[:, ::step, ::step].float().cpu()
+        best, winner = grid.topk(min(2, len(grid)), dim=0)
+    if len(grid) < 2:
+        return 0.0, FrameShape()
+    lead = (best[0] - best[1]).numpy()
+    first, second = winner[0].numpy(), winner[1].numpy()
+    areas: dict[int, float] = {}
+    pieces: dict[int, int] = {}
+    doubt = 0.0
+    for channel, object_id in enumerate(prediction.objects, start=1):
+        mask = first == channel
+        area = int(np.count_nonzero(mask))
+        areas[object_id] = area / mask.size
+        pieces[object_id] = count = _count_pieces(mask, area)
+        is_soft = (lead < _LEAD) & (mask | (second == channel))
+        signs = {"edge": 0.0, "inside": 0.0, "jump": 0.0, "pieces": 0.0}
+        if area >= _SMALLEST_AREA:
+            inside = _inside(mask)
+            edge = max(1, area - int(np.count_nonzero(inside)))
+            signs["edge"] = _clip((np.count_nonzero(is_soft) / edge - 1) / 3)
+            if inside.any():
+                signs["inside"] = _clip(2 * float(np.mean(1 - lead[inside])))
+        if before is not None and object_id in before.areas:
+            old = before.areas[object_id] * mask.size  # a given mask's grid may be another
+            if max(old, area) >= _SMALLEST_AREA:
+                ratio = (area + 1) / (old + 1)
+                signs["jump"] = _clip(abs(math.log(ratio)) / math.log(2))
+                signs["pieces"] = _clip((count - before.pieces[object_id]) / 3)
+        trust = math.prod(1 - _WEIGHTS[name] * sign for name, sign in signs.items())
+        doubt = max(doubt, 1 - trust)
+    return doubt, FrameShape(areas, pieces)
+
+
+def _inside(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Positions of the mask whose four neighbours are in it too; the border counts as in."""
+    cross = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
+    eroded = cv2.erode(mask.astype(np.uint8), cross, borderType=cv2.BORDER_CONSTANT, borderValue=1)
+    return eroded.astype(np.bool_)
+
+
+def _count_pieces(mask: NDArray[np.bool_], area: int) -> int:
+    if not area:
+        return 0
+    _, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    sizes = stats[1:, cv2.CC_STAT_AREA]
+    return int(np.count_nonzero(sizes >= max(1.0, _SMALLEST_PIECE * area)))
+
+
+def _clip(value: float) -> float:
+    return float(min(1.0, max(0.0, value)))
+
+
+_SETTLED_IOU: Final = 0.98
+_SETTLED_FRAMES: Final = 5  # in a row
+_KEYS_AT_A_TIME: Final = {"cuda": 4}  # a CPU gains nothing by more than one
+_SMALLER_SIZES: Final = (480, 360, 240)
+_LABELS: Final = {
+    "forward": "Track forward",
+    "backward": "Track backward",
+    "both": "Track both ways",
+}
+
+
+@dataclass(slots=True)
+class _Progress:
+    """How far one run has come: enough to begin again from there with another tracker."""
+
+    rest: Run
+    adopted: Labels | None  # the mask of the first frame of `rest`, if nobody has given one
+    writes_first: bool  # the first frame of `rest` gets a mask from this run
+    shape: FrameShape | None = None
+    settled: int = 0  # frames in a row
+
+
+class PropagationJob:
+    """`steps()` may be pulled on another thread while the annotation is edited.
+
+    UserError, with the reason, if there is nothing to start from or nowhere to go.
+    """
+
+    def __init__(
+        self,
+        annotation: Annotation,
+        video: Frames,
+        engines: EnginesLike,
+        request: PropagationRequest,
+    ) -> None:
+        annotation.record(request.start)  # IndexError outside the video
+        self._video, self._engines, self._request = video, engines, request
+        self._records = dict(annotation.records)
+        self._shape = annotation.height, annotation.width
+        self._given = {f: r for f, r in self._records.items() if r.status.is_given}
+        self._writable = self._choose_objects(annotation)
+        self._runs = _runs(request, annotation.frame_count, self._stops())
+        self._check_start()
+        self._masks = GivenMasks(self._given, most=MOST_REMEMBERED)
+        self._cause = propagation_cause(request)
+        if annotation.locked:
+            self._cause = {**self._cause, "locked": sorted(annotation.locked)}
+        self._group = new_group()
+        self._settings: EngineSettings | None = None  # None: the engines' own
+        self._keys_at_a_time: int | None = None
+        self._done = 0
+        start = self._records.get(self._runs[0].frames[0], EMPTY_RECORD)
+        self._total = sum(len(run.frames) - 1 for run in self._runs) + (start.mask is None)
+
+    def steps(self) -> Generator[Propagated, None, None]:
+        start = self._runs[0].frames[0]
+        record = self._records.get(start, EMPTY_RECORD)
+        adopted = decode_labels(record.mask) if record.mask and start not in self._given else None
+        tracker: Tracker | None = None
+        for index, run in enumerate(self._runs):
+            progress = _Progress(run, adopted, writes_first=index == 0 and record.mask is None)
+            while True:
+                try:
+                    if tracker is None:
+                        tracker = self._engines.start_tracker(*self._other_settings())
+                    ahead = progress.rest.frames
+                    yield from self._memorize(tracker, ahead[0], ahead.step)
+                    for step, labels in self._run(tracker, progress):
+                        yield step
+                        if progress.rest.frames[0] == start and adopted is None:
+                            adopted = labels
+                    break
+                except (EngineMemoryError, torch.OutOfMemoryError) as error:
+                    # The failed frames of the stack hold tensors as long as the error lives.
+                    error.__traceback__ = error.__cause__ = error.__context__ = None
+                    settings = self._settings or self._engines.settings
+                    device = str(tracker.device if tracker else best_device(settings.device))
+                    tracker = None
+                    problem = EngineMemoryError(device, progress.rest.frames[0])
+                    remark = self._step_down(device, problem)
+                gc.collect()
+                torch.cuda.empty_cache()
+                yield Propagated(
+                    None, progress.rest.frames[0], self._done, self._total, None, remark
+                )
+
+    # Before the run
+
+    def _choose_objects(self, annotation: Annotation) -> frozenset[int]:
+        known = frozenset(one.id for one in annotation.objects)
+        wanted = self._request.objects
+        if wanted is not None and not wanted <= known:
+            raise ValueError(f"objects {sorted(wanted - known)} are not in the annotation")
+        chosen = known if wanted is None else wanted
+        if chosen and chosen <= annotation.locked:
+            raise UserError(
+                "Every object that would be tracked is locked.\n\nUnlock one, then track again."
+            )
+        return chosen - annotation.locked
+
+    def _stops(self) -> list[int]:
+        """The frames that a run which does not go on to the end ends before. To settle, it goes
+        through one that holds another object's correction alone."""
+        if self._request.until != "settled":
+            return list(self._given)
+        tracked = self._writable & given_objects(self._given.values())
+        return [frame for frame, record in self._given.items() if record.answers_for(tracked)]
+
+    def _check_start(self) -> None:
+        record = self._records.get(self._runs[0].frames[0], EMPTY_RECORD)
+        if not record.present and not any(one.present for one in self._given.values()):
+            raise UserError(
+                "There is no mask to start from.\n\n"
+                "Click or paint an object on this frame first, then track it."
+            )
+
+    # The run
+
+    def _memorize(
+        self, tracker: Tracker, frame: int, step: int
+    ) -> Generator[Propagated, None, None]:
+        """Puts the given frames that matter at `frame` into permanent memory, and takes those out
+        that no longer do."""
+        masks = self._masks
+        wanted = set(masks.around(frame, step)) | masks.first_of_each(self._runs)
+        for other in set(tracker.confirmed_frames) - wanted:
+            tracker.forget(other)
+        missing = sorted(wanted - set(tracker.confirmed_frames))
+        speaks_for = {other: masks.speaks_for(other) for other in missing}
+        given = {other: masks[other] for other in missing}
+        for _ in memorize_all(tracker, self._video, given, speaks_for=speaks_for):
+            yield Propagated(None, frame, self._done, self._total, _memory_use(tracker))
+
+    def _run(
+        self, tracker: Tracker, progress: _Progress
+    ) -> Generator[tuple[Propagated, Labels], None, None]:
+        """Tracks `progress.rest` and notes how far that has come."""
+        run, writes = progress.rest, progress.writes_first
+        keys = self._keys_at_a_time or _KEYS_AT_A_TIME.get(tracker.device.type, 1)
+        with closing(
+            propagate(
+                tracker,
+                self._video,
+                self._masks,
+                (run,),
+                keys_at_a_time=keys,
+                adopted=progress.adopted,
+                present=self._masks.present,
+            )
+        ) as results:
+            for result, _ in results:
+                assert result is not None  # no run of ours is silent
+                labels = result.prediction.labels()
+                edit = None
+                doubt, progress.shape = measure_doubt(result.prediction, progress.shape)
+                if writes:
+                    edit = self._edit(result, labels, doubt, progress)
+                    self._done += 1
+                elif result.frame != run.frames[0]:
+                    raise AssertionError("only a first frame keeps its mask")
+                writes = True
+                progress.rest = Run(range(result.frame, run.frames.stop, run.frames.step))
+                progress.adopted, progress.writes_first = labels, False
+                is_settled = (
+                    self._request.until == "settled" and progress.settled >= _SETTLED_FRAMES
+                )
+                remark = "The masks agree with the earlier ones again." if is_settled else None
+                yield (
+                    Propagated(
+                        edit, result.frame, self._done, self._total, _memory_use(tracker), remark
+                    ),
+                    labels,
+                )
+                if is_settled:
+                    return
+                if len(self._masks) > MOST_REMEMBERED and result.frame in self._masks:
+                    for step in self._memorize(tracker, result.frame, run.frames.step):
+                        yield step, labels
+
+    def _edit(
+        self, result: TrackedFrame, labels: Labels, doubt: float, progress: _Progress
+    ) -> MaskEdit | None:
+        old = self._records.get(result.frame, EMPTY_RECORD)
+        tracked = self._writable & set(result.prediction.objects)
+        if old.answers_for(tracked):
+            progress.settled = 0
+            return None
+        tracked -= old.given
+        before = decode_labels(old.mask) if old.mask else np.zeros(self._shape, np.uint8)
+        after = composed(before, labels, tracked)
+        is_same = old.status is not FrameStatus.EMPTY and agrees(before, after, tracked)
+        progress.settled = progress.settled + 1 if is_same else 0
+        if old.status.is_given:  # beside what was corrected by hand
+            if np.array_equal(before, after):
+                return None
+            record = make_record(after, old.status, given=old.given)
+        else:
+            record = make_record(after, FrameStatus.TRACKED, doubt=round(doubt, 4))
+            if record == old:
+                return None
+        return MaskEdit(
+            _LABELS[self._request.direction],
+            before={result.frame: old},
+            after={result.frame: record},
+            group=self._group,
+            cause=self._cause,
+        )
+
+    # When the device is full
+
+    def _other_settings(self) -> tuple[EngineSettings, ...]:
+        return () if self._settings is None else (self._settings,)
+
+    def _step_down(self, device: str, problem: EngineMemoryError) -> str:
+        """Takes the next smaller settings and says so; raises `problem` if there are none."""
+        settings = self._settings or self._engines.settings
+        size_now = settings.internal_size or min(self._video[0].shape[:2])
+        smaller = [size for size in _SMALLER_SIZES if size < size_now]
+        full = f"“{device}” is out of memory: "
+        if settings.memory.objects_per_chunk != 1 or (self._keys_at_a_time or 0) != 1:
+            self._keys_at_a_time = 1
+            self._settings = replace(settings, memory=replace(settings.memory, objects_per_chunk=1))
+            return full + "going on with one frame and one object at a time."
+        if smaller:
+            self._settings = replace(settings, internal_size=smaller[0])
+            return full + f"going on at internal size {smaller[0]}."
+        if not device.startswith("cpu"):
+            self._settings = replace(settings, device="cpu")
+            return full + "going on without it, on the CPU, which is slower."
+        raise problem
+
+
+def composed(before: Labels, tracked: Labels, objects: Collection[int]) -> Labels:
+    """`before` with `objects` as in `tracked`, all (H, W); everything else keeps its pixels."""
+    is_ours = np.zeros(256, bool)
+    is_ours[sorted(objects)] = True
+    is_kept = ~is_ours[before] & (before > 0)
+    return np.where(is_kept, before, np.where(is_ours[tracked], tracked, 0)).astype(np.uint8)
+
+
+def agrees(before: Labels, after: Labels, objects: Collection[int]) -> bool:
+    """Whether each of `objects` is the same in both, up to an IoU of 0.98; absent from both is."""
+    if np.array_equal(before, after):
+        return True
+    ours = sorted(objects)
+    both = np.bincount(before[before == after], minlength=256)[ours]
+    union = (
+        np.bincount(before.ravel(), minlength=256)[ours]
+        + np.bincount(after.ravel(), minlength=256)[ours]
+        - both
+    )
+    return bool((both >= _SETTLED_IOU * union).all())
+
+
+def _memory_use(tracker: Tracker) -> MemoryUse:
+    bank = tracker.bank
+    return MemoryUse(
+        len(bank.permanent),
+        len(bank.working),
+        len(bank.long_term),
+        used_memory_bytes(tracker.device),
+    )
+
+
+def _runs(request: PropagationRequest, frame_count: int, stops: Collection[int]) -> tuple[Run, ...]:
+    """One run each way, both beginning with the frame to start from, which keeps its mask. stops:
+    the frames that one which does not go on to the end ends before."""
+    first = 0 if request.first is None else max(0, request.first)
+    last = frame_count - 1 if request.last is None else min(request.last, frame_count - 1)
+    if first > last:
+        raise UserError("The range holds no frame.\n\nMove its in and out points.")
+    start = request.start
+    ways = {"forward": (1,), "backward": (-1,), "both": (1, -1)}[request.direction]
+    # A start outside the range moves to its near edge, unless it is travelling away from it.
+    is_away = {"forward": start > last, "backward": start < first, "both": False}
+    if is_away[request.direction]:
+        raise UserError(
+            "The range is behind this frame.\n\nGo to a frame in the range, or clear the range."
+        )
+    start = min(max(start, first), last)
+    runs = []
+    reasons = []
+    for way in ways:
+        end = last if way > 0 else first
+        reason = f"This is the {'last' if way > 0 else 'first'} frame to be tracked."
+        if request.most_frames is not None:
+            end = _nearer(start, end, start + way * request.most_frames)
+        if request.until != "end":
+            ahead = [frame for frame in stops if (frame - start) * way > 0]
+            if ahead:
+                met = min(ahead) if way > 0 else max(ahead)
+                stop = met - way
+                if request.until == "halfway":
+                    stop = start + way * (abs(met - start) // 2)
+                if stop == start and end != start:
+                    reason = "The next frame has a mask that you made or confirmed."
+                end = _nearer(start, end, stop)
+        if end != start:
+            runs.append(Run(range(start, end + way, way)))
+        else:
+            reasons.append(reason)
+    if not runs:
+        raise UserError(
+            f"There is nothing to track. {reasons[0]}\n\n"
+            "Go to another frame, or choose another direction or range."
+        )
+    return tuple(runs)
+
+
+def _nearer(start: int, first: int, second: int) -> int:
+    """Of two frames on the same side of `start`, the one met first."""
+    return min(first, second, key=lambda frame: abs(frame - start))

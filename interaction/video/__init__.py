@@ -1,0 +1,1 @@
+"""Frames by index, from a video file or a folder of pictures."""
