@@ -26,8 +26,9 @@ from interaction.annotation.mask_files import decode_labels
 from interaction.models import find_model
 from interaction.tracking.scores import region_similarity
 from training.trunk_weights import find_trunk_weights, load_trunk
+from xmem_core.arrays import Frame, Labels
 from xmem_core.network.backbones import LiteTrunk
-from xmem_core.pictures import Frame, Labels, PictureSize
+from xmem_core.pictures import PictureSize
 from xmem_core.probabilities import normalise, one_hot, pad, unpad
 from xmem_core.weights import load_xmem
 

@@ -24,7 +24,7 @@ from interaction.clicks.prompts import next_click
 from interaction.clicks.segmenter import ClickConfig, ClickSegmenter
 from interaction.clicks.small_network import load_small_click_network
 from resources import weights_folder
-from xmem_core.pictures import Frame
+from xmem_core.arrays import Frame
 
 _GOALS = (0.85, 0.90)
 

@@ -31,7 +31,7 @@ from interaction.annotation.types import Click, FrameStatus, MaskEdit, Prompts
 from interaction.engines import Engines
 from interaction.session import Session
 from interaction.video.video import Video
-from xmem_core.pictures import Labels
+from xmem_core.arrays import Labels
 
 
 class MemoryVideo:

@@ -35,9 +35,9 @@ from interaction.tracking.benchmark import boxes
 from interaction.video.video import open_video
 from resources import sample_folder
 from xmem_core import MemoryConfig, Tracker, XMem, best_device, load_xmem, prepare
+from xmem_core.arrays import Frame
 from xmem_core.device import keep_freed_memory, peak_memory_bytes
 from xmem_core.network.config import NetworkConfig
-from xmem_core.pictures import Frame
 
 _INTERNAL_SIZE = 480
 _PUBLISHED = {"fbrs": (50, 128), "fbrs-resnet34": (34, 128), "fbrs-resnet101": (101, 256)}

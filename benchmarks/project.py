@@ -32,7 +32,7 @@ from interaction.annotation.types import (
 )
 from interaction.project.manifest import describe_source
 from interaction.project.project import Project
-from xmem_core.pictures import Labels
+from xmem_core.arrays import Labels
 
 T = TypeVar("T")
 

@@ -11,8 +11,8 @@ from interaction.annotation.types import Click, Stroke
 from interaction.clicks.prompts import ClickConfig
 from interaction.errors import ModelError
 from interaction.models import find_model
+from xmem_core.arrays import Frame, Labels
 from xmem_core.config import MemoryConfig
-from xmem_core.pictures import Frame, Labels
 
 if TYPE_CHECKING:
     import torch

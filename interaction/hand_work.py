@@ -21,7 +21,7 @@ from interaction.annotation.edits import (
 from interaction.annotation.requests import Cause, fill_cause, stroke_cause
 from interaction.annotation.types import FrameStatus, MaskEdit, ObjectInfo, Stroke
 from interaction.ledger import Ledger
-from xmem_core.pictures import Labels
+from xmem_core.arrays import Labels
 
 __all__ = ["HandWork", "Point"]
 

@@ -13,7 +13,7 @@ from interaction.annotation.mask_files import decode_labels
 from interaction.annotation.types import FrameRecord, FrameStatus, MaskEdit, ObjectInfo
 from interaction.errors import ReadOnlyProjectError, UserError
 from interaction.project.project import Project, check_edit
-from xmem_core.pictures import Labels
+from xmem_core.arrays import Labels
 
 __all__ = [
     "Ledger",

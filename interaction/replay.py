@@ -22,7 +22,7 @@ from interaction.annotation.types import FrameRecord, MaskEdit, ObjectInfo, Stro
 from interaction.errors import UserError
 from interaction.session import Session
 from interaction.tracking.scores import region_similarity
-from xmem_core.pictures import Labels
+from xmem_core.arrays import Labels
 
 __all__ = ["Comparison", "ReplayedStep", "compare", "replay"]
 

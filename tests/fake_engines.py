@@ -18,7 +18,7 @@ from interaction.engines import EngineSettings
 from interaction.session import Session
 from tests import tiny
 from xmem_core import MemoryConfig, Tracker, XMem, prepare
-from xmem_core.pictures import Frame, Labels
+from xmem_core.arrays import Frame, Labels
 
 SHORT = MemoryConfig(
     memorize_every=2, min_working_frames=2, max_working_frames=4, prototypes=8, max_long_term=20

@@ -6,9 +6,10 @@ from contextlib import AbstractContextManager
 import torch
 from torch import Tensor
 
+from xmem_core.arrays import Frame
 from xmem_core.device import StageTimes, autocast, free_memory_bytes
 from xmem_core.network.xmem import XMem, others_of
-from xmem_core.pictures import EncodedFrame, Frame, encode_frames
+from xmem_core.pictures import EncodedFrame, encode_frames
 
 # More at a time is no faster without a GPU: 43 objects in one go took the time of eleven goes of
 # four, and 8 GB.

@@ -1,4 +1,4 @@
-"""Array types, and pictures as the engine takes and gives them."""
+"""Pictures as the engine takes and gives them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,23 +6,18 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
+from xmem_core.arrays import Frame, Labels
 from xmem_core.network.xmem import KeyFeatures, XMem
 from xmem_core.probabilities import normalise, pad, padding_to_stride
 
 __all__ = [
     "EncodedFrame",
-    "Frame",
-    "Labels",
     "PictureSize",
     "Prediction",
     "encode_frames",
 ]
-
-Frame = NDArray[np.uint8]  # (H, W, 3) RGB
-Labels = NDArray[np.uint8]  # (H, W) object ids, 0 background
 
 
 # A thing that is small in a small picture covers few 16-pixel elements; enlarged, it is followed

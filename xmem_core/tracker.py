@@ -16,13 +16,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from xmem_core.arrays import Frame, Labels
 from xmem_core.config import MemoryConfig
 from xmem_core.device import StageTimes
 from xmem_core.engine import Engine
 from xmem_core.memory.bank import MemoryBank
 from xmem_core.memory.store import Elements
 from xmem_core.network.xmem import XMem
-from xmem_core.pictures import EncodedFrame, Frame, Labels, PictureSize, Prediction
+from xmem_core.pictures import EncodedFrame, PictureSize, Prediction
 from xmem_core.probabilities import one_hot, pad, soft_aggregate, unpad
 
 

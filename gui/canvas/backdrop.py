@@ -20,7 +20,7 @@ from gui.canvas.view_modes import (
 )
 from gui.work.document import ViewMode
 from interaction.annotation.strokes import Rectangle
-from xmem_core.pictures import Labels
+from xmem_core.arrays import Labels
 
 __all__ = [
     "SIDE_GAP_PX",

@@ -14,7 +14,7 @@ from gui.canvas.screen_masks import RecentLines, ScreenMask, dashes, edge_lines,
 from gui.canvas.view_modes import fill_opacity, has_outlines, indexed
 from gui.work.document import ViewMode
 from interaction.annotation.strokes import Rectangle
-from xmem_core.pictures import Labels
+from xmem_core.arrays import Labels
 
 __all__ = ["Look", "MaskPainter"]
 

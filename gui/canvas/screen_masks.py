@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QPoint, QRect
 from PySide6.QtGui import QTransform
 
-from xmem_core.pictures import Labels
+from xmem_core.arrays import Labels
 
 __all__ = [
     "PATTERNS",

@@ -20,7 +20,7 @@ from interaction.annotation.strokes import Rectangle
 from interaction.errors import UnreadableVideoError
 from interaction.video.picture_folder import PICTURE_SUFFIXES
 from interaction.video.video import Video, open_video
-from xmem_core.pictures import Labels
+from xmem_core.arrays import Labels
 
 __all__ = [
     "FrameLoader",

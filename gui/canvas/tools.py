@@ -14,7 +14,7 @@ from PySide6.QtGui import QColor
 from gui.canvas.sketch import Sketch, StrokePreview
 from gui.work.annotator import Annotator
 from gui.work.document import Document
-from xmem_core.pictures import Labels
+from xmem_core.arrays import Labels
 
 __all__ = [
     "REMOVING",

@@ -31,7 +31,7 @@ from gui.canvas.viewport import ZoomableView
 from gui.work.annotator import Annotator
 from gui.work.document import Document, Tool
 from interaction.annotation.strokes import Rectangle
-from xmem_core.pictures import Labels
+from xmem_core.arrays import Labels
 
 __all__ = ["CanvasView"]
 

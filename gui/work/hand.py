@@ -8,7 +8,7 @@ from gui.work.document import Document
 from interaction.annotation import surgery as mask_surgery
 from interaction.annotation.types import MaskEdit, Stroke
 from interaction.errors import UserError
-from xmem_core.pictures import Labels
+from xmem_core.arrays import Labels
 
 __all__ = ["HandWork", "Point"]
 

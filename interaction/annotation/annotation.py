@@ -16,7 +16,7 @@ from interaction.annotation.types import (
     ObjectInfo,
     Prompts,
 )
-from xmem_core.pictures import Labels
+from xmem_core.arrays import Labels
 
 __all__ = ["Annotation", "given_objects", "make_record"]
 

@@ -22,7 +22,7 @@ from interaction.annotation.types import (
     Prompts,
 )
 from interaction.errors import UserError
-from xmem_core.pictures import Labels
+from xmem_core.arrays import Labels
 
 __all__ = [
     "OKABE_ITO",

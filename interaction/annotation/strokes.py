@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interaction.annotation.types import Stroke
-from xmem_core.pictures import Labels
+from xmem_core.arrays import Labels
 
 __all__ = [
     "LEAST_RADIUS_PX",

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interaction.annotation.strokes import Rectangle, check_object_id
-from xmem_core.pictures import Labels
+from xmem_core.arrays import Labels
 
 __all__ = [
     "erase",

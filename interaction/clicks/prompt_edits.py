@@ -25,7 +25,7 @@ from interaction.annotation.requests import Cause
 from interaction.annotation.types import EMPTY_RECORD, Click, MaskEdit, Prompts, Stroke
 from interaction.engines import EnginesLike
 from interaction.errors import UserError
-from xmem_core.pictures import Frame, Labels
+from xmem_core.arrays import Frame, Labels
 
 __all__ = ["FurtherClick", "answering", "scribbling", "without_click"]
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from interaction.annotation.strokes import stroke_mask
 from interaction.annotation.types import Stroke
 from interaction.clicks.deeplab import AtrousPyramid, DilatedResNet, conv_norm
-from xmem_core.pictures import Frame, Labels
+from xmem_core.arrays import Frame, Labels
 from xmem_core.probabilities import normalise
 
 _WIDTH: Final = 256

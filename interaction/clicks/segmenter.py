@@ -19,7 +19,7 @@ from interaction.clicks.fbrs import Inputs, Mode, Refiner, click_squares
 from interaction.clicks.network import ClickNetwork
 from interaction.clicks.prompts import ClickConfig
 from interaction.clicks.zoom import Crop, around, whole_frame
-from xmem_core.pictures import Frame, Labels
+from xmem_core.arrays import Frame, Labels
 
 __all__ = [
     "ClickConfig",

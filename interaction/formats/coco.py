@@ -32,7 +32,7 @@ from interaction.formats.mask_set import (
 )
 from interaction.formats.options import ExportOptions, option
 from interaction.video.picture_folder import PictureFolderIndex
-from xmem_core.pictures import Labels
+from xmem_core.arrays import Labels
 
 __all__ = [
     "COCO",

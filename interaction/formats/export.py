@@ -28,7 +28,7 @@ from interaction.formats.looks import no_larger
 from interaction.formats.options import ExportOptions
 from interaction.formats.table import FORMATS
 from interaction.video.video import Video
-from xmem_core.pictures import Frame
+from xmem_core.arrays import Frame
 
 __all__ = [
     "ExportPreview",

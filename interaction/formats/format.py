@@ -25,7 +25,7 @@ from interaction.files import TEMPORARY_SUFFIX, replace_file, writing_problem
 from interaction.formats.options import ExportOptions, OptionInfo, describe_options
 from interaction.video.picture_folder import PictureFolderIndex
 from interaction.video.video import Video, VideoIndex
-from xmem_core.pictures import Frame, Labels
+from xmem_core.arrays import Frame, Labels
 
 __all__ = [
     "FRAMES_CSV",

@@ -23,7 +23,7 @@ from interaction.formats.import_plan import (
 from interaction.formats.looks import color_table, draw_overlay, no_larger
 from interaction.formats.mask_set import readable
 from interaction.video.video import Video
-from xmem_core.pictures import Frame, Labels
+from xmem_core.arrays import Frame, Labels
 
 __all__ = [
     "import_masks",

@@ -15,7 +15,7 @@ from interaction.formats.format import count_frames, describe_frames
 from interaction.formats.mask_set import MaskSet, Surroundings
 from interaction.formats.recognise import recognise_masks
 from interaction.video.video import Video
-from xmem_core.pictures import Labels
+from xmem_core.arrays import Labels
 
 __all__ = [
     "ImportChoices",

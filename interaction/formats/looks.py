@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interaction.annotation.types import ObjectInfo
-from xmem_core.pictures import Frame, Labels
+from xmem_core.arrays import Frame, Labels
 
 __all__ = [
     "color_table",

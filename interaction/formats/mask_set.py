@@ -13,7 +13,7 @@ from interaction.errors import UserError
 from interaction.formats.format import FRAMES_CSV, OBJECTS_JSON
 from interaction.formats.options import parse_color
 from interaction.video.container import MAX_FRAME_PIXELS
-from xmem_core.pictures import Labels
+from xmem_core.arrays import Labels
 
 __all__ = [
     "MOST_OBJECTS",

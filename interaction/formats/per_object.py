@@ -19,7 +19,7 @@ from interaction.formats.format import (
 )
 from interaction.formats.looks import cut_out, soft_edge
 from interaction.formats.options import ExportOptions, option
-from xmem_core.pictures import Labels
+from xmem_core.arrays import Labels
 
 __all__ = ["BINARY", "CUT_OUTS", "MATTE", "PNG_SEQUENCE", "edge_option"]
 

@@ -32,7 +32,7 @@ from interaction.formats.mask_set import (
     clean_name,
     place_files,
 )
-from xmem_core.pictures import Labels
+from xmem_core.arrays import Labels
 
 __all__ = [
     "MOST_MIXED",

@@ -25,7 +25,7 @@ from interaction.formats.mask_set import (
     place_files,
 )
 from interaction.formats.options import ExportOptions, option
-from xmem_core.pictures import Labels
+from xmem_core.arrays import Labels
 
 __all__ = [
     "YOLO",

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from interaction.annotation.types import FrameRecord
 from interaction.learning.samples import ClickHabits, Sample, damaged, first_clicks
 from interaction.tracking.propagation import GivenMasks
-from xmem_core.pictures import Frame, Labels
+from xmem_core.arrays import Frame, Labels
 
 __all__ = ["Example", "clip_of", "examples_of", "sample_of"]
 

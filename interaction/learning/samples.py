@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from interaction.annotation.types import Click
 from interaction.clicks.prompts import Region, depth_inside, next_click
-from xmem_core.pictures import Frame
+from xmem_core.arrays import Frame
 
 __all__ = [
     "ClickHabits",

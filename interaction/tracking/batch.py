@@ -30,8 +30,8 @@ from interaction.tracking.propagation import (
 )
 from interaction.video.video import Video, open_video
 from xmem_core import MemoryConfig, Tracker, best_device, load_xmem, prepare
+from xmem_core.arrays import Labels
 from xmem_core.device import peak_memory_bytes
-from xmem_core.pictures import Labels
 from xmem_core.weights import file_sha256
 
 _UNFINISHED = "unfinished.safetensors"

@@ -19,8 +19,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from interaction.video.video import open_video
 from resources import sample_folder
 from xmem_core import MemoryConfig, Tracker, XMem, best_device, load_xmem, prepare
+from xmem_core.arrays import Frame, Labels
 from xmem_core.device import keep_freed_memory, peak_memory_bytes
-from xmem_core.pictures import Frame, Labels
 
 _PRODUCT_SIDE = 4096
 

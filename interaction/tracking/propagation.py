@@ -12,7 +12,8 @@ from interaction.annotation.mask_files import decode_labels
 from interaction.annotation.requests import Direction
 from interaction.annotation.types import FrameRecord, FrameStatus
 from interaction.errors import EngineMemoryError, UserError
-from xmem_core.pictures import EncodedFrame, Frame, Labels, Prediction
+from xmem_core.arrays import Frame, Labels
+from xmem_core.pictures import EncodedFrame, Prediction
 from xmem_core.probabilities import one_hot
 from xmem_core.tracker import Tracker
 

@@ -33,8 +33,9 @@ from interaction.tracking.propagation import (
     memorize_all,
     propagate,
 )
+from xmem_core.arrays import Labels
 from xmem_core.device import best_device, used_memory_bytes
-from xmem_core.pictures import Labels, Prediction
+from xmem_core.pictures import Prediction
 from xmem_core.tracker import Tracker
 
 __all__ = [

@@ -14,7 +14,7 @@ from interaction.video.container import FrameStream, TagSource
 from interaction.video.index import VideoFileIndex
 from interaction.video.picture_folder import PictureFolderIndex, PictureReader, first_picture
 from interaction.video.pixels import FrameLayout, RgbConverter, read_picture
-from xmem_core.pictures import Frame
+from xmem_core.arrays import Frame
 
 __all__ = [
     "FrameDecoder",

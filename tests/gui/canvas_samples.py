@@ -22,7 +22,7 @@ from interaction.session import Session
 from interaction.video.video import Video
 from tests.fake_engines import FakeEngines
 from tests.gui.recording_annotator import RecordingAnnotator
-from xmem_core.pictures import Labels
+from xmem_core.arrays import Labels
 
 WIDTH, HEIGHT = 320, 180
 LEFT, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton

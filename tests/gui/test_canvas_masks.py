@@ -12,7 +12,7 @@ from gui.canvas.screen_masks import PATTERNS, dashes, edge_lines, hatch, sample
 from gui.canvas.view_modes import compose, covers_picture, indexed, pixels_of
 from gui.work.document import ViewMode
 from interaction.annotation.strokes import Rectangle
-from xmem_core.pictures import Labels
+from xmem_core.arrays import Labels
 
 
 def random_labels(seed: int, height: int, width: int, most: int = 5) -> Labels:

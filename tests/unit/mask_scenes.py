@@ -16,7 +16,7 @@ from interaction.formats.import_masks import import_masks
 from interaction.formats.import_plan import ImportPreview, preview_import
 from interaction.formats.table import FORMATS
 from interaction.video.video import Video, open_video
-from xmem_core.pictures import Labels
+from xmem_core.arrays import Labels
 
 COLORS = ((230, 159, 0), (86, 180, 233), (0, 158, 115))
 

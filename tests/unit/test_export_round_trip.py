@@ -13,7 +13,7 @@ from interaction.formats.table import FORMATS
 from interaction.formats.yolo import fill_polygons, find_polygons
 from interaction.video.video import Video
 from tests.unit.mask_scenes import annotate, open_frames, run_export, run_import, scene
-from xmem_core.pictures import Labels
+from xmem_core.arrays import Labels
 
 EXACT: list[tuple[str, dict[str, Any]]] = [
     ("palette-png", {}),

@@ -17,7 +17,7 @@ from interaction.formats.import_masks import import_masks
 from interaction.formats.import_plan import preview_import
 from interaction.video.video import Video
 from tests.unit.mask_scenes import annotate, disc, open_frames, run_export, run_import, scene
-from xmem_core.pictures import Labels
+from xmem_core.arrays import Labels
 
 WIDTH, HEIGHT, COUNT = 96, 72, 4
 DOG = ObjectInfo(1, "dog", (230, 159, 0))

@@ -17,7 +17,8 @@ from interaction.tracking.propagation_job import agrees, composed
 from tests import tiny
 from tests.fake_engines import SHORT, FakeEngines, open_session
 from xmem_core import Tracker
-from xmem_core.pictures import EncodedFrame, Labels
+from xmem_core.arrays import Labels
+from xmem_core.pictures import EncodedFrame
 from xmem_core.probabilities import soft_aggregate
 
 COUNT = 12
