@@ -33,7 +33,7 @@ from gui.window.arguments import parse_arguments
 from gui.window.main_window import MainWindow
 from gui.work.annotator import Busy
 from interaction.annotation.annotation import make_record
-from interaction.annotation.types import FrameStatus, MaskEdit, Stroke
+from interaction.annotation.types import Edit, FrameStatus, Stroke
 
 _START = """
 import os, sys, time
@@ -159,7 +159,7 @@ def undo_times(window: MainWindow) -> tuple[float, float]:
         records.append(make_record(labels, FrameStatus.TRACKED))
     for frame in range(document.frame_count):
         before = {frame: document.annotation.record(frame)}
-        document.apply(MaskEdit("Track", before, {frame: records[frame % 8]}, group="run"))
+        document.apply(Edit("Track", before, {frame: records[frame % 8]}, group="run"))
     times = []
     for travel in (document.undo, document.redo):
         started = time.perf_counter()

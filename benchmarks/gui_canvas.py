@@ -27,7 +27,7 @@ from gui.work.annotator import Annotator
 from gui.work.document import Document, Tool, ViewMode
 from gui.work.engine_thread import EngineThread
 from interaction.annotation.annotation import make_record
-from interaction.annotation.types import Click, FrameStatus, MaskEdit, Prompts
+from interaction.annotation.types import Click, Edit, FrameStatus, Prompts
 from interaction.engines import Engines
 from interaction.session import Session
 from interaction.video.video import Video
@@ -119,7 +119,7 @@ def measure(width: int, height: int, rounds: int) -> dict[str, dict[str, float]]
             ragged_labels(width, height, 5 * frame), FrameStatus.CORRECTED, prompts=prompts
         )
         before = {frame: session.annotation.record(frame)}
-        document.apply(MaskEdit("Mask", before=before, after={frame: record}))
+        document.apply(Edit("Mask", before=before, after={frame: record}))
     view = TimedCanvas(document, annotator)
     view.resize(width, height)
     view.show()

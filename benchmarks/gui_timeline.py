@@ -31,7 +31,7 @@ from gui.timeline.timeline import Timeline
 from gui.work.annotator import Annotator, Busy
 from gui.work.document import Document
 from interaction.annotation.annotation import make_record
-from interaction.annotation.types import FrameRecord, FrameStatus, MaskEdit
+from interaction.annotation.types import Edit, FrameRecord, FrameStatus
 from interaction.session import Session
 
 WIDTH_PX = 1920
@@ -149,7 +149,7 @@ def measure(document: Document, rounds: int) -> dict[str, dict[str, float]]:
         frame = frames[number]
         old = document.annotation.record(frame)
         new = FrameRecord(old.mask, FrameStatus.TRACKED, old.present, 0.5 + number / 1e6)
-        document.apply(MaskEdit("Track", {frame: old}, {frame: new}, group="run"))
+        document.apply(Edit("Track", {frame: old}, {frame: new}, group="run"))
         QApplication.processEvents()
         paint()
 
@@ -188,7 +188,7 @@ def main() -> None:
                 document.add_object()
             records = made_up_records(chosen.frames, chosen.objects)
             before = {frame: session.annotation.record(frame) for frame in records}
-            document.apply(MaskEdit("Track", before, records))
+            document.apply(Edit("Track", before, records))
             found = measure(document, chosen.rounds)
     if chosen.json:
         print(json.dumps(found, indent=1))  # noqa: T201

@@ -25,9 +25,9 @@ import numpy as np
 from interaction.annotation.annotation import make_record
 from interaction.annotation.types import (
     EMPTY_RECORD,
+    Edit,
     FrameRecord,
     FrameStatus,
-    MaskEdit,
     ObjectInfo,
 )
 from interaction.project.manifest import describe_source
@@ -68,7 +68,7 @@ def measure(folder: Path, settings: argparse.Namespace) -> dict[str, float]:
     source = describe_source(video, settings.frames, width, height)
     project = Project.create(folder / "project.vos", source)
     objects = tuple(ObjectInfo(n + 1, f"disc {n}", (n, 0, 0)) for n in range(settings.objects))
-    project.record(MaskEdit("Objects", {}, {}, (), objects), 1)
+    project.record(Edit("Objects", {}, {}, (), objects), 1)
 
     # A hundred pictures are drawn; each frame's file is made another by a few bytes at its end.
     pictures = discs(100, settings.objects, width, height)
@@ -78,7 +78,7 @@ def measure(folder: Path, settings: argparse.Namespace) -> dict[str, float]:
         one = drawn[frame % len(drawn)]
         assert one.mask is not None
         record = FrameRecord(one.mask + frame.to_bytes(4), one.status, one.present, 0.25)
-        edit = MaskEdit("Propagate", {frame: EMPTY_RECORD}, {frame: record}, group="run")
+        edit = Edit("Propagate", {frame: EMPTY_RECORD}, {frame: record}, group="run")
         delays_s.append(timed(partial(project.record, edit, 2))[1])
         time.sleep(settings.pace_ms / 1000)
     flush_s = timed(project.flush)[1]

@@ -19,7 +19,7 @@ from interaction.annotation.edits import (
     status_edit,
 )
 from interaction.annotation.requests import Cause, fill_cause, stroke_cause
-from interaction.annotation.types import FrameStatus, MaskEdit, ObjectInfo, Stroke
+from interaction.annotation.types import Edit, FrameStatus, ObjectInfo, Stroke
 from interaction.ledger import Ledger
 from xmem_core.arrays import Labels
 
@@ -43,47 +43,47 @@ class HandWork(Ledger):
         self._applied(list_edit(self.annotation, f"Add ‘{name}’", (*objects, new)))
         return object_id
 
-    def rename_object(self, object_id: int, name: str) -> MaskEdit | None:
+    def rename_object(self, object_id: int, name: str) -> Edit | None:
         """ValueError for a name of nothing but spaces."""
         if not name.strip():
             raise ValueError("an object's name must not be empty")
         return self._change_object(object_id, "Rename ‘{}’", name=name.strip())
 
-    def recolor_object(self, object_id: int, color: tuple[int, int, int]) -> MaskEdit | None:
+    def recolor_object(self, object_id: int, color: tuple[int, int, int]) -> Edit | None:
         if not all(0 <= part <= 255 for part in color) or len(color) != 3:
             raise ValueError(f"a color is three numbers from 0 to 255, got {color}")
         return self._change_object(object_id, "Recolour ‘{}’", color=color)
 
-    def set_locked(self, object_id: int, is_locked: bool) -> MaskEdit | None:
+    def set_locked(self, object_id: int, is_locked: bool) -> Edit | None:
         label = "Lock ‘{}’" if is_locked else "Unlock ‘{}’"
         return self._change_object(object_id, label, is_locked=is_locked)
 
-    def set_visible(self, object_id: int, is_visible: bool) -> MaskEdit | None:
+    def set_visible(self, object_id: int, is_visible: bool) -> Edit | None:
         label = "Show ‘{}’" if is_visible else "Hide ‘{}’"
         return self._change_object(object_id, label, is_visible=is_visible)
 
-    def move_object(self, object_id: int, to_index: int) -> MaskEdit | None:
+    def move_object(self, object_id: int, to_index: int) -> Edit | None:
         """To another place in the list of objects."""
         one = self.annotation.object(object_id)
         objects = [other for other in self.annotation.objects if other.id != object_id]
         objects.insert(max(0, min(to_index, len(objects))), one)
         return self._applied(list_edit(self.annotation, f"Move ‘{one.name}’", tuple(objects)))
 
-    def _change_object(self, object_id: int, label: str, **changes: object) -> MaskEdit | None:
+    def _change_object(self, object_id: int, label: str, **changes: object) -> Edit | None:
         one = self.annotation.object(object_id)
         new = replace(one, **changes)  # type: ignore[arg-type]
         objects = tuple(new if other is one else other for other in self.annotation.objects)
         return self._applied(list_edit(self.annotation, label.format(one.name), objects))
 
-    def deleting_object(self, object_id: int) -> Generator[MaskEdit, None, None]:
+    def deleting_object(self, object_id: int) -> Generator[Edit, None, None]:
         return object_edits.deleting(self.annotation, object_id)
 
-    def merging_objects(self, object_id: int, into: int) -> Generator[MaskEdit, None, None]:
+    def merging_objects(self, object_id: int, into: int) -> Generator[Edit, None, None]:
         return object_edits.merging(self.annotation, object_id, into)
 
     def swapping_objects(
         self, first: int, second: int, from_frame: int = 0
-    ) -> Generator[MaskEdit, None, None]:
+    ) -> Generator[Edit, None, None]:
         return object_edits.swapping(self.annotation, first, second, from_frame)
 
     def delete_object(self, object_id: int) -> bool:
@@ -96,13 +96,13 @@ class HandWork(Ledger):
     def swap_objects(self, first: int, second: int, from_frame: int = 0) -> bool:
         return self._apply_all(self.swapping_objects(first, second, from_frame))
 
-    def split_object(self, frame: int, object_id: int) -> MaskEdit | None:
+    def split_object(self, frame: int, object_id: int) -> Edit | None:
         """Each further part on this frame becomes an object. UserError if it is in one piece."""
         return self._applied(object_edits.split_edit(self.annotation, frame, object_id))
 
     # One frame, by hand
 
-    def stroke(self, frame: int, object_id: int, stroke: Stroke) -> MaskEdit | None:
+    def stroke(self, frame: int, object_id: int, stroke: Stroke) -> Edit | None:
         """Brush or eraser. UserError if the object is locked."""
         object_edits.check_unlocked(self.annotation, object_id)
         verb = "Paint" if stroke.is_positive else "Erase"
@@ -114,7 +114,7 @@ class HandWork(Ledger):
 
     def fill(
         self, frame: int, object_id: int, polygon: Sequence[Point], is_positive: bool = True
-    ) -> MaskEdit | None:
+    ) -> Edit | None:
         """The inside of a polygon, added or taken away. UserError if the object is locked."""
         object_edits.check_unlocked(self.annotation, object_id)
         cause = fill_cause(frame, object_id, polygon, is_positive)
@@ -126,21 +126,21 @@ class HandWork(Ledger):
 
     def change_mask(
         self, frame: int, label: str, change: Callable[[Labels], Labels], cause: Cause
-    ) -> MaskEdit | None:
+    ) -> Edit | None:
         """Any other change by hand: `change` gets a copy of the labels and returns new ones."""
         labels = change(self.annotation.labels(frame).copy())
         return self._change(frame, label, labels, {"frame": frame, **cause})
 
-    def confirm(self, frame: int) -> MaskEdit | None:
+    def confirm(self, frame: int) -> Edit | None:
         """Declares the frame whole: what is not in its mask is not there."""
         return self._applied(status_edit(self.annotation, frame, FrameStatus.CONFIRMED))
 
-    def unconfirm(self, frame: int) -> MaskEdit | None:
+    def unconfirm(self, frame: int) -> Edit | None:
         """The mask stays, but counts as tracked: it is no longer remembered for ever, and a
         propagation may replace it."""
         return self._applied(status_edit(self.annotation, frame, FrameStatus.TRACKED))
 
-    def clear_frame(self, frame: int, object_id: int | None = None) -> MaskEdit | None:
+    def clear_frame(self, frame: int, object_id: int | None = None) -> Edit | None:
         """Takes one object, or all that are not locked, off the frame."""
         label = "Clear frame"
         if object_id is not None:
@@ -150,13 +150,13 @@ class HandWork(Ledger):
 
     def copy_mask(
         self, from_frame: int, to_frame: int, object_id: int | None = None
-    ) -> MaskEdit | None:
+    ) -> Edit | None:
         """All objects of another frame in place of this one's, or one object."""
         if object_id is not None:
             object_edits.check_unlocked(self.annotation, object_id)
         return self._applied(copy_edit(self.annotation, from_frame, to_frame, object_id))
 
-    def _change(self, frame: int, label: str, labels: Labels, cause: Cause) -> MaskEdit | None:
+    def _change(self, frame: int, label: str, labels: Labels, cause: Cause) -> Edit | None:
         return self._applied(hand_edit(self.annotation, frame, label, labels, self._told(cause)))
 
     def _label(self, verb: str, object_id: int) -> str:
@@ -175,14 +175,14 @@ class HandWork(Ledger):
         frames: Collection[int],
         change: Callable[[int, Labels], Labels],
         cause: Cause,
-    ) -> Generator[MaskEdit, None, None]:
+    ) -> Generator[Edit, None, None]:
         """`change(frame, labels)` on each frame that has a mask, as one step of the history;
         frames keep their status, locked objects their pixels."""
         return object_edits.surgery(self.annotation, label, frames, change, self._told(cause))
 
-    def _apply_all(self, edits: Iterable[MaskEdit]) -> bool:
+    def _apply_all(self, edits: Iterable[Edit]) -> bool:
         results = [self.apply(edit) for edit in edits]
         return bool(results) and all(results)
 
-    def _applied(self, edit: MaskEdit | None) -> MaskEdit | None:
+    def _applied(self, edit: Edit | None) -> Edit | None:
         return edit if edit is not None and self.apply(edit) else None

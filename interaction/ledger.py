@@ -10,7 +10,7 @@ from interaction.annotation.annotation import Annotation, make_record
 from interaction.annotation.edits import changed_record, keeping_locked
 from interaction.annotation.history import History
 from interaction.annotation.mask_files import decode_labels
-from interaction.annotation.types import FrameRecord, FrameStatus, MaskEdit, ObjectInfo
+from interaction.annotation.types import Edit, FrameRecord, FrameStatus, ObjectInfo
 from interaction.errors import ReadOnlyProjectError, UserError
 from interaction.project.project import Project, check_edit
 from xmem_core.arrays import Labels
@@ -31,12 +31,12 @@ _PROPERTIES: Final = tuple(one.name for one in fields(ObjectInfo) if one.name !=
 class Rebased:
     """An edit as it can be applied now."""
 
-    edit: MaskEdit
+    edit: Edit
     # Objects that it adds under another id than it was made with: theirs was taken meanwhile.
     new_ids: NewIds
 
 
-def rebase(edit: MaskEdit, annotation: Annotation, new_ids: NewIds) -> Rebased | None:
+def rebase(edit: Edit, annotation: Annotation, new_ids: NewIds) -> Rebased | None:
     """None if it no longer fits: a frame changed since, what it is about was deleted or locked, an
     object that it takes from the list is still spoken of, or it changes nothing.
 
@@ -92,7 +92,7 @@ def _named(record: FrameRecord) -> frozenset[int]:
 
 
 def _merged_list(
-    edit: MaskEdit, annotation: Annotation
+    edit: Edit, annotation: Annotation
 ) -> tuple[tuple[ObjectInfo, ...], NewIds] | None:
     """What the edit did to each object, done to the list there is now; None if one that it takes
     away was locked meanwhile, or if there are too many."""
@@ -144,7 +144,7 @@ def _added(one: ObjectInfo, objects: Collection[ObjectInfo], taken: set[int]) ->
 
 
 def _rebased_frames(
-    edit: MaskEdit, annotation: Annotation, known: set[int], new_ids: NewIds
+    edit: Edit, annotation: Annotation, known: set[int], new_ids: NewIds
 ) -> dict[int, FrameRecord] | None:
     """The records after it. None if its clicks are for an object that is gone or locked, or if
     nothing of it is left."""
@@ -227,7 +227,7 @@ class Ledger:
     def is_read_only(self) -> bool:
         return self.project is not None and self.project.is_read_only
 
-    def apply(self, edit: MaskEdit) -> bool:
+    def apply(self, edit: Edit) -> bool:
         """Makes and records an edit. False, and nothing done, if its frames changed since it was
         made, or it changes nothing.
 
@@ -257,11 +257,11 @@ class Ledger:
             entry.load = entry.load or load
         return True
 
-    def undo(self) -> MaskEdit | None:
+    def undo(self) -> Edit | None:
         """The edit that was applied; None at the beginning. UserError if it cannot be read."""
         return self._travel(self.history.undo)
 
-    def redo(self) -> MaskEdit | None:
+    def redo(self) -> Edit | None:
         """The edit that was applied; None at the end. UserError if it cannot be read, or takes an
         object away that frames have come to show since."""
         step = self.history.next_redo
@@ -284,7 +284,7 @@ class Ledger:
                 frames |= edit.frames
         return frozenset(frames)
 
-    def _travel(self, step: Callable[[], MaskEdit | None]) -> MaskEdit | None:
+    def _travel(self, step: Callable[[], Edit | None]) -> Edit | None:
         project = self.project
         if project is not None and project.is_read_only:
             raise ReadOnlyProjectError(project.folder, project.read_only_reason)
@@ -296,11 +296,11 @@ class Ledger:
         return edit
 
 
-def _adds_objects(edit: MaskEdit) -> bool:
+def _adds_objects(edit: Edit) -> bool:
     return bool(_leaving(edit.inverse()))
 
 
-def _leaving(edit: MaskEdit) -> frozenset[int]:
+def _leaving(edit: Edit) -> frozenset[int]:
     """The objects that it takes from the list."""
     staying = frozenset(one.id for one in edit.objects_after or ())
     return frozenset(one.id for one in edit.objects_before or ()) - staying

@@ -18,7 +18,7 @@ from interaction.annotation.edits import list_edit
 from interaction.annotation.history import Entry
 from interaction.annotation.mask_files import decode_labels
 from interaction.annotation.requests import PropagationRequest
-from interaction.annotation.types import FrameRecord, MaskEdit, ObjectInfo, Stroke
+from interaction.annotation.types import Edit, FrameRecord, ObjectInfo, Stroke
 from interaction.errors import UserError
 from interaction.session import Session
 from interaction.tracking.scores import region_similarity
@@ -96,7 +96,7 @@ def compare(session: Session, recorded: Mapping[int, FrameRecord]) -> Comparison
     return Comparison(len(frames), equal, float(np.mean(ious)) if ious else 1.0)
 
 
-def _do(session: Session, edit: MaskEdit) -> bool:
+def _do(session: Session, edit: Edit) -> bool:
     """False, and nothing done, for a cause that nothing is known of."""
     cause = edit.cause
     kind = str(cause.get("kind", ""))
@@ -115,7 +115,7 @@ def _do(session: Session, edit: MaskEdit) -> bool:
     return True
 
 
-def _track(session: Session, edit: MaskEdit) -> None:
+def _track(session: Session, edit: Edit) -> None:
     """The frames that the run has written, and no others: it may have been cancelled, and what was
     drawn ahead of it meanwhile is a step of its own, still to come."""
     cause = edit.cause
@@ -171,7 +171,7 @@ def _by_hand(session: Session, kind: str, cause: Mapping[str, Any]) -> None:
         session.copy_mask(int(cause["from"]), frame, _whole(cause["object"]))
 
 
-def _surgery(session: Session, name: str, edit: MaskEdit) -> bool:
+def _surgery(session: Session, name: str, edit: Edit) -> bool:
     cause = edit.cause
     if name == "delete":
         session.delete_object(int(cause["object"]))
@@ -199,7 +199,7 @@ def _surgery(session: Session, name: str, edit: MaskEdit) -> bool:
     return True
 
 
-def _take_over(session: Session, edit: MaskEdit) -> None:
+def _take_over(session: Session, edit: Edit) -> None:
     """The recorded masks in place of what is there, objects first."""
     own = session.annotation
     before = {frame: own.record(frame) for frame in edit.after}
@@ -210,7 +210,7 @@ def _take_over(session: Session, edit: MaskEdit) -> None:
         names = [ObjectInfo(i, f"Object {i}", (128, 128, 128)) for i in new]
         objects_after = (*own.objects, *names)
     session.apply(
-        MaskEdit(
+        Edit(
             edit.label,
             before,
             edit.after,

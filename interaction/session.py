@@ -37,7 +37,7 @@ from interaction.annotation.requests import (
     click_cause,
     scribble_cause,
 )
-from interaction.annotation.types import Click, FrameStatus, MaskEdit, Stroke
+from interaction.annotation.types import Click, Edit, FrameStatus, Stroke
 from interaction.clicks import prompt_edits
 from interaction.clicks.prompts import clicks_of_box, clicks_of_strokes, next_click_of_box
 from interaction.engines import Engines, EngineSettings, EnginesLike
@@ -243,7 +243,7 @@ class Session(HandWork):
 
     def segment_click(
         self, frame: int, object_id: int, click: Click, stop: Callable[[], bool] = never
-    ) -> Generator[MaskEdit, None, None]:
+    ) -> Generator[Edit, None, None]:
         """stop: asked often; once it says so, nothing is yielded. UserError if the object is
         locked, ValueError for a click outside the frame."""
         cause = click_cause(frame, object_id, click)
@@ -252,7 +252,7 @@ class Session(HandWork):
 
     def segment_without_click(
         self, frame: int, click_index: int, stop: Callable[[], bool] = never
-    ) -> Generator[MaskEdit, None, None]:
+    ) -> Generator[Edit, None, None]:
         """Takes one of the frame's clicks out; the rest is answered anew. IndexError if there is
         no such click."""
         return prompt_edits.without_click(
@@ -272,7 +272,7 @@ class Session(HandWork):
         corner: Point,
         opposite: Point,
         stop: Callable[[], bool] = never,
-    ) -> Generator[MaskEdit, None, None]:
+    ) -> Generator[Edit, None, None]:
         """What is in a box. Its clicks can be added to and taken out like others."""
         clicks = clicks_of_box(corner, opposite, self.annotation.width, self.annotation.height)
         cause = box_cause(frame, object_id, corner, opposite)
@@ -291,7 +291,7 @@ class Session(HandWork):
         object_id: int,
         strokes: Sequence[Stroke],
         stop: Callable[[], bool] = never,
-    ) -> Generator[MaskEdit, None, None]:
+    ) -> Generator[Edit, None, None]:
         """What was scribbled on, without what was scribbled away.
 
         Without a scribble model, the clicks it becomes can be added to and taken out like others.
@@ -324,7 +324,7 @@ class Session(HandWork):
         *,
         is_fresh: bool = False,
         further: prompt_edits.FurtherClick | None = None,
-    ) -> Generator[MaskEdit, None, None]:
+    ) -> Generator[Edit, None, None]:
         return prompt_edits.answering(
             self.annotation,
             self.video,

@@ -11,7 +11,7 @@ from gui.work.engine_thread import EngineThread, Job
 from gui.work.learning import LearningWork
 from gui.work.tracking import Busy, LongWork, Progress, TrackingRun, frames_text
 from interaction.annotation.requests import Direction, Until
-from interaction.annotation.types import MaskEdit
+from interaction.annotation.types import Edit
 from interaction.engines import EngineSettings
 from interaction.session import Propagated, PropagationRequest
 
@@ -143,7 +143,7 @@ class Annotator(LearningWork):
     def swap_objects(self, first: int, second: int, from_frame: int) -> None:
         self._do_work(lambda: self._session.swapping_objects(first, second, from_frame))
 
-    def import_edits(self, edits: Generator[MaskEdit, None, Any]) -> bool:
+    def import_edits(self, edits: Generator[Edit, None, Any]) -> bool:
         """Masks that `interaction.project.importers` reads. False, and told, while many frames are
         being changed."""
         return self._do_work(lambda: edits)
@@ -336,14 +336,14 @@ class Annotator(LearningWork):
         self.noticed.emit(self.tr("Wait until {}, or cancel it.").format(what))
         return False
 
-    def _do_work(self, edits: Callable[[], Generator[MaskEdit, None, Any]]) -> bool:
+    def _do_work(self, edits: Callable[[], Generator[Edit, None, Any]]) -> bool:
         """Prompts that are not answered yet come first. False as from `_may_start`."""
         if not self._may_start():
             return False
         self._prompts.do_after(lambda: self._start_work(edits))
         return True
 
-    def _start_work(self, edits: Callable[[], Generator[MaskEdit, None, Any]]) -> None:
+    def _start_work(self, edits: Callable[[], Generator[Edit, None, Any]]) -> None:
         work = LongWork(self._session.history)
         job = self._start(
             self._engine, edits, partial(self._show_work, work), partial(self._end_work, work)
@@ -353,7 +353,7 @@ class Annotator(LearningWork):
             self._work = work
         self._update_busy()
 
-    def _show_work(self, work: LongWork, edit: MaskEdit) -> None:
+    def _show_work(self, work: LongWork, edit: Edit) -> None:
         if work is self._work:  # not taken back
             work.note_edit(edit, is_applied=self.document.apply(edit))
 

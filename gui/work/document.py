@@ -7,7 +7,7 @@ from PySide6.QtCore import QObject, Signal
 
 from interaction.annotation.annotation import Annotation
 from interaction.annotation.strokes import LEAST_RADIUS_PX
-from interaction.annotation.types import MaskEdit, ObjectInfo
+from interaction.annotation.types import Edit, ObjectInfo
 from interaction.errors import UserError
 from interaction.session import Session
 from interaction.video.video import Video
@@ -265,7 +265,7 @@ class Document(QObject):
 
     # Changes of the annotation
 
-    def apply(self, edit: MaskEdit) -> bool:
+    def apply(self, edit: Edit) -> bool:
         """Makes and records an edit. False: its frames changed since it was made, or it changes
         nothing."""
         if not self.session.apply(edit):
@@ -295,7 +295,7 @@ class Document(QObject):
         if problem is not None:
             self.failed.emit(problem)
 
-    def announce(self, edit: MaskEdit | None) -> None:
+    def announce(self, edit: Edit | None) -> None:
         """Tells everybody what an edit that was just applied has changed."""
         if edit is not None:
             self._announce(set(edit.frames), edit.objects_after is not None)
@@ -328,7 +328,7 @@ class Document(QObject):
     def move_object(self, object_id: int, index: int) -> None:
         self._change(lambda: self.session.move_object(object_id, index))
 
-    def _change(self, change: Callable[[], MaskEdit | None]) -> MaskEdit | None:
+    def _change(self, change: Callable[[], Edit | None]) -> Edit | None:
         try:
             edit = change()
         except UserError as error:
@@ -337,7 +337,7 @@ class Document(QObject):
         self.announce(edit)
         return edit
 
-    def _travel(self, step: Callable[[], MaskEdit | None]) -> None:
+    def _travel(self, step: Callable[[], Edit | None]) -> None:
         edit = self._change(step)
         if edit is not None:
             is_run = edit.cause.get("kind") == "propagate"

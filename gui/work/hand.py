@@ -6,7 +6,7 @@ from PySide6.QtCore import QObject, Signal
 
 from gui.work.document import Document
 from interaction.annotation import surgery as mask_surgery
-from interaction.annotation.types import MaskEdit, Stroke
+from interaction.annotation.types import Edit, Stroke
 from interaction.errors import UserError
 from xmem_core.arrays import Labels
 
@@ -153,7 +153,7 @@ class HandWork(QObject):
             )
         )
 
-    def _do(self, change: Callable[[], MaskEdit | None]) -> None:
+    def _do(self, change: Callable[[], Edit | None]) -> None:
         """Makes a change of the session and announces it; a refusal is told."""
         try:
             edit = change()

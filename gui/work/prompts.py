@@ -11,7 +11,7 @@ from PySide6.QtCore import QObject, Signal
 from gui.work.document import Document
 from gui.work.engine_thread import EngineThread, Job
 from gui.work.hand import HandWork, Point
-from interaction.annotation.types import Click, MaskEdit, Prompts, Stroke
+from interaction.annotation.types import Click, Edit, Prompts, Stroke
 from interaction.errors import UserError
 
 __all__ = [
@@ -21,7 +21,7 @@ __all__ = [
     "PromptWork",
 ]
 
-Answer = Generator[MaskEdit, None, None]
+Answer = Generator[Edit, None, None]
 Prompt = Callable[[Callable[[], bool]], Answer]  # given whether to stop -> the answer
 
 
@@ -35,9 +35,9 @@ class PromptQueue:
     def __init__(
         self,
         start: Callable[
-            [Callable[[], Answer], Callable[[MaskEdit], None], Callable[[], None]], Job | None
+            [Callable[[], Answer], Callable[[Edit], None], Callable[[], None]], Job | None
         ],
-        take: Callable[[MaskEdit], bool],
+        take: Callable[[Edit], bool],
         on_change: Callable[[], None],
     ) -> None:
         """start: runs one prompt's answer and calls back with each step and at its end; None if it
@@ -104,7 +104,7 @@ class PromptQueue:
                 jobs.append(self._job)
         self._on_change()
 
-    def _show(self, edit: MaskEdit) -> None:
+    def _show(self, edit: Edit) -> None:
         if self._job is not None and not self._job.is_cancelled:
             self._is_outdated = not self._take(edit)
 
@@ -278,7 +278,7 @@ class PromptWork(HandWork):
 
         self._prompts.ask(asked, subject)
 
-    def _take_answer(self, edit: MaskEdit) -> bool:
+    def _take_answer(self, edit: Edit) -> bool:
         if self.document.apply(edit):
             return True
         if edit.before != edit.after:
@@ -289,7 +289,7 @@ class PromptWork(HandWork):
     def _start_prompt(
         self,
         answer: Callable[[], Answer],
-        on_step: Callable[[MaskEdit], None],
+        on_step: Callable[[Edit], None],
         on_end: Callable[[], None],
     ) -> Job | None:
         return self._start(self._engine, answer, on_step, lambda _: on_end())

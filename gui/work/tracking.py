@@ -14,7 +14,7 @@ from gui.work.engine_thread import Job
 from interaction.annotation.annotation import Annotation, given_objects
 from interaction.annotation.history import Entry, History
 from interaction.annotation.requests import Direction
-from interaction.annotation.types import FrameRecord, MaskEdit, ObjectInfo
+from interaction.annotation.types import Edit, FrameRecord, ObjectInfo
 from interaction.session import MemoryUse, Propagated, PropagationRequest, Session
 
 __all__ = [
@@ -114,7 +114,7 @@ class LongWork:
             return newest is self._before
         return newest is not None and newest.group == self._group
 
-    def note_edit(self, edit: MaskEdit, *, is_applied: bool) -> None:
+    def note_edit(self, edit: Edit, *, is_applied: bool) -> None:
         self.label = edit.label
         if is_applied:
             self._group = edit.group

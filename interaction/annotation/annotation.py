@@ -10,9 +10,9 @@ import numpy as np
 from interaction.annotation.mask_files import decode_labels, encode_labels
 from interaction.annotation.types import (
     EMPTY_RECORD,
+    Edit,
     FrameRecord,
     FrameStatus,
-    MaskEdit,
     ObjectInfo,
     Prompts,
 )
@@ -113,7 +113,7 @@ class Annotation:
             self._decoded.popitem(last=False)
         return labels
 
-    def apply(self, edit: MaskEdit) -> None:
+    def apply(self, edit: Edit) -> None:
         """ValueError, and nothing changed, if the edit was not made from this state."""
         for frame, record in edit.before.items():
             if self.record(frame) != record:

@@ -15,9 +15,9 @@ from interaction.annotation.mask_files import davis_palette, decode_labels
 from interaction.annotation.requests import Cause, objects_cause
 from interaction.annotation.types import (
     EMPTY_RECORD,
+    Edit,
     FrameRecord,
     FrameStatus,
-    MaskEdit,
     ObjectInfo,
     Prompts,
 )
@@ -93,7 +93,7 @@ def hand_edit(
     cause: Cause,
     *,
     prompts: Prompts | None = None,
-) -> MaskEdit | None:
+) -> Edit | None:
     """The frame's mask becomes `after`, (H, W) uint8, but for locked objects. None: no change.
 
     ValueError if it has another size or type, or holds an object that is not in the list.
@@ -110,10 +110,10 @@ def hand_edit(
     unknown = record.present - {one.id for one in annotation.objects}
     if unknown:
         raise ValueError(f"the mask holds objects {sorted(unknown)}, which do not exist")
-    return MaskEdit(label, {frame: old}, {frame: record}, cause=cause)
+    return Edit(label, {frame: old}, {frame: record}, cause=cause)
 
 
-def status_edit(annotation: Annotation, frame: int, status: FrameStatus) -> MaskEdit | None:
+def status_edit(annotation: Annotation, frame: int, status: FrameStatus) -> Edit | None:
     """The frame is declared whole, or no longer answered for; its mask stays. None: no change.
 
     A frame without a mask is confirmed with an empty one: nothing of any object is there.
@@ -126,14 +126,14 @@ def status_edit(annotation: Annotation, frame: int, status: FrameStatus) -> Mask
     if old.mask is None:
         record = make_record(annotation.labels(frame), status)
     kind = "confirm" if status is FrameStatus.CONFIRMED else "unconfirm"
-    return MaskEdit(
+    return Edit(
         _STATUS_LABELS[status], {frame: old}, {frame: record}, cause={"kind": kind, "frame": frame}
     )
 
 
 def clear_edit(
     annotation: Annotation, frame: int, object_id: int | None, label: str
-) -> MaskEdit | None:
+) -> Edit | None:
     """One object, or all that are not locked, off the frame. None: there was nothing.
 
     A frame that nothing is left on is as if it had never been annotated, unless only one object
@@ -154,12 +154,12 @@ def clear_edit(
         given = given_after(old, before, after)
         record = make_record(after, corrected_status(old.status), given=given)
     cause = {"kind": "clear", "frame": frame, "object": object_id}
-    return MaskEdit(label, {frame: old}, {frame: record}, cause=cause)
+    return Edit(label, {frame: old}, {frame: record}, cause=cause)
 
 
 def copy_edit(
     annotation: Annotation, from_frame: int, to_frame: int, object_id: int | None
-) -> MaskEdit | None:
+) -> Edit | None:
     """The mask of another frame, or one object's, in place of this frame's. None: no change."""
     source, before = annotation.labels(from_frame), annotation.labels(to_frame)
     after = source
@@ -172,11 +172,11 @@ def copy_edit(
 
 def list_edit(
     annotation: Annotation, label: str, objects: tuple[ObjectInfo, ...], group: str | None = None
-) -> MaskEdit | None:
+) -> Edit | None:
     """Another list of objects. None: it is the same."""
     if objects == annotation.objects:
         return None
-    return MaskEdit(
+    return Edit(
         label,
         objects_before=annotation.objects,
         objects_after=objects,
@@ -264,7 +264,7 @@ def surgery(
     group: str | None = None,
     keeps_empty: bool = True,
     given_after: Callable[[FrameRecord], frozenset[int]] = attrgetter("given"),
-) -> Generator[MaskEdit, None, None]:
+) -> Generator[Edit, None, None]:
     """`change(frame, labels)` on each of the frames that has a mask; locked objects keep theirs.
 
     Frames keep their status: a thousand tracked frames that are cleaned up stay tracked.
@@ -278,7 +278,7 @@ def surgery(
     locked = annotation.locked
     group = group or new_group()
 
-    def steps() -> Generator[MaskEdit, None, None]:
+    def steps() -> Generator[Edit, None, None]:
         for frame, record in records.items():
             assert record.mask is not None
             before = decode_labels(record.mask)
@@ -287,12 +287,12 @@ def surgery(
             if np.array_equal(before, after) and given == record.given:
                 continue
             changed = changed_record(record, after, given, keeps_empty=keeps_empty)
-            yield MaskEdit(label, {frame: record}, {frame: changed}, group=group, cause=cause)
+            yield Edit(label, {frame: record}, {frame: changed}, group=group, cause=cause)
 
     return steps()
 
 
-def deleting(annotation: Annotation, object_id: int) -> Generator[MaskEdit, None, None]:
+def deleting(annotation: Annotation, object_id: int) -> Generator[Edit, None, None]:
     """The object off every frame, then out of the list."""
     check_unlocked(annotation, object_id)
     name = annotation.object(object_id).name
@@ -307,7 +307,7 @@ def deleting(annotation: Annotation, object_id: int) -> Generator[MaskEdit, None
     )
 
 
-def merging(annotation: Annotation, object_id: int, into: int) -> Generator[MaskEdit, None, None]:
+def merging(annotation: Annotation, object_id: int, into: int) -> Generator[Edit, None, None]:
     """The object's pixels become those of `into`, and it leaves the list."""
     if object_id == into:
         raise ValueError(f"object {object_id} cannot be merged into itself")
@@ -326,7 +326,7 @@ def merging(annotation: Annotation, object_id: int, into: int) -> Generator[Mask
 
 def swapping(
     annotation: Annotation, first: int, second: int, from_frame: int
-) -> Generator[MaskEdit, None, None]:
+) -> Generator[Edit, None, None]:
     """From a frame on, each of two objects is the other: mends a tracker that confused them."""
     if first == second:
         raise ValueError(f"object {first} cannot be swapped with itself")
@@ -348,7 +348,7 @@ def swapping(
     )
 
 
-def split_edit(annotation: Annotation, frame: int, object_id: int) -> MaskEdit | None:
+def split_edit(annotation: Annotation, frame: int, object_id: int) -> Edit | None:
     """On one frame, each further part of the object becomes an object of its own.
 
     UserError if it is in one piece; specks stay with the largest part.
@@ -393,7 +393,7 @@ def _removing(
     change: Callable[[int, Labels], Labels],
     cause: Cause,
     given_after: Callable[[FrameRecord], frozenset[int]],
-) -> Generator[MaskEdit, None, None]:
+) -> Generator[Edit, None, None]:
     frames = [
         frame
         for frame, record in annotation.records.items()
@@ -419,10 +419,10 @@ def _removing(
         if frame not in frames and record.prompts and record.prompts.object_id == object_id
     }
 
-    def steps() -> Generator[MaskEdit, None, None]:
+    def steps() -> Generator[Edit, None, None]:
         yield from on_frames
         for frame, record in prompted.items():
-            yield MaskEdit(
+            yield Edit(
                 label,
                 {frame: record},
                 {frame: replace(record, prompts=None) if record.mask else EMPTY_RECORD},

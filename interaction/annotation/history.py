@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from interaction.annotation.types import FrameRecord, MaskEdit
+from interaction.annotation.types import Edit, FrameRecord
 
 __all__ = ["DEFAULT_BUDGET_BYTES", "Entry", "History", "first_touching"]
 
@@ -22,12 +22,12 @@ class Entry:
     label: str
     frames: frozenset[int]
     group: str | None = None
-    edit: MaskEdit | None = None
+    edit: Edit | None = None
     # Brings the edit back after it was dropped from memory. None: it lives in memory only.
-    load: Callable[[], MaskEdit] | None = None
+    load: Callable[[], Edit] | None = None
     size_bytes: int = field(default=0)
 
-    def loaded(self) -> MaskEdit:
+    def loaded(self) -> Edit:
         """Raises what `load` raises, UserError where the disk is at fault."""
         if self.edit is not None:
             return self.edit
@@ -84,7 +84,7 @@ class History:
         """What Redo would do again."""
         return self._entries[self._position] if self.can_redo else None
 
-    def push(self, edit: MaskEdit, load: Callable[[], MaskEdit] | None = None) -> Entry:
+    def push(self, edit: Edit, load: Callable[[], Edit] | None = None) -> Entry:
         """Notes an edit that was just applied.
 
         An edit of a group joins the group's entry, also below newer entries, unless one of those
@@ -111,7 +111,7 @@ class History:
         self._keep_budget()
         return entry
 
-    def undo(self) -> MaskEdit | None:
+    def undo(self) -> Edit | None:
         """The edit to apply, already inverted; None at the beginning."""
         if not self.can_undo:
             return None
@@ -119,7 +119,7 @@ class History:
         self._position -= 1
         return edit.inverse()
 
-    def redo(self) -> MaskEdit | None:
+    def redo(self) -> Edit | None:
         """The edit to apply; None at the end."""
         if not self.can_redo:
             return None
@@ -127,7 +127,7 @@ class History:
         self._position += 1
         return edit
 
-    def _joinable(self, edit: MaskEdit) -> Entry | None:
+    def _joinable(self, edit: Edit) -> Entry | None:
         if edit.group is None:
             return None
         changes_list = edit.objects_after is not None
@@ -177,7 +177,7 @@ def _may_rise(entry: Entry, above: Collection[int]) -> bool:
     return not has_list and entry.frames.isdisjoint(above)
 
 
-def size_bytes(edit: MaskEdit) -> int:
+def size_bytes(edit: Edit) -> int:
     """What an edit's masks take in memory, shared ones counted once."""
     masks: dict[int, int] = {}
     for records in (edit.before, edit.after):

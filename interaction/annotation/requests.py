@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
-from interaction.annotation.types import Click, MaskEdit, ObjectInfo, Stroke
+from interaction.annotation.types import Click, Edit, ObjectInfo, Stroke
 
 __all__ = [
     "DIRECTIONS",
@@ -73,7 +73,7 @@ class MemoryUse:
 class Propagated:
     """One step. edit: None where the frame keeps its mask, or nothing was tracked yet."""
 
-    edit: MaskEdit | None
+    edit: Edit | None
     frame: int
     done: int
     total: int

@@ -8,9 +8,9 @@ from typing import Any
 __all__ = [
     "EMPTY_RECORD",
     "Click",
+    "Edit",
     "FrameRecord",
     "FrameStatus",
-    "MaskEdit",
     "ObjectInfo",
     "Prompts",
     "Stroke",
@@ -105,7 +105,7 @@ EMPTY_RECORD = FrameRecord()
 
 
 @dataclass(frozen=True, slots=True)
-class MaskEdit:
+class Edit:
     """One undoable change of masks, on one frame or on a thousand, or of the list of objects.
 
     Records never change, so an edit holds references, not copies, and its inverse is exact.
@@ -126,7 +126,7 @@ class MaskEdit:
     def frames(self) -> frozenset[int]:
         return frozenset(self.after)
 
-    def inverse(self) -> "MaskEdit":
+    def inverse(self) -> "Edit":
         return replace(
             self,
             before=self.after,
@@ -135,7 +135,7 @@ class MaskEdit:
             objects_after=self.objects_before,
         )
 
-    def then(self, later: "MaskEdit") -> "MaskEdit":
+    def then(self, later: "Edit") -> "Edit":
         """Both, in this order, as one edit with this one's label, group and cause."""
         objects_before, objects_after = self.objects_before, later.objects_after
         if objects_after is None:

@@ -22,7 +22,7 @@ from interaction.annotation.edits import (
 )
 from interaction.annotation.mask_files import decode_labels
 from interaction.annotation.requests import Cause
-from interaction.annotation.types import EMPTY_RECORD, Click, MaskEdit, Prompts, Stroke
+from interaction.annotation.types import EMPTY_RECORD, Click, Edit, Prompts, Stroke
 from interaction.engines import EnginesLike
 from interaction.errors import UserError
 from xmem_core.arrays import Frame, Labels
@@ -55,7 +55,7 @@ def answering(
     stop: Callable[[], bool],
     is_fresh: bool = False,
     further: FurtherClick | None = None,
-) -> Generator[MaskEdit, None, None]:
+) -> Generator[Edit, None, None]:
     """One edit: the frame's mask after these clicks too. None is yielded if `stop` says so.
 
     is_fresh: the clicks do not go on from earlier ones. further: asked for clicks that follow from
@@ -90,7 +90,7 @@ def scribbling(
     label: str,
     cause: Cause,
     stop: Callable[[], bool],
-) -> Generator[MaskEdit, None, None]:
+) -> Generator[Edit, None, None]:
     """One edit: the frame's mask after the strokes, as the scribble network answers them.
 
     None is yielded if `stop` says so. UserError if the object is locked or the network is not
@@ -100,7 +100,7 @@ def scribbling(
     old, locked = annotation.record(frame), annotation.locked
     start, strokes = annotation.labels(frame), tuple(strokes)
 
-    def steps() -> Generator[MaskEdit, None, None]:
+    def steps() -> Generator[Edit, None, None]:
         import torch
 
         from interaction.clicks.segmenter import merged
@@ -121,7 +121,7 @@ def scribbling(
             doubt=old.doubt,
             given=given_after(old, start, labels),
         )
-        yield MaskEdit(label, {frame: old}, {frame: record}, cause=cause)
+        yield Edit(label, {frame: old}, {frame: record}, cause=cause)
 
     return steps()
 
@@ -135,7 +135,7 @@ def without_click(
     *,
     frame_key: Hashable,
     stop: Callable[[], bool],
-) -> Generator[MaskEdit, None, None]:
+) -> Generator[Edit, None, None]:
     """One edit: the mask as if the click had not been made. IndexError if there is none."""
     old = annotation.record(frame)
     prompts = old.prompts
@@ -162,7 +162,7 @@ def without_click(
             record = replace(record, mask=prompts.start)  # the very bytes
     elif restored.any():  # an object that was locked since
         record = make_record(restored, corrected_status(prompts.start_status))
-    edit = MaskEdit(label, {frame: old}, {frame: record}, cause=cause)
+    edit = Edit(label, {frame: old}, {frame: record}, cause=cause)
     return (one for one in (edit,))
 
 
@@ -194,11 +194,11 @@ def _answer(
     frame_key: Hashable,
     stop: Callable[[], bool],
     further: FurtherClick | None = None,
-) -> Generator[MaskEdit, None, None]:
+) -> Generator[Edit, None, None]:
     old, locked = annotation.record(frame), annotation.locked
     size = annotation.height, annotation.width
 
-    def steps() -> Generator[MaskEdit, None, None]:
+    def steps() -> Generator[Edit, None, None]:
         # Only here, on the engine's thread: it takes seconds the first time.
         import torch
 
@@ -242,7 +242,7 @@ def _answer(
             prompts=replace(prompts, clicks=clicks),
             given=given_after(old, before, labels),
         )
-        yield MaskEdit(label, {frame: old}, {frame: record}, cause=cause)
+        yield Edit(label, {frame: old}, {frame: record}, cause=cause)
 
     return steps()
 

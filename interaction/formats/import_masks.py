@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from interaction.annotation.annotation import make_record
 from interaction.annotation.edits import new_group
 from interaction.annotation.mask_files import decode_labels
-from interaction.annotation.types import EMPTY_RECORD, MaskEdit
+from interaction.annotation.types import EMPTY_RECORD, Edit
 from interaction.errors import UserError
 from interaction.formats.import_plan import (
     ImportChoices,
@@ -37,7 +37,7 @@ _LONGEST_NAME: Final = 200
 
 def import_masks(
     preview: ImportPreview, annotation: ImportTarget, **choices: Any
-) -> Generator[MaskEdit, None, None]:
+) -> Generator[Edit, None, None]:
     """Edits to apply one after another; all have one group, so they are one step of the history.
 
     choices: fields of `ImportChoices`. A locked object neither loses nor gains a pixel.
@@ -49,7 +49,7 @@ def import_masks(
     return planned_edits(plan_import(preview, annotation, ImportChoices(**choices)))
 
 
-def planned_edits(plan: ImportPlan) -> Generator[MaskEdit, None, None]:
+def planned_edits(plan: ImportPlan) -> Generator[Edit, None, None]:
     """See `import_masks`; they start from what there was when the plan was made."""
     if plan.problem is not None:
         raise UserError(plan.problem)
@@ -59,13 +59,13 @@ def planned_edits(plan: ImportPlan) -> Generator[MaskEdit, None, None]:
 Merge = Callable[[Labels, Labels, Collection[int]], Labels]
 
 
-def _edits(plan: ImportPlan) -> Generator[MaskEdit, None, None]:
+def _edits(plan: ImportPlan) -> Generator[Edit, None, None]:
     preview, merge = plan.preview, merging(plan)
     label = f"Import “{readable(preview.path.name)[:_LONGEST_NAME]}”"
     group = new_group()
     cause = {"kind": "import", "path": str(preview.path), "format": preview.format}
     if plan.new_objects:
-        yield MaskEdit(
+        yield Edit(
             label,
             objects_before=plan.objects,
             objects_after=(*plan.objects, *plan.new_objects),
@@ -79,7 +79,7 @@ def _edits(plan: ImportPlan) -> Generator[MaskEdit, None, None]:
         labels = merge(old, preview.keys(frame), plan.lost_on(frame))
         after = make_record(labels, outcome.status, given=outcome.given)
         if after != before:
-            yield MaskEdit(label, {frame: before}, {frame: after}, group=group, cause=cause)
+            yield Edit(label, {frame: before}, {frame: after}, group=group, cause=cause)
 
 
 def merging(plan: ImportPlan) -> Merge:

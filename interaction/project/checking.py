@@ -16,9 +16,9 @@ from interaction.annotation.edits import given_after, next_color
 from interaction.annotation.mask_files import decode_labels, read_mask
 from interaction.annotation.types import (
     EMPTY_RECORD,
+    Edit,
     FrameRecord,
     FrameStatus,
-    MaskEdit,
     ObjectInfo,
 )
 from interaction.errors import DamagedProjectError, UnreadableMaskError
@@ -259,7 +259,7 @@ class _MaskReading:
         raise DamagedValueError("its mask is not a palette PNG of the video's size")
 
 
-def outside_edit(contents: Contents, checked: CheckedMasks) -> MaskEdit | None:
+def outside_edit(contents: Contents, checked: CheckedMasks) -> Edit | None:
     """What others changed in the folder, as an edit; None if that is nothing.
 
     Masks that they put there are hand-made ones. One that cannot be read after all is left out, and
@@ -296,7 +296,7 @@ def outside_edit(contents: Contents, checked: CheckedMasks) -> MaskEdit | None:
     new_objects = tuple(grown.values())
     if not after and new_objects == objects:
         return None
-    return MaskEdit(
+    return Edit(
         "Changes by another program",
         {frame: checked.records.get(frame, EMPTY_RECORD) for frame in after},
         after,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from interaction.annotation.history import first_touching
-from interaction.annotation.types import FrameRecord, MaskEdit, ObjectInfo
+from interaction.annotation.types import Edit, FrameRecord, ObjectInfo
 from interaction.errors import NewerProjectError
 from interaction.files import open_plain
 from interaction.project.layout import ProjectLayout
@@ -48,7 +48,7 @@ _MOST_LINE_BYTES: Final = 2**28
 class Part:
     """One edit of a step: in memory until it is in the journal, and there ever after."""
 
-    edit: MaskEdit | None = None
+    edit: Edit | None = None
     offset: int = -1
     size_bytes: int = 0
 
@@ -159,7 +159,7 @@ def read_lines(file: BinaryIO) -> Generator[Line, None, None]:
 
 
 def edit_line(
-    edit: MaskEdit, position: int, at: str, place: Callable[[bytes], MaskPlace]
+    edit: Edit, position: int, at: str, place: Callable[[bytes], MaskPlace]
 ) -> dict[str, Any]:
     value: dict[str, Any] = {"kind": "edit", "at": at, "position": position, "label": edit.label}
     if edit.group is not None:
@@ -179,14 +179,14 @@ def move_line(position: int, at: str) -> dict[str, Any]:
 
 def decode_edit(
     value: dict[str, Any], frame_count: int, mask_at: Callable[[MaskPlace], bytes]
-) -> MaskEdit:
+) -> Edit:
     """The edit of a line. Raises DamagedValueError."""
     before, after = frames_from_json(value.get("frames"), frame_count, mask_at)
     objects_before, objects_after = value.get("objects_before"), value.get("objects_after")
     group = value.get("group")
     if (objects_before is None) != (objects_after is None):
         raise DamagedValueError("it has only half of a change of the objects")
-    return MaskEdit(
+    return Edit(
         text(value.get("label"), "the label"),
         before,
         after,
@@ -219,9 +219,9 @@ def reading_parts(path: Path) -> Generator[Callable[[Part], dict[str, Any]], Non
             file.close()
 
 
-def joined(edits: Iterable[MaskEdit]) -> MaskEdit:
-    """All of a step's edits as one, as `MaskEdit.then` would, in linear time."""
-    first: MaskEdit | None = None
+def joined(edits: Iterable[Edit]) -> Edit:
+    """All of a step's edits as one, as `Edit.then` would, in linear time."""
+    first: Edit | None = None
     before: dict[int, FrameRecord] = {}
     after: dict[int, FrameRecord] = {}
     objects_before = objects_after = None
@@ -234,9 +234,7 @@ def joined(edits: Iterable[MaskEdit]) -> MaskEdit:
         objects_after = objects_after if edit.objects_after is None else edit.objects_after
     if first is None:
         raise ValueError("a step has at least one edit, got none")
-    return MaskEdit(
-        first.label, before, after, objects_before, objects_after, first.group, first.cause
-    )
+    return Edit(first.label, before, after, objects_before, objects_after, first.group, first.cause)
 
 
 @dataclass(slots=True)

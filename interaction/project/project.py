@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from interaction.annotation.annotation import Annotation
-from interaction.annotation.types import EMPTY_RECORD, MaskEdit
+from interaction.annotation.types import EMPTY_RECORD, Edit
 from interaction.errors import (
     ProjectError,
     ProjectInUseError,
@@ -191,7 +191,7 @@ class Project(ProjectView):
             self.flush()
         return super().load_annotation()
 
-    def record(self, edit: MaskEdit, position: int) -> Callable[[], MaskEdit]:
+    def record(self, edit: Edit, position: int) -> Callable[[], Edit]:
         """Saves an edit that was made. position: of the history with it.
 
         Returns what brings back the whole step of the history that the edit is part of.
@@ -212,7 +212,7 @@ class Project(ProjectView):
         saver.put(SavedEdit(edit, position, _now(), part))
         return self._loader(step)
 
-    def move_to(self, position: int, edit: MaskEdit) -> None:
+    def move_to(self, position: int, edit: Edit) -> None:
         """Saves an undo or redo of one step or more. edit: what was applied, an inverse for undo.
 
         Raises ReadOnlyProjectError.
@@ -323,7 +323,7 @@ class Project(ProjectView):
             self._lock.release()
 
 
-def check_edit(edit: MaskEdit) -> None:
+def check_edit(edit: Edit) -> None:
     """Raises ValueError or TypeError for what could be written but not read again.
 
     To be asked before the edit is applied: what is applied has to be recorded.
@@ -359,7 +359,7 @@ def copy_project(project: ProjectView, annotation: Annotation, folder: Path) -> 
     `Project.flush` raise; then there is nothing in `folder`, or a project with a part of the masks.
     """
     records = dict(annotation.records)
-    edit = MaskEdit(
+    edit = Edit(
         f"Masks of ‘{project.name}’",
         dict.fromkeys(records, EMPTY_RECORD),
         records,

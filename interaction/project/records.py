@@ -12,9 +12,9 @@ from typing import Any, Final, NamedTuple
 from interaction.annotation.types import (
     EMPTY_RECORD,
     Click,
+    Edit,
     FrameRecord,
     FrameStatus,
-    MaskEdit,
     ObjectInfo,
     Prompts,
 )
@@ -96,7 +96,7 @@ def record_from_json(value: Any, mask_at: Callable[[MaskPlace], bytes]) -> Frame
     )
 
 
-def edit_frames_to_json(edit: MaskEdit, place: Callable[[bytes], MaskPlace]) -> dict[str, Any]:
+def edit_frames_to_json(edit: Edit, place: Callable[[bytes], MaskPlace]) -> dict[str, Any]:
     """{"12": [before, after]}"""
     return {
         str(frame): [

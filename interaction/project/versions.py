@@ -19,7 +19,7 @@ from typing import Final
 
 from interaction.annotation.annotation import Annotation
 from interaction.annotation.edits import new_group
-from interaction.annotation.types import EMPTY_RECORD, FrameRecord, MaskEdit, ObjectInfo
+from interaction.annotation.types import EMPTY_RECORD, Edit, FrameRecord, ObjectInfo
 from interaction.errors import DamagedProjectError, ProjectError
 from interaction.files import (
     TEMPORARY_SUFFIX,
@@ -115,7 +115,7 @@ def list_versions(layout: ProjectLayout) -> tuple[Version, ...]:
 
 def version_edits(
     version: Version, now: Annotation, store: MaskStore
-) -> Generator[MaskEdit, None, None]:
+) -> Generator[Edit, None, None]:
     """What leads from the annotation as it is now to `version`, as one group.
 
     Reads `now` when it is called, not later. Raises DamagedProjectError before the first edit.
@@ -127,10 +127,10 @@ def version_edits(
     cause = {"kind": "version", "name": version.name, "locked": locked}
     group = new_group()
 
-    def lists(before: Objects, after: Objects) -> MaskEdit:
-        return MaskEdit(label, {}, {}, before, after, group, cause)
+    def lists(before: Objects, after: Objects) -> Edit:
+        return Edit(label, {}, {}, before, after, group, cause)
 
-    def edits() -> Generator[MaskEdit, None, None]:
+    def edits() -> Generator[Edit, None, None]:
         # No mask may ever show an object that is not in the list.
         ids = {one.id for one in wanted_objects}
         both = (*wanted_objects, *(one for one in objects if one.id not in ids))
@@ -139,7 +139,7 @@ def version_edits(
         for frame in sorted(records.keys() | wanted.keys()):
             before, after = records.get(frame, EMPTY_RECORD), wanted.get(frame, EMPTY_RECORD)
             if before != after:
-                yield MaskEdit(label, {frame: before}, {frame: after}, group=group, cause=cause)
+                yield Edit(label, {frame: before}, {frame: after}, group=group, cause=cause)
         if both != wanted_objects:
             yield lists(both, wanted_objects)
 

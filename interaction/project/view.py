@@ -6,7 +6,7 @@ from typing import Any
 
 from interaction.annotation.annotation import Annotation
 from interaction.annotation.history import Entry, History
-from interaction.annotation.types import MaskEdit
+from interaction.annotation.types import Edit
 from interaction.errors import DamagedProjectError
 from interaction.project.checking import (
     CheckedMasks,
@@ -121,24 +121,24 @@ class ProjectView:
         """Oldest first."""
         return list_versions(self._layout)
 
-    def restoring(self, version: Version, now: Annotation) -> Generator[MaskEdit, None, None]:
+    def restoring(self, version: Version, now: Annotation) -> Generator[Edit, None, None]:
         """The edits that lead from `now` to `version`, for the session to apply one by one.
 
         Raises DamagedProjectError when it is called.
         """
         return version_edits(version, now, self._store)
 
-    def outside_changes(self) -> MaskEdit | None:
+    def outside_changes(self) -> Edit | None:
         """What another program has changed in the folder, as an edit to apply and record.
 
         To be asked for once, after `load_annotation`; until it is recorded they are left alone.
         """
         return self._outside
 
-    def _loader(self, step: Step) -> Callable[[], MaskEdit]:
+    def _loader(self, step: Step) -> Callable[[], Edit]:
         return lambda: self._load(step)
 
-    def _load(self, step: Step) -> MaskEdit:
+    def _load(self, step: Step) -> Edit:
         frame_count = self._manifest.source.frame_count
         try:
             with (

@@ -13,7 +13,7 @@ from typing import Final
 from interaction.annotation.annotation import Annotation, make_record
 from interaction.annotation.edits import new_group, next_color
 from interaction.annotation.mask_files import find_masks, read_masks
-from interaction.annotation.types import FrameStatus, MaskEdit, ObjectInfo
+from interaction.annotation.types import Edit, FrameStatus, ObjectInfo
 from interaction.files import is_plain_file, read_plain
 from interaction.project.layout import is_project
 from interaction.project.manifest import parse_json
@@ -44,7 +44,7 @@ def workspace_project(folder: Path) -> Path:
 
 def workspace_edits(
     folder: Path, names: Sequence[str], now: Annotation
-) -> Generator[MaskEdit, None, None]:
+) -> Generator[Edit, None, None]:
     """The workspace's masks for a project that is new, one edit a frame, all of one group.
 
     names: of the frames, as `Video.name` gives them. Frames that have something in `now` are left
@@ -63,7 +63,7 @@ def workspace_edits(
         record = make_record(labels, statuses[frame])
         grown = _with_objects(objects, record.present)
         is_grown = grown != objects
-        yield MaskEdit(
+        yield Edit(
             _LABEL,
             {frame: now.record(frame)},
             {frame: record},

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Generic, Protocol, TypeVar
 
-from interaction.annotation.types import MaskEdit
+from interaction.annotation.types import Edit
 from interaction.errors import ProjectError, UserError
 from interaction.files import remove_plain, write_plain, writing_problem
 from interaction.project.checking import start_line
@@ -204,7 +204,7 @@ _PORTION: Final = 64  # mask files, so that new edits are never long in coming
 class SavedEdit:
     """`part` learns where in the journal it lies, and lets go of the edit."""
 
-    edit: MaskEdit
+    edit: Edit
     position: int
     at: str  # ISO 8601, UTC
     part: Part
@@ -214,7 +214,7 @@ class SavedEdit:
 class SavedMove:
     """An undo or redo: the edit that was applied, and where in the history that led."""
 
-    edit: MaskEdit
+    edit: Edit
     position: int
     at: str
 
@@ -311,7 +311,7 @@ class ProjectWriter:
         except OSError as error:
             raise writing_problem(self._layout.masks, error) from error
 
-    def _apply(self, edit: MaskEdit, records: Mapping[str, Any]) -> None:
+    def _apply(self, edit: Edit, records: Mapping[str, Any]) -> None:
         for frame, record in edit.after.items():
             value = records[str(frame)]
             if value is None:

@@ -21,7 +21,7 @@ from interaction.annotation.requests import (
     PropagationRequest,
     propagation_cause,
 )
-from interaction.annotation.types import EMPTY_RECORD, FrameStatus, MaskEdit
+from interaction.annotation.types import EMPTY_RECORD, Edit, FrameStatus
 from interaction.engines import EngineSettings, EnginesLike
 from interaction.errors import EngineMemoryError, UserError
 from interaction.tracking.propagation import (
@@ -297,7 +297,7 @@ class PropagationJob:
 
     def _edit(
         self, result: TrackedFrame, labels: Labels, doubt: float, progress: _Progress
-    ) -> MaskEdit | None:
+    ) -> Edit | None:
         old = self._records.get(result.frame, EMPTY_RECORD)
         tracked = self._writable & set(result.prediction.objects)
         if old.answers_for(tracked):
@@ -316,7 +316,7 @@ class PropagationJob:
             record = make_record(after, FrameStatus.TRACKED, doubt=round(doubt, 4))
             if record == old:
                 return None
-        return MaskEdit(
+        return Edit(
             _LABELS[self._request.direction],
             before={result.frame: old},
             after={result.frame: record},

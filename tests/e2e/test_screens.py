@@ -102,7 +102,7 @@ def window(qtbot: QtBot, tmp_path: Path) -> Iterator[MainWindow]:
 
 def annotate(window: MainWindow) -> None:
     from interaction.annotation.annotation import make_record
-    from interaction.annotation.types import MaskEdit
+    from interaction.annotation.types import Edit
 
     workspace = window.workspace
     assert workspace is not None
@@ -115,7 +115,7 @@ def annotate(window: MainWindow) -> None:
         shown = mask if frame < 45 else np.where(mask == stone, 0, mask).astype(np.uint8)
         record = make_record(shown, status, doubt=doubt)
         before = {frame: document.annotation.record(frame)}
-        assert document.apply(MaskEdit("Track forward", before, {frame: record}, group="run"))
+        assert document.apply(Edit("Track forward", before, {frame: record}, group="run"))
     document.set_frame(24)
     document.set_current_object(rabbit)
 

@@ -17,7 +17,7 @@ from gui.canvas import CanvasView
 from gui.work.annotator import Annotator
 from gui.work.document import Document
 from interaction.annotation.annotation import make_record
-from interaction.annotation.types import Click, FrameStatus, MaskEdit, Prompts, Stroke
+from interaction.annotation.types import Click, Edit, FrameStatus, Prompts, Stroke
 from interaction.session import Session
 from interaction.video.video import Video
 from tests.fake_engines import FakeEngines
@@ -192,7 +192,7 @@ class Canvas:
             prompts = Prompts(object_id, None, FrameStatus.EMPTY, tuple(clicks))
         record = make_record(labels, FrameStatus.CORRECTED, prompts=prompts)
         before = {frame: self.document.annotation.record(frame)}
-        assert self.document.apply(MaskEdit("Test", before=before, after={frame: record}))
+        assert self.document.apply(Edit("Test", before=before, after={frame: record}))
 
     def pixel(self, x: float, y: float) -> tuple[int, int, int]:
         """RGB of what is on the screen at the centre of a source pixel."""

@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, Signal
 from gui.work.annotator import Busy
 from gui.work.document import Document
 from interaction.annotation.annotation import make_record
-from interaction.annotation.types import EMPTY_RECORD, FrameRecord, FrameStatus, MaskEdit
+from interaction.annotation.types import EMPTY_RECORD, Edit, FrameRecord, FrameStatus
 from interaction.session import Session
 from tests import tiny
 from tests.fake_engines import FakeEngines
@@ -105,7 +105,7 @@ def record_of(objects: Iterable[int], status: FrameStatus, doubt: float = 0.0) -
 def set_records(document: Document, records: Mapping[int, FrameRecord]) -> None:
     """One undoable edit."""
     before = {frame: document.annotation.record(frame) for frame in records}
-    assert document.apply(MaskEdit("Test", before=before, after=dict(records)))
+    assert document.apply(Edit("Test", before=before, after=dict(records)))
 
 
 def clear_records(document: Document, frames: Iterable[int]) -> None:

@@ -3,7 +3,7 @@
 from pytestqt.qtbot import QtBot
 
 from gui.work.document import Document, Tool
-from interaction.annotation.types import EMPTY_RECORD, FrameStatus, MaskEdit, Stroke
+from interaction.annotation.types import EMPTY_RECORD, Edit, FrameStatus, Stroke
 from interaction.errors import UserError
 from tests.gui.recording_annotator import record_of
 
@@ -96,7 +96,7 @@ def test_a_way_through_the_history_that_breaks_off_is_shown_as_far_as_it_came(
     damaged = document.session.history.entries[2]
     problem = UserError("It cannot be read.")
 
-    def fail() -> MaskEdit:
+    def fail() -> Edit:
         raise problem
 
     damaged.edit, damaged.load = None, fail
@@ -114,7 +114,7 @@ def test_undo_stays_where_a_run_began(document: Document) -> None:
     bear = document.add_object("bear")
     for frame in (3, 4, 5):
         record = record_of([bear], FrameStatus.TRACKED)
-        edit = MaskEdit("Track", {frame: EMPTY_RECORD}, {frame: record}, group="run")
+        edit = Edit("Track", {frame: EMPTY_RECORD}, {frame: record}, group="run")
         assert document.apply(edit)
     document.set_frame(2)
     document.undo()

@@ -11,9 +11,9 @@ from interaction.annotation.history import History
 from interaction.annotation.types import (
     EMPTY_RECORD,
     Click,
+    Edit,
     FrameRecord,
     FrameStatus,
-    MaskEdit,
     ObjectInfo,
     Prompts,
 )
@@ -21,7 +21,7 @@ from interaction.project.manifest import SourceInfo, describe_source
 from interaction.project.project import Project
 
 FRAMES, WIDTH, HEIGHT = 20, 24, 16
-State = tuple[dict[int, FrameRecord], tuple[ObjectInfo, ...], list[MaskEdit], int]
+State = tuple[dict[int, FrameRecord], tuple[ObjectInfo, ...], list[Edit], int]
 _ACTS = ("click", "click", "clear", "propagate", "propagate", "object", "undo", "undo", "redo")
 
 
@@ -56,7 +56,7 @@ class Annotator:
         if project is not None:
             self.annotation, self.history = project.load_annotation(), project.load_history()
 
-    def apply(self, edit: MaskEdit) -> None:
+    def apply(self, edit: Edit) -> None:
         self.annotation.apply(edit)
         entry = self.history.push(edit)
         if self.project is not None:
@@ -79,7 +79,7 @@ class Annotator:
         objects = self.annotation.objects
         object_id = len(objects) + 1
         new = ObjectInfo(object_id, name, (object_id, 0, 255 - object_id))
-        self.apply(MaskEdit(f"Add ‘{name}’", {}, {}, objects, (*objects, new)))
+        self.apply(Edit(f"Add ‘{name}’", {}, {}, objects, (*objects, new)))
 
     def put(
         self,
@@ -91,7 +91,7 @@ class Annotator:
         before = {frame: self.annotation.record(frame)}
         if before[frame] != record:
             cause = {"kind": "brush", "frame": frame}
-            self.apply(MaskEdit(label, before, {frame: record}, group=group, cause=cause))
+            self.apply(Edit(label, before, {frame: record}, group=group, cause=cause))
 
     def click(self, frame: int, x: int, y: int) -> None:
         now = self.annotation.record(frame)
@@ -131,7 +131,7 @@ class Annotator:
             self.act(1000 * seed + number)
 
 
-def _given(edit: MaskEdit) -> MaskEdit:
+def _given(edit: Edit) -> Edit:
     return edit
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from interaction.annotation.annotation import Annotation, make_record
-from interaction.annotation.types import EMPTY_RECORD, FrameStatus, MaskEdit, ObjectInfo
+from interaction.annotation.types import EMPTY_RECORD, Edit, FrameStatus, ObjectInfo
 
 BEAR = ObjectInfo(1, "bear", (230, 159, 0))
 CUB = ObjectInfo(2, "cub", (86, 180, 233), is_locked=True)
@@ -36,7 +36,7 @@ def test_a_frame_nobody_touched_is_empty_and_reads_as_background() -> None:
 
 def test_labels_come_back_as_they_went_in_and_cannot_be_written_to() -> None:
     own = annotation()
-    own.apply(MaskEdit("", {2: EMPTY_RECORD}, {2: make_record(mask(1), FrameStatus.CORRECTED)}))
+    own.apply(Edit("", {2: EMPTY_RECORD}, {2: make_record(mask(1), FrameStatus.CORRECTED)}))
     assert np.array_equal(own.labels(2), mask(1))
     with pytest.raises(ValueError, match="read-only"):
         own.labels(2)[0, 0] = 1
@@ -44,9 +44,9 @@ def test_labels_come_back_as_they_went_in_and_cannot_be_written_to() -> None:
 
 def test_an_edit_from_another_state_changes_nothing() -> None:
     own = annotation()
-    first = MaskEdit("", {0: EMPTY_RECORD}, {0: make_record(mask(1), FrameStatus.CORRECTED)})
+    first = Edit("", {0: EMPTY_RECORD}, {0: make_record(mask(1), FrameStatus.CORRECTED)})
     own.apply(first)
-    stale = MaskEdit(
+    stale = Edit(
         "stale",
         {1: EMPTY_RECORD, 0: EMPTY_RECORD},
         {1: make_record(mask(2), FrameStatus.TRACKED), 0: EMPTY_RECORD},
@@ -55,13 +55,13 @@ def test_an_edit_from_another_state_changes_nothing() -> None:
         own.apply(stale)
     assert set(own.records) == {0}
     with pytest.raises(ValueError, match="list of objects"):
-        own.apply(MaskEdit("", objects_before=(BEAR,), objects_after=()))
+        own.apply(Edit("", objects_before=(BEAR,), objects_after=()))
     assert own.objects == (BEAR, CUB)
 
 
 def test_an_edit_and_its_inverse_leave_no_trace() -> None:
     own = annotation()
-    edit = MaskEdit(
+    edit = Edit(
         "",
         {4: EMPTY_RECORD},
         {4: make_record(mask(2), FrameStatus.CONFIRMED)},

@@ -147,13 +147,13 @@ def test_a_full_disk_is_told_in_words_and_leaves_nothing(
 def test_an_edit_made_while_it_runs_does_not_change_what_is_exported(
     video: Video, annotation: Annotation, tmp_path: Path
 ) -> None:
-    from interaction.annotation.types import MaskEdit
+    from interaction.annotation.types import Edit
 
     source = ExportSource.of(annotation, video)
     steps = export(source, settings(tmp_path / "out"))
     next(steps)
     expected = annotation.labels(5).copy()
-    annotation.apply(MaskEdit("Clear", {5: annotation.record(5)}, {5: FrameRecord()}))
+    annotation.apply(Edit("Clear", {5: annotation.record(5)}, {5: FrameRecord()}))
     list(steps)
     back, _ = run_import(tmp_path / "out", video)
     np.testing.assert_array_equal(back.labels(5), expected)

@@ -5,16 +5,16 @@ import pytest
 from interaction.annotation.history import Entry, History
 from interaction.annotation.types import (
     EMPTY_RECORD,
+    Edit,
     FrameRecord,
     FrameStatus,
-    MaskEdit,
     ObjectInfo,
 )
 
 
-def edit(frame: int, group: str | None = None, size: int = 10, label: str = "") -> MaskEdit:
+def edit(frame: int, group: str | None = None, size: int = 10, label: str = "") -> Edit:
     record = FrameRecord(bytes(size), FrameStatus.TRACKED, frozenset({1}))
-    return MaskEdit(label or f"edit {frame}", {frame: EMPTY_RECORD}, {frame: record}, group=group)
+    return Edit(label or f"edit {frame}", {frame: EMPTY_RECORD}, {frame: record}, group=group)
 
 
 def labels(history: History) -> list[str]:
@@ -67,7 +67,7 @@ def test_a_group_goes_on_below_an_edit_of_another_frame_but_not_of_its_own() -> 
 
 def test_a_change_of_the_list_of_objects_brings_its_group_to_the_top() -> None:
     bear = ObjectInfo(1, "bear", (0, 0, 0))
-    gone = MaskEdit("Delete", objects_before=(bear,), objects_after=(), group="delete")
+    gone = Edit("Delete", objects_before=(bear,), objects_after=(), group="delete")
     history = History()
     history.push(edit(0, group="delete", label="Delete"))
     history.push(gone)
@@ -88,7 +88,7 @@ def test_a_change_of_the_list_of_objects_brings_its_group_to_the_top() -> None:
     assert undone.objects_after == (bear,)
 
     history.redo()
-    again = MaskEdit("Delete", objects_before=(), objects_after=(bear,), group="delete")
+    again = Edit("Delete", objects_before=(), objects_after=(bear,), group="delete")
     history.push(edit(6))
     history.push(again)  # its group has changed the list before the newest entry
     assert labels(history) == ["edit 5", "Delete", "edit 6", "Delete"]

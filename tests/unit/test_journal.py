@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from interaction.annotation.types import MaskEdit
+from interaction.annotation.types import Edit
 from interaction.errors import DamagedProjectError, ReadOnlyProjectError, UserError
 from interaction.project.journal import Journal, Part, read_lines, seal, unseal
 from interaction.project.project import Project
@@ -101,7 +101,7 @@ def test_a_damaged_line_in_the_middle_is_told_and_the_masks_stay_readable(folder
         assert dict(project.load_annotation().records) == records
         assert project.load_history().entries == ()
         with pytest.raises(ReadOnlyProjectError, match="damaged"):
-            project.record(MaskEdit("x"), 1)
+            project.record(Edit("x"), 1)
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from interaction.annotation.annotation import make_record
-from interaction.annotation.types import FrameStatus, MaskEdit
+from interaction.annotation.types import Edit, FrameStatus
 from interaction.clicks.small_network import SmallClickNetwork, save_click_network
 from interaction.engines import Engines, EngineSettings
 from interaction.errors import ReadOnlyProjectError, UserError
@@ -67,7 +67,7 @@ def give(
     labels[~np.isin(labels, ids)] = 0
     record = make_record(labels, status, given=frozenset(ids))
     old = session.annotation.record(frame)
-    assert session.apply(MaskEdit("Give", {frame: old}, {frame: record}))
+    assert session.apply(Edit("Give", {frame: old}, {frame: record}))
 
 
 def given(session: Session) -> dict[int, object]:

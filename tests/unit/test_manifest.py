@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from interaction.annotation.types import EMPTY_RECORD, FrameStatus, MaskEdit
+from interaction.annotation.types import EMPTY_RECORD, Edit, FrameStatus
 from interaction.errors import NewerProjectError, UserError
 from interaction.project.manifest import (
     FORMAT,
@@ -249,7 +249,7 @@ def test_nothing_in_a_mutated_manifest_raises_anything_but_words(folder: Path) -
             with Project.open(folder) as project:
                 annotator = Annotator(project)
                 if not project.is_read_only:
-                    project.record(MaskEdit("x"), annotator.history.position + 1)
+                    project.record(Edit("x"), annotator.history.position + 1)
         except UserError:
             pass
     assert outside == {path: path.read_bytes() for path in folder.parent.glob("*.mp4")}

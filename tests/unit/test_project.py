@@ -18,9 +18,9 @@ from PIL import Image
 from interaction.annotation.types import (
     EMPTY_RECORD,
     Click,
+    Edit,
     FrameRecord,
     FrameStatus,
-    MaskEdit,
     ObjectInfo,
     Prompts,
 )
@@ -443,23 +443,23 @@ def test_an_edit_that_could_not_be_read_again_is_refused_at_once(folder: Path) -
         empty = {1: EMPTY_RECORD}
         doubtful = {1: FrameRecord(blob(1, 1), FrameStatus.TRACKED, frozenset({1}), float("nan"))}
         with pytest.raises(ValueError, match="doubt"):
-            project.record(MaskEdit("x", empty, doubtful), 1)
+            project.record(Edit("x", empty, doubtful), 1)
         with pytest.raises(TypeError):
-            project.record(MaskEdit("x", empty, empty, cause={"a": object()}), 1)
+            project.record(Edit("x", empty, empty, cause={"a": object()}), 1)
         for x, y in ((float("nan"), 0), (0, float("nan")), (1e9, 0), (0, float("-inf"))):
             far = Prompts(1, None, FrameStatus.EMPTY, (Click(x, y, True),))
             with pytest.raises(ValueError, match="click"):
-                project.record(MaskEdit("x", empty, {1: FrameRecord(prompts=far)}), 1)
+                project.record(Edit("x", empty, {1: FrameRecord(prompts=far)}), 1)
         for objects in (ObjectInfo(0, "x", (0, 0, 0)), ObjectInfo(1, "\ud800", (0, 0, 0))):
             with pytest.raises(ValueError, match="object"):
-                project.record(MaskEdit("x", {}, {}, (), (objects,)), 1)
+                project.record(Edit("x", {}, {}, (), (objects,)), 1)
         with pytest.raises(ValueError, match="step"):
-            project.record(MaskEdit("x", empty, empty), 5)
+            project.record(Edit("x", empty, empty), 5)
         project.flush()
         assert project.load_history().entries == ()
 
 
-def apply_all(annotator: Annotator, edits: Iterable[MaskEdit]) -> None:
+def apply_all(annotator: Annotator, edits: Iterable[Edit]) -> None:
     for edit in edits:
         annotator.apply(edit)
 

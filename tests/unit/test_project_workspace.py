@@ -9,7 +9,7 @@ from PIL import Image
 
 from interaction.annotation.annotation import Annotation
 from interaction.annotation.mask_files import encode_labels
-from interaction.annotation.types import FrameStatus, MaskEdit
+from interaction.annotation.types import Edit, FrameStatus
 from interaction.errors import UnreadableMaskError
 from interaction.project.layout import is_project
 from interaction.project.manifest import describe_source
@@ -41,7 +41,7 @@ def workspace(tmp_path: Path) -> Path:
     return folder
 
 
-def edits_of(workspace: Path) -> list[MaskEdit]:
+def edits_of(workspace: Path) -> list[Edit]:
     return list(workspace_edits(workspace, NAMES, Annotation(8, 24, 16)))
 
 

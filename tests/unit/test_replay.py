@@ -8,7 +8,7 @@ import pytest
 
 from interaction.annotation import surgery as mask_surgery
 from interaction.annotation.history import Entry
-from interaction.annotation.types import EMPTY_RECORD, FrameStatus, MaskEdit, Stroke
+from interaction.annotation.types import EMPTY_RECORD, Edit, FrameStatus, Stroke
 from interaction.replay import compare, replay
 from interaction.session import Session
 from tests import tiny
@@ -97,10 +97,10 @@ def test_an_import_is_taken_over_as_it_was_recorded(session: Session, other: Ses
 def test_a_step_that_no_longer_fits_is_taken_over_with_the_reason(other: Session) -> None:
     with_mask = replace(EMPTY_RECORD, mask=None, status=FrameStatus.TRACKED)
     broken = [
-        MaskEdit("Split", {0: EMPTY_RECORD}, {0: with_mask}, cause={"kind": "surgery:split"}),
-        MaskEdit("Odd", {1: EMPTY_RECORD}, {1: with_mask}, cause={"kind": "click", "frame": "x"}),
-        MaskEdit("New", {2: EMPTY_RECORD}, {2: with_mask}, cause={"kind": "from the future"}),
-        MaskEdit(
+        Edit("Split", {0: EMPTY_RECORD}, {0: with_mask}, cause={"kind": "surgery:split"}),
+        Edit("Odd", {1: EMPTY_RECORD}, {1: with_mask}, cause={"kind": "click", "frame": "x"}),
+        Edit("New", {2: EMPTY_RECORD}, {2: with_mask}, cause={"kind": "from the future"}),
+        Edit(
             "Grow",
             {3: EMPTY_RECORD},
             {3: with_mask},

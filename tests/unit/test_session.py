@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from interaction.annotation.types import EMPTY_RECORD, FrameStatus, MaskEdit, Stroke
+from interaction.annotation.types import EMPTY_RECORD, Edit, FrameStatus, Stroke
 from interaction.errors import UserError
 from interaction.session import Session
 from tests import tiny
@@ -277,7 +277,7 @@ def test_an_edit_made_from_an_older_state_is_dropped(session: Session) -> None:
     assert first is not None
     steps = len(session.history.entries)
     assert not session.apply(first)
-    assert not session.apply(MaskEdit("nothing", {0: first.after[0]}, {0: first.after[0]}))
+    assert not session.apply(Edit("nothing", {0: first.after[0]}, {0: first.after[0]}))
     assert len(session.history.entries) == steps
 
 

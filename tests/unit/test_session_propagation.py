@@ -9,7 +9,7 @@ import torch
 
 from interaction.annotation.annotation import make_record
 from interaction.annotation.strokes import paint
-from interaction.annotation.types import FrameRecord, FrameStatus, MaskEdit, Stroke
+from interaction.annotation.types import Edit, FrameRecord, FrameStatus, Stroke
 from interaction.engines import EngineSettings
 from interaction.errors import EngineMemoryError, UserError
 from interaction.session import Propagated, PropagationRequest, Session
@@ -279,7 +279,7 @@ def test_what_a_tracker_put_beside_a_correction_is_tracked_again(session: Sessio
     assert first.present == {1, 2}
     spread = Stroke(((12.0, 2.0), (40.0, 2.0)), 2)
     session.apply(
-        MaskEdit(
+        Edit(
             "As another tracker would have it",
             {5: first},
             {

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from interaction.annotation.types import (
     EMPTY_RECORD,
+    Edit,
     FrameRecord,
     FrameStatus,
-    MaskEdit,
     ObjectInfo,
     Stroke,
 )
@@ -129,7 +129,7 @@ def test_what_is_done_in_the_midst_of_long_work_is_undone_to_the_byte_also_when_
         assert _walk(session) == last
 
 
-def _long_work(session: Session, kind: str) -> Iterator[MaskEdit]:
+def _long_work(session: Session, kind: str) -> Iterator[Edit]:
     if kind == "delete":
         return session.deleting_object(1)
     if kind == "swap":
@@ -167,7 +167,7 @@ def test_a_long_run_is_one_step_that_is_undone_at_once(tmp_path: Path, frames: i
         assert set(session.annotation.records) == {0}
 
 
-def _long_run(record: FrameRecord, frames: int) -> Iterator[MaskEdit]:
+def _long_run(record: FrameRecord, frames: int) -> Iterator[Edit]:
     tracked = replace(record, status=FrameStatus.TRACKED)
     for frame in range(1, frames):
-        yield MaskEdit("Track", {frame: EMPTY_RECORD}, {frame: tracked}, group="run")
+        yield Edit("Track", {frame: EMPTY_RECORD}, {frame: tracked}, group="run")
