@@ -1,4 +1,4 @@
-"""Where a step's time goes, measured without slowing the device down."""
+"""Devices: choice, precision, memory, and timing that does not slow them down."""
 
 import ctypes
 import sys
@@ -81,6 +81,34 @@ def keep_freed_memory() -> bool:
     )
     results = [mallopt(option, value) for option, value in settings]
     return all(result == 1 for result in results)
+
+
+# What torch's CPU and MPS allocators, CUDA's libraries and C++ say in a plain RuntimeError.
+_FULL_DEVICE_MESSAGES = (
+    "out of memory",
+    "defaultcpuallocator",
+    "invalid buffer size",  # MPS: one tensor larger than its largest buffer
+    "alloc_failed",  # cuBLAS and cuDNN
+    "std::bad_alloc",
+)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether `error` says that a device, the CPU included, is full: CUDA's and MPS's own errors,
+    the RuntimeError of torch's CPU allocator, MemoryError of Python and numpy.
+
+    A step that asks for less memory may then succeed. Use it as
+
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+    """
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    message = str(error).lower()
+    return isinstance(error, RuntimeError) and any(
+        part in message for part in _FULL_DEVICE_MESSAGES
+    )
 
 
 def free_memory_bytes(device: torch.device) -> int:

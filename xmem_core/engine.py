@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from xmem_core.arrays import Frame
-from xmem_core.device import StageTimes, autocast, free_memory_bytes
+from xmem_core.device import StageTimes, autocast, free_memory_bytes, is_out_of_memory
 from xmem_core.network.xmem import XMem, others_of
 from xmem_core.pictures import EncodedFrame, encode_frames
 
@@ -99,8 +99,8 @@ class Engine:
         while start < objects:
             try:
                 result, hidden = run(start, min(start + chunk, objects))
-            except torch.OutOfMemoryError:
-                if chunk == 1:
+            except (RuntimeError, MemoryError) as error:
+                if chunk == 1 or not is_out_of_memory(error):
                     raise
                 # Other programs may have taken memory since it was measured.
                 chunk = max(1, chunk // 2)

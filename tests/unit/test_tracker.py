@@ -390,8 +390,9 @@ def test_results_do_not_depend_on_the_chunk_size(network: XMem, per_chunk: int |
         torch.testing.assert_close(mine, other, atol=1e-4, rtol=0)
 
 
+@pytest.mark.parametrize("is_cpu", [False, True], ids=["device", "cpu"])
 def test_memory_that_runs_out_makes_chunks_smaller_and_loses_nothing(
-    network: XMem, monkeypatch: pytest.MonkeyPatch
+    network: XMem, monkeypatch: pytest.MonkeyPatch, is_cpu: bool
 ) -> None:
     expected = tracked(started(network), range(1, 6))
     decode, refused = network.decode, []
@@ -399,6 +400,8 @@ def test_memory_that_runs_out_makes_chunks_smaller_and_loses_nothing(
     def full(features: object, readout: Tensor, *rest: object, **more: object) -> object:
         if readout.shape[1] > 1:
             refused.append(readout.shape[1])
+            if is_cpu:
+                torch.empty(2**60, dtype=torch.uint8)
             raise torch.OutOfMemoryError
         return decode(features, readout, *rest, **more)  # type: ignore[arg-type]
 
