@@ -145,6 +145,7 @@ def without_folders(config: Mapping[str, Any]) -> dict[str, Any]:
 _DATA: dict[DataName, str] = {
     "composed": "clips composed of cut-outs, clip art and photographs",
     "static": "pictures with masks of one object",
+    "photographs": "photographs with instance masks",
     "davis": "DAVIS 2017",
     "youtube": "YouTube-VOS",
     "davis+youtube": "DAVIS 2017 and YouTube-VOS",

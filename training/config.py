@@ -11,7 +11,9 @@ from typing import Any, Literal, get_args
 from training.scene import ClipSettings
 from xmem_core.network.config import NetworkConfig
 
-DataName = Literal["composed", "static", "davis", "youtube", "davis+youtube", "bl30k"]
+DataName = Literal[
+    "composed", "static", "photographs", "davis", "youtube", "davis+youtube", "bl30k"
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +33,8 @@ class Stage:
     most_distractors: int = 3
     twin_share: float = 0.35
     data: DataName = "composed"
+    # Shares of clips from several kinds of data, in place of `data`.
+    mixture: Mapping[str, float] = field(default_factory=dict)
     # Of the memory frames a query reads at most so many, the first and others by chance; 0: all.
     references: int = 0
     deep_update_share: float = 1.0  # of memory frames after the first that refresh sensory memory
@@ -53,6 +57,11 @@ class Stage:
             )
         if self.data not in get_args(DataName):
             raise ValueError(f"data must be one of {get_args(DataName)}, got {self.data!r}")
+        for name, share in self.mixture.items():
+            if name not in get_args(DataName) or share <= 0:
+                raise ValueError(
+                    f"mixture must give kinds of data positive shares: {name}, {share}"
+                )
         if self.largest_gap < 1 or self.references < 0:
             raise ValueError(
                 "largest_gap must be at least 1 and references not negative, got "
@@ -80,6 +89,8 @@ class TrackerTraining:
     pack: str = ""  # of pictures to compose clips of; without it, evaluation uses the stages' data
     # Where the published data sets are; their layouts: see training.datasets.layouts.
     static_root: str = "../data/static"
+    stills_root: str = "../data/stills"
+    stills_held_out: tuple[str, ...] = ()  # sets below it that are not trained on
     davis_root: str = "../data/DAVIS/2017/trainval"
     youtube_root: str = "../data/YouTube/train_480p"
     bl30k_root: str = "../data/BL30K"
@@ -145,6 +156,8 @@ def config_from(table: Mapping[str, Any]) -> TrackerTraining:
         values["stages"] = tuple(Stage(**stage) for stage in values.get("stages", ()))
         if "network" in values:
             values["network"] = _network(values["network"])
+        if "stills_held_out" in values:
+            values["stills_held_out"] = tuple(values["stills_held_out"])
         if "object_weights" in values:
             values["object_weights"] = tuple(values["object_weights"])
         return TrackerTraining(**values)

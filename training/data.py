@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import cv2
 import numpy as np
@@ -12,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from training.composer import Clip, compose_clip
-from training.config import Stage, TrackerTraining
+from training.config import DataName, Stage, TrackerTraining
 from training.datasets.clips import ClipData, entry_at, open_data
 from training.pack import Pack
 from training.scene import ClipSettings
@@ -55,26 +56,36 @@ class TrainingBatches(Dataset[Batch]):
         clips = []
         for index in range(stage.batch):
             rng = np.random.default_rng((config.seed, _CLIPS, step, self._rank, index))
-            if stage.data == "composed":
+            name = drawn_data(stage, rng)
+            if name == "composed":
                 if self._pack is None:
                     self._pack = Pack(Path(config.pack), "training")
                 clips.append(compose_clip(self._pack, rng, stage.clips, objects))
             else:
-                clips.append(self._recorded(step, index, stage, rng))
+                clips.append(self._recorded(name, step, index, rng))
         batch = _stacked(clips, max(clip.object_count for clip in clips), memorized)
         return replace(batch, references=references, deep=deep)
 
-    def _recorded(self, step: int, index: int, stage: Stage, rng: np.random.Generator) -> Clip:
+    def _recorded(self, name: DataName, step: int, index: int, rng: np.random.Generator) -> Clip:
         """A clip of the stage's data set, each entry of which comes once an epoch."""
         config = self._config
-        if stage.data not in self._data:
-            self._data[stage.data] = open_data(config, stage.data, "training")
-        data = self._data[stage.data]
+        if name not in self._data:
+            self._data[name] = open_data(config, name, "training")
+        data = self._data[name]
         number = config.stage_at(step)
+        stage = config.stages[number]
         done = step - sum(earlier.steps for earlier in config.stages[:number])
         position = (done * self._ranks + self._rank) * stage.batch + index
         entry = entry_at((config.seed, _ORDER, number), position, len(data))
         return data.clip(entry, rng, stage)
+
+
+def drawn_data(stage: Stage, rng: np.random.Generator) -> DataName:
+    if not stage.mixture:
+        return stage.data
+    names = list(stage.mixture)
+    weights = np.array([stage.mixture[name] for name in names])
+    return cast(DataName, names[int(rng.choice(len(names), p=weights / weights.sum()))])
 
 
 def evaluation_batches(config: TrackerTraining, rank: int, ranks: int) -> list[Batch]:

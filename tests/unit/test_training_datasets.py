@@ -21,7 +21,7 @@ from training.clicks.loop import ClickRun, export_clicks, read_click_checkpoint
 from training.clicks.pictures import clip_maker
 from training.clicks.samples import draw_sample
 from training.config import DataName, Stage, TrackerTraining, config_from, read_config
-from training.data import TrainingBatches
+from training.data import TrainingBatches, drawn_data
 from training.datasets.augmentation import (
     Colour,
     bent,
@@ -33,6 +33,12 @@ from training.datasets.augmentation import (
 )
 from training.datasets.clips import entry_at, open_data
 from training.datasets.layouts import Pair, davis_videos, find_pairs, part_of, plain_videos
+from training.datasets.photographs import (
+    PhotographClips,
+    filled,
+    find_photographs,
+    usable_instances,
+)
 from training.datasets.static import StaticClips
 from training.datasets.truth import read_pair
 from training.datasets.videos import frame_indices, objects_of
@@ -547,3 +553,87 @@ def test_the_click_network_trains_on_data_sets(roots: Path, tmp_path: Path, data
     assert str(roots) not in metadata["training"]
     with pytest.raises(ValueError, match="data must be"):
         click_config_from({"stages": [{**config.as_dict()["stages"][0], "data": "coco"}]})
+
+
+def photographs(root: Path) -> Path:
+    """Two sets: `cats` with two instances and a strip of void, `dogs` with one instance."""
+    for name, count in (("cats", 3), ("dogs", 2)):
+        (root / name / "images").mkdir(parents=True)
+        (root / name / "masks").mkdir()
+        for index in range(count):
+            rng = np.random.default_rng(index)
+            picture = rng.integers(0, 255, (60, 90, 3), dtype=np.uint8)
+            labels = np.zeros((60, 90), np.uint8)
+            labels[20:45, 10:35] = 1
+            if name == "cats":
+                labels[15:40, 50:70] = 2
+                labels[:, 80:] = 255
+            suffix = ".webp" if index % 2 else ".jpg"
+            cv2.imwrite(str(root / name / "images" / f"{index}{suffix}"), picture)
+            image = Image.fromarray(labels, "P")
+            image.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0] + [255] * 759)
+            image.save(root / name / "masks" / f"{index}.png")
+    return root
+
+
+def test_photographs_become_clips_whose_objects_are_in_the_first_frame(tmp_path: Path) -> None:
+    pairs = find_photographs(photographs(tmp_path), ("dogs",), is_held_out=False)
+    assert [pair.mask.parent.parent.name for pair in pairs] == ["cats"] * 3
+    clips = PhotographClips(pairs)
+    shape = Stage(steps=1, size=48, frames=4, batch=1, learning_rate=1e-3)
+    counts, has_void = set(), False
+    for seed in range(24):
+        clip = clips.clip(seed % 3, np.random.default_rng(seed), shape)
+        again = clips.clip(seed % 3, np.random.default_rng(seed), shape)
+        np.testing.assert_array_equal(clip.frames, again.frames)
+        assert clip.frames.shape == (4, 48, 48, 3)
+        assert set(np.unique(clip.labels)) <= {*range(clip.object_count + 1), 255}
+        for label in range(1, clip.object_count + 1):
+            assert (clip.labels[0] == label).any()
+        counts.add(clip.object_count)
+        has_void |= bool((clip.labels == 255).any())
+    assert counts == {1, 2}
+    assert has_void
+
+
+def test_instances_beside_what_is_unlabelled_are_not_used() -> None:
+    labels = np.zeros((40, 40), np.uint8)
+    labels[5:20, 5:20] = 1
+    labels[5:20, 22:34] = 2
+    labels[5:20, 34:] = 255
+    assert usable_instances(labels) == [1]
+
+
+def test_a_hole_is_filled_with_what_is_around_it() -> None:
+    picture = np.full((64, 64, 3), (40, 160, 80), np.uint8)
+    hole = np.zeros((64, 64), bool)
+    hole[20:40, 20:40] = True
+    picture[hole] = (250, 0, 0)
+    result = filled(picture, hole)
+    np.testing.assert_allclose(result[30, 30].astype(int), (40, 160, 80), atol=12)
+    np.testing.assert_array_equal(result[:8], picture[:8])
+
+
+def test_a_stage_draws_from_its_data_by_their_shares(tmp_path: Path) -> None:
+    static = tmp_path / "static" / "things"
+    write_static(static, "a.jpg", "a.png")
+    config = TrackerTraining(
+        static_root=str(static.parent),
+        stills_root=str(photographs(tmp_path / "stills")),
+        stages=(
+            Stage(
+                steps=60,
+                size=32,
+                frames=2,
+                batch=1,
+                learning_rate=1e-3,
+                mixture={"static": 1.0, "photographs": 3.0},
+            ),
+        ),
+    )
+    drawn = [drawn_data(config.stages[0], np.random.default_rng(seed)) for seed in range(200)]
+    assert 120 < drawn.count("photographs") < 180
+    assert config_from(config.as_dict()) == config
+    assert TrainingBatches(config, rank=0)[0].frames.shape == (1, 2, 3, 32, 32)
+    with pytest.raises(ValueError, match="mixture"):
+        replace(config.stages[0], mixture={"nothing": 1.0})

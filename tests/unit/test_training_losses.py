@@ -46,6 +46,14 @@ def test_dice_is_zero_for_a_perfect_mask_and_for_a_perfect_absence() -> None:
     assert float(dice(absent, torch.zeros_like(LABELS))) == pytest.approx(0)
 
 
+def test_unlabelled_pixels_count_nothing() -> None:
+    wrong = torch.cat([PROBABILITIES, torch.tensor([[[[0.9]], [[0.1]]]])], dim=3)
+    labels = torch.tensor([[[1, 0, 255]]])
+    assert float(dice(wrong, labels)) == pytest.approx(float(dice(PROBABILITIES, LABELS)))
+    worst = bootstrapped_cross_entropy(wrong, labels, share=0.34)
+    assert float(worst) == pytest.approx(-math.log(0.5))
+
+
 def test_the_share_falls_linearly() -> None:
     shares = [falling_share(step, 10, 20, 0.2) for step in (0, 10, 15, 20, 99)]
     assert shares == pytest.approx([1.0, 1.0, 0.6, 0.2, 0.2])

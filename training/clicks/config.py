@@ -38,7 +38,9 @@ class ClickTraining:
 
     stages: tuple[ClickStage, ...]
     pack: str = ""  # without it, evaluation uses the last stage's data
-    static_root: str = "../data/static"  # these four as for the tracker
+    static_root: str = "../data/static"  # these as for the tracker
+    stills_root: str = "../data/stills"
+    stills_held_out: tuple[str, ...] = ()
     davis_root: str = "../data/DAVIS/2017/trainval"
     youtube_root: str = "../data/YouTube/train_480p"
     bl30k_root: str = "../data/BL30K"
@@ -104,6 +106,7 @@ def click_config_from(table: Mapping[str, Any]) -> ClickTraining:
     values = dict(table)
     try:
         values["stages"] = tuple(ClickStage(**stage) for stage in values.get("stages", ()))
+        values["stills_held_out"] = tuple(values.get("stills_held_out", ()))
         return ClickTraining(**values)
     except TypeError as error:
         raise ValueError(f"the training configuration is not valid: {error}") from None

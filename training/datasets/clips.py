@@ -15,6 +15,7 @@ from training.datasets.layouts import (
     davis_videos,
     plain_videos,
 )
+from training.datasets.photographs import PhotographClips, find_photographs
 from training.datasets.static import StaticClips
 from training.datasets.videos import VideoClips, VideoEntry
 
@@ -38,6 +39,10 @@ class DataRoots(Protocol):
     @property
     def static_root(self) -> str: ...
     @property
+    def stills_root(self) -> str: ...
+    @property
+    def stills_held_out(self) -> tuple[str, ...]: ...
+    @property
     def davis_root(self) -> str: ...
     @property
     def youtube_root(self) -> str: ...
@@ -47,6 +52,11 @@ class DataRoots(Protocol):
 
 def open_data(roots: DataRoots, data: DataName, part: Part) -> ClipData:
     """Any data but composed clips. ValueError names the folder in which none was found."""
+    if data == "photographs":
+        held_out = roots.stills_held_out
+        return PhotographClips(
+            find_photographs(Path(roots.stills_root), held_out, part == "held out")
+        )
     if data == "static":
         return StaticClips(Path(roots.static_root), part)
     sets = {

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from xmem_core.learning.losses import bootstrapped_cross_entropy, dice
+from xmem_core.learning.losses import VOID, bootstrapped_cross_entropy, dice
 from xmem_core.memory.readout import memory_rows, query_rows, similarity
 from xmem_core.network.encoders import KeyFeatures
 from xmem_core.network.xmem import XMem
@@ -48,7 +48,11 @@ def track_clip(
     def features_of(frame: int) -> KeyFeatures:
         return KeyFeatures(*(part.unflatten(0, (batch, length))[:, frame] for part in every))
 
-    first = F.one_hot(first_labels, objects + 1).movedim(3, 1)[:, 1:].to(pictures.dtype)
+    first = (
+        F.one_hot(first_labels * (first_labels != VOID), objects + 1)
+        .movedim(3, 1)[:, 1:]
+        .to(pictures.dtype)
+    )
     features = features_of(0)
     hidden = network.initial_hidden(objects, features.key)
     value, hidden = network.encode_value(pictures[:, 0], features.feature16, hidden, first)

@@ -1,0 +1,414 @@
+"""Clips made of photographs with instance masks: cut-outs move over the picture they are from.
+
+Folders: SET/images/*.{jpg,jpeg,png,webp} and SET/masks/*.png, palette or grey: 0 is background,
+1..K are instances, 255 is not labelled and stays out of every loss. Objects are lifted out of their
+picture, the hole behind them is filled, and both move on their own; other instances of the picture
+and copies of the object are distractors.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from training.appearance import Camera, blurred
+from training.composer import Clip
+from training.config import Stage
+from training.cutouts import premultiplied
+from training.datasets.augmentation import Colour, random_affine
+from training.datasets.layouts import Pair
+from training.datasets.truth import OTHER_ENTRIES, TRIES, VOID
+from training.motion import (
+    Floats,
+    bend,
+    camera_matrices,
+    crossing_path,
+    elastic_grids,
+    excursion,
+    smooth_walk,
+    translation,
+)
+from training.motion import Path as Way
+from training.pack import Picture
+
+_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
+_SMALLEST_SHARE, _LARGEST_SHARE = 0.004, 0.75  # of the picture that an object may cover
+_SMALLEST_SEEN = 0.004  # of the frame that each object must cover in the first frame
+_SOLID = 128  # alpha from which a pixel belongs to the thing
+_FILL_PX = 72  # long side at which holes are filled: what lies behind is not known in detail
+# Shares of clips in which things happen.
+_SECOND, _THIRD = 0.4, 0.3  # further labelled objects
+_TWIN, _CROSSING_TWIN, _NEIGHBOUR, _OCCLUDER = 0.35, 0.4, 0.4, 0.45
+_OTHER_GROUND, _GLUED, _LEAVES = 0.25, 0.2, 0.2
+_STEADY, _JUMPS, _CUT, _BLURRED = 0.2, 0.2, 0.15, 0.45
+_BORDER = cv2.BORDER_REFLECT_101
+
+
+@dataclass(frozen=True, slots=True)
+class _Actor:
+    """A cut-out on its way."""
+
+    sprite: Picture  # (h, w, 4) premultiplied, in the scale of the frame
+    way: Way
+    label: int  # 0 for a distractor
+    elastic: NDArray[np.float32] | None
+    light: Floats  # (T, 3)
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What lies behind everything."""
+
+    ground: Picture  # (H, W, 3), larger than the frame
+    void: Picture  # (H, W), not 0 where the truth is unknown
+    origin: Floats  # (2,) the frame's corner in it
+
+
+def find_photographs(root: Path, held_out: Collection[str], is_held_out: bool) -> list[Pair]:
+    """Pictures with masks below `root`; the sets named in `held_out`, or all others."""
+    pairs = []
+    for folder in sorted(root.iterdir()) if root.is_dir() else []:
+        if (folder.name in held_out) != is_held_out or not (folder / "masks").is_dir():
+            continue
+        masks = {mask.stem: mask for mask in (folder / "masks").glob("*.png")}
+        for picture in sorted((folder / "images").iterdir()):
+            if picture.suffix.lower() in _SUFFIXES and picture.stem in masks:
+                pairs.append(Pair(picture, masks[picture.stem]))
+    return pairs
+
+
+class PhotographClips:
+    """One photograph a clip, its objects moving; entries are photographs with a usable object."""
+
+    def __init__(self, pairs: Sequence[Pair]) -> None:
+        self._files: dict[Pair, tuple[Picture, bytes]] = {}  # compressed: 0.15 GB for 4,000
+        self._pairs = list(pairs)
+        if not pairs:
+            raise ValueError("no photographs with masks were found for stills_root")
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def clip(self, entry: int, rng: np.random.Generator, stage: Stage) -> Clip:
+        for _ in range(OTHER_ENTRIES):
+            picture, labels = self._read(self._pairs[entry])
+            usable = usable_instances(labels)
+            for _ in range(TRIES // 2 if usable else 0):
+                clip = self._drawn(picture, labels, usable, rng, stage)
+                if clip is None:
+                    continue
+                seen = np.bincount(clip.labels[0].ravel(), minlength=clip.object_count + 1)
+                if (seen[1 : clip.object_count + 1] >= _SMALLEST_SEEN * stage.size**2).all():
+                    return clip
+            entry = int(rng.integers(len(self._pairs)))
+        raise ValueError("no usable object was found in many photographs")
+
+    def _read(self, pair: Pair) -> tuple[Picture, Picture]:
+        """(H, W, 3) RGB and (H, W) ids."""
+        if pair not in self._files:
+            self._files[pair] = (np.fromfile(pair.picture, np.uint8), pair.mask.read_bytes())
+        encoded, mask = self._files[pair]
+        decoded = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
+        if decoded is None:
+            raise ValueError(f"{pair.picture} cannot be read as a picture")
+        with Image.open(io.BytesIO(mask)) as image:
+            if image.mode not in ("P", "L"):
+                raise ValueError(f"{pair.mask} is not a mask of ids: its mode is {image.mode}")
+            labels = np.asarray(image, np.uint8)
+        if labels.shape != decoded.shape[:2]:
+            raise ValueError(f"{pair.mask} is of another size than its picture")
+        return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8), labels
+
+    def _other(self, rng: np.random.Generator) -> tuple[Picture, Picture]:
+        return self._read(self._pairs[int(rng.integers(len(self._pairs)))])
+
+    def _drawn(
+        self,
+        picture: Picture,
+        labels: Picture,
+        usable: list[int],
+        rng: np.random.Generator,
+        stage: Stage,
+    ) -> Clip | None:
+        """None where the crop hides the chosen objects."""
+        frames, size = stage.frames, stage.size
+        order = [int(label) for label in rng.permutation(usable)]
+        count = 1 + (rng.random() < _SECOND) * (1 + (rng.random() < _THIRD))
+        chosen, rest = order[:count], order[count : count + 2]
+        neighbours = rest if rng.random() < _NEIGHBOUR else []
+        placed, ids, origin = _placed(rng, picture, labels, chosen[0], size)
+        chosen = [label for label in chosen if _is_seen(ids == label, origin, size)]
+        if not chosen:
+            return None
+        pace = float(np.exp(rng.uniform(np.log(stage.slowest), np.log(stage.fastest))))
+        actors = []
+        for label in (*neighbours, *reversed(chosen)):
+            number = chosen.index(label) + 1 if label in chosen else 0
+            cut = _cut_out(placed, ids == label, origin)
+            if cut is not None:
+                actors.append(_actor(rng, *cut, number, frames, size, pace))
+        ground = filled(placed, np.isin(ids, chosen + neighbours))
+        void = (ids == VOID).astype(np.uint8)
+        if rng.random() < _OTHER_GROUND:
+            ground, ids, origin = _placed(rng, *self._other(rng), 0, size)
+            ground = filled(ground, ids > 0) if rng.random() < 0.5 else ground
+            void = np.zeros_like(ids)
+        models = [actor for actor in actors if actor.label]
+        model = models[int(rng.integers(len(models)))]
+        if rng.random() < _TWIN:
+            # Behind the objects, so that the first frame shows them.
+            actors.insert(0, _twin(rng, model, frames, size, pace))
+        if rng.random() < _OCCLUDER:
+            foreign = self._foreign(rng, size)
+            if foreign is not None:
+                way = crossing_path(rng, frames, size, pace, model.way)
+                occluder = _actor(rng, foreign, np.zeros(2), 0, frames, size, pace)
+                actors.append(replace(occluder, way=way))
+        view = _View(ground, void, origin)
+        return _record(rng, view, actors, len(chosen), frames, size, pace)
+
+    def _foreign(self, rng: np.random.Generator, size: int) -> Picture | None:
+        """The sprite of an object of another photograph."""
+        picture, labels = self._other(rng)
+        usable = usable_instances(labels)
+        if not usable:
+            return None
+        label = usable[int(rng.integers(len(usable)))]
+        placed, ids, origin = _placed(rng, picture, labels, label, size)
+        cut = _cut_out(placed, ids == label, origin)
+        if cut is None:
+            return None
+        height, width = cut[0].shape[:2]
+        # Less than half of the frame, so that what it covers comes back.
+        scale = min(1.0, size * rng.uniform(0.15, 0.6) / max(height, width))
+        across = (max(4, round(width * scale)), max(4, round(height * scale)))
+        return np.asarray(cv2.resize(cut[0], across, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _twin(rng: np.random.Generator, model: _Actor, frames: int, size: int, pace: float) -> _Actor:
+    """A copy of an object elsewhere in the frame, that at times passes behind it."""
+    sprite = model.sprite[:, ::-1] if rng.random() < 0.5 else model.sprite
+    start = rng.uniform(0.05, 0.95, 2) * size
+    twin = _actor(rng, np.ascontiguousarray(sprite), start, 0, frames, size, pace)
+    if rng.random() < _CROSSING_TWIN:
+        return replace(twin, way=crossing_path(rng, frames, size, pace, model.way))
+    return twin
+
+
+def _is_seen(mask: NDArray[np.bool_], origin: Floats, size: int) -> bool:
+    left, top = (int(value) for value in origin)
+    return int(mask[top : top + size, left : left + size].sum()) >= _SMALLEST_SEEN * size**2
+
+
+def usable_instances(labels: Picture) -> list[int]:
+    """Instances of useful size in (H, W) ids, hardly any of whose outline touches void."""
+    counts = np.bincount(labels.ravel(), minlength=256)
+    share = counts / labels.size
+    ids = [i for i in range(1, VOID) if _SMALLEST_SHARE <= share[i] <= _LARGEST_SHARE]
+    if not counts[VOID]:
+        return ids
+    near = cv2.dilate((labels == VOID).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    return [i for i in ids if (near & (labels == i)).sum() < 0.25 * counts[i] ** 0.5]
+
+
+def filled(picture: Picture, hole: NDArray[np.bool_]) -> Picture:
+    """`picture` with what `hole` (H, W) covers guessed from around it, coarsely."""
+    if not hole.any():
+        return picture
+    height, width = hole.shape
+    scale = min(1.0, _FILL_PX / max(height, width))
+    across = (max(4, round(width * scale)), max(4, round(height * scale)))
+    wide = cv2.dilate(hole.astype(np.uint8), np.ones((7, 7), np.uint8))
+    small = cv2.resize(picture, across, interpolation=cv2.INTER_AREA)
+    hidden = cv2.resize(wide.astype(np.float32), across, interpolation=cv2.INTER_AREA) > 0.02
+    guessed = cv2.inpaint(small, hidden.astype(np.uint8), 3, cv2.INPAINT_TELEA)
+    large = cv2.resize(guessed, (width, height), interpolation=cv2.INTER_CUBIC)
+    # Sharp detail from elsewhere in the picture, so that the hole is not told by its smoothness.
+    blurry = cv2.GaussianBlur(picture, (0, 0), 4)
+    detail = picture.astype(np.int16) - blurry
+    detail[wide > 0] = 0
+    rolled = np.roll(detail, (height // 2, width // 3), axis=(0, 1))
+    result = picture.copy()
+    inside = wide > 0
+    result[inside] = (large.astype(np.int16) + rolled).clip(0, 255).astype(np.uint8)[inside]
+    return result
+
+
+def _placed(
+    rng: np.random.Generator, picture: Picture, labels: Picture, label: int, size: int
+) -> tuple[Picture, Picture, Floats]:
+    """Both scaled and cropped about `label`, wider than the frame where they reach; and where the
+    frame's corner (2,) is in them."""
+    height, width = labels.shape
+    zoom = float(np.exp(rng.uniform(np.log(0.95), np.log(1.7))))
+    if label:
+        rows, columns = np.nonzero(labels == label)
+        extent = max(np.ptp(rows), np.ptp(columns)) + 1
+        # The object may reach from a tenth of the frame to all of it.
+        whole = min(height, width) / extent
+        zoom = max(0.8, float(np.clip(zoom, 0.1 * whole, whole)))
+    scale = size / min(height, width) * zoom
+    ratio = float(np.exp(rng.uniform(-0.15, 0.15)))
+    across = (max(size, round(width * scale * ratio)), max(size, round(height * scale / ratio)))
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    seen = np.asarray(cv2.resize(picture, across, interpolation=how), np.uint8)
+    ids = np.asarray(cv2.resize(labels, across, interpolation=cv2.INTER_NEAREST), np.uint8)
+    if rng.random() < 0.5:
+        seen, ids = np.ascontiguousarray(seen[:, ::-1]), np.ascontiguousarray(ids[:, ::-1])
+    left, top = (int(rng.integers(side - size + 1)) for side in across)
+    if label:
+        rows, columns = np.nonzero(ids == label)
+        if len(rows):
+            at = np.array([columns.mean(), rows.mean()]) - rng.uniform(0.25, 0.75, 2) * size
+            left = int(np.clip(at[0], 0, across[0] - size))
+            top = int(np.clip(at[1], 0, across[1] - size))
+    # Ground beyond the frame, so that a moving camera shows it.
+    margin = int(0.3 * size)
+    rows_kept = slice(max(0, top - margin), top + size + margin)
+    columns_kept = slice(max(0, left - margin), left + size + margin)
+    seen, ids = seen[rows_kept, columns_kept], ids[rows_kept, columns_kept]
+    origin = np.array([left - columns_kept.start, top - rows_kept.start], float)
+    return np.ascontiguousarray(seen), np.ascontiguousarray(ids), origin
+
+
+def _cut_out(
+    picture: Picture, mask: NDArray[np.bool_], origin: Floats
+) -> tuple[Picture, Floats] | None:
+    """A sprite of what `mask` covers, with its middle in the frame; None where there is nothing."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if len(rows) < 4 or len(columns) < 4:
+        return None
+    top, left = max(0, rows[0] - 2), max(0, columns[0] - 2)
+    window = (slice(top, rows[-1] + 3), slice(left, columns[-1] + 3))
+    alpha = cv2.GaussianBlur(mask[window].astype(np.uint8) * 255, (0, 0), 0.7)
+    sprite = premultiplied(np.dstack([picture[window], alpha]))
+    height, width = sprite.shape[:2]
+    return sprite, np.array([left + width / 2, top + height / 2]) - origin
+
+
+def _actor(
+    rng: np.random.Generator,
+    sprite: Picture,
+    centre: Floats,
+    label: int,
+    frames: int,
+    size: int,
+    pace: float,
+) -> _Actor:
+    """At `centre` in the first frame; a fifth move with the ground."""
+    own = 0.0 if rng.random() < _GLUED else pace * float(np.exp(rng.normal(0.0, 0.4)))
+    turn = np.zeros(frames)
+    if rng.random() < 0.3:
+        turn = smooth_walk(rng, frames, 0.2 * min(1.0, own), 1)[:, 0]
+    places = centre + smooth_walk(rng, frames, 0.04 * size * own, 2)
+    if frames > 2 and rng.random() < _LEAVES:
+        places = places + excursion(rng, frames, size * rng.uniform(0.4, 1.0))
+    way = Way(
+        centre=np.asarray(places),
+        angle=smooth_walk(rng, frames, 0.06 * own, 1)[:, 0],
+        log_scale=smooth_walk(rng, frames, 0.04 * own, 1)[:, 0].clip(-0.7, 0.7),
+        shear=smooth_walk(rng, frames, 0.03 * own, 1)[:, 0],
+        turn=turn,
+    )
+    elastic = None
+    if rng.random() < 0.6:
+        elastic = elastic_grids(rng, frames, rng.uniform(0.008, 0.03), pace)
+        elastic = elastic - elastic[0] if rng.random() < 0.5 else elastic
+    light = np.exp(smooth_walk(rng, frames, 0.03 * min(1.0, pace), 3).clip(-0.3, 0.3))
+    return _Actor(sprite, way, label, elastic, np.asarray(light))
+
+
+def _record(
+    rng: np.random.Generator,
+    behind: _View,
+    actors: Sequence[_Actor],
+    count: int,
+    frames: int,
+    size: int,
+    pace: float,
+) -> Clip:
+    """The clip as a camera sees it."""
+    views = camera_matrices(rng, frames, size, 0.0 if rng.random() < _STEADY else pace)
+    if rng.random() < _JUMPS:  # the moves of the published stage 0
+        for frame in range(frames):
+            jump = random_affine(rng, size, size, degrees=15, shear_degrees=8, scale=0.1)
+            views[frame] = jump @ views[frame]
+    gains = np.ones((frames, 3))
+    if frames > 2 and rng.random() < _CUT:
+        gains[int(rng.integers(1, frames)) :] = np.exp(rng.normal(0, 0.3) + rng.normal(0, 0.06, 3))
+    colour = Colour.random(rng, 0.15, 0.15, 0.3, grey_share=0.05)
+    camera = Camera(rng, frames, pace)
+    shutter = rng.uniform(0.1, 0.7) if rng.random() < _BLURRED else 0.0
+    grounds = views @ translation(-behind.origin)
+    middle = np.array([*(behind.origin + size / 2), 1.0])
+    pictures = np.empty((frames, size, size, 3), np.uint8)
+    labels = np.zeros((frames, size, size), np.uint8)
+    for frame in range(frames):
+        matrix, across = grounds[frame][:2], (size, size)
+        seen = cv2.warpAffine(
+            behind.ground, matrix, across, flags=cv2.INTER_LINEAR, borderMode=_BORDER
+        )
+        shift = shutter * _movement(grounds, middle, frame)
+        canvas = blurred(np.asarray(seen, np.uint8), shift).astype(np.float32)
+        if behind.void.any():
+            void = cv2.warpAffine(
+                behind.void, matrix, across, flags=cv2.INTER_NEAREST, borderMode=_BORDER
+            )
+            labels[frame][np.asarray(void) > 0] = VOID
+        for actor in actors:
+            poses = np.stack([view @ actor.way.matrix(t) for t, view in enumerate(views)])
+            shift = shutter * _movement(poses, np.array([0.0, 0.0, 1.0]), frame)
+            _draw(canvas, labels[frame], actor, poses[frame], frame, shift)
+        lit = np.asarray((canvas * gains[frame]).clip(0, 255), np.uint8)
+        pictures[frame] = camera.take(colour.of(lit).astype(np.float32), frame)
+    return Clip(pictures, labels, count)
+
+
+def _movement(matrices: Floats, point: Floats, frame: int) -> Floats:
+    """(2,) how far `point` (3,) moves in a frame, given matrices (T, 3, 3)."""
+    before, after = max(frame - 1, 0), min(frame + 1, len(matrices) - 1)
+    moved = (matrices[after] - matrices[before]) @ point
+    return np.asarray(moved[:2] / max(after - before, 1))
+
+
+def _draw(
+    canvas: NDArray[np.float32],
+    labels: Picture,
+    actor: _Actor,
+    pose: Floats,
+    frame: int,
+    moved: Floats,
+) -> None:
+    """Draws `actor` where `pose` (3, 3) puts it, smeared along `moved` (2,) pixels."""
+    size = labels.shape[0]
+    height, width = actor.sprite.shape[:2]
+    matrix = pose @ translation(np.array([-width / 2, -height / 2]))
+    box = np.array([[0, width, width, 0], [0, 0, height, height], [1, 1, 1, 1]], float)
+    corners = (matrix @ box)[:2]
+    low, high = corners.min(axis=1), corners.max(axis=1)
+    margin = 0.1 * float((high - low).max()) + 3
+    x0, y0 = (int(max(edge - margin, 0)) for edge in low)
+    x1, y1 = (int(min(edge + margin, size)) for edge in high)
+    if x1 - x0 < 2 or y1 - y0 < 2:
+        return
+    matrix = translation(np.array([-x0, -y0])) @ matrix
+    layer = np.asarray(
+        cv2.warpAffine(actor.sprite, matrix[:2], (x1 - x0, y1 - y0), flags=cv2.INTER_LINEAR),
+        np.uint8,
+    )
+    if actor.elastic is not None:
+        layer = bend(layer, actor.elastic[frame])
+    layer = blurred(layer, moved)
+    alpha = layer[..., 3:]
+    lit = np.minimum(layer[..., :3] * actor.light[frame].astype(np.float32), alpha)
+    region = canvas[y0:y1, x0:x1]
+    region *= 1.0 - alpha.astype(np.float32) / 255.0
+    region += lit
+    labels[y0:y1, x0:x1][alpha[..., 0] >= _SOLID] = actor.label
