@@ -8,6 +8,31 @@ import os
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported anywhere
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # a real window: QT_QPA_PLATFORM=xcb
 
+from collections.abc import Callable
+
+import numpy as np
+import pytest
 import torch
 
 torch.set_num_threads(1)
+
+
+def _run_out_of_cuda(*_: object, **__: object) -> None:
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
+
+
+def _run_out_of_cpu(*_: object, **__: object) -> None:
+    torch.empty(2**60, dtype=torch.uint8)
+
+
+def _run_out_of_numpy(*_: object, **__: object) -> None:
+    np.empty(2**60, dtype=np.uint8)
+
+
+@pytest.fixture(
+    params=[_run_out_of_cuda, _run_out_of_cpu, _run_out_of_numpy], ids=["cuda", "cpu", "numpy"]
+)
+def run_out(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Takes any arguments and raises as a full device does."""
+    function: Callable[..., None] = request.param
+    return function

@@ -111,6 +111,14 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
+def release_freed_memory(device: torch.device) -> None:
+    """Returns what torch's allocator of `device` keeps for later use, so that larger blocks fit."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()
+
+
 def free_memory_bytes(device: torch.device) -> int:
     """What can still be allocated on `device`; on a CPU, what the system has left."""
     if device.type == "cuda":

@@ -101,16 +101,17 @@ def scribbling(
     start, strokes = annotation.labels(frame), tuple(strokes)
 
     def steps() -> Generator[Edit, None, None]:
-        import torch
-
         from interaction.clicks.segmenter import merged
+        from xmem_core.device import is_out_of_memory
 
         if stop():
             return
         picture, scribbler = video[frame], engines.scribbler()
         try:
             probability = scribbler.segment(picture, start, object_id, strokes)
-        except torch.OutOfMemoryError:
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
             raise _no_memory_problem() from None
         if stop():
             return
@@ -200,9 +201,8 @@ def _answer(
 
     def steps() -> Generator[Edit, None, None]:
         # Only here, on the engine's thread: it takes seconds the first time.
-        import torch
-
         from interaction.clicks.fbrs import StoppedError
+        from xmem_core.device import is_out_of_memory
 
         start: Labels = np.zeros(size, np.uint8)
         if prompts.start is not None:
@@ -226,7 +226,9 @@ def _answer(
                 clicks, left = (*clicks, click), left - 1
         except StoppedError:
             return
-        except torch.OutOfMemoryError:
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
             raise _no_memory_problem() from None
         if stop():
             return
@@ -250,5 +252,5 @@ def _answer(
 def _no_memory_problem() -> UserError:
     return UserError(
         "The device has no memory left to answer. Nothing was changed.\n\n"
-        "Close other programs that use it, or choose the CPU in the preferences."
+        "Close other programs that use it, or choose another device in the preferences."
     )

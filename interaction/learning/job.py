@@ -70,10 +70,8 @@ def forget_learned(session: "Session") -> None:
 def _learning(
     session: "Session", given: Mapping[int, FrameRecord], steps: int
 ) -> Generator[LearningStep, None, None]:
-    import torch
-
     from interaction.learning.examples import examples_of
-    from xmem_core.device import best_device
+    from xmem_core.device import best_device, is_out_of_memory
 
     settings = session.engines.settings
     device = best_device(settings.device)
@@ -89,10 +87,12 @@ def _learning(
             work = _click_learning(session, clicks, examples, steps, seed, device)
             for done, _ in enumerate(work, start=steps + 1):
                 yield LearningStep("clicks", done, total)
-    except torch.OutOfMemoryError:
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
         raise UserError(
             f"The device “{device}” ran out of memory while learning. The masks are safe.\n\n"
-            "Close other programs that use it, or choose the CPU, and learn again."
+            "Close other programs that use it, or choose another device, and learn again."
         ) from None
 
 

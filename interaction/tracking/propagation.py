@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -13,6 +14,7 @@ from interaction.annotation.requests import Direction
 from interaction.annotation.types import FrameRecord, FrameStatus
 from interaction.errors import EngineMemoryError, UserError
 from xmem_core.arrays import Frame, Labels
+from xmem_core.device import is_out_of_memory
 from xmem_core.pictures import EncodedFrame, Prediction
 from xmem_core.probabilities import one_hot
 from xmem_core.tracker import Tracker
@@ -124,7 +126,7 @@ def memorize_all(
     travel: one that is missing from it is absent. are_partial: a mask speaks only for the objects
     in it, and the others are tracked on, as in YouTube-VOS. speaks_for: says it for each frame
     instead; what is in a mask always counts. Frames whose mask is empty before any object has
-    appeared teach nothing and are left out. EngineMemoryError if a GPU is full.
+    appeared teach nothing and are left out. EngineMemoryError if the device is full.
     """
     known: set[int] = set()
     for frame in sorted(masks, reverse=is_backward):
@@ -134,10 +136,8 @@ def memorize_all(
         if speaks_for is not None:
             told = present | set(speaks_for[frame])
         if told:
-            try:
+            with _naming_a_full_device(tracker, frame):
                 tracker.memorize(frame, video[frame], masks[frame], sorted(told))
-            except torch.OutOfMemoryError:
-                raise EngineMemoryError(str(tracker.device), frame) from None
         yield frame
 
 
@@ -159,7 +159,7 @@ def propagate(
     guessed at before, unless no mask has come yet. adopted: (H, W) the mask of every run's first
     frame where that is not annotated, an earlier result to go on from. present: the objects in
     each mask, where that is known. Yields each frame's result (None for a frame that only sets a
-    run going) and the position after it. EngineMemoryError if a GPU is full.
+    run going) and the position after it. EngineMemoryError if the device is full.
     """
     for run_index in range(position.run, len(runs)):
         run = runs[run_index]
@@ -205,10 +205,8 @@ def propagate(
 def _encode(tracker: Tracker, video: Frames, batch: Sequence[int]) -> list[EncodedFrame]:
     with tracker.times.measure("video"):
         frames = [video[frame] for frame in batch]
-    try:
+    with _naming_a_full_device(tracker, batch[0]):
         return tracker.encode(frames)
-    except torch.OutOfMemoryError:
-        raise EngineMemoryError(str(tracker.device), batch[0]) from None
 
 
 def _visit(
@@ -221,7 +219,7 @@ def _visit(
     is_last: bool,
     adopted: Labels | None,
 ) -> TrackedFrame:
-    try:
+    with _naming_a_full_device(tracker, frame):
         if frame in tracker.confirmed_frames:
             return TrackedFrame(frame, tracker.revisit(frame, picture, objects), is_given=True)
         if is_empty:
@@ -230,7 +228,15 @@ def _visit(
             masks = one_hot(adopted, objects)
             return TrackedFrame(frame, tracker.adopt(picture, masks, objects), is_given=False)
         return TrackedFrame(frame, tracker.track(picture, objects, is_last=is_last), is_given=False)
-    except torch.OutOfMemoryError:
+
+
+@contextmanager
+def _naming_a_full_device(tracker: Tracker, frame: int) -> Iterator[None]:
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
         raise EngineMemoryError(str(tracker.device), frame) from None
 
 

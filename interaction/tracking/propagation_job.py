@@ -34,7 +34,12 @@ from interaction.tracking.propagation import (
     propagate,
 )
 from xmem_core.arrays import Labels
-from xmem_core.device import best_device, used_memory_bytes
+from xmem_core.device import (
+    best_device,
+    is_out_of_memory,
+    release_freed_memory,
+    used_memory_bytes,
+)
 from xmem_core.pictures import Prediction
 from xmem_core.tracker import Tracker
 
@@ -188,16 +193,18 @@ class PropagationJob:
                         if progress.rest.frames[0] == start and adopted is None:
                             adopted = labels
                     break
-                except (EngineMemoryError, torch.OutOfMemoryError) as error:
+                except (EngineMemoryError, RuntimeError, MemoryError) as error:
+                    if not isinstance(error, EngineMemoryError) and not is_out_of_memory(error):
+                        raise
                     # The failed frames of the stack hold tensors as long as the error lives.
                     error.__traceback__ = error.__cause__ = error.__context__ = None
                     settings = self._settings or self._engines.settings
-                    device = str(tracker.device if tracker else best_device(settings.device))
+                    device = tracker.device if tracker else best_device(settings.device)
                     tracker = None
-                    problem = EngineMemoryError(device, progress.rest.frames[0])
-                    remark = self._step_down(device, problem)
+                    problem = EngineMemoryError(str(device), progress.rest.frames[0])
+                    remark = self._step_down(str(device), problem)
                 gc.collect()
-                torch.cuda.empty_cache()
+                release_freed_memory(device)
                 yield Propagated(
                     None, progress.rest.frames[0], self._done, self._total, None, remark
                 )

@@ -1,6 +1,6 @@
 """A session learns from its given frames: what it learns from, what comes of it, what is kept."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -444,12 +444,10 @@ def test_a_full_disk_while_keeping_leaves_what_was_learned_before(
     assert same(before, weights(session)) == [True, True]
 
 
-def test_a_full_device_is_told_in_words(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_device_is_told_in_words(
+    session: Session, monkeypatch: pytest.MonkeyPatch, run_out: Callable[..., None]
+) -> None:
     give(session, 0, 1, 2)
-
-    def fails(*_: object) -> None:
-        raise torch.OutOfMemoryError
-
-    monkeypatch.setattr("interaction.learning.networks.Descent.step", fails)
+    monkeypatch.setattr("interaction.learning.networks.Descent.step", run_out)
     with pytest.raises(UserError, match="out of memory"):
         learn(session)

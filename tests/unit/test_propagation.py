@@ -1,6 +1,6 @@
 """Which frames are visited in which order, and which objects are looked for where."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pytest
@@ -298,14 +298,11 @@ def test_a_propagation_goes_on_from_any_position(
 
 @pytest.mark.parametrize("method", ["encode", "track", "revisit", "memorize"])
 def test_a_device_without_room_is_told_with_the_frame(
-    network: XMem, method: str, monkeypatch: pytest.MonkeyPatch
+    network: XMem, method: str, monkeypatch: pytest.MonkeyPatch, run_out: Callable[..., None]
 ) -> None:
-    def full(*_: object, **__: object) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 MiB")
-
     masks = {1: tiny.labels(1)}
     tracker = make_tracker(network, masks)
-    monkeypatch.setattr(tracker, method, full)
+    monkeypatch.setattr(tracker, method, run_out)
     frame = 2 if method == "track" else 1
     steps: Iterator[object] = propagate(tracker, clip(3), masks, plan(3, [1]))
     if method == "memorize":

@@ -1,6 +1,6 @@
 """Clicks in a session: they belong together, can be taken out singly, and never touch a lock."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,6 +45,21 @@ def test_clicks_of_an_object_add_up_and_ask_from_the_same_start(
     assert len({key for key, _, _ in engines.discs.asked}) == 1
     assert session.annotation.labels(0)[20, 20] == 0
     assert session.annotation.labels(0)[20, 37] == bear
+
+
+def test_a_click_on_a_full_device_changes_nothing(
+    session: Session,
+    engines: FakeEngines,
+    monkeypatch: pytest.MonkeyPatch,
+    run_out: Callable[..., None],
+) -> None:
+    bear = session.add_object("bear")
+    session.click(0, bear, 20, 20)
+    before = session.annotation.record(0)
+    monkeypatch.setattr(engines.discs, "segment", run_out)
+    with pytest.raises(UserError, match="no memory left"):
+        session.click(0, bear, 40, 20)
+    assert session.annotation.record(0) == before
 
 
 @pytest.mark.parametrize("between", ["stroke", "other", "confirm", "redone"])

@@ -1,6 +1,6 @@
 """Propagation in a session: what it starts from, where it ends, what it never touches."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -531,12 +531,13 @@ class ScarceTracker(Tracker):
 
     def track(self, *arguments: object, **others: object) -> object:  # type: ignore[override]
         if self._engines.fails_for(self._settings):
-            raise torch.OutOfMemoryError("no room")
+            self._engines.run_out()
         return super().track(*arguments, **others)  # type: ignore[arg-type]
 
 
 class ScarceEngines(FakeEngines):
-    def __init__(self, failures: int, after: int = 3) -> None:
+    def __init__(self, run_out: Callable[..., None], failures: int, after: int = 3) -> None:
+        self.run_out = run_out
         super().__init__(EngineSettings(memory=SHORT, device="cpu"))
         self.failures, self.after, self.frames = failures, after, 0
         self.used: list[EngineSettings] = []
@@ -555,9 +556,9 @@ class ScarceEngines(FakeEngines):
 
 
 def test_a_full_device_is_answered_with_smaller_steps_from_the_frame_it_was_at(
-    tmp_path: Path,
+    tmp_path: Path, run_out: Callable[..., None]
 ) -> None:
-    engines = ScarceEngines(failures=2)
+    engines = ScarceEngines(run_out, failures=2)
     with open_session(tmp_path, COUNT, engines) as session:
         give(session, 0)
         steps = run(session, 0)
@@ -571,8 +572,10 @@ def test_a_full_device_is_answered_with_smaller_steps_from_the_frame_it_was_at(
         assert len(session.history.entries) == 4  # two objects, a mask, one run
 
 
-def test_when_no_step_is_small_enough_the_run_ends_and_keeps_what_it_has(tmp_path: Path) -> None:
-    engines = ScarceEngines(failures=1000)
+def test_when_no_step_is_small_enough_the_run_ends_and_keeps_what_it_has(
+    tmp_path: Path, run_out: Callable[..., None]
+) -> None:
+    engines = ScarceEngines(run_out, failures=1000)
     with open_session(tmp_path, COUNT, engines) as session:
         give(session, 0)
         frames = session.propagate(0)
