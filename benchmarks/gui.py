@@ -29,7 +29,6 @@ from PySide6.QtWidgets import QApplication
 
 from gui.preferences import Preferences
 from gui.window.app import build
-from gui.window.arguments import parse_arguments
 from gui.window.main_window import MainWindow
 from gui.work.annotator import Busy
 from interaction.annotation.annotation import make_record
@@ -104,7 +103,7 @@ def start_times(folder: Path, count: int) -> list[float]:
 
 def new_window(application: QApplication, folder: Path) -> MainWindow:
     settings = QSettings(str(folder / "gui.ini"), QSettings.Format.IniFormat)
-    window = build(application, Preferences(settings), parse_arguments([]))
+    window = build(application, Preferences(settings))
     window.resize(1280, 800)
     window.show()
     return window

@@ -41,6 +41,7 @@ class EngineSettings:
     device: str = "auto"  # "auto", "cpu", "cuda", "cuda:1", "mps"
     # Shorter side at which the tracker works, in pixels; None: the source's own.
     internal_size: int | None = 480
+    allows_half_precision: bool = True  # of the tracker, where the device is faster with it
     memory: MemoryConfig = field(default_factory=MemoryConfig)
     clicks: ClickConfig = field(default_factory=ClickConfig)
 
@@ -92,7 +93,7 @@ class Engines:
         self._segmenter: ClickSegmenter | None = None
         self._scribbler: ScribbleSegmenter | None = None
         self._network: XMem | None = None
-        self._network_of: tuple[str, torch.device] | None = None
+        self._network_of: tuple[str, torch.device, bool] | None = None
 
     @property
     def settings(self) -> EngineSettings:
@@ -152,9 +153,13 @@ class Engines:
 
         settings = settings or self._settings
         device = best_device(settings.device)
-        wanted = settings.tracker_model, device
+        wanted = settings.tracker_model, device, settings.allows_half_precision
         if self._network is None or self._network_of != wanted:
             self._network = None  # make room first
-            self._network = prepare(load_xmem(find_model(settings.tracker_model)), device)
+            self._network = prepare(
+                load_xmem(find_model(settings.tracker_model)),
+                device,
+                allows_half_precision=settings.allows_half_precision,
+            )
             self._network_of = wanted
         return Tracker(self._network, settings.memory, internal_size=settings.internal_size)

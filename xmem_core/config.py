@@ -18,6 +18,9 @@ class MemoryConfig:
     max_long_term: int = 10_000  # elements, all objects together [LT_max]
     top_k: int = 30  # memory elements that each query position attends to
     has_long_term: bool = True  # without it, working memory grows with the video
+    # Frames between two deep updates of sensory memory, which happen on memory frames only.
+    # None: on each memory frame, in place of the update that every other frame gets.
+    deep_update_every: int | None = None
     # Objects decoded at a time; None works it out from the memory that is free. Results do not
     # depend on it.
     objects_per_chunk: int | None = None
@@ -36,5 +39,7 @@ class MemoryConfig:
                 "max_long_term must hold at least one set of prototypes, got "
                 f"{self.max_long_term} for {self.prototypes} prototypes"
             )
+        if self.deep_update_every is not None and self.deep_update_every < 0:
+            raise ValueError(f"deep_update_every must be 0 or more, got {self.deep_update_every}")
         if self.objects_per_chunk is not None and self.objects_per_chunk < 1:
             raise ValueError(f"objects_per_chunk must be at least 1, got {self.objects_per_chunk}")

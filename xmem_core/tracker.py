@@ -61,6 +61,7 @@ class Tracker:
         self._confirmed: dict[int, _ConfirmedFrame] = {}
         self._hidden: dict[int, Tensor] = {}  # (C_hidden, h, w) by object
         self._since_memory = 0  # frames tracked since the newest memory frame
+        self._since_deep_update = 0  # and since the newest deep update of the sensory state
         self._size: PictureSize | None = None
 
     @property
@@ -156,7 +157,7 @@ class Tracker:
         stay."""
         self.bank.forget_run()
         self._hidden.clear()
-        self._since_memory = 0
+        self._since_memory = self._since_deep_update = 0
 
     @torch.inference_mode()
     def encode(self, frames: Sequence[Frame]) -> list[EncodedFrame]:
@@ -179,9 +180,13 @@ class Tracker:
         encoded = self._encoded(frame)
         ids = self._wanted(objects)
         is_memory = not is_last and self._since_memory + 1 >= self.config.memorize_every
-        probabilities = self._predict(encoded, ids, updates_hidden=not is_memory and not is_last)
+        every = self.config.deep_update_every
+        self._since_deep_update += 1
+        updates_hidden = not is_last and (every is not None or not is_memory)
+        probabilities = self._predict(encoded, ids, updates_hidden=updates_hidden)
         if is_memory:
-            self._remember(encoded, probabilities[1:], ids)
+            is_deep = every is None or self._since_deep_update >= every
+            self._remember(encoded, probabilities[1:], ids, is_deep=is_deep)
         else:
             self._since_memory += 1
             if not is_last:
@@ -222,7 +227,7 @@ class Tracker:
             value = torch.stack([values[i].T.unflatten(1, grid) for i in known])
             hidden = self.engine.refresh_hidden(value, self._hidden_of(known, encoded))
             self._keep_hidden(known, hidden)
-        self._since_memory = 0
+        self._since_memory = self._since_deep_update = 0
         self.bank.replace_recent(None)
         return Prediction(ids, full, encoded.size.source)
 
@@ -257,6 +262,7 @@ class Tracker:
         state = self.bank.run_state()
         state |= {f"hidden.{object_id}": hidden for object_id, hidden in self._hidden.items()}
         state["since_memory"] = torch.tensor(self._since_memory)
+        state["since_deep_update"] = torch.tensor(self._since_deep_update)
         return state
 
     @torch.inference_mode()
@@ -270,6 +276,7 @@ class Tracker:
             if name.startswith("hidden.")
         }
         self._since_memory = int(state["since_memory"])
+        self._since_deep_update = int(state.get("since_deep_update", state["since_memory"]))
 
     # Parts of a step
 
@@ -320,13 +327,18 @@ class Tracker:
         self._keep_hidden(ids, hidden)
         return soft_aggregate(logits.sigmoid())
 
-    def _remember(self, encoded: EncodedFrame, masks: Tensor, ids: tuple[int, ...]) -> None:
-        """Puts the frame into working memory. masks: (K, H, W) at padded internal size."""
-        hidden = self._hidden_of(ids, encoded)
+    def _remember(
+        self, encoded: EncodedFrame, masks: Tensor, ids: tuple[int, ...], *, is_deep: bool = True
+    ) -> None:
+        """Puts the frame into working memory. masks: (K, H, W) at padded internal size. is_deep:
+        refresh the sensory state from its value."""
+        hidden = self._hidden_of(ids, encoded) if is_deep else None
         value, hidden = self.engine.encode_value(encoded, masks, hidden)
         self._keep_hidden(ids, hidden)
         self.bank.append(self._elements(encoded, value, ids))
         self._since_memory = 0
+        if is_deep:
+            self._since_deep_update = 0
 
     def _refresh_recent(self, encoded: EncodedFrame, masks: Tensor, ids: tuple[int, ...]) -> None:
         """Makes the frame recent memory if its turn has come. The sensory state stays."""

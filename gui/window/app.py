@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QApplication
 from gui.errors import CrashHook, ReportDialog, start_log
 from gui.preferences import Preferences
 from gui.theme import apply_theme, set_scheme
-from gui.window.arguments import WindowArguments, parse_arguments
+from gui.window.arguments import WindowArguments
 from gui.window.main_window import MainWindow
 from interaction.session import Session
 
@@ -19,9 +19,8 @@ __all__ = ["begin_with_objects", "build", "main"]
 _AWAKE_MS: Final = 300  # Python only sees Ctrl-C between two of its own steps
 
 
-def main(arguments: list[str]) -> int:
+def main(given: WindowArguments) -> int:
     """Opens the window and returns the exit status when it was closed."""
-    given = parse_arguments(arguments)
     start_log()
     application = QApplication.instance() or QApplication(sys.argv[:1])
     assert isinstance(application, QApplication)

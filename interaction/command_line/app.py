@@ -1,44 +1,78 @@
-"""The commands, put together; and how a problem is told."""
+"""The one command line: a table of commands, imported when they are asked for.
+
+Exit codes: 0 done; 1 something a person can mend, explained on standard error; 2 arguments that
+make no sense; 3 done, but not for every item (`batch`, `evaluate-dataset`); 130 stopped by Ctrl-C,
+with everything finished on disk.
+"""
 
 import sys
+from importlib import import_module
+from typing import Any, Final
 
 import typer
-from rich.console import Console
+from typer.core import TyperGroup
 
-from interaction.command_line.benchmark import benchmark
-from interaction.command_line.click import click
-from interaction.command_line.evaluate import evaluate
-from interaction.command_line.export import export
-from interaction.command_line.import_masks import import_masks
-from interaction.command_line.info import info
-from interaction.command_line.learn import learn
-from interaction.command_line.models import models_app
-from interaction.command_line.new import new
-from interaction.command_line.propagate import propagate
-from interaction.command_line.replay import replay
 from interaction.errors import UserError
 
-__all__ = ["app", "command_names", "main"]
+__all__ = ["COMMANDS", "app", "main"]
+
+# Command -> module and its function or sub-app. `interactive_demo` adds the window, which lies in
+# a room above this one.
+COMMANDS: Final = {
+    "new": "interaction.command_line.new:new",
+    "click": "interaction.command_line.click:click",
+    "info": "interaction.command_line.info:info",
+    "export": "interaction.command_line.export:export",
+    "import": "interaction.command_line.import_masks:import_masks",
+    "replay": "interaction.command_line.replay:replay",
+    "learn": "interaction.command_line.learn:learn",
+    "propagate": "interaction.command_line.propagate:propagate",
+    "evaluate": "interaction.command_line.evaluate:evaluate",
+    "benchmark": "interaction.command_line.benchmark:benchmark",
+    "models": "interaction.command_line.models:models_app",
+}
+_WINDOW: Final = "window"
+_NOT_A_SOURCE: Final = ("-h", "--help", "--install-completion", "--show-completion")
+
+
+class _CommandTable(TyperGroup):
+    """Looks commands up in COMMANDS. The window, which needs to start quickly, imports no other
+    command; what names no command is its source or one of its flags."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        command = getattr(import_module(module), attribute)
+        if not isinstance(command, typer.Typer):
+            single = typer.Typer(add_completion=False)
+            single.command()(command)
+            command = single
+        built: Any = typer.main.get_command(command)
+        built.name = cmd_name
+        return built
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        is_command = bool(args) and (args[0] in COMMANDS or args[0] in _NOT_A_SOURCE)
+        if _WINDOW in COMMANDS and not is_command:
+            args = [_WINDOW, *args]
+        return super().parse_args(ctx, args)
+
 
 app = typer.Typer(
     name="xmem-annotate",
-    help="Cut masks out of video. Without a command, or with a video, a folder or a project in its "
-    "place, the window opens.",
+    cls=_CommandTable,
     no_args_is_help=False,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        # The published program writes --num_objects where this one writes --num-objects.
+        "token_normalize_func": lambda token: token.replace("_", "-"),
+    },
 )
-app.command()(new)
-app.command()(click)
-app.command()(info)
-app.command()(export)
-app.command("import")(import_masks)
-app.command()(replay)
-app.command()(learn)
-app.command()(propagate)
-app.command()(evaluate)
-app.command()(benchmark)
-app.add_typer(models_app, name="models")
 
 
 @app.callback(invoke_without_command=True)
@@ -49,16 +83,11 @@ def start(context: typer.Context) -> None:
         typer.echo(context.get_help())
 
 
-def command_names() -> frozenset[str]:
-    """What can stand first on the command line without meaning a file."""
-    return frozenset(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
-
-
 def main(arguments: list[str] | None = None) -> None:
-    """Runs a command line and exits. A problem that a person can mend is told in plain words on
-    standard error, with exit code 1."""
+    """Runs a command line and exits. A UserError becomes words on standard error and exit code
+    1."""
     try:
         app(args=arguments)
     except UserError as error:
-        Console(stderr=True, highlight=False).print(str(error), markup=False, soft_wrap=True)
+        typer.echo(str(error), err=True)
         sys.exit(1)

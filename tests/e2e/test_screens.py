@@ -35,7 +35,7 @@ from gui.dialogs.import_masks import ImportDialog
 from gui.preferences import Preferences
 from gui.theme import set_scheme
 from gui.window.app import build
-from gui.window.arguments import parse_arguments
+from gui.window.arguments import WindowArguments
 from gui.window.main_window import MainWindow
 from gui.work.document import ViewMode
 from interaction.annotation.mask_files import encode_labels
@@ -86,7 +86,7 @@ def window(qtbot: QtBot, tmp_path: Path) -> Iterator[MainWindow]:
     application = QApplication.instance()
     assert isinstance(application, QApplication)
     sample = str(sample_folder() / "big-buck-bunny.mp4")
-    arguments = parse_arguments([sample, "--workspace", str(tmp_path / "rabbit.vos")])
+    arguments = WindowArguments(Path(sample), tmp_path / "rabbit.vos")
     window = build(application, preferences, arguments)
     window.opener.engines = FakeEngines()  # type: ignore[assignment]  # keeps the contract
     window.resize(1280, 800)

@@ -17,7 +17,7 @@ from pytestqt.qtbot import QtBot
 from gui.dialogs.export import ExportDialog
 from gui.preferences import Preferences
 from gui.window.app import build
-from gui.window.arguments import parse_arguments
+from gui.window.arguments import WindowArguments
 from gui.window.main_window import MainWindow
 from gui.window.workspace import Workspace
 from gui.work.annotator import Busy
@@ -36,11 +36,17 @@ RABBIT = (260.0, 250.0)
 class Program:
     """The window as a person has it: what they press and what they see."""
 
-    def __init__(self, qtbot: QtBot, preferences: Preferences, *arguments: str) -> None:
+    def __init__(
+        self,
+        qtbot: QtBot,
+        preferences: Preferences,
+        source: Path,
+        project: Path | None = None,
+    ) -> None:
         self.qtbot = qtbot
         application = QApplication.instance()
         assert isinstance(application, QApplication)
-        self.window: MainWindow = build(application, preferences, parse_arguments(list(arguments)))
+        self.window: MainWindow = build(application, preferences, WindowArguments(source, project))
         self.is_closed = False
         self.window.resize(1280, 800)
         with qtbot.waitExposed(self.window):
@@ -99,8 +105,8 @@ def preferences(tmp_path: Path) -> Preferences:
 def start(qtbot: QtBot, preferences: Preferences) -> Iterator[Callable[..., Program]]:
     started: list[Program] = []
 
-    def run(*arguments: str) -> Program:
-        started.append(Program(qtbot, preferences, *arguments))
+    def run(*places: Path) -> Program:
+        started.append(Program(qtbot, preferences, *places))
         return started[-1]
 
     yield run
@@ -118,7 +124,7 @@ def test_open_click_track_correct_undo_export_close_and_find_it_all_again(
 ) -> None:
     project = tmp_path / "rabbit work.vos"
     sample = sample_folder() / "big-buck-bunny.mp4"
-    program = start(str(sample), "--workspace", str(project))
+    program = start(sample, project)
     program.wait_for_session()
     document = program.workspace.document
     with Image.open(sample_folder() / "masks" / "0000000.png") as picture:
@@ -183,7 +189,7 @@ def test_open_click_track_correct_undo_export_close_and_find_it_all_again(
     left_at = document.frame
     program.close()
 
-    again = start(str(project))
+    again = start(project)
     again.wait_for_session()
     assert again.workspace.document.frame == left_at
     assert dict(again.workspace.document.annotation.records) == kept
@@ -198,7 +204,7 @@ def test_forward_on_the_last_frame_changes_nothing(
     start: Callable[..., Program], tmp_path: Path
 ) -> None:
     video = write_video(tmp_path / "два кадра.mp4", 2, 96, 64)
-    program = start(str(video))
+    program = start(video)
     program.wait_for_session()
     program.press(Qt.Key.Key_End)
     program.press(Qt.Key.Key_P)
@@ -217,7 +223,7 @@ def test_forward_on_the_last_frame_changes_nothing(
 def test_odd_videos_open_and_can_be_painted_on(
     start: Callable[..., Program], tmp_path: Path, name: str, frames: int, width: int, height: int
 ) -> None:
-    program = start(str(write_video(tmp_path / name, frames, width, height)))
+    program = start(write_video(tmp_path / name, frames, width, height))
     program.wait_for_session()
     program.press(Qt.Key.Key_P)
     program.click(width / 2, height / 2)
@@ -233,7 +239,7 @@ def test_folders_of_pictures_open_from_paths_with_spaces_and_other_letters(
     for index in range(3):
         picture = np.full((48, 64, 3), 60 * index, np.uint8)
         Image.fromarray(picture).save(folder / f"frame {index}{suffix}")
-    program = start(str(folder))
+    program = start(folder)
     program.wait_for_session()
     assert program.workspace.document.frame_count == 3
     program.press(Qt.Key.Key_P)
@@ -248,7 +254,7 @@ def test_a_file_that_is_no_video_is_told_in_words_and_the_window_goes_on(
 ) -> None:
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(os.urandom(2000))
-    program = start(str(broken))
+    program = start(broken)
     program.wait(lambda: program.window.welcome.banner.isVisible())
     assert "broken.mp4" in program.window.welcome.banner.text
     assert program.window.workspace is None

@@ -4,11 +4,34 @@ from pathlib import Path
 
 import pytest
 
-from gui.window.arguments import parse_arguments
+import interactive_demo
+from gui.window.arguments import WindowArguments
 from interaction.engines import EngineSettings
 
 
-def test_published_flags_reach_the_engine() -> None:
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[WindowArguments]:
+    """What the window was opened with, instead of the window."""
+    given: list[WindowArguments] = []
+
+    def remember(arguments: WindowArguments) -> int:
+        given.append(arguments)
+        return 0
+
+    monkeypatch.setattr("gui.window.app.main", remember)
+    return given
+
+
+def start(monkeypatch: pytest.MonkeyPatch, *line: str) -> int:
+    monkeypatch.setattr("sys.argv", ["xmem-annotate", *line])
+    with pytest.raises(SystemExit) as ended:
+        interactive_demo.main()
+    return int(ended.value.code or 0)
+
+
+def test_published_flags_reach_the_engine(
+    opened: list[WindowArguments], monkeypatch: pytest.MonkeyPatch
+) -> None:
     flags = {
         "video": "a.mp4",
         "workspace": "w",
@@ -24,42 +47,63 @@ def test_published_flags_reach_the_engine() -> None:
         "num_prototypes": 64,
         "top_k": 20,
         "buffer_size": 50,
-        "deep_update_every": -1,
+        "deep_update_every": 15,
     }
     line = [part for name, value in flags.items() for part in (f"--{name}", str(value))]
-    given = parse_arguments([*line, "--no_amp"])
+    assert start(monkeypatch, *line, "--no_amp") == 0
+    [given] = opened
     assert (given.source, given.project) == (Path("a.mp4"), Path("w"))
     assert (given.objects, given.cached_frames) == (3, 50)
     settings = given.changed(EngineSettings())
     assert (settings.tracker_model, settings.click_model) == ("XMem", "fbrs")
     assert (settings.scribble_model, settings.internal_size) == ("s2m", 360)
+    assert not settings.allows_half_precision
     memory = settings.memory
     assert (memory.memorize_every, memory.top_k, memory.prototypes) == (7, 20, 64)
     assert (memory.min_working_frames, memory.max_working_frames) == (6, 12)
-    assert memory.max_long_term == 5000
+    assert (memory.max_long_term, memory.deep_update_every) == (5000, 15)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("", WindowArguments()),
+        ("window", WindowArguments()),
+        ("bear.mp4 --num_objects 2", WindowArguments(Path("bear.mp4"), objects=2)),
+        ("window bear.mp4", WindowArguments(Path("bear.mp4"))),
+        ("--images bear --workspace w", WindowArguments(Path("bear"), Path("w"))),
+        ("--workspace bear", WindowArguments(Path("bear"))),
+        ("--size -1", WindowArguments(engine={"internal_size": None})),
+        ("--deep_update_every -1", WindowArguments(memory={"deep_update_every": None})),
+    ],
+)
+def test_a_line_without_a_command_opens_the_window(
+    opened: list[WindowArguments],
+    monkeypatch: pytest.MonkeyPatch,
+    line: str,
+    expected: WindowArguments,
+) -> None:
+    assert start(monkeypatch, *line.split()) == 0
+    assert opened == [expected]
 
 
 def test_without_flags_nothing_differs_from_the_preferences() -> None:
     settings = EngineSettings(internal_size=240, device="cpu")
-    assert parse_arguments([]).changed(settings) == settings
-
-
-def test_size_minus_one_keeps_the_source_size() -> None:
-    assert parse_arguments(["--size", "-1"]).changed(EngineSettings()).internal_size is None
-
-
-def test_a_workspace_alone_is_what_is_opened() -> None:
-    given = parse_arguments(["--workspace", "bear"])
-    assert (given.source, given.project) == (Path("bear"), None)
+    assert WindowArguments().changed(settings) == settings
 
 
 @pytest.mark.parametrize(
     "line", ["--size 3", "--num_objects 256", "--top_k 0", "--max_mid_term_frames 2", "--nonsense"]
 )
 def test_numbers_that_make_no_sense_are_refused_with_a_message(
-    line: str, capsys: pytest.CaptureFixture[str]
+    opened: list[WindowArguments],
+    monkeypatch: pytest.MonkeyPatch,
+    line: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with pytest.raises(SystemExit) as stopped:
-        parse_arguments(line.split())
-    assert stopped.value.code == 2
-    assert line.split()[0].lstrip("-").split("_")[0] in capsys.readouterr().err
+    assert start(monkeypatch, *line.split()) == 2
+    assert opened == []
+
+    assert line.split()[0].lstrip("-").split("_")[0] in capsys.readouterr().err.replace(
+        "internal_size", "size"
+    )

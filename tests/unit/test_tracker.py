@@ -311,6 +311,34 @@ def test_a_run_that_was_paused_gives_the_masks_of_one_that_was_not(
     assert_same(before + tracked(second, range(1 + pause, 11)), whole)
 
 
+@pytest.mark.parametrize(
+    ("every", "deep_at"), [(None, [2, 4, 6, 8]), (0, [2, 4, 6, 8]), (3, [4, 8]), (100, [])]
+)
+def test_deep_updates_happen_on_memory_frames_and_no_more_often_than_asked(
+    network: XMem, every: int | None, deep_at: list[int]
+) -> None:
+    config = replace(SHORT, deep_update_every=every)
+    tracker = started(network, config)
+    seen: list[int] = []
+    deep_update = network.value_encoder.deep_update
+    assert deep_update is not None
+    hook = deep_update.register_forward_hook(lambda *_: seen.append(frame))
+    masks = []
+    for frame in range(1, 9):
+        if frame == 4:  # goes on in another process
+            state = tracker.run_state()
+            tracker = started(network, config)
+            tracker.restore_run(state)
+            seen = [one for one in seen if one < 4]
+        masks += tracked(tracker, [frame])
+    hook.remove()
+    assert seen == deep_at
+    # In their place each memory frame gets the update of an ordinary frame, and keeps it.
+    published = tracked(started(network), range(1, 9))
+    is_same = all(torch.equal(a, b) for a, b in zip(masks, published, strict=True))
+    assert is_same == (every is None)
+
+
 def test_a_run_state_stays_what_it_was_while_the_run_goes_on(network: XMem) -> None:
     tracker = started(network)
     tracked(tracker, range(1, 6))
@@ -702,6 +730,7 @@ def test_bfloat16_is_for_networks_that_bear_it_on_cpus_that_multiply_it(
     original = tiny.network(replace(tiny.TINY, tolerates_bfloat16=tolerates))
 
     assert prepare(original).half_precision == expected
+    assert prepare(original, allows_half_precision=False).half_precision is None
     assert original.half_precision is None
 
 

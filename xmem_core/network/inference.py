@@ -122,10 +122,12 @@ class WinogradConv2d(nn.Module):
 _WINOGRAD_FROM_CHANNELS = 128
 
 
-def prepare(network: XMem, device: torch.device | str = "cpu") -> XMem:
+def prepare(
+    network: XMem, device: torch.device | str = "cpu", *, allows_half_precision: bool = True
+) -> XMem:
     """A second `network` on `device`, for inference: batch norm folded into convolutions, channels
-    last, in half precision where that is faster (`half_precision`), and else on a CPU wide 3x3
-    convolutions by Winograd's algorithm.
+    last, in half precision where that is faster (`half_precision`) and allowed, and else on a CPU
+    wide 3x3 convolutions by Winograd's algorithm.
 
     In float32, outputs agree with the network's to about 1e-5 of their largest magnitude. It
     cannot be trained or saved. The original is untouched; what did not have to change is shared
@@ -134,8 +136,10 @@ def prepare(network: XMem, device: torch.device | str = "cpu") -> XMem:
     device = torch.device(device)
     prepared = _with_shared_weights(network).eval()
     fold_batch_norms(prepared)
-    prepared.half_precision = half_precision(
-        device, tolerates_bfloat16=network.config.tolerates_bfloat16
+    prepared.half_precision = (
+        half_precision(device, tolerates_bfloat16=network.config.tolerates_bfloat16)
+        if allows_half_precision
+        else None
     )
     if device.type == "cpu" and prepared.half_precision is None:
         _replace_wide_convolutions(prepared.value_encoder)
