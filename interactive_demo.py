@@ -6,7 +6,7 @@ Without a command it opens the window; `xmem-annotate --help` lists the commands
 from interaction.command_line.app import COMMANDS
 from interaction.command_line.app import main as run
 
-COMMANDS.setdefault("window", "gui.window.arguments:window")
+COMMANDS.update(window="gui.window.arguments:window", doctor="gui.doctor:doctor")
 
 
 def main() -> None:

@@ -1,13 +1,11 @@
 """The log, error reports and the crash hook."""
 
 import logging
-import platform
 import sys
 import traceback
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +16,7 @@ from PySide6.QtCore import QCoreApplication, QObject, Qt, Signal
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QMessageBox, QWidget
 
+from interaction.doctor import as_text, examine, package_versions
 from interaction.errors import UserError
 
 __all__ = [
@@ -28,7 +27,6 @@ __all__ = [
     "report_of",
     "start_log",
     "summary_and_advice",
-    "versions",
 ]
 
 _LOG_BYTES: Final = 1_000_000
@@ -71,23 +69,14 @@ def summary_and_advice(error: Exception) -> tuple[str, str]:
     return summary, advice
 
 
-def versions() -> list[str]:
-    """Of this program and what it stands on, a line each."""
-    names = ("xmem-annotate", "PySide6-Essentials", "torch", "av")
-    return [f"{name} {_version(name)}" for name in names]
-
-
 def report_of(error: BaseException) -> str:
-    """What a developer needs: versions, system, traceback. No file's contents."""
-    lines = [*versions(), f"Python {sys.version.split()[0]}", platform.platform(), ""]
-    return "\n".join(lines) + "\n" + "".join(traceback.format_exception(error))
-
-
-def _version(package: str) -> str:
+    """What a developer needs: the examination of the computer, and the traceback. No file's
+    contents."""
     try:
-        return version(package)
-    except PackageNotFoundError:
-        return "?"
+        examination = as_text(examine(imports_torch=False, speed_test_s=0))
+    except Exception as failure:  # noqa: BLE001  # a report must come about on a broken system too
+        examination = "\n".join([*package_versions(), f"The examination failed: {failure!r}"])
+    return f"{examination}\n\n" + "".join(traceback.format_exception(error))
 
 
 class ReportDialog(QMessageBox):

@@ -17,7 +17,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from gui.errors import last_lines, log_file, versions
+from gui.errors import last_lines, log_file
+from interaction.doctor import package_versions
 from resources import icons_folder, sample_folder
 
 __all__ = [
@@ -56,7 +57,7 @@ class LogDialog(QDialog):
 
     def report(self) -> str:
         """Versions, system, and the log."""
-        head = [*versions(), f"Python {sys.version.split()[0]}", platform.platform(), ""]
+        head = [*package_versions(), f"Python {sys.version.split()[0]}", platform.platform(), ""]
         return "\n".join(head) + "\n" + self.text.toPlainText()
 
 
