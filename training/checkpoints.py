@@ -18,11 +18,12 @@ from typing import Any
 import torch
 from torch import Tensor, optim
 
+from interaction.files import write_bytes
 from training.config import DataName, TrackerTraining, config_from
 from xmem_core.learning.average import MovingAverage
 from xmem_core.learning.folding import unfolded
 from xmem_core.network.xmem import XMem
-from xmem_core.weights import load_xmem, save_network
+from xmem_core.weights import load_xmem, network_bytes
 
 log = logging.getLogger(__name__)
 
@@ -175,4 +176,4 @@ def export(run: Path, output: Path) -> None:
         "training": json.dumps(without_folders(content["config"])),
     }
     output.parent.mkdir(parents=True, exist_ok=True)
-    save_network(averaged_network(content), output, metadata)
+    write_bytes(output, network_bytes(averaged_network(content), metadata))

@@ -12,9 +12,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from interaction.files import write_bytes
 from xmem_core.learning.folding import fold_norms, unfolded
 from xmem_core.network.xmem import XMem
-from xmem_core.weights import load_xmem, read_metadata, save_network
+from xmem_core.weights import load_xmem, network_bytes, read_metadata
 
 
 def write_mean(files: Sequence[Path], shares: Sequence[float], output: Path) -> None:
@@ -36,7 +37,7 @@ def write_mean(files: Sequence[Path], shares: Sequence[float], output: Path) -> 
             tensor = stacked.sum(dim=0)
         mean[name] = tensor
     metadata = read_metadata(files[-1]) | {"mean_of_shares": " ".join(f"{s:g}" for s in shares)}
-    save_network(unfolded(XMem(config), mean), output, metadata)
+    write_bytes(output, network_bytes(unfolded(XMem(config), mean), metadata))
 
 
 def _folded(file: Path) -> dict[str, Tensor]:

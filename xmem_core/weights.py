@@ -7,9 +7,11 @@ turn them into ours. Our own files are safetensors with the network's configurat
 import dataclasses
 import hashlib
 import json
+import mmap
 import pickle
 import re
 import struct
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -38,7 +40,7 @@ _DAMAGE: Final = (
     LookupError,
     MemoryError,
     OSError,
-    RuntimeError,
+    RuntimeError,  # RecursionError too
     TypeError,
     ValueError,
     struct.error,
@@ -49,11 +51,63 @@ class CheckpointFileError(Exception):
     """Why a file holds no named tensors, as the end of a sentence about it."""
 
 
+# Published networks have 250 MB in 720 entries; these limits leave room and refuse a small file
+# that inflates to gigabytes.
+MOST_WEIGHTS_BYTES: Final = 2**30
+_MOST_ENTRIES: Final = 20_000
+_MOST_PICKLE_BYTES: Final = 2**22  # names and shapes, without the numbers
+_MOST_WIDTH: Final = 2**16  # of a layer, in a configuration
+
+
+def check_weights_file(path: Path) -> None:
+    """Raises CheckpointFileError for what must not even be opened as weights: a pipe or a device,
+    and a file that is, or inflates to, more than `MOST_WEIGHTS_BYTES`."""
+    try:
+        if not path.is_file():
+            raise CheckpointFileError(
+                "it is a folder"
+                if path.is_dir()
+                else "it is not a file"
+                if path.exists()
+                else "there is no such file"
+            )
+        if path.stat().st_size > MOST_WEIGHTS_BYTES:
+            raise CheckpointFileError("it is larger than any network that this program knows")
+        with path.open("rb") as file:
+            is_archive = file.read(4) == b"PK\3\4"
+        if is_archive:
+            _check_archive(path)
+    except (OSError, ValueError) as error:  # ValueError: a name with a null character
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise CheckpointFileError(f"it cannot be read ({reason})") from None
+
+
+def _check_archive(path: Path) -> None:
+    too_large = "it inflates to more than any network that this program knows"
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        # Before the table of contents is read: each of its entries takes half a kilobyte.
+        position = count = 0
+        while (position := data.find(b"PK\1\2", position) + 1) > 0:
+            count += 1
+            if count > _MOST_ENTRIES:
+                raise CheckpointFileError(too_large)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+    except (*_DAMAGE, zipfile.BadZipFile, NotImplementedError):
+        raise CheckpointFileError("it is damaged, cut short or not a checkpoint") from None
+    pickled = sum(entry.file_size for entry in entries if entry.filename.endswith(".pkl"))
+    total = sum(entry.file_size for entry in entries)
+    if total > MOST_WEIGHTS_BYTES or pickled > _MOST_PICKLE_BYTES:
+        raise CheckpointFileError(too_large)
+
+
 def read_named_tensors(path: Path) -> dict[str, Tensor]:
     """Every entry of the checkpoint, on the CPU. No code in the file is ever run.
 
     Raises CheckpointFileError.
     """
+    check_weights_file(path)
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
@@ -66,7 +120,36 @@ def read_named_tensors(path: Path) -> dict[str, Tensor]:
         isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in loaded.items()
     ):
         raise CheckpointFileError("it holds something other than named weights")
+    # A single number can stand for any shape until it is converted.
+    if sum(one.numel() * one.element_size() for one in loaded.values()) > MOST_WEIGHTS_BYTES:
+        raise CheckpointFileError("its weights are larger than those of any network known here")
     return dict(loaded)
+
+
+def read_own_tensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Header and entries, as float32 on the CPU, of a safetensors file of this program.
+
+    Raises CheckpointFileError.
+    """
+    check_weights_file(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = dict(file.metadata() or {})
+            state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+    except (*_DAMAGE, SafetensorError) as error:
+        raise CheckpointFileError(f"it is damaged or cut short ({str(error)[:200]})") from None
+    return metadata, state
+
+
+def structure_of(path: Path) -> tuple[int, str]:
+    """How many numbers a checkpoint holds, and the SHA-256 of its names and shapes.
+
+    Hashed is a sorted line for each entry, "name 64,3,7,7". Raises CheckpointFileError.
+    """
+    state = read_named_tensors(path)
+    lines = sorted(f"{name} {','.join(map(str, one.shape))}\n" for name, one in state.items())
+    digest = hashlib.sha256("".join(lines).encode("utf-8", "surrogatepass"))
+    return sum(one.numel() for one in state.values()), digest.hexdigest()
 
 
 FORMAT = "xmem-annotate network 1"
@@ -123,13 +206,12 @@ def load_xmem(path: Path | str) -> XMem:
     Raises UnusableWeightsError for anything else; no code in the file is ever run.
     """
     path = Path(path)
-    if not path.is_file():
-        raise UnusableWeightsError(
-            path, "it is a folder" if path.is_dir() else "there is no such file"
-        )
     try:
+        check_weights_file(path)
         with path.open("rb") as file:
             start = file.read(9)
+    except CheckpointFileError as error:
+        raise UnusableWeightsError(path, str(error)) from None
     except OSError as error:
         raise UnusableWeightsError(path, f"it cannot be read ({error.strerror})") from None
     is_safetensors = len(start) == 9 and start[8:9] == b"{"
@@ -137,28 +219,23 @@ def load_xmem(path: Path | str) -> XMem:
     try:
         with torch.device("meta"):  # no memory or random numbers for weights about to be replaced
             network = XMem(config)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise UnusableWeightsError(path, f"its configuration is not valid ({error})") from None
+    except _DAMAGE as error:
+        reason = str(error)[:200]
+        raise UnusableWeightsError(path, f"its configuration is not valid ({reason})") from None
     _check_entries(path, network.state_dict(), state)
     network.load_state_dict(state, assign=True)
     return network.eval().requires_grad_(False)
 
 
-def save_network(network: XMem, path: Path, metadata: Mapping[str, str]) -> None:
-    """Writes weights in half precision, with the configuration and `metadata` in the header."""
+def network_bytes(network: XMem, metadata: Mapping[str, str]) -> bytes:
+    """A file of weights in half precision, with the configuration and `metadata` in the header."""
     state = {
         name: tensor.detach().cpu().half().contiguous()
         for name, tensor in network.state_dict().items()
         if not name.endswith("num_batches_tracked")
     }
-    header = {
-        **metadata,
-        "format": FORMAT,
-        "config": json.dumps(dataclasses.asdict(network.config)),
-    }
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(save(state, header))
-    partial.replace(path)
+    config = json.dumps(dataclasses.asdict(network.config))
+    return save(state, {**metadata, "format": FORMAT, "config": config})
 
 
 def read_metadata(path: Path) -> dict[str, str]:
@@ -166,7 +243,7 @@ def read_metadata(path: Path) -> dict[str, str]:
     try:
         with safe_open(path, framework="pt") as file:
             return dict(file.metadata() or {})
-    except (SafetensorError, OSError):
+    except (*_DAMAGE, SafetensorError):
         return {}
 
 
@@ -177,17 +254,19 @@ def file_sha256(path: Path) -> str:
 
 def _read_own(path: Path) -> tuple[NetworkConfig, dict[str, Tensor]]:
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            if metadata.get("format") != FORMAT:
-                raise UnusableWeightsError(path, "it is a safetensors file of something else")
-            config = NetworkConfig(**json.loads(metadata["config"]))
-            state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise UnusableWeightsError(path, f"it is damaged or cut short ({error})") from None
-    except (KeyError, TypeError, ValueError) as error:
-        raise UnusableWeightsError(path, f"its configuration is not valid ({error})") from None
-    return config, state
+        metadata, state = read_own_tensors(path)
+    except CheckpointFileError as error:
+        raise UnusableWeightsError(path, str(error)) from None
+    if metadata.get("format") != FORMAT:
+        raise UnusableWeightsError(path, "it is a safetensors file of something else")
+    try:
+        values = json.loads(metadata["config"])
+        if any(isinstance(one, int) and abs(one) > _MOST_WIDTH for one in values.values()):
+            raise ValueError("a layer is impossibly wide")
+        return NetworkConfig(**values), state
+    except _DAMAGE as error:
+        reason = str(error)[:200]
+        raise UnusableWeightsError(path, f"its configuration is not valid ({reason})") from None
 
 
 def _read_published(path: Path) -> tuple[NetworkConfig, dict[str, Tensor]]:

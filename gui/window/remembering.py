@@ -12,7 +12,7 @@ from gui.preferences import Place, Preferences
 from gui.window.workspace import Workspace
 from gui.work.document import ViewMode
 from interaction.errors import UserError
-from interaction.files import write_bytes
+from interaction.files import write_plain
 
 if TYPE_CHECKING:
     from gui.window.workspace import Workspace
@@ -43,7 +43,7 @@ def keep_thumbnail(workspace: Workspace) -> None:
     buffer.open(QIODevice.OpenModeFlag.WriteOnly)
     if picture.save(buffer, "JPEG", 85):
         with suppress(UserError):
-            write_bytes(project.folder / THUMBNAIL, bytes(data.data()))
+            write_plain(project.folder / THUMBNAIL, bytes(data.data()), is_forced=False)
 
 
 _QUIET_MS: Final = 1000  # scrubbing and playing are no reason to write

@@ -12,17 +12,16 @@ from typing import Final
 
 import torch
 import torch.nn.functional as F
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
 from interaction.clicks.network import ClickNetwork, InsertionPoint
 from interaction.errors import ModelError
-from interaction.files import write_bytes
 from xmem_core.network.backbones import LiteTrunk
 from xmem_core.network.blocks import conv3x3
 from xmem_core.network.inference import fold_batch_norms
 from xmem_core.probabilities import normalise
+from xmem_core.weights import CheckpointFileError, read_own_tensors
 
 FORMAT: Final = "xmem-annotate click network 1"
 
@@ -188,12 +187,10 @@ def read_click_network(path: Path) -> SmallClickNetwork:
     """The network in `path`, on the CPU and as it was trained; ModelError for anything else."""
     remedy = "Install the program again, or choose another click model."
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
+        metadata, state = read_own_tensors(path)
+    except CheckpointFileError as error:
         raise ModelError(
-            f"The click model “{path.name}” is damaged or cut short ({error}).", remedy
+            f"The click model “{path.name}” cannot be used: {error}.", remedy
         ) from None
     if metadata.get("format") != FORMAT:
         raise ModelError(f"“{path.name}” is not a click model of this program.", remedy)
@@ -221,17 +218,14 @@ def _fits(wanted: Tensor | None, found: Tensor | None) -> bool:
     return wanted.shape == found.shape and bool(torch.isfinite(found).all())
 
 
-def save_click_network(network: SmallClickNetwork, path: Path, metadata: Mapping[str, str]) -> None:
-    """Writes weights in half precision, whole and at once, with `metadata` in the header.
-
-    network: not folded. DiskFullError or UnwritableFileError; the old file is untouched then.
-    """
+def click_network_bytes(network: SmallClickNetwork, metadata: Mapping[str, str]) -> bytes:
+    """A file of weights in half precision, with `metadata` in the header. network: not folded."""
     state = {
         name: tensor.detach().cpu().half().contiguous()
         for name, tensor in network.state_dict().items()
         if not name.endswith("num_batches_tracked")
     }
-    write_bytes(path, save(state, click_network_header(metadata)))
+    return save(state, click_network_header(metadata))
 
 
 def click_network_header(metadata: Mapping[str, str]) -> dict[str, str]:

@@ -156,6 +156,7 @@ def _run(
     kind: ExportFormat, job: ExportJob, target: ExportTarget
 ) -> Generator[ExportProgress, None, ExportReport]:
     target.prepare()
+    job.folder = target.folder
     try:
         with closing(job):
             for done, frame in enumerate(kind.write(job), start=1):

@@ -5,8 +5,6 @@ import csv
 import io
 import json
 import os
-import shutil
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,7 +19,7 @@ from numpy.typing import NDArray
 from interaction.annotation.mask_files import decode_labels
 from interaction.annotation.types import EMPTY_RECORD, FrameRecord, FrameStatus, ObjectInfo
 from interaction.errors import UnreadableVideoError, UserError
-from interaction.files import TEMPORARY_SUFFIX, replace_file, writing_problem
+from interaction.files import hidden_folder, remove_leftovers, replace_file, writing_problem
 from interaction.formats.options import ExportOptions, OptionInfo, describe_options
 from interaction.video.picture_folder import PictureFolderIndex
 from interaction.video.video import Video, VideoIndex
@@ -134,7 +132,8 @@ class ExportTarget:
         self.is_folder = is_folder
         self.overwrites = overwrites
         self._made: list[Path] = []  # parents that were created, outermost first
-        self.folder = self.path.parent / f".{uuid.uuid4().hex}{TEMPORARY_SUFFIX}"
+        self._hidden = contextlib.ExitStack()
+        self.folder = self.path  # where to write until `finish`; set by `prepare`
 
     def check(self, protects: tuple[Path, ...], side_files: tuple[str, ...] = ()) -> None:
         """UserError if something is in the way, before anything is written."""
@@ -185,7 +184,10 @@ class ExportTarget:
             for parent in reversed(missing):
                 parent.mkdir(exist_ok=True)
                 self._made.append(parent)
-            self.folder.mkdir()
+            remove_leftovers(self.path.parent)
+            self.folder = self._hidden.enter_context(
+                hidden_folder(self.path.parent.resolve() / self.path.name)
+            )
         except OSError as error:
             self.discard()
             raise writing_problem(self.path, error) from error
@@ -207,6 +209,7 @@ class ExportTarget:
                     self.path.rmdir()
                 if not self.path.exists():
                     replace_file(self.folder, self.path)
+                    self._hidden.close()
                     return 0
             root = self.path if self.is_folder else self.path.parent
             names = {file.relative_to(self.folder) for file in files}
@@ -215,7 +218,7 @@ class ExportTarget:
                 replace_file(self.folder / name, root / name)
         except OSError as error:
             raise writing_problem(self.path, error) from error
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._hidden.close()
         if not self.is_folder:
             return 0
         present = (path.relative_to(root) for path in root.rglob("*") if path.is_file())
@@ -223,7 +226,7 @@ class ExportTarget:
 
     def discard(self) -> None:
         """Leaves no trace of an export that was not finished."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._hidden.close()
         for parent in reversed(self._made):
             with contextlib.suppress(OSError):  # someone else has put something there
                 parent.rmdir()

@@ -101,7 +101,7 @@ def _tracker_learning(
 ) -> Generator[None, None, None]:
     from interaction.learning.networks import learn_tracker
     from interaction.models import find_model
-    from xmem_core.weights import UnusableWeightsError, load_xmem, save_network
+    from xmem_core.weights import UnusableWeightsError, load_xmem, network_bytes
 
     settings, models = session.engines.settings, session.engines.models
     model = settings.tracker_model
@@ -119,7 +119,7 @@ def _tracker_learning(
         device=device,
     )
     about = Learned(model, len(examples))
-    models.keep("tracker", about, lambda path: save_network(learned, path, {"learned_of": model}))
+    models.keep("tracker", about, network_bytes(learned, {"learned_of": model}))
     session.engines.renew()
 
 
@@ -131,15 +131,13 @@ def _click_learning(
     seed: int,
     device: "torch.device",
 ) -> Generator[None, None, None]:
-    from interaction.clicks.small_network import save_click_network
+    from interaction.clicks.small_network import click_network_bytes
     from interaction.learning.networks import learn_clicks
 
     model, models = session.engines.settings.click_model, session.engines.models
     learned = yield from learn_clicks(network, examples, steps=steps, seed=seed, device=device)
     about = Learned(model, len(examples))
-    models.keep(
-        "clicks", about, lambda path: save_click_network(learned, path, {"learned_of": model})
-    )
+    models.keep("clicks", about, click_network_bytes(learned, {"learned_of": model}))
     session.engines.renew()
 
 

@@ -2,7 +2,6 @@
 
 import json
 import logging
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +12,9 @@ from interaction.errors import ModelError, UserError
 from interaction.files import (
     is_plain_file,
     is_plain_folder,
+    parse_json,
     read_plain,
+    remove_leftovers,
     remove_plain,
     write_plain,
     writing_problem,
@@ -69,22 +70,20 @@ class LearnedModels:
             return None
         return _weights(self._folder, part)
 
-    def keep(self, part: Part, learned: Learned, write: Callable[[Path], None]) -> None:
-        """write: makes a whole file of weights at a path. DiskFullError or UnwritableFileError;
-        what was there before is kept then."""
+    def keep(self, part: Part, learned: Learned, weights: bytes) -> None:
+        """weights: a whole file of them. DiskFullError or UnwritableFileError; what was there
+        before is kept then, and nothing is left of the new file."""
         if self._folder is None:
             self._temporary = TemporaryDirectory(
                 prefix="xmem-annotate-", ignore_cleanup_errors=True
             )
             self._folder = Path(self._temporary.name)
-        path = _weights(self._folder, part)
         try:
             self._folder.mkdir(exist_ok=True)
-            if not is_plain_folder(self._folder):
-                raise NotADirectoryError(0, "it is not a folder")
-            write(path)
         except OSError as error:
-            raise writing_problem(path, error) from error
+            raise writing_problem(self._folder, error) from error
+        remove_leftovers(self._folder)
+        write_plain(_weights(self._folder, part), weights)
         self._note({**self._learned, part: learned})
 
     def forget(self) -> None:
@@ -118,13 +117,13 @@ def _read(folder: Path) -> dict[Part, Learned]:
     if not is_plain_folder(folder) or not path.exists():
         return {}
     try:
-        plain = json.loads(read_plain(path, _MOST_BYTES))
+        plain = parse_json(read_plain(path, _MOST_BYTES))
         return {
             part: _learned(plain[part])
             for part in get_args(Part)
             if part in plain and is_plain_file(_weights(folder, part))
         }
-    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+    except (OSError, ValueError, TypeError, KeyError) as error:
         log.warning("%s cannot be read, so nothing was learned: %s", path, error)
         return {}
 

@@ -1,9 +1,8 @@
 """Read and check everything in a project folder; say what is damaged."""
 
-import re
 import struct
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,7 +21,7 @@ from interaction.annotation.types import (
     ObjectInfo,
 )
 from interaction.errors import DamagedProjectError, UnreadableMaskError
-from interaction.files import TEMPORARY_SUFFIX, is_plain_file, read_plain
+from interaction.files import read_plain
 from interaction.project.journal import (
     ChangesByHand,
     Journal,
@@ -45,7 +44,6 @@ __all__ = [
     "check_masks",
     "outside_edit",
     "read_contents",
-    "remove_leftovers",
     "start_line",
 ]
 
@@ -114,7 +112,6 @@ def read_contents(layout: ProjectLayout) -> Contents:
 
 
 _MOST_MASK_BYTES: Final = 2**28
-_LEFTOVER: Final = re.compile(r"\.[0-9a-f]{32}" + re.escape(TEMPORARY_SUFFIX))
 _PNG_HEAD: Final = struct.Struct(">8s4x4sIIBB")  # signature, IHDR, width, height, bits, kind
 _PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 
@@ -142,7 +139,9 @@ def check_masks(layout: ProjectLayout, contents: Contents, store: MaskStore) -> 
     if contents.manifest.frames and not layout.masks.exists():
         checked.notices.append("The folder “masks” was missing. Its masks are in the history too.")
     ids = {one.id for one in contents.manifest.objects}
-    with store.reading() as stored:
+    size = contents.manifest.source.width, contents.manifest.source.height
+    with store.reading() as unchecked:
+        stored = checking_masks(unchecked, size)
         reading = _MaskReading(contents, checked, stored)
         for frame, line in contents.manifest.frames.items():
             try:
@@ -151,8 +150,7 @@ def check_masks(layout: ProjectLayout, contents: Contents, store: MaskStore) -> 
                 mask = reading.mask(frame, place, files.pop(frame, None))
                 reading.at_hand = {} if place is None or mask is None else {place: mask}
                 record = reading.record(frame, value)
-                if record.present - ids:
-                    raise DamagedValueError(_stranger(record.present - ids))
+                check_listed(record, ids)
                 checked.records[frame] = record
             except DamagedValueError as error:
                 checked.damages.append(f"Frame {frame}: {error}")
@@ -175,21 +173,18 @@ def _check_by_hand(
         try:
             value = None if line is None else mapping(parse_json(line.encode()), "its record")
             record = record_from_json(value, stored)
-            if record.present - ids:
-                raise DamagedValueError(_stranger(record.present - ids))
+            check_listed(record, ids)
         except DamagedValueError as error:
             checked.damages.append(f"project.json: Frame {frame}: {error}")
         else:
             checked.by_hand[frame] = record
-    shown = frozenset[int]().union(
-        *(one.present for frame, one in checked.records.items() if frame not in checked.by_hand)
-    )
-    if shown - ids:
-        checked.damages.append(f"project.json: {_stranger(shown - ids)}")
-
-
-def _stranger(ids: frozenset[int]) -> str:
-    return f"object {min(ids)} is shown and not in the list"
+    for frame, record in checked.records.items():
+        if frame not in checked.by_hand:
+            try:
+                check_listed(record, ids)
+            except DamagedValueError as error:
+                checked.damages.append(f"project.json: {error}")
+                return
 
 
 class _MaskReading:
@@ -212,12 +207,12 @@ class _MaskReading:
         """
         held = None if path is None else _read(path)
         if place is not None and held is not None and _matches(held, place):
-            self._check_size(held)
+            check_mask(held, self._size)
             return held
         if path is not None and held is not None and self._is_from_outside(frame, held, path):
             self._checked.outside[frame] = path
-            return None if place is None else self._whole(place)
-        mask = None if place is None else self._whole(place)
+            return None if place is None else self._stored(place)
+        mask = None if place is None else self._stored(place)
         if mask is not None or path is not None:
             self._checked.amends[frame] = mask
         return mask
@@ -235,11 +230,6 @@ class _MaskReading:
         """The mask at `place`, from the store unless it is at hand. Raises DamagedValueError."""
         return self.at_hand[place] if place in self.at_hand else self._stored(place)
 
-    def _whole(self, place: MaskPlace) -> bytes:
-        mask = self._stored(place)
-        self._check_size(mask)
-        return mask
-
     def _is_from_outside(self, frame: int, held: bytes, path: Path) -> bool:
         if (frame, len(held), zlib.crc32(held)) in self._written:
             return False  # an older one, which a crash kept from being replaced
@@ -249,14 +239,38 @@ class _MaskReading:
             return False
         return True
 
-    def _check_size(self, mask: bytes) -> None:
-        """By the head of the file: decoding 5,000 masks would take as long as a cup of coffee."""
-        if len(mask) >= _PNG_HEAD.size:
-            signature, kind, width, height, bits, color = _PNG_HEAD.unpack_from(mask)
-            is_ours = signature == _PNG_SIGNATURE and kind == b"IHDR" and (bits, color) == (8, 3)
-            if is_ours and (width, height) == self._size:
-                return
-        raise DamagedValueError("its mask is not a palette PNG of the video's size")
+
+def check_mask(mask: bytes, size: tuple[int, int]) -> None:
+    """Raises DamagedValueError unless it is a mask of ours with `size`, width and height in pixels.
+
+    By the head of the file: decoding 5,000 masks takes long. What is behind it is looked at when
+    the mask is shown.
+    """
+    if len(mask) >= _PNG_HEAD.size:
+        signature, kind, width, height, bits, color = _PNG_HEAD.unpack_from(mask)
+        is_ours = signature == _PNG_SIGNATURE and kind == b"IHDR" and (bits, color) == (8, 3)
+        if is_ours and (width, height) == size:
+            return
+    raise DamagedValueError("its mask is not a palette PNG of the video's size")
+
+
+def checking_masks(
+    bring: Callable[[MaskPlace], bytes], size: tuple[int, int]
+) -> Callable[[MaskPlace], bytes]:
+    """`bring`, with `check_mask` for every mask that it brings."""
+
+    def checked(place: MaskPlace) -> bytes:
+        mask = bring(place)
+        check_mask(mask, size)
+        return mask
+
+    return checked
+
+
+def check_listed(record: FrameRecord, ids: Set[int]) -> None:
+    """Raises DamagedValueError if the frame shows an object that is not among `ids`."""
+    if record.present - ids:
+        raise DamagedValueError(f"object {min(record.present - ids)} is shown and not in the list")
 
 
 def outside_edit(contents: Contents, checked: CheckedMasks) -> Edit | None:
@@ -319,15 +333,6 @@ def _changed_objects(before: FrameRecord, after: FrameRecord, ids: Iterable[int]
     if old is None or new is None:
         return concerned
     return [one for one in concerned if not np.array_equal(old == one, new == one)]
-
-
-def remove_leftovers(layout: ProjectLayout) -> None:
-    """Takes away what a crash left of files that were being written."""
-    for folder in (layout.folder, layout.masks):
-        with suppress(OSError):
-            for entry in folder.iterdir():
-                if _LEFTOVER.fullmatch(entry.name) and is_plain_file(entry):
-                    entry.unlink()
 
 
 def _mask_files(layout: ProjectLayout, contents: Contents) -> dict[int, Path]:

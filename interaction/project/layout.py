@@ -65,10 +65,15 @@ class ProjectLayout:
         frame = None if match is None else int(match[1])
         return frame if frame is not None and self.mask(frame).name == name else None
 
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Every folder that the program writes to, the project's own first."""
+        return (self.folder, self.masks, self.store.parent, self.versions, self.learned)
+
     def oddities(self) -> Iterator[str]:
         """What is not a plain file or folder where one belongs: writing there could end up
         anywhere."""
-        for folder in (self.masks, self.store.parent, self.versions, self.learned):
+        for folder in self.folders[1:]:
             if (folder.is_symlink() or folder.exists()) and not is_plain_folder(folder):
                 yield f"“{folder.name}” is not a folder but a link or a file"
         for file in (self.manifest, self.journal, self.store, self.frame_index):
@@ -83,5 +88,5 @@ def is_project(folder: Path) -> bool:
         if layout.manifest.is_file():
             return True
         return is_plain_file(layout.journal) and layout.journal.stat().st_size > 0
-    except OSError:  # a folder that nobody may look into, a name that is too long
+    except (OSError, ValueError):  # a folder that may not be entered, a name that is too long
         return False

@@ -1,66 +1,73 @@
 """Who has a project open. Two programs that write to one folder would lose each other's work.
 
-The lock itself is the operating system's, on the hidden file `.lock`: it is given back when its
-holder dies, however that happens. `project.lock` says in words who holds it. It also counts alone
-where the system's lock says nothing: a lock that is held by no living process of this computer is
-left over (a child process may have inherited it, or the disk knows no locks), and one of another
-computer counts for as long as somebody there renews it, since network disks may not carry locks
-from one computer to another.
+The lock is the operating system's, on the hidden file `.lock`: whoever holds it is alive, and it is
+given back when its holder dies, however that happens. `project.lock` names the holder for people,
+and by a random token for the program itself; no clock and no name of a computer tells who somebody
+is. The note decides alone only where the system's lock cannot: on a disk that knows no locks, and
+against another computer, since network disks may not carry locks from one to another. There it
+counts for as long as it is renewed.
 """
 
 import json
 import os
 import socket
 import time
-from contextlib import ExitStack, suppress
+import uuid
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Final
 
 import psutil
 
 from interaction.errors import ProjectInUseError, UnwritableFileError
-from interaction.files import file_lock, is_plain_file, read_plain, remove_plain, write_plain
+from interaction.files import (
+    FileLock,
+    parse_json,
+    read_plain,
+    remove_plain,
+    write_plain,
+)
 from interaction.project.layout import ProjectLayout
 
 __all__ = ["RENEW_S", "Holder", "ProjectLock"]
 
 RENEW_S: Final = 20.0
 _STALE_S: Final = 120.0
-_CLOCK_S: Final = 2.0  # how far two readings of a process's start may differ
+_MACHINE_ID: Final = Path("/etc/machine-id")  # of Linux; it stays when the host is renamed
+
+# Tokens of the locks that this process holds, with device and number of the folder: a copy of an
+# open project holds a copy of the note.
+_held: dict[str, tuple[int, int]] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Holder:
     """A process that has, or had, a project open."""
 
+    token: str  # random, one for each opening
+    machine: str
     host: str
     pid: int
-    started_s: float  # when the process was started, in seconds since 1970
+    since: str  # local date and time, for people
 
     @classmethod
     def this_process(cls) -> "Holder":
-        return cls(socket.gethostname(), os.getpid(), psutil.Process().create_time())
+        since = datetime.now().astimezone().strftime("%H:%M on %Y-%m-%d")
+        return cls(uuid.uuid4().hex, _machine(), socket.gethostname(), os.getpid(), since)
 
+    @property
     def is_here(self) -> bool:
-        return self.host == socket.gethostname()
-
-    def is_alive(self) -> bool:
-        """Of a process of this computer; the number alone may be another's by now."""
-        try:
-            started_s = psutil.Process(self.pid).create_time()
-        except psutil.NoSuchProcess:
-            return False
-        except psutil.Error:  # another user's: there is one, and more cannot be known
-            return True
-        return abs(started_s - self.started_s) < _CLOCK_S
+        """Whether it is a process of this computer."""
+        return self.machine == _machine()
 
     def words(self) -> str:
-        since = time.strftime("%H:%M on %Y-%m-%d", time.localtime(self.started_s))
-        if self == Holder.this_process():
+        if self.token in _held:
             return "in this program already"
-        where = "" if self.is_here() else f" on the computer “{self.host}”"
-        return f"in another program{where} (process {self.pid}, running since {since})"
+        where = "" if self.is_here else f" on the computer “{self.host}”"
+        return f"in another program{where} (process {self.pid}, since {self.since})"
 
 
 class ProjectLock:
@@ -69,59 +76,85 @@ class ProjectLock:
     def __init__(self, layout: ProjectLayout) -> None:
         self._folder = layout.folder
         self._note = layout.lock
-        self._os_lock = layout.os_lock
-        self._held = ExitStack()
+        self._lock = FileLock(layout.os_lock)
+        self._me: Holder | None = None  # while it is held
         self._renewed_s = 0.0
-        self._lost_to: Holder | None = None
+        self._lost_to: str | None = None
 
     def acquire(self) -> None:
         """Raises ProjectInUseError, and UnwritableFileError where nothing can be written."""
-        if os.path.lexists(self._os_lock) and not is_plain_file(self._os_lock):
-            raise UnwritableFileError(self._os_lock, "it is not a file")
-        with ExitStack() as attempt:
-            has_lock = attempt.enter_context(file_lock(self._os_lock))
+        self._lock.acquire()
+        try:
             holder = read_holder(self._note)
-            if not self._is_free(holder, has_lock):
-                raise ProjectInUseError(
-                    self._folder, "in another program" if holder is None else holder.words()
-                )
-            self._write_note()
-            self._held = attempt.pop_all()
+            if not self._is_free(holder):
+                raise ProjectInUseError(self._folder, _words(holder))
+            self._me, self._lost_to = Holder.this_process(), None
+            self._write_note(self._me)
+        except BaseException:
+            self._me = None
+            self._lock.release()
+            raise
+        _held[self._me.token] = self._identity()
 
     def renew(self) -> None:
-        """Says that this process still lives; to be called often, does something seldom.
+        """Says that this process still lives; call it often, it does something seldom.
 
         Raises ProjectInUseError if another took the lock over, as it may when this computer slept.
+        That is for good: what the other wrote is not known here, and would be written over.
         """
-        if time.monotonic() - self._renewed_s < RENEW_S:
-            return
-        holder = read_holder(self._note)
-        if holder is not None and holder != Holder.this_process():
-            # For good: what the other wrote is not known here, and would be written over.
-            self._lost_to = holder
+        if self._me is None:
+            raise RuntimeError("the lock is not held")
+        is_replaced = not self._lock.is_in_place()
+        if self._lost_to is None and (is_replaced or time.monotonic() - self._renewed_s >= RENEW_S):
+            holder = read_holder(self._note)
+            # Whoever holds the system's lock is the one; a note of this computer that says
+            # something else was put back by a backup or by a program that copies folders.
+            is_sure = self._lock.is_held is True and not is_replaced
+            is_other = holder is not None and holder.token != self._me.token
+            if holder is not None and is_other and not (is_sure and holder.is_here):
+                self._lost_to = holder.words()
+            elif is_replaced and self._lock_anew() is False:
+                self._lost_to = _words(None)
+            else:
+                self._write_note(self._me)
         if self._lost_to is not None:
-            raise ProjectInUseError(self._folder, self._lost_to.words())
-        self._write_note()
+            raise ProjectInUseError(self._folder, self._lost_to)
 
     def release(self) -> None:
         """May be called twice, and without having acquired it."""
-        with self._held:
-            if self._renewed_s and read_holder(self._note) == Holder.this_process():
-                with suppress(UnwritableFileError):  # what stays is recognised as a dead one's
+        if self._me is not None:
+            holder = read_holder(self._note)
+            if holder is not None and holder.token == self._me.token:
+                with suppress(UnwritableFileError):  # what stays counts for nothing
                     remove_plain(self._note)
-            self._renewed_s = 0.0
+            _held.pop(self._me.token, None)
+            self._me = None
+        self._lock.release()
 
-    def _is_free(self, holder: Holder | None, has_lock: bool) -> bool:
-        if holder is None:
-            return has_lock
-        if holder.is_here():
-            # With the system's lock in hand a living holder is of the same number by chance,
-            # or the disk gives the same lock to everybody: then it must not be trusted.
-            return not holder.is_alive()
-        return self._age_s() > _STALE_S
+    def _is_free(self, holder: Holder | None) -> bool:
+        if self._lock.is_held is False:
+            return False
+        if holder is not None and _held.get(holder.token) == self._identity():
+            return False  # this process has it open, and somebody removed the file that it locked
+        if holder is None or (holder.is_here and self._lock.is_held):
+            return True
+        is_gone = holder.is_here and not psutil.pid_exists(holder.pid)
+        return is_gone or self._age_s() > _STALE_S
+
+    def _identity(self) -> tuple[int, int]:
+        status = self._folder.stat()
+        return status.st_dev, status.st_ino
+
+    def _lock_anew(self) -> bool | None:
+        """After somebody removed the file that was locked."""
+        self._lock.release()
+        return self._lock.acquire()
 
     def _age_s(self) -> float:
-        """Of the note, by the clock of the disk it is on, which may be another computer's."""
+        """Of the note, by the clock of the disk it is on, which may be another computer's.
+
+        Negative if that clock was put back: such a note counts as a new one.
+        """
         now = self._folder / ".now"
         write_plain(now, b"", is_forced=False)
         try:
@@ -131,8 +164,8 @@ class ProjectLock:
         finally:
             remove_plain(now)
 
-    def _write_note(self) -> None:
-        text = json.dumps(asdict(Holder.this_process()), indent=2) + "\n"
+    def _write_note(self, holder: Holder) -> None:
+        text = json.dumps(asdict(holder), indent=2) + "\n"
         write_plain(self._note, text.encode(), is_forced=False)
         self._renewed_s = time.monotonic()
 
@@ -140,15 +173,25 @@ class ProjectLock:
 def read_holder(note: Path) -> Holder | None:
     """None if there is no note, or nothing sensible in it."""
     try:
-        value = json.loads(read_plain(note, 10_000))
-        host, pid, started_s = value["host"], value["pid"], value["started_s"]
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        value = parse_json(read_plain(note, 10_000))
+        texts = [value[key] for key in ("token", "machine", "host", "since")]
+        pid = value["pid"]
+    except (OSError, ValueError, TypeError, KeyError):
         return None
-    is_sensible = (
-        isinstance(host, str)
-        and type(pid) is int
-        and 0 < pid < 2**31
-        and isinstance(started_s, float)
-        and 0 <= started_s < 2**40
-    )
-    return Holder(host[:200], pid, started_s) if is_sensible else None
+    if not all(isinstance(text, str) for text in texts) or type(pid) is not int:
+        return None
+    token, machine, host, since = (text[:200] for text in texts)
+    return Holder(token, machine, host, pid, since) if 0 < pid < 2**31 else None
+
+
+def _words(holder: Holder | None) -> str:
+    return "in another program" if holder is None else holder.words()
+
+
+@cache
+def _machine() -> str:
+    """The same for every process of this computer, and for no other computer."""
+    try:
+        return read_plain(_MACHINE_ID, 1000).decode("ascii").strip() or socket.gethostname()
+    except (OSError, ValueError):
+        return socket.gethostname()

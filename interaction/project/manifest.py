@@ -2,13 +2,13 @@
 
 import hashlib
 import json
-import math
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+from interaction import files
 from interaction.annotation.types import ObjectInfo
 from interaction.errors import (
     NewerProjectError,
@@ -17,7 +17,7 @@ from interaction.errors import (
     SourceMovedError,
     UnreadableVideoError,
 )
-from interaction.files import read_plain
+from interaction.files import open_regular, read_plain
 from interaction.project.records import (
     DamagedValueError,
     frame_number,
@@ -199,7 +199,9 @@ def _recognise_folder(path: Path) -> tuple[int, int, str]:
     pictures = sorted(
         entry
         for entry in path.iterdir()
-        if entry.suffix.lower() in PICTURE_SUFFIXES and not entry.name.startswith(".")
+        if entry.suffix.lower() in PICTURE_SUFFIXES
+        and not entry.name.startswith(".")
+        and entry.is_file()
     )
     digest = hashlib.sha256()
     sizes = [picture.stat().st_size for picture in pictures]
@@ -211,7 +213,7 @@ def _recognise_folder(path: Path) -> tuple[int, int, str]:
 
 
 def _hash_ends(path: Path, size_bytes: int, digest: "hashlib._Hash") -> None:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         digest.update(file.read(_HASHED_BYTES))
         if size_bytes > _HASHED_BYTES:
             file.seek(max(_HASHED_BYTES, size_bytes - _HASHED_BYTES))
@@ -340,9 +342,9 @@ def read_manifest(path: Path) -> tuple[Manifest, list[str]]:
 def parse_json(data: bytes) -> Any:
     """Raises DamagedValueError."""
     try:
-        return json.loads(data.decode("utf-8"), parse_constant=_finite, parse_float=_finite)
-    except (ValueError, RecursionError):
-        raise DamagedValueError("it is not readable as JSON") from None
+        return files.parse_json(data)
+    except ValueError as error:
+        raise DamagedValueError(str(error)) from None
 
 
 def migrate(
@@ -361,9 +363,3 @@ def migrate(
         number += 1
         data["format"] = number
     return data
-
-
-def _finite(number: str) -> float:
-    if not math.isfinite(float(number)):
-        raise ValueError(f"{number} is no JSON number")
-    return float(number)

@@ -7,24 +7,18 @@ also makes good a mask file that a crash has left half-written.
 """
 
 import hashlib
-import os
 import zlib
 from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
-from io import FileIO
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from interaction.errors import UnwritableFileError
-from interaction.files import is_plain_file, open_plain, writing_problem
+from interaction.files import ForeignChangeError, append_plain, is_plain_file, open_plain
 from interaction.project.records import DamagedValueError, MaskPlace
 
 __all__ = ["GrowingFile", "MaskStore"]
 
 _MOST_MASK_BYTES: Final = 2**29
-_APPEND_FLAGS: Final = (
-    os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-)
 
 
 class GrowingFile:
@@ -45,32 +39,15 @@ class GrowingFile:
         Raises DiskFullError or UnwritableFileError; then `end` is as before.
         """
         try:
-            # Opened anew each time: a file that was swapped for another must not be written unseen.
-            number = os.open(self.path, _APPEND_FLAGS, 0o666)
-            with os.fdopen(number, "r+b", buffering=0) as file:
-                size_bytes = os.fstat(number).st_size
-                if size_bytes < self.end or (size_bytes > self.end and not self._has_rest):
-                    raise UnwritableFileError(self.path, "another program has changed it")
-                self._write(file, data)
-        except OSError as error:
-            raise writing_problem(self.path, error) from error
-        start, self.end = self.end, self.end + len(data)
-        return start
-
-    def _write(self, file: FileIO, data: bytes) -> None:
-        self._has_rest = True
-        try:
-            file.seek(self.end)
-            rest = memoryview(data)
-            while rest:
-                rest = rest[file.write(rest) :]
-            file.truncate()
-            os.fsync(file.fileno())
-        except BaseException:
-            with suppress(OSError):
-                file.truncate(self.end)
+            # Opened anew each time: a file swapped for another must not be written unseen.
+            append_plain(self.path, data, self.end, may_have_rest=self._has_rest)
+        except ForeignChangeError:
             raise
-        self._has_rest = False
+        except BaseException:
+            self._has_rest = True  # what this attempt left behind `end` is ours to cut off
+            raise
+        start, self.end, self._has_rest = self.end, self.end + len(data), False
+        return start
 
 
 class MaskStore:
@@ -93,10 +70,13 @@ class MaskStore:
         digest = _digest(mask)
         found = self._places.get(digest)
         if found is None:
+            # In this order: a lack of memory at any of these lines must not leave a place at which
+            # no mask, or another one, is going to be.
+            end = self._pending_end + len(mask)
             found = MaskPlace(self._pending_end, len(mask), zlib.crc32(mask))
-            self._places[digest] = found
             self._pending.append(mask)
-            self._pending_end += len(mask)
+            self._pending_end = end
+            self._places[digest] = found
         return found
 
     def know(self, mask: bytes, place: MaskPlace) -> None:

@@ -17,8 +17,8 @@ from interaction.errors import (
     ReadOnlyProjectError,
     UserError,
 )
-from interaction.files import writing_problem
-from interaction.project.checking import Contents, read_contents, remove_leftovers
+from interaction.files import is_plain_folder, remove_leftovers, sync_folder, writing_problem
+from interaction.project.checking import Contents, read_contents
 from interaction.project.frame_index import write_index
 from interaction.project.journal import Journal, Part
 from interaction.project.layout import ProjectLayout, is_project
@@ -56,6 +56,8 @@ def make_folder(layout: ProjectLayout) -> None:
         _check_room(layout)
         for path in (layout.masks, layout.store.parent):
             path.mkdir(parents=True, exist_ok=True)
+        for path in (folder, folder.parent.resolve()):
+            sync_folder(path)
     except OSError as error:
         unmake_folder(layout)
         raise writing_problem(folder, error) from error
@@ -122,7 +124,7 @@ class Project(ProjectView):
         engine: what the engines are set to, as plain JSON values.
         Raises ProjectError, ProjectInUseError, DiskFullError, UnwritableFileError.
         """
-        folder = Path(folder).absolute()
+        folder = _real(folder)
         layout = ProjectLayout(folder)
         make_folder(layout)
         manifest = Manifest(
@@ -151,7 +153,7 @@ class Project(ProjectView):
         Raises ProjectError if there is no project, ProjectInUseError, NewerProjectError,
         DamagedProjectError.
         """
-        folder = Path(folder).absolute()
+        folder = _real(folder)
         layout = ProjectLayout(folder)
         if not is_project(folder):
             raise ProjectError(
@@ -289,7 +291,9 @@ class Project(ProjectView):
 
     def _start(self, lock: ProjectLock, contents: Contents) -> None:
         self._manifest = replace(self._manifest, app_version=_app_version())
-        remove_leftovers(self._layout)
+        for folder in self._layout.folders:
+            if is_plain_folder(folder):
+                remove_leftovers(folder)
         writer = ProjectWriter(
             self._layout, self._manifest, self._store, contents.journal_end, lock.renew
         )
@@ -339,6 +343,15 @@ def check_edit(edit: Edit) -> None:
             clicks = () if record.prompts is None else record.prompts.clicks
             if not all(abs(c.x) <= MOST_PX and abs(c.y) <= MOST_PX for c in clicks):
                 raise ValueError(f"a click on frame {frame} is at no point: {clicks}")
+
+
+def _real(folder: Path) -> Path:
+    """The folder itself where the annotator chose a link to it: nothing else follows one."""
+    folder = Path(folder).absolute()
+    try:
+        return folder.resolve() if folder.is_symlink() else folder
+    except (OSError, RuntimeError):  # RuntimeError: links in a circle
+        return folder
 
 
 def _now() -> str:

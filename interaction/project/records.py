@@ -201,6 +201,8 @@ def place_from_json(value: Any) -> MaskPlace | None:
     numbers = [integer(one, "a mask's place", 0, 2**62) for one in listing(value, "a mask's place")]
     if len(numbers) != 3:
         raise DamagedValueError("a mask's place is not three numbers")
+    if numbers[1] == 0:
+        raise DamagedValueError("a mask has no size")
     return MaskPlace(*numbers)
 
 

@@ -6,8 +6,6 @@ changes one. Going back to a version is an edit like any other.
 """
 
 import os
-import shutil
-import uuid
 import zlib
 from collections.abc import Callable, Generator
 from contextlib import suppress
@@ -22,12 +20,15 @@ from interaction.annotation.edits import new_group
 from interaction.annotation.types import EMPTY_RECORD, Edit, FrameRecord, ObjectInfo
 from interaction.errors import DamagedProjectError, ProjectError
 from interaction.files import (
-    TEMPORARY_SUFFIX,
+    hidden_folder,
     is_plain_folder,
     read_plain,
+    replace_file,
+    sync_folder,
     write_plain,
     writing_problem,
 )
+from interaction.project.checking import check_listed, checking_masks
 from interaction.project.layout import ProjectLayout
 from interaction.project.manifest import encode_json, parse_json, read_manifest
 from interaction.project.mask_store import MaskStore
@@ -78,20 +79,17 @@ def make_version(layout: ProjectLayout, name: str, created: str) -> Version:
         folder = _free_folder(layout, name)
     except OSError as error:
         raise writing_problem(layout.versions, error) from error
-    temporary = layout.versions / f".{uuid.uuid4().hex}{TEMPORARY_SUFFIX}"
     try:
-        try:
-            (temporary / "masks").mkdir(parents=True)
+        with hidden_folder(folder) as temporary:
+            (temporary / "masks").mkdir()
             for path in sorted(layout.masks.iterdir()):
                 if layout.frame_of(path.name) is not None:
                     _link(path, temporary / "masks" / path.name)
             write_plain(temporary / "project.json", read_plain(layout.manifest))
             about = encode_json({"name": name, "created": created})
             write_plain(temporary / _ABOUT, about.encode())
-            temporary.rename(folder)
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise
+            replace_file(temporary, folder)
+            sync_folder(layout.versions)
     except OSError as error:
         raise writing_problem(folder, error) from error
     return Version(name, created, folder)
@@ -122,7 +120,7 @@ def version_edits(
     """
     records, objects = dict(now.records), now.objects
     label = f"Go back to ‘{version.name}’"
-    wanted, wanted_objects = _read_version(version, now.frame_count, store)
+    wanted, wanted_objects = _read_version(version, now, store)
     locked = sorted(one.id for one in (*objects, *wanted_objects) if one.is_locked)
     cause = {"kind": "version", "name": version.name, "locked": locked}
     group = new_group()
@@ -147,18 +145,23 @@ def version_edits(
 
 
 def _read_version(
-    version: Version, frame_count: int, store: MaskStore
+    version: Version, now: Annotation, store: MaskStore
 ) -> tuple[dict[int, FrameRecord], Objects]:
     layout = ProjectLayout(version.folder)
     try:
         manifest, damages = read_manifest(layout.manifest)
-        if damages or manifest.source.frame_count != frame_count:
+        source = manifest.source
+        shape = (source.frame_count, source.width, source.height)
+        if damages or shape != (now.frame_count, now.width, now.height):
             raise DamagedValueError(damages[0] if damages else "it is of another video")
         records: dict[int, FrameRecord] = {}
+        ids = {one.id for one in manifest.objects}
+        size = now.width, now.height
         with store.reading() as stored:
             for frame, line in manifest.frames.items():
-                bring = partial(_bring, layout.mask(frame), stored)
+                bring = checking_masks(partial(_bring, layout.mask(frame), stored), size)
                 records[frame] = record_from_json(parse_json(line.encode()), bring)
+                check_listed(records[frame], ids)
     except (OSError, DamagedValueError) as error:
         raise DamagedProjectError(version.folder, f"version ‘{version.name}’: {error}") from error
     return records, manifest.objects

@@ -12,6 +12,7 @@ from interaction.project.checking import (
     CheckedMasks,
     Contents,
     check_masks,
+    checking_masks,
     outside_edit,
     read_contents,
 )
@@ -139,15 +140,16 @@ class ProjectView:
         return lambda: self._load(step)
 
     def _load(self, step: Step) -> Edit:
-        frame_count = self._manifest.source.frame_count
+        source = self._manifest.source
         try:
             with (
                 reading_parts(self._layout.journal) as line_of,
-                self._store.reading() as mask_at,
+                self._store.reading() as stored,
             ):
+                mask_at = checking_masks(stored, (source.width, source.height))
                 # An edit that is still in memory is not in the file yet.
                 edits = [
-                    part.edit or decode_edit(line_of(part), frame_count, mask_at)
+                    part.edit or decode_edit(line_of(part), source.frame_count, mask_at)
                     for part in list(step.parts)
                 ]
         except DamagedValueError as error:

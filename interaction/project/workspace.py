@@ -14,6 +14,7 @@ from interaction.annotation.annotation import Annotation, make_record
 from interaction.annotation.edits import new_group, next_color
 from interaction.annotation.mask_files import find_masks, read_masks
 from interaction.annotation.types import Edit, FrameStatus, ObjectInfo
+from interaction.errors import ProjectError
 from interaction.files import is_plain_file, read_plain
 from interaction.project.layout import is_project
 from interaction.project.manifest import parse_json
@@ -27,7 +28,10 @@ _LABEL: Final = "Masks of the workspace"
 
 def is_workspace(folder: Path) -> bool:
     """Whether `folder` is a workspace of another program, and no project of this one."""
-    has_both = workspace_images(folder).is_dir() and (folder / "masks").is_dir()
+    try:
+        has_both = workspace_images(folder).is_dir() and (folder / "masks").is_dir()
+    except (OSError, ValueError):  # a folder that may not be entered, a name that is too long
+        return False
     return has_both and not is_project(folder)
 
 
@@ -37,9 +41,15 @@ def workspace_images(folder: Path) -> Path:
 
 
 def workspace_project(folder: Path) -> Path:
-    """Where the project about a workspace is, or is to be made."""
+    """Where the project about a workspace is, or is to be made. ProjectError if that is a link."""
     folder = folder.absolute()
-    return folder / f"{folder.name}.vos"
+    project = folder / f"{folder.name}.vos"
+    if project.is_symlink():
+        raise ProjectError(
+            f"“{project.name}” in the workspace is a link to another place. Nothing was changed.",
+            "Remove the link, or open the project that it leads to.",
+        )
+    return project
 
 
 def workspace_edits(

@@ -1,10 +1,11 @@
 """Write a project's changes on a thread of its own."""
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from interaction.annotation.types import Edit
 from interaction.errors import ProjectError, UserError
@@ -26,6 +27,8 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 RETRY_S: Final = 2.0
 _LOOK_S: Final = 0.5
@@ -62,7 +65,7 @@ class Saver(Generic[T]):
     ) -> None:
         self._writer = writer
         self._on_problem, self._on_recovery = on_problem, on_recovery
-        self._is_told = False  # that something fails, and not yet that it is over
+        self._is_reported = False  # that something fails, and not yet that it is over
         self._lock = threading.Condition()
         self._items: list[T] = []  # until they are appended
         self._is_unsettled = False
@@ -129,42 +132,58 @@ class Saver(Generic[T]):
         self._thread.join()
 
     def _run(self) -> None:
+        """Ends when `close` was called, and for no other reason."""
         while True:
-            with self._lock:
-                while not self._is_time():
-                    if self._is_closing:
-                        return
-                    self._lock.wait(
-                        max(0.001, self._due_s - time.monotonic()) if self._is_dirty else None
-                    )
-                batch = self._items[:_MOST_AT_ONCE]
-                is_flushing, self._is_flushing = self._is_flushing, False
             try:
-                self._work(batch, is_flushing)
-            except UserError as problem:
-                is_first = self._problem is None
-                with self._lock:
-                    self._problem = problem
-                    self._is_writing = False
-                    self._failures += 1
-                    self._is_dirty = True
-                    self._due_s = time.monotonic() + RETRY_S
-                    is_over = self._is_closing
-                    self._lock.notify_all()
-                if is_first:
-                    self._is_told = True
-                    self._on_problem(problem)
-                if is_over:
+                if self._turn():
                     return
-            else:
-                with self._lock:
-                    self._problem = None
-                    self._is_writing = False
-                    is_left = bool(self._items) or self._is_dirty or self._is_unsettled
-                    self._lock.notify_all()
-                if self._is_told and not is_left:
-                    self._is_told = False
-                    self._on_recovery()
+            except Exception:  # noqa: BLE001  (memory that does not even suffice to report its lack)
+                time.sleep(RETRY_S)
+
+    def _turn(self) -> bool:
+        """Waits until there is work and does some of it; whether the thread is to end."""
+        with self._lock:
+            while not self._is_time():
+                if self._is_closing:
+                    return True
+                self._lock.wait(
+                    max(0.001, self._due_s - time.monotonic()) if self._is_dirty else None
+                )
+            batch = self._items[:_MOST_AT_ONCE]
+            is_flushing, self._is_flushing = self._is_flushing, False
+        try:
+            self._work(batch, is_flushing)
+        except Exception as error:  # noqa: BLE001  (an end of this thread would end all saving)
+            problem = _as_problem(error)
+            with self._lock:
+                is_first = self._problem is None
+                self._problem = problem
+                self._is_writing = False
+                self._failures += 1
+                self._is_dirty = True
+                self._due_s = time.monotonic() + RETRY_S
+                is_over = self._is_closing
+                self._lock.notify_all()
+            if is_first:
+                self._is_reported = True
+                self._report(self._on_problem, problem)
+            return is_over
+        with self._lock:
+            self._problem = None
+            self._is_writing = False
+            is_left = bool(self._items) or self._is_dirty or self._is_unsettled
+            self._lock.notify_all()
+        if self._is_reported and not is_left:
+            self._is_reported = False
+            self._report(self._on_recovery)
+        return False
+
+    @staticmethod
+    def _report(callback: Callable[..., None], *values: UserError) -> None:
+        try:
+            callback(*values)
+        except Exception:  # an end of this thread would end all saving
+            log.exception("A callback of the saving thread failed")
 
     def _is_time(self) -> bool:
         """Whether there is work to do now."""
@@ -195,6 +214,18 @@ class Saver(Generic[T]):
             self._is_dirty, self._is_writing = not is_last, True
             self._due_s = time.monotonic() + CHECKPOINT_S
         self._writer.checkpoint()
+
+
+def _as_problem(error: Exception) -> UserError:
+    if isinstance(error, UserError):
+        return error
+    log.error("Saving failed", exc_info=error)
+    reason = "there is not enough memory" if isinstance(error, MemoryError) else repr(error)[:300]
+    return ProjectError(
+        f"The project could not be saved: {reason}. What was saved before is untouched, and what "
+        "was not is kept in memory and tried again.",
+        "Leave the program open. If it does not recover, save the project under another name.",
+    )
 
 
 _PORTION: Final = 64  # mask files, so that new edits are never long in coming
@@ -257,29 +288,45 @@ class ProjectWriter:
     def append(self, batch: list[SavedEdit | SavedMove | ManifestChange]) -> None:
         """Raises DiskFullError or UnwritableFileError, and then nothing was done."""
         self._renew_lock()
+        # All that can fail comes before the journal is written: from then on the batch is saved,
+        # and doing any of it again would save it twice.
         lines: list[bytes] = []
-        states: list[Mapping[str, Any]] = []
-        for item in batch:
-            if isinstance(item, SavedEdit):
-                value = edit_line(item.edit, item.position, item.at, self._store.place)
-                states.append({frame: pair[1] for frame, pair in value["frames"].items()})
-                lines.append(seal(value))
-            elif isinstance(item, SavedMove):
-                records = item.edit.after.items()
-                states.append({str(f): record_to_json(r, self._store.place) for f, r in records})
-                lines.append(seal(move_line(item.position, item.at)))
-        self._store.write_pending()
-        offset = self._journal.append(b"".join(lines)) if lines else 0
-        written = iter(zip(lines, states, strict=True))
+        manifest, frames, unwritten = self._manifest, dict(self._frames), dict(self._unwritten)
+        places: list[tuple[Part, int, int]] = []
+        end = self._journal.end
         for item in batch:
             if isinstance(item, ManifestChange):
-                self._manifest = item.change(self._manifest)
+                manifest = item.change(manifest)
                 continue
-            line, records_after = next(written)
-            self._apply(item.edit, records_after)
+            edit = item.edit
             if isinstance(item, SavedEdit):
-                item.part.is_at(offset, len(line))
-            offset += len(line)
+                value = edit_line(edit, item.position, item.at, self._store.place)
+                states = {frame: pair[1] for frame, pair in value["frames"].items()}
+                line = seal(value)
+                places.append((item.part, end, len(line)))
+            else:
+                records = edit.after.items()
+                states = {str(f): record_to_json(r, self._store.place) for f, r in records}
+                line = seal(move_line(item.position, item.at))
+            lines.append(line)
+            end += len(line)
+            for frame, record in edit.after.items():
+                value = states[str(frame)]
+                if value is None:
+                    frames.pop(frame, None)
+                else:
+                    frames[frame] = encode_json(value)
+                if edit.before[frame].mask != record.mask:
+                    unwritten[frame] = record.mask
+            if edit.objects_after is not None:
+                manifest = replace(manifest, objects=edit.objects_after)
+        data = b"".join(lines)
+        self._store.write_pending()
+        if data:
+            self._journal.append(data)
+        self._manifest, self._frames, self._unwritten = manifest, frames, unwritten
+        for part, offset, size_bytes in places:
+            part.is_at(offset, size_bytes)
 
     def settle(self) -> bool:
         """Brings a portion of the mask files up to date; whether there are more.
@@ -310,15 +357,3 @@ class ProjectWriter:
             self._layout.masks.mkdir(exist_ok=True)
         except OSError as error:
             raise writing_problem(self._layout.masks, error) from error
-
-    def _apply(self, edit: Edit, records: Mapping[str, Any]) -> None:
-        for frame, record in edit.after.items():
-            value = records[str(frame)]
-            if value is None:
-                self._frames.pop(frame, None)
-            else:
-                self._frames[frame] = encode_json(value)
-            if edit.before[frame].mask != record.mask:
-                self._unwritten[frame] = record.mask
-        if edit.objects_after is not None:
-            self._manifest = replace(self._manifest, objects=edit.objects_after)

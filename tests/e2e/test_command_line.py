@@ -20,7 +20,7 @@ import pytest
 from interaction.annotation.mask_files import decode_labels
 from interaction.command_line.app import main
 from tests import tiny
-from xmem_core.weights import save_network
+from xmem_core.weights import network_bytes
 
 pytestmark = pytest.mark.e2e
 
@@ -44,7 +44,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("place")
     tiny.write_clip(folder / "clip", FRAMES)
     tiny.write_mask(folder / "masks", 0, tiny.labels(0, 3, 200))
-    save_network(tiny.network(), folder / "tiny.safetensors", {})
+    (folder / "tiny.safetensors").write_bytes(network_bytes(tiny.network(), {}))
     return folder
 
 

@@ -12,7 +12,7 @@ from interaction.command_line.app import main
 from interaction.session import Session
 from tests import tiny
 from tests.fake_engines import FakeEngines
-from xmem_core.weights import save_network
+from xmem_core.weights import network_bytes
 
 pytestmark = pytest.mark.e2e
 
@@ -114,7 +114,7 @@ def test_what_cannot_be_done_is_said_in_words(
 def test_a_project_learns_and_forgets_by_command(
     clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    save_network(tiny.network(), tmp_path / "tiny.safetensors", {})
+    (tmp_path / "tiny.safetensors").write_bytes(network_bytes(tiny.network(), {}))
     folder = tmp_path / "p.vos"
     with Session.open(clip, folder, engines=FakeEngines()) as session:
         session.add_object("bear")

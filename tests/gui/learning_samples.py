@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Generator
-from pathlib import Path
 
 from interaction.errors import UserError
 from interaction.learning import job
@@ -46,8 +45,4 @@ class FakeLearning:
 
 def learn_at_once(session: Session, part: Part, frames: int, of: str = "no model here") -> None:
     """of: while another model is chosen, the engines do not ask for the weights."""
-
-    def write(path: Path) -> None:
-        path.write_bytes(b"none")
-
-    session.engines.models.keep(part, Learned(of, frames), write)
+    session.engines.models.keep(part, Learned(of, frames), b"none")

@@ -2,13 +2,14 @@
 
 import errno
 import os
+import stat
 from pathlib import Path
 
 import pytest
 
 from interaction import files as atomic_files
 from interaction.errors import DiskFullError, UnwritableFileError
-from interaction.files import write_bytes, write_text
+from interaction.files import replace_file, write_bytes, write_text
 
 
 def test_a_new_file_holds_exactly_the_bytes(tmp_path: Path) -> None:
@@ -36,13 +37,13 @@ def test_a_failure_at_any_step_keeps_the_old_file_and_leaves_no_other(
     path = tmp_path / "mask.png"
     path.write_bytes(b"old")
 
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
     if step == "fsync":
         monkeypatch.setattr(os, "fsync", fail)
     else:
-        monkeypatch.setattr(Path, "replace", fail)
+        monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(UnwritableFileError, match="Input/output error"):
         write_bytes(path, b"new")
     assert path.read_bytes() == b"old"
@@ -65,16 +66,18 @@ def test_the_bytes_are_forced_to_the_disk_before_the_file_takes_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "mask.png"
-    seen: list[tuple[bool, list[bytes]]] = []
+    seen: list[tuple[bool, bool, list[bytes]]] = []
     fsync = os.fsync
 
     def spy(descriptor: int) -> None:
         fsync(descriptor)
-        seen.append((path.exists(), [part.read_bytes() for part in tmp_path.iterdir()]))
+        is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
+        contents = [part.read_bytes() for part in tmp_path.iterdir()]
+        seen.append((is_folder, path.exists(), contents))
 
     monkeypatch.setattr(os, "fsync", spy)
     write_bytes(path, b"new")
-    assert seen == [(False, [b"new"])]
+    assert seen == [(False, False, [b"new"]), (True, True, [b"new"])]  # then the name
 
 
 def test_a_full_disk_is_said_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,6 +120,8 @@ def test_a_link_is_followed_and_not_replaced(tmp_path: Path) -> None:
 def test_a_file_held_open_for_a_moment_is_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    path = tmp_path / "mask.png"
+    (tmp_path / "new.png").write_bytes(b"new")
     refusals = [PermissionError(errno.EACCES, "held open")] * 2
     replace = Path.replace
 
@@ -128,6 +133,6 @@ def test_a_file_held_open_for_a_moment_is_tried_again(
     monkeypatch.setattr(Path, "replace", held)
     monkeypatch.setattr(atomic_files, "_REPLACE_ATTEMPTS", 3)
     monkeypatch.setattr(atomic_files, "_REPLACE_PAUSE_S", 0)
-    write_bytes(tmp_path / "mask.png", b"new")
-    assert (tmp_path / "mask.png").read_bytes() == b"new"
+    replace_file(tmp_path / "new.png", path)
+    assert path.read_bytes() == b"new"
     assert not refusals

@@ -21,7 +21,7 @@ from interaction.tracking import batch as result_folder
 from interaction.tracking.batch import BatchProgress, BatchSettings, run_batch
 from tests import tiny
 from xmem_core import MemoryConfig, load_xmem, prepare
-from xmem_core.weights import save_network
+from xmem_core.weights import network_bytes
 
 FRAMES = 9
 SHORT = MemoryConfig(
@@ -35,7 +35,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("place")
     tiny.write_clip(folder / "clip", FRAMES)
     tiny.write_mask(folder / "masks", 3, tiny.labels(3, 3, 200))
-    save_network(tiny.network(), folder / "tiny.safetensors", {})
+    (folder / "tiny.safetensors").write_bytes(network_bytes(tiny.network(), {}))
     return folder
 
 
@@ -376,7 +376,7 @@ def test_going_on_with_another_model_mask_or_source_is_refused(
     settings: BatchSettings, tmp_path: Path
 ) -> None:
     run_until(settings, 2)
-    save_network(tiny.network(seed=1), tmp_path / "tiny.safetensors", {})
+    (tmp_path / "tiny.safetensors").write_bytes(network_bytes(tiny.network(seed=1), {}))
     tiny.write_mask(tmp_path / "masks", 3, tiny.labels(4, 3, 200))
     shutil.copytree(settings.source, tmp_path / "clip")
     before = everything_in(settings.output)

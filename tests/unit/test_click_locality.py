@@ -15,8 +15,8 @@ from interaction.clicks.prompts import next_click
 from interaction.clicks.segmenter import ClickConfig, ClickSegmenter, local_change, reach_of
 from interaction.clicks.small_network import (
     SmallClickNetwork,
+    click_network_bytes,
     load_small_click_network,
-    save_click_network,
 )
 
 HEIGHT, WIDTH = 48, 64
@@ -162,7 +162,7 @@ def test_both_networks_of_a_file_are_loaded(tmp_path_factory: pytest.TempPathFac
     others = SmallClickNetwork().eval()
     others.first_look = SmallClickNetwork().eval()
     path = tmp_path_factory.mktemp("pair") / "pair.safetensors"
-    save_click_network(others, path, {})
+    path.write_bytes(click_network_bytes(others, {}))
     loaded = load_small_click_network(path)
     assert isinstance(loaded.first_look, SmallClickNetwork)
     torch.testing.assert_close(

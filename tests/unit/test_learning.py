@@ -1,9 +1,9 @@
 """A session learns from its given frames: what it learns from, what comes of it, what is kept."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ import torch
 
 from interaction.annotation.annotation import make_record
 from interaction.annotation.types import Edit, FrameStatus
-from interaction.clicks.small_network import SmallClickNetwork, save_click_network
+from interaction.clicks.small_network import SmallClickNetwork, click_network_bytes
 from interaction.engines import Engines, EngineSettings
 from interaction.errors import ReadOnlyProjectError, UserError
 from interaction.learning.examples import clip_of, examples_of, sample_of
@@ -25,7 +25,7 @@ from interaction.session import Session
 from tests import tiny
 from xmem_core.learning.unroll import ClipLoss
 from xmem_core.network.xmem import XMem
-from xmem_core.weights import load_xmem, save_network
+from xmem_core.weights import load_xmem, network_bytes
 
 COUNT = 8
 
@@ -33,10 +33,10 @@ COUNT = 8
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> EngineSettings:
     folder = tmp_path_factory.mktemp("models")
-    save_network(tiny.network(), folder / "tracker.safetensors", {})
+    (folder / "tracker.safetensors").write_bytes(network_bytes(tiny.network(), {}))
     with torch.random.fork_rng():
         torch.manual_seed(3)
-        save_click_network(SmallClickNetwork(), folder / "clicks.safetensors", {})
+        (folder / "clicks.safetensors").write_bytes(click_network_bytes(SmallClickNetwork(), {}))
     return EngineSettings(
         tracker_model=str(folder / "tracker.safetensors"),
         click_model=str(folder / "clicks.safetensors"),
@@ -435,12 +435,16 @@ def test_a_full_disk_while_keeping_leaves_what_was_learned_before(
     learn(session)
     before = weights(session)
 
-    def fails(*_: object) -> None:
+    def fails(*_: object) -> int:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("xmem_core.weights.save_network", partial(fails))
+    monkeypatch.setattr(os, "write", fails)
     with pytest.raises(UserError, match="full"):
         learn(session)
+    monkeypatch.undo()
+    assert session.project is not None
+    names = {one.name for one in session.project.learned_folder.iterdir()}
+    assert names == {"tracker.safetensors", "clicks.safetensors", "learned.json"}
     assert same(before, weights(session)) == [True, True]
 
 

@@ -157,7 +157,7 @@ _WORK_FOREVER = """
 import sys
 from pathlib import Path
 from interaction.project.project import Project
-from interaction.project.project_copy import copy_project
+from interaction.project.project import copy_project
 from tests.unit.project_samples import Annotator
 annotator = Annotator(Project.open(Path(sys.argv[1])))
 for number in range(int(sys.argv[2]), 10**9):

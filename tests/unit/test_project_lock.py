@@ -1,19 +1,26 @@
 """A project is open in one program at a time, and a program that died does not keep it."""
 
+import errno
 import json
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import psutil
 import pytest
 
+from interaction import files
 from interaction.errors import ProjectInUseError, UnwritableFileError, UserError
+from interaction.files import write_plain
+from interaction.learning.learned import Learned, LearnedModels
 from interaction.project import lock as project_lock
 from interaction.project import writer as saver
 from interaction.project.layout import ProjectLayout
@@ -51,6 +58,9 @@ def held_elsewhere(folder: Path) -> Generator["subprocess.Popen[str]", None, Non
         yield process
 
 
+STUDIO = Holder("a" * 32, "another machine", "studio-2", 77, "12:00 on 2026-01-01")
+
+
 def note(folder: Path, holder: Holder, age_s: float = 0.0) -> None:
     """As if `holder` had the project open, heard of last `age_s` ago."""
     path = folder / "project.lock"
@@ -78,38 +88,123 @@ def test_a_process_that_was_killed_does_not_keep_it(folder: Path) -> None:
     assert not (folder / "project.lock").exists()
 
 
-def test_a_note_of_a_dead_process_of_this_computer_counts_for_nothing(folder: Path) -> None:
-    gone = replace(Holder.this_process(), started_s=1000.0)  # its number is another's by now
-    note(folder, gone)
-    Project.open(folder).close()
-    with subprocess.Popen([sys.executable, "-c", ""]) as process:
-        process.wait()
-        note(folder, replace(gone, pid=process.pid))
+def test_without_the_lock_a_note_of_this_computer_counts_for_nothing(folder: Path) -> None:
+    """Its process may be dead and its number another's by now, or the folder may be a copy."""
+    note(folder, Holder.this_process())
     Project.open(folder).close()
 
 
-def test_a_dead_process_counts_for_nothing_even_if_the_system_still_holds_its_lock(
+def test_whoever_holds_the_lock_is_alive_whatever_a_note_says(folder: Path) -> None:
+    with held_elsewhere(folder) as process:
+        with subprocess.Popen([sys.executable, "-c", ""]) as dead:
+            dead.wait()
+        for holder in (replace(Holder.this_process(), pid=dead.pid), STUDIO):
+            note(folder, holder, age_s=1000)
+            with pytest.raises(ProjectInUseError):
+                Project.open(folder)
+        (folder / "project.lock").unlink()
+        with pytest.raises(ProjectInUseError, match="in another program"):
+            Project.open(folder)
+        process.communicate("\n")
+
+
+def test_a_copy_of_an_open_project_opens(folder: Path) -> None:
+    with Project.open(folder) as project:
+        annotator = Annotator(project)
+        annotator.work(1)
+        project.flush()
+        copy = folder.with_name("copy.vos")
+        shutil.copytree(folder, copy)
+        with Project.open(copy) as other:
+            assert state(other) == state_of(annotator)
+        with pytest.raises(ProjectInUseError, match="in this program already"):
+            Project.open(folder)
+
+
+@pytest.mark.parametrize("step_s", [1.0, -3600.0, 3600.0])
+def test_saving_goes_on_when_clock_and_host_name_change(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, step_s: float
+) -> None:
+    monkeypatch.setattr(project_lock, "RENEW_S", 0.0)
+    with Project.open(folder) as project:
+        annotator = Annotator(project)
+        clock, started = time.time, psutil.Process.create_time
+        monkeypatch.setattr(time, "time", lambda: clock() + step_s)
+        monkeypatch.setattr(psutil.Process, "create_time", lambda one: started(one) + step_s)
+        monkeypatch.setattr(socket, "gethostname", lambda: "renamed")
+        annotator.work(1)
+        project.flush()
+        with pytest.raises(ProjectInUseError):
+            Project.open(folder)
+        expected = state_of(annotator)
+    with Project.open(folder) as project:
+        assert state(project) == expected
+
+
+@pytest.fixture
+def no_locks(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(files, "_lock", refuse)
+
+
+@pytest.mark.usefixtures("no_locks")
+def test_on_a_disk_without_locks_the_note_decides(folder: Path) -> None:
+    with Project.open(folder), pytest.raises(ProjectInUseError, match="in this program already"):
+        Project.open(folder)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        living = replace(Holder.this_process(), pid=other.pid)
+        note(folder, living)
+        with pytest.raises(ProjectInUseError, match=f"process {other.pid}"):
+            Project.open(folder)
+        note(folder, living, age_s=600)  # the number is another's by now: nobody renews it
+        Project.open(folder).close()
+        other.kill()
+        other.wait()
+        note(folder, living)
+    Project.open(folder).close()
+
+
+def test_a_note_that_a_backup_put_back_changes_nothing(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A child of it may live on with the lock, or the disk may know no locks."""
+    monkeypatch.setattr(project_lock, "RENEW_S", 0.0)
+    with Project.open(folder) as project:
+        note(folder, Holder.this_process())
+        Annotator(project).work(1)
+        project.flush()
 
-    @contextmanager
-    def no_lock(_: Path) -> Generator[bool, None, None]:
-        yield False
 
-    monkeypatch.setattr(project_lock, "file_lock", no_lock)
-    with pytest.raises(ProjectInUseError, match="in another program"):
-        Project.open(folder)  # nothing says that its holder is dead
-    note(folder, replace(Holder.this_process(), started_s=1000.0))
-    Project.open(folder).close()
+def test_a_lock_that_was_removed_is_taken_anew_or_lost(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(saver, "RETRY_S", 0.01)
+    with Project.open(folder) as project:
+        annotator = Annotator(project)
+        (folder / ".lock").unlink()
+        with pytest.raises(ProjectInUseError, match="in this program already"):
+            Project.open(folder)
+        annotator.work(1)
+        project.flush()
+        before = state_of(annotator)
+        (folder / ".lock").unlink()
+        (folder / "project.lock").unlink()
+        with held_elsewhere(folder) as process:
+            annotator.click(1, 1, 1)
+            with pytest.raises(ProjectInUseError, match=f"process {process.pid}"):
+                project.flush()
+            project.close(discards=True)
+            process.communicate("\n")
+    with Project.open(folder) as project:
+        assert state(project) == before
 
 
 def test_another_computer_counts_while_it_is_heard_of(folder: Path) -> None:
-    other = Holder("studio-2", 77, 1.7e9)
-    note(folder, other)
+    note(folder, STUDIO)
     with pytest.raises(ProjectInUseError, match="on the computer “studio-2”"):
         Project.open(folder)
-    note(folder, other, age_s=600)
+    note(folder, STUDIO, age_s=600)
     Project.open(folder).close()
 
 
@@ -144,7 +239,7 @@ def test_who_lost_the_lock_while_asleep_writes_nothing_more(
         annotator.work(1)
         project.flush()
         expected = state_of(annotator)
-        note(folder, Holder("studio-2", 77, 1.7e9))
+        note(folder, STUDIO)
         annotator.click(1, 1, 1)
         with pytest.raises(ProjectInUseError, match="studio-2"):
             project.flush()
@@ -211,6 +306,10 @@ def pipe(path: Path, _: Path) -> None:
         _hostile(link_folder, "masks"),
         _hostile(link_folder, "history"),
         _hostile(link_folder, "versions"),
+        _hostile(link_folder, "learned"),
+        _hostile(link_file, "learned/tracker.safetensors"),
+        _hostile(link_file, "learned/learned.json"),
+        _hostile(link_file, "thumbnail.png"),
         _hostile(pipe, "project.json"),
         _hostile(pipe, "journal.jsonl"),
         _hostile(pipe, "history/masks.bin"),
@@ -231,6 +330,7 @@ def test_nothing_outside_the_folder_is_read_or_written(
     elsewhere.mkdir()
     (elsewhere / "secret").write_bytes(b"keep out")
     (elsewhere / "0000001.png").write_bytes(b"keep out")
+    (folder / name).parent.mkdir(exist_ok=True)
     action(folder / name, elsewhere)
     try:
         with Project.open(folder) as project:
@@ -238,12 +338,51 @@ def test_nothing_outside_the_folder_is_read_or_written(
             if not project.is_read_only:
                 annotator.click(1, 2, 2)
                 project.save_version("v")
+                models = LearnedModels(project.learned_folder)
+                models.keep("tracker", Learned("small", 1), b"weights")
+                write_plain(folder / "thumbnail.png", b"picture")
     except UserError:
         pass
     assert {path.name: path.read_bytes() for path in elsewhere.iterdir()} == {
         "secret": b"keep out",
         "0000001.png": b"keep out",
     }
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+@pytest.mark.parametrize("name", ["masks", "history", "versions", "learned"])
+def test_a_folder_swapped_for_a_link_while_open_is_not_written_through(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(saver, "RETRY_S", 0.01)
+    elsewhere = folder.parent / "elsewhere"
+    with Project.open(folder) as project:
+        (folder / name).mkdir(exist_ok=True)
+        (folder / name).rename(elsewhere)
+        before = {path: path.read_bytes() for path in elsewhere.rglob("*") if path.is_file()}
+        (folder / name).symlink_to(elsewhere, target_is_directory=True)
+        annotator = Annotator(project)
+        with suppress(UserError):
+            annotator.add_object("bear")
+            annotator.click(1, 1, 1)
+            project.flush()
+        with suppress(UserError):
+            project.save_version("v")
+        with suppress(UserError):
+            LearnedModels(project.learned_folder).keep("clicks", Learned("small", 1), b"weights")
+        after = {path: path.read_bytes() for path in elsewhere.rglob("*") if path.is_file()}
+        assert after == before
+        project.close(discards=True)
+
+
+def test_a_project_that_was_chosen_by_a_link_opens(folder: Path) -> None:
+    link = folder.with_name("current.vos")
+    try:
+        link.symlink_to(folder, target_is_directory=True)
+    except OSError:
+        pytest.skip("this system does not allow links here")
+    with Project.open(link) as project:
+        Annotator(project).work(1)
 
 
 def test_a_lock_is_given_back_once_and_for_all(folder: Path) -> None:

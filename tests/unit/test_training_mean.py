@@ -8,7 +8,7 @@ import torch
 
 from tests import tiny
 from training.mean import write_mean
-from xmem_core.weights import load_xmem, read_metadata, save_network
+from xmem_core.weights import load_xmem, network_bytes, read_metadata
 
 OLD = replace(tiny.TINY, value_channels=36, mask_cells=4)
 NEW = replace(OLD, has_mask_skip=True, confirmed_bonus=1.0)
@@ -18,7 +18,7 @@ NEW = replace(OLD, has_mask_skip=True, confirmed_bonus=1.0)
 def files(tmp_path: Path) -> list[Path]:
     paths = [tmp_path / "old.safetensors", tmp_path / "new.safetensors"]
     for path, config, seed in zip(paths, (OLD, NEW), (1, 2), strict=True):
-        save_network(tiny.network(config, seed), path, {"seed": str(seed)})
+        path.write_bytes(network_bytes(tiny.network(config, seed), {"seed": str(seed)}))
     return paths
 
 

@@ -23,7 +23,7 @@ from xmem_core.network.backbones import LiteTrunk
 from xmem_core.network.config import NetworkConfig
 from xmem_core.network.xmem import XMem
 from xmem_core.probabilities import normalise
-from xmem_core.weights import load_xmem, read_metadata, save_network
+from xmem_core.weights import load_xmem, network_bytes, read_metadata
 
 TINY = NetworkConfig(
     trunk="efficientnet_lite0",
@@ -257,7 +257,7 @@ def test_only_entries_that_are_new_in_the_network_stay_as_initialised(
 ) -> None:
     torch.manual_seed(4)
     old = XMem(TINY)
-    save_network(old, tmp_path / "old.safetensors", {})
+    (tmp_path / "old.safetensors").write_bytes(network_bytes(old, {}))
     grown = XMem(replace(TINY, has_position=True))
     fresh = grown.key_encoder.position
     assert fresh is not None
@@ -272,7 +272,7 @@ def test_only_entries_that_are_new_in_the_network_stay_as_initialised(
     named = [record.getMessage() for record in caplog.records]
     assert named
     assert all("key_encoder.position." in message for message in named)
-    save_network(grown, tmp_path / "grown.safetensors", {})
+    (tmp_path / "grown.safetensors").write_bytes(network_bytes(grown, {}))
     with pytest.raises(ValueError, match=r"key_encoder\.position"):
         begin_with(XMem(TINY), tmp_path / "grown.safetensors")
     with pytest.raises(ValueError, match="of shape"):

@@ -28,8 +28,8 @@ from xmem_core.weights import (
     UnusableWeightsError,
     file_sha256,
     load_xmem,
+    network_bytes,
     read_metadata,
-    save_network,
 )
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "published_names.json"
@@ -140,7 +140,7 @@ def checkpoint(narrow: XMem, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def ours(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
-    save_network(tiny.network(), path, {"made-by": "a test"})
+    path.write_bytes(network_bytes(tiny.network(), {"made-by": "a test"}))
     return path
 
 
@@ -258,7 +258,7 @@ def test_our_own_files_give_back_network_and_metadata(ours: Path) -> None:
 
 def test_saving_again_what_was_loaded_loses_nothing_more(ours: Path, tmp_path: Path) -> None:
     once = load_xmem(ours)
-    save_network(once, tmp_path / "again.safetensors", read_metadata(ours))
+    (tmp_path / "again.safetensors").write_bytes(network_bytes(once, read_metadata(ours)))
     assert read_metadata(tmp_path / "again.safetensors") == read_metadata(ours)
     twice = load_xmem(tmp_path / "again.safetensors").state_dict()
     assert all(torch.equal(tensor, twice[name]) for name, tensor in once.state_dict().items())

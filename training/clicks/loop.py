@@ -21,10 +21,11 @@ from torch.nn.parallel import DistributedDataParallel
 
 from interaction.clicks.small_network import (
     SmallClickNetwork,
+    click_network_bytes,
     read_click_network,
-    save_click_network,
 )
 from interaction.errors import ModelError
+from interaction.files import write_bytes
 from interaction.learning.click_rounds import ClickRounds, clicked_scores
 from interaction.learning.networks import averaged_click_network
 from training.checkpoints import described_data, without_folders
@@ -274,4 +275,5 @@ def export_clicks(run: Path, output: Path) -> None:
         "training": json.dumps(without_folders(config.as_dict())),
     }
     output.parent.mkdir(parents=True, exist_ok=True)
-    save_click_network(averaged_click_network(content["average"]), output, metadata)
+    network = averaged_click_network(content["average"])
+    write_bytes(output, click_network_bytes(network, metadata))

@@ -6,7 +6,8 @@ point, many make it mend what is there.
 
 from pathlib import Path
 
-from interaction.clicks.small_network import read_click_network, save_click_network
+from interaction.clicks.small_network import click_network_bytes, read_click_network
+from interaction.files import write_bytes
 from xmem_core.weights import read_metadata
 
 
@@ -14,4 +15,4 @@ def write_pair(first: Path, others: Path, output: Path) -> None:
     """What `others` says of itself is kept. ModelError for a file that is no click network."""
     network = read_click_network(others)
     network.first_look = read_click_network(first)
-    save_click_network(network, output, read_metadata(others))
+    write_bytes(output, click_network_bytes(network, read_metadata(others)))
