@@ -8,6 +8,7 @@ is the right one, is not known here: see `models.py`.
 
 import http.client
 import json
+import re
 import shutil
 import urllib.error
 import urllib.request
@@ -19,13 +20,15 @@ from typing import IO, Any, Final
 from urllib.parse import urlsplit
 
 from interaction.errors import DiskFullError, ModelError
-from interaction.files import write_text, writing_problem
+from interaction.files import parse_json, read_regular, write_text, writing_problem
 
 __all__ = ["DownloadProgress", "download", "forget_partial"]
 
 _CHUNK_BYTES: Final = 1 << 18
 _TIMEOUT_S: Final = 30  # without a single byte
 _MOST_RECONNECTIONS: Final = 5
+_MOST_VERSION_BYTES: Final = 100_000
+_NUMBER: Final = re.compile("[0-9]{1,15}")
 _KEPT: Final = "What has arrived is kept: the same command goes on from there."
 
 
@@ -49,12 +52,15 @@ class _ConnectionLostError(Exception):
     """The connection broke; what came until then is in the partial file."""
 
 
-def download(address: str, partial: Path) -> Generator[DownloadProgress, None, None]:
+def download(
+    address: str, partial: Path, most_bytes: int
+) -> Generator[DownloadProgress, None, None]:
     """Make `partial` the whole file at `address`, going on where an earlier attempt stopped.
 
     Broken connections are taken up again as long as each brings something. Closing the generator
-    keeps what has arrived. The caller sees to it that only one download writes to `partial`, and
-    calls `forget_partial` when the file has its final name.
+    keeps what has arrived. A server that announces or sends more than `most_bytes` is hung up on,
+    and what it sent is removed. The caller sees to it that only one download writes to `partial`,
+    and calls `forget_partial` when the file has its final name.
 
     Raises ModelError (offline, not there, a sign-in page instead of the file), DiskFullError or
     UnwritableFileError; after each of them a later call goes on. Raises ValueError for an
@@ -65,7 +71,7 @@ def download(address: str, partial: Path) -> Generator[DownloadProgress, None, N
     for attempts_left in reversed(range(1 + _MOST_RECONNECTIONS)):
         before_bytes = _size_bytes(partial)
         try:
-            yield from _fetch(address, partial)
+            yield from _fetch(address, partial, most_bytes)
         except _ConnectionLostError as error:
             after_bytes = _size_bytes(partial)
             if not attempts_left or after_bytes <= before_bytes:
@@ -83,7 +89,7 @@ def forget_partial(partial: Path) -> None:
     _version_file(partial).unlink(missing_ok=True)
 
 
-def _fetch(address: str, partial: Path) -> Generator[DownloadProgress, None, None]:
+def _fetch(address: str, partial: Path, most_bytes: int) -> Generator[DownloadProgress, None, None]:
     """One connection. Raises _ConnectionLostError if it ends before the file does."""
     start = _size_bytes(partial)
     version = _read_version(partial)
@@ -102,9 +108,11 @@ def _fetch(address: str, partial: Path) -> Generator[DownloadProgress, None, Non
     response = _open(request)
     if response is None:  # the server has no such range: what is here belongs to something else
         forget_partial(partial)
-        yield from _fetch(address, partial)
+        yield from _fetch(address, partial, most_bytes)
         return
     with response:
+        if response.status not in {200, 206}:  # 204, for one, has no contents
+            raise _refusal(address, response.status)
         if response.headers.get_content_type() == "text/html":
             raise ModelError(
                 f"Instead of the file, “{address}” gave a web page. It may be the sign-in page of "
@@ -117,15 +125,20 @@ def _fetch(address: str, partial: Path) -> Generator[DownloadProgress, None, Non
         elif _first_byte(response.headers) != start:
             forget_partial(partial)
             raise _ConnectionLostError("the server sent another part than the one asked for")
-        yield from _receive(
-            response, partial, start, _Version(address, _validator(response.headers), total_bytes)
-        )
+        version = _Version(address, _validator(response.headers), total_bytes)
+        yield from _receive(response, partial, start, version, most_bytes)
 
 
 def _receive(
-    response: http.client.HTTPResponse, partial: Path, start: int, version: _Version
+    response: http.client.HTTPResponse,
+    partial: Path,
+    start: int,
+    version: _Version,
+    most_bytes: int,
 ) -> Generator[DownloadProgress, None, None]:
     total_bytes = version.total_bytes
+    if (total_bytes or 0) > most_bytes:
+        raise _too_long(version.address, most_bytes)
     if total_bytes and shutil.disk_usage(partial.parent).free < total_bytes - start:
         raise DiskFullError(partial)
     done_bytes = start
@@ -138,9 +151,14 @@ def _receive(
             while chunk := _read(response):
                 file.write(chunk)
                 done_bytes += len(chunk)
+                if done_bytes > most_bytes:
+                    raise _too_long(version.address, most_bytes)
                 yield DownloadProgress(done_bytes, total_bytes, start)
     except OSError as error:
         raise writing_problem(partial, error) from error
+    finally:
+        if done_bytes > most_bytes:
+            forget_partial(partial)
     if total_bytes is not None and done_bytes < total_bytes:
         raise _ConnectionLostError(f"{total_bytes - done_bytes:,} bytes are missing")
 
@@ -187,6 +205,8 @@ def _open(request: urllib.request.Request) -> Any:
         raise _no_connection(address, error.reason) from error
     except (OSError, http.client.HTTPException) as error:
         raise _no_connection(address, error) from error
+    except ValueError as error:  # sent on to something that is no address
+        raise _refusal(address, 300) from error
 
 
 def _no_connection(address: str, reason: object) -> ModelError:
@@ -212,6 +232,15 @@ def _refusal(address: str, status: int) -> ModelError:
     )
 
 
+def _too_long(address: str, most_bytes: int) -> ModelError:
+    return ModelError(
+        f"“{address}” sends more than the {most_bytes:,} bytes that the file can have. What came "
+        "was thrown away; nothing else was changed.",
+        "The file was changed at its source, or something in between answers in its place. If "
+        "you have the file, give its path instead.",
+    )
+
+
 def _validator(headers: Message) -> str | None:
     tag = headers["ETag"]
     # A weak tag may stand for different bytes, so it says nothing about parts.
@@ -220,13 +249,13 @@ def _validator(headers: Message) -> str | None:
 
 def _total_bytes(headers: Message, start: int) -> int | None:
     length = headers["Content-Length"]
-    return start + int(length) if length and length.isdecimal() else None
+    return start + int(length) if length and _NUMBER.fullmatch(length) else None
 
 
 def _first_byte(headers: Message) -> int | None:
     unit, _, content = (headers["Content-Range"] or "").partition(" ")
     first = content.partition("-")[0]
-    return int(first) if unit == "bytes" and first.isdecimal() else None
+    return int(first) if unit == "bytes" and _NUMBER.fullmatch(first) else None
 
 
 def _size_bytes(path: Path) -> int:
@@ -239,6 +268,11 @@ def _version_file(partial: Path) -> Path:
 
 def _read_version(partial: Path) -> _Version | None:
     try:
-        return _Version(**json.loads(_version_file(partial).read_text("utf-8")))
+        version = _Version(**parse_json(read_regular(_version_file(partial), _MOST_VERSION_BYTES)))
     except (OSError, ValueError, TypeError):
         return None  # nothing is known about the bytes, so they are fetched again
+    is_sound = isinstance(version.validator, str | None) and type(version.total_bytes) in {
+        int,
+        type(None),
+    }
+    return version if is_sound else None

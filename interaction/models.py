@@ -11,7 +11,15 @@ from platformdirs import user_cache_path
 
 from interaction.downloads import DownloadProgress, download, forget_partial
 from interaction.errors import MissingModelError, ModelError
-from interaction.files import file_lock, replace_file, write_text, writing_problem
+from interaction.files import (
+    FileLock,
+    open_regular,
+    parse_json,
+    read_regular,
+    replace_file,
+    write_text,
+    writing_problem,
+)
 from resources import models_file, weights_folder
 
 __all__ = [
@@ -52,10 +60,28 @@ class Model:
     entries: int | None  # tensors in the file
     description: str
     needs: ModelNeeds | None = None  # None: nobody has measured it
+    numbers: int | None = None  # in the file: those of `parameters`, running statistics, counters
+    structure: str | None = None  # names and shapes, as `xmem_core.weights.structure_of` gives it
 
     @property
     def is_bundled(self) -> bool:
         return self.address is None
+
+    @property
+    def has_checksum(self) -> bool:
+        """Whether its publisher, or this program for what comes with it, states one."""
+        return self.sha256 is not None or self.md5 is not None
+
+    @property
+    def possible_bytes(self) -> tuple[int, int]:
+        """The smallest and the largest size that a file of it can have."""
+        if self.size_bytes is not None:
+            return self.size_bytes, self.size_bytes
+        numbers = self.numbers or self.parameters
+        if numbers is None:
+            return 1, _MOST_MODEL_BYTES
+        # Four bytes for each number, and a name, a shape and an archive's entry for each tensor.
+        return 4 * numbers, 4 * numbers + 2048 * (self.entries or 0) + 2**20
 
 
 def read_model_list() -> tuple[Model, ...]:
@@ -67,6 +93,7 @@ def read_model_list() -> tuple[Model, ...]:
     )
 
 
+_MOST_MODEL_BYTES: Final = 2**30
 _COMMAND: Final = "xmem-annotate models"
 _WEIGHTS_SUFFIXES: Final = {".pth", ".pt", ".safetensors"}
 
@@ -80,11 +107,22 @@ class ModelCheck:
     sha256: str
     known_as: str | None  # name of the model that has exactly these bytes
     expected_sha256: str | None  # published, or recorded when this file was downloaded
+    is_published: bool  # the expected one is the publisher's
 
     @property
     def is_damaged(self) -> bool:
         """The file has changed since it was downloaded, or is not the published one."""
         return self.expected_sha256 is not None and self.expected_sha256 != self.sha256
+
+    @property
+    def caution(self) -> str:
+        """What the checksum does not prove, for people; "" where it is the published one."""
+        if self.is_published or self.is_damaged:
+            return ""
+        return (
+            "Not verified against a published checksum: its publisher states none. Size, names and "
+            "shapes are those of the published file; the numbers in it may be others."
+        )
 
 
 def find_model(name_or_path: str | Path) -> Path:
@@ -114,7 +152,7 @@ class ModelStore:
     def locate(self, model: Model) -> Path | None:
         """Where the model's file is; None if it is not here."""
         path = (self.bundled_folder if model.is_bundled else self.folder) / model.file
-        return path if path.is_file() else None
+        return path if _is_file(path) else None
 
     def find(self, name_or_path: str | Path) -> Path:
         """The file of a model, by its name ("XMem", in any case, or "XMem.pth") or by its path.
@@ -124,7 +162,7 @@ class ModelStore:
         """
         path = Path(name_or_path).expanduser()
         looks_like_path = len(path.parts) > 1 or path.suffix.lower() in _WEIGHTS_SUFFIXES
-        if looks_like_path and path.is_file():
+        if looks_like_path and _is_file(path):
             return path
         model = self._named(str(name_or_path))
         located = self.locate(model) if model else None
@@ -134,7 +172,7 @@ class ModelStore:
             raise MissingModelError(
                 model.name, f"Download it once with:  {_COMMAND} download {model.name}"
             )
-        if path.is_file():
+        if _is_file(path):
             return path
         what = "There is no file" if looks_like_path else "There is no model"
         raise ModelError(f"{what} “{name_or_path}”.", self._choices())
@@ -142,8 +180,9 @@ class ModelStore:
     def download(self, name: str) -> Generator[DownloadProgress, None, Path]:
         """Fetch a model; the generator's return value is its path. Nothing to do is no error.
 
-        The file gets its name only when it is complete and its checksum is right: the published
-        one if there is one, otherwise the one recorded when it was first downloaded.
+        The file gets its name only when it is complete and is what was published: by its checksum
+        if its publisher states one; otherwise by its size, names and shapes, and from the second
+        time on by the checksum recorded at the first.
         Raises UserError, see `downloads.download`; an interrupted download goes on next time.
         """
         model = self._named(name)
@@ -163,15 +202,15 @@ class ModelStore:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise writing_problem(target, error) from error
-        with file_lock(self.folder / f"{model.file}.lock") as is_ours:
-            if not is_ours:
+        with FileLock(self.folder / f"{model.file}.lock") as lock:
+            if lock.is_held is False:
                 raise ModelError(
                     f"“{model.name}” is being downloaded by another xmem-annotate right now.",
                     "Wait until it is done; nothing was changed here.",
                 )
-            if not target.is_file():  # another process may have brought it just now
+            if not _is_file(target):  # another process may have brought it just now
                 partial = self.folder / f"{model.file}.partial"
-                yield from download(model.address, partial)
+                yield from download(model.address, partial, model.possible_bytes[1])
                 self._accept(model, partial, target)
         return target
 
@@ -193,26 +232,18 @@ class ModelStore:
             sha256=sha256,
             known_as=known.get(sha256),
             expected_sha256=self._expected_sha256(ours) if ours else None,
+            is_published=ours is not None and ours.has_checksum,
         )
 
     def _accept(self, model: Model, partial: Path, target: Path) -> None:
         """Give a complete download its name, or throw it away if it is not the right file."""
         size_bytes, sha256 = partial.stat().st_size, _digest(partial, "sha256")
-        expected = self._expected_sha256(model)
-        if (
-            (expected is not None and sha256 != expected)
-            or (model.size_bytes is not None and size_bytes != model.size_bytes)
-            or (model.md5 is not None and _digest(partial, "md5") != model.md5)
-        ):
+        reason = self._difference(model, partial, sha256)
+        if reason:
             forget_partial(partial)
-            origin = (
-                "its publisher's checksum"
-                if model.sha256 or model.md5 or expected is None
-                else f"the one recorded in {self._record(model)} when it was first downloaded"
-            )
             raise ModelError(
                 f"What came from “{model.address}” is not the file that was expected: "
-                f"{size_bytes:,} bytes, SHA-256 {sha256}, which does not agree with {origin}. "
+                f"{size_bytes:,} bytes, SHA-256 {sha256}; {reason}. "
                 "It was thrown away; nothing else was changed.",
                 "Try again. If it happens again, the file was changed at its source: do not use "
                 "it before you know why.",
@@ -228,6 +259,30 @@ class ModelStore:
             raise writing_problem(target, error) from error
         forget_partial(partial)
 
+    def _difference(self, model: Model, partial: Path, sha256: str) -> str:
+        """What tells a complete download from the published file; "" if nothing does."""
+        expected = self._expected_sha256(model)
+        if model.has_checksum and (
+            sha256 != expected if model.sha256 else _digest(partial, "md5") != model.md5
+        ):
+            return "that does not agree with its publisher's checksum"
+        least, most = model.possible_bytes
+        if not least <= partial.stat().st_size <= most:
+            return f"a file of this network has {least:,} to {most:,} bytes"
+        if expected is not None and sha256 != expected:
+            return f"{self._record(model)} recorded another one when it was first downloaded"
+        if model.structure is None:
+            return ""
+        from xmem_core.weights import CheckpointFileError, structure_of
+
+        try:
+            found = structure_of(partial)
+        except CheckpointFileError as error:
+            return str(error)
+        if found != (model.numbers, model.structure):
+            return "its names and shapes are not those of the published network"
+        return ""
+
     def _record(self, model: Model) -> Path:
         return self.folder / f"{model.file}.json"
 
@@ -235,7 +290,7 @@ class ModelStore:
         if model.sha256 or model.is_bundled:
             return model.sha256
         try:
-            recorded = json.loads(self._record(model).read_text("utf-8"))["sha256"]
+            recorded = parse_json(read_regular(self._record(model), 100_000))["sha256"]
         except (OSError, ValueError, KeyError, TypeError):
             return None
         return recorded if isinstance(recorded, str) else None
@@ -261,8 +316,15 @@ class ModelStore:
         return "\n".join(lines)
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a folder that may not be entered, a name that is too long
+        return False
+
+
 def _digest(path: Path, algorithm: Literal["sha256", "md5"]) -> str:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         # Without the flag, MD5 is not there on systems in FIPS mode.
         return hashlib.file_digest(
             file, lambda: hashlib.new(algorithm, usedforsecurity=False)

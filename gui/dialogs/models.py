@@ -115,6 +115,8 @@ class ModelsDialog(QDialog):
             here = self.tr("no")
             if path is not None:
                 here = self.tr("bundled") if model.is_bundled else self.tr("downloaded")
+                if not model.is_bundled and not model.has_checksum:
+                    here = self.tr("downloaded, not verified")
             item = QTreeWidgetItem(
                 [
                     model.name,
@@ -270,6 +272,13 @@ class ModelsDialog(QDialog):
                 "in the preferences."
             )
         )
+        if not model.has_checksum:
+            lines.append(
+                self.tr(
+                    "Not verified against a published checksum: its publisher states none. Size, "
+                    "names and shapes are compared with those of the published file."
+                )
+            )
         return "\n".join(lines)
 
     def _size(self, model: Model, size_bytes: int | None) -> str:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -18,7 +19,7 @@ from rich.progress import (
 from rich.table import Table
 
 from interaction.errors import ModelError
-from interaction.models import DownloadProgress, default_store
+from interaction.models import DownloadProgress, Model, default_store
 
 __all__ = ["models_app"]
 
@@ -50,7 +51,7 @@ def list_models(as_json: AsJson = False) -> None:
         table.add_row(
             model.name,
             model.kind,
-            "bundled" if model.is_bundled else "downloaded" if path else "no",
+            _place(model, path),
             decimal(size_bytes) if size_bytes else _about(model.parameters),
             model.licence,
             model.description,
@@ -68,7 +69,8 @@ def download(
     as_json: AsJson = False,
 ) -> None:
     """Fetch a model. An interrupted download goes on where it stopped."""
-    steps = default_store().download(name)
+    store = default_store()
+    steps = store.download(name)
     arrived: DownloadProgress | None = None
     try:
         with Progress(
@@ -96,6 +98,9 @@ def download(
         typer.echo(_stopped(name, arrived), err=True)
         raise typer.Exit(_STOPPED) from None
     typer.echo(json.dumps({"name": name, "path": str(path)}) if as_json else str(path))
+    caution = store.verify(name).caution
+    if caution:
+        typer.echo(caution, err=True)
 
 
 @models_app.command("verify")
@@ -119,9 +124,19 @@ def verify(
     if as_json:
         return
     if check.known_as:
-        typer.echo(f"This is {check.known_as}, unchanged.")
+        typer.echo(f"This is {check.known_as}, unchanged since it was downloaded or installed.")
     else:
         typer.echo("These bytes are not known: neither bundled nor downloaded by this program.")
+    if check.known_as and check.caution:
+        typer.echo(check.caution)
+
+
+def _place(model: Model, path: Path | None) -> str:
+    if path is None:
+        return "no"
+    if model.is_bundled:
+        return "bundled"
+    return "downloaded" if model.has_checksum else "downloaded, not verified"
 
 
 def _about(parameters: int | None) -> str:

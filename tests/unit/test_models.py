@@ -3,7 +3,9 @@
 import contextlib
 import errno
 import hashlib
+import io
 import json
+import math
 import shutil
 import socket
 import threading
@@ -13,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from interaction import downloads
@@ -21,6 +24,7 @@ from interaction.downloads import DownloadProgress
 from interaction.errors import DiskFullError, ModelError, UnwritableFileError
 from interaction.models import Model, ModelStore, default_store
 from resources import models_file, sample_folder, weights_folder
+from xmem_core.weights import structure_of
 
 CONTENT = bytes(range(256)) * 8192  # 2 MB: several chunks
 
@@ -92,7 +96,7 @@ def model(address: str | None, **changes: str | int) -> Model:
             "tracker",
             address,
             None,
-            525_000,
+            524_288,
             "MIT",
             None,
             None,
@@ -228,7 +232,7 @@ def test_a_range_that_was_not_asked_for_is_not_appended(tmp_path: Path, remote: 
 def test_a_partial_file_longer_than_the_remote_one_is_thrown_away(
     tmp_path: Path, remote: Remote
 ) -> None:
-    here = store(tmp_path, model(remote.address))
+    here = store(tmp_path, replace(model(remote.address), parameters=None))
     remote.cuts = [700_000, 0]
     with pytest.raises(ModelError):
         fetch(here)
@@ -318,9 +322,117 @@ def test_a_file_that_is_not_the_one_of_the_first_download_is_thrown_away(
     here = store(tmp_path, model(remote.address))
     fetch(here)[0].unlink()
     remote.content = CONTENT[::-1]
-    with pytest.raises(ModelError, match=r"recorded in .*big\.pth\.json"):
+    with pytest.raises(ModelError, match=r"big\.pth\.json recorded another one"):
         fetch(here)
     assert here.locate(here.models[0]) is None
+
+
+_LIES: dict[str, bytes] = {
+    "no contents": b"HTTP/1.1 204 No Content\r\n\r\n",
+    "an empty file": b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+    "half of it, as if that were all": b"HTTP/1.1 200 OK\r\n\r\n" + CONTENT[: len(CONTENT) // 2],
+    "a length beyond counting": b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n",
+    "a length beyond the file": b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n",
+    "a body without an end": b"HTTP/1.1 200 OK\r\n\r\n" + CONTENT * 3,
+    "a range beyond counting": b"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes "
+    + b"9" * 5000
+    + b"-1/2\r\n\r\n",
+    "on to no host": b"HTTP/1.1 302 Found\r\nLocation: http://\r\n\r\n",
+    "on to a bad port": b"HTTP/1.1 302 Found\r\nLocation: http://a:b:c/\r\n\r\n",
+    "on to a bad bracket": b"HTTP/1.1 302 Found\r\nLocation: http://[::1/x\r\n\r\n",
+    "on to a name too long": b"HTTP/1.1 302 Found\r\nLocation: http://"
+    + b"a" * 300
+    + b".test/\r\n\r\n",
+    "on to a file": b"HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\n\r\n",
+    "no HTTP": b"220 mail.example ESMTP\r\n",
+    "nothing": b"",
+    "headers without an end": b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 2000,
+    "odd chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n",
+}
+
+
+@contextlib.contextmanager
+def liar(answer: bytes) -> Iterator[str]:
+    """Gives the address of a server that sends the same bytes whatever it is asked for."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = server.accept()
+                except OSError:
+                    return
+                with connection, contextlib.suppress(OSError):
+                    connection.recv(65536)
+                    connection.sendall(answer)
+                    connection.shutdown(socket.SHUT_WR)
+                    connection.settimeout(5)
+                    while connection.recv(65536):
+                        pass
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/big.pth"
+        server.shutdown(socket.SHUT_RDWR)
+    thread.join()
+
+
+@pytest.mark.parametrize("lie", list(_LIES))
+def test_a_server_that_lies_is_not_believed(lie: str, tmp_path: Path) -> None:
+    with liar(_LIES[lie]) as address:
+        here = store(tmp_path, model(address))
+        with pytest.raises(ModelError):
+            fetch(here)
+        assert here.locate(here.models[0]) is None
+        assert not (here.folder / "big.pth.json").exists()
+        partial = here.folder / "big.pth.partial"
+        assert not partial.exists() or partial.stat().st_size <= here.models[0].possible_bytes[1]
+
+
+def test_only_the_network_that_was_published_is_believed(tmp_path: Path, remote: Remote) -> None:
+    state = {"a.weight": torch.zeros(700, 700), "a.bias": torch.zeros(7)}
+    checkpoint = io.BytesIO()
+    torch.save(state, checkpoint)
+    (tmp_path / "published.pth").write_bytes(checkpoint.getvalue())
+    numbers, structure = structure_of(tmp_path / "published.pth")
+    expected = replace(model(remote.address), entries=2, numbers=numbers, structure=structure)
+    here = store(tmp_path, expected)
+    for wrong in ({"b.weight": state["a.weight"], "a.bias": state["a.bias"]}, [1], None):
+        checkpoint = io.BytesIO()
+        torch.save(wrong, checkpoint)
+        remote.content = checkpoint.getvalue().ljust(4 * numbers + 100, b"\0")
+        with pytest.raises(ModelError, match="thrown away"):
+            fetch(here)
+        assert {path.name for path in here.folder.iterdir()} == {"big.pth.lock"}
+    remote.content = (tmp_path / "published.pth").read_bytes()
+    fetch(here)
+    assert "Not verified against a published checksum" in here.verify("Big").caution
+    published = replace(expected, sha256=sha256(remote.content))
+    assert not store(tmp_path, published).verify("Big").caution
+
+
+def test_the_list_states_names_and_shapes_of_every_published_network() -> None:
+    golden = Path(__file__).parents[1] / "golden"
+    shapes: dict[str, dict[str, list[int]]] = {
+        **json.loads((golden / "published_names.json").read_text()),
+        **json.loads((golden / "published_click_names.json").read_text()),
+    }
+    of = {
+        "XMem": "xmem",
+        "XMem-s012": "xmem",
+        "fbrs": "fbrs_resnet50",
+        "fbrs-resnet34": "fbrs_resnet34",
+        "fbrs-resnet101": "fbrs_resnet101",
+        "s2m": "s2m",
+    }
+    for entry in default_store().models:
+        if entry.is_bundled:
+            continue
+        found = shapes[of[entry.name]]
+        lines = sorted(f"{name} {','.join(map(str, one))}\n" for name, one in found.items())
+        assert entry.entries == len(found)
+        assert entry.numbers == sum(math.prod(one) for one in found.values())
+        assert entry.structure == sha256("".join(lines).encode())
 
 
 def test_a_full_disk_is_seen_before_anything_is_fetched(
@@ -485,7 +597,7 @@ def test_the_commands_list_download_and_verify(command_store: ModelStore) -> Non
     verified = runner.invoke(models_command.models_app, ["verify", "Big"])
     assert verified.exit_code == 0
     assert sha256(CONTENT) in verified.stdout
-    assert "This is Big, unchanged." in verified.stdout
+    assert "This is Big, unchanged since" in verified.stdout
     as_json = json.loads(
         runner.invoke(models_command.models_app, ["verify", "Big", "--json"]).stdout
     )
