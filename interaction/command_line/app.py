@@ -84,10 +84,20 @@ def start(context: typer.Context) -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Runs a command line and exits. A UserError becomes words on standard error and exit code
-    1."""
+    """Runs a command line and exits. A UserError becomes words on standard error and exit code 1,
+    and so does what the system refuses about a named file: a name that is too long, a folder that
+    may not be entered."""
     try:
         app(args=arguments)
     except UserError as error:
         typer.echo(str(error), err=True)
+        sys.exit(1)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        typer.echo(
+            f"“{error.filename}” could not be used: {error.strerror or error}. What was saved "
+            "before is untouched.\n\nCheck the name, and that you may open it.",
+            err=True,
+        )
         sys.exit(1)

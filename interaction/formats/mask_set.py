@@ -1,7 +1,7 @@
 """Imported masks: which frames and which objects they are about."""
 
 import csv
-import json
+import io
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from interaction.annotation.mask_folders import FoundMasks, place_masks
 from interaction.errors import UserError
+from interaction.files import parse_json, read_regular
 from interaction.formats.format import FRAMES_CSV, OBJECTS_JSON
 from interaction.formats.options import parse_color
 from interaction.video.container import MAX_FRAME_PIXELS
@@ -122,20 +123,18 @@ def _read_table(path: Path, frame_count: int) -> dict[str, int]:
     """File -> frame. Nothing for a list that makes no sense: then names decide."""
     frames: dict[str, int] = {}
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            return {}
-        with path.open(encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file):
-                frame = int(row["index"])
-                if not 0 <= frame < frame_count:
-                    return {}
-                frames[row["file"]] = frame
+        text = read_regular(path, _MOST_BYTES).decode("utf-8")
+        for row in csv.DictReader(io.StringIO(text, newline="")):
+            frame = int(row["index"])
+            if not 0 <= frame < frame_count:
+                return {}
+            frames[row["file"]] = frame
     except (OSError, UnicodeError, csv.Error, KeyError, TypeError, ValueError):
         return {}
     return frames
 
 
-_MOST_NAMES_BYTES: Final = 2 * 2**30
+_MOST_JSON_BYTES: Final = 2**28
 _LONGEST_NAME: Final = 200
 _UNSEEN: Final = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -148,10 +147,8 @@ class NamedObject(NamedTuple):
 def read_json(path: Path) -> Any:
     """What a JSON file holds; None if it is none, or enormous."""
     try:
-        if path.stat().st_size > _MOST_NAMES_BYTES:
-            return None
-        return json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
+        return parse_json(read_regular(path, _MOST_JSON_BYTES))
+    except (OSError, ValueError):
         return None
 
 

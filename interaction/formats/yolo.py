@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from interaction.annotation.mask_folders import natural_key
+from interaction.files import read_regular
 from interaction.formats.format import ExportFormat, ExportJob, FormatGroup, TargetKind, encode_jpeg
 from interaction.formats.mask_set import (
     MOST_OBJECTS,
@@ -245,9 +246,7 @@ def read_yolo(folder: Path, around: Surroundings) -> MaskSet:
 def _read_file(path: Path) -> tuple[list[tuple[int, NDArray[np.float64]]], int]:
     """(class, (N, 2) shares of width and height) a line; and how many lines are only boxes."""
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise damaged(path, "it is enormous")
-        text = path.read_text(encoding="utf-8")
+        text = read_regular(path, _MOST_BYTES).decode("utf-8")
     except (OSError, UnicodeError) as error:
         raise damaged(path, "it is not a text file that can be read") from error
     polygons: list[tuple[int, NDArray[np.float64]]] = []
@@ -275,7 +274,7 @@ def _class_names(folder: Path) -> dict[int, str | None]:
     """The names in data.yaml, in the two ways in which they are written."""
     path = folder / "data.yaml"
     try:
-        text = path.read_text(encoding="utf-8") if path.stat().st_size < _MOST_BYTES else ""
+        text = read_regular(path, _MOST_BYTES).decode("utf-8")
     except (OSError, UnicodeError):
         return {}
     _, found, rest = ("\n" + text).partition("\nnames:")

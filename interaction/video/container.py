@@ -38,6 +38,9 @@ def open_container(path: Path) -> tuple[InputContainer, VideoStream]:
     Cover art and timed thumbnails are not the video. Of several streams the one marked as default
     wins, then the largest, then the first. Raises UnreadableVideoError.
     """
+    if not path.is_file():  # opening a pipe waits for ever
+        reason = "it is not a file" if path.exists() else "it does not exist"
+        raise UnreadableVideoError(path, reason, "Choose a video file.")
     try:
         # "file:" keeps FFmpeg from reading a colon in the name as a protocol.
         container = av.open(

@@ -44,6 +44,8 @@ class FrameDecoder:
         self._overtaking: dict[int, VideoFrame] = {}  # came out before they were asked for
         self._passed: set[int] = set()  # frames of this run that others overtook
         self._missing: set[int] = set()  # frames that do not come even from the very start
+        self._size_bytes = -1  # of the file when it was first opened; -1: not yet
+        self._modified_ns = 0
 
     @property
     def width(self) -> int:
@@ -83,6 +85,7 @@ class FrameDecoder:
             yield frame, picture
 
     def _find(self, frame: int, is_cancelled: Callable[[], bool]) -> VideoFrame:
+        self._check_file()
         if frame in self._missing:
             raise self._damaged(frame)
         if frame in self._overtaking:
@@ -105,6 +108,27 @@ class FrameDecoder:
         self._missing.add(frame)
         raise self._damaged(frame)
 
+    def _check_file(self) -> None:
+        """Begins anew with a file that was written to since it was opened; UnreadableVideoError
+        while it is shorter than it was."""
+        try:
+            status = self._index.path.stat()
+        except OSError:
+            return  # it was removed; what is open can still be read
+        if self._size_bytes < 0:
+            self._size_bytes, self._modified_ns = status.st_size, status.st_mtime_ns
+        if status.st_mtime_ns == self._modified_ns and status.st_size >= self._size_bytes:
+            return
+        self.close()
+        self._missing.clear()
+        if status.st_size < self._size_bytes:
+            raise UnreadableVideoError(
+                self._index.path,
+                "it was cut or overwritten while it was open",
+                "Put the original file back, then go on. The masks are safe.",
+            )
+        self._modified_ns = status.st_mtime_ns
+
     def _is_ahead(self, frame: int, run: int) -> bool:
         """Whether going on from here reaches `frame`, and no later than a jump would."""
         if self._stream is None or self._run is None or frame <= self._newest:
@@ -124,14 +148,21 @@ class FrameDecoder:
         if self._stream is None:
             self._stream = FrameStream(self._index.path, self._index.tag_source)
         elif run < 0:
-            self._stream.rewind()
+            self._rewind(self._stream)
         if run >= 0 and not self._jump(self._stream, run):
-            self._stream.rewind()
+            self._rewind(self._stream)
         if run >= 0 and not self._stream.skip_to(self._index.runs[run].tag, is_cancelled):
             if is_cancelled():
                 raise _CancelledError
             return  # the file has changed under our feet; no frame will come
         self._run = run
+
+    def _rewind(self, stream: FrameStream) -> None:
+        try:
+            stream.rewind()
+        except UnreadableVideoError:
+            self.close()  # or the next frame would be asked of a stream that is not open
+            raise
 
     def _jump(self, stream: FrameStream, run: int) -> bool:
         """Seek to the first packet of `run` or a little before; whether that worked.
