@@ -20,8 +20,8 @@ from interaction.annotation.mask_files import decode_labels
 from interaction.annotation.requests import PropagationRequest
 from interaction.annotation.types import Edit, FrameRecord, ObjectInfo, Stroke
 from interaction.errors import UserError
+from interaction.evaluation.scores import region_similarity
 from interaction.session import Session
-from interaction.tracking.scores import region_similarity
 from xmem_core.arrays import Labels
 
 __all__ = ["Comparison", "ReplayedStep", "compare", "replay"]
