@@ -4,7 +4,6 @@ A finished clip is a file in the output folder, so the same call again does what
 """
 
 import contextlib
-import hashlib
 import json
 import os
 import time
@@ -31,6 +30,7 @@ from interaction.files import replace_file, write_bytes, write_text
 from interaction.models import find_model
 from interaction.video.video import open_video
 from xmem_core.arrays import Labels
+from xmem_core.weights import file_sha256
 
 __all__ = ["ClipOutcome", "DatasetRun", "run_dataset", "track_clip"]
 
@@ -57,11 +57,9 @@ class DatasetRun:
 
     def fingerprint(self) -> dict[str, Any]:
         """What must be the same for finished clips to count."""
-        with find_model(self.engine.tracker_model).open("rb") as file:
-            weights = hashlib.file_digest(file, "sha256").hexdigest()
         return {
             "data set": f"{self.dataset.kind} {self.dataset.split}",
-            "model": weights,
+            "model": file_sha256(find_model(self.engine.tracker_model)),
             "sizes": list(self.sizes),
             "flip": self.is_flipped,
             "half precision": self.engine.allows_half_precision,

@@ -23,7 +23,7 @@ from tests import tiny
 from tests.fake_engines import SHORT, FakeEngines
 from xmem_core.arrays import Frame, Labels
 from xmem_core.pictures import Prediction
-from xmem_core.weights import save_network
+from xmem_core.weights import network_bytes
 
 FRAMES = 11
 LATE = 5  # the box is not annotated before
@@ -315,7 +315,7 @@ def test_two_processes_give_the_masks_of_one_by_command(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     youtube(tmp_path / "root")
-    save_network(tiny.network(), tmp_path / "tiny.safetensors", {})
+    (tmp_path / "tiny.safetensors").write_bytes(network_bytes(tiny.network(), {}))
     reports = []
     for jobs in ("1", "2"):
         output = tmp_path / f"out{jobs}"
