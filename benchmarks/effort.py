@@ -26,13 +26,13 @@ import torch
 from numpy.typing import NDArray
 
 from interaction.annotation.mask_files import decode_labels
+from interaction.annotation.requests import ClearRequest, ConfirmRequest
 from interaction.annotation.types import Click
 from interaction.clicks.prompts import MODES, ClickConfig, Region, next_click
 from interaction.engines import Engines, EngineSettings
 from interaction.errors import UserError
-from interaction.evaluation.scores import region_similarity
-from interaction.learning.job import learning
 from interaction.session import Session
+from interaction.tracking.scores import region_similarity
 
 _VOID = 255
 _FRESH_CLICKS = 4
@@ -107,20 +107,20 @@ def visit(session: Session, frame: int, truth: NDArray[np.uint8], aim: Aim) -> i
         tracked = _mask(session, frame, one.id)
         if not own.any():
             if tracked.any():
-                session.clear_frame(frame, one.id)  # one look, one key
+                session.do(ClearRequest(frame, one.id))  # one look, one key
                 count += 1
             continue
         if region_similarity(tracked, own) >= aim.j:
             continue
         if tracked.any() and not session.engines.models.is_empty:
             before = _now(session)
-            session.clear_frame(frame, one.id)
+            session.do(ClearRequest(frame, one.id))
             tries, found = _click(session, frame, one.id, own, replace(aim, clicks=_FRESH_CLICKS))
             count += 1 + tries
             if found < region_similarity(tracked, own):
                 session.go_to(before)
         count += _click(session, frame, one.id, own, aim)[0]
-    session.confirm(frame)
+    session.do(ConfirmRequest(frame))
     return count
 
 
@@ -179,13 +179,11 @@ def annotate(
         number = len(rounds) + 1
         is_lesson = learn_every > 0 and (number == 1 or number % learn_every == 0)
         if is_lesson:
-            for _ in learning(session):
-                pass
+            session.learn()
         learned = time.perf_counter()
         for start in [one.frame for one in rounds] * is_lesson + [frame]:
             with suppress(UserError):  # frames that were clicked lie on both sides of it
-                for _ in session.propagate(start, "both", until="halfway"):
-                    pass
+                session.propagate(start, "both", until="halfway")
         tracked = time.perf_counter()
         js = {f: frame_j(session.annotation.labels(f), truths[f], ids) for f in scored}
         mean = float(np.mean(list(js.values())))

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "EngineSettings",
     "Engines",
-    "EnginesLike",
+    "Networks",
     "Scribbler",
     "Segmenter",
 ]
@@ -74,8 +74,8 @@ class Scribbler(Protocol):
     ) -> NDArray[np.float32]: ...
 
 
-class EnginesLike(Protocol):
-    """What a session asks of its engines; tests put their own in."""
+class Networks(Protocol):
+    """What a session asks of its `Engines`; tests put their own in."""
 
     @property
     def settings(self) -> EngineSettings: ...

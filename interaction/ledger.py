@@ -149,7 +149,7 @@ def _rebased_frames(
     """The records after it. None if its clicks are for an object that is gone or locked, or if
     nothing of it is left."""
     # An edit knows what was locked when it was asked for; since then more may have been.
-    newly_locked = annotation.locked - frozenset(edit.cause.get("locked", ()))
+    newly_locked = annotation.locked - edit.locked
     result: dict[int, FrameRecord] = {}
     for frame, record in edit.after.items():
         old = edit.before[frame]

@@ -5,39 +5,29 @@ Steps that came from elsewhere (imports) or that no longer fit what the new netw
 steps before are taken over as they were recorded, and said so.
 """
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
-from functools import partial
-from typing import Any, Final
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from interaction.annotation import surgery as mask_surgery
-from interaction.annotation.edits import list_edit
 from interaction.annotation.history import Entry
 from interaction.annotation.mask_files import decode_labels
-from interaction.annotation.requests import PropagationRequest
-from interaction.annotation.types import Edit, FrameRecord, ObjectInfo, Stroke
+from interaction.annotation.requests import (
+    ImportRequest,
+    MaskRequest,
+    ObjectsRequest,
+    PropagationRequest,
+    UnknownRequest,
+    VersionRequest,
+)
+from interaction.annotation.types import Edit, FrameRecord, ObjectInfo
+from interaction.answers import answer, propagation
 from interaction.errors import UserError
-from interaction.evaluation.scores import region_similarity
 from interaction.session import Session
-from xmem_core.arrays import Labels
+from interaction.tracking.scores import region_similarity
 
 __all__ = ["Comparison", "ReplayedStep", "compare", "replay"]
-
-# Those that need no more than an object and numbers.
-_SURGERIES: Final[Mapping[str, Callable[..., Labels]]] = {
-    "fill_holes": mask_surgery.fill_holes,
-    "flood_fill": mask_surgery.flood_fill,
-    "grow": mask_surgery.grow,
-    "keep_largest": mask_surgery.keep_largest,
-    "remove_part": mask_surgery.remove_part,
-    "remove_specks": mask_surgery.remove_specks,
-    "shrink": mask_surgery.shrink,
-    "smooth": mask_surgery.smooth,
-}
-_NO_SETTINGS: Final = {"kind", "frame", "object", "locked"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +56,14 @@ def replay(session: Session, entries: Sequence[Entry]) -> Generator[ReplayedStep
     """
     for done, entry in enumerate(entries, start=1):
         edit = entry.loaded()
-        remark = None
         try:
-            is_done = _do(session, edit)
-            if not is_done:
-                remark = "it cannot be done again; its masks were taken over"
-        except (KeyError, IndexError, TypeError, ValueError, UserError) as problem:
-            is_done = False
-            reason = str(problem).partition("\n")[0].strip("'\"")
-            remark = f"it does not fit any more ({reason}); its masks were taken over"
-        if not is_done:
+            problem = _repeat(session, edit)
+        except (KeyError, IndexError, TypeError, ValueError, UserError) as error:
+            problem = str(error).partition("\n")[0].strip("'\"")
+        remark = None
+        if problem is not None:
             _take_over(session, edit)
+            remark = f"it cannot be done again ({problem}); its masks were taken over"
         yield ReplayedStep(entry.label, done, len(entries), remark)
 
 
@@ -96,107 +83,34 @@ def compare(session: Session, recorded: Mapping[int, FrameRecord]) -> Comparison
     return Comparison(len(frames), equal, float(np.mean(ious)) if ious else 1.0)
 
 
-def _do(session: Session, edit: Edit) -> bool:
-    """False, and nothing done, for a cause that nothing is known of."""
-    cause = edit.cause
-    kind = str(cause.get("kind", ""))
-    if kind == "objects":
-        _set_objects(session, edit.label, [_object(one) for one in cause["objects"]])
-    elif kind == "propagate":
-        _track(session, edit)
-    elif kind in ("click", "box", "scribble", "remove_click"):
-        _prompt(session, kind, cause)
-    elif kind in ("stroke", "fill", "confirm", "unconfirm", "clear", "copy"):
-        _by_hand(session, kind, cause)
-    elif kind.startswith("surgery:"):
-        return _surgery(session, kind.removeprefix("surgery:"), edit)
-    else:
-        return False
-    return True
+def _repeat(session: Session, recorded: Edit) -> str | None:
+    """Why it cannot be done again; None if it was."""
+    cause = recorded.cause
+    if isinstance(cause, UnknownRequest):
+        return cause.problem
+    if cause is None or isinstance(cause, MaskRequest | ImportRequest | VersionRequest):
+        return "its masks came from elsewhere"
+    if isinstance(cause, PropagationRequest):
+        _track(session, cause, recorded)
+        return None
+    for edit in answer(session.context(), cause):
+        is_applied = session.apply(replace(edit, label=recorded.label))
+        if not is_applied and isinstance(cause, ObjectsRequest):
+            return "an object that leaves the list still has pixels"
+    return None
 
 
-def _track(session: Session, edit: Edit) -> None:
+def _track(session: Session, request: PropagationRequest, recorded: Edit) -> None:
     """The frames that the run has written, and no others: it may have been cancelled, and what was
     drawn ahead of it meanwhile is a step of its own, still to come."""
-    cause = edit.cause
-    request = PropagationRequest(
-        start=int(cause["start"]),
-        direction=cause["direction"],
-        until=cause["until"],
-        most_frames=_whole(cause["most_frames"]),
-        first=_whole(cause["first"]),
-        last=_whole(cause["last"]),
-        objects=None if cause["objects"] is None else frozenset(map(int, cause["objects"])),
-    )
-    to_come = set(edit.after)
-    with closing(session.propagation(request)) as steps:
+    to_come = set(recorded.after)
+    with closing(propagation(session.context(), request)) as steps:
         for step in steps:
-            if step.edit is not None and step.edit.frames <= edit.frames:
+            if step.edit is not None and step.edit.frames <= recorded.frames:
                 session.apply(step.edit)
             to_come.discard(step.frame)
             if not to_come:
                 return
-
-
-def _prompt(session: Session, kind: str, cause: Mapping[str, Any]) -> None:
-    frame = int(cause["frame"])
-    if kind == "remove_click":
-        session.remove_click(frame, int(cause["index"]))
-        return
-    object_id = int(cause["object"])
-    if kind == "click":
-        session.click(
-            frame, object_id, float(cause["x"]), float(cause["y"]), bool(cause["is_positive"])
-        )
-    elif kind == "box":
-        session.box(frame, object_id, _point(cause["corner"]), _point(cause["opposite"]))
-    else:
-        session.scribble(frame, object_id, [_stroke(one) for one in cause["strokes"]])
-
-
-def _by_hand(session: Session, kind: str, cause: Mapping[str, Any]) -> None:
-    frame = int(cause["frame"])
-    if kind == "stroke":
-        session.stroke(frame, int(cause["object"]), _stroke(cause))
-    elif kind == "fill":
-        points = [_point(point) for point in cause["points"]]
-        session.fill(frame, int(cause["object"]), points, bool(cause["is_positive"]))
-    elif kind == "confirm":
-        session.confirm(frame)
-    elif kind == "unconfirm":
-        session.unconfirm(frame)
-    elif kind == "clear":
-        session.clear_frame(frame, _whole(cause["object"]))
-    else:
-        session.copy_mask(int(cause["from"]), frame, _whole(cause["object"]))
-
-
-def _surgery(session: Session, name: str, edit: Edit) -> bool:
-    cause = edit.cause
-    if name == "delete":
-        session.delete_object(int(cause["object"]))
-    elif name == "merge":
-        session.merge_objects(int(cause["object"]), into=int(cause["into"]))
-    elif name == "swap":
-        session.swap_objects(int(cause["first"]), int(cause["second"]), int(cause["frame"]))
-    elif name == "split":
-        session.split_object(int(cause["frame"]), int(cause["object"]))
-    elif name in _SURGERIES:
-        change = partial(
-            _SURGERIES[name],
-            object_id=int(cause["object"]),
-            locked=session.annotation.locked,
-            **{key: value for key, value in cause.items() if key not in _NO_SETTINGS},
-        )
-        if "frame" in cause:
-            session.change_mask(int(cause["frame"]), edit.label, change, cause)
-        else:
-            frames = sorted(edit.frames)
-            for one in session.surgery(edit.label, frames, lambda _, own: change(own), cause):
-                session.apply(one)
-    else:
-        return False
-    return True
 
 
 def _take_over(session: Session, edit: Edit) -> None:
@@ -217,36 +131,6 @@ def _take_over(session: Session, edit: Edit) -> None:
             objects_before=own.objects,
             objects_after=objects_after,
             cause=edit.cause,
+            locked=edit.locked,
         )
     )
-
-
-def _set_objects(session: Session, label: str, objects: Sequence[ObjectInfo]) -> None:
-    edit = list_edit(session.annotation, label, tuple(objects))
-    if edit is not None and not session.apply(edit):
-        raise ValueError("an object that leaves the list still has pixels")
-
-
-def _object(plain: Mapping[str, Any]) -> ObjectInfo:
-    red, green, blue = (int(part) for part in plain["color"])
-    return ObjectInfo(
-        int(plain["id"]),
-        str(plain["name"]),
-        (red, green, blue),
-        bool(plain["is_locked"]),
-        bool(plain["is_visible"]),
-    )
-
-
-def _stroke(plain: Mapping[str, Any]) -> Stroke:
-    points = tuple(_point(point) for point in plain["points"])
-    return Stroke(points, float(plain["radius_px"]), bool(plain["is_positive"]))
-
-
-def _point(plain: Sequence[float]) -> tuple[float, float]:
-    x, y = plain
-    return float(x), float(y)
-
-
-def _whole(plain: Any) -> int | None:
-    return None if plain is None else int(plain)

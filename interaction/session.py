@@ -1,49 +1,45 @@
-"""A project that is open: the one thing that scripts, the command line and the window work with.
+"""A project that is open: what scripts, the command line and the window work with.
 
     with Session.open("bear.mp4", "bear.vos") as session:
         bear = session.add_object("bear")
         session.click(0, bear, 412, 240)
-        for frame in session.propagate(0):
+        for frame, labels in session.propagate(0):
             ...
 
-Three kinds of methods. Those that change something at once return the edit they made, or None if
-nothing changed. Those that compute (`segment_*`, `propagation`, `surgery`, `…ing_object…`) read
-what they depend on when they are called and return a generator, which may be pulled on another
-thread and yields edits to give to `apply`. And `click`, `box`, `scribble`, `propagate`,
-`delete_object` and the like do both, for scripts. All but the generators belong to one thread.
+Methods compute and apply at once, on the calling thread. The window runs the same requests step by
+step on another thread, see `interaction.answers`.
 """
 
 import uuid
-from collections.abc import Callable, Collection, Generator, Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import asdict
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-from numpy.typing import NDArray
-
 from interaction.annotation.annotation import Annotation
+from interaction.annotation.edits import hand_edit
 from interaction.annotation.history import History
 from interaction.annotation.requests import (
-    Cause,
+    BoxRequest,
+    ClickRequest,
     Direction,
-    MemoryUse,
+    MaskRequest,
     Propagated,
     PropagationRequest,
+    RemoveClickRequest,
+    ScribbleRequest,
     Until,
-    box_cause,
-    click_cause,
-    scribble_cause,
 )
-from interaction.annotation.types import Click, Edit, FrameStatus, Stroke
-from interaction.clicks import prompt_edits
-from interaction.clicks.prompts import clicks_of_box, clicks_of_strokes, next_click_of_box
-from interaction.engines import Engines, EngineSettings, EnginesLike
+from interaction.annotation.types import Click, Edit, Point, Request, Stroke
+from interaction.answers import EditContext, answer, propagation
+from interaction.engines import Engines, EngineSettings, Networks
 from interaction.errors import ProjectError, UserError
-from interaction.hand_work import HandWork, Point
+from interaction.learning.job import LearningStep, learning
 from interaction.learning.learned import LearnedEngines, LearnedModels
+from interaction.ledger import Ledger
+from interaction.objects import ObjectList
 from interaction.project.layout import is_project
 from interaction.project.manifest import describe_source
 from interaction.project.project import Project
@@ -54,19 +50,13 @@ from interaction.project.workspace import (
     workspace_project,
 )
 from interaction.video.video import Video, VideoIndex, open_video
+from xmem_core.arrays import Labels
 
 if TYPE_CHECKING:
-    from interaction.formats.export import ExportProgress, ExportReport, ExportSettings
+    from interaction.formats.export import ExportReport
+    from interaction.formats.import_plan import ImportChoices
 
-__all__ = [
-    "MemoryUse",
-    "Propagated",
-    "PropagationRequest",
-    "Session",
-    "check_fit",
-    "is_known_place",
-    "plain_settings",
-]
+__all__ = ["Masks", "Session", "TrackedMasks", "check_fit", "is_known_place", "plain_settings"]
 
 
 def check_fit(project: Project, video: Video) -> None:
@@ -97,31 +87,70 @@ def plain_settings(settings: EngineSettings) -> dict[str, Any]:
     return {name: plain[name] for name in sorted(plain)}
 
 
-def never() -> bool:
+class Masks:
+    """`masks[frame]`: (H, W) uint8 object ids, read-only; zeros where nothing was annotated.
+    IndexError outside the video."""
+
+    def __init__(self, annotation: Annotation) -> None:
+        self._annotation = annotation
+
+    def __len__(self) -> int:
+        return self._annotation.frame_count
+
+    def __getitem__(self, frame: int) -> Labels:
+        return self._annotation.labels(frame)
+
+
+@dataclass(frozen=True, slots=True)
+class TrackedMasks:
+    """(frame, labels) of each frame that a propagation gave a mask, in the order of travel.
+
+    Labels, (H, W) uint8, are decoded one at a time, as they are when they are asked for.
+    """
+
+    masks: Masks
+    frames: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def __iter__(self) -> Iterator[tuple[int, Labels]]:
+        return ((frame, self.masks[frame]) for frame in self.frames)
+
+
+def _never() -> bool:
     return False
 
 
-class Session(HandWork):
+class Session:
     """`Session.open(video)` keeps everything in memory; with a folder, everything is on disk at
-    once and still there, history included, when it is opened again."""
+    once and still there, history included, when it is opened again.
+
+    ledger: what applies, undoes and records edits. objects: the list of objects. masks: the frames'
+    labels, `session.masks[frame]`. engines: the networks.
+    """
 
     def __init__(
         self,
         video: Video,
         *,
         project: Project | None = None,
-        engines: EnginesLike | None = None,
+        engines: Networks | None = None,
     ) -> None:
         """ProjectError if the project is about a video of another length or size."""
         self.video = video
         learned = None if project is None else project.learned_folder
-        self.engines = LearnedEngines(engines or Engines(), LearnedModels(learned))
+        is_read_only = project is not None and project.is_read_only
+        models = LearnedModels(learned, is_read_only=is_read_only)
+        self.engines = LearnedEngines(engines or Engines(), models)
         if project is None:
             annotation, history = Annotation(len(video), video.width, video.height), History()
         else:
             check_fit(project, video)
             annotation, history = project.load_annotation(), project.load_history()
-        super().__init__(annotation, history, project)
+        self.ledger = Ledger(annotation, history, project)
+        self.objects = ObjectList(self.ledger)
+        self.masks = Masks(annotation)
         self._key = uuid.uuid4().hex  # tells this session's frames from another's
         outside = None if project is None or project.is_read_only else project.outside_changes()
         if outside is not None:
@@ -134,7 +163,7 @@ class Session(HandWork):
         project: Path | str | None = None,
         *,
         settings: EngineSettings | None = None,
-        engines: EnginesLike | None = None,
+        engines: Networks | None = None,
         index: VideoIndex | None = None,
     ) -> "Session":
         """A video file or a folder of pictures, and the project about it, made if there is none.
@@ -172,7 +201,7 @@ class Session(HandWork):
         project: Path | str,
         *,
         settings: EngineSettings | None = None,
-        engines: EnginesLike | None = None,
+        engines: Networks | None = None,
         index: VideoIndex | None = None,
         read_only: bool = False,
     ) -> "Session":
@@ -199,7 +228,7 @@ class Session(HandWork):
 
     @classmethod
     def _from_workspace(
-        cls, folder: Path, engines: EnginesLike, index: VideoIndex | None
+        cls, folder: Path, engines: Networks, index: VideoIndex | None
     ) -> "Session":
         images = workspace_images(folder)
         with open_video(images, index=index) as video:
@@ -214,155 +243,95 @@ class Session(HandWork):
             session.apply(edit)
         return session
 
-    # What there is
+    # State
+
+    @property
+    def annotation(self) -> Annotation:
+        return self.ledger.annotation
+
+    @property
+    def history(self) -> History:
+        return self.ledger.history
+
+    @property
+    def project(self) -> Project | None:
+        return self.ledger.project
 
     @property
     def frame_count(self) -> int:
         return self.annotation.frame_count
 
     @property
-    def damages(self) -> tuple[str, ...]:
-        """What was found damaged when the project was opened, in words."""
-        return () if self.project is None else self.project.damages
+    def is_read_only(self) -> bool:
+        return self.ledger.is_read_only
 
-    @property
-    def notices(self) -> tuple[str, ...]:
-        """What was found odd then, and put right or left alone."""
-        return () if self.project is None else self.project.notices
+    # Edits
 
-    def doubtful_frames(self) -> list[int]:
-        """Tracked frames that have any doubt, worst first."""
-        tracked = [
-            (-record.doubt, frame)
-            for frame, record in self.annotation.records.items()
-            if record.status is FrameStatus.TRACKED and record.doubt > 0
-        ]
-        return [frame for _, frame in sorted(tracked)]
+    def context(self, stop: Callable[[], bool] = _never) -> EditContext:
+        """For `interaction.answers`. stop: asked often while a request is answered."""
+        return EditContext(self.annotation, self.video, self.engines, self._key, stop)
 
-    # The click network
+    def do(self, request: Request) -> bool:
+        """Answers a request and applies the answer. False if that changed nothing, or a frame or a
+        lock kept a part of it from being done. Raises as `interaction.answers.answer`."""
+        results = [self.apply(edit) for edit in answer(self.context(), request)]
+        return bool(results) and all(results)
 
-    def segment_click(
-        self, frame: int, object_id: int, click: Click, stop: Callable[[], bool] = never
-    ) -> Generator[Edit, None, None]:
-        """stop: asked often; once it says so, nothing is yielded. UserError if the object is
-        locked, ValueError for a click outside the frame."""
-        cause = click_cause(frame, object_id, click)
-        label = self._label("Click on", object_id)
-        return self._answering(frame, object_id, (click,), label, cause, stop)
+    def apply(self, edit: Edit) -> bool:
+        """See `Ledger.apply`."""
+        return self.ledger.apply(edit)
 
-    def segment_without_click(
-        self, frame: int, click_index: int, stop: Callable[[], bool] = never
-    ) -> Generator[Edit, None, None]:
-        """Takes one of the frame's clicks out; the rest is answered anew. IndexError if there is
-        no such click."""
-        return prompt_edits.without_click(
-            self.annotation,
-            self.video,
-            self.engines,
-            frame,
-            click_index,
-            frame_key=(self._key, frame),
-            stop=stop,
-        )
+    def undo(self) -> Edit | None:
+        """See `Ledger.undo`."""
+        return self.ledger.undo()
 
-    def segment_box(
-        self,
-        frame: int,
-        object_id: int,
-        corner: Point,
-        opposite: Point,
-        stop: Callable[[], bool] = never,
-    ) -> Generator[Edit, None, None]:
-        """What is in a box. Its clicks can be added to and taken out like others."""
-        clicks = clicks_of_box(corner, opposite, self.annotation.width, self.annotation.height)
-        cause = box_cause(frame, object_id, corner, opposite)
-        label = self._label("Box round", object_id)
+    def redo(self) -> Edit | None:
+        """See `Ledger.redo`."""
+        return self.ledger.redo()
 
-        def further(probability: NDArray[np.float32], given: Sequence[Click]) -> Click | None:
-            return next_click_of_box(probability, corner, opposite, given)
+    def go_to(self, position: int) -> frozenset[int]:
+        """See `Ledger.go_to`."""
+        return self.ledger.go_to(position)
 
-        return self._answering(
-            frame, object_id, clicks, label, cause, stop, is_fresh=True, further=further
-        )
+    # For scripts
 
-    def segment_scribble(
-        self,
-        frame: int,
-        object_id: int,
-        strokes: Sequence[Stroke],
-        stop: Callable[[], bool] = never,
-    ) -> Generator[Edit, None, None]:
-        """What was scribbled on, without what was scribbled away.
-
-        Without a scribble model, the clicks it becomes can be added to and taken out like others.
-        """
-        clicks = clicks_of_strokes(strokes, self.annotation.width, self.annotation.height)
-        cause = scribble_cause(frame, object_id, strokes)
-        label = self._label("Scribble on", object_id)
-        if self.engines.settings.scribble_model is not None:
-            return prompt_edits.scribbling(
-                self.annotation,
-                self.video,
-                self.engines,
-                frame,
-                object_id,
-                strokes,
-                label=label,
-                cause=self._told(cause),
-                stop=stop,
-            )
-        return self._answering(frame, object_id, clicks, label, cause, stop)
-
-    def _answering(
-        self,
-        frame: int,
-        object_id: int,
-        clicks: Sequence[Click],
-        label: str,
-        cause: Cause,
-        stop: Callable[[], bool],
-        *,
-        is_fresh: bool = False,
-        further: prompt_edits.FurtherClick | None = None,
-    ) -> Generator[Edit, None, None]:
-        return prompt_edits.answering(
-            self.annotation,
-            self.video,
-            self.engines,
-            frame,
-            object_id,
-            clicks,
-            label=label,
-            cause=self._told(cause),
-            frame_key=(self._key, frame),
-            stop=stop,
-            is_fresh=is_fresh,
-            further=further,
-        )
+    def add_object(self, name: str | None = None, color: tuple[int, int, int] | None = None) -> int:
+        """Its id, 1 to 255. color: RGB, 0..255."""
+        return self.objects.add(name, color)
 
     def click(
         self, frame: int, object_id: int, x: float, y: float, is_positive: bool = True
-    ) -> bool:
-        """Answers a click and applies the answer; False if that changed nothing."""
-        return self._apply_all(self.segment_click(frame, object_id, Click(x, y, is_positive)))
+    ) -> Labels:
+        """The frame's labels, (H, W) uint8, after one more click at (x, y), in source pixels.
 
-    def remove_click(self, frame: int, click_index: int) -> bool:
-        return self._apply_all(self.segment_without_click(frame, click_index))
+        UserError if the object is locked, KeyError for an unknown object, IndexError for an unknown
+        frame, ValueError for a click outside the frame.
+        """
+        self.do(ClickRequest(frame, object_id, Click(x, y, is_positive)))
+        return self.masks[frame]
 
-    def box(self, frame: int, object_id: int, corner: Point, opposite: Point) -> bool:
-        return self._apply_all(self.segment_box(frame, object_id, corner, opposite))
+    def remove_click(self, frame: int, index: int) -> Labels:
+        """The frame's labels without one of its clicks. IndexError if there is no such click."""
+        self.do(RemoveClickRequest(frame, index))
+        return self.masks[frame]
 
-    def scribble(self, frame: int, object_id: int, strokes: Sequence[Stroke]) -> bool:
-        return self._apply_all(self.segment_scribble(frame, object_id, strokes))
+    def box(self, frame: int, object_id: int, corner: Point, opposite: Point) -> Labels:
+        """The frame's labels after cutting out what a box holds; raises as `click`."""
+        self.do(BoxRequest(frame, object_id, corner, opposite))
+        return self.masks[frame]
 
-    # Many frames
+    def scribble(self, frame: int, object_id: int, strokes: Sequence[Stroke]) -> Labels:
+        """The frame's labels after scribbles on the object, and beside it; raises as `click`."""
+        self.do(ScribbleRequest(frame, object_id, tuple(strokes)))
+        return self.masks[frame]
 
-    def propagation(self, request: PropagationRequest) -> Generator[Propagated, None, None]:
-        """Tracks frame after frame. UserError, with the reason, if there is nothing to start from
-        or nowhere to go; EngineMemoryError if a device is full and no smaller step is left."""
-        from interaction.tracking.propagation_job import PropagationJob  # imports torch
-
-        return PropagationJob(self.annotation, self.video, self.engines, request).steps()
+    def set_mask(self, frame: int, labels: Labels) -> Labels:
+        """Gives the frame a mask, (H, W) uint8 object ids; returns its labels then, in which locked
+        objects are as they were. ValueError for another size or type, or an unknown object."""
+        edit = hand_edit(self.annotation, frame, "Set mask", labels, MaskRequest(frame))
+        if edit is not None:
+            self.apply(edit)
+        return self.masks[frame]
 
     def propagate(
         self,
@@ -374,32 +343,67 @@ class Session(HandWork):
         first: int | None = None,
         last: int | None = None,
         objects: Collection[int] | None = None,
-    ) -> Iterator[int]:
-        """Tracks and applies; the index of each frame that got a mask. See `PropagationRequest`."""
+        on_step: Callable[[Propagated], object] = lambda step: None,
+    ) -> TrackedMasks:
+        """Tracks from a frame, see `PropagationRequest`; returns (frame, labels) of each frame that
+        got a mask.
+
+        on_step: called after each frame, whose mask is in `masks` by then. What it raises stops the
+        propagation; every finished frame is kept. Raises as `interaction.answers.propagation`.
+        """
         chosen = None if objects is None else frozenset(objects)
-        steps = self.propagation(
-            PropagationRequest(start, direction, until, most_frames, first, last, chosen)
-        )
-        return (step.frame for step in steps if step.edit is not None and self.apply(step.edit))
+        request = PropagationRequest(start, direction, until, most_frames, first, last, chosen)
+        frames = []
+        with closing(propagation(self.context(), request)) as steps:
+            for step in steps:
+                if step.edit is not None and self.apply(step.edit):
+                    frames.append(step.frame)
+                on_step(step)
+        return TrackedMasks(self.masks, tuple(frames))
+
+    def learn(
+        self,
+        steps: int | None = None,
+        *,
+        on_step: Callable[[LearningStep], object] = lambda _: None,
+    ) -> int:
+        """The networks learn from the corrected and confirmed frames: from how many. What is asked
+        for afterwards uses it; masks stay. Raises as `interaction.learning.job.learning`."""
+        seed = self.history.position
+        work = learning(self.annotation, self.video, self.engines, steps=steps, seed=seed)
+        with closing(work):
+            for step in work:
+                on_step(step)
+        return self.engines.models.frames
 
     # Files
 
-    def exporting(
-        self, settings: "ExportSettings"
-    ) -> "Generator[ExportProgress, None, ExportReport]":
-        """Writes the masks as they are now, frame by frame; see `exporters.run.export`."""
-        from interaction.formats.export import export
+    def import_masks(
+        self, path: Path | str, choices: "ImportChoices | None" = None
+    ) -> frozenset[int]:
+        """Reads masks in any known format, a folder or a file; the frames that changed. One step
+        of the history. UserError if nothing in `path` can be used, or a file is damaged."""
+        from interaction.formats.import_masks import planned_edits
+        from interaction.formats.import_plan import ImportChoices, plan_import, preview_import
+
+        preview = preview_import(Path(path), self.video, self.annotation)
+        changed: set[int] = set()
+        for edit in planned_edits(
+            plan_import(preview, self.annotation, choices or ImportChoices())
+        ):
+            if self.apply(edit):
+                changed |= edit.frames
+        return frozenset(changed)
+
+    def export(self, format: str, target: Path | str, **settings: Any) -> "ExportReport":
+        """Writes the masks for another program. format: a name in `interaction.formats.table`;
+        settings: the other fields of `ExportSettings`."""
+        from interaction.formats.export import ExportSettings, export
         from interaction.formats.format import ExportSource
 
         protects = () if self.project is None else (self.project.folder,)
-        return export(ExportSource.of(self.annotation, self.video, protects=protects), settings)
-
-    def export(self, format: str, target: Path | str, **settings: Any) -> "ExportReport":
-        """Exports at once. format: a name in `exporters.formats.FORMATS`; settings: the other
-        fields of `ExportSettings`."""
-        from interaction.formats.export import ExportSettings
-
-        steps = self.exporting(ExportSettings(format=format, target=Path(target), **settings))
+        source = ExportSource.of(self.annotation, self.video, protects=protects)
+        steps = export(source, ExportSettings(format=format, target=Path(target), **settings))
         while True:
             try:
                 next(steps)

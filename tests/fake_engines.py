@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -10,11 +11,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from interaction.annotation.requests import PropagationRequest
 from interaction.annotation.strokes import stroke_mask
 from interaction.annotation.types import Click, Stroke
+from interaction.answers import propagation
 from interaction.clicks.fbrs import StoppedError
 from interaction.clicks.segmenter import ClickConfig, ClickResult, merged
 from interaction.engines import EngineSettings
+from interaction.project.project import Project
 from interaction.session import Session
 from tests import tiny
 from xmem_core import MemoryConfig, Tracker, XMem, prepare
@@ -99,6 +103,20 @@ class FakeEngines:
         memory = replace(settings.memory)
         self.trackers.append(Tracker(tiny_network(), memory, internal_size=size))
         return self.trackers[-1]
+
+
+def project_of(session: Session) -> Project:
+    """Of a session that is about one."""
+    assert session.project is not None
+    return session.project
+
+
+def tracking(session: Session, start: int) -> Iterator[int]:
+    """Tracks forward and applies, frame by frame: each frame that got a mask."""
+    with closing(propagation(session.context(), PropagationRequest(start))) as steps:
+        for step in steps:
+            if step.edit is not None and session.apply(step.edit):
+                yield step.frame
 
 
 def open_session(folder: Path, frames: int = 8, engines: FakeEngines | None = None) -> Session:

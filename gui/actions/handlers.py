@@ -40,7 +40,7 @@ def doubtful_after(document: Document) -> int | None:
     None if no tracked frame is in doubt.
     """
     worst: list[int] = []
-    for frame in document.session.doubtful_frames():
+    for frame in document.annotation.doubtful_frames():
         if all(abs(frame - other) > _NEIGHBOURS for other in worst):
             worst.append(frame)
     if not worst:

@@ -29,8 +29,8 @@ from gui.timeline.frame_table import FrameTable
 from gui.timeline.thumbnails import Thumbnails
 from gui.work.annotator import Annotator, Progress
 from gui.work.document import Document
+from interaction.annotation.requests import MemoryUse
 from interaction.annotation.types import FrameStatus
-from interaction.session import MemoryUse
 
 __all__ = ["MemoryPanel"]
 

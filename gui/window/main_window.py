@@ -129,14 +129,15 @@ class MainWindow(QMainWindow):
             # From the saving thread; the signals bring it here.
             session.project.on_problem = self._could_not_save.emit
             session.project.on_recovery = self._saved_again.emit
-        if session.damages:
+        project = session.project
+        if project is not None and project.damages:
             workspace.show_error(
                 self.tr("This project is damaged and open for reading only. Nothing was changed."),
-                "\n".join(session.damages),
+                "\n".join(project.damages),
                 lasts=True,
             )
-        elif session.notices:
-            workspace.banner.show_error(session.notices[0], "\n".join(session.notices[1:]))
+        elif project is not None and project.notices:
+            workspace.banner.show_error(project.notices[0], "\n".join(project.notices[1:]))
 
     def _cache_bytes(self, session: Session) -> int:
         """For decoded frames: what the preferences say, or so many frames as were asked for."""

@@ -10,10 +10,18 @@ from gui.work.document import Document
 from gui.work.engine_thread import EngineThread, Job
 from gui.work.learning import LearningWork
 from gui.work.tracking import Busy, LongWork, Progress, TrackingRun, frames_text
-from interaction.annotation.requests import Direction, Until
-from interaction.annotation.types import Edit
+from interaction.annotation.requests import (
+    DeleteRequest,
+    Direction,
+    MergeRequest,
+    Propagated,
+    PropagationRequest,
+    SwapRequest,
+    Until,
+)
+from interaction.annotation.types import Edit, Request
+from interaction.answers import answer, propagation
 from interaction.engines import EngineSettings
-from interaction.session import Propagated, PropagationRequest
 
 __all__ = ["Annotator", "Busy", "Progress"]
 
@@ -135,13 +143,16 @@ class Annotator(LearningWork):
     # Changes of many frames
 
     def delete_object(self, object_id: int) -> None:
-        self._do_work(lambda: self._session.deleting_object(object_id))
+        self._change(DeleteRequest(object_id))
 
     def merge_objects(self, object_id: int, into: int) -> None:
-        self._do_work(lambda: self._session.merging_objects(object_id, into))
+        self._change(MergeRequest(object_id, into))
 
     def swap_objects(self, first: int, second: int, from_frame: int) -> None:
-        self._do_work(lambda: self._session.swapping_objects(first, second, from_frame))
+        self._change(SwapRequest(first, second, from_frame))
+
+    def _change(self, request: Request) -> None:
+        self._do_work(lambda: answer(self._session.context(), request))
 
     def import_edits(self, edits: Generator[Edit, None, Any]) -> bool:
         """Masks that `interaction.project.importers` reads. False, and told, while many frames are
@@ -187,7 +198,7 @@ class Annotator(LearningWork):
         run = TrackingRun(request, self._session, follows=follows, goes_on_from=goes_on_from)
         job = self._start(
             self._engine,
-            lambda: self._session.propagation(request),
+            lambda: propagation(self._session.context(), request),
             partial(self._show_tracked, run),
             partial(self._end_run, run),
         )

@@ -6,8 +6,10 @@ from enum import Enum
 from PySide6.QtCore import QObject, Signal
 
 from interaction.annotation.annotation import Annotation
+from interaction.annotation.requests import PropagationRequest
 from interaction.annotation.strokes import LEAST_RADIUS_PX
-from interaction.annotation.types import Edit, ObjectInfo
+from interaction.annotation.types import Edit, ObjectInfo, Request
+from interaction.answers import answer
 from interaction.errors import UserError
 from interaction.session import Session
 from interaction.video.video import Video
@@ -273,6 +275,14 @@ class Document(QObject):
         self.announce(edit)
         return True
 
+    def do(self, request: Request) -> None:
+        """Answers a request at once, by hand, and applies the answer."""
+        try:
+            for edit in answer(self.session.context(), request):
+                self.apply(edit)
+        except UserError as error:
+            self.failed.emit(error)
+
     def undo(self) -> None:
         """As redo and go_to: goes to the first frame that changed, unless it is in sight."""
         self._travel(self.session.undo)
@@ -314,19 +324,19 @@ class Document(QObject):
     def rename_object(self, object_id: int, name: str) -> None:
         """A name of nothing but spaces changes nothing."""
         if name.strip():
-            self._change(lambda: self.session.rename_object(object_id, name))
+            self._change(lambda: self.session.objects.rename(object_id, name))
 
     def recolor_object(self, object_id: int, color: tuple[int, int, int]) -> None:
-        self._change(lambda: self.session.recolor_object(object_id, color))
+        self._change(lambda: self.session.objects.recolor(object_id, color))
 
     def set_locked(self, object_id: int, is_locked: bool) -> None:
-        self._change(lambda: self.session.set_locked(object_id, is_locked))
+        self._change(lambda: self.session.objects.set_locked(object_id, is_locked))
 
     def set_visible(self, object_id: int, is_visible: bool) -> None:
-        self._change(lambda: self.session.set_visible(object_id, is_visible))
+        self._change(lambda: self.session.objects.set_visible(object_id, is_visible))
 
     def move_object(self, object_id: int, index: int) -> None:
-        self._change(lambda: self.session.move_object(object_id, index))
+        self._change(lambda: self.session.objects.move(object_id, index))
 
     def _change(self, change: Callable[[], Edit | None]) -> Edit | None:
         try:
@@ -340,8 +350,9 @@ class Document(QObject):
     def _travel(self, step: Callable[[], Edit | None]) -> None:
         edit = self._change(step)
         if edit is not None:
-            is_run = edit.cause.get("kind") == "propagate"
-            self._visit(set(edit.frames), edit.cause.get("start") if is_run else None)
+            cause = edit.cause
+            start = cause.start if isinstance(cause, PropagationRequest) else None
+            self._visit(set(edit.frames), start)
 
     def _visit(self, frames: set[int], start: int | None) -> None:
         """start: where a run began: it has changed nothing there, but what it has done is in sight

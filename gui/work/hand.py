@@ -1,18 +1,25 @@
 """Work by hand on the current frame: exact, at once, without any network."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from PySide6.QtCore import QObject, Signal
 
 from gui.work.document import Document
-from interaction.annotation import surgery as mask_surgery
-from interaction.annotation.types import Edit, Stroke
-from interaction.errors import UserError
-from xmem_core.arrays import Labels
+from interaction.annotation.requests import (
+    ClearRequest,
+    ConfirmRequest,
+    CopyRequest,
+    FillRequest,
+    Operation,
+    SplitRequest,
+    StrokeRequest,
+    SurgeryRequest,
+    UnconfirmRequest,
+)
+from interaction.annotation.surgery import reaches_edge
+from interaction.annotation.types import Point, Stroke
 
-__all__ = ["HandWork", "Point"]
-
-Point = tuple[float, float]  # (x, y) in source pixels
+__all__ = ["HandWork"]
 
 
 class HandWork(QObject):
@@ -30,14 +37,14 @@ class HandWork(QObject):
     def stroke(self, stroke: Stroke) -> None:
         object_id = self._object_for_work(is_made=stroke.is_positive)
         if object_id:
-            self._do(lambda: self._session.stroke(self.document.frame, object_id, stroke))
+            self.document.do(StrokeRequest(self.document.frame, object_id, stroke))
 
     def fill(self, points: Sequence[Point], is_positive: bool = True) -> None:
         """The inside of a polygon."""
         object_id = self._object_for_work(is_made=is_positive)
         if object_id and len(points) >= 3:
-            self._do(
-                lambda: self._session.fill(self.document.frame, object_id, points, is_positive)
+            self.document.do(
+                FillRequest(self.document.frame, object_id, tuple(points), is_positive)
             )
 
     def fill_at(self, x: float, y: float) -> None:
@@ -48,54 +55,43 @@ class HandWork(QObject):
             return
         found = labels[int(y), int(x)]
         is_own = found != 0 and found == self.document.current_object
-        if found == 0 and mask_surgery.reaches_edge(labels, x, y):
+        if found == 0 and reaches_edge(labels, x, y):
             self.noticed.emit(
                 self.tr("This is no hole: it reaches the frame's edge. Draw around it instead.")
             )
             return
-        change = mask_surgery.remove_part if is_own else mask_surgery.flood_fill
-        label = self.tr("Remove a part") if is_own else self.tr("Fill")
-        name = "remove_part" if is_own else "flood_fill"
-        self._operate(label, name, change, x=x, y=y)
+        self._operate("remove_part" if is_own else "flood_fill", point=(x, y))
 
     def fill_holes(self) -> None:
-        self._operate(self.tr("Fill holes"), "fill_holes", mask_surgery.fill_holes)
+        self._operate("fill_holes")
 
     def remove_specks(self, smallest_px: int = 64) -> None:
-        self._operate(
-            self.tr("Remove specks"),
-            "remove_specks",
-            mask_surgery.remove_specks,
-            smallest_px=smallest_px,
-        )
+        self._operate("remove_specks", smallest_px)
 
     def grow(self, px: float) -> None:
         """Moves the object's edge outwards, inwards if negative."""
-        if px > 0:
-            self._operate(self.tr("Grow"), "grow", mask_surgery.grow, px=px)
-        else:
-            self._operate(self.tr("Shrink"), "shrink", mask_surgery.shrink, px=-px)
+        self._operate("grow" if px > 0 else "shrink", abs(px))
 
     def smooth(self, px: float = 3) -> None:
-        self._operate(self.tr("Smooth edge"), "smooth", mask_surgery.smooth, px=px)
+        self._operate("smooth", px)
 
     def confirm(self, frame: int | None = None) -> None:
-        self._do(lambda: self._session.confirm(self.document.frame if frame is None else frame))
+        self.document.do(ConfirmRequest(self.document.frame if frame is None else frame))
 
     def unconfirm(self, frame: int | None = None) -> None:
-        self._do(lambda: self._session.unconfirm(self.document.frame if frame is None else frame))
+        self.document.do(UnconfirmRequest(self.document.frame if frame is None else frame))
 
     def clear_frame(self, object_id: int | None = None) -> None:
         """Takes one object, or everything, off the current frame."""
-        self._do(lambda: self._session.clear_frame(self.document.frame, object_id))
+        self.document.do(ClearRequest(self.document.frame, object_id))
 
     def copy_mask(self, from_frame: int, object_id: int | None = None) -> None:
         """From another frame onto the current one."""
-        self._do(lambda: self._session.copy_mask(from_frame, self.document.frame, object_id))
+        self.document.do(CopyRequest(from_frame, self.document.frame, object_id))
 
     def split_object(self, object_id: int) -> None:
         """On the current frame: each further part becomes an object of its own."""
-        self._do(lambda: self._session.split_object(self.document.frame, object_id))
+        self.document.do(SplitRequest(self.document.frame, object_id))
 
     # Parts
 
@@ -136,28 +132,10 @@ class HandWork(QObject):
         return object_id
 
     def _operate(
-        self, label: str, name: str, change: Callable[..., Labels], **settings: float
+        self, operation: Operation, size_px: float | None = None, point: Point | None = None
     ) -> None:
-        """A change of the current object's mask on the current frame."""
-        object_id = self._object_for_work(is_made=name == "flood_fill")
-        if not object_id:
-            return
-        locked = self._session.annotation.locked
-        cause = {"kind": f"surgery:{name}", "object": object_id, **settings}
-        self._do(
-            lambda: self._session.change_mask(
-                self.document.frame,
-                label,
-                lambda labels: change(labels, object_id, **settings, locked=locked),
-                cause,
-            )
-        )
-
-    def _do(self, change: Callable[[], Edit | None]) -> None:
-        """Makes a change of the session and announces it; a refusal is told."""
-        try:
-            edit = change()
-        except UserError as error:
-            self.failed.emit(error)
-        else:
-            self.document.announce(edit)
+        """A change of the current object's shape on the current frame."""
+        object_id = self._object_for_work(is_made=operation == "flood_fill")
+        if object_id:
+            frame = self.document.frame
+            self.document.do(SurgeryRequest(operation, frame, object_id, size_px, point))

@@ -10,7 +10,7 @@ from gui.work.document import Document
 from gui.work.engine_thread import EngineThread, Job
 from gui.work.prompts import PromptWork
 from gui.work.tracking import Pace, Progress
-from interaction.learning.job import LearningStep, forget_learned, learning
+from interaction.learning.job import LearningStep, learning
 
 __all__ = ["LearningRun", "LearningWork", "learned_from"]
 
@@ -51,10 +51,15 @@ class LearningWork(PromptWork):
     # Parts
 
     def _start_learning(self) -> None:
-        run = LearningRun()
+        run, session = LearningRun(), self._session
         job = self._start(
             self._engine,
-            lambda: learning(self._session),
+            lambda: learning(
+                session.annotation,
+                session.video,
+                session.engines,
+                seed=session.history.position,
+            ),
             lambda step: self._show_learning(run, step),
             lambda error: self._end_learning(run, error),
         )
@@ -90,7 +95,7 @@ class LearningWork(PromptWork):
         session = self._session
 
         def steps() -> Generator[None, None, None]:
-            forget_learned(session)
+            session.engines.forget()
             yield
 
         self._start(self._engine, steps, lambda _: None, self._end_forgetting)

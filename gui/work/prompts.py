@@ -10,8 +10,15 @@ from PySide6.QtCore import QObject, Signal
 
 from gui.work.document import Document
 from gui.work.engine_thread import EngineThread, Job
-from gui.work.hand import HandWork, Point
-from interaction.annotation.types import Click, Edit, Prompts, Stroke
+from gui.work.hand import HandWork
+from interaction.annotation.requests import (
+    BoxRequest,
+    ClickRequest,
+    RemoveClickRequest,
+    ScribbleRequest,
+)
+from interaction.annotation.types import Click, Edit, Point, Prompts, Stroke
+from interaction.answers import answer
 from interaction.errors import UserError
 
 __all__ = [
@@ -155,12 +162,7 @@ class PromptWork(HandWork):
             return
         frame, click = self.document.frame, Click(x, y, is_positive)
         self.clicked.emit((frame, click))
-        self._point(
-            frame,
-            object_id,
-            is_positive,
-            lambda stop: self._session.segment_click(frame, object_id, click, stop=stop),
-        )
+        self._point(ClickRequest(frame, object_id, click), is_positive)
 
     def remove_click(self, index: int) -> None:
         """Takes one click of the current frame out again; the others are answered anew."""
@@ -178,7 +180,7 @@ class PromptWork(HandWork):
                     + "\n\n"
                     + self.tr("The frame was changed after it. Undo goes back to it.")
                 )
-            return self._session.segment_without_click(frame, found, stop=stop)
+            return answer(self._session.context(stop), RemoveClickRequest(frame, found))
 
         self._ask(object_id, removing)
 
@@ -193,15 +195,7 @@ class PromptWork(HandWork):
     def box(self, corner: Point, opposite: Point) -> None:
         object_id = self._object_for_work()
         if object_id:
-            frame = self.document.frame
-            self._point(
-                frame,
-                object_id,
-                True,
-                lambda stop: self._session.segment_box(
-                    frame, object_id, corner, opposite, stop=stop
-                ),
-            )
+            self._point(BoxRequest(self.document.frame, object_id, corner, opposite), True)
 
     def scribble(self, strokes: Sequence[Stroke]) -> None:
         is_positive = any(stroke.is_positive for stroke in strokes)
@@ -209,13 +203,8 @@ class PromptWork(HandWork):
             return
         object_id = self._object_for_work()
         if object_id and strokes:
-            frame, given = self.document.frame, tuple(strokes)
-            self._point(
-                frame,
-                object_id,
-                is_positive,
-                lambda stop: self._session.segment_scribble(frame, object_id, given, stop=stop),
-            )
+            request = ScribbleRequest(self.document.frame, object_id, tuple(strokes))
+            self._point(request, is_positive)
 
     @property
     def awaits_answers(self) -> bool:
@@ -248,8 +237,11 @@ class PromptWork(HandWork):
         )
         return object_id in record.present or is_pointed_at
 
-    def _point(self, frame: int, object_id: int, is_positive: bool, prompt: Prompt) -> None:
+    def _point(
+        self, request: ClickRequest | BoxRequest | ScribbleRequest, is_positive: bool
+    ) -> None:
         """is_positive: it says what the object is, so that something of it is there afterwards."""
+        frame, object_id = request.frame, request.object_id
 
         def pointed(stop: Callable[[], bool]) -> Answer:
             # What was to come first may have been taken back, or have failed.
@@ -259,7 +251,7 @@ class PromptWork(HandWork):
                     + "\n\n"
                     + self.tr("Click on the object first.")
                 )
-            return prompt(stop)
+            return answer(self._session.context(stop), request)
 
         self._ask(object_id, pointed, (frame, object_id) if is_positive else None)
 

@@ -13,9 +13,14 @@ from PySide6.QtCore import QCoreApplication
 from gui.work.engine_thread import Job
 from interaction.annotation.annotation import Annotation, given_objects
 from interaction.annotation.history import Entry, History
-from interaction.annotation.requests import Direction
+from interaction.annotation.requests import (
+    Direction,
+    MemoryUse,
+    Propagated,
+    PropagationRequest,
+)
 from interaction.annotation.types import Edit, FrameRecord, ObjectInfo
-from interaction.session import MemoryUse, Propagated, PropagationRequest, Session
+from interaction.session import Session
 
 __all__ = [
     "Busy",

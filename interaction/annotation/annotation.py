@@ -113,6 +113,15 @@ class Annotation:
             self._decoded.popitem(last=False)
         return labels
 
+    def doubtful_frames(self) -> list[int]:
+        """Tracked frames that have any doubt, worst first."""
+        tracked = [
+            (-record.doubt, frame)
+            for frame, record in self._records.items()
+            if record.status is FrameStatus.TRACKED and record.doubt > 0
+        ]
+        return [frame for _, frame in sorted(tracked)]
+
     def apply(self, edit: Edit) -> None:
         """ValueError, and nothing changed, if the edit was not made from this state."""
         for frame, record in edit.before.items():

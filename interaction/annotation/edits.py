@@ -1,7 +1,7 @@
 """Build edits of frames and of the list of objects. Nothing is applied here."""
 
 import uuid
-from collections.abc import Callable, Collection, Generator, Iterable
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from operator import attrgetter
@@ -12,7 +12,22 @@ import numpy as np
 from interaction.annotation import surgery as mask_surgery
 from interaction.annotation.annotation import Annotation, make_record
 from interaction.annotation.mask_files import davis_palette, decode_labels
-from interaction.annotation.requests import Cause, objects_cause
+from interaction.annotation.requests import (
+    ClearRequest,
+    ConfirmRequest,
+    CopyRequest,
+    DeleteRequest,
+    FillRequest,
+    MergeRequest,
+    ObjectsRequest,
+    Operation,
+    SplitRequest,
+    StrokeRequest,
+    SurgeryRequest,
+    SwapRequest,
+    UnconfirmRequest,
+)
+from interaction.annotation.strokes import fill_polygon, paint
 from interaction.annotation.types import (
     EMPTY_RECORD,
     Edit,
@@ -20,36 +35,74 @@ from interaction.annotation.types import (
     FrameStatus,
     ObjectInfo,
     Prompts,
+    Request,
 )
 from interaction.errors import UserError
 from xmem_core.arrays import Labels
 
 __all__ = [
     "OKABE_ITO",
+    "by_hand",
     "changed_record",
     "check_unlocked",
-    "clear_edit",
-    "copy_edit",
     "corrected_status",
-    "deleting",
     "free_id",
     "given_after",
     "hand_edit",
     "keeping_locked",
     "list_edit",
-    "merging",
     "new_group",
     "next_color",
-    "split_edit",
-    "status_edit",
+    "object_label",
+    "one_edit",
     "surgery",
-    "swapping",
 ]
 
-_STATUS_LABELS: Final = {
-    FrameStatus.CONFIRMED: "Confirm frame",
-    FrameStatus.TRACKED: "Take back frame",
-}
+
+def by_hand(annotation: Annotation, request: Request) -> Generator[Edit, None, None]:
+    """The edits that a request leads to which no network answers; none if nothing changes.
+
+    What they depend on is read here and now: the generator may be pulled on another thread.
+    UserError if an object is locked, or what is asked for cannot be done; KeyError for an unknown
+    object, IndexError for a frame outside the video, TypeError for any other request.
+    """
+    match request:
+        case DeleteRequest():
+            return _deleting(annotation, request)
+        case MergeRequest():
+            return _merging(annotation, request)
+        case SwapRequest():
+            return _swapping(annotation, request)
+        case StrokeRequest():
+            edit = _stroke_edit(annotation, request)
+        case FillRequest():
+            edit = _fill_edit(annotation, request)
+        case SurgeryRequest():
+            edit = _shape_edit(annotation, request)
+        case ConfirmRequest() | UnconfirmRequest():
+            edit = _status_edit(annotation, request)
+        case ClearRequest():
+            edit = _clear_edit(annotation, request)
+        case CopyRequest():
+            edit = _copy_edit(annotation, request)
+        case ObjectsRequest():
+            edit = list_edit(annotation, "Change objects", request.objects)
+        case SplitRequest():
+            edit = _split_edit(annotation, request)
+        case _:
+            raise TypeError(f"{type(request).__name__} is not done by hand")
+    return one_edit(edit)
+
+
+def one_edit(edit: Edit | None) -> Generator[Edit, None, None]:
+    """An edit, if there is one, in the form of many."""
+    if edit is not None:
+        yield edit
+
+
+def object_label(annotation: Annotation, verb: str, object_id: int) -> str:
+    """As Undo calls an edit of one object. KeyError if there is no such object."""
+    return f"{verb} ‘{annotation.object(object_id).name}’"
 
 
 def new_group() -> str:
@@ -90,7 +143,7 @@ def hand_edit(
     frame: int,
     label: str,
     after: Labels,
-    cause: Cause,
+    cause: Request,
     *,
     prompts: Prompts | None = None,
 ) -> Edit | None:
@@ -110,14 +163,39 @@ def hand_edit(
     unknown = record.present - {one.id for one in annotation.objects}
     if unknown:
         raise ValueError(f"the mask holds objects {sorted(unknown)}, which do not exist")
-    return Edit(label, {frame: old}, {frame: record}, cause=cause)
+    return Edit(label, {frame: old}, {frame: record}, cause=cause, locked=annotation.locked)
 
 
-def status_edit(annotation: Annotation, frame: int, status: FrameStatus) -> Edit | None:
+def _stroke_edit(annotation: Annotation, request: StrokeRequest) -> Edit | None:
+    check_unlocked(annotation, request.object_id)
+    stroke, before = request.stroke, annotation.labels(request.frame)
+    after = paint(before, request.object_id, stroke, annotation.locked)
+    verb = "Paint" if stroke.is_positive else "Erase"
+    label = object_label(annotation, verb, request.object_id)
+    return hand_edit(annotation, request.frame, label, after, request)
+
+
+def _fill_edit(annotation: Annotation, request: FillRequest) -> Edit | None:
+    check_unlocked(annotation, request.object_id)
+    after = fill_polygon(
+        annotation.labels(request.frame),
+        request.object_id,
+        request.polygon,
+        request.is_positive,
+        annotation.locked,
+    )
+    verb = "Lasso" if request.is_positive else "Cut out of"
+    label = object_label(annotation, verb, request.object_id)
+    return hand_edit(annotation, request.frame, label, after, request)
+
+
+def _status_edit(annotation: Annotation, request: ConfirmRequest | UnconfirmRequest) -> Edit | None:
     """The frame is declared whole, or no longer answered for; its mask stays. None: no change.
 
     A frame without a mask is confirmed with an empty one: nothing of any object is there.
     """
+    frame, is_confirmed = request.frame, isinstance(request, ConfirmRequest)
+    status = FrameStatus.CONFIRMED if is_confirmed else FrameStatus.TRACKED
     old = annotation.record(frame)
     if old.status is status or (status is FrameStatus.TRACKED and not old.status.is_given):
         return None
@@ -125,20 +203,21 @@ def status_edit(annotation: Annotation, frame: int, status: FrameStatus) -> Edit
     record = replace(old, status=status, prompts=None, given=given)
     if old.mask is None:
         record = make_record(annotation.labels(frame), status)
-    kind = "confirm" if status is FrameStatus.CONFIRMED else "unconfirm"
-    return Edit(
-        _STATUS_LABELS[status], {frame: old}, {frame: record}, cause={"kind": kind, "frame": frame}
-    )
+    label = "Confirm frame" if is_confirmed else "Take back frame"
+    return Edit(label, {frame: old}, {frame: record}, cause=request, locked=annotation.locked)
 
 
-def clear_edit(
-    annotation: Annotation, frame: int, object_id: int | None, label: str
-) -> Edit | None:
+def _clear_edit(annotation: Annotation, request: ClearRequest) -> Edit | None:
     """One object, or all that are not locked, off the frame. None: there was nothing.
 
     A frame that nothing is left on is as if it had never been annotated, unless only one object
     was taken off a confirmed frame: then it says that the object is absent.
     """
+    frame, object_id = request.frame, request.object_id
+    label = "Clear frame"
+    if object_id is not None:
+        check_unlocked(annotation, object_id)
+        label = object_label(annotation, "Clear", object_id)
     old = annotation.record(frame)
     if old == EMPTY_RECORD:
         return None
@@ -153,26 +232,43 @@ def clear_edit(
     if after.any() or (object_id is not None and old.status is FrameStatus.CONFIRMED):
         given = given_after(old, before, after)
         record = make_record(after, corrected_status(old.status), given=given)
-    cause = {"kind": "clear", "frame": frame, "object": object_id}
-    return Edit(label, {frame: old}, {frame: record}, cause=cause)
+    return Edit(label, {frame: old}, {frame: record}, cause=request, locked=annotation.locked)
 
 
-def copy_edit(
-    annotation: Annotation, from_frame: int, to_frame: int, object_id: int | None
-) -> Edit | None:
+def _copy_edit(annotation: Annotation, request: CopyRequest) -> Edit | None:
     """The mask of another frame, or one object's, in place of this frame's. None: no change."""
-    source, before = annotation.labels(from_frame), annotation.labels(to_frame)
+    object_id = request.object_id
+    if object_id is not None:
+        check_unlocked(annotation, object_id)
+    source, before = annotation.labels(request.from_frame), annotation.labels(request.frame)
     after = source
     if object_id is not None:
         after = np.where(before == object_id, 0, before).astype(np.uint8)
         after[source == object_id] = object_id
-    cause = {"kind": "copy", "from": from_frame, "frame": to_frame, "object": object_id}
-    return hand_edit(annotation, to_frame, "Copy mask", after, cause)
+    return hand_edit(annotation, request.frame, "Copy mask", after, request)
 
 
-def list_edit(
-    annotation: Annotation, label: str, objects: tuple[ObjectInfo, ...], group: str | None = None
-) -> Edit | None:
+_OPERATIONS: Final[Mapping[Operation, tuple[str, Callable[..., Labels]]]] = {
+    "fill_holes": ("Fill holes", mask_surgery.fill_holes),
+    "flood_fill": ("Fill", mask_surgery.flood_fill),
+    "grow": ("Grow", mask_surgery.grow),
+    "keep_largest": ("Keep largest part", mask_surgery.keep_largest),
+    "remove_part": ("Remove a part", mask_surgery.remove_part),
+    "remove_specks": ("Remove specks", mask_surgery.remove_specks),
+    "shrink": ("Shrink", mask_surgery.shrink),
+    "smooth": ("Smooth edge", mask_surgery.smooth),
+}
+
+
+def _shape_edit(annotation: Annotation, request: SurgeryRequest) -> Edit | None:
+    label, change = _OPERATIONS[request.operation]
+    numbers = request.point or (() if request.size_px is None else (request.size_px,))
+    before = annotation.labels(request.frame)
+    after = change(before, request.object_id, *numbers, locked=annotation.locked)
+    return hand_edit(annotation, request.frame, label, after, request)
+
+
+def list_edit(annotation: Annotation, label: str, objects: tuple[ObjectInfo, ...]) -> Edit | None:
     """Another list of objects. None: it is the same."""
     if objects == annotation.objects:
         return None
@@ -180,8 +276,8 @@ def list_edit(
         label,
         objects_before=annotation.objects,
         objects_after=objects,
-        group=group,
-        cause=objects_cause(objects),
+        cause=ObjectsRequest(objects),
+        locked=annotation.locked,
     )
 
 
@@ -259,7 +355,7 @@ def surgery(
     label: str,
     frames: Collection[int],
     change: Callable[[int, Labels], Labels],
-    cause: Cause,
+    cause: Request | None,
     *,
     group: str | None = None,
     keeps_empty: bool = True,
@@ -287,47 +383,46 @@ def surgery(
             if np.array_equal(before, after) and given == record.given:
                 continue
             changed = changed_record(record, after, given, keeps_empty=keeps_empty)
-            yield Edit(label, {frame: record}, {frame: changed}, group=group, cause=cause)
+            yield Edit(
+                label, {frame: record}, {frame: changed}, group=group, cause=cause, locked=locked
+            )
 
     return steps()
 
 
-def deleting(annotation: Annotation, object_id: int) -> Generator[Edit, None, None]:
+def _deleting(annotation: Annotation, request: DeleteRequest) -> Generator[Edit, None, None]:
     """The object off every frame, then out of the list."""
+    object_id = request.object_id
     check_unlocked(annotation, object_id)
     name = annotation.object(object_id).name
-    cause = {"kind": "surgery:delete", "object": object_id}
     return _removing(
         annotation,
         f"Delete ‘{name}’",
         object_id,
         partial(_on_labels, partial(mask_surgery.erase, object_id=object_id)),
-        cause,
+        request,
         lambda record: record.given - {object_id},
     )
 
 
-def merging(annotation: Annotation, object_id: int, into: int) -> Generator[Edit, None, None]:
-    """The object's pixels become those of `into`, and it leaves the list."""
+def _merging(annotation: Annotation, request: MergeRequest) -> Generator[Edit, None, None]:
+    object_id, into = request.object_id, request.into
     if object_id == into:
         raise ValueError(f"object {object_id} cannot be merged into itself")
     check_unlocked(annotation, object_id, into)
     names = annotation.object(object_id).name, annotation.object(into).name
-    cause = {"kind": "surgery:merge", "object": object_id, "into": into}
     return _removing(
         annotation,
         f"Merge ‘{names[0]}’ into ‘{names[1]}’",
         object_id,
         partial(_on_labels, partial(mask_surgery.move_object, from_id=object_id, to_id=into)),
-        cause,
+        request,
         partial(_merged_given, object_id, into),
     )
 
 
-def swapping(
-    annotation: Annotation, first: int, second: int, from_frame: int
-) -> Generator[Edit, None, None]:
-    """From a frame on, each of two objects is the other: mends a tracker that confused them."""
+def _swapping(annotation: Annotation, request: SwapRequest) -> Generator[Edit, None, None]:
+    first, second, from_frame = request.first, request.second, request.from_frame
     if first == second:
         raise ValueError(f"object {first} cannot be swapped with itself")
     check_unlocked(annotation, first, second)
@@ -343,16 +438,14 @@ def swapping(
         f"Swap ‘{names[0]}’ and ‘{names[1]}’",
         frames,
         partial(_on_labels, partial(mask_surgery.swap, first_id=first, second_id=second)),
-        {"kind": "surgery:swap", "first": first, "second": second, "frame": from_frame},
+        request,
         given_after=partial(_swapped_given, first, second),
     )
 
 
-def split_edit(annotation: Annotation, frame: int, object_id: int) -> Edit | None:
-    """On one frame, each further part of the object becomes an object of its own.
-
-    UserError if it is in one piece; specks stay with the largest part.
-    """
+def _split_edit(annotation: Annotation, request: SplitRequest) -> Edit:
+    """UserError if the object is in one piece; specks stay with the largest part."""
+    frame, object_id = request.frame, request.object_id
     check_unlocked(annotation, object_id)
     one, labels = annotation.object(object_id), annotation.labels(frame)
     sizes = mask_surgery.part_sizes(labels, object_id)
@@ -379,9 +472,7 @@ def split_edit(annotation: Annotation, frame: int, object_id: int) -> Edit | Non
         records={frame: annotation.record(frame)},
         objects=objects,
     )
-    label = f"Split ‘{one.name}’"
-    cause = {"kind": "surgery:split", "object": object_id, "frame": frame}
-    edit = hand_edit(with_parts, frame, label, after, cause)
+    edit = hand_edit(with_parts, frame, f"Split ‘{one.name}’", after, request)
     assert edit is not None  # there are parts
     return replace(edit, objects_before=annotation.objects, objects_after=tuple(objects))
 
@@ -391,7 +482,7 @@ def _removing(
     label: str,
     object_id: int,
     change: Callable[[int, Labels], Labels],
-    cause: Cause,
+    cause: Request,
     given_after: Callable[[FrameRecord], frozenset[int]],
 ) -> Generator[Edit, None, None]:
     frames = [
@@ -401,7 +492,7 @@ def _removing(
     ]
     rest = tuple(one for one in annotation.objects if one.id != object_id)
     group = new_group()
-    from_list = list_edit(annotation, label, rest, group)
+    objects, locked = annotation.objects, annotation.locked
     on_frames = surgery(
         annotation,
         label,
@@ -428,9 +519,16 @@ def _removing(
                 {frame: replace(record, prompts=None) if record.mask else EMPTY_RECORD},
                 group=group,
                 cause=cause,
+                locked=locked,
             )
-        assert from_list is not None
-        yield replace(from_list, cause=cause)
+        yield Edit(
+            label,
+            objects_before=objects,
+            objects_after=rest,
+            group=group,
+            cause=cause,
+            locked=locked,
+        )
 
     return steps()
 

@@ -1,28 +1,81 @@
-"""Requests and their plain JSON form in the journal. Needs no torch."""
+"""What can be asked of a session: a command, the cause of its edits, and a step of a replay.
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Literal, get_args
+A request says all that its answer depends on, but for what is annotated already and the networks.
+Needs no torch.
+"""
 
-from interaction.annotation.types import Click, Edit, ObjectInfo, Stroke
+from dataclasses import dataclass, field
+from typing import Final, Literal, get_args
+
+from interaction.annotation.types import Click, Edit, ObjectInfo, Point, Request, Stroke
 
 __all__ = [
     "DIRECTIONS",
+    "OPERATIONS",
     "UNTIL",
-    "Cause",
+    "BoxRequest",
+    "ClearRequest",
+    "ClickRequest",
+    "ConfirmRequest",
+    "CopyRequest",
+    "DeleteRequest",
     "Direction",
+    "FillRequest",
+    "ImportRequest",
+    "MaskRequest",
     "MemoryUse",
+    "MergeRequest",
+    "ObjectsRequest",
+    "Operation",
     "Propagated",
     "PropagationRequest",
+    "RemoveClickRequest",
+    "ScribbleRequest",
+    "SplitRequest",
+    "StrokeRequest",
+    "SurgeryRequest",
+    "SwapRequest",
+    "UnconfirmRequest",
+    "UnknownRequest",
     "Until",
-    "box_cause",
-    "click_cause",
-    "fill_cause",
-    "objects_cause",
-    "propagation_cause",
-    "scribble_cause",
-    "stroke_cause",
+    "VersionRequest",
 ]
+
+
+# Answered by the networks
+
+
+@dataclass(frozen=True, slots=True)
+class ClickRequest(Request):
+    frame: int
+    object_id: int
+    click: Click
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveClickRequest(Request):
+    """Takes one of the frame's clicks out; the others are answered again."""
+
+    frame: int
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class BoxRequest(Request):
+    """Cuts out what a box holds; corner and opposite are any two opposite corners of it."""
+
+    frame: int
+    object_id: int
+    corner: Point
+    opposite: Point
+
+
+@dataclass(frozen=True, slots=True)
+class ScribbleRequest(Request):
+    frame: int
+    object_id: int
+    strokes: tuple[Stroke, ...]
+
 
 Direction = Literal["forward", "backward", "both"]
 Until = Literal["end", "next_confirmed", "halfway", "settled"]
@@ -31,7 +84,7 @@ UNTIL: Final[tuple[Until, ...]] = get_args(Until)
 
 
 @dataclass(frozen=True, slots=True)
-class PropagationRequest:
+class PropagationRequest(Request):
     """From where to where, and for which objects.
 
     until: "next_confirmed" stops before the next frame that the annotator answers for; "halfway"
@@ -81,80 +134,172 @@ class Propagated:
     remark: str | None = None  # for people: something to know that is no error
 
 
-Cause = Mapping[str, Any]
-Point = tuple[float, float]
+# By hand, on one frame
 
 
-def click_cause(frame: int, object_id: int, click: Click) -> Cause:
-    return {
-        "kind": "click",
-        "frame": frame,
-        "object": object_id,
-        "x": click.x,
-        "y": click.y,
-        "is_positive": click.is_positive,
-    }
+@dataclass(frozen=True, slots=True)
+class StrokeRequest(Request):
+    """Brush, or eraser if the stroke is not positive."""
+
+    frame: int
+    object_id: int
+    stroke: Stroke
 
 
-def box_cause(frame: int, object_id: int, corner: Point, opposite: Point) -> Cause:
-    return {
-        "kind": "box",
-        "frame": frame,
-        "object": object_id,
-        "corner": list(corner),
-        "opposite": list(opposite),
-    }
+@dataclass(frozen=True, slots=True)
+class FillRequest(Request):
+    """The inside of a polygon becomes the object, or is taken from it."""
+
+    frame: int
+    object_id: int
+    polygon: tuple[Point, ...]
+    is_positive: bool = True
 
 
-def scribble_cause(frame: int, object_id: int, strokes: Sequence[Stroke]) -> Cause:
-    plain = [_plain_stroke(one) for one in strokes]
-    return {"kind": "scribble", "frame": frame, "object": object_id, "strokes": plain}
+Operation = Literal[
+    "fill_holes",
+    "flood_fill",
+    "grow",
+    "keep_largest",
+    "remove_part",
+    "remove_specks",
+    "shrink",
+    "smooth",
+]
+OPERATIONS: Final[tuple[Operation, ...]] = get_args(Operation)
+_WITH_SIZE: Final = ("grow", "remove_specks", "shrink", "smooth")
+_WITH_POINT: Final = ("flood_fill", "remove_part")
 
 
-def stroke_cause(frame: int, object_id: int, stroke: Stroke) -> Cause:
-    return {"kind": "stroke", "frame": frame, "object": object_id, **_plain_stroke(stroke)}
+@dataclass(frozen=True, slots=True)
+class SurgeryRequest(Request):
+    """One object's shape on one frame, changed by a function of `interaction.annotation.surgery`.
+
+    size_px: how far to grow, shrink or smooth; the pixels of the largest hole to fill (None: any)
+    or of the smallest speck to keep. point: where to flood, or a part to remove.
+    """
+
+    operation: Operation
+    frame: int
+    object_id: int
+    size_px: float | None = None
+    point: Point | None = None
+
+    def __post_init__(self) -> None:
+        if self.operation not in OPERATIONS:
+            raise ValueError(
+                f"operation must be one of {', '.join(OPERATIONS)}, got {self.operation!r}"
+            )
+        takes_size, takes_point = self.operation in _WITH_SIZE, self.operation in _WITH_POINT
+        if (self.size_px is not None) != takes_size and self.operation != "fill_holes":
+            raise ValueError(f"{self.operation} {'needs' if takes_size else 'takes no'} size_px")
+        if (self.point is not None) != takes_point:
+            raise ValueError(f"{self.operation} {'needs' if takes_point else 'takes no'} point")
 
 
-def fill_cause(frame: int, object_id: int, polygon: Sequence[Point], is_positive: bool) -> Cause:
-    return {
-        "kind": "fill",
-        "frame": frame,
-        "object": object_id,
-        "points": [list(point) for point in polygon],
-        "is_positive": is_positive,
-    }
+@dataclass(frozen=True, slots=True)
+class ConfirmRequest(Request):
+    """Declares the frame whole: what is not in its mask is not there."""
+
+    frame: int
 
 
-def objects_cause(objects: Sequence[ObjectInfo]) -> Cause:
-    plain = [
-        {
-            "id": one.id,
-            "name": one.name,
-            "color": list(one.color),
-            "is_locked": one.is_locked,
-            "is_visible": one.is_visible,
-        }
-        for one in objects
-    ]
-    return {"kind": "objects", "objects": plain}
+@dataclass(frozen=True, slots=True)
+class UnconfirmRequest(Request):
+    """The mask stays, but counts as tracked: a propagation may replace it."""
+
+    frame: int
 
 
-def propagation_cause(request: PropagationRequest) -> Cause:
-    return {
-        "kind": "propagate",
-        "start": request.start,
-        "direction": request.direction,
-        "until": request.until,
-        "most_frames": request.most_frames,
-        "first": request.first,
-        "last": request.last,
-        "objects": None if request.objects is None else sorted(request.objects),
-    }
+@dataclass(frozen=True, slots=True)
+class ClearRequest(Request):
+    """Takes one object, or all that are not locked, off the frame."""
+
+    frame: int
+    object_id: int | None = None
 
 
-def _plain_stroke(stroke: Stroke) -> dict[str, Any]:
-    return {
-        "points": [list(point) for point in stroke.points],
-        "radius_px": stroke.radius_px,
-        "is_positive": stroke.is_positive,
-    }
+@dataclass(frozen=True, slots=True)
+class CopyRequest(Request):
+    """All objects of another frame in place of this one's, or one object."""
+
+    from_frame: int
+    frame: int
+    object_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MaskRequest(Request):
+    """The frame gets a mask that a script has made; the mask itself is only in the edit."""
+
+    frame: int
+
+
+# Objects
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectsRequest(Request):
+    """Another list of objects: one is added, changed or moved."""
+
+    objects: tuple[ObjectInfo, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteRequest(Request):
+    object_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class MergeRequest(Request):
+    """The object's pixels become those of `into`, and it leaves the list."""
+
+    object_id: int
+    into: int
+
+
+@dataclass(frozen=True, slots=True)
+class SwapRequest(Request):
+    """From a frame on, each of two objects is the other."""
+
+    first: int
+    second: int
+    from_frame: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SplitRequest(Request):
+    """Each further part of the object on this frame becomes an object of its own."""
+
+    frame: int
+    object_id: int
+
+
+# From elsewhere: their masks are only in the edit, and cannot be made again
+
+
+@dataclass(frozen=True, slots=True)
+class ImportRequest(Request):
+    """path: where the masks came from. format: of the masks, or "workspace", "project" or
+    "outside" (another program changed the project's own files)."""
+
+    path: str
+    format: str
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRequest(Request):
+    """Back to a version of the project."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownRequest(Request):
+    """The cause of an edit in a journal, of a kind that this program does not know, or damaged.
+
+    text: its JSON, kept as it was. problem: what is wrong with it, for people.
+    """
+
+    text: str
+    problem: str = field(compare=False)

@@ -115,7 +115,7 @@ def keep_largest(labels: Labels, object_id: int, locked: Collection[int] = ()) -
 
 
 def remove_specks(
-    labels: Labels, object_id: int, smallest_px: int, locked: Collection[int] = ()
+    labels: Labels, object_id: int, smallest_px: float, locked: Collection[int] = ()
 ) -> Labels:
     """Connected parts with fewer than `smallest_px` pixels become background."""
     check_object_id(object_id)
@@ -134,7 +134,7 @@ def remove_specks(
 def fill_holes(
     labels: Labels,
     object_id: int,
-    largest_px: int | None = None,
+    largest_px: float | None = None,
     locked: Collection[int] = (),
 ) -> Labels:
     """Background that the object encloses becomes the object.

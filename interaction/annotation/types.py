@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Any
+from typing import Protocol
+
+from xmem_core.arrays import Frame
 
 __all__ = [
     "EMPTY_RECORD",
@@ -11,10 +13,27 @@ __all__ = [
     "Edit",
     "FrameRecord",
     "FrameStatus",
+    "Frames",
     "ObjectInfo",
+    "Point",
     "Prompts",
+    "Request",
     "Stroke",
 ]
+
+Point = tuple[float, float]  # (x, y) in pixels of the source frame
+
+
+class Frames(Protocol):
+    """The pictures of a video by index, as `interaction.video.video.Video` gives them."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int, /) -> Frame: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Base of what can be asked of a session, see `interaction.annotation.requests`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +56,7 @@ class Stroke:
     points: (x, y) in pixels of the source frame, in order; one point is a dab.
     """
 
-    points: tuple[tuple[float, float], ...]
+    points: tuple[Point, ...]
     radius_px: float
     is_positive: bool = True  # adds to the object; False takes away
 
@@ -118,9 +137,8 @@ class Edit:
     objects_before: tuple[ObjectInfo, ...] | None = None  # None: the list of objects is the same
     objects_after: tuple[ObjectInfo, ...] | None = None
     group: str | None = None
-    # How it came about, in plain JSON values, so that it can be done again with other weights:
-    # {"kind": "click", "frame": 3, "object": 1, "x": …}. Only for the journal.
-    cause: Mapping[str, Any] = field(default_factory=dict)
+    cause: Request | None = None  # what was asked for: it can be done again with other weights
+    locked: frozenset[int] = frozenset()  # the objects that were locked when it was asked for
 
     @property
     def frames(self) -> frozenset[int]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from interaction.annotation.requests import ClickRequest
 from interaction.annotation.types import Click
 from interaction.command_line.sources import SAMPLE, open_session
 from interaction.errors import UserError
@@ -99,8 +100,8 @@ def _click(session: "Session", frame: int, name: str, clicks: list[Click]) -> di
             )
     object_id = _object(session, name)
     for one in clicks:
-        session.click(frame, object_id, one.x, one.y, one.is_positive)
-    labels = session.annotation.labels(frame)
+        session.do(ClickRequest(frame, object_id, one))
+    labels = session.masks[frame]
     return {
         "frame": frame,
         "object": object_id,
@@ -134,5 +135,5 @@ def _write(output: Path, session: "Session", frame: int) -> None:
 
     mask = session.annotation.record(frame).mask
     if mask is None:
-        mask = encode_labels(session.annotation.labels(frame))
+        mask = encode_labels(session.masks[frame])
     write_bytes(output, mask)

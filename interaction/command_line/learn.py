@@ -1,7 +1,6 @@
 """`xmem-annotate learn`: a project's networks get better at its video."""
 
 import json
-from contextlib import closing
 from typing import Annotated
 
 import typer
@@ -33,20 +32,15 @@ def learn(
     """Let the networks learn from the frames that were corrected or confirmed. Masks stay as they
     are: track again to see what it did."""
     from interaction.engines import EngineSettings
-    from interaction.learning.job import forget_learned, learning
     from interaction.session import Session
 
     settings = EngineSettings(tracker_model=model, internal_size=internal_size, device=device)
     with Session.open_project(project_folder(project), settings=settings) as session:
         if forget:
-            forget_learned(session)
+            session.engines.forget()
         else:
-            with (
-                frame_progress("learning") as show,
-                closing(learning(session, steps=steps)) as work,
-            ):
-                for step in work:
-                    show(step.done, step.total)
+            with frame_progress("learning") as show:
+                session.learn(steps, on_step=lambda step: show(step.done, step.total))
         frames = session.engines.models.frames
     if as_json:
         typer.echo(json.dumps({"project": str(project), "learned_from_frames": frames}))

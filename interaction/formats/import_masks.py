@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from interaction.annotation.annotation import make_record
 from interaction.annotation.edits import new_group
 from interaction.annotation.mask_files import decode_labels
+from interaction.annotation.requests import ImportRequest
 from interaction.annotation.types import EMPTY_RECORD, Edit
 from interaction.errors import UserError
 from interaction.formats.import_plan import (
@@ -63,7 +64,8 @@ def _edits(plan: ImportPlan) -> Generator[Edit, None, None]:
     preview, merge = plan.preview, merging(plan)
     label = f"Import “{readable(preview.path.name)[:_LONGEST_NAME]}”"
     group = new_group()
-    cause = {"kind": "import", "path": str(preview.path), "format": preview.format}
+    cause = ImportRequest(str(preview.path), preview.format)
+    locked = frozenset(one.id for one in plan.objects if one.is_locked)
     if plan.new_objects:
         yield Edit(
             label,
@@ -71,6 +73,7 @@ def _edits(plan: ImportPlan) -> Generator[Edit, None, None]:
             objects_after=(*plan.objects, *plan.new_objects),
             group=group,
             cause=cause,
+            locked=locked,
         )
     empty: Labels = np.zeros((preview.height, preview.width), np.uint8)
     for frame, outcome in plan.outcomes.items():
@@ -79,7 +82,9 @@ def _edits(plan: ImportPlan) -> Generator[Edit, None, None]:
         labels = merge(old, preview.keys(frame), plan.lost_on(frame))
         after = make_record(labels, outcome.status, given=outcome.given)
         if after != before:
-            yield Edit(label, {frame: before}, {frame: after}, group=group, cause=cause)
+            yield Edit(
+                label, {frame: before}, {frame: after}, group=group, cause=cause, locked=locked
+            )
 
 
 def merging(plan: ImportPlan) -> Merge:

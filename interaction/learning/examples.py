@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from interaction.annotation.types import FrameRecord
+from interaction.annotation.types import FrameRecord, Frames
 from interaction.learning.samples import ClickHabits, Sample, damaged, first_clicks
 from interaction.tracking.propagation import GivenMasks
 from xmem_core.arrays import Frame, Labels
@@ -27,12 +27,6 @@ _MOST_OBJECTS: Final = 3  # that one clip follows: each costs a step as much as 
 _TURN_DEG, _SCALE, _LIGHT, _TINT = 8.0, 0.2, 0.1, 0.03  # how far views differ (sigma)
 _LOOSEST, _TIGHTEST = 2.0, 1.2  # of a sample's side, by the object's extent
 _LEAST_SIDE_PX: Final = 48
-
-
-class Frames(Protocol):
-    """Frames by index, as `interaction.video.video.Video` gives them."""
-
-    def __getitem__(self, index: int, /) -> Frame: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,22 +1,22 @@
-"""Learning from a session's given frames, step by step; what it leads to is used from then on."""
+"""Learn from given frames, step by step; the engines use the learned weights from then on."""
 
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from interaction.annotation.types import FrameRecord
-from interaction.errors import ModelError, ReadOnlyProjectError, UserError
-from interaction.learning.learned import Learned, LearnedModels, Part
+from interaction.annotation.annotation import Annotation
+from interaction.annotation.types import FrameRecord, Frames
+from interaction.errors import ModelError, UserError
+from interaction.learning.learned import Learned, LearnedEngines, LearnedModels, Part
 
 if TYPE_CHECKING:
     import torch
 
     from interaction.clicks.small_network import SmallClickNetwork
     from interaction.learning.examples import Example
-    from interaction.session import Session
 
-__all__ = ["LearningStep", "forget_learned", "learning"]
+__all__ = ["LearningStep", "learning"]
 
 _FIRST_STEPS, _STEPS_A_FRAME, _MOST_STEPS = 60, 20, 300
 
@@ -31,20 +31,24 @@ class LearningStep:
 
 
 def learning(
-    session: "Session", *, steps: int | None = None
+    annotation: Annotation,
+    video: Frames,
+    engines: LearnedEngines,
+    *,
+    steps: int | None = None,
+    seed: int = 0,
 ) -> Generator[LearningStep, None, None]:
     """Lets the tracker, then the click network learn from the frames given so far.
 
     It goes on from what was learned before. A network is used from the end of its steps on, and
     kept with the project; one that is cancelled stays as it was. Only the bundled kind of click
-    network learns. steps: of each network; by default more with more frames.
+    network learns. steps: of each network; by default more with more frames. seed: another one
+    shows the networks other views of the frames.
     The generator belongs to the engines' thread. UserError, with the reason, if there is nothing
     to learn from, a model is missing, a device is full or the project cannot be written.
     """
-    project = session.project
-    if project is not None and project.is_read_only:
-        raise ReadOnlyProjectError(project.folder, "what is learned is kept in the project")
-    given = {f: r for f, r in session.annotation.records.items() if r.status.is_given}
+    engines.models.check_writable()
+    given = {f: r for f, r in annotation.records.items() if r.status.is_given}
     if not any(record.present & record.given for record in given.values()):
         raise UserError(
             "There is no frame to learn from yet.\n\n"
@@ -52,39 +56,25 @@ def learning(
         )
     if steps is None:
         steps = min(_MOST_STEPS, _FIRST_STEPS + _STEPS_A_FRAME * len(given))
-    return _learning(session, given, steps)
-
-
-def forget_learned(session: "Session") -> None:
-    """The networks answer as they came again; masks stay. For the engines' thread too.
-
-    UnwritableFileError if the project cannot be written, ReadOnlyProjectError.
-    """
-    project = session.project
-    if project is not None and project.is_read_only:
-        raise ReadOnlyProjectError(project.folder, "what was learned is kept in the project")
-    session.engines.models.forget()
-    session.engines.renew()
+    return _learning(given, video, engines, steps, seed)
 
 
 def _learning(
-    session: "Session", given: Mapping[int, FrameRecord], steps: int
+    given: Mapping[int, FrameRecord], video: Frames, engines: LearnedEngines, steps: int, seed: int
 ) -> Generator[LearningStep, None, None]:
     from interaction.learning.examples import examples_of
     from xmem_core.device import best_device, is_out_of_memory
 
-    settings = session.engines.settings
-    device = best_device(settings.device)
-    examples = examples_of(given, session.video)
-    clicks = _click_network(session.engines.models, settings.click_model)
+    device = best_device(engines.settings.device)
+    examples = examples_of(given, video)
+    clicks = _click_network(engines.models, engines.settings.click_model)
     total = steps * (1 if clicks is None else 2)
-    seed = session.history.position
     try:
-        work = _tracker_learning(session, examples, steps, seed, device)
+        work = _tracker_learning(engines, examples, steps, seed, device)
         for done, _ in enumerate(work, start=1):
             yield LearningStep("tracker", done, total)
         if clicks is not None:
-            work = _click_learning(session, clicks, examples, steps, seed, device)
+            work = _click_learning(engines, clicks, examples, steps, seed, device)
             for done, _ in enumerate(work, start=steps + 1):
                 yield LearningStep("clicks", done, total)
     except (RuntimeError, MemoryError) as error:
@@ -97,13 +87,17 @@ def _learning(
 
 
 def _tracker_learning(
-    session: "Session", examples: "Sequence[Example]", steps: int, seed: int, device: "torch.device"
+    engines: LearnedEngines,
+    examples: "Sequence[Example]",
+    steps: int,
+    seed: int,
+    device: "torch.device",
 ) -> Generator[None, None, None]:
     from interaction.learning.networks import learn_tracker
     from interaction.models import find_model
     from xmem_core.weights import UnusableWeightsError, load_xmem, network_bytes
 
-    settings, models = session.engines.settings, session.engines.models
+    settings, models = engines.settings, engines.models
     model = settings.tracker_model
     network = None
     earlier = models.weights_of("tracker", model)
@@ -120,11 +114,11 @@ def _tracker_learning(
     )
     about = Learned(model, len(examples))
     models.keep("tracker", about, network_bytes(learned, {"learned_of": model}))
-    session.engines.renew()
+    engines.renew()
 
 
 def _click_learning(
-    session: "Session",
+    engines: LearnedEngines,
     network: "SmallClickNetwork",
     examples: "Sequence[Example]",
     steps: int,
@@ -134,11 +128,11 @@ def _click_learning(
     from interaction.clicks.small_network import click_network_bytes
     from interaction.learning.networks import learn_clicks
 
-    model, models = session.engines.settings.click_model, session.engines.models
+    model, models = engines.settings.click_model, engines.models
     learned = yield from learn_clicks(network, examples, steps=steps, seed=seed, device=device)
     about = Learned(model, len(examples))
     models.keep("clicks", about, click_network_bytes(learned, {"learned_of": model}))
-    session.engines.renew()
+    engines.renew()
 
 
 def _click_network(models: LearnedModels, model: str) -> "SmallClickNetwork | None":

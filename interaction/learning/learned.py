@@ -7,8 +7,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
-from interaction.engines import Engines, EngineSettings, EnginesLike, Scribbler, Segmenter
-from interaction.errors import ModelError, UserError
+from interaction.engines import Engines, EngineSettings, Networks, Scribbler, Segmenter
+from interaction.errors import ModelError, ReadOnlyProjectError, UserError
 from interaction.files import (
     is_plain_file,
     is_plain_folder,
@@ -48,9 +48,10 @@ class Learned:
 class LearnedModels:
     """At most one network of each kind."""
 
-    def __init__(self, folder: Path | None) -> None:
-        """folder: made when something is kept; None for a temporary one."""
-        self._folder = folder
+    def __init__(self, folder: Path | None, *, is_read_only: bool = False) -> None:
+        """folder: made when something is kept; None for a temporary one. is_read_only: the project
+        that the folder is in can only be read."""
+        self._folder, self._is_read_only = folder, is_read_only
         self._temporary: TemporaryDirectory[str] | None = None
         self._learned: dict[Part, Learned] = {} if folder is None else _read(folder)
 
@@ -70,6 +71,13 @@ class LearnedModels:
             return None
         return _weights(self._folder, part)
 
+    def check_writable(self) -> None:
+        """ReadOnlyProjectError if what is learned could not be kept."""
+        if self._is_read_only and self._folder is not None:
+            raise ReadOnlyProjectError(
+                self._folder.parent, "what is learned is kept in the project"
+            )
+
     def keep(self, part: Part, learned: Learned, weights: bytes) -> None:
         """weights: a whole file of them. DiskFullError or UnwritableFileError; what was there
         before is kept then, and nothing is left of the new file."""
@@ -87,7 +95,8 @@ class LearnedModels:
         self._note({**self._learned, part: learned})
 
     def forget(self) -> None:
-        """The networks are as they came again. UnwritableFileError if that cannot be written."""
+        """UnwritableFileError if the project cannot be written, ReadOnlyProjectError."""
+        self.check_writable()
         if self._folder is None or self.is_empty:
             return
         self._note({})
@@ -138,7 +147,7 @@ def _learned(plain: dict[str, Any]) -> Learned:
 class LearnedEngines:
     """Keeps the contract of `Engines`, and belongs to the same thread."""
 
-    def __init__(self, engines: EnginesLike, models: LearnedModels) -> None:
+    def __init__(self, engines: Networks, models: LearnedModels) -> None:
         """engines: shared with other sessions, which learned nothing from this one."""
         self.models = models
         self.plain = engines
@@ -151,8 +160,14 @@ class LearnedEngines:
     def configure(self, settings: EngineSettings) -> None:
         self.plain.configure(settings)
 
+    def forget(self) -> None:
+        """Discard learned weights and use the base models; masks stay. Raises as
+        `LearnedModels.forget`."""
+        self.models.forget()
+        self.renew()
+
     def renew(self) -> None:
-        """To be called when `models` have changed: whatever is asked next is asked of them."""
+        """Use the networks that `models` name now. To be called when those have changed."""
         self._own = None
 
     def segmenter(self) -> Segmenter:

@@ -13,6 +13,7 @@ import numpy as np
 from interaction.annotation.annotation import make_record
 from interaction.annotation.edits import given_after, next_color
 from interaction.annotation.mask_files import decode_labels, read_mask
+from interaction.annotation.requests import ImportRequest
 from interaction.annotation.types import (
     EMPTY_RECORD,
     Edit,
@@ -316,11 +317,8 @@ def outside_edit(contents: Contents, checked: CheckedMasks) -> Edit | None:
         after,
         objects if new_objects != objects else None,
         new_objects if new_objects != objects else None,
-        cause={
-            "kind": "outside",
-            "frames": sorted(after),
-            "locked": sorted(one.id for one in objects if one.is_locked),
-        },
+        cause=ImportRequest("", "outside"),
+        locked=frozenset(one.id for one in objects if one.is_locked),
     )
 
 

@@ -3,7 +3,7 @@
 import zlib
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -11,6 +11,7 @@ from interaction.annotation.history import first_touching
 from interaction.annotation.types import Edit, FrameRecord, ObjectInfo
 from interaction.errors import NewerProjectError
 from interaction.files import open_plain
+from interaction.project.causes import cause_from_json, cause_to_json
 from interaction.project.layout import ProjectLayout
 from interaction.project.manifest import FORMAT, Manifest, SourceInfo, encode_json, parse_json
 from interaction.project.records import (
@@ -19,7 +20,6 @@ from interaction.project.records import (
     edit_frames_to_json,
     frames_from_json,
     integer,
-    mapping,
     objects_from_json,
     objects_to_json,
     place_from_json,
@@ -164,7 +164,7 @@ def edit_line(
     value: dict[str, Any] = {"kind": "edit", "at": at, "position": position, "label": edit.label}
     if edit.group is not None:
         value["group"] = edit.group
-    value["cause"] = dict(edit.cause)
+    value["cause"] = cause_to_json(edit.cause, edit.locked)
     if edit.objects_before is not None:
         value["objects_before"] = objects_to_json(edit.objects_before)
     if edit.objects_after is not None:
@@ -186,6 +186,7 @@ def decode_edit(
     group = value.get("group")
     if (objects_before is None) != (objects_after is None):
         raise DamagedValueError("it has only half of a change of the objects")
+    cause, locked = cause_from_json(value.get("cause"))
     return Edit(
         text(value.get("label"), "the label"),
         before,
@@ -193,7 +194,8 @@ def decode_edit(
         None if objects_before is None else objects_from_json(objects_before),
         None if objects_after is None else objects_from_json(objects_after),
         None if group is None else text(group, "the group"),
-        mapping(value.get("cause"), "the cause"),
+        cause,
+        locked,
     )
 
 
@@ -234,7 +236,13 @@ def joined(edits: Iterable[Edit]) -> Edit:
         objects_after = objects_after if edit.objects_after is None else edit.objects_after
     if first is None:
         raise ValueError("a step has at least one edit, got none")
-    return Edit(first.label, before, after, objects_before, objects_after, first.group, first.cause)
+    return replace(
+        first,
+        before=before,
+        after=after,
+        objects_before=objects_before,
+        objects_after=objects_after,
+    )
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from interaction.annotation.annotation import Annotation
+from interaction.annotation.requests import ImportRequest
 from interaction.annotation.types import EMPTY_RECORD, Edit
 from interaction.errors import (
     ProjectError,
@@ -18,6 +19,7 @@ from interaction.errors import (
     UserError,
 )
 from interaction.files import is_plain_folder, remove_leftovers, sync_folder, writing_problem
+from interaction.project.causes import cause_to_json
 from interaction.project.checking import Contents, read_contents
 from interaction.project.frame_index import write_index
 from interaction.project.journal import Journal, Part
@@ -332,7 +334,7 @@ def check_edit(edit: Edit) -> None:
 
     To be asked before the edit is applied: what is applied has to be recorded.
     """
-    encode_json(dict(edit.cause))
+    encode_json(cause_to_json(edit.cause, edit.locked))
     text(edit.label, "the label")
     for objects in (edit.objects_before, edit.objects_after):
         objects_from_json(objects_to_json(objects or ()))
@@ -378,7 +380,7 @@ def copy_project(project: ProjectView, annotation: Annotation, folder: Path) -> 
         records,
         (),
         annotation.objects,
-        cause={"kind": "copy", "of": str(project.folder)},
+        cause=ImportRequest(str(project.folder), "project"),
     )
     copy = Project.create(folder, project.source, engine=project.engine)
     try:

@@ -20,17 +20,23 @@ from interaction.annotation.types import (
 )
 
 __all__ = [
+    "MOST_PX",
     "DamagedValueError",
     "MaskPlace",
     "edit_frames_to_json",
     "frames_from_json",
     "integer",
+    "listing",
+    "mapping",
+    "number",
+    "object_id",
     "objects_from_json",
     "objects_to_json",
     "place_from_json",
     "record_from_json",
     "record_to_json",
     "text",
+    "truth",
 ]
 
 MOST_PX: Final = 1e6  # from the edges of a frame to a click beside it
@@ -91,7 +97,7 @@ def record_from_json(value: Any, mask_at: Callable[[MaskPlace], bytes]) -> Frame
         status=status,
         present=frozenset(map(object_id, listing(value.get("present"), "present"))),
         given=frozenset(map(object_id, listing(given, "given"))),
-        doubt=_number(value.get("doubt"), "doubt", 0.0, 1.0),
+        doubt=number(value.get("doubt"), "doubt", 0.0, 1.0),
         prompts=None if prompts is None else _prompts(mapping(prompts, "prompts"), mask_at),
     )
 
@@ -140,18 +146,18 @@ def objects_from_json(value: Any) -> tuple[ObjectInfo, ...]:
     found: dict[int, ObjectInfo] = {}
     for one in listing(value, "objects"):
         entry = mapping(one, "an object")
-        number = object_id(entry.get("id"))
-        if number in found:
-            raise DamagedValueError(f"there are two objects {number}")
+        one_id = object_id(entry.get("id"))
+        if one_id in found:
+            raise DamagedValueError(f"there are two objects {one_id}")
         color = [integer(part, "color", 0, 255) for part in listing(entry.get("color"), "color")]
         if len(color) != 3:
-            raise DamagedValueError(f"the colour of object {number} is not three numbers")
-        found[number] = ObjectInfo(
-            number,
+            raise DamagedValueError(f"the colour of object {one_id} is not three numbers")
+        found[one_id] = ObjectInfo(
+            one_id,
             text(entry.get("name"), "an object's name"),
             (color[0], color[1], color[2]),
-            is_locked=_truth(entry.get("is_locked", False), "is_locked"),
-            is_visible=_truth(entry.get("is_visible", True), "is_visible"),
+            is_locked=truth(entry.get("is_locked", False), "is_locked"),
+            is_visible=truth(entry.get("is_visible", True), "is_visible"),
         )
     return tuple(found.values())
 
@@ -228,8 +234,8 @@ def _click(value: Any) -> Click:
     parts = listing(value, "a click")
     if len(parts) != 3:
         raise DamagedValueError("a click is not x, y and whether it adds")
-    x, y = (_number(part, "a click's place", -MOST_PX, MOST_PX) for part in parts[:2])
-    return Click(x, y, _truth(parts[2], "a click's sign"))
+    x, y = (number(part, "a click's place", -MOST_PX, MOST_PX) for part in parts[:2])
+    return Click(x, y, truth(parts[2], "a click's sign"))
 
 
 def _status(value: Any) -> FrameStatus:
@@ -239,7 +245,7 @@ def _status(value: Any) -> FrameStatus:
         raise DamagedValueError("a frame's status is none that is known") from None
 
 
-def _number(value: Any, name: str, lowest: float, highest: float) -> float:
+def number(value: Any, name: str, lowest: float, highest: float) -> float:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     # NaN is not between any two numbers, and a huge int cannot become a float.
     if not is_number or not lowest <= value <= highest or not math.isfinite(value):
@@ -247,7 +253,7 @@ def _number(value: Any, name: str, lowest: float, highest: float) -> float:
     return float(value)
 
 
-def _truth(value: Any, name: str) -> bool:
+def truth(value: Any, name: str) -> bool:
     if not isinstance(value, bool):
         raise DamagedValueError(f"{name} is neither true nor false")
     return value

@@ -17,6 +17,7 @@ from typing import Final
 
 from interaction.annotation.annotation import Annotation
 from interaction.annotation.edits import new_group
+from interaction.annotation.requests import VersionRequest
 from interaction.annotation.types import EMPTY_RECORD, Edit, FrameRecord, ObjectInfo
 from interaction.errors import DamagedProjectError, ProjectError
 from interaction.files import (
@@ -121,12 +122,12 @@ def version_edits(
     records, objects = dict(now.records), now.objects
     label = f"Go back to ‘{version.name}’"
     wanted, wanted_objects = _read_version(version, now, store)
-    locked = sorted(one.id for one in (*objects, *wanted_objects) if one.is_locked)
-    cause = {"kind": "version", "name": version.name, "locked": locked}
+    locked = frozenset(one.id for one in (*objects, *wanted_objects) if one.is_locked)
+    cause = VersionRequest(version.name)
     group = new_group()
 
     def lists(before: Objects, after: Objects) -> Edit:
-        return Edit(label, {}, {}, before, after, group, cause)
+        return Edit(label, {}, {}, before, after, group, cause, locked)
 
     def edits() -> Generator[Edit, None, None]:
         # No mask may ever show an object that is not in the list.
@@ -137,7 +138,14 @@ def version_edits(
         for frame in sorted(records.keys() | wanted.keys()):
             before, after = records.get(frame, EMPTY_RECORD), wanted.get(frame, EMPTY_RECORD)
             if before != after:
-                yield Edit(label, {frame: before}, {frame: after}, group=group, cause=cause)
+                yield Edit(
+                    label,
+                    {frame: before},
+                    {frame: after},
+                    group=group,
+                    cause=cause,
+                    locked=locked,
+                )
         if both != wanted_objects:
             yield lists(both, wanted_objects)
 

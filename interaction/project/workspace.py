@@ -13,6 +13,7 @@ from typing import Final
 from interaction.annotation.annotation import Annotation, make_record
 from interaction.annotation.edits import new_group, next_color
 from interaction.annotation.mask_files import find_masks, read_masks
+from interaction.annotation.requests import ImportRequest
 from interaction.annotation.types import Edit, FrameStatus, ObjectInfo
 from interaction.errors import ProjectError
 from interaction.files import is_plain_file, read_plain
@@ -80,7 +81,7 @@ def workspace_edits(
             objects if is_grown else None,
             grown if is_grown else None,
             group,
-            {"kind": "workspace", "frame": frame, "file": found[frame].name},
+            ImportRequest(found[frame].name, "workspace"),
         )
         objects = grown
 

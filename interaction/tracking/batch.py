@@ -17,11 +17,11 @@ from safetensors import SafetensorError, safe_open
 
 from interaction.annotation.mask_files import encode_labels, read_masks
 from interaction.annotation.mask_folders import find_masks
+from interaction.annotation.requests import Direction
 from interaction.errors import UserError
 from interaction.files import write_bytes, write_text, writing_problem
 from interaction.models import find_model
 from interaction.tracking.propagation import (
-    Direction,
     Position,
     TrackedFrame,
     memorize_all,

@@ -4,16 +4,16 @@ from collections import OrderedDict
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 import torch
 
 from interaction.annotation.mask_files import decode_labels
 from interaction.annotation.requests import Direction
-from interaction.annotation.types import FrameRecord, FrameStatus
+from interaction.annotation.types import FrameRecord, Frames, FrameStatus
 from interaction.errors import EngineMemoryError, UserError
-from xmem_core.arrays import Frame, Labels
+from xmem_core.arrays import Labels
 from xmem_core.device import is_out_of_memory
 from xmem_core.pictures import EncodedFrame, Prediction
 from xmem_core.probabilities import one_hot
@@ -21,8 +21,6 @@ from xmem_core.tracker import Tracker
 
 __all__ = [
     "MOST_REMEMBERED",
-    "Direction",
-    "Frames",
     "GivenMasks",
     "Position",
     "Run",
@@ -32,13 +30,6 @@ __all__ = [
     "plan",
     "propagate",
 ]
-
-
-class Frames(Protocol):
-    """Frames by index, as `interaction.video.video.Video` gives them."""
-
-    def __len__(self) -> int: ...
-    def __getitem__(self, index: int, /) -> Frame: ...
 
 
 @dataclass(frozen=True, slots=True)

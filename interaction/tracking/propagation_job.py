@@ -19,14 +19,12 @@ from interaction.annotation.requests import (
     MemoryUse,
     Propagated,
     PropagationRequest,
-    propagation_cause,
 )
-from interaction.annotation.types import EMPTY_RECORD, Edit, FrameStatus
-from interaction.engines import EngineSettings, EnginesLike
+from interaction.annotation.types import EMPTY_RECORD, Edit, Frames, FrameStatus
+from interaction.engines import EngineSettings, Networks
 from interaction.errors import EngineMemoryError, UserError
 from interaction.tracking.propagation import (
     MOST_REMEMBERED,
-    Frames,
     GivenMasks,
     Run,
     TrackedFrame,
@@ -153,7 +151,7 @@ class PropagationJob:
         self,
         annotation: Annotation,
         video: Frames,
-        engines: EnginesLike,
+        engines: Networks,
         request: PropagationRequest,
     ) -> None:
         annotation.record(request.start)  # IndexError outside the video
@@ -165,9 +163,7 @@ class PropagationJob:
         self._runs = _runs(request, annotation.frame_count, self._stops())
         self._check_start()
         self._masks = GivenMasks(self._given, most=MOST_REMEMBERED)
-        self._cause = propagation_cause(request)
-        if annotation.locked:
-            self._cause = {**self._cause, "locked": sorted(annotation.locked)}
+        self._locked = annotation.locked
         self._group = new_group()
         self._settings: EngineSettings | None = None  # None: the engines' own
         self._keys_at_a_time: int | None = None
@@ -328,7 +324,8 @@ class PropagationJob:
             before={result.frame: old},
             after={result.frame: record},
             group=self._group,
-            cause=self._cause,
+            cause=self._request,
+            locked=self._locked,
         )
 
     # When the device is full

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from interaction.annotation.mask_files import decode_labels
+from interaction.annotation.requests import StrokeRequest
 from interaction.annotation.types import Stroke
 from interaction.command_line.app import main
 from interaction.session import Session
@@ -67,44 +68,13 @@ def test_a_project_is_made_clicked_told_about_and_replayed(
     assert told(capsys, "info", tmp_path / "again.vos")["steps"] == 4
 
 
-def test_a_project_is_confirmed_undone_suggested_and_exported_beside_itself(
-    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = tmp_path / "p.vos"
-    with Session.open(clip, folder, engines=FakeEngines()) as session:
-        session.add_object("bear")
-        session.stroke(0, 1, Stroke(((20.0, 20.0),), 8))
-        list(session.propagate(0))
-        doubtful = session.doubtful_frames()
-    suggested = told(capsys, "suggest", folder, "--count", "2")["frames"]
-    assert [one["frame"] for one in suggested] == doubtful[:2]  # type: ignore[attr-defined]
-
-    assert told(capsys, "confirm", folder, "2", "3", "3")["changed"] == [2, 3]
-    assert told(capsys, "confirm", folder, "3", "--unconfirm")["changed"] == [3]
-    about = told(capsys, "info", folder)
-    assert about["frames_by_status"] == {"empty": 0, "tracked": 4, "corrected": 1, "confirmed": 1}
-    code, _, err = run(capsys, "confirm", folder, "1", "6")
-    assert (code, "no frame 6" in err) == (1, True)
-
-    steps = about["steps_in_effect"]
-    undone = told(capsys, "undo", folder, "--steps", "3")
-    assert undone["steps_in_effect"] == steps - 3  # type: ignore[operator]
-    again = told(capsys, "undo", folder, "--redo", "--steps", "9")
-    assert again == {"steps": undone["steps"][::-1], "steps_in_effect": steps}  # type: ignore[index]
-    assert run(capsys, "undo", folder, "--redo")[0] == 1
-
-    code, _, err = run(capsys, "export", folder, "--format", "coco")
-    assert code == 0, err
-    assert (tmp_path / "p-coco").exists()
-
-
 def test_info_counts_frames_by_object_and_names_doubtful_ones(
     clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with Session.open(clip, tmp_path / "p.vos", engines=FakeEngines()) as session:
         session.add_object("bear")
-        session.stroke(0, 1, Stroke(((20.0, 20.0),), 8))
-        list(session.propagate(0))
+        session.do(StrokeRequest(0, 1, Stroke(((20.0, 20.0),), 8)))
+        session.propagate(0)
         session.undo()
         session.redo()
         session.flush()
@@ -155,7 +125,7 @@ def test_a_project_learns_and_forgets_by_command(
     assert code == 1
     assert "no frame to learn from" in problem
     with Session.open_project(folder, engines=FakeEngines()) as session:
-        session.stroke(0, 1, Stroke(((20.0, 20.0),), 8))
+        session.do(StrokeRequest(0, 1, Stroke(((20.0, 20.0),), 8)))
         session.flush()
     assert told(capsys, "learn", folder, *model)["learned_from_frames"] == 1
     assert (folder / "learned" / "tracker.safetensors").is_file()

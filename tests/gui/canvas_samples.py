@@ -17,6 +17,7 @@ from gui.canvas import CanvasView
 from gui.work.annotator import Annotator
 from gui.work.document import Document
 from interaction.annotation.annotation import make_record
+from interaction.annotation.requests import StrokeRequest
 from interaction.annotation.types import Click, Edit, FrameStatus, Prompts, Stroke
 from interaction.session import Session
 from interaction.video.video import Video
@@ -89,8 +90,7 @@ class AskedAnnotator(RecordingAnnotator):
         self.asked.append(("stroke", stroke))
         if self.is_obliging:
             document = self._document
-            edit = document.session.stroke(document.frame, document.current_object, stroke)
-            document.announce(edit)
+            document.do(StrokeRequest(document.frame, document.current_object, stroke))
 
     def fill(self, points: Sequence[tuple[float, float]], is_positive: bool = True) -> None:
         self.asked.append(("fill", tuple(points), is_positive))

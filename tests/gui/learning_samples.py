@@ -3,11 +3,12 @@
 import threading
 from collections.abc import Generator
 
+from interaction.annotation.annotation import Annotation
+from interaction.annotation.types import Frames
 from interaction.errors import UserError
 from interaction.learning import job
 from interaction.learning.job import LearningStep
-from interaction.learning.learned import Learned, Part
-from interaction.session import Session
+from interaction.learning.learned import Learned, LearnedEngines, Part
 
 __all__ = ["STEPS", "FakeLearning", "learn_at_once"]
 
@@ -23,26 +24,30 @@ class FakeLearning:
         self.may_end.set()
         self.fails_at: Part | None = None
 
-    def __call__(self, session: Session) -> Generator[LearningStep, None, None]:
-        job.learning(session, steps=1).close()  # for what it refuses
-        records = session.annotation.records.values()
+    def __call__(
+        self, annotation: Annotation, video: Frames, engines: LearnedEngines, *, seed: int
+    ) -> Generator[LearningStep, None, None]:
+        job.learning(annotation, video, engines, steps=1).close()  # for what it refuses
+        records = annotation.records.values()
         self.given.append(sum(record.status.is_given for record in records))
-        return self._steps(session, self.given[-1])
+        return self._steps(engines, self.given[-1])
 
-    def _steps(self, session: Session, frames: int) -> Generator[LearningStep, None, None]:
+    def _steps(self, engines: LearnedEngines, frames: int) -> Generator[LearningStep, None, None]:
         yield LearningStep("tracker", 1, 2 * STEPS)
         while not self.may_end.is_set():
             yield LearningStep("tracker", 2, 2 * STEPS)
         for done in range(2, STEPS + 1):
             yield LearningStep("tracker", done, 2 * STEPS)
-        learn_at_once(session, "tracker", frames)
+        learn_at_once(engines, "tracker", frames)
         for done in range(STEPS + 1, 2 * STEPS + 1):
             if self.fails_at == "clicks":
                 raise UserError("The device is full.\n\nUse another.")
             yield LearningStep("clicks", done, 2 * STEPS)
-        learn_at_once(session, "clicks", frames)
+        learn_at_once(engines, "clicks", frames)
 
 
-def learn_at_once(session: Session, part: Part, frames: int, of: str = "no model here") -> None:
+def learn_at_once(
+    engines: LearnedEngines, part: Part, frames: int, of: str = "no model here"
+) -> None:
     """of: while another model is chosen, the engines do not ask for the weights."""
-    session.engines.models.keep(part, Learned(of, frames), b"none")
+    engines.models.keep(part, Learned(of, frames), b"none")

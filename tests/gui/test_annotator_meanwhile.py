@@ -11,6 +11,7 @@ from pytestqt.qtbot import QtBot
 from gui.work.annotator import Annotator, Busy
 from gui.work.document import Document
 from gui.work.tracking import frames_text
+from interaction.annotation.requests import StrokeRequest
 from interaction.annotation.types import FrameStatus, Stroke
 from interaction.formats.import_masks import import_masks
 from interaction.formats.import_plan import preview_import
@@ -214,7 +215,7 @@ def test_a_lock_during_a_run_leaves_the_other_objects_to_be_tracked(
     annotator: Annotator, document: Document, qtbot: QtBot
 ) -> None:
     first, second = document.add_object("first"), document.add_object("second")
-    document.session.change_mask(0, "Give", lambda _: tiny.labels(0), {"kind": "test"})
+    document.session.set_mask(0, tiny.labels(0))
     once_at(annotator, 3, lambda: document.set_locked(first, True))
     annotator.propagate("forward")
     wait_until_idle(annotator, qtbot)
@@ -289,7 +290,7 @@ def test_an_object_is_deleted_though_another_is_renamed_and_hidden_meanwhile(
 ) -> None:
     bear, cub = document.add_object("bear"), document.add_object("cub")
     for frame in range(8):
-        document.session.stroke(frame, bear, DAB)
+        document.session.do(StrokeRequest(frame, bear, DAB))
 
     def interfere(frames: set[int]) -> None:
         if 4 in frames:
@@ -326,11 +327,11 @@ def test_what_a_deletion_had_to_leave_is_told(
 ) -> None:
     bear = document.add_object("bear")
     for frame in range(8):
-        document.session.stroke(frame, bear, DAB)
+        document.session.do(StrokeRequest(frame, bear, DAB))
 
     def interfere(frames: set[int]) -> None:
         if 2 in frames:
-            document.session.stroke(6, bear, OTHER)
+            document.session.do(StrokeRequest(6, bear, OTHER))
 
     document.masks_changed.connect(interfere)
     annotator.delete_object(bear)
@@ -347,7 +348,7 @@ def test_a_deletion_that_is_cancelled_says_what_it_has_done(
 ) -> None:
     bear = document.add_object("bear")
     for frame in range(8):
-        document.session.stroke(frame, bear, DAB)
+        document.session.do(StrokeRequest(frame, bear, DAB))
     before = dict(document.annotation.records)
     document.masks_changed.connect(lambda frames: annotator.cancel() if 2 in frames else None)
     annotator.delete_object(bear)

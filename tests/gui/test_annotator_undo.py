@@ -10,6 +10,7 @@ from pytestqt.qtbot import QtBot
 from gui.work.annotator import Annotator, Busy
 from gui.work.document import Document
 from gui.work.engine_thread import EngineThread
+from interaction.annotation.requests import StrokeRequest
 from interaction.annotation.types import EMPTY_RECORD, FrameStatus, Stroke
 from tests.fake_engines import FakeEngines
 from tests.gui.windows import once_at
@@ -213,7 +214,7 @@ def test_undo_in_the_midst_of_a_deletion_takes_all_of_it_back(
 ) -> None:
     bear = document.add_object("bear")
     for frame in range(document.frame_count):
-        document.session.stroke(frame, bear, DAB)
+        document.session.do(StrokeRequest(frame, bear, DAB))
     before = dict(document.annotation.records)
     undone: list[set[int]] = []
 

@@ -3,6 +3,7 @@
 from pytestqt.qtbot import QtBot
 
 from gui.work.document import Document, Tool
+from interaction.annotation.requests import StrokeRequest
 from interaction.annotation.types import EMPTY_RECORD, Edit, FrameStatus, Stroke
 from interaction.errors import UserError
 from tests.gui.recording_annotator import record_of
@@ -68,7 +69,7 @@ def test_the_only_object_that_is_shown_is_the_current_one(document: Document) ->
 def test_undo_and_redo_go_where_something_changed(document: Document, qtbot: QtBot) -> None:
     bear = document.add_object("bear")
     for frame in (1, 4):
-        document.announce(document.session.stroke(frame, bear, DAB))
+        document.do(StrokeRequest(frame, bear, DAB))
     document.set_frame(6)
     document.undo()
     assert document.frame == 4
@@ -92,7 +93,7 @@ def test_a_way_through_the_history_that_breaks_off_is_shown_as_far_as_it_came(
 ) -> None:
     bear = document.add_object("bear")
     for frame in range(4):
-        document.announce(document.session.stroke(frame, bear, DAB))
+        document.do(StrokeRequest(frame, bear, DAB))
     damaged = document.session.history.entries[2]
     problem = UserError("It cannot be read.")
 

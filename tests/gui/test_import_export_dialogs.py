@@ -22,6 +22,7 @@ from gui.dialogs.import_masks import ImportDialog
 from gui.preferences import Preferences
 from gui.work.annotator import Annotator, Busy
 from gui.work.document import Document
+from interaction.annotation.requests import StrokeRequest
 from interaction.annotation.types import FrameStatus, Stroke
 from interaction.formats.import_plan import preview_import
 from tests import tiny
@@ -61,9 +62,8 @@ def open_export(
 ) -> Open:
     document.add_object("dog")
     document.add_object("cat")
-    document.announce(
-        document.session.change_mask(2, "Give", lambda _: tiny.labels(2), {"kind": "test"})
-    )
+    document.session.set_mask(2, tiny.labels(2))
+    document.masks_changed.emit({2})
     document.set_frame(2)
 
     def open_export() -> ExportDialog:
@@ -103,7 +103,7 @@ def looked(dialog: ImportDialog, path: Path, qtbot: QtBot) -> None:
 def test_an_import_says_beforehand_what_it_will_leave_alone(
     open_import: Open, document: Document, tmp_path: Path, qtbot: QtBot
 ) -> None:
-    document.session.stroke(2, CAT, DAB)
+    document.session.do(StrokeRequest(2, CAT, DAB))
     document.set_locked(CAT, True)
     masks(tmp_path / "m", frames=(0, 1, 2))
     masks(tmp_path / "m", 0, 0, frames=(3, 4))
@@ -163,7 +163,7 @@ def test_what_is_chosen_for_an_import_stays_while_many_frames_are_being_changed(
 def test_an_import_shows_its_masks_over_the_video_on_whichever_frame_is_chosen(
     open_import: Open, document: Document, tmp_path: Path, qtbot: QtBot
 ) -> None:
-    document.session.stroke(4, CAT, DAB)
+    document.session.do(StrokeRequest(4, CAT, DAB))
     dialog = open_import()
     looked(dialog, masks(tmp_path / "m", cat=0, frames=(1, 3, 4)), qtbot)
     preview = dialog.picture

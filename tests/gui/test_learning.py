@@ -18,6 +18,7 @@ from gui.work.annotator import Annotator, Busy
 from gui.work.document import Document
 from gui.work.engine_thread import EngineThread
 from gui.work.tracking import Progress
+from interaction.annotation.requests import StrokeRequest
 from interaction.annotation.types import Stroke
 from interaction.errors import ReadOnlyProjectError, UserError
 from interaction.session import Session
@@ -251,7 +252,7 @@ def test_what_was_learned_is_forgotten_and_that_is_told(
 ) -> None:
     annotator.stroke(DAB)
     painted = document.annotation.record(0)
-    learn_at_once(document.session, "tracker", 6)
+    learn_at_once(document.session.engines, "tracker", 6)
     with qtbot.waitSignal(annotator.learned_changed):
         annotator.forget_learned()
     assert document.session.engines.models.is_empty
@@ -265,8 +266,8 @@ def test_a_project_that_can_only_be_read_neither_learns_nor_forgets(
 ) -> None:
     project = tmp_path / "clip.vos"
     with Session.open(clip, project, engines=FakeEngines()) as session:
-        session.stroke(0, session.add_object("bear"), DAB)
-        learn_at_once(session, "tracker", 3)
+        session.do(StrokeRequest(0, session.add_object("bear"), DAB))
+        learn_at_once(session.engines, "tracker", 3)
     with Session.open_project(project, engines=FakeEngines(), read_only=True) as session:
         annotator = Annotator(Document(session), engine, files)
         failures: list[Exception] = []
@@ -390,8 +391,8 @@ def test_a_project_that_has_learned_says_so_when_it_is_opened_again(
     project = tmp_path / "learned.vos"
     engines = FakeEngines()
     with Session.open(tmp_path / "learned clip", project, engines=engines) as session:
-        session.stroke(0, session.add_object("bear"), DAB)
-        learn_at_once(session, "tracker", 6, of=engines.settings.tracker_model)
+        session.do(StrokeRequest(0, session.add_object("bear"), DAB))
+        learn_at_once(session.engines, "tracker", 6, of=engines.settings.tracker_model)
     assert (project / "learned").is_dir()
     workspace = open_path(project)
     assert workspace.propagation_panel.learning.state.text() == "Learned from 6 frames"

@@ -13,6 +13,7 @@ from gui.panels.propagation import LearningRow, PropagationPanel
 from gui.timeline.frame_table import FrameTable
 from gui.work.annotator import Busy, Progress
 from gui.work.document import Document
+from interaction.annotation.requests import StrokeRequest
 from interaction.annotation.types import FrameRecord, FrameStatus, Stroke
 from interaction.session import Session
 from tests.fake_engines import FakeEngines
@@ -82,14 +83,14 @@ def test_it_says_what_there_is_to_learn_from_and_what_was_learned(
     assert row.state.text() == "1 frame to learn from"
     give(document, 4, 8)
     assert row.state.text() == "3 frames to learn from"
-    learn_at_once(session, "tracker", 3, of=model)
+    learn_at_once(session.engines, "tracker", 3, of=model)
     annotator.learned_changed.emit()
     assert row.state.text() == "Learned from 3 frames"
     give(document, 9)
     assert row.state.text() == "Learned from 3 of 4"
     clear_records(document, (0, 4, 8, 9))
     assert row.state.text() == "Learned from 3 frames"
-    learn_at_once(session, "tracker", 1, of="another model")
+    learn_at_once(session.engines, "tracker", 1, of="another model")
     annotator.learned_changed.emit()
     assert row.state.text() == "Learned for other models"
     session.engines.models.forget()
@@ -120,7 +121,7 @@ def test_nothing_moves_in_the_panel_when_learning_begins(
 def test_a_project_that_can_only_be_read_offers_no_learning(tmp_path: Path, qtbot: QtBot) -> None:
     open_document(tmp_path, 4).session.close()  # for the clip
     with Session.open(tmp_path / "clip", tmp_path / "p.vos", engines=FakeEngines()) as session:
-        session.stroke(0, session.add_object("bear"), Stroke(((20.0, 20.0),), 6))
+        session.do(StrokeRequest(0, session.add_object("bear"), Stroke(((20.0, 20.0),), 6)))
     with Session.open_project(tmp_path / "p.vos", engines=FakeEngines(), read_only=True) as session:
         document = Document(session)
         row = LearningRow(document, RecordingAnnotator(document))  # type: ignore[arg-type]

@@ -20,8 +20,8 @@ from gui.timeline.timeline import Timeline
 from gui.timeline.transport import Transport
 from gui.work.annotator import Busy, Progress
 from gui.work.document import Document
+from interaction.annotation.requests import MemoryUse
 from interaction.annotation.types import FrameStatus
-from interaction.session import MemoryUse
 from tests.gui.recording_annotator import (
     RecordingAnnotator,
     clear_records,

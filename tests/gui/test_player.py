@@ -9,6 +9,7 @@ from pytestqt.qtbot import QtBot
 
 from gui.timeline.player import Player
 from gui.work.document import Document, Tool
+from interaction.annotation.requests import StrokeRequest
 from interaction.annotation.types import Stroke
 from interaction.session import Session
 from tests.fake_engines import FakeEngines
@@ -166,7 +167,7 @@ def test_it_stops_at_the_frame_that_was_seen(player: Player, document: Document)
 
 def test_an_undo_stops_it_where_the_change_is(player: Player, document: Document) -> None:
     one = document.add_object("dog")
-    document.announce(document.session.stroke(4, one, Stroke(((5.0, 5.0),), 2)))
+    document.do(StrokeRequest(4, one, Stroke(((5.0, 5.0),), 2)))
     player.play()
     document.undo()
     assert not player.is_playing

@@ -8,6 +8,7 @@ import numpy as np
 
 from interaction.annotation.annotation import Annotation, make_record
 from interaction.annotation.history import History
+from interaction.annotation.requests import UnknownRequest
 from interaction.annotation.types import (
     EMPTY_RECORD,
     Click,
@@ -90,7 +91,7 @@ class Annotator:
     ) -> None:
         before = {frame: self.annotation.record(frame)}
         if before[frame] != record:
-            cause = {"kind": "brush", "frame": frame}
+            cause = UnknownRequest(f'{{"kind":"brush","frame":{frame}}}', "a brush")
             self.apply(Edit(label, before, {frame: record}, group=group, cause=cause))
 
     def click(self, frame: int, x: int, y: int) -> None:

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from interaction.annotation.requests import ConfirmRequest
 from interaction.annotation.types import EMPTY_RECORD, FrameStatus
 from interaction.errors import UserError
 from interaction.formats.import_masks import planned_edits, planned_picture
 from interaction.formats.import_plan import ImportChoices, ImportPlan, plan_import, preview_import
 from interaction.session import Session
 from tests import tiny
-from tests.fake_engines import FakeEngines, open_session
+from tests.fake_engines import FakeEngines, open_session, project_of
 
 FRAMES = 6
 DOG, CAT = 1, 2
@@ -31,7 +32,7 @@ def session(tmp_path: Path) -> Iterator[Session]:
 
 
 def give(session: Session, frame: int, dog: int = DOG, cat: int = CAT) -> None:
-    session.change_mask(frame, "Give", lambda _: tiny.labels(frame, dog, cat), {"kind": "test"})
+    session.set_mask(frame, tiny.labels(frame, dog, cat))
 
 
 def masks(folder: Path, dog: int = DOG, cat: int = CAT, frames: Any = range(FRAMES)) -> Path:
@@ -76,8 +77,8 @@ def test_masks_of_one_object_leave_the_others_to_be_tracked(
     made = do(session, masks(tmp_path / "m", cat=0), keeps_others=True)
     assert statuses(session) == {FrameStatus.CORRECTED}
     assert "‘cat’" in told(made)
-    session.change_mask(0, "Give", lambda _: tiny.labels(0), {"kind": "test"})
-    list(session.propagate(0))
+    session.set_mask(0, tiny.labels(0))
+    session.propagate(0)
     assert all(CAT in session.annotation.record(frame).present for frame in range(FRAMES))
     for frame in range(1, FRAMES):
         own = session.annotation.labels(frame) == DOG
@@ -102,7 +103,7 @@ def test_a_mask_that_is_the_whole_frame_takes_other_objects_off_it_and_says_so(
     session: Session, tmp_path: Path
 ) -> None:
     give(session, 0)
-    list(session.propagate(0))
+    session.propagate(0)
     made = do(session, masks(tmp_path / "m", cat=0), replaces_given=True)
     assert [one.name for one in made.removed] == ["cat"]
     assert "‘cat’" in told(made)
@@ -112,7 +113,7 @@ def test_a_mask_that_is_the_whole_frame_takes_other_objects_off_it_and_says_so(
 
 def test_what_was_confirmed_of_other_objects_stays_so(session: Session, tmp_path: Path) -> None:
     give(session, 1)
-    session.confirm(1)
+    session.do(ConfirmRequest(1))
     give(session, 2, dog=0)
     folder = masks(tmp_path / "m", cat=0)
     do(session, folder, keeps_others=True, replaces_given=True)
@@ -128,9 +129,9 @@ def test_our_own_export_brings_nothing_to_frames_that_nobody_looked_at(
     session: Session, tmp_path: Path
 ) -> None:
     give(session, 0)
-    list(session.propagate(0, most_frames=2))
+    session.propagate(0, most_frames=2)
     session.export("davis", tmp_path / "out")
-    list(session.propagate(2))
+    session.propagate(2)
     tracked = dict(session.annotation.records)
     made = do(session, tmp_path / "out", replaces_given=True)
     assert made.left_empty == (3, 4, 5)
@@ -144,7 +145,7 @@ def test_our_own_export_brings_nothing_to_frames_that_nobody_looked_at(
             FrameStatus.CONFIRMED,
             FrameStatus.EMPTY,
         ]
-        list(other.propagate(2))
+        other.propagate(2)
         assert other.annotation.record(5).status is FrameStatus.TRACKED
 
 
@@ -163,7 +164,7 @@ def test_empty_masks_say_that_objects_are_absent_only_where_that_is_wished(
 def test_a_locked_object_is_told_before_and_no_frame_is_declared_empty(
     session: Session, tmp_path: Path
 ) -> None:
-    session.set_locked(DOG, True)
+    session.objects.set_locked(DOG, True)
     folder = masks(tmp_path / "dog", cat=0)
     made = plan(session, folder)
     assert "‘dog’ is locked: nothing of it is imported" in told(made)
@@ -247,7 +248,7 @@ def test_nothing_is_read_or_changed_by_a_plan(session: Session, tmp_path: Path) 
 
 
 def test_the_picture_of_a_frame_shows_what_it_will_be(session: Session, tmp_path: Path) -> None:
-    session.recolor_object(CAT, (0, 0, 255))
+    session.objects.recolor(CAT, (0, 0, 255))
     give(session, 1, dog=0)
     folder = masks(tmp_path / "m", cat=0)
     made = plan(session, folder, keeps_others=True, replaces_given=True)
@@ -277,6 +278,6 @@ def test_a_folder_whose_name_is_no_utf8_is_imported_and_saved(tmp_path: Path, la
         do(session, odd)
         records = dict(session.annotation.records)
     with Session.open_project(project, engines=FakeEngines()) as session:
-        assert session.damages == ()
+        assert project_of(session).damages == ()
         assert dict(session.annotation.records) == records
         assert "caf?" in session.history.entries[-1].label

@@ -1,7 +1,7 @@
 """A session learns from its given frames: what it learns from, what comes of it, what is kept."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -16,13 +16,14 @@ from interaction.clicks.small_network import SmallClickNetwork, click_network_by
 from interaction.engines import Engines, EngineSettings
 from interaction.errors import ReadOnlyProjectError, UserError
 from interaction.learning.examples import clip_of, examples_of, sample_of
-from interaction.learning.job import LearningStep, forget_learned, learning
+from interaction.learning.job import LearningStep, learning
 from interaction.learning.learned import LearnedModels
 from interaction.learning.networks import learn_tracker
 from interaction.learning.samples import ClickHabits
 from interaction.models import find_model
 from interaction.session import Session
 from tests import tiny
+from tests.fake_engines import project_of
 from xmem_core.learning.unroll import ClipLoss
 from xmem_core.network.xmem import XMem
 from xmem_core.weights import load_xmem, network_bytes
@@ -75,7 +76,11 @@ def given(session: Session) -> dict[int, object]:
 
 
 def learn(session: Session, steps: int = 2) -> list[LearningStep]:
-    return list(learning(session, steps=steps))
+    return list(begin(session, steps))
+
+
+def begin(session: Session, steps: int = 2) -> Generator[LearningStep, None, None]:
+    return learning(session.annotation, session.video, session.engines, steps=steps)
 
 
 def weights(session: Session) -> list[torch.Tensor]:
@@ -213,7 +218,7 @@ def test_the_same_frames_teach_the_same(session: Session, settings: EngineSettin
     give(session, 0, 1, 2)
     learn(session)
     first = weights(session)
-    forget_learned(session)
+    session.engines.forget()
     learn(session)
     assert same(first, weights(session)) == [True, True]
 
@@ -275,12 +280,12 @@ def test_what_is_learned_tracks_its_video_better(monkeypatch: pytest.MonkeyPatch
 def test_a_network_is_kept_from_the_end_of_its_steps_on(session: Session) -> None:
     give(session, 0, 1, 2)
     before = weights(session)
-    with closing(learning(session, steps=3)) as work:
+    with closing(begin(session, 3)) as work:
         next(work)
         next(work)
     assert same(before, weights(session)) == [True, True]
     assert session.engines.models.is_empty
-    with closing(learning(session, steps=3)) as work:
+    with closing(begin(session, 3)) as work:
         for _ in range(4):
             next(work)
     assert same(before, weights(session)) == [False, True]
@@ -298,7 +303,7 @@ def test_what_was_learned_is_there_when_the_project_is_opened_again(
     with Session.open_project(folder, settings=settings) as again:
         assert again.engines.models.frames == 1
         assert same(learned, weights(again)) == [True, True]
-        assert again.damages == ()
+        assert project_of(again).damages == ()
 
 
 def test_other_sessions_with_the_same_engines_learn_nothing_of_it(
@@ -335,12 +340,12 @@ def test_forgetting_brings_the_models_back_as_they_came(session: Session) -> Non
     give(session, 0, 1, 2)
     before = weights(session)
     learn(session)
-    forget_learned(session)
+    session.engines.forget()
     assert same(before, weights(session)) == [True, True]
     assert session.engines.models.is_empty
     assert session.project is not None
     assert [path.name for path in session.project.learned_folder.iterdir()] == ["learned.json"]
-    forget_learned(session)  # nothing is left to forget
+    session.engines.forget()  # nothing is left to forget
 
 
 def test_a_session_without_project_learns_for_as_long_as_it_is_open(
@@ -363,7 +368,7 @@ def test_a_session_without_project_learns_for_as_long_as_it_is_open(
 def test_without_a_given_frame_there_is_nothing_to_learn_from(session: Session) -> None:
     give(session, 2, 1, status=FrameStatus.TRACKED)
     with pytest.raises(UserError, match="Correct or confirm"):
-        learning(session)
+        begin(session)
 
 
 def test_a_project_open_for_reading_only_learns_and_forgets_nothing(
@@ -375,9 +380,9 @@ def test_a_project_open_for_reading_only_learns_and_forgets_nothing(
     session.close()
     with Session.open_project(folder, settings=settings, read_only=True) as reader:
         with pytest.raises(ReadOnlyProjectError):
-            learning(reader)
+            begin(reader)
         with pytest.raises(ReadOnlyProjectError):
-            forget_learned(reader)
+            reader.engines.forget()
 
 
 @pytest.mark.parametrize("part", ["tracker", "clicks"])

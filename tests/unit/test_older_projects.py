@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from interaction.annotation.requests import ConfirmRequest, StrokeRequest
 from interaction.annotation.types import FrameStatus, Stroke
 from interaction.project.journal import seal
 from interaction.session import Session
 from tests import tiny
-from tests.fake_engines import FakeEngines
+from tests.fake_engines import FakeEngines, project_of
 
 DAB = Stroke(((10.0, 20.0), (20.0, 20.0)), 4)
 OTHER = Stroke(((40.0, 20.0), (50.0, 20.0)), 4)
@@ -46,11 +47,11 @@ def folder(tmp_path: Path) -> Path:
     folder = tmp_path / "bear.vos"
     with Session.open(tmp_path / "clip", folder, engines=FakeEngines()) as session:
         bear, cub = session.add_object("bear"), session.add_object("cub")
-        session.stroke(0, bear, DAB)
+        session.do(StrokeRequest(0, bear, DAB))
         session.click(0, cub, 45, 20)
-        session.stroke(4, bear, DAB)
-        list(session.propagate(0))
-        session.confirm(5)
+        session.do(StrokeRequest(4, bear, DAB))
+        session.propagate(0)
+        session.do(ConfirmRequest(5))
     _write_as_before(folder)
     return folder
 
@@ -61,14 +62,14 @@ def open_project(folder: Path) -> Session:
 
 def test_a_project_of_an_earlier_program_is_whole_after_it_was_edited(folder: Path) -> None:
     with open_project(folder) as session:
-        assert session.damages == ()
+        assert project_of(session).damages == ()
         steps = len(session.history.entries)
-        session.stroke(0, 2, OTHER)
-        session.stroke(4, 2, OTHER)
+        session.do(StrokeRequest(0, 2, OTHER))
+        session.do(StrokeRequest(4, 2, OTHER))
         session.click(5, 1, 20, 30)
         records = dict(session.annotation.records)
     with open_project(folder) as session:
-        assert session.damages == ()
+        assert project_of(session).damages == ()
         assert not session.is_read_only
         assert dict(session.annotation.records) == records
         assert len(session.history.entries) == steps + 3
@@ -78,22 +79,22 @@ def test_a_project_of_an_earlier_program_is_whole_after_it_was_edited(folder: Pa
 
 def test_an_earlier_program_s_steps_are_undone_and_redone_over_many_openings(folder: Path) -> None:
     with open_project(folder) as session:
-        session.stroke(0, 2, OTHER)
+        session.do(StrokeRequest(0, 2, OTHER))
         end = session.history.position
         records = dict(session.annotation.records)
         session.go_to(0)
     with open_project(folder) as session:
-        assert (session.damages, session.history.position) == ((), 0)
+        assert (project_of(session).damages, session.history.position) == ((), 0)
         assert not session.annotation.records
         session.go_to(end)
         assert dict(session.annotation.records) == records
     with open_project(folder) as session:
-        assert (session.damages, session.history.position) == ((), end)
+        assert (project_of(session).damages, session.history.position) == ((), end)
         assert dict(session.annotation.records) == records
         session.undo()
-        session.stroke(3, 1, OTHER)
+        session.do(StrokeRequest(3, 1, OTHER))
     with open_project(folder) as session:
-        assert session.damages == ()
+        assert project_of(session).damages == ()
 
 
 def test_an_earlier_program_s_click_taken_out_leaves_what_was_given_before_it(folder: Path) -> None:
@@ -103,5 +104,5 @@ def test_an_earlier_program_s_click_taken_out_leaves_what_was_given_before_it(fo
         assert record.status is FrameStatus.CORRECTED
         assert record.given == record.present == {1}
     with open_project(folder) as session:
-        assert session.damages == ()
+        assert project_of(session).damages == ()
         assert session.annotation.record(0) == record

@@ -23,6 +23,7 @@ from interaction.annotation.types import (
     FrameStatus,
     ObjectInfo,
     Prompts,
+    Request,
 )
 from interaction.errors import (
     DiskFullError,
@@ -445,7 +446,7 @@ def test_an_edit_that_could_not_be_read_again_is_refused_at_once(folder: Path) -
         with pytest.raises(ValueError, match="doubt"):
             project.record(Edit("x", empty, doubtful), 1)
         with pytest.raises(TypeError):
-            project.record(Edit("x", empty, empty, cause={"a": object()}), 1)
+            project.record(Edit("x", empty, empty, cause=Request()), 1)
         for x, y in ((float("nan"), 0), (0, float("nan")), (1e9, 0), (0, float("-inf"))):
             far = Prompts(1, None, FrameStatus.EMPTY, (Click(x, y, True),))
             with pytest.raises(ValueError, match="click"):

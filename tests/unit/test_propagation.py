@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from interaction.annotation.requests import Direction
 from interaction.errors import EngineMemoryError, UserError
 from interaction.tracking.propagation import (
-    Direction,
     Position,
     Run,
     TrackedFrame,

@@ -1,18 +1,45 @@
 """Replay: the same steps give the same masks; what cannot be done again is taken over."""
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from interaction.annotation import surgery as mask_surgery
 from interaction.annotation.history import Entry
-from interaction.annotation.types import EMPTY_RECORD, Edit, FrameStatus, Stroke
+from interaction.annotation.requests import (
+    BoxRequest,
+    ClearRequest,
+    ClickRequest,
+    ConfirmRequest,
+    CopyRequest,
+    DeleteRequest,
+    FillRequest,
+    ImportRequest,
+    MaskRequest,
+    MergeRequest,
+    ObjectsRequest,
+    PropagationRequest,
+    RemoveClickRequest,
+    ScribbleRequest,
+    SplitRequest,
+    StrokeRequest,
+    SurgeryRequest,
+    SwapRequest,
+    UnconfirmRequest,
+    UnknownRequest,
+    VersionRequest,
+)
+from interaction.annotation.types import EMPTY_RECORD, Click, Edit, FrameStatus, ObjectInfo, Stroke
+from interaction.answers import answer
+from interaction.project.causes import cause_from_json, cause_to_json
+from interaction.project.manifest import encode_json, parse_json
+from interaction.project.project import Project
 from interaction.replay import compare, replay
 from interaction.session import Session
 from tests import tiny
-from tests.fake_engines import FakeEngines, open_session
+from tests.fake_engines import FakeEngines, open_session, tracking
 
 DAB = Stroke(((30.0, 12.0), (40.0, 14.0)), 5)
 
@@ -31,34 +58,29 @@ def other(tmp_path: Path) -> Iterator[Session]:
 
 def work(session: Session) -> None:
     bear, cub = session.add_object("bear"), session.add_object("cub")
-    session.rename_object(cub, "kid")
+    session.objects.rename(cub, "kid")
     session.click(0, bear, 20, 20)
     session.click(0, bear, 33, 20)
     session.click(0, bear, 24, 20, is_positive=False)
     session.remove_click(0, 1)
     session.box(1, cub, (30, 10), (50, 40))
     session.scribble(2, bear, [DAB])
-    session.stroke(0, cub, DAB)
-    session.fill(0, cub, [(5, 30), (25, 30), (15, 45)])
-    session.set_locked(cub, True)
-    list(session.propagate(0, most_frames=5))
-    session.set_locked(cub, False)
-    session.change_mask(
-        3,
-        "Grow",
-        lambda own: mask_surgery.grow(own, bear, 2),
-        {"kind": "surgery:grow", "object": bear, "px": 2},
-    )
-    session.confirm(4)
-    session.unconfirm(4)
-    session.copy_mask(0, 6)
-    session.clear_frame(2, bear)
-    session.swap_objects(bear, cub, from_frame=4)
-    session.stroke(7, bear, Stroke(((5.0, 5.0),), 4))
-    session.stroke(7, bear, Stroke(((45.0, 5.0),), 4))
-    session.split_object(7, bear)
-    session.merge_objects(3, into=cub)
-    session.delete_object(bear)
+    session.do(StrokeRequest(0, cub, DAB))
+    session.do(FillRequest(0, cub, ((5, 30), (25, 30), (15, 45))))
+    session.objects.set_locked(cub, True)
+    session.propagate(0, most_frames=5)
+    session.objects.set_locked(cub, False)
+    session.do(SurgeryRequest("grow", 3, bear, size_px=2))
+    session.do(ConfirmRequest(4))
+    session.do(UnconfirmRequest(4))
+    session.do(CopyRequest(0, 6))
+    session.do(ClearRequest(2, bear))
+    session.do(SwapRequest(bear, cub, from_frame=4))
+    session.do(StrokeRequest(7, bear, Stroke(((5.0, 5.0),), 4)))
+    session.do(StrokeRequest(7, bear, Stroke(((45.0, 5.0),), 4)))
+    session.do(SplitRequest(7, bear))
+    session.do(MergeRequest(3, into=cub))
+    session.do(DeleteRequest(bear))
 
 
 def test_a_replay_makes_the_same_masks_in_the_same_steps(session: Session, other: Session) -> None:
@@ -86,9 +108,9 @@ def test_every_cause_survives_the_journal(tmp_path: Path, other: Session) -> Non
     assert dict(other.annotation.records) == records
 
 
-def test_an_import_is_taken_over_as_it_was_recorded(session: Session, other: Session) -> None:
+def test_a_mask_from_a_script_is_taken_over(session: Session, other: Session) -> None:
     session.add_object()
-    session.change_mask(2, "Import", lambda _: tiny.labels(2, 1, 0), {"kind": "import"})
+    session.set_mask(2, tiny.labels(2, 1, 0))
     steps = list(replay(other, session.history.entries))
     assert steps[-1].remark is not None
     assert dict(other.annotation.records) == dict(session.annotation.records)
@@ -96,20 +118,22 @@ def test_an_import_is_taken_over_as_it_was_recorded(session: Session, other: Ses
 
 def test_a_step_that_no_longer_fits_is_taken_over_with_the_reason(other: Session) -> None:
     with_mask = replace(EMPTY_RECORD, mask=None, status=FrameStatus.TRACKED)
+    causes = [
+        {"kind": "surgery:split", "frame": 0, "object": 7},
+        {"kind": "click", "frame": "x"},
+        {"kind": "from the future"},
+        {"kind": "surgery:grow", "object": 1, "frame": 3, "colour": 2},
+    ]
     broken = [
-        Edit("Split", {0: EMPTY_RECORD}, {0: with_mask}, cause={"kind": "surgery:split"}),
-        Edit("Odd", {1: EMPTY_RECORD}, {1: with_mask}, cause={"kind": "click", "frame": "x"}),
-        Edit("New", {2: EMPTY_RECORD}, {2: with_mask}, cause={"kind": "from the future"}),
-        Edit(
-            "Grow",
-            {3: EMPTY_RECORD},
-            {3: with_mask},
-            cause={"kind": "surgery:grow", "object": 1, "frame": 3, "colour": 2},
-        ),
+        Edit("Odd", {frame: EMPTY_RECORD}, {frame: with_mask}, cause=cause_from_json(cause)[0])
+        for frame, cause in enumerate(causes)
     ]
     entries = [Entry(edit.label, edit.frames, edit=edit) for edit in broken]
-    steps = list(replay(other, entries))
-    assert all(step.remark for step in steps)
+    remarks = [step.remark or "" for step in replay(other, entries)]
+    for remark, reason in zip(
+        remarks, ("no object 7", "frame is not", "from the future", "grow needs"), strict=True
+    ):
+        assert reason in remark
     assert set(other.annotation.records) == {0, 1, 2, 3}
 
 
@@ -117,8 +141,8 @@ def test_a_cancelled_run_is_replayed_up_to_the_frame_it_came_to(
     session: Session, other: Session
 ) -> None:
     bear = session.add_object("bear")
-    session.stroke(0, bear, DAB)
-    for frame in session.propagate(0):
+    session.do(StrokeRequest(0, bear, DAB))
+    for frame in tracking(session, 0):
         if frame == 3:
             break
     assert sorted(session.annotation.records) == [0, 1, 2, 3]
@@ -131,10 +155,10 @@ def test_a_stroke_ahead_of_a_run_is_replayed_on_what_it_was_drawn_on(
     session: Session, other: Session
 ) -> None:
     bear = session.add_object("bear")
-    session.stroke(0, bear, DAB)
-    for frame in session.propagate(0):
+    session.do(StrokeRequest(0, bear, DAB))
+    for frame in tracking(session, 0):
         if frame == 2:
-            session.stroke(5, bear, Stroke(((30.0, 40.0),), 3))
+            session.do(StrokeRequest(5, bear, Stroke(((30.0, 40.0),), 3)))
     assert session.annotation.record(5).status is FrameStatus.CORRECTED
     assert session.annotation.record(7).status is FrameStatus.TRACKED
     list(replay(other, session.history.entries))
@@ -143,14 +167,9 @@ def test_a_stroke_ahead_of_a_run_is_replayed_on_what_it_was_drawn_on(
 
 def test_a_part_that_was_taken_away_is_taken_away_again(session: Session, other: Session) -> None:
     bear = session.add_object("bear")
-    session.stroke(0, bear, DAB)
-    session.stroke(0, bear, Stroke(((10.0, 40.0),), 4))
-    session.change_mask(
-        0,
-        "Remove a part",
-        lambda own: mask_surgery.remove_part(own, bear, 10, 40),
-        {"kind": "surgery:remove_part", "object": bear, "x": 10, "y": 40},
-    )
+    session.do(StrokeRequest(0, bear, DAB))
+    session.do(StrokeRequest(0, bear, Stroke(((10.0, 40.0),), 4)))
+    session.do(SurgeryRequest("remove_part", 0, bear, point=(10, 40)))
     steps = list(replay(other, session.history.entries))
     assert [step.remark for step in steps if step.remark] == []
     assert dict(other.annotation.records) == dict(session.annotation.records)
@@ -159,9 +178,99 @@ def test_a_part_that_was_taken_away_is_taken_away_again(session: Session, other:
 def test_masks_that_differ_are_counted(session: Session, other: Session) -> None:
     for one in (session, other):
         one.add_object()
-        one.stroke(0, 1, DAB)
-        one.stroke(1, 1, DAB)
-    other.stroke(1, 1, Stroke(((10.0, 40.0),), 4))
+        one.do(StrokeRequest(0, 1, DAB))
+        one.do(StrokeRequest(1, 1, DAB))
+    other.do(StrokeRequest(1, 1, Stroke(((10.0, 40.0),), 4)))
     comparison = compare(other, session.annotation.records)
     assert (comparison.frames, comparison.equal_frames) == (2, 1)
     assert 0 < comparison.mean_iou < 1
+
+
+# Journals of the program before requests had types
+
+
+@pytest.fixture
+def old_project(tmp_path: Path) -> Iterator[Project]:
+    """Recorded with causes as dictionaries: every kind that the program knew then."""
+    folder = tmp_path / "old.vos"
+    shutil.copytree(Path(__file__).parents[1] / "golden" / "old_journal", folder)
+    with Project.open(folder, read_only=True) as project:
+        yield project
+
+
+def test_an_old_journal_is_done_again_to_the_very_same_masks(
+    old_project: Project, other: Session
+) -> None:
+    history, records = old_project.load_history(), old_project.load_annotation().records
+    assert old_project.damages == ()
+    causes = [entry.loaded().cause for entry in history.entries]
+    assert not any(isinstance(cause, UnknownRequest) for cause in causes)
+    kinds = {type(cause).__name__.removesuffix("Request") for cause in causes}
+    assert kinds == {
+        *("Box", "Clear", "Click", "Confirm", "Copy", "Delete", "Fill", "Import", "Merge"),
+        *("Objects", "Propagation", "RemoveClick", "Scribble", "Split", "Stroke", "Surgery"),
+        *("Swap", "Unconfirm"),
+    }
+    steps = list(replay(other, history.entries[: history.position]))
+    assert {step.label for step in steps if step.remark} <= {"Import"}
+    assert dict(other.annotation.records) == dict(records)
+
+
+def test_causes_are_read_as_they_were_written() -> None:
+    stroke = Stroke(((1.5, 2.0), (3.0, 4.25)), 5.0, False)
+    for cause in (
+        ClickRequest(3, 2, Click(1.25, 7.0, False)),
+        RemoveClickRequest(3, 1),
+        BoxRequest(0, 1, (1.0, 2.0), (3.5, 4.0)),
+        ScribbleRequest(0, 1, (stroke, stroke)),
+        StrokeRequest(9, 255, stroke),
+        FillRequest(0, 1, ((1.0, 2.0), (3.0, 4.0), (5.0, 0.5)), False),
+        *(SurgeryRequest(one, 1, 2, 3.0) for one in ("grow", "shrink", "smooth", "remove_specks")),
+        *(SurgeryRequest(one, 1, 2) for one in ("keep_largest", "fill_holes")),
+        *(SurgeryRequest(one, 1, 2, point=(4.0, 5.0)) for one in ("flood_fill", "remove_part")),
+        ConfirmRequest(1),
+        UnconfirmRequest(1),
+        ClearRequest(1),
+        ClearRequest(1, 2),
+        CopyRequest(1, 2, 3),
+        MaskRequest(4),
+        ObjectsRequest((ObjectInfo(1, "bär", (1, 2, 3), is_locked=True),)),
+        DeleteRequest(1),
+        MergeRequest(1, 2),
+        SwapRequest(1, 2, 3),
+        SplitRequest(1, 2),
+        PropagationRequest(1, "both", "settled", 3, 0, 9, frozenset({1, 2})),
+        PropagationRequest(1),
+        ImportRequest("masks", "coco"),
+        VersionRequest("good"),
+        UnknownRequest('{"kind":"later","x":[1]}', "this program knows no step “later”"),
+    ):
+        plain = parse_json(encode_json(cause_to_json(cause, frozenset({3}))).encode())
+        read, locked = cause_from_json(plain)
+        assert read == cause
+        assert locked == (frozenset() if isinstance(cause, UnknownRequest) else {3})
+
+
+@pytest.mark.parametrize(
+    "plain",
+    [
+        {"kind": "click", "frame": 0, "object": 1, "x": 1e300, "y": 0, "is_positive": True},
+        {"kind": "click", "frame": True, "object": 1, "x": 1, "y": 0, "is_positive": True},
+        {"kind": "click", "frame": 0, "object": 256, "x": 1, "y": 0, "is_positive": True},
+        {"kind": "click", "frame": 0, "object": 1, "x": "1", "y": 0, "is_positive": True},
+        {"kind": "stroke", "frame": 0, "object": 1, "points": [[1]], "radius_px": 1},
+        {"kind": "propagate", "start": 0, "direction": "sideways", "until": "end"},
+        {"kind": "propagate", "start": 0, "direction": "both", "until": "end", "most_frames": 0},
+        {"kind": "surgery:__class__", "frame": 0, "object": 1},
+        {"kind": ["click"]},
+        {"kind": "objects", "objects": {"id": 1}},
+        {"no": "kind"},
+    ],
+)
+def test_a_hostile_cause_is_kept_and_never_done(plain: dict[str, object], other: Session) -> None:
+    cause, _ = cause_from_json(plain)
+    assert isinstance(cause, UnknownRequest)
+    assert cause.problem
+    assert cause_to_json(cause, frozenset()) == plain
+    with pytest.raises(TypeError):
+        answer(other.context(), cause)

@@ -7,7 +7,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from interaction.annotation.edits import surgery
+from interaction.annotation.requests import (
+    ClearRequest,
+    ConfirmRequest,
+    CopyRequest,
+    DeleteRequest,
+    FillRequest,
+    MaskRequest,
+    MergeRequest,
+    ObjectsRequest,
+    SplitRequest,
+    StrokeRequest,
+    SwapRequest,
+    UnconfirmRequest,
+)
 from interaction.annotation.types import EMPTY_RECORD, Edit, FrameStatus, Stroke
+from interaction.answers import answer
 from interaction.errors import UserError
 from interaction.session import Session
 from tests import tiny
@@ -35,7 +51,7 @@ def test_objects_get_the_lowest_free_id_and_a_colour_of_their_own(session: Sessi
     ids = [session.add_object() for _ in range(12)]
     assert ids == list(range(1, 13))
     assert len({one.color for one in session.annotation.objects}) == 12
-    session.delete_object(4)
+    session.do(DeleteRequest(4))
     assert session.add_object("new") == 4
 
 
@@ -50,28 +66,28 @@ def test_there_can_be_255_objects_and_no_more(session: Session) -> None:
 def test_objects_are_renamed_recoloured_hidden_moved_and_all_of_it_undone(session: Session) -> None:
     bear, cub = session.add_object("bear"), session.add_object("cub")
     before = session.annotation.objects
-    session.rename_object(bear, " Bär ")
-    session.recolor_object(bear, (1, 2, 3))
-    session.set_visible(bear, False)
-    session.move_object(bear, 1)
+    session.objects.rename(bear, " Bär ")
+    session.objects.recolor(bear, (1, 2, 3))
+    session.objects.set_visible(bear, False)
+    session.objects.move(bear, 1)
     assert [one.id for one in session.annotation.objects] == [cub, bear]
     changed = session.annotation.object(bear)
     assert (changed.name, changed.color, changed.is_visible) == ("Bär", (1, 2, 3), False)
     session.go_to(2)
     assert session.annotation.objects == before
-    assert session.set_visible(bear, True) is None  # already so: no step of the history
+    assert session.objects.set_visible(bear, True) is None  # already so: no step of the history
     with pytest.raises(ValueError, match="name"):
-        session.rename_object(bear, "  ")
+        session.objects.rename(bear, "  ")
 
 
 def test_deleting_an_object_touches_only_its_frames_and_is_one_step(session: Session) -> None:
     bear, cub = session.add_object("bear"), session.add_object("cub")
-    session.stroke(0, bear, LEFT)
-    session.stroke(1, bear, LEFT)
-    session.stroke(1, cub, RIGHT)
-    session.stroke(2, cub, RIGHT)
+    session.do(StrokeRequest(0, bear, LEFT))
+    session.do(StrokeRequest(1, bear, LEFT))
+    session.do(StrokeRequest(1, cub, RIGHT))
+    session.do(StrokeRequest(2, cub, RIGHT))
     before = dict(session.annotation.records)
-    edits = list(session.deleting_object(bear))
+    edits = list(answer(session.context(), DeleteRequest(bear)))
     assert {frame for edit in edits for frame in edit.frames} == {0, 1}
     assert all(session.apply(edit) for edit in edits)
     assert session.annotation.record(0) == EMPTY_RECORD
@@ -84,9 +100,9 @@ def test_deleting_an_object_touches_only_its_frames_and_is_one_step(session: Ses
 
 def test_a_deletion_that_was_overtaken_by_an_edit_keeps_the_object(session: Session) -> None:
     bear = session.add_object("bear")
-    session.stroke(0, bear, LEFT)
-    edits = session.deleting_object(bear)
-    session.stroke(0, bear, RIGHT)
+    session.do(StrokeRequest(0, bear, LEFT))
+    edits = answer(session.context(), DeleteRequest(bear))
+    session.do(StrokeRequest(0, bear, RIGHT))
     assert [session.apply(edit) for edit in edits] == [False, False]
     assert [one.id for one in session.annotation.objects] == [bear]
 
@@ -94,13 +110,13 @@ def test_a_deletion_that_was_overtaken_by_an_edit_keeps_the_object(session: Sess
 def test_merging_and_swapping_objects(session: Session) -> None:
     bear, cub = session.add_object("bear"), session.add_object("cub")
     for frame in range(3):
-        session.stroke(frame, bear, LEFT)
-        session.stroke(frame, cub, RIGHT)
+        session.do(StrokeRequest(frame, bear, LEFT))
+        session.do(StrokeRequest(frame, cub, RIGHT))
     left, right = pixels(session, 0, bear), pixels(session, 0, cub)
-    assert session.swap_objects(bear, cub, from_frame=1)
+    assert session.do(SwapRequest(bear, cub, from_frame=1))
     labels = session.annotation.labels
     assert (labels(0)[20, 15], labels(1)[20, 15], labels(2)[20, 45]) == (bear, cub, bear)
-    assert session.merge_objects(cub, into=bear)
+    assert session.do(MergeRequest(cub, into=bear))
     assert pixels(session, 2, bear) == left + right
     assert [one.id for one in session.annotation.objects] == [bear]
     session.go_to(2)
@@ -109,11 +125,11 @@ def test_merging_and_swapping_objects(session: Session) -> None:
 
 def test_an_object_in_pieces_is_split_and_one_in_one_piece_is_not(session: Session) -> None:
     bear = session.add_object("bear")
-    session.stroke(0, bear, LEFT)
+    session.do(StrokeRequest(0, bear, LEFT))
     with pytest.raises(UserError, match="one piece"):
-        session.split_object(0, bear)
-    session.stroke(0, bear, RIGHT)
-    session.split_object(0, bear)
+        session.do(SplitRequest(0, bear))
+    session.do(StrokeRequest(0, bear, RIGHT))
+    session.do(SplitRequest(0, bear))
     assert session.annotation.record(0).present == {1, 2}
     assert session.annotation.object(2).name == "bear 2"
     session.undo()
@@ -126,19 +142,19 @@ def test_an_object_in_pieces_is_split_and_one_in_one_piece_is_not(session: Sessi
 
 def test_work_by_hand_makes_a_frame_corrected_and_keeps_a_confirmed_one(session: Session) -> None:
     bear = session.add_object("bear")
-    session.stroke(0, bear, LEFT)
+    session.do(StrokeRequest(0, bear, LEFT))
     assert session.annotation.record(0).status is FrameStatus.CORRECTED
-    session.confirm(0)
-    session.fill(0, bear, [(2, 2), (20, 2), (20, 10), (2, 10)])
+    session.do(ConfirmRequest(0))
+    session.do(FillRequest(0, bear, ((2, 2), (20, 2), (20, 10), (2, 10))))
     assert session.annotation.record(0).status is FrameStatus.CONFIRMED
-    session.unconfirm(0)
+    session.do(UnconfirmRequest(0))
     assert session.annotation.record(0).status is FrameStatus.TRACKED
-    assert session.unconfirm(0) is None
+    assert not session.do(UnconfirmRequest(0))
 
 
 def test_confirming_an_empty_frame_says_that_nothing_is_there(session: Session) -> None:
     session.add_object()
-    session.confirm(3)
+    session.do(ConfirmRequest(3))
     record = session.annotation.record(3)
     assert record.status is FrameStatus.CONFIRMED
     assert record.mask is not None
@@ -147,43 +163,43 @@ def test_confirming_an_empty_frame_says_that_nothing_is_there(session: Session) 
 
 def test_a_stroke_that_changes_nothing_is_no_step(session: Session) -> None:
     bear = session.add_object("bear")
-    session.stroke(0, bear, LEFT)
+    session.do(StrokeRequest(0, bear, LEFT))
     steps = len(session.history.entries)
-    assert session.stroke(0, bear, LEFT) is None
+    assert not session.do(StrokeRequest(0, bear, LEFT))
     assert len(session.history.entries) == steps
 
 
 def test_clearing_a_frame_leaves_its_neighbours_alone(session: Session) -> None:
     bear, cub = session.add_object("bear"), session.add_object("cub")
     for frame in range(3):
-        session.stroke(frame, bear, LEFT)
-        session.stroke(frame, cub, RIGHT)
+        session.do(StrokeRequest(frame, bear, LEFT))
+        session.do(StrokeRequest(frame, cub, RIGHT))
     neighbours = session.annotation.record(0), session.annotation.record(2)
-    session.clear_frame(1, bear)
+    session.do(ClearRequest(1, bear))
     assert session.annotation.record(1).present == {cub}
-    session.clear_frame(1)
+    session.do(ClearRequest(1))
     assert session.annotation.record(1) == EMPTY_RECORD
     assert (session.annotation.record(0), session.annotation.record(2)) == neighbours
-    assert session.clear_frame(1) is None
+    assert not session.do(ClearRequest(1))
 
 
 def test_an_object_cleared_from_a_confirmed_frame_is_declared_absent(session: Session) -> None:
     bear = session.add_object("bear")
-    session.stroke(0, bear, LEFT)
-    session.confirm(0)
-    session.clear_frame(0, bear)
+    session.do(StrokeRequest(0, bear, LEFT))
+    session.do(ConfirmRequest(0))
+    session.do(ClearRequest(0, bear))
     assert session.annotation.record(0).status is FrameStatus.CONFIRMED
     assert not session.annotation.record(0).present
 
 
 def test_a_mask_is_copied_whole_or_for_one_object(session: Session) -> None:
     bear, cub = session.add_object("bear"), session.add_object("cub")
-    session.stroke(0, bear, LEFT)
-    session.stroke(0, cub, RIGHT)
-    session.stroke(1, bear, RIGHT)
-    session.copy_mask(0, 2)
+    session.do(StrokeRequest(0, bear, LEFT))
+    session.do(StrokeRequest(0, cub, RIGHT))
+    session.do(StrokeRequest(1, bear, RIGHT))
+    session.do(CopyRequest(0, 2))
     assert np.array_equal(session.annotation.labels(2), session.annotation.labels(0))
-    session.copy_mask(0, 1, bear)
+    session.do(CopyRequest(0, 1, bear))
     assert session.annotation.record(1).present == {bear}
     assert np.array_equal(
         session.annotation.labels(1) == bear, session.annotation.labels(0) == bear
@@ -193,9 +209,9 @@ def test_a_mask_is_copied_whole_or_for_one_object(session: Session) -> None:
 def test_a_mask_of_the_wrong_kind_or_with_unknown_objects_is_refused(session: Session) -> None:
     session.add_object()
     with pytest.raises(ValueError, match="uint8"):
-        session.change_mask(0, "", lambda labels: labels[:5], {})
+        session.set_mask(0, session.masks[0][:5])
     with pytest.raises(ValueError, match=r"objects \[9\]"):
-        session.change_mask(0, "", lambda labels: labels + np.uint8(9), {})
+        session.set_mask(0, session.masks[0] + np.uint8(9))
 
 
 # Locks
@@ -203,29 +219,29 @@ def test_a_mask_of_the_wrong_kind_or_with_unknown_objects_is_refused(session: Se
 
 def test_nothing_done_by_hand_changes_a_locked_object(session: Session) -> None:
     bear, cub = session.add_object("bear"), session.add_object("cub")
-    session.stroke(0, bear, LEFT)
-    session.stroke(1, cub, RIGHT)
-    session.set_locked(bear, True)
+    session.do(StrokeRequest(0, bear, LEFT))
+    session.do(StrokeRequest(1, cub, RIGHT))
+    session.objects.set_locked(bear, True)
     own = session.annotation.labels(0) == bear
-    session.stroke(0, cub, ACROSS)
-    session.change_mask(0, "", lambda labels: np.full_like(labels, cub), {})
-    session.copy_mask(1, 0)
-    session.clear_frame(0)
+    session.do(StrokeRequest(0, cub, ACROSS))
+    session.set_mask(0, np.full_like(session.masks[0], cub))
+    session.do(CopyRequest(1, 0))
+    session.do(ClearRequest(0))
     assert np.array_equal(session.annotation.labels(0) == bear, own)
-    session.change_mask(0, "", lambda labels: np.full_like(labels, bear), {})
+    session.set_mask(0, np.full_like(session.masks[0], bear))
     assert np.array_equal(session.annotation.labels(0) == bear, own)
     for refused in (
-        lambda: session.stroke(0, bear, RIGHT),
-        lambda: session.fill(0, bear, [(0, 0), (9, 0), (9, 9)]),
-        lambda: session.clear_frame(0, bear),
-        lambda: session.copy_mask(1, 0, bear),
-        lambda: session.delete_object(bear),
-        lambda: session.merge_objects(cub, into=bear),
-        lambda: session.swap_objects(bear, cub),
-        lambda: session.split_object(0, bear),
+        StrokeRequest(0, bear, RIGHT),
+        FillRequest(0, bear, ((0, 0), (9, 0), (9, 9))),
+        ClearRequest(0, bear),
+        CopyRequest(1, 0, bear),
+        DeleteRequest(bear),
+        MergeRequest(cub, into=bear),
+        SwapRequest(bear, cub),
+        SplitRequest(0, bear),
     ):
         with pytest.raises(UserError, match="“bear” is locked"):
-            refused()
+            session.do(refused)
 
 
 # Many frames
@@ -233,10 +249,12 @@ def test_nothing_done_by_hand_changes_a_locked_object(session: Session) -> None:
 
 def test_surgery_keeps_each_frames_status_and_is_one_step(session: Session) -> None:
     bear = session.add_object("bear")
-    session.stroke(0, bear, LEFT)
-    session.stroke(1, bear, LEFT)
-    session.unconfirm(1)
-    edits = session.surgery("Shift", [0, 1, 5], lambda _, labels: np.roll(labels, 3), {"k": 1})
+    session.do(StrokeRequest(0, bear, LEFT))
+    session.do(StrokeRequest(1, bear, LEFT))
+    session.do(UnconfirmRequest(1))
+    edits = surgery(
+        session.annotation, "Shift", [0, 1, 5], lambda _, labels: np.roll(labels, 3), None
+    )
     assert [session.apply(edit) for edit in edits] == [True, True]
     statuses = [session.annotation.record(frame).status for frame in (0, 1, 5)]
     assert statuses == [FrameStatus.CORRECTED, FrameStatus.TRACKED, FrameStatus.EMPTY]
@@ -251,19 +269,19 @@ def test_a_frame_that_surgery_leaves_empty_still_says_what_was_taken_off_by_hand
     session: Session, what: str
 ) -> None:
     bear, cub = session.add_object("bear"), session.add_object("cub")
-    session.stroke(3, bear, LEFT)
+    session.do(StrokeRequest(3, bear, LEFT))
     if what == "delete":
-        session.stroke(3, cub, RIGHT)
+        session.do(StrokeRequest(3, cub, RIGHT))
     if what != "erase":
-        session.stroke(3, bear, replace(LEFT, is_positive=False))
+        session.do(StrokeRequest(3, bear, replace(LEFT, is_positive=False)))
     absent = bear
     if what == "swap":
-        assert session.swap_objects(bear, cub)
+        assert session.do(SwapRequest(bear, cub))
         absent = cub
     elif what == "delete":
-        assert session.delete_object(cub)
+        assert session.do(DeleteRequest(cub))
     else:
-        edits = session.surgery("", [3], lambda _, own: np.zeros_like(own), {})
+        edits = surgery(session.annotation, "", [3], lambda _, own: np.zeros_like(own), None)
         assert [session.apply(edit) for edit in edits] == [True]
     record = session.annotation.record(3)
     assert record.status is FrameStatus.CORRECTED
@@ -273,8 +291,8 @@ def test_a_frame_that_surgery_leaves_empty_still_says_what_was_taken_off_by_hand
 
 def test_an_edit_made_from_an_older_state_is_dropped(session: Session) -> None:
     bear = session.add_object("bear")
-    first = session.stroke(0, bear, LEFT)
-    assert first is not None
+    [first] = answer(session.context(), StrokeRequest(0, bear, LEFT))
+    assert session.apply(first)
     steps = len(session.history.entries)
     assert not session.apply(first)
     assert not session.apply(Edit("nothing", {0: first.after[0]}, {0: first.after[0]}))
@@ -283,9 +301,9 @@ def test_an_edit_made_from_an_older_state_is_dropped(session: Session) -> None:
 
 def test_going_through_the_history_tells_which_frames_changed(session: Session) -> None:
     bear = session.add_object("bear")
-    session.stroke(0, bear, LEFT)
-    session.stroke(3, bear, LEFT)
-    session.stroke(3, bear, RIGHT)
+    session.do(StrokeRequest(0, bear, LEFT))
+    session.do(StrokeRequest(3, bear, LEFT))
+    session.do(StrokeRequest(3, bear, RIGHT))
     assert session.go_to(2) == {3}
     assert session.history.position == 2
     assert session.go_to(4) == {3}
@@ -295,21 +313,23 @@ def test_going_through_the_history_tells_which_frames_changed(session: Session) 
 
 def test_every_edit_says_how_it_came_about(session: Session) -> None:
     bear = session.add_object("bear")
-    causes = [
-        session.stroke(0, bear, LEFT),
-        session.fill(0, bear, [(0, 0), (9, 0), (9, 9)]),
-        session.confirm(0),
-        session.copy_mask(0, 1),
-        session.clear_frame(1),
-        session.change_mask(0, "", lambda labels: np.roll(labels, 1), {"kind": "surgery:roll"}),
-        session.set_visible(bear, False),
+    requests = [
+        StrokeRequest(0, bear, LEFT),
+        FillRequest(0, bear, ((0, 0), (9, 0), (9, 9))),
+        ConfirmRequest(0),
+        CopyRequest(0, 1),
+        ClearRequest(1),
     ]
-    kinds = [edit.cause["kind"] for edit in causes if edit is not None]
-    assert kinds == ["stroke", "fill", "confirm", "copy", "clear", "surgery:roll", "objects"]
+    for request in requests:
+        assert session.do(request)
+    session.set_mask(0, np.roll(session.masks[0], 1))
+    session.objects.set_visible(bear, False)
+    causes = [entry.loaded().cause for entry in session.history.entries[1:]]
+    assert causes == [*requests, MaskRequest(0), ObjectsRequest(session.annotation.objects)]
 
 
 def test_a_session_reads_the_source_it_was_given(session: Session) -> None:
     assert session.frame_count == len(session.video) == 8
     assert np.array_equal(session.video[3], tiny.frame(3))
     assert not session.is_read_only
-    assert session.damages == ()
+    assert session.project is None

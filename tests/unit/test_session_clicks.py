@@ -7,8 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from interaction.annotation.requests import (
+    ClickRequest,
+    ConfirmRequest,
+    ScribbleRequest,
+    StrokeRequest,
+)
 from interaction.annotation.strokes import stroke_mask
 from interaction.annotation.types import EMPTY_RECORD, Click, FrameStatus, Stroke
+from interaction.answers import answer
 from interaction.errors import UserError
 from interaction.session import Session
 from tests.fake_engines import FakeEngines, open_session
@@ -37,9 +44,10 @@ def test_clicks_of_an_object_add_up_and_ask_from_the_same_start(
     session: Session, engines: FakeEngines
 ) -> None:
     bear = session.add_object("bear")
-    assert session.click(0, bear, 20, 20)
-    assert session.click(0, bear, 30, 20)
-    assert session.click(0, bear, 20, 20, is_positive=False)
+    labels = session.click(0, bear, 20, 20)
+    assert (labels.shape, str(labels.dtype), labels[20, 20]) == ((48, 60), "uint8", bear)
+    session.click(0, bear, 30, 20)
+    session.click(0, bear, 20, 20, is_positive=False)
     assert clicks(session, 0) == [(20, 20), (30, 20), (20, 20)]
     assert [len(given) for _, _, given in engines.discs.asked] == [1, 2, 3]
     assert len({key for key, _, _ in engines.discs.asked}) == 1
@@ -67,11 +75,11 @@ def test_after_anything_else_clicks_start_anew(session: Session, between: str) -
     bear, cub = session.add_object("bear"), session.add_object("cub")
     session.click(0, bear, 20, 20)
     if between == "stroke":
-        session.stroke(0, cub, RIGHT)
+        session.do(StrokeRequest(0, cub, RIGHT))
     elif between == "other":
         session.click(0, cub, 45, 20)
     elif between == "confirm":
-        session.confirm(0)
+        session.do(ConfirmRequest(0))
     else:  # taking a click back is not anything else
         session.click(0, bear, 25, 20)
         session.undo()
@@ -106,12 +114,12 @@ def test_the_last_click_taken_out_brings_back_what_was_there(
     session: Session, status: FrameStatus
 ) -> None:
     bear = session.add_object("bear")
-    session.stroke(0, bear, RIGHT)
+    session.do(StrokeRequest(0, bear, RIGHT))
     if status is FrameStatus.CONFIRMED:
-        session.confirm(0)
+        session.do(ConfirmRequest(0))
         before = session.annotation.record(0)
     else:
-        list(session.propagate(0, most_frames=1))
+        session.propagate(0, most_frames=1)
         before = session.annotation.record(1)
     frame = int(status is FrameStatus.TRACKED)
     session.click(frame, bear, 10, 40)
@@ -125,7 +133,7 @@ def test_the_last_click_taken_out_brings_back_what_was_there(
 def test_what_is_only_told_what_it_is_not_is_not_there(session: Session, order: list[int]) -> None:
     """Clicks are taken out in this order; the first of the three is the only positive one."""
     bear, cub = session.add_object("bear"), session.add_object("cub")
-    session.stroke(0, cub, RIGHT)
+    session.do(StrokeRequest(0, cub, RIGHT))
     before = session.annotation.record(0)
     session.click(0, bear, 20, 20)
     session.click(0, bear, 27, 20, is_positive=False)
@@ -140,7 +148,7 @@ def test_what_is_only_told_what_it_is_not_is_not_there(session: Session, order: 
 
 def test_a_mask_that_was_there_before_is_still_corrected_by_what_is_left(session: Session) -> None:
     bear = session.add_object("bear")
-    session.stroke(0, bear, ACROSS)
+    session.do(StrokeRequest(0, bear, ACROSS))
     session.click(0, bear, 20, 35)
     session.click(0, bear, 50, 20, is_positive=False)
     session.remove_click(0, 0)
@@ -151,24 +159,24 @@ def test_a_mask_that_was_there_before_is_still_corrected_by_what_is_left(session
 
 def test_a_click_never_changes_a_locked_object(session: Session) -> None:
     bear, cub = session.add_object("bear"), session.add_object("cub")
-    session.stroke(0, cub, RIGHT)
+    session.do(StrokeRequest(0, cub, RIGHT))
     own = session.annotation.labels(0) == cub
     session.click(0, bear, 40, 20)  # takes pixels of the cub, which is not locked yet
     left = session.annotation.labels(0) == cub
     assert left.sum() < own.sum()
-    session.set_locked(cub, True)
+    session.objects.set_locked(cub, True)
     session.click(0, bear, 52, 20)
     assert np.array_equal(session.annotation.labels(0) == cub, left)
     session.remove_click(0, 0)
     assert np.array_equal(session.annotation.labels(0) == cub, left)
     with pytest.raises(UserError, match="“cub” is locked"):
-        session.segment_click(0, cub, Click(1, 1, True))
+        answer(session.context(), ClickRequest(0, cub, Click(1, 1, True)))
 
 
 def test_what_a_click_depends_on_is_read_when_it_is_asked_for(session: Session) -> None:
     bear = session.add_object("bear")
-    steps = session.segment_click(0, bear, Click(20, 20, True))
-    session.stroke(0, bear, RIGHT)
+    steps = answer(session.context(), ClickRequest(0, bear, Click(20, 20, True)))
+    session.do(StrokeRequest(0, bear, RIGHT))
     [edit] = steps
     assert edit.before == {0: EMPTY_RECORD}
     assert not session.apply(edit)
@@ -176,7 +184,10 @@ def test_what_a_click_depends_on_is_read_when_it_is_asked_for(session: Session) 
 
 def test_a_stopped_click_gives_nothing(session: Session) -> None:
     bear = session.add_object("bear")
-    assert list(session.segment_click(0, bear, Click(20, 20, True), stop=lambda: True)) == []
+    assert (
+        list(answer(session.context(lambda: True), ClickRequest(0, bear, Click(20, 20, True))))
+        == []
+    )
     assert not session.annotation.records
 
 
@@ -204,10 +215,10 @@ def test_a_box_that_its_answer_does_not_fill_is_asked_about_again(session: Sessi
 
 def test_a_scribble_model_answers_if_there_is_one(session: Session) -> None:
     bear, twin = session.add_object("bear"), session.add_object("twin")
-    session.stroke(0, twin, Stroke(((30.0, 20.0),), 3.0))
-    session.set_locked(twin, True)
+    session.do(StrokeRequest(0, twin, Stroke(((30.0, 20.0),), 3.0)))
+    session.objects.set_locked(twin, True)
     session.engines.configure(replace(session.engines.settings, scribble_model="s2m"))
-    assert session.scribble(0, bear, [ACROSS])
+    session.scribble(0, bear, [ACROSS])
     labels, line = session.annotation.labels(0), stroke_mask(48, 60, ACROSS)
     is_twin = labels == twin
     assert is_twin.any()
@@ -215,12 +226,12 @@ def test_a_scribble_model_answers_if_there_is_one(session: Session) -> None:
     assert session.annotation.record(0).prompts is None
     assert session.undo() is not None
     assert not (session.annotation.labels(0) == bear).any()
-    assert list(session.segment_scribble(0, bear, [ACROSS], stop=lambda: True)) == []
+    assert list(answer(session.context(lambda: True), ScribbleRequest(0, bear, (ACROSS,)))) == []
 
 
 def test_a_scribble_is_answered_by_the_click_network(session: Session) -> None:
     bear = session.add_object("bear")
-    assert session.scribble(0, bear, [ACROSS])
+    session.scribble(0, bear, [ACROSS])
     assert len(clicks(session, 0)) > 1
     assert session.annotation.labels(0)[20, 30] == bear
 
@@ -228,19 +239,12 @@ def test_a_scribble_is_answered_by_the_click_network(session: Session) -> None:
 def test_clicks_outside_the_frame_or_on_nobody_are_refused_at_once(session: Session) -> None:
     bear = session.add_object("bear")
     with pytest.raises(ValueError, match="outside 60x48"):
-        session.segment_click(0, bear, Click(60, 3, True))
+        answer(session.context(), ClickRequest(0, bear, Click(60, 3, True)))
     with pytest.raises(KeyError):
-        session.segment_click(0, 9, Click(1, 1, True))
+        answer(session.context(), ClickRequest(0, 9, Click(1, 1, True)))
 
 
 def test_clicks_say_how_they_came_about(session: Session) -> None:
     bear = session.add_object("bear")
-    [edit] = session.segment_click(0, bear, Click(20, 21.5, False))
-    assert edit.cause == {
-        "kind": "click",
-        "frame": 0,
-        "object": bear,
-        "x": 20,
-        "y": 21.5,
-        "is_positive": False,
-    }
+    [edit] = answer(session.context(), ClickRequest(0, bear, Click(20, 21.5, False)))
+    assert edit.cause == ClickRequest(0, bear, Click(20, 21.5, False))

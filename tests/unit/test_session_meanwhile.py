@@ -7,14 +7,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from interaction.annotation.edits import free_id
+from interaction.annotation.edits import free_id, surgery
+from interaction.annotation.requests import (
+    ClickRequest,
+    DeleteRequest,
+    PropagationRequest,
+    StrokeRequest,
+)
 from interaction.annotation.types import Click, FrameStatus, Stroke
+from interaction.answers import answer, propagation
 from interaction.errors import UserError
 from interaction.formats.import_masks import import_masks
 from interaction.formats.import_plan import preview_import
-from interaction.session import PropagationRequest, Session
+from interaction.session import Session
 from tests import tiny
-from tests.fake_engines import FakeEngines, open_session
+from tests.fake_engines import FakeEngines, open_session, project_of
 
 LEFT = Stroke(((15.0, 20.0),), 6)
 RIGHT = Stroke(((45.0, 20.0),), 6)
@@ -39,7 +46,7 @@ def give(session: Session, frame: int) -> None:
     """A disc, object 1, and a box, object 2."""
     while len(session.annotation.objects) < 2:
         session.add_object()
-    session.change_mask(frame, "Give", lambda _: tiny.labels(frame), {"kind": "test"})
+    session.set_mask(frame, tiny.labels(frame))
 
 
 def names(session: Session) -> list[str]:
@@ -51,11 +58,13 @@ def names(session: Session) -> list[str]:
 
 def test_a_lock_keeps_its_pixels_and_lets_the_rest_of_an_edit_through(session: Session) -> None:
     bear, cub = session.add_object("bear"), session.add_object("cub")
-    session.stroke(0, bear, LEFT)
-    session.stroke(1, cub, RIGHT)
+    session.do(StrokeRequest(0, bear, LEFT))
+    session.do(StrokeRequest(1, cub, RIGHT))
     own = session.annotation.labels(0) == bear
-    edits = session.surgery("", [0, 1], lambda _, labels: np.full_like(labels, cub), {})
-    session.set_locked(bear, True)
+    edits = surgery(
+        session.annotation, "", [0, 1], lambda _, labels: np.full_like(labels, cub), None
+    )
+    session.objects.set_locked(bear, True)
     assert [session.apply(edit) for edit in edits] == [True, True]
     labels = session.annotation.labels(0)
     assert np.array_equal(labels == bear, own)
@@ -65,10 +74,10 @@ def test_a_lock_keeps_its_pixels_and_lets_the_rest_of_an_edit_through(session: S
 
 def test_an_answer_asked_for_before_a_lock_does_not_get_past_it(session: Session) -> None:
     bear, cub = session.add_object("bear"), session.add_object("cub")
-    session.stroke(0, cub, RIGHT)
+    session.do(StrokeRequest(0, cub, RIGHT))
     own = session.annotation.labels(0) == cub
-    steps = session.segment_click(0, bear, Click(40, 20, True))
-    session.set_locked(cub, True)
+    steps = answer(session.context(), ClickRequest(0, bear, Click(40, 20, True)))
+    session.objects.set_locked(cub, True)
     assert [session.apply(edit) for edit in steps] == [True]
     labels = session.annotation.labels(0)
     assert np.array_equal(labels == cub, own)
@@ -81,10 +90,10 @@ def test_an_answer_for_an_object_that_was_locked_or_deleted_changes_nothing(
     session: Session,
 ) -> None:
     bear, cub = session.add_object("bear"), session.add_object("cub")
-    for_bear = session.segment_click(0, bear, Click(40, 20, True))
-    for_cub = session.segment_click(0, cub, Click(20, 20, False))
-    session.set_locked(bear, True)
-    session.delete_object(cub)
+    for_bear = answer(session.context(), ClickRequest(0, bear, Click(40, 20, True)))
+    for_cub = answer(session.context(), ClickRequest(0, cub, Click(20, 20, False)))
+    session.objects.set_locked(bear, True)
+    session.do(DeleteRequest(cub))
     assert not any(session.apply(edit) for edit in (*for_bear, *for_cub))
     assert not session.annotation.records
 
@@ -94,11 +103,11 @@ def test_an_object_locked_in_mid_run_stays_as_it_is_and_the_others_are_tracked_o
 ) -> None:
     give(session, 0)
     applied = []
-    for step in session.propagation(PropagationRequest(0)):
+    for step in propagation(session.context(), PropagationRequest(0)):
         if step.edit is not None:
             applied.append(session.apply(step.edit))
         if step.frame == 3:
-            session.set_locked(1, True)
+            session.objects.set_locked(1, True)
     assert all(applied)
     present = [sorted(session.annotation.record(frame).present) for frame in range(8)]
     assert all(1 in ids for ids in present[:4])
@@ -111,9 +120,9 @@ def test_an_object_deleted_in_mid_run_is_left_out_and_the_others_are_tracked_on(
     session: Session,
 ) -> None:
     give(session, 0)
-    for step in session.propagation(PropagationRequest(0)):
+    for step in propagation(session.context(), PropagationRequest(0)):
         if step.frame == 3:
-            session.delete_object(2)
+            session.do(DeleteRequest(2))
         if step.edit is not None:
             session.apply(step.edit)
     present = [sorted(session.annotation.record(frame).present) for frame in range(4, 8)]
@@ -127,9 +136,9 @@ def test_a_corrected_frame_does_not_speak_for_what_a_lock_kept_an_edit_from(
     session: Session,
 ) -> None:
     bear, cub = session.add_object("bear"), session.add_object("cub")
-    session.stroke(0, bear, LEFT)
-    edits = list(session.segment_click(0, bear, Click(40, 20, True)))
-    session.set_locked(cub, True)
+    session.do(StrokeRequest(0, bear, LEFT))
+    edits = list(answer(session.context(), ClickRequest(0, bear, Click(40, 20, True))))
+    session.objects.set_locked(cub, True)
     assert all(session.apply(edit) for edit in edits)
     assert session.annotation.record(0).given == {bear}
 
@@ -142,12 +151,12 @@ def test_an_object_renamed_in_the_midst_of_a_deletion_keeps_nobody_from_being_de
 ) -> None:
     bear, cub = session.add_object("bear"), session.add_object("cub")
     for frame in range(4):
-        session.stroke(frame, bear, LEFT)
+        session.do(StrokeRequest(frame, bear, LEFT))
     before = dict(session.annotation.records)
-    edits = session.deleting_object(bear)
+    edits = answer(session.context(), DeleteRequest(bear))
     assert session.apply(next(edits))
-    session.rename_object(cub, "dog")
-    session.set_visible(cub, False)
+    session.objects.rename(cub, "dog")
+    session.objects.set_visible(cub, False)
     assert {session.apply(edit) for edit in edits} == {True}
     assert names(session) == ["dog"]
     assert not session.annotation.object(cub).is_visible
@@ -159,12 +168,12 @@ def test_an_object_renamed_in_the_midst_of_a_deletion_keeps_nobody_from_being_de
 
 def test_an_object_that_was_clicked_for_meanwhile_stays_in_the_list(session: Session) -> None:
     bear = session.add_object("bear")
-    session.stroke(0, bear, LEFT)
-    edits = session.deleting_object(bear)
-    assert session.click(3, bear, 30, 20, is_positive=False)  # there is nothing to take away
+    session.do(StrokeRequest(0, bear, LEFT))
+    edits = answer(session.context(), DeleteRequest(bear))
+    session.click(3, bear, 30, 20, is_positive=False)  # there is nothing to take away
     assert [session.apply(edit) for edit in edits] == [True, False]
-    assert session.remove_click(3, 0)
-    assert session.delete_object(bear)
+    assert not session.remove_click(3, 0).any()
+    assert session.do(DeleteRequest(bear))
 
 
 def test_an_object_that_a_frame_has_come_to_speak_for_meanwhile_stays_in_the_list(
@@ -172,13 +181,13 @@ def test_an_object_that_a_frame_has_come_to_speak_for_meanwhile_stays_in_the_lis
 ) -> None:
     bear, cub = session.add_object("bear"), session.add_object("cub")
     for frame in (0, 3):
-        session.stroke(frame, bear, LEFT)
-        session.stroke(frame, cub, RIGHT)
-    edits = session.deleting_object(cub)
-    session.stroke(3, cub, replace(RIGHT, is_positive=False))  # taken off it by hand
+        session.do(StrokeRequest(frame, bear, LEFT))
+        session.do(StrokeRequest(frame, cub, RIGHT))
+    edits = answer(session.context(), DeleteRequest(cub))
+    session.do(StrokeRequest(3, cub, replace(RIGHT, is_positive=False)))  # taken off it by hand
     assert [session.apply(edit) for edit in edits] == [True, False, False]
     assert names(session) == ["bear", "cub"]
-    assert session.delete_object(cub)
+    assert session.do(DeleteRequest(cub))
     assert session.add_object("fox") == cub
     assert session.annotation.record(3).given == {bear}
 
@@ -186,10 +195,10 @@ def test_an_object_that_a_frame_has_come_to_speak_for_meanwhile_stays_in_the_lis
 def test_an_object_that_is_locked_in_the_midst_of_its_deletion_stays(session: Session) -> None:
     bear = session.add_object("bear")
     for frame in range(2):
-        session.stroke(frame, bear, LEFT)
-    edits = session.deleting_object(bear)
+        session.do(StrokeRequest(frame, bear, LEFT))
+    edits = answer(session.context(), DeleteRequest(bear))
     assert session.apply(next(edits))
-    session.set_locked(bear, True)
+    session.objects.set_locked(bear, True)
     assert [session.apply(edit) for edit in edits] == [False, False]
     assert names(session) == ["bear"]
     assert session.annotation.record(1).present == {bear}
@@ -225,7 +234,7 @@ def test_an_object_whose_name_was_given_away_meanwhile_gets_another(
     edits = import_masks(
         preview_import(masks, session.video, session.annotation), session.annotation
     )
-    session.rename_object(dog, "Object 2")
+    session.objects.rename(dog, "Object 2")
     assert {session.apply(edit) for edit in edits} == {True}
     assert names(session) == ["Object 2", "Object 2 2"]
 
@@ -233,7 +242,7 @@ def test_an_object_whose_name_was_given_away_meanwhile_gets_another(
 def test_an_import_into_a_full_list_is_refused_whole(session: Session, masks: Path) -> None:
     for _ in range(254):
         session.add_object()
-    session.delete_object(1)
+    session.do(DeleteRequest(1))
     assert free_id(session.annotation.objects) == 1
     edits = import_masks(
         preview_import(masks, session.video, session.annotation), session.annotation
@@ -254,13 +263,13 @@ def test_what_was_undone_during_a_run_can_be_redone_after_it(
     tiny.write_clip(tmp_path / "clip", 8)
     project = tmp_path / "p.vos"
     session = Session.open(tmp_path / "clip", project, engines=FakeEngines())
-    session.stroke(0, session.add_object(), LEFT)
+    session.do(StrokeRequest(0, session.add_object(), LEFT))
     painted = None
-    for step in session.propagation(PropagationRequest(0)):
+    for step in propagation(session.context(), PropagationRequest(0)):
         if step.edit is not None:
             session.apply(step.edit)
         if step.frame == 3:
-            session.stroke(2, 1, RIGHT)
+            session.do(StrokeRequest(2, 1, RIGHT))
             painted = session.annotation.record(2)
         elif step.frame == 5:
             session.undo()
@@ -280,13 +289,13 @@ def test_what_was_undone_during_a_run_can_be_redone_after_it(
 
 
 def test_what_a_run_has_gone_over_since_cannot_be_redone(session: Session) -> None:
-    session.stroke(0, session.add_object(), LEFT)
-    for step in session.propagation(PropagationRequest(0)):
+    session.do(StrokeRequest(0, session.add_object(), LEFT))
+    for step in propagation(session.context(), PropagationRequest(0)):
         if step.edit is not None:
             session.apply(step.edit)
         if step.frame == 3:
-            session.stroke(2, 1, RIGHT)
-            session.stroke(6, 1, RIGHT)
+            session.do(StrokeRequest(2, 1, RIGHT))
+            session.do(StrokeRequest(6, 1, RIGHT))
             session.undo()
             session.undo()
     assert [sorted(entry.frames) for entry in session.history.entries[2:]] == [
@@ -301,17 +310,17 @@ def test_a_deletion_is_not_redone_where_a_run_has_found_the_object_since(tmp_pat
     project = tmp_path / "p.vos"
     with Session.open(tmp_path / "clip", project, engines=FakeEngines()) as session:
         give(session, 0)
-        for step in session.propagation(PropagationRequest(0)):
+        for step in propagation(session.context(), PropagationRequest(0)):
             if step.edit is not None:
                 session.apply(step.edit)
             if step.frame == 3:
-                assert session.delete_object(2)
+                assert session.do(DeleteRequest(2))
                 session.undo()
         before = dict(session.annotation.records)
         with pytest.raises(UserError, match="cannot be redone"):
             session.redo()
         assert dict(session.annotation.records) == before
         assert session.history.can_redo
-        assert session.delete_object(2)
+        assert session.do(DeleteRequest(2))
     with Session.open_project(project, engines=FakeEngines()) as session:
-        assert not session.damages
+        assert not project_of(session).damages

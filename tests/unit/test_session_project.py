@@ -7,6 +7,12 @@ import numpy as np
 import pytest
 
 from interaction.annotation.mask_files import decode_labels, encode_labels
+from interaction.annotation.requests import (
+    ConfirmRequest,
+    DeleteRequest,
+    StrokeRequest,
+    SwapRequest,
+)
 from interaction.annotation.types import FrameRecord, FrameStatus, ObjectInfo, Stroke
 from interaction.errors import (
     ProjectInUseError,
@@ -17,7 +23,7 @@ from interaction.errors import (
 )
 from interaction.session import Session
 from tests import tiny
-from tests.fake_engines import FakeEngines
+from tests.fake_engines import FakeEngines, project_of, tracking
 
 LEFT = Stroke(((10.0, 20.0), (20.0, 20.0)), 4)
 RIGHT = Stroke(((40.0, 20.0), (50.0, 20.0)), 4)
@@ -48,11 +54,11 @@ def work(session: Session) -> list[State]:
         lambda: session.add_object("cub"),
         lambda: session.click(0, bear, 20, 20),
         lambda: session.click(0, bear, 30.5, 22, is_positive=False),
-        lambda: session.stroke(0, 2, RIGHT),
-        lambda: list(session.propagate(0)),
-        lambda: session.confirm(4),
-        lambda: session.swap_objects(1, 2, from_frame=5),
-        lambda: session.delete_object(bear),
+        lambda: session.do(StrokeRequest(0, 2, RIGHT)),
+        lambda: session.propagate(0),
+        lambda: session.do(ConfirmRequest(4)),
+        lambda: session.do(SwapRequest(1, 2, from_frame=5)),
+        lambda: session.do(DeleteRequest(bear)),
     ):
         states.append(state(session))
         step()
@@ -86,7 +92,7 @@ def test_undo_and_redo_go_on_after_reopening_exact_to_the_byte(
         session.go_to(5)
     with Session.open_project(tmp_path / "bear.vos", engines=engines) as session:
         assert state(session) == states[5]
-        session.stroke(3, 1, LEFT)
+        session.do(StrokeRequest(3, 1, LEFT))
         assert len(session.history.entries) == 6
 
 
@@ -107,8 +113,8 @@ def test_a_run_that_is_broken_off_is_on_disk_up_to_the_last_frame(
 ) -> None:
     with Session.open(clip, tmp_path / "bear.vos", engines=engines) as session:
         bear = session.add_object("bear")
-        session.stroke(0, bear, LEFT)
-        for frame in session.propagate(0):
+        session.do(StrokeRequest(0, bear, LEFT))
+        for frame in tracking(session, 0):
             if frame == 3:
                 break
     with Session.open_project(tmp_path / "bear.vos", engines=engines) as session:
@@ -167,7 +173,7 @@ def test_a_mask_put_into_the_folder_by_another_program_is_an_edit(
     folder = tmp_path / "bear.vos"
     with Session.open(clip, folder, engines=engines) as session:
         session.add_object("disc")
-        session.stroke(0, 1, LEFT)
+        session.do(StrokeRequest(0, 1, LEFT))
     tiny.write_mask(tmp_path, 0, tiny.labels(0, 1, 0))
     (tmp_path / "00000.png").replace(folder / "masks" / "0000000.png")
     with Session.open_project(folder, engines=engines) as session:
@@ -180,16 +186,16 @@ def test_what_another_program_took_off_a_frame_stays_off(clip: Path, tmp_path: P
     project = tmp_path / "p.vos"
     with Session.open(clip, project, engines=FakeEngines()) as session:
         bear, cub = session.add_object("bear"), session.add_object("cub")
-        session.stroke(0, bear, LEFT)
-        session.stroke(0, cub, RIGHT)
-        list(session.propagate(0))
+        session.do(StrokeRequest(0, bear, LEFT))
+        session.do(StrokeRequest(0, cub, RIGHT))
+        session.propagate(0)
         labels = session.annotation.labels(4).copy()
         assert (labels == cub).any()
     labels[labels == cub] = 0
     (project / "masks" / "0000004.png").write_bytes(encode_labels(labels))
     with Session.open_project(project, engines=FakeEngines()) as session:
         assert session.annotation.record(4).given == {bear, cub}
-        list(session.propagate(0))
+        session.propagate(0)
         assert np.array_equal(session.annotation.labels(4), labels)
 
 
@@ -206,7 +212,7 @@ def test_a_workspace_of_another_program_opens_with_its_masks(
         assert [one.id for one in session.annotation.objects] == [1, 2]
         assert len(session.history.entries) == 1
         assert session.annotation.record(0).status is FrameStatus.CORRECTED
-        list(session.propagate(0))
+        session.propagate(0)
         before = state(session)
     with Session.open_project(workspace, engines=engines) as session:
         assert state(session) == before
@@ -240,24 +246,24 @@ def test_another_program_s_change_of_a_locked_object_is_left_out_and_told(
         session.add_object("disc")
         locked = session.add_object("box")
         for frame in (2, 3):
-            session.stroke(frame, locked, RIGHT)
-        session.set_locked(locked, True)
+            session.do(StrokeRequest(frame, locked, RIGHT))
+        session.objects.set_locked(locked, True)
         before = state(session)
     data = put_mask(folder, 3, 1, locked)
     put_mask(folder, 5, 1, 0)
     for opening in range(2):
         with Session.open_project(folder, engines=engines) as session:
-            assert session.damages == ()
-            assert len(session.notices) == 1
-            assert "Frame 3" in session.notices[0]
-            assert "‘box’" in session.notices[0]
+            assert project_of(session).damages == ()
+            assert len(project_of(session).notices) == 1
+            assert "Frame 3" in project_of(session).notices[0]
+            assert "‘box’" in project_of(session).notices[0]
             assert session.annotation.record(3) == before[0][3]
             assert np.array_equal(session.annotation.labels(5), tiny.labels(5, 1, 0))
             assert (folder / "masks" / "0000003.png").read_bytes() == data
             if opening == 1:
-                session.set_locked(locked, False)
+                session.objects.set_locked(locked, False)
     with Session.open_project(folder, engines=engines) as session:
-        assert session.notices == ()
+        assert project_of(session).notices == ()
         assert np.array_equal(session.annotation.labels(3), tiny.labels(3, 1, locked))
         session.undo()
         assert session.annotation.record(3) == before[0][3]
@@ -269,19 +275,19 @@ def test_a_project_whose_masks_folder_is_gone_says_so_and_makes_it_again(
     folder = tmp_path / "bear.vos"
     with Session.open(clip, folder, engines=engines) as session:
         bear = session.add_object("bear")
-        session.stroke(0, bear, LEFT)
+        session.do(StrokeRequest(0, bear, LEFT))
     mask = (folder / "masks" / "0000000.png").read_bytes()
     shutil.rmtree(folder / "masks")
     with Session.open_project(folder, engines=engines) as session:
-        assert session.damages == ()
-        assert any("masks" in notice for notice in session.notices)
-        session.stroke(1, bear, RIGHT)
+        assert project_of(session).damages == ()
+        assert any("masks" in notice for notice in project_of(session).notices)
+        session.do(StrokeRequest(1, bear, RIGHT))
         session.flush()
         assert (folder / "masks" / "0000000.png").read_bytes() == mask
         shutil.rmtree(folder / "masks")  # while it is open
-        session.stroke(2, bear, RIGHT)
+        session.do(StrokeRequest(2, bear, RIGHT))
         session.flush()
         assert (folder / "masks" / "0000002.png").exists()
     with Session.open_project(folder, engines=engines) as session:
-        assert session.damages == session.notices == ()
+        assert project_of(session).damages == project_of(session).notices == ()
         assert sorted(session.annotation.records) == [0, 1, 2]

@@ -8,11 +8,23 @@ import pytest
 import torch
 
 from interaction.annotation.annotation import make_record
+from interaction.annotation.requests import (
+    ClearRequest,
+    ConfirmRequest,
+    DeleteRequest,
+    MergeRequest,
+    Propagated,
+    PropagationRequest,
+    StrokeRequest,
+    SwapRequest,
+    UnconfirmRequest,
+)
 from interaction.annotation.strokes import paint
 from interaction.annotation.types import Edit, FrameRecord, FrameStatus, Stroke
+from interaction.answers import propagation
 from interaction.engines import EngineSettings
 from interaction.errors import EngineMemoryError, UserError
-from interaction.session import Propagated, PropagationRequest, Session
+from interaction.session import Session
 from interaction.tracking.propagation_job import agrees, composed
 from tests import tiny
 from tests.fake_engines import SHORT, FakeEngines, open_session
@@ -35,7 +47,7 @@ def give(session: Session, frame: int, disc: int = 1, box: int = 2) -> None:
     """The clip's own shapes as a mask made by hand; 0 leaves one out."""
     while len(session.annotation.objects) < max(disc, box):
         session.add_object()
-    session.change_mask(frame, "Give", lambda _: tiny.labels(frame, disc, box), {"kind": "test"})
+    session.set_mask(frame, tiny.labels(frame, disc, box))
 
 
 def statuses(session: Session) -> str:
@@ -50,7 +62,7 @@ def records(session: Session) -> dict[int, FrameRecord]:
 
 def run(session: Session, start: int, **others: object) -> list[Propagated]:
     """Every step, applied."""
-    steps = list(session.propagation(PropagationRequest(start, **others)))  # type: ignore[arg-type]
+    steps = list(propagation(session.context(), PropagationRequest(start, **others)))  # type: ignore[arg-type]
     for step in steps:
         if step.edit is not None:
             session.apply(step.edit)
@@ -111,7 +123,7 @@ def test_what_cannot_be_done_is_refused_with_the_reason_and_changes_nothing(
         give(session, frame)
     before = records(session)
     with pytest.raises(UserError, match=reason):
-        session.propagation(PropagationRequest(start, **others))  # type: ignore[arg-type]
+        propagation(session.context(), PropagationRequest(start, **others))  # type: ignore[arg-type]
     assert records(session) == before
 
 
@@ -124,9 +136,9 @@ def test_a_request_that_makes_no_sense_is_refused(session: Session) -> None:
     with pytest.raises(ValueError, match="until"):
         PropagationRequest(0, until="later")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"objects \[7\]"):
-        session.propagation(PropagationRequest(0, objects=frozenset({7})))
+        propagation(session.context(), PropagationRequest(0, objects=frozenset({7})))
     with pytest.raises(IndexError):
-        session.propagation(PropagationRequest(99))
+        propagation(session.context(), PropagationRequest(99))
 
 
 # What it leaves alone
@@ -135,7 +147,7 @@ def test_a_request_that_makes_no_sense_is_refused(session: Session) -> None:
 def test_given_frames_are_never_overwritten(session: Session) -> None:
     for frame in (0, 4, 7):
         give(session, frame)
-    session.confirm(7)
+    session.do(ConfirmRequest(7))
     before = {frame: session.annotation.record(frame) for frame in (0, 4, 7)}
     run(session, 0)
     run(session, 11, direction="backward")
@@ -146,13 +158,13 @@ def test_locked_and_unchosen_objects_keep_every_pixel(session: Session) -> None:
     give(session, 0)
     run(session, 0)
     first = {frame: session.annotation.labels(frame) for frame in range(COUNT)}
-    session.set_locked(1, True)
+    session.objects.set_locked(1, True)
     give(session, 1, 1, 2)
-    session.change_mask(1, "", lambda labels: np.roll(labels, 9), {})
+    session.set_mask(1, np.roll(session.masks[1], 9))
     run(session, 1)
     for frame in range(2, COUNT):
         assert np.array_equal(session.annotation.labels(frame) == 1, first[frame] == 1)
-    session.set_locked(1, False)
+    session.objects.set_locked(1, False)
     second = {frame: session.annotation.labels(frame) for frame in range(COUNT)}
     run(session, 0, objects=frozenset({1}))
     for frame in range(1, COUNT):
@@ -162,18 +174,18 @@ def test_locked_and_unchosen_objects_keep_every_pixel(session: Session) -> None:
 
 def test_with_every_object_locked_there_is_nothing_to_do(session: Session) -> None:
     give(session, 0, 1, 0)
-    session.set_locked(1, True)
+    session.objects.set_locked(1, True)
     with pytest.raises(UserError, match="locked"):
-        session.propagation(PropagationRequest(0))
+        propagation(session.context(), PropagationRequest(0))
 
 
 def test_frames_changed_while_a_run_is_under_way_are_left_alone(session: Session) -> None:
     give(session, 0)
     results = []
-    for step in session.propagation(PropagationRequest(0)):
+    for step in propagation(session.context(), PropagationRequest(0)):
         if step.frame == 3:
-            session.stroke(6, 1, DAB)
-            session.stroke(2, 1, DAB)  # behind the head
+            session.do(StrokeRequest(6, 1, DAB))
+            session.do(StrokeRequest(2, 1, DAB))  # behind the head
         if step.edit is not None:
             results.append((step.frame, session.apply(step.edit)))
     assert [frame for frame, is_applied in results if not is_applied] == [6]
@@ -182,9 +194,9 @@ def test_frames_changed_while_a_run_is_under_way_are_left_alone(session: Session
 
 def test_an_object_deleted_while_a_run_is_under_way_does_not_come_back(session: Session) -> None:
     give(session, 0)
-    for step in session.propagation(PropagationRequest(0)):
+    for step in propagation(session.context(), PropagationRequest(0)):
         if step.frame == 3:
-            session.delete_object(2)
+            session.do(DeleteRequest(2))
         if step.edit is not None:
             session.apply(step.edit)
     assert all(2 not in record.present for record in records(session).values())
@@ -194,7 +206,7 @@ def test_resetting_a_frame_and_going_on_blanks_no_other_frame(session: Session) 
     give(session, 0)
     run(session, 0)
     before = records(session)
-    session.clear_frame(1)
+    session.do(ClearRequest(1))
     after = records(session)
     assert after.pop(1, None) is None
     del before[1]
@@ -223,7 +235,7 @@ def test_a_corrected_frame_speaks_for_what_is_in_it_a_confirmed_one_for_all(
     run(session, 0)
     bank = engines.trackers[-1].bank
     assert set(bank.permanent_elements(5).values) == {1}
-    session.confirm(5)
+    session.do(ConfirmRequest(5))
     run(session, 0)
     bank = engines.trackers[-1].bank
     assert set(bank.permanent_elements(5).values) == {1, 2}
@@ -272,7 +284,7 @@ def test_an_object_added_later_is_tracked_through_corrected_frames(session: Sess
 def test_what_a_tracker_put_beside_a_correction_is_tracked_again(session: Session) -> None:
     give(session, 0, 1, 2)
     give(session, 5, 1, 0)
-    session.clear_frame(5)
+    session.do(ClearRequest(5))
     give(session, 5, 1, 0)  # speaks for the disc alone
     run(session, 0)
     first = session.annotation.record(5)
@@ -301,7 +313,7 @@ def test_what_a_tracker_put_beside_a_correction_is_tracked_again(session: Sessio
 def test_an_object_taken_off_by_hand_stays_off(session: Session) -> None:
     give(session, 0, 1, 2)
     run(session, 0)
-    session.clear_frame(5, 2)
+    session.do(ClearRequest(5, 2))
     before = session.annotation.record(5)
     assert (before.present, before.given) == (frozenset({1}), frozenset({1, 2}))
     run(session, 0)
@@ -315,15 +327,15 @@ def test_a_correction_speaks_for_what_was_there_and_what_is_touched_since(
 ) -> None:
     give(session, 0, 1, 2)
     run(session, 0)
-    session.stroke(5, 1, DAB)
+    session.do(StrokeRequest(5, 1, DAB))
     assert session.annotation.record(5).given == {1, 2}
     session.add_object()
-    session.stroke(0, 3, Stroke(((60.0, 40.0),), 3))
+    session.do(StrokeRequest(0, 3, Stroke(((60.0, 40.0),), 3)))
     run(session, 0)
     assert session.annotation.record(5).present == {1, 2, 3}
-    session.stroke(5, 1, Stroke(((34.0, 40.0),), 3))
+    session.do(StrokeRequest(5, 1, Stroke(((34.0, 40.0),), 3)))
     assert session.annotation.record(5).given == {1, 2}
-    session.stroke(5, 3, Stroke(((60.0, 40.0),), 3))
+    session.do(StrokeRequest(5, 3, Stroke(((60.0, 40.0),), 3)))
     assert session.annotation.record(5).given == {1, 2, 3}
 
 
@@ -348,11 +360,11 @@ def test_a_number_that_is_used_again_is_not_answered_for_by_its_last_bearer(
 ) -> None:
     give(session, 0, 1, 2)
     run(session, 0)
-    session.clear_frame(5, 2)
-    session.delete_object(2)
+    session.do(ClearRequest(5, 2))
+    session.do(DeleteRequest(2))
     assert session.annotation.record(5).given == {1}
     assert session.add_object() == 2
-    session.stroke(0, 2, DAB)
+    session.do(StrokeRequest(0, 2, DAB))
     run(session, 0)
     assert 2 in session.annotation.record(5).present
 
@@ -362,9 +374,9 @@ def test_merging_and_swapping_take_along_what_is_answered_for(session: Session) 
     give(session, 0, 1, 2)
     give(session, 5, 1, 0)
     run(session, 0)
-    session.swap_objects(1, 2)
+    session.do(SwapRequest(1, 2))
     assert session.annotation.record(5).given == {2}
-    session.merge_objects(2, 1)
+    session.do(MergeRequest(2, 1))
     assert session.annotation.record(5).given == {1}
 
 
@@ -379,7 +391,7 @@ def test_a_run_goes_on_from_a_tracked_frame(session: Session) -> None:
 
 def test_tracked_masks_alone_are_enough_to_go_on_from(session: Session) -> None:
     give(session, 0)
-    session.unconfirm(0)
+    session.do(UnconfirmRequest(0))
     run(session, 0)
     assert statuses(session) == "tttttttttttt"
     assert session.annotation.record(5).present
@@ -390,12 +402,12 @@ def test_a_paused_run_gives_the_very_masks_of_one_that_was_not(tmp_path: Path) -
         for session in (first, second):
             give(session, 0)
         run(first, 0)
-        steps = second.propagation(PropagationRequest(0))
+        steps = propagation(second.context(), PropagationRequest(0))
         for step in steps:
             if step.edit is not None:
                 second.apply(step.edit)
             if step.frame == 5:  # a long pause, in which the annotator works elsewhere
-                second.stroke(0, 1, DAB)
+                second.do(StrokeRequest(0, 1, DAB))
                 second.undo()
         assert records(first) == records(second)
 
@@ -405,8 +417,8 @@ def test_what_a_run_depends_on_is_read_when_it_is_asked_for(tmp_path: Path) -> N
         for session in (first, second):
             give(session, 0)
         run(first, 0)
-        steps = second.propagation(PropagationRequest(0))
-        second.stroke(0, 1, DAB)
+        steps = propagation(second.context(), PropagationRequest(0))
+        second.do(StrokeRequest(0, 1, DAB))
         for step in steps:
             if step.edit is not None:
                 second.apply(step.edit)
@@ -440,7 +452,7 @@ def test_a_correction_is_tracked_until_the_masks_agree_again_or_the_next_given_f
     give(session, 0)
     give(session, 8)
     run(session, 0)
-    session.change_mask(2, "", lambda labels: np.roll(labels, 12), {})
+    session.set_mask(2, np.roll(session.masks[2], 12))
     behind = {frame: record for frame, record in records(session).items() if frame >= 8}
     run(session, 2, until="settled")
     assert {frame: session.annotation.record(frame) for frame in behind} == behind
@@ -474,7 +486,7 @@ def test_a_propagation_is_one_step_and_is_undone_exactly(session: Session) -> No
     run(session, 0)
     before = records(session)
     steps = len(session.history.entries)
-    session.change_mask(0, "", lambda labels: np.roll(labels, 5), {})
+    session.set_mask(0, np.roll(session.masks[0], 5))
     middle = records(session)
     run(session, 0)
     after = records(session)
@@ -490,7 +502,7 @@ def test_a_propagation_is_one_step_and_is_undone_exactly(session: Session) -> No
 
 def test_a_run_that_is_broken_off_keeps_every_finished_frame(session: Session) -> None:
     give(session, 0)
-    steps = session.propagation(PropagationRequest(0))
+    steps = propagation(session.context(), PropagationRequest(0))
     for step in steps:
         if step.edit is not None:
             session.apply(step.edit)
@@ -511,7 +523,7 @@ def test_steps_tell_the_memory_in_use_and_tracked_frames_a_doubt(session: Sessio
     assert memory.device_bytes > 0
     doubts = [session.annotation.record(frame).doubt for frame in range(1, COUNT)]
     assert all(0 <= doubt <= 1 for doubt in doubts)
-    worst = session.doubtful_frames()
+    worst = session.annotation.doubtful_frames()
     assert set(worst) <= set(range(1, COUNT))
     ordered = [session.annotation.record(frame).doubt for frame in worst]
     assert ordered == sorted(ordered, reverse=True)
@@ -578,9 +590,8 @@ def test_when_no_step_is_small_enough_the_run_ends_and_keeps_what_it_has(
     engines = ScarceEngines(run_out, failures=1000)
     with open_session(tmp_path, COUNT, engines) as session:
         give(session, 0)
-        frames = session.propagate(0)
         with pytest.raises(EngineMemoryError):
-            list(frames)
+            session.propagate(0)
         assert statuses(session) == "Cttt--------"
         assert [used.internal_size for used in engines.used] == [480, 480, 360, 240]
 

@@ -10,6 +10,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from interaction.annotation.requests import (
+    ClearRequest,
+    ConfirmRequest,
+    CopyRequest,
+    DeleteRequest,
+    FillRequest,
+    MergeRequest,
+    PropagationRequest,
+    SplitRequest,
+    StrokeRequest,
+    SwapRequest,
+    UnconfirmRequest,
+)
 from interaction.annotation.types import (
     EMPTY_RECORD,
     Edit,
@@ -18,8 +31,9 @@ from interaction.annotation.types import (
     ObjectInfo,
     Stroke,
 )
+from interaction.answers import answer, propagation
 from interaction.errors import UserError
-from interaction.session import PropagationRequest, Session
+from interaction.session import Session
 from tests import tiny
 from tests.fake_engines import FakeEngines, open_session
 
@@ -39,25 +53,29 @@ def do(session: Session, data: st.DataObject, among: Collection[str] = ()) -> No
     is_positive = data.draw(st.booleans())
     actions = {
         "add": lambda: session.add_object(),
-        "rename": lambda: session.rename_object(object_id, f"name {point}"),
-        "lock": lambda: session.set_locked(object_id, is_positive),
-        "hide": lambda: session.set_visible(object_id, is_positive),
-        "move": lambda: session.move_object(object_id, other),
-        "stroke": lambda: session.stroke(frame, object_id, Stroke((point,), 6, is_positive)),
-        "fill": lambda: session.fill(frame, object_id, [(2, 2), (40, 2), point], is_positive),
+        "rename": lambda: session.objects.rename(object_id, f"name {point}"),
+        "lock": lambda: session.objects.set_locked(object_id, is_positive),
+        "hide": lambda: session.objects.set_visible(object_id, is_positive),
+        "move": lambda: session.objects.move(object_id, other),
+        "stroke": lambda: session.do(
+            StrokeRequest(frame, object_id, Stroke((point,), 6, is_positive))
+        ),
+        "fill": lambda: session.do(
+            FillRequest(frame, object_id, ((2, 2), (40, 2), point), is_positive)
+        ),
         "click": lambda: session.click(frame, object_id, *point, is_positive),
         "remove click": lambda: session.remove_click(frame, 0),
         "box": lambda: session.box(frame, object_id, (5, 5), (point[0] + 6, point[1] + 6)),
-        "confirm": lambda: session.confirm(frame),
-        "unconfirm": lambda: session.unconfirm(frame),
-        "clear": lambda: session.clear_frame(frame, object_id if is_positive else None),
-        "copy": lambda: session.copy_mask(frame, other, object_id if is_positive else None),
-        "roll": lambda: session.change_mask(frame, "", lambda own: np.roll(own, 7), {}),
-        "delete": lambda: session.delete_object(object_id),
-        "merge": lambda: session.merge_objects(object_id, other),
-        "swap": lambda: session.swap_objects(object_id, other, frame),
-        "split": lambda: session.split_object(frame, object_id),
-        "propagate": lambda: list(session.propagate(frame, "both" if is_positive else "forward")),
+        "confirm": lambda: session.do(ConfirmRequest(frame)),
+        "unconfirm": lambda: session.do(UnconfirmRequest(frame)),
+        "clear": lambda: session.do(ClearRequest(frame, object_id if is_positive else None)),
+        "copy": lambda: session.do(CopyRequest(frame, other, object_id if is_positive else None)),
+        "roll": lambda: session.set_mask(frame, np.roll(session.masks[frame], 7)),
+        "delete": lambda: session.do(DeleteRequest(object_id)),
+        "merge": lambda: session.do(MergeRequest(object_id, other)),
+        "swap": lambda: session.do(SwapRequest(object_id, other, frame)),
+        "split": lambda: session.do(SplitRequest(frame, object_id)),
+        "propagate": lambda: session.propagate(frame, "both" if is_positive else "forward"),
         "undo": session.undo,
         "redo": session.redo,
     }
@@ -114,7 +132,7 @@ def test_what_is_done_in_the_midst_of_long_work_is_undone_to_the_byte_also_when_
     with Session.open(tmp_path / "clip", project, engines=FakeEngines()) as session:
         for object_id in (1, 2):
             session.add_object()
-            session.stroke(object_id, object_id, Stroke(((20.0, 20.0),), 6))
+            session.do(StrokeRequest(object_id, object_id, Stroke(((20.0, 20.0),), 6)))
         for edit in _long_work(session, data.draw(st.sampled_from(["run", "delete", "swap"]))):
             session.apply(edit)
             do(session, data, among=("stroke", "stroke", "undo", "redo", "rename", "lock"))
@@ -131,10 +149,10 @@ def test_what_is_done_in_the_midst_of_long_work_is_undone_to_the_byte_also_when_
 
 def _long_work(session: Session, kind: str) -> Iterator[Edit]:
     if kind == "delete":
-        return session.deleting_object(1)
+        return answer(session.context(), DeleteRequest(1))
     if kind == "swap":
-        return session.swapping_objects(1, 2)
-    steps = session.propagation(PropagationRequest(1, "both"))
+        return answer(session.context(), SwapRequest(1, 2))
+    steps = propagation(session.context(), PropagationRequest(1, "both"))
     return (step.edit for step in steps if step.edit is not None)
 
 
@@ -154,7 +172,7 @@ def _walk(session: Session) -> State:
 def test_a_long_run_is_one_step_that_is_undone_at_once(tmp_path: Path, frames: int) -> None:
     with open_session(tmp_path, FRAMES) as session:
         session.add_object()
-        session.stroke(0, 1, Stroke(((20.0, 20.0),), 6))
+        session.do(StrokeRequest(0, 1, Stroke(((20.0, 20.0),), 6)))
         record = session.annotation.record(0)
         # A longer video than the clip: only the records matter here.
         session.annotation.frame_count = frames

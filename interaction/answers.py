@@ -1,0 +1,267 @@
+"""Answers to requests, as edits that are still to be applied: what the window runs step by step.
+
+`answer` and `propagation` read what they depend on when they are called. The generators that they
+return may be pulled on another thread while the annotation is edited.
+
+The clicks that one object gets on a frame belong together until anything else changes the frame:
+their mask follows from what was there before the first of them and from the clicks alone. So each
+can be taken out again, and the last one taken out brings everything back. So does the last that
+points at an object which was not there before: those that are left say only what it is not.
+"""
+
+from collections.abc import Callable, Generator, Hashable, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from interaction.annotation.annotation import Annotation, make_record
+from interaction.annotation.edits import (
+    by_hand,
+    check_unlocked,
+    corrected_status,
+    given_after,
+    keeping_locked,
+    object_label,
+    one_edit,
+)
+from interaction.annotation.mask_files import decode_labels
+from interaction.annotation.requests import (
+    BoxRequest,
+    ClickRequest,
+    Propagated,
+    PropagationRequest,
+    RemoveClickRequest,
+    ScribbleRequest,
+)
+from interaction.annotation.types import EMPTY_RECORD, Click, Edit, Frames, Prompts, Request
+from interaction.clicks.prompts import clicks_of_box, clicks_of_strokes, next_click_of_box
+from interaction.engines import Networks
+from interaction.errors import UserError
+from xmem_core.arrays import Labels
+
+__all__ = ["EditContext", "answer", "propagation"]
+
+Answer = Generator[Edit, None, None]
+Prompt = ClickRequest | BoxRequest | ScribbleRequest
+# The object's probability (H, W) and the clicks so far -> a click that ought to follow, if any.
+FurtherClick = Callable[[NDArray[np.float32], Sequence[Click]], Click | None]
+
+_MOST_FURTHER_CLICKS: Final = 2  # each costs as much as one by hand
+
+
+@dataclass(frozen=True, slots=True)
+class EditContext:
+    """What every answer needs."""
+
+    annotation: Annotation
+    video: Frames
+    engines: Networks
+    session_key: Hashable  # with a frame's index, what the networks keep of the frame goes by
+    stop: Callable[[], bool] = lambda: False  # asked often; once true, nothing is yielded any more
+
+
+def answer(context: EditContext, request: Request) -> Answer:
+    """The edits that a request leads to; none if nothing changes.
+
+    UserError if an object is locked, a model is missing or what is asked for cannot be done;
+    KeyError for an unknown object, IndexError for an unknown frame or click, ValueError for a
+    prompt outside the frame, TypeError for a request whose masks came from elsewhere.
+    """
+    annotation = context.annotation
+    width, height = annotation.width, annotation.height
+    match request:
+        case ClickRequest(click=click):
+            return _prompted(context, request, (click,), "Click on")
+        case RemoveClickRequest():
+            return _without_click(context, request)
+        case BoxRequest(corner=corner, opposite=opposite):
+            clicks = clicks_of_box(corner, opposite, width, height)
+            return _prompted(context, request, clicks, "Box round")
+        case ScribbleRequest(strokes=strokes):
+            clicks = clicks_of_strokes(strokes, width, height)
+            if context.engines.settings.scribble_model is not None:
+                return _scribbled(context, request)
+            return _prompted(context, request, clicks, "Scribble on")
+        case PropagationRequest():
+            steps = propagation(context, request)
+            return (step.edit for step in steps if step.edit is not None)
+    return by_hand(annotation, request)
+
+
+def propagation(
+    context: EditContext, request: PropagationRequest
+) -> Generator[Propagated, None, None]:
+    """Tracks frame after frame. UserError, with the reason, if there is nothing to start from or
+    nowhere to go; EngineMemoryError if a device is full and no smaller step is left."""
+    from interaction.tracking.propagation_job import PropagationJob  # imports torch
+
+    return PropagationJob(context.annotation, context.video, context.engines, request).steps()
+
+
+def _prompted(context: EditContext, request: Prompt, clicks: Sequence[Click], verb: str) -> Answer:
+    """The frame's mask after these clicks too."""
+    annotation, frame, object_id = context.annotation, request.frame, request.object_id
+    check_unlocked(annotation, object_id)
+    old = annotation.record(frame)
+    for click in clicks:
+        if not (0 <= click.x < annotation.width and 0 <= click.y < annotation.height):
+            raise ValueError(
+                f"the click ({click.x}, {click.y}) lies outside "
+                f"{annotation.width}x{annotation.height}"
+            )
+    prompts = old.prompts
+    is_box = isinstance(request, BoxRequest)  # its clicks do not go on from earlier ones
+    if is_box or prompts is None or not _goes_on(annotation, frame, prompts, object_id):
+        prompts = Prompts(object_id, old.mask, old.status, (), old.given)
+    prompts = replace(prompts, clicks=(*prompts.clicks, *clicks))
+    return _answer(context, request, prompts, object_label(annotation, verb, object_id))
+
+
+def _scribbled(context: EditContext, request: ScribbleRequest) -> Answer:
+    """The frame's mask after the strokes, as the scribble network answers them."""
+    annotation, frame, object_id = context.annotation, request.frame, request.object_id
+    check_unlocked(annotation, object_id)
+    old, locked, start = annotation.record(frame), annotation.locked, annotation.labels(frame)
+    label = object_label(annotation, "Scribble on", object_id)
+
+    def steps() -> Answer:
+        from interaction.clicks.segmenter import merged
+        from xmem_core.device import is_out_of_memory
+
+        if context.stop():
+            return
+        picture, scribbler = context.video[frame], context.engines.scribbler()
+        try:
+            probability = scribbler.segment(picture, start, object_id, request.strokes)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise _no_memory_problem() from None
+        if context.stop():
+            return
+        labels = merged(start, object_id, probability > 0.5, locked)
+        record = make_record(
+            labels,
+            corrected_status(old.status),
+            doubt=old.doubt,
+            given=given_after(old, start, labels),
+        )
+        yield Edit(label, {frame: old}, {frame: record}, cause=request, locked=locked)
+
+    return steps()
+
+
+def _without_click(context: EditContext, request: RemoveClickRequest) -> Answer:
+    """The mask as if the click had not been made."""
+    annotation, frame = context.annotation, request.frame
+    old, locked = annotation.record(frame), annotation.locked
+    prompts = old.prompts
+    if prompts is None or not 0 <= request.index < len(prompts.clicks):
+        count = 0 if prompts is None else len(prompts.clicks)
+        raise IndexError(f"click {request.index} of {count} on frame {frame}")
+    check_unlocked(annotation, prompts.object_id)
+    label = object_label(annotation, "Remove click on", prompts.object_id)
+    rest = tuple(c for i, c in enumerate(prompts.clicks) if i != request.index)
+    before = _decoded(prompts.start, (annotation.height, annotation.width))
+    if any(click.is_positive for click in rest) or (
+        rest and bool((before == prompts.object_id).any())
+    ):
+        return _answer(context, request, replace(prompts, clicks=rest), label)
+    restored = keeping_locked(annotation.labels(frame), before, locked)
+    record = EMPTY_RECORD
+    if prompts.start is not None:
+        given = prompts.start_given or None  # projects of before it was noted: those in it
+        record = make_record(restored, prompts.start_status, doubt=old.doubt, given=given)
+        if np.array_equal(restored, before):
+            record = replace(record, mask=prompts.start)  # the very bytes
+    elif restored.any():  # an object that was locked since
+        record = make_record(restored, corrected_status(prompts.start_status))
+    return one_edit(Edit(label, {frame: old}, {frame: record}, cause=request, locked=locked))
+
+
+def _goes_on(annotation: Annotation, frame: int, prompts: Prompts, object_id: int) -> bool:
+    """Whether another click belongs to these: the same object, and no other has been locked in a
+    state that the first mask does not have."""
+    if prompts.object_id != object_id:
+        return False
+    if not annotation.locked:
+        return True
+    now = annotation.labels(frame)
+    start = _decoded(prompts.start, now.shape)
+    return bool(np.array_equal(keeping_locked(now, start, annotation.locked), start))
+
+
+def _decoded(mask: bytes | None, size: tuple[int, ...]) -> Labels:
+    """size: height and width of a mask that is not there: all of it is background."""
+    return np.zeros(size, np.uint8) if mask is None else decode_labels(mask)
+
+
+def _answer(
+    context: EditContext, request: Prompt | RemoveClickRequest, prompts: Prompts, label: str
+) -> Answer:
+    """The answer of the click network to all clicks of `prompts`, and to those that follow."""
+    annotation, frame = context.annotation, request.frame
+    old, locked = annotation.record(frame), annotation.locked
+    size = annotation.height, annotation.width
+
+    def steps() -> Answer:
+        # Only here, on the engine's thread: it takes seconds the first time.
+        from interaction.clicks.fbrs import StoppedError
+        from xmem_core.device import is_out_of_memory
+
+        before, start = _decoded(old.mask, size), _decoded(prompts.start, size)
+        picture, segmenter = context.video[frame], context.engines.segmenter()
+        clicks, left = prompts.clicks, _MOST_FURTHER_CLICKS
+        try:
+            while True:
+                result = segmenter.segment(
+                    picture,
+                    start,
+                    prompts.object_id,
+                    clicks,
+                    locked=locked,
+                    frame_key=(context.session_key, frame),
+                    stop=context.stop,
+                )
+                click = _further_click(request, result.probability, clicks) if left else None
+                if click is None:
+                    break
+                clicks, left = (*clicks, click), left - 1
+        except StoppedError:
+            return
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise _no_memory_problem() from None
+        if context.stop():
+            return
+        labels = keeping_locked(before, result.labels, locked)
+        # The doubt of the mask the clicks started from stays, for the day they are all taken out.
+        record = make_record(
+            labels,
+            corrected_status(old.status),
+            doubt=old.doubt,
+            prompts=replace(prompts, clicks=clicks),
+            given=given_after(old, before, labels),
+        )
+        yield Edit(label, {frame: old}, {frame: record}, cause=request, locked=locked)
+
+    return steps()
+
+
+def _further_click(
+    request: Request, probability: NDArray[np.float32], clicks: Sequence[Click]
+) -> Click | None:
+    """The click that an answer to a box calls for; other prompts say all they mean."""
+    if not isinstance(request, BoxRequest):
+        return None
+    return next_click_of_box(probability, request.corner, request.opposite, clicks)
+
+
+def _no_memory_problem() -> UserError:
+    return UserError(
+        "The device has no memory left to answer. Nothing was changed.\n\n"
+        "Close other programs that use it, or choose another device in the preferences."
+    )

@@ -1,1 +1,0 @@
-"""Scores of masks, and runs over whole data sets."""
