@@ -23,8 +23,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from interaction.annotation.mask_files import decode_labels
+from interaction.evaluation.scores import region_similarity
 from interaction.models import find_model
-from interaction.tracking.scores import region_similarity
 from training.trunk_weights import find_trunk_weights, load_trunk
 from xmem_core.arrays import Frame, Labels
 from xmem_core.network.backbones import LiteTrunk

@@ -31,8 +31,8 @@ from interaction.annotation.types import Click
 from interaction.clicks.prompts import MODES, ClickConfig, Region, next_click
 from interaction.engines import Engines, EngineSettings
 from interaction.errors import UserError
+from interaction.evaluation.scores import region_similarity
 from interaction.session import Session
-from interaction.tracking.scores import region_similarity
 
 _VOID = 255
 _FRESH_CLICKS = 4

@@ -24,8 +24,8 @@ from interaction.annotation.requests import (
 from interaction.annotation.types import Edit, FrameRecord, ObjectInfo
 from interaction.answers import answer, propagation
 from interaction.errors import UserError
+from interaction.evaluation.scores import region_similarity
 from interaction.session import Session
-from interaction.tracking.scores import region_similarity
 
 __all__ = ["Comparison", "ReplayedStep", "compare", "replay"]
 

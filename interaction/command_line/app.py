@@ -12,6 +12,7 @@ from typing import Any, Final
 import typer
 from typer.core import TyperGroup
 
+from interaction.command_line.config import default_map, read_files, taken_out, unknown_names
 from interaction.errors import UserError
 
 __all__ = ["COMMANDS", "app", "main"]
@@ -21,6 +22,9 @@ __all__ = ["COMMANDS", "app", "main"]
 COMMANDS: Final = {
     "new": "interaction.command_line.new:new",
     "click": "interaction.command_line.click:click",
+    "confirm": "interaction.command_line.steps:confirm",
+    "undo": "interaction.command_line.steps:undo",
+    "suggest": "interaction.command_line.steps:suggest",
     "info": "interaction.command_line.info:info",
     "export": "interaction.command_line.export:export",
     "import": "interaction.command_line.import_masks:import_masks",
@@ -28,7 +32,9 @@ COMMANDS: Final = {
     "learn": "interaction.command_line.learn:learn",
     "propagate": "interaction.command_line.propagate:propagate",
     "evaluate": "interaction.command_line.evaluate:evaluate",
+    "evaluate-dataset": "interaction.command_line.evaluate_dataset:evaluate_dataset",
     "benchmark": "interaction.command_line.benchmark:benchmark",
+    "config": "interaction.command_line.config:config",
     "models": "interaction.command_line.models:models_app",
 }
 _WINDOW: Final = "window"
@@ -56,10 +62,22 @@ class _CommandTable(TyperGroup):
         return built
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        args, path = taken_out(args)
+        ctx.obj = read_files(path)
         is_command = bool(args) and (args[0] in COMMANDS or args[0] in _NOT_A_SOURCE)
         if _WINDOW in COMMANDS and not is_command:
             args = [_WINDOW, *args]
         return super().parse_args(ctx, args)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, command, rest = super().resolve_command(ctx, args)
+        if command is not None and ctx.obj:
+            every = [self.get_command(ctx, one) for one in COMMANDS]
+            unknown = unknown_names(ctx.obj, every)
+            if unknown:
+                raise UserError(f"No command has an option {', '.join(unknown)}.")
+            ctx.default_map = {name: default_map(ctx.obj, command)}
+        return name, command, rest
 
 
 app = typer.Typer(
@@ -78,7 +96,12 @@ app = typer.Typer(
 @app.callback(invoke_without_command=True)
 def start(context: typer.Context) -> None:
     """Cut masks out of video. Without a command, or with a video, a folder or a project in its
-    place, the window opens."""
+    place, the window opens.
+
+    Every command takes --config FILE, a TOML file with defaults for its options; `config` shows
+    what is in force. Exit codes: 0 done, 1 something to mend, 2 wrong arguments, 3 done but not for
+    every item, 130 stopped by Ctrl-C.
+    """
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
 

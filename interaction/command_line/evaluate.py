@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from interaction.tracking.evaluation import find_clips, score_clip
-from interaction.tracking.scores import ClipScore, Evaluation, SkippedClip, Statistics
+from interaction.evaluation.clips import find_clips, score_clip
+from interaction.evaluation.scores import ClipScore, Evaluation, SkippedClip, Statistics
 
 __all__ = ["evaluate"]
 

@@ -41,7 +41,12 @@ def export(
     format_name: Annotated[
         str, typer.Option("--format", help="What to write; --formats lists what there is.")
     ],
-    output: Annotated[Path, typer.Option(help="The folder or file to write.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            help="The folder or file to write; by default PROJECT-FORMAT beside the project."
+        ),
+    ] = None,
     objects: Annotated[
         list[str] | None,
         typer.Option("--object", help="Only this object, by id or name; may be repeated."),
@@ -91,13 +96,15 @@ def export(
             f"There is no export format “{format_name}”.\n\nThe formats are: {', '.join(FORMATS)}."
         )
     options = options_from_texts(kind.options, _pairs(settings or []))
-    with Project.open(project_folder(project), read_only=True) as opened:
+    folder = project_folder(project).resolve()
+    target = output or folder.with_name(f"{folder.stem}-{format_name}{kind.suffix}")
+    with Project.open(folder, read_only=True) as opened:
         place = opened.find_source()
         with open_video(place, index=opened.load_index(place)) as video:
             source = ExportSource.of(opened.load_annotation(), video, protects=(opened.folder,))
             chosen = ExportSettings(
                 format=format_name,
-                target=output,
+                target=target,
                 options=options,
                 objects=_object_ids(source.objects, objects),
                 first=first,

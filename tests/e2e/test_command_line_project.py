@@ -68,6 +68,37 @@ def test_a_project_is_made_clicked_told_about_and_replayed(
     assert told(capsys, "info", tmp_path / "again.vos")["steps"] == 4
 
 
+def test_a_project_is_confirmed_undone_suggested_and_exported_beside_itself(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "p.vos"
+    with Session.open(clip, folder, engines=FakeEngines()) as session:
+        session.add_object("bear")
+        session.do(StrokeRequest(0, 1, Stroke(((20.0, 20.0),), 8)))
+        session.propagate(0)
+        doubtful = session.annotation.doubtful_frames()
+    suggested = told(capsys, "suggest", folder, "--count", "2")["frames"]
+    assert [one["frame"] for one in suggested] == doubtful[:2]  # type: ignore[attr-defined]
+
+    assert told(capsys, "confirm", folder, "2", "3", "3")["changed"] == [2, 3]
+    assert told(capsys, "confirm", folder, "3", "--unconfirm")["changed"] == [3]
+    about = told(capsys, "info", folder)
+    assert about["frames_by_status"] == {"empty": 0, "tracked": 4, "corrected": 1, "confirmed": 1}
+    code, _, err = run(capsys, "confirm", folder, "1", "6")
+    assert (code, "no frame 6" in err) == (1, True)
+
+    steps = about["steps_in_effect"]
+    undone = told(capsys, "undo", folder, "--steps", "3")
+    assert undone["steps_in_effect"] == steps - 3  # type: ignore[operator]
+    again = told(capsys, "undo", folder, "--redo", "--steps", "9")
+    assert again == {"steps": undone["steps"][::-1], "steps_in_effect": steps}  # type: ignore[index]
+    assert run(capsys, "undo", folder, "--redo")[0] == 1
+
+    code, _, err = run(capsys, "export", folder, "--format", "coco")
+    assert code == 0, err
+    assert (tmp_path / "p-coco").exists()
+
+
 def test_info_counts_frames_by_object_and_names_doubtful_ones(
     clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

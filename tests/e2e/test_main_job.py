@@ -9,8 +9,8 @@ import pytest
 
 from interaction.annotation.mask_files import decode_labels
 from interaction.annotation.types import FrameStatus
+from interaction.evaluation.scores import region_similarity
 from interaction.session import Session
-from interaction.tracking.scores import region_similarity
 from resources import sample_folder
 
 pytestmark = pytest.mark.e2e

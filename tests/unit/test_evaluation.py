@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from interaction.annotation.mask_files import encode_labels
 from interaction.command_line.evaluate import evaluate
 from interaction.errors import UnreadableMaskError, UserError
-from interaction.tracking.evaluation import (
+from interaction.evaluation.clips import (
     ClipScore,
     Evaluation,
     SkippedClip,
@@ -26,7 +26,7 @@ from interaction.tracking.evaluation import (
     find_clips,
     score_clip,
 )
-from interaction.tracking.scores import (
+from interaction.evaluation.scores import (
     boundary_accuracy,
     boundary_map,
     boundary_tolerance_px,

@@ -2,10 +2,10 @@
 
 Both sides are folders of palette PNGs: one folder is one clip, a folder of folders several.
 `find_clips` pairs them up by names alone, `score_clip` reads one frame at a time, and `Evaluation`
-(in `scores.py`) is the result. What J and F are is in `mask_metrics.py`.
+(in `scores.py`) is the result, beside what J and F are.
 """
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,29 +15,43 @@ import numpy as np
 from interaction.annotation.mask_files import learn_reading, read_mask, read_size
 from interaction.annotation.mask_folders import list_pictures, natural_key, place_masks
 from interaction.errors import UserError
-from interaction.tracking.scores import (
+from interaction.evaluation.scores import (
     ClipScore,
     Evaluation,
     ObjectScore,
     SkippedClip,
     boundary_accuracy,
     region_similarity,
-    summarize,
 )
 
 __all__ = [
+    "DAVIS",
     "Clip",
     "ClipScore",
     "Evaluation",
     "ObjectScore",
+    "ScoringRule",
     "SkippedClip",
     "evaluate_clips",
     "find_clips",
+    "pair_clip",
     "score_clip",
 ]
 
 _VOID: Final = 255  # in ground truth: neither object nor background, so not scored
-_FEWEST_FRAMES: Final = 3  # the first and the last are left out
+
+
+@dataclass(frozen=True, slots=True)
+class ScoringRule:
+    """Which frames and objects a benchmark scores. An object's first mask is given, so its own
+    frame is never scored."""
+
+    is_single_object: bool = False  # all objects are one, as in DAVIS 2016
+    has_late_objects: bool = False  # objects may begin after the first annotated frame
+    scores_last: bool = False  # DAVIS leaves the last annotated frame out
+
+
+DAVIS: Final = ScoringRule()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,61 +99,67 @@ def find_clips(predictions: Path, ground_truth: Path) -> tuple[Clip, ...]:
     return clips
 
 
-def score_clip(clip: Clip) -> ClipScore | SkippedClip:
-    """J and F of every object in the clip's first ground-truth mask; holds one frame at a time.
+def score_clip(clip: Clip, rule: ScoringRule = DAVIS) -> ClipScore | SkippedClip:
+    """J and F of the clip's objects; holds one frame at a time.
 
     Pixels with the value 255 in the ground truth are left out, unless 0 and 255 are all the
     values it has: then 255 is object 1. Raises UnreadableMaskError, also for a prediction that
     is not of the ground truth's size.
     """
-    if len(clip.truths) < _FEWEST_FRAMES:
+    fewest = 2 if rule.scores_last else 3
+    if len(clip.truths) < fewest:
+        unscored = "first is" if rule.scores_last else "first and the last are"
         return SkippedClip(
             clip.name,
-            f"it has too few annotated frames ({len(clip.truths)}): the first and the last are not "
-            f"scored, so {_FEWEST_FRAMES} are needed",
+            f"it has too few annotated frames ({len(clip.truths)}): the {unscored} not scored, so "
+            f"{fewest} are needed",
         )
     width, height = read_size(clip.truths[0])
     truth_reading = learn_reading(clip.truths, width, height)
-    present = [path for path in clip.predictions[1:-1] if path]
+    scored = range(1, len(clip.truths) - (not rule.scores_last))
+    present = [path for position in scored if (path := clip.predictions[position])]
     prediction_reading = learn_reading(present, width, height)
 
-    first = read_mask(clip.truths[0], width, height, truth_reading)
-    objects = sorted(set(np.unique(first).tolist()) - {0, _VOID})
-    if not objects:
-        return SkippedClip(clip.name, "its first ground-truth mask holds no object")
-
-    values: dict[int, list[tuple[float, float]]] = {object_id: [] for object_id in objects}
+    values: dict[int, dict[str, tuple[float, float]]] = {}  # by object and frame
     true_ids: set[int] = set()
     predicted_ids: set[int] = set()
-    for truth_path, path in zip(clip.truths[1:-1], clip.predictions[1:-1], strict=True):
-        truth = read_mask(truth_path, width, height, truth_reading)
-        if path is None:
+    for position in (0, *scored):
+        truth = read_mask(clip.truths[position], width, height, truth_reading)
+        if rule.is_single_object:
+            truth[(truth > 0) & (truth != _VOID)] = 1
+        ids = set(np.unique(truth).tolist()) - {0, _VOID}
+        if position:
+            true_ids |= ids
+            path = clip.predictions[position]
             prediction = np.zeros_like(truth)
-        else:
-            prediction = read_mask(path, width, height, prediction_reading)
-            prediction[truth == _VOID] = 0
-        true_ids.update(np.unique(truth).tolist())
-        predicted_ids.update(np.unique(prediction).tolist())
-        for object_id in objects:
-            pair = prediction == object_id, truth == object_id
-            values[object_id].append((region_similarity(*pair), boundary_accuracy(*pair)))
-
-    scores = []
-    for object_id, pairs in values.items():
-        region, boundary = np.array(pairs).T
-        scores.append(ObjectScore(object_id, summarize(region), summarize(boundary)))
+            if path is not None:
+                prediction = read_mask(path, width, height, prediction_reading)
+                prediction[truth == _VOID] = 0
+            if rule.is_single_object:
+                prediction[prediction > 0] = 1
+            predicted_ids |= set(np.unique(prediction).tolist()) - {0}
+            for object_id, by_frame in values.items():
+                pair = prediction == object_id, truth == object_id
+                by_frame[clip.truths[position].stem] = (
+                    region_similarity(*pair),
+                    boundary_accuracy(*pair),
+                )
+        if not position or rule.has_late_objects:
+            values |= {object_id: {} for object_id in sorted(ids - set(values))}
+    if not values:
+        return SkippedClip(clip.name, "its first ground-truth mask holds no object")
+    scores = [
+        ObjectScore.of(object_id, by_frame) for object_id, by_frame in values.items() if by_frame
+    ]
+    missing = [clip.truths[i].stem for i in scored if clip.predictions[i] is None]
     return ClipScore(
         name=clip.name,
-        frame_count=len(clip.truths) - 2,
-        objects=tuple(scores),
-        missing_frames=tuple(
-            truth.stem
-            for truth, path in zip(clip.truths[1:-1], clip.predictions[1:-1], strict=True)
-            if path is None
-        ),
-        missing_objects=tuple(sorted((true_ids & set(objects)) - predicted_ids)),
-        unknown_objects=tuple(sorted(predicted_ids - set(objects) - {0})),
-        late_objects=tuple(sorted(true_ids - set(objects) - {0, _VOID})),
+        frame_count=len(scored),
+        objects=tuple(sorted(scores, key=lambda score: score.object_id)),
+        missing_frames=tuple(missing),
+        missing_objects=tuple(sorted((true_ids & set(values)) - predicted_ids)),
+        unknown_objects=tuple(sorted(predicted_ids - set(values))),
+        late_objects=tuple(sorted(true_ids - set(values))),
     )
 
 
@@ -149,7 +169,7 @@ def _clips_in(predictions: Path, ground_truth: Path) -> tuple[Clip, ...]:
         # A folder of clips may hold the predictions of the one clip that is asked for.
         beside = predictions / ground_truth.name
         is_inside = not list_pictures(predictions) and beside.is_dir()
-        return (_pair(ground_truth.name, truths, beside if is_inside else predictions),)
+        return (pair_clip(ground_truth.name, truths, beside if is_inside else predictions),)
 
     folders = sorted(
         (path for path in ground_truth.iterdir() if path.is_dir() and path.name[0] != "."),
@@ -157,7 +177,7 @@ def _clips_in(predictions: Path, ground_truth: Path) -> tuple[Clip, ...]:
     )
     pictures = {folder.name: list_pictures(folder) for folder in folders}
     clips = tuple(
-        _pair(name, files, predictions / name) for name, files in pictures.items() if files
+        pair_clip(name, files, predictions / name) for name, files in pictures.items() if files
     )
     if not clips:
         raise UserError(
@@ -167,7 +187,8 @@ def _clips_in(predictions: Path, ground_truth: Path) -> tuple[Clip, ...]:
     return clips
 
 
-def _pair(name: str, truths: list[Path], predictions: Path) -> Clip:
+def pair_clip(name: str, truths: Sequence[Path], predictions: Path) -> Clip:
+    """The clip whose predictions lie in the folder `predictions`; it need not exist."""
     pictures = list_pictures(predictions) if predictions.is_dir() else []
     # Ground truth may cover every tenth frame, so a position in it is no frame index.
     found: Mapping[int, Path] = place_masks(

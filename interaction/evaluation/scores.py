@@ -1,6 +1,6 @@
 """Region similarity J, boundary accuracy F, and their statistics as DAVIS defines them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from math import ceil, hypot
@@ -132,6 +132,13 @@ class ObjectScore:
     object_id: int
     region: Statistics  # J
     boundary: Statistics  # F
+    by_frame: Mapping[str, tuple[float, float]]  # J and F of each scored frame, by its name
+
+    @classmethod
+    def of(cls, object_id: int, by_frame: Mapping[str, tuple[float, float]]) -> "ObjectScore":
+        """by_frame: at least one frame, in their order."""
+        region, boundary = np.array(list(by_frame.values())).T
+        return cls(object_id, summarize(region), summarize(boundary), by_frame)
 
     @property
     def mean(self) -> float:
@@ -150,6 +157,21 @@ class ClipScore:
     missing_objects: tuple[int, ...]  # in the ground truth, never predicted
     unknown_objects: tuple[int, ...]  # predicted, not in the first ground-truth mask: not scored
     late_objects: tuple[int, ...]  # in later ground truth but not in the first: not scored
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> "ClipScore":
+        """The inverse of `dataclasses.asdict`. KeyError, TypeError or ValueError if it is none."""
+        objects = tuple(
+            ObjectScore.of(
+                int(one["object_id"]), {n: (j, f) for n, (j, f) in one["by_frame"].items()}
+            )
+            for one in plain["objects"]
+        )
+        names = {
+            field: tuple(plain[field])
+            for field in ("missing_frames", "missing_objects", "unknown_objects", "late_objects")
+        }
+        return cls(name=plain["name"], frame_count=plain["frame_count"], objects=objects, **names)
 
     @property
     def is_missing(self) -> bool:

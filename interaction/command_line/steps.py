@@ -1,0 +1,85 @@
+"""`xmem-annotate confirm`, `undo` and `suggest`: small steps on a project."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from interaction.annotation.requests import ConfirmRequest, UnconfirmRequest
+from interaction.command_line.sources import project_folder
+from interaction.errors import UserError
+
+__all__ = ["confirm", "suggest", "undo"]
+
+Project = Annotated[str, typer.Argument(help="Folder of a project.", metavar="PROJECT")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def confirm(
+    project: Project,
+    frames: Annotated[list[int], typer.Argument(help="Numbers of frames, from 0.", min=0)],
+    unconfirm: Annotated[
+        bool, typer.Option("--unconfirm", help="Let tracking replace them again.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Confirm frames as right and whole: tracking never replaces them and always looks at them."""
+    from interaction.session import Session
+
+    with Session.open_project(project_folder(project)) as session:
+        last = session.frame_count - 1
+        if max(frames) > last:
+            raise UserError(
+                f"There is no frame {max(frames)}. Nothing was changed.\n\n"
+                f"Frames are numbered 0 to {last}."
+            )
+        request = UnconfirmRequest if unconfirm else ConfirmRequest
+        changed = [frame for frame in dict.fromkeys(frames) if session.do(request(frame))]
+        session.flush()
+    _print({"changed": changed}, f"{len(changed)} frames changed.", as_json)
+
+
+def undo(
+    project: Project,
+    steps: Annotated[int, typer.Option(min=1, help="How many steps.")] = 1,
+    redo: Annotated[bool, typer.Option("--redo", help="Do undone steps again instead.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Undo the last steps of a project, a whole propagation being one."""
+    from interaction.session import Session
+
+    labels = []
+    with Session.open_project(project_folder(project)) as session:
+        for _ in range(steps):
+            edit = session.redo() if redo else session.undo()
+            if edit is None:
+                break
+            labels.append(edit.label)
+        session.flush()
+        position = session.history.position
+    report = {"steps": labels, "steps_in_effect": position}
+    if not labels:
+        raise UserError(f"There is nothing to {'redo' if redo else 'undo'}. Nothing was changed.")
+    _print(report, "\n".join(f"{'redone' if redo else 'undone'}: {one}" for one in labels), as_json)
+
+
+def suggest(
+    project: Project,
+    count: Annotated[int, typer.Option(min=1, help="At most so many frames.")] = 10,
+    as_json: AsJson = False,
+) -> None:
+    """List the tracked frames that most deserve a look, worst first. Changes nothing."""
+    from interaction.session import Session
+
+    with Session.open_project(project_folder(project), read_only=True) as session:
+        records = session.annotation.records
+        frames = [
+            {"frame": frame, "doubt": round(records[frame].doubt, 4)}
+            for frame in session.annotation.doubtful_frames()[:count]
+        ]
+    lines = [f"{one['frame']}  doubt {one['doubt']:.2f}" for one in frames]
+    _print({"frames": frames}, "\n".join(lines) or "No tracked frame is in doubt.", as_json)
+
+
+def _print(report: dict[str, Any], text: str, as_json: bool) -> None:
+    typer.echo(json.dumps(report, indent=2) if as_json else text)

@@ -1,0 +1,1 @@
+"""Scores of masks, and runs over whole data sets."""
