@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interaction.annotation.mask_files import encode_labels
-from interaction.engines import Engines, EngineSettings, EnginesLike
+from interaction.engines import Engines, EngineSettings, Networks
 from interaction.errors import UserError
 from interaction.evaluation.clips import pair_clip, score_clip
 from interaction.evaluation.datasets import Dataset, DatasetClip, first_masks
@@ -198,7 +198,7 @@ def _run_clip(run: DatasetRun, clip: DatasetClip) -> ClipOutcome:
 
 
 def track_clip(
-    engines: EnginesLike, run: DatasetRun, clip: DatasetClip
+    engines: Networks, run: DatasetRun, clip: DatasetClip
 ) -> Iterator[tuple[str, Labels]]:
     """Name and labels (H, W) of each frame from the first mask on.
 

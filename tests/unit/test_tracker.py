@@ -320,6 +320,7 @@ def test_deep_updates_happen_on_memory_frames_and_no_more_often_than_asked(
     config = replace(SHORT, deep_update_every=every)
     tracker = started(network, config)
     seen: list[int] = []
+    frame = 0
     deep_update = network.value_encoder.deep_update
     assert deep_update is not None
     hook = deep_update.register_forward_hook(lambda *_: seen.append(frame))
