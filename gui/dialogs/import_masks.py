@@ -91,6 +91,7 @@ class ImportDialog(QDialog):
             self._stop.set()
             return
         video, annotation = self._document.video, self._document.annotation
+        shown, first_number = self._document.frame, self.first_number.currentData()
         stop = threading.Event()
         found: list[ImportPreview] = []
 
@@ -101,7 +102,15 @@ class ImportDialog(QDialog):
                 self._looked_at.emit(done, total)
 
         def steps() -> Generator[None, None, None]:
-            found.append(preview_import(path, video, annotation, on_progress=tell))
+            preview = preview_import(
+                path,
+                video,
+                annotation,
+                shown=shown,
+                first_number=first_number,
+                on_progress=tell,
+            )
+            found.append(preview)
             yield
 
         def end(error: Exception | None) -> None:
@@ -111,6 +120,10 @@ class ImportDialog(QDialog):
             self._stop = stop
         else:
             self.report.setPlainText(self.tr("Something is being written. Wait until it is done."))
+
+    def _look_again(self) -> None:
+        if self.path.text():
+            self.look(Path(self.path.text()).expanduser())
 
     def start(self) -> None:
         """Imports as chosen, and closes: the window shows how far it is. What is chosen stays where
@@ -209,7 +222,7 @@ class ImportDialog(QDialog):
         self.path = QLineEdit(self)
         self.path.setPlaceholderText(self.tr("A folder of masks, or a file"))
         self.path.setAccessibleName(self.tr("Where the masks are"))
-        self.path.returnPressed.connect(lambda: self.look(Path(self.path.text()).expanduser()))
+        self.path.returnPressed.connect(self._look_again)
         folder = QPushButton(self.tr("Folder…"), self)
         folder.clicked.connect(self._ask_folder)
         file = QPushButton(self.tr("File…"), self)
@@ -226,6 +239,7 @@ class ImportDialog(QDialog):
         column.addWidget(self.report, 1)
         column.addWidget(self.table, 1)
         counting = QFormLayout()
+        counting.addRow(self.tr("Numbers in file names"), self.first_number)
         counting.addRow(self.tr("The frames count as"), self.status)
         column.addLayout(counting)
         for part in (self.keeps_others, self.takes_empty, self.replaces_given):
@@ -279,6 +293,13 @@ class ImportDialog(QDialog):
         self.status.addItem(self.tr("The masks are tracked: may be replaced"), FrameStatus.TRACKED)
         self.status.currentIndexChanged.connect(self.update_plan)
         guard_wheel(self.status)
+        self.first_number = QComboBox(self)
+        self.first_number.setAccessibleName(self.tr("Numbers in file names"))
+        self.first_number.addItem(self.tr("As they fit the video"), None)
+        self.first_number.addItem(self.tr("The first frame is 0"), 0)
+        self.first_number.addItem(self.tr("The first frame is 1"), 1)
+        self.first_number.currentIndexChanged.connect(self._look_again)
+        guard_wheel(self.first_number)
         self.keeps_others = QCheckBox(self.tr("Other objects keep their pixels"), self)
         self.keeps_others.setChecked(True)
         self.takes_empty = QCheckBox(
@@ -302,7 +323,9 @@ class ImportDialog(QDialog):
             self,
             self.tr("File of masks"),
             self._preferences.last_folder,
-            self.tr("Masks") + " (*.png *.bmp *.tif *.tiff *.json);;" + self.tr("All files (*)"),
+            self.tr("Masks")
+            + " (*.png *.bmp *.tif *.tiff *.json *.xml *.txt);;"
+            + self.tr("All files (*)"),
         )
         if path:
             self._choose(Path(path))

@@ -109,17 +109,29 @@ _DAMAGE: Final = (
 
 
 @contextmanager
-def opened_mask(path: Path, data: io.BytesIO | None = None) -> Generator[Image.Image, None, None]:
-    """The picture with its header read; what goes wrong until it is closed is put into words."""
+def opened_mask(
+    path: Path, data: io.BytesIO | None = None, *, page: int | None = None, is_deep: bool = False
+) -> Generator[Image.Image, None, None]:
+    """The picture with its header read; what goes wrong until it is closed is put into words.
+
+    page: of a TIFF with several; by default such a file is refused. is_deep: also accepts 32-bit
+    floating-point pixels. Raises UnreadableMaskError.
+    """
     remedy = "Save the mask again as a PNG picture, or leave it out."
     try:
         with Image.open(data or path, formats=_LOSSLESS_FORMATS + _LOSSY_FORMATS) as image:
-            _check_kind(image, path)
+            if page is not None:
+                image.seek(page)
+            _check_kind(image, path, is_stack=page is not None, is_deep=is_deep)
             yield image
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise UnreadableMaskError(path, "it claims to be enormous", remedy) from error
     except UnidentifiedImageError as error:
-        raise UnreadableMaskError(path, "it is not a PNG, BMP or TIFF picture", remedy) from error
+        if path.suffix.lower() in (".tif", ".tiff"):
+            remedy = "Save it again with 8, 16 or 32 bits a pixel, or as PNG."
+        raise UnreadableMaskError(
+            path, "it is not a PNG, BMP or TIFF picture that can be read", remedy
+        ) from error
     except OSError as error:
         # Pillow's own complaints are OSErrors without a number.
         reason = error.strerror if error.errno else "it is damaged or cut off"
@@ -128,7 +140,7 @@ def opened_mask(path: Path, data: io.BytesIO | None = None) -> Generator[Image.I
         raise UnreadableMaskError(path, "it is damaged or cut off", remedy) from error
 
 
-def _check_kind(image: Image.Image, path: Path) -> None:
+def _check_kind(image: Image.Image, path: Path, *, is_stack: bool, is_deep: bool) -> None:
     if (
         image.format not in _LOSSLESS_FORMATS
         or image.info.get("compression") in _LOSSY_COMPRESSIONS
@@ -140,11 +152,11 @@ def _check_kind(image: Image.Image, path: Path) -> None:
             "Save the mask again as PNG in the program that made it. Converting this file does "
             "not bring the values back.",
         )
-    if image.format == "TIFF" and getattr(image, "n_frames", 1) > 1:
+    if image.format == "TIFF" and not is_stack and getattr(image, "n_frames", 1) > 1:
         raise UnreadableMaskError(
             path, "it holds several pictures", "Save each mask as a PNG picture of its own."
         )
-    if image.mode not in _ID_MODES | COLOR_MODES:
+    if image.mode not in _ID_MODES | COLOR_MODES and not (is_deep and image.mode == "F"):
         raise UnreadableMaskError(
             path,
             f"its pixels are of the kind “{image.mode}”",

@@ -57,6 +57,15 @@ def import_masks(
             help="Also take masks without a pixel of the objects: they are not on those frames.",
         ),
     ] = False,
+    frame: Annotated[
+        int, typer.Option(min=0, help="The frame of a single mask whose name tells none.")
+    ] = 0,
+    first_number: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="The number that files of the first frame have; by default inferred."
+        ),
+    ] = None,
     first: Annotated[int, typer.Option(min=0, help="First frame.")] = 0,
     last: Annotated[int | None, typer.Option(min=0, help="Last frame; by default the end.")] = None,
     dry_run: Annotated[
@@ -79,7 +88,14 @@ def import_masks(
                 f"imported: {damages}.\n\nMend it, or make a new project."
             )
         with frame_progress("looking") as show:
-            preview = preview_import(masks, session.video, session.annotation, on_progress=show)
+            preview = preview_import(
+                masks,
+                session.video,
+                session.annotation,
+                shown=frame,
+                first_number=first_number,
+                on_progress=show,
+            )
         _check_keys(preview, object_ids)
         choices = ImportChoices(
             object_ids=object_ids,

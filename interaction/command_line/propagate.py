@@ -42,11 +42,13 @@ def propagate(
     masks: Annotated[
         Path | None,
         typer.Option(
-            help="Masks to start from: a folder of pictures named or numbered as the frames they "
-            "belong to, or one file. Palette and grey values are object ids; colours become "
-            "objects."
+            help="Masks to start from, in any form that `import` reads: a folder of pictures named "
+            "or numbered as the frames they belong to, one picture, COCO, YOLO and others."
         ),
     ] = None,
+    frame: Annotated[
+        int, typer.Option(min=0, help="The frame of a single mask whose name tells none.")
+    ] = 0,
     model: Annotated[
         str, typer.Option(help="A name from `xmem-annotate models list`, or a file.")
     ] = "small",
@@ -136,6 +138,7 @@ def propagate(
         direction=direction,
         start=start,
         end=end,
+        frame=frame,
         memory=memory,
         are_masks_partial=partial_masks,
         saves_probabilities=save_probabilities,

@@ -28,7 +28,7 @@ from interaction.formats.mask_set import (
     check_pixels,
     clean_name,
     damaged,
-    place_files,
+    place_listed,
 )
 from interaction.formats.options import ExportOptions, option
 from interaction.video.picture_folder import PictureFolderIndex
@@ -339,8 +339,14 @@ def _read_coco(path: Path, data: Mapping[str, Any], around: Surroundings) -> Mas
     category_of = dict(zip(identity_of, (one["category_id"] for one in annotations), strict=True))
     objects, key_of, has_ids = _objects(path, category_of, data)
     images = {image["id"]: image for image in data["images"]}
-    file_of = {number: Path(str(image["file_name"])) for number, image in images.items()}
-    place = {file: frame for frame, file in _place(path, list(file_of.values()), around).items()}
+    file_of = {number: _file(image["file_name"]) for number, image in images.items()}
+    originals = {
+        file_of[number]: str(extra["name"])
+        for number, image in images.items()
+        if isinstance(extra := image.get("extra"), dict) and extra.get("name")
+    }
+    placed = _place(path, list(file_of.values()), around, originals)
+    place = {file: frame for frame, file in placed.items()}
     frame_of = {number: place[file] for number, file in file_of.items() if file in place}
     masks: _Masks = {frame: [] for frame in sorted(frame_of.values())}
     for identity, one in zip(identity_of, annotations, strict=True):
@@ -411,10 +417,16 @@ def _read_youtube_vis(path: Path, data: Mapping[str, Any], around: Surroundings)
     )
 
 
-def _place(path: Path, files: list[Path], around: Surroundings) -> dict[int, Path]:
+def _file(name: Any) -> Path:
+    return Path(str(name).replace("\\", "/"))  # written on Windows
+
+
+def _place(
+    path: Path, files: list[Path], around: Surroundings, originals: Mapping[Path, str] | None = None
+) -> dict[int, Path]:
     if not files:
         raise damaged(path, "there is not a single picture in it")
-    return dict(place_files(files, around).by_frame)
+    return dict(place_listed(files, around, originals).by_frame)
 
 
 def _size(path: Path, holder: Mapping[str, Any]) -> tuple[int, int]:

@@ -1,13 +1,14 @@
 """Turn a planned import into edits and pictures."""
 
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from interaction.annotation.annotation import make_record
+from interaction.annotation.annotation import Annotation, make_record
 from interaction.annotation.edits import new_group
 from interaction.annotation.mask_files import decode_labels
 from interaction.annotation.requests import ImportRequest
@@ -20,6 +21,7 @@ from interaction.formats.import_plan import (
     ImportTarget,
     new_objects,
     plan_import,
+    preview_import,
 )
 from interaction.formats.looks import color_table, draw_overlay, no_larger
 from interaction.formats.mask_set import readable
@@ -31,6 +33,7 @@ __all__ = [
     "merging",
     "planned_edits",
     "planned_picture",
+    "read_given_masks",
 ]
 
 _LONGEST_NAME: Final = 200
@@ -55,6 +58,21 @@ def planned_edits(plan: ImportPlan) -> Generator[Edit, None, None]:
     if plan.problem is not None:
         raise UserError(plan.problem)
     return _edits(plan)
+
+
+def read_given_masks(
+    path: Path, video: Video, *, shown: int = 0, first_number: int | None = None
+) -> tuple[dict[int, Labels], list[str]]:
+    """All masks in `path` for a propagation without a project, and what to say about them.
+
+    Returns frame -> (height, width) object ids at the video's size. shown, first_number: see
+    `preview_import`. Raises UserError.
+    """
+    nothing = Annotation(len(video), video.width, video.height)
+    preview = preview_import(path, video, nothing, shown=shown, first_number=first_number)
+    ids = _ids_of_keys({one.key: one.object_id for one in preview.objects})
+    masks = {frame: np.asarray(ids[preview.keys(frame)]) for frame in preview.frames}
+    return masks, preview.lines()[1:]
 
 
 Merge = Callable[[Labels, Labels, Collection[int]], Labels]

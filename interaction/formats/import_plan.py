@@ -11,9 +11,11 @@ import numpy as np
 
 from interaction.annotation.edits import next_color
 from interaction.annotation.types import EMPTY_RECORD, FrameRecord, FrameStatus, ObjectInfo
+from interaction.errors import UserError
 from interaction.formats.format import count_frames, describe_frames
 from interaction.formats.mask_set import MaskSet, Surroundings
 from interaction.formats.recognise import recognise_masks
+from interaction.video.pixels import Orientation
 from interaction.video.video import Video
 from xmem_core.arrays import Labels
 
@@ -75,14 +77,20 @@ class ImportPreview:
     unmatched: tuple[str, ...]  # files that belong to no frame
     remarks: tuple[str, ...]
     masks: MaskSet
+    turns: Mapping[int, Orientation]  # of masks made without the video's own rotation
 
     def keys(self, frame: int) -> Labels:
         """(height, width) keys of a frame's mask, at the video's size. UserError."""
-        return _at_size(self.masks.read(frame), self.width, self.height)
+        return _at_size(_upright(self.masks.read(frame), self.turns.get(frame)), self)
 
     def lines(self) -> list[str]:
         """All of it for people, a sentence a line."""
         lines = [f"{self.title}; {count_frames(len(self.frames))}: {describe_frames(self.frames)}"]
+        if self.turns:
+            lines.append(
+                f"{count_frames(len(self.turns))}: the mask lacks the rotation of the video and is "
+                f"turned with it: {describe_frames(self.turns)}"
+            )
         for (width, height), count in self.resized.items():
             lines.append(
                 f"{count} masks are {width} × {height} pixels and will be resized to "
@@ -118,6 +126,7 @@ class ImportPreview:
                 {"width": width, "height": height, "frames": count}
                 for (width, height), count in self.resized.items()
             ],
+            "turned": list(self.turns),
             "conflicts": list(self.conflicts),
             "given_conflicts": list(self.given_conflicts),
             "unmatched": list(self.unmatched),
@@ -130,30 +139,46 @@ def preview_import(
     video: Video,
     annotation: ImportTarget,
     *,
+    shown: int = 0,
+    first_number: int | None = None,
     on_progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> ImportPreview:
     """Recognises the masks in `path`, a folder or a file, and reads each as it would be imported.
 
-    on_progress: called with (done, total) steps; an exception it raises cancels. Raises UserError:
+    shown: the frame of a single mask whose name tells none. first_number: the number that the
+    first frame has in the files' names; None: inferred. on_progress: called with (done, total)
+    steps; an exception it raises cancels. Raises UserError:
     nothing recognised, damaged, hostile, for another video.
     """
     path = Path(path)
+    if not 0 <= shown < len(video):
+        raise UserError(
+            f"There is no frame {shown} for the mask: the video has frames 0 to {len(video) - 1}. "
+            "Nothing was changed.\n\nChoose one of them."
+        )
     progress = _Progress(on_progress)
     around = Surroundings(
         names=[video.name(frame) for frame in range(len(video))],
         width=annotation.width,
         height=annotation.height,
         sequence=video.path.name if video.path.is_dir() else video.path.stem,
+        shown=shown,
+        first_number=first_number,
+        picture=video.__getitem__,
         on_progress=progress.recognising,
     )
     # Records never change: what is looked at here may go on being edited.
     records, objects = dict(annotation.records), annotation.objects
     masks = recognise_masks(path, around)
     frames = tuple(masks.sizes)
+    fit = _Fit(path, video, around)
+    turns = {frame: turn for frame, size in masks.sizes.items() if (turn := fit.turn(frame, size))}
     other_sizes = Counter(
-        size for size in masks.sizes.values() if size != (around.width, around.height)
+        size
+        for size in masks.sizes.values()
+        if sorted(size) != sorted((around.width, around.height))
     )
-    present, lost = _read_all(masks, around, progress)
+    present, lost = _read_all(masks, turns, around, progress)
     conflicts = tuple(
         frame
         for frame in frames
@@ -175,7 +200,47 @@ def preview_import(
         unmatched=masks.unmatched,
         remarks=masks.remarks,
         masks=masks,
+        turns=turns,
     )
+
+
+class _Fit:
+    """Whether masks of a size can be laid on the video, and turned how. They are never squeezed."""
+
+    def __init__(self, path: Path, video: Video, around: Surroundings) -> None:
+        self._path, self._video = path, video
+        self._size = around.width, around.height
+        self._stored: tuple[int, int] | None = None  # read when it is needed
+
+    def turn(self, frame: int, size: tuple[int, int]) -> Orientation | None:
+        """What makes a mask of `size` upright; None for one that is. UserError if none does."""
+        if _is_alike(size, self._size):
+            return None
+        turn = self._video.orientation(frame)
+        if turn.is_transposed and _is_alike((size[1], size[0]), self._size):
+            return turn
+        if self._stored is None:
+            self._stored = self._video.stored_size()
+        if _is_alike(size, self._stored):  # not of square pixels, stretched as the video's are
+            return None if turn == Orientation() else turn
+        width, height = self._size
+        raise UserError(
+            f"A mask in “{self._path.name}” (frame {frame}) is {size[0]} × {size[1]} pixels, and "
+            f"the video is {width} × {height}: another shape, so the mask would not lie on its "
+            "object. Nothing was changed.\n\nExport the masks again at the video's size, without "
+            "borders and turned as the video is shown."
+        )
+
+
+def _is_alike(size: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether one is the other enlarged or made smaller, but for a rounded pixel."""
+    small, large = sorted((size, other))
+    by_height, by_width = large[1] / small[1], large[0] / small[0]
+    return abs(small[0] - large[0] / by_height) <= 1 or abs(small[1] - large[1] / by_width) <= 1
+
+
+def _upright(keys: Labels, turn: Orientation | None) -> Labels:
+    return keys if turn is None else turn.apply(keys[:, :, None])[:, :, 0]
 
 
 class _Progress:
@@ -195,14 +260,17 @@ class _Progress:
 
 
 def _read_all(
-    masks: MaskSet, around: Surroundings, progress: _Progress
+    masks: MaskSet,
+    turns: Mapping[int, Orientation],
+    around: Surroundings,
+    progress: _Progress,
 ) -> tuple[dict[int, frozenset[int]], dict[int, frozenset[int]]]:
     """Frame -> keys that its mask has at the video's size, and those that it had before."""
     present: dict[int, frozenset[int]] = {}
     lost: dict[int, frozenset[int]] = {}
     for done, frame in enumerate(masks.sizes, start=1):
-        read = masks.read(frame)
-        keys = _at_size(read, around.width, around.height)
+        read = _upright(masks.read(frame), turns.get(frame))
+        keys = _at_size(read, around)
         present[frame] = _keys_in(keys)
         if keys is not read and (gone := _keys_in(read) - present[frame]):
             lost[frame] = gone
@@ -210,12 +278,11 @@ def _read_all(
     return present, lost
 
 
-def _at_size(keys: Labels, width: int, height: int) -> Labels:
-    if keys.shape == (height, width):
+def _at_size(keys: Labels, target: ImportPreview | Surroundings) -> Labels:
+    if keys.shape == (target.height, target.width):
         return keys
-    return np.asarray(
-        cv2.resize(keys, (width, height), interpolation=cv2.INTER_NEAREST_EXACT), np.uint8
-    )
+    size = target.width, target.height
+    return np.asarray(cv2.resize(keys, size, interpolation=cv2.INTER_NEAREST_EXACT), np.uint8)
 
 
 def _keys_in(labels: Labels) -> frozenset[int]:

@@ -4,7 +4,7 @@ import csv
 import io
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -14,7 +14,7 @@ from interaction.files import parse_json, read_regular
 from interaction.formats.format import FRAMES_CSV, OBJECTS_JSON
 from interaction.formats.options import parse_color
 from interaction.video.container import MAX_FRAME_PIXELS
-from xmem_core.arrays import Labels
+from xmem_core.arrays import Frame, Labels
 
 __all__ = [
     "MOST_OBJECTS",
@@ -28,6 +28,7 @@ __all__ = [
     "names_in_meta",
     "names_in_objects_json",
     "place_files",
+    "place_listed",
     "read_json",
     "readable",
 ]
@@ -54,6 +55,10 @@ class Surroundings:
     width: int
     height: int
     sequence: str  # what data sets with several sequences would call it
+    shown: int = 0  # the frame of a single mask whose name tells none
+    first_number: int | None = None  # the number of the first frame in file names, where known
+    # (H, W, 3) RGB of a frame, to tell copies of the video's pictures from masks.
+    picture: Callable[[int], Frame] | None = None
     # Called with (done, total) while files are examined; what it raises cancels.
     on_progress: Callable[[int, int], object] = lambda done, total: None
 
@@ -85,24 +90,63 @@ def damaged(path: Path, reason: str) -> UserError:
     )
 
 
+_DIGIT: Final = re.compile(r"\d", re.ASCII)
+_LAST_NUMBER: Final = re.compile(r"\d+(?=\D*$)", re.ASCII)
 _MOST_BYTES: Final = 256 * 2**20
 _LEVELS: Final = 4  # folders above the files in which the list may lie
 
 
-def place_files(files: Sequence[Path], around: Surroundings) -> FoundMasks:
-    """Every file with its frame. UserError if none has one, or two share one."""
+_FEWEST_PLACED: Final = 0.9  # share of files with a frame; with fewer they are another video's
+
+
+def place_files(
+    files: Sequence[Path], around: Surroundings, originals: Mapping[Path, str] | None = None
+) -> FoundMasks:
+    """Every file with its frame. originals: by file, the name it had before it was renamed.
+
+    UserError if fewer than nine in ten have a frame, or two share one. A single file without a
+    number belongs to the frame that is shown.
+    """
     listed = _listed(files, len(around.names))
     if listed is not None:
         return listed
-    found = place_masks(files, around.names)
-    if not found.by_frame:
-        first, last = around.names[0], around.names[-1]
-        raise UserError(
-            f"None of the {len(files)} files in “{files[0].parent.name}” belongs to a frame of "
-            f"this video; the first is called “{files[0].name}”. Nothing was changed.\n\n"
-            f"Rename the masks as the frames are called: {first} to {last}."
-        )
+    found = place_masks(files, around.names, first_number=around.first_number, originals=originals)
+    if not found.by_frame and len(files) == 1 and not _DIGIT.search(files[0].stem):
+        return FoundMasks({around.shown: files[0]}, ())
+    _check_share(found, len(files), around)
     return found
+
+
+def place_listed(
+    files: Sequence[Path], around: Surroundings, originals: Mapping[Path, str] | None = None
+) -> FoundMasks:
+    """`place_files` for the names in a list such as a COCO file, which may hold several videos:
+    only files named in the same way as those of this video count as missing a frame."""
+    own = [path for path in files if around.sequence in path.parts[:-1]]
+    files = own or files
+    found = place_masks(files, around.names, first_number=around.first_number, originals=originals)
+    patterns = {_pattern(path) for path in found.by_frame.values()}
+    alike = [path for path in found.unmatched if not patterns or _pattern(path) in patterns]
+    _check_share(replace(found, unmatched=tuple(alike)), len(found.by_frame) + len(alike), around)
+    return found
+
+
+def _pattern(path: Path) -> str:
+    """A name without its last number and without what other programs hang on it."""
+    return _LAST_NUMBER.sub("0", path.stem.partition(".rf.")[0])
+
+
+def _check_share(found: FoundMasks, count: int, around: Surroundings) -> None:
+    if len(found.by_frame) >= _FEWEST_PLACED * count:
+        return
+    first, last = around.names[0], around.names[-1]
+    odd = found.unmatched[0]
+    raise UserError(
+        f"Only {len(found.by_frame)} of {count} masks belong to a frame of this video; "
+        f"“{odd.name}” does not. Nothing was changed.\n\n"
+        "Choose the masks of this video, take what is no mask away, or rename the masks as the "
+        f"frames are called: {first} to {last}."
+    )
 
 
 def _listed(files: Sequence[Path], frame_count: int) -> FoundMasks | None:

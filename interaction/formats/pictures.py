@@ -1,6 +1,6 @@
 """Import masks from pictures: read their values and turn them into objects."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -20,7 +20,12 @@ from interaction.annotation.mask_files import (
     opened_mask,
     pack_colors,
 )
-from interaction.annotation.mask_folders import find_masks, list_pictures, natural_key
+from interaction.annotation.mask_folders import (
+    LOSSY_SUFFIXES,
+    find_masks,
+    list_pictures,
+    natural_key,
+)
 from interaction.errors import UnreadableMaskError, UserError
 from interaction.formats.mask_set import (
     MOST_OBJECTS,
@@ -36,10 +41,13 @@ from xmem_core.arrays import Labels
 
 __all__ = [
     "MOST_MIXED",
+    "FolderKind",
+    "PictureFile",
     "PictureReading",
     "PictureTraits",
     "ValueKind",
     "Values",
+    "folder_kind",
     "learn_pictures",
     "look_at",
     "object_folders",
@@ -52,8 +60,16 @@ __all__ = [
 
 MOST_MIXED: Final = 0.3  # share of pixels of no real value; photographs have nothing else
 _MOST_COLORS: Final = 4096  # kept while learning; only a photograph has more
-_HIGHEST_VALUE: Final = 65_535
+_BINS: Final = 256
 Values = NDArray[Any]  # (H, W) ids, greys or 0xRRGGBB
+
+
+@dataclass(frozen=True, slots=True)
+class PictureFile:
+    """A picture, or one page of a TIFF with several."""
+
+    path: Path
+    page: int | None = None
 
 
 @dataclass(slots=True)
@@ -65,9 +81,24 @@ class PictureTraits:
     is_color: bool = False
     is_palette: bool = False
     has_alpha: bool = False
-    mixed: int = 0
+    mixed: int = 0  # pixels of no real value
+    between: int = 0  # those of them with both a lower and a higher value around them (greys)
     solid: int = 0
+    greys: NDArray[np.int64] = field(default_factory=lambda: np.zeros(_BINS, np.int64))
     palette: NDArray[np.uint8] | None = None
+
+    @property
+    def highest(self) -> int:
+        return max(self.values, default=0)
+
+    @property
+    def is_grey_photograph(self) -> bool:
+        """Whether most pixels lie between black and white, or nearly none is white."""
+        seen = np.flatnonzero(self.greys)
+        low, high = seen.min() + 0.03 * np.ptp(seen), seen.max() - 0.03 * np.ptp(seen)
+        middle = self.greys[int(low) + 1 : int(np.ceil(high))].sum() / self.greys.sum()
+        whites = self.greys[int(np.ceil(high)) :].sum() / max(1, self.solid)
+        return bool(len(self.values) > 32 and (middle > 0.5 or (middle > 0.2 and whites < 0.05)))
 
 
 def look_at(image: Image.Image, traits: PictureTraits, *, is_single: bool) -> None:
@@ -104,13 +135,24 @@ def look_at(image: Image.Image, traits: PictureTraits, *, is_single: bool) -> No
     solid = values != 0
     traits.solid += int(solid.sum())
     if len(distinct) > len(real):
-        traits.mixed += int((solid & ~np.isin(values, real)).sum())
+        mixed = solid & ~np.isin(values, real)
+        traits.mixed += int(mixed.sum())
+        if not traits.is_color:
+            around = values.astype(np.float32)
+            square = np.ones((3, 3), np.uint8)
+            is_between = (cv2.erode(around, square) < around) & (
+                cv2.dilate(around, square) > around
+            )
+            traits.between += int((mixed & is_between).sum())
+    if not traits.is_color and values.dtype.itemsize <= 2:
+        shift = 8 * (values.dtype.itemsize - 1)
+        traits.greys += np.bincount((values >> shift).ravel(), minlength=_BINS)[:_BINS]
 
 
 def values_of(image: Image.Image) -> Values:
     """(H, W): ids and greys as they are, colours as 0xRRGGBB; 0 where it is transparent.
 
-    ValueError for values that no mask has.
+    ValueError for values that no mask has: negative, or not whole.
     """
     if image.mode in COLOR_MODES:
         return pack_colors(np.asarray(image))
@@ -119,8 +161,17 @@ def values_of(image: Image.Image) -> Values:
     values = np.asarray(image)
     if values.ndim == 3:  # the second channel is alpha
         values = hide_transparent(values[:, :, 0], values[:, :, 1])
-    if values.dtype.itemsize > 2 and not 0 <= values.min() <= values.max() <= _HIGHEST_VALUE:
-        raise ValueError("pixel values must be 0 to 65535")
+    if values.dtype.kind == "f":
+        with np.errstate(invalid="ignore"):
+            whole = values.astype(np.int64)
+        if not (whole == values).all():
+            raise ValueError("pixel values must be whole numbers")
+        values = whole
+    if values.dtype.itemsize > 2:
+        if not 0 <= values.min() <= values.max() < 2**31:
+            raise ValueError("pixel values must be 0 to 2147483647")
+        if values.max() < 2**16:
+            values = values.astype(np.uint16)
     return values
 
 
@@ -181,9 +232,12 @@ def _channels(values: NDArray[Any]) -> NDArray[np.float32]:
 
 
 _MOTS_CLASS: Final = 1000  # values of MOTS are class · 1000 + instance
-_MOTS_IGNORE: Final = 10  # its class for regions that are nobody's
-_DEEP_WHITE: Final = 65_000  # a 16-bit matte reaches nearly up to 65535
+_MOTS_IGNORE: Final = 10_000  # its value for regions that are nobody's
+_DEEPEST_MOTS: Final = 65_000
 _MOST_GREY_IDS: Final = 100
+_MOST_TINY: Final = 64  # values that fill no 3 × 3 square; a soft edge has more
+_WHITES: Final = (1, 255, 1023, 4095, 16_383, 65_535)  # by bits of a pixel
+_VOID: Final = 255
 
 
 class ValueKind(StrEnum):
@@ -206,32 +260,36 @@ class PictureReading:
     is_antialiased: bool = False  # values that are not in `keys` are mixtures
     has_ids: bool = False
     half: int = 128  # of white, for kind MATTE
+    names: Mapping[int, str] = field(default_factory=dict)  # key -> old number, where renumbered
+    remarks: tuple[str, ...] = ()
 
 
 def learn_pictures(
-    paths: Sequence[Path],
+    files: Sequence[PictureFile],
     *,
     is_single: bool = False,
-    on_each: Callable[[Path, tuple[int, int]], None] = lambda path, size: None,
+    named: Collection[int] = (),
+    on_each: Callable[[PictureFile, tuple[int, int]], None] = lambda file, size: None,
 ) -> PictureReading:
     """Looks at every picture once. is_single: they are of one object, whatever its grey or colour.
 
-    on_each: called with each picture's path and (width, height). Raises UnreadableMaskError.
+    named: ids that are known to be objects. on_each: called with each picture and its
+    (width, height). Raises UnreadableMaskError.
     """
     traits = PictureTraits()
-    for path in paths:
-        with opened_mask(path) as image:
-            check_pixels(path, *image.size)
+    for file in files:
+        with opened_mask(file.path, page=file.page, is_deep=True) as image:
+            check_pixels(file.path, *image.size)
             size = image.size
             look_at(image, traits, is_single=is_single)
-        on_each(path, size)
-    return _conclude(traits, paths[0], is_single=is_single)
+        on_each(file, size)
+    return _conclude(traits, files[0].path, is_single=is_single, named=named)
 
 
-def read_picture_mask(path: Path, reading: PictureReading) -> Labels:
+def read_picture_mask(file: PictureFile, reading: PictureReading) -> Labels:
     """(H, W) keys at the picture's own size. Raises UnreadableMaskError."""
-    with opened_mask(path) as image:
-        check_pixels(path, *image.size)
+    with opened_mask(file.path, page=file.page, is_deep=True) as image:
+        check_pixels(file.path, *image.size)
         if reading.kind is ValueKind.CUT_OUT:
             alpha = np.asarray(image.convert("RGBA"))[:, :, 3]
             return (alpha >= 128).astype(np.uint8)
@@ -243,7 +301,7 @@ def read_picture_mask(path: Path, reading: PictureReading) -> Labels:
             return (values >= (1 if is_palette else reading.half)).astype(np.uint8)
         if (image.mode in COLOR_MODES) != (reading.kind is ValueKind.COLORS):
             raise UnreadableMaskError(
-                path,
+                file.path,
                 "it is coloured and others are not, or the other way round",
                 "Import masks of one kind together.",
             )
@@ -253,38 +311,127 @@ def read_picture_mask(path: Path, reading: PictureReading) -> Labels:
     return labels
 
 
-def _conclude(traits: PictureTraits, path: Path, *, is_single: bool) -> PictureReading:
+def _conclude(
+    traits: PictureTraits, path: Path, *, is_single: bool, named: Collection[int]
+) -> PictureReading:
+    """Ids or a matte, by how many values there are and how they lie, not by the highest."""
     values = traits.values - {0}
     if traits.is_color:
-        return _conclude_colors(traits, path, is_single=is_single)
-    highest = max(values, default=0)
-    # Half of what the pixels can hold; a mask of 0 and 1 is taken as such.
-    half = 1 if highest <= 1 else 128 if highest <= 255 else 32_768
-    is_matte = PictureReading(ValueKind.MATTE, {}, {}, half=half)
-    if is_single:
-        return is_matte
-    if highest > MOST_OBJECTS:
-        if min(values) >= _MOTS_CLASS and highest < _DEEP_WHITE and len(values) <= MOST_OBJECTS:
-            return _conclude_mots(values)
+        return _conclude_colors(traits, path, is_single=is_single, named=named)
+    white = next((one for one in _WHITES if one >= traits.highest), traits.highest)
+    is_matte = PictureReading(
+        ValueKind.MATTE,
+        {},
+        {},
+        half=(white + 1) // 2,
+        remarks=("Pixels of at least half white are the object.",),
+    )
+    if is_single or values in ({255}, {65_535}):
         return is_matte
     real = traits.real - {0}
-    is_ids = traits.is_palette or values <= real or _is_dense(values)
-    if values == {255}:
+    is_hard = (
+        traits.is_palette
+        or values <= real
+        or _is_dense(values)
+        or (traits.between < traits.mixed / 2 and len(values - real) <= _MOST_TINY)
+    )
+    if is_hard:
+        return _conclude_ids(traits, path, named)
+    is_white = not real or min(real) >= 0.98 * max(real)
+    if traits.is_grey_photograph and (is_white or traits.mixed > MOST_MIXED * traits.solid):
+        raise _photograph(path)
+    if is_white or traits.mixed > MOST_MIXED * traits.solid:
         return is_matte
-    if is_ids:
-        return PictureReading(
-            ValueKind.IDS,
-            {value: value for value in sorted(values)},
-            _palette_colors(traits.palette, values),
-            has_ids=True,
+    keys = {0: 0, **_numbered(real)}
+    return PictureReading(
+        ValueKind.IDS,
+        keys,
+        {},
+        is_antialiased=True,
+        has_ids=max(real) <= MOST_OBJECTS,
+        names=_old_numbers(keys),
+        remarks=(_SNAPPED,),
+    )
+
+
+_SNAPPED: Final = "Smoothed edges are made hard: each pixel goes to the nearest real colour."
+
+
+def _photograph(path: Path) -> UnreadableMaskError:
+    return UnreadableMaskError(
+        path,
+        "it is a photograph, or holds more than 255 colours",
+        "Choose the folder with the masks. In a mask every object has one colour.",
+    )
+
+
+def _conclude_ids(traits: PictureTraits, path: Path, named: Collection[int]) -> PictureReading:
+    values, remarks = traits.values - {0}, []
+    nobodys: set[int] = set()
+    if _VOID not in named and _is_void(values, traits.palette):
+        nobodys.add(_VOID)
+        remarks.append("The value 255 marks what belongs to no object (void) and is left out.")
+    elif _MOTS_IGNORE in values and len(values) > 1 and not values & {9_999, 10_001}:
+        nobodys.add(_MOTS_IGNORE)
+        remarks.append("The value 10000 marks what belongs to no object in MOTS and is left out.")
+    objects = sorted(values - nobodys)
+    if len(objects) > MOST_OBJECTS:
+        raise UnreadableMaskError(
+            path,
+            f"with the others it holds {len(objects)} different values, and a video has at most "
+            f"{MOST_OBJECTS} objects",
+            "Check that this is a mask and not a picture, or import fewer objects.",
         )
-    if not real or min(real) >= 250:
-        return is_matte
-    keys = {0: 0, **{value: value for value in sorted(real)}}
-    return PictureReading(ValueKind.IDS, keys, {}, is_antialiased=True, has_ids=True)
+    is_mots = bool(objects) and _MOTS_CLASS <= objects[0] <= objects[-1] < _DEEPEST_MOTS
+    keys = _numbered(objects)
+    has_ids = all(value == key for value, key in keys.items())
+    if is_mots:  # the instance is the id where no two classes share one
+        instances = [value % _MOTS_CLASS for value in objects]
+        if len(set(instances)) == len(instances) and all(1 <= i <= 255 for i in instances):
+            keys, has_ids = dict(zip(objects, instances, strict=True)), True
+    names = {} if has_ids else _old_numbers(keys)
+    if names:
+        remarks.append("Object ids beyond 255 are numbered anew; the old number is the name.")
+    return PictureReading(
+        ValueKind.MOTS if is_mots else ValueKind.IDS,
+        {**keys, **dict.fromkeys(nobodys, 0)},
+        _palette_colors(traits.palette, set(objects)),
+        has_ids=has_ids,
+        names=names,
+        remarks=tuple(remarks),
+    )
 
 
-def _conclude_colors(traits: PictureTraits, path: Path, *, is_single: bool) -> PictureReading:
+def _numbered(values: Collection[int]) -> dict[int, int]:
+    """Value -> key: itself where all are object ids, else counted up from 1."""
+    if max(values, default=0) <= MOST_OBJECTS:
+        return {value: value for value in sorted(values)}
+    return {value: key for key, value in enumerate(sorted(values), start=1)}
+
+
+def _old_numbers(keys: Mapping[int, int]) -> dict[int, str]:
+    """Key -> the number it stands for, where any differs."""
+    if all(value == key for value, key in keys.items()):
+        return {}
+    return {key: str(value) for value, key in keys.items() if key}
+
+
+def _is_void(values: Collection[int], palette: NDArray[np.uint8] | None) -> bool:
+    """Whether 255 is Pascal VOC's border and not an object: there are others, 254 is not one of
+    them, and they are no grey levels spread evenly up to 255."""
+    others = set(values) - {_VOID}
+    if _VOID not in values or not others or max(values) > _VOID or 254 in others:
+        return False
+    if palette is not None and len(palette) > _VOID:
+        return True
+    steps = len(others) + 1
+    even = [_VOID * step / steps for step in range(1, steps)]
+    return not all(abs(v - e) <= 1 for v, e in zip(sorted(others), even, strict=True))
+
+
+def _conclude_colors(
+    traits: PictureTraits, path: Path, *, is_single: bool, named: Collection[int]
+) -> PictureReading:
     is_photograph = len(traits.values) > MOST_OBJECTS and (
         traits.mixed > MOST_MIXED * traits.solid or len(traits.real) > MOST_OBJECTS + 1
     )
@@ -293,14 +440,16 @@ def _conclude_colors(traits: PictureTraits, path: Path, *, is_single: bool) -> P
     if is_single:
         return PictureReading(ValueKind.MATTE, {}, {})
     if is_photograph:
-        raise UnreadableMaskError(
-            path,
-            "it is a photograph, or holds more than 255 colours",
-            "Choose the folder with the masks. In a mask every object has one colour.",
-        )
+        raise _photograph(path)
     known = traits.values <= PALETTE_IDS.keys() | {0}
     is_antialiased = not known and not traits.values <= traits.real | {0} and bool(traits.real)
     colors = (traits.real if is_antialiased else traits.values) - {0}
+    remarks = [_SNAPPED] if is_antialiased else []
+    nobodys: set[int] = set()
+    if known and _VOID not in named and _is_void([PALETTE_IDS[color] for color in colors], None):
+        nobodys = {color for color in colors if PALETTE_IDS[color] == _VOID}
+        remarks.append("The colour of Pascal VOC's borders (void) is left out.")
+    colors -= nobodys
     if len(colors) > MOST_OBJECTS:
         raise UnreadableMaskError(
             path,
@@ -312,20 +461,14 @@ def _conclude_colors(traits: PictureTraits, path: Path, *, is_single: bool) -> P
     free = (key for key in range(1, 256) if key not in set(keys.values()))
     keys.update((color, next(free)) for color in sorted(colors) if color not in PALETTE_IDS)
     rgb = {key: (color >> 16, color >> 8 & 255, color & 255) for color, key in keys.items()}
-    return PictureReading(ValueKind.COLORS, {0: 0, **keys}, rgb, is_antialiased, has_ids=known)
-
-
-def _conclude_mots(values: set[int]) -> PictureReading:
-    """The instance is the key where no two classes share one; else instances are numbered anew."""
-    objects = sorted(value for value in values if value // _MOTS_CLASS != _MOTS_IGNORE)
-    instances = [value % _MOTS_CLASS for value in objects]
-    is_plain = len(set(instances)) == len(instances) and all(1 <= i <= 255 for i in instances)
-    keys = {
-        value: instance if is_plain else number
-        for number, (value, instance) in enumerate(zip(objects, instances, strict=True), start=1)
-    }
-    ignored = dict.fromkeys(values - set(objects), 0)
-    return PictureReading(ValueKind.MOTS, {**keys, **ignored}, {}, has_ids=is_plain)
+    return PictureReading(
+        ValueKind.COLORS,
+        {0: 0, **keys, **dict.fromkeys(nobodys, 0)},
+        rgb,
+        is_antialiased,
+        has_ids=known,
+        remarks=tuple(remarks),
+    )
 
 
 def _is_dense(values: set[int]) -> bool:
@@ -373,42 +516,60 @@ _FORMAT_OF: Final = {
 
 
 def read_pictures(
-    source: Path, around: Surroundings, named: Mapping[int, NamedObject], title: str | None = None
+    source: Path,
+    around: Surroundings,
+    named: Mapping[int, NamedObject],
+    title: str | None = None,
+    *,
+    color_names: Mapping[tuple[int, int, int], str] | None = None,
 ) -> MaskSet:
-    """source: a folder of pictures with all objects in each, or one such picture.
+    """source: a folder of pictures with all objects in each, one such picture, or a TIFF with a
+    page for each frame.
 
-    named: what is known about objects by id. UserError.
+    named: what is known about objects by id. color_names: names of objects by RGB. UserError.
     """
+    unmatched: tuple[Path, ...] = ()
+    remark = None
     if source.is_dir():
-        files = list_pictures(source)
-        found = place_files(files, around)
-        by_frame, unmatched = found.by_frame, found.unmatched
+        found = place_files(list_pictures(source), around)
+        unmatched, remark = found.unmatched, found.remark
+        by_frame = {frame: PictureFile(path) for frame, path in found.by_frame.items()}
+    elif (pages := _page_count(source)) > 1:
+        if pages != len(around.names):
+            raise UserError(
+                f"“{source.name}” holds {pages} pictures, and the video has {len(around.names)} "
+                "frames. Nothing was changed.\n\nSave one mask for each frame, or pictures of "
+                "their own whose names tell the frame."
+            )
+        by_frame = {frame: PictureFile(source, frame) for frame in range(pages)}
     else:
-        by_frame, unmatched = find_masks(source, around.names).by_frame, ()
-    paths = list(by_frame.values())
+        found = find_masks(source, around.names, around.shown)
+        by_frame = {frame: PictureFile(path) for frame, path in found.by_frame.items()}
+    files = list(by_frame.values())
     sizes: list[tuple[int, int]] = []
 
-    def note(path: Path, size: tuple[int, int]) -> None:
+    def note(file: PictureFile, size: tuple[int, int]) -> None:
         sizes.append(size)
-        around.on_progress(len(sizes), len(paths))
+        around.on_progress(len(sizes), len(files))
 
-    reading = learn_pictures(paths, on_each=note)
-    objects = _objects_of(reading, named)
-    remarks = []
-    if reading.is_antialiased:
-        remarks.append("Smoothed edges are made hard: each pixel goes to the nearest real colour.")
-    elif reading.kind is ValueKind.MATTE:
-        remarks.append("Pixels of at least half white are the object.")
+    reading = learn_pictures(files, named=named, on_each=note)
     return MaskSet(
         format=_FORMAT_OF[reading.kind],
         title=title or f"Pictures: {reading.kind.value}",
-        objects=objects,
+        objects=_objects_of(reading, named, color_names or {}),
         sizes=dict(zip(by_frame, sizes, strict=True)),
         read=lambda frame: read_picture_mask(by_frame[frame], reading),
         has_ids=reading.has_ids,
         unmatched=tuple(path.name for path in unmatched),
-        remarks=tuple(remarks),
+        remarks=(*([remark] if remark else []), *reading.remarks),
     )
+
+
+def _page_count(path: Path) -> int:
+    if path.suffix.lower() not in (".tif", ".tiff"):
+        return 1
+    with opened_mask(path, page=0, is_deep=True) as image:
+        return int(getattr(image, "n_frames", 1))
 
 
 def object_folders(folder: Path) -> list[Path]:
@@ -420,6 +581,64 @@ def object_folders(folder: Path) -> list[Path]:
         (path for path in subfolders if list_pictures(path)),
         key=lambda path: natural_key(path.name),
     )
+
+
+class FolderKind(StrEnum):
+    """What the pictures of a folder show."""
+
+    PHOTOGRAPHS = "photographs"
+    ONE_OBJECT = "one object"
+    OBJECTS = "objects by id or colour"
+
+
+_NEARLY_WHITE: Final = 250
+_SAMPLES: Final = 8  # pictures of a folder, spread over it
+
+
+def folder_kind(folder: Path, around: Surroundings) -> FolderKind:
+    """From a sample of its pictures. Raises UnreadableMaskError."""
+    pictures = list_pictures(folder)
+    samples = pictures[:: max(1, len(pictures) // _SAMPLES)]
+    if pictures[0].suffix.lower() in LOSSY_SUFFIXES or _are_frames(samples[:2], around):
+        return FolderKind.PHOTOGRAPHS
+    traits = PictureTraits()
+    for path in samples:
+        with opened_mask(path, is_deep=True) as image:
+            check_pixels(path, *image.size)
+            look_at(image, traits, is_single=False)
+    if traits.is_color and traits.has_alpha:
+        return FolderKind.ONE_OBJECT  # a cut-out
+    try:
+        reading = _conclude(traits, pictures[0], is_single=False, named=())
+    except UnreadableMaskError:
+        return FolderKind.PHOTOGRAPHS
+    is_one = reading.kind is ValueKind.MATTE or len(set(reading.keys.values()) - {0}) <= 1
+    is_soft = reading.is_antialiased and not traits.is_color  # a matte with flat greys
+    is_white = not traits.is_color and min(traits.values - {0}, default=0) >= _NEARLY_WHITE
+    return FolderKind.ONE_OBJECT if is_one or is_soft or is_white else FolderKind.OBJECTS
+
+
+_MOST_DIFFERENT: Final = 12  # of 255 on average: a copy of a frame, made smaller or re-encoded
+
+
+def _are_frames(pictures: list[Path], around: Surroundings) -> bool:
+    """Whether they are copies of the video's own frames."""
+    if around.picture is None:
+        return False
+    for path in pictures:
+        try:
+            place = find_masks(path, around.names, around.shown).by_frame
+            frame = around.picture(next(iter(place)))
+            with opened_mask(path) as image:
+                check_pixels(path, *image.size)
+                small = np.asarray(image.convert("RGB").resize((64, 64), Image.Resampling.BOX))
+        except UserError:
+            return False
+        own = cv2.resize(np.asarray(frame), (64, 64), interpolation=cv2.INTER_AREA)
+        spread = min(small.std(), own.std())  # a dark frame resembles any mask
+        if np.abs(small.astype(np.float32) - own).mean() > min(_MOST_DIFFERENT, spread / 2):
+            return False
+    return bool(pictures)
 
 
 def read_object_folders(
@@ -447,9 +666,12 @@ def read_object_folders(
         assert key is not None
         frame_of = {path: frame for frame, path in found.by_frame.items()}
 
-        def note(path: Path, size: tuple[int, int], frame_of: dict[Path, int] = frame_of) -> None:
+        def note(
+            file: PictureFile, size: tuple[int, int], frame_of: dict[Path, int] = frame_of
+        ) -> None:
             nonlocal done
             done += 1
+            path = file.path
             if sizes.setdefault(frame_of[path], size) != size:
                 raise UserError(
                     f"“{path.parent.name}/{path.name}” is {size[0]} × {size[1]} pixels, and the "
@@ -458,7 +680,8 @@ def read_object_folders(
                 )
             around.on_progress(done, total)
 
-        readings[key] = learn_pictures(list(found.by_frame.values()), is_single=True, on_each=note)
+        files = [PictureFile(path) for path in found.by_frame.values()]
+        readings[key] = learn_pictures(files, is_single=True, on_each=note)
         paths[key] = dict(found.by_frame)
         known = named.get(key) if has_ids else None
         name = known.name if known else clean_name(_name_without_number(folder.name))
@@ -471,7 +694,7 @@ def read_object_folders(
         labels: Labels = np.zeros((height, width), np.uint8)
         for key, by_frame in paths.items():
             if frame in by_frame:
-                labels[read_picture_mask(by_frame[frame], readings[key]) > 0] = key
+                labels[read_picture_mask(PictureFile(by_frame[frame]), readings[key]) > 0] = key
         return labels
 
     is_cut_out = any(one.kind is ValueKind.CUT_OUT for one in readings.values())
@@ -488,7 +711,9 @@ def read_object_folders(
 
 
 def _objects_of(
-    reading: PictureReading, named: Mapping[int, NamedObject]
+    reading: PictureReading,
+    named: Mapping[int, NamedObject],
+    color_names: Mapping[tuple[int, int, int], str],
 ) -> tuple[FoundObject, ...]:
     if reading.kind in (ValueKind.MATTE, ValueKind.CUT_OUT):
         only = next(iter(named.values())) if len(named) == 1 else None
@@ -498,9 +723,10 @@ def _objects_of(
     for position, one in enumerate(objects):
         color = reading.colors.get(one.key)
         known = named.get(one.key) if reading.has_ids else None
-        objects[position] = replace(
-            one, name=known and known.name, color=(known and known.color) or color
-        )
+        name = (known and known.name) or reading.names.get(one.key)
+        if color is not None:
+            name = name or color_names.get(color)
+        objects[position] = replace(one, name=name, color=(known and known.color) or color)
     return tuple(objects)
 
 

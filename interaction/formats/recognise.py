@@ -13,11 +13,19 @@ from interaction.formats.mask_set import (
     MaskSet,
     NamedObject,
     Surroundings,
+    clean_name,
     names_in_meta,
     names_in_objects_json,
     read_json,
+    readable,
 )
-from interaction.formats.pictures import object_folders, read_object_folders, read_pictures
+from interaction.formats.pictures import (
+    FolderKind,
+    folder_kind,
+    object_folders,
+    read_object_folders,
+    read_pictures,
+)
 from interaction.formats.yolo import label_files, read_yolo
 
 __all__ = ["recognise_masks"]
@@ -53,14 +61,14 @@ def _of_folder(folder: Path, around: Surroundings) -> MaskSet:
     is_yolo = (folder / "labels").is_dir() or (folder / "data.yaml").is_file()
     if is_yolo and label_files(folder):
         return read_yolo(folder, around)
-    if (folder / "Annotations").is_dir():
-        sequence = _sequence(folder / "Annotations", around)
-        meta = folder / _META
-        named = named or names_in_meta(meta, sequence.name)
-        title = "YouTube-VOS" if meta.is_file() else "DAVIS"
-        return read_pictures(sequence, around, named, title)
-    if (folder / "instances").is_dir():
-        return read_pictures(_sequence(folder / "instances", around), around, named, "MOTS PNG")
+    for name, title in _MASK_FOLDERS.items():
+        if (root := folder / name).is_dir() and (sequence := _sequence(root, around)) is not None:
+            if name == "Annotations":
+                meta = folder / _META
+                named = named or names_in_meta(meta, sequence.name)
+                title = "YouTube-VOS" if meta.is_file() else title
+            colors = _label_map(folder / "labelmap.txt") if name == "SegmentationClass" else {}
+            return read_pictures(sequence, around, named, title, color_names=colors)
     if list_pictures(folder):
         return read_pictures(folder, around, named)
     if label_files(folder):
@@ -71,6 +79,8 @@ def _of_folder(folder: Path, around: Surroundings) -> MaskSet:
     of_sequence = [one for one in folders if one.name == around.sequence]
     if of_sequence and not named:
         return read_pictures(of_sequence[0], around, named)
+    if not named:
+        folders = _mask_folders(folder, folders, around)
     if len(folders) == 1 and not named:
         return read_pictures(folders[0], around, named)
     if folders:
@@ -79,6 +89,53 @@ def _of_folder(folder: Path, around: Surroundings) -> MaskSet:
         f"There are no masks in “{folder.name}”: no pictures, no COCO or YouTube-VIS file and no "
         "YOLO labels. Nothing was changed.\n\nChoose the folder that holds the masks."
     )
+
+
+# The folders of data sets that hold the masks, best first: of each object before of each class.
+_MASK_FOLDERS: Final = {
+    "SegmentationObject": "Pascal VOC: objects",
+    "SegmentationClass": "Pascal VOC: classes",
+    "masks_instances": "Supervisely: objects",
+    "masks_machine": "Supervisely",
+    "Annotations": "DAVIS",
+    "instances": "MOTS PNG",
+}
+
+
+def _mask_folders(folder: Path, folders: list[Path], around: Surroundings) -> list[Path]:
+    """Without those that hold photographs. UserError where the rest is no folder for each object
+    and it is not clear which holds the masks."""
+    kinds = {one: folder_kind(one, around) for one in folders}
+    kept = [one for one, kind in kinds.items() if kind is not FolderKind.PHOTOGRAPHS]
+    if len(kept) > 1 and any(kinds[one] is FolderKind.OBJECTS for one in kept):
+        names = ", ".join(f"“{readable(one.name)}”" for one in kept[:10])
+        raise UserError(
+            f"“{readable(folder.name)}” holds several folders of masks, and at least one of them has more "
+            "than one object in a picture, so they are no folder for each object. Nothing was "
+            f"changed.\n\nChoose one of them: {names}."
+        )
+    if folders and not kept:
+        raise UserError(
+            f"The pictures in “{folder.name}” are photographs. Nothing was changed.\n\n"
+            "Choose the folder with the masks. In a mask every object has one colour."
+        )
+    return kept
+
+
+def _label_map(path: Path) -> dict[tuple[int, int, int], str]:
+    """Names of classes by RGB, from CVAT's labelmap.txt: `name:red,green,blue:parts:actions`."""
+    names: dict[tuple[int, int, int], str] = {}
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    except (OSError, UnicodeError):
+        lines = []
+    for line in lines:
+        name, _, rest = line.partition(":")
+        color = rest.partition(":")[0].split(",")
+        if len(color) == 3 and all(one.strip().isdecimal() for one in color):
+            red, green, blue = (int(one) for one in color)
+            names[red, green, blue] = clean_name(name) or ""
+    return names
 
 
 def _of_json(path: Path, data: Any, around: Surroundings) -> MaskSet:
@@ -115,20 +172,20 @@ def _json_files(folder: Path) -> Iterator[Path]:
             )
 
 
-def _sequence(root: Path, around: Surroundings) -> Path:
-    """The folder of this video's masks below `root`, which may sort sequences by resolution."""
+def _sequence(root: Path, around: Surroundings) -> Path | None:
+    """The folder of this video's masks below `root`, which may sort sequences by resolution; None
+    if there is no picture at all."""
     found = [root] if list_pictures(root) else []
     below = [path for path in sorted(root.iterdir()) if path.is_dir()]
     deeper = [one for path in below for one in sorted(path.iterdir()) if one.is_dir()]
     found += [path for path in (*below, *deeper) if list_pictures(path)]
     called = [path for path in found if path.name == around.sequence]
+    if not found:
+        return None
     if len(found) == 1 or len(called) == 1:
         return (called or found)[0]
     names = ", ".join(path.name for path in found[:10])
     raise UserError(
         f"“{root.name}” holds masks of {len(found)} videos, and it is not clear which belong to "
         f"“{around.sequence}”. Nothing was changed.\n\nChoose one folder of masks: {names}."
-        if found
-        else f"There is no mask below “{root.name}”. Nothing was changed.\n\n"
-        "Choose the folder that holds the masks."
     )

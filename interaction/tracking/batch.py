@@ -15,11 +15,11 @@ import safetensors.torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
-from interaction.annotation.mask_files import encode_labels, read_masks
-from interaction.annotation.mask_folders import find_masks
+from interaction.annotation.mask_files import encode_labels
 from interaction.annotation.requests import Direction
 from interaction.errors import UserError
 from interaction.files import write_bytes, write_text, writing_problem
+from interaction.formats.import_masks import read_given_masks
 from interaction.models import find_model
 from interaction.tracking.propagation import (
     Position,
@@ -158,6 +158,7 @@ class BatchSettings:
     direction: Direction = "forward"
     start: int | None = None
     end: int | None = None
+    frame: int = 0  # of a single mask whose name tells none
     memory: MemoryConfig = field(default_factory=MemoryConfig)
     are_masks_partial: bool = False
     saves_probabilities: bool = False
@@ -207,13 +208,9 @@ def run_batch(
             )
     with open_video(settings.source) as video:
         names = [video.name(frame) for frame in range(len(video))]
-        found = find_masks(settings.masks, names)
-        masks = dict(read_masks(found.by_frame, video.width, video.height))
-        if found.unmatched:
-            remark = f"{len(found.unmatched)} pictures beside the masks belong to no frame: "
-            yield BatchProgress(
-                "reading masks", 0, 1, remark + ", ".join(p.name for p in found.unmatched[:5])
-            )
+        masks, remarks = read_given_masks(settings.masks, video, shown=settings.frame)
+        for remark in remarks:
+            yield BatchProgress("reading masks", 0, 1, remark)
         return (yield from _Batch(settings, video, names, masks).run(should_stop))
 
 

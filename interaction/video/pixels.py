@@ -24,6 +24,7 @@ __all__ = [
     "FrameLayout",
     "Orientation",
     "RgbConverter",
+    "read_orientation",
     "read_picture",
     "read_picture_size",
 ]
@@ -191,6 +192,12 @@ _warnings_lock = threading.Lock()  # warning filters belong to the whole process
 def read_picture(path: Path) -> NDArray[np.uint8]:
     """(H, W, 3) RGB. Raises UnreadableVideoError."""
     return _read(path, _to_rgb)
+
+
+def read_orientation(path: Path) -> Orientation:
+    """How the picture is turned and mirrored to be upright. Raises UnreadableVideoError."""
+    value = _read(path, _orientation)
+    return Orientation(value >= 5, flips_x=value in (2, 3, 6, 7), flips_y=value in (3, 4, 7, 8))
 
 
 def read_picture_size(path: Path) -> tuple[int, int]:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interaction.errors import UnreadableVideoError
+from interaction.video.container import open_container
 from interaction.video.decoder import VideoIndex, open_source
 from interaction.video.index import index_video_file
 from interaction.video.picture_folder import (
@@ -22,6 +23,7 @@ from interaction.video.picture_folder import (
     PictureFolderIndex,
     index_picture_folder,
 )
+from interaction.video.pixels import Orientation, read_orientation
 
 __all__ = [
     "FrameCache",
@@ -275,6 +277,25 @@ class Video:
         if isinstance(self._index, PictureFolderIndex):
             return self._index.pictures[frame].stem
         return f"{frame:07d}"
+
+    def orientation(self, index: SupportsIndex) -> Orientation:
+        """How the stored picture of a frame is turned and mirrored to be upright.
+
+        Raises UnreadableVideoError for a picture that is gone.
+        """
+        frame = self._check(index)
+        if isinstance(self._index, PictureFolderIndex):
+            return read_orientation(self._index.pictures[frame])
+        return self._index.layout.orientation
+
+    def stored_size(self) -> tuple[int, int]:
+        """(width, height) of a video file's frames before turning, with the pixels as they are
+        stored; for a folder of pictures the size it has. Raises UnreadableVideoError."""
+        if isinstance(self._index, PictureFolderIndex):
+            return self.width, self.height
+        container, stream = open_container(self.path)
+        with closing(container):
+            return stream.codec_context.width, stream.codec_context.height
 
     def __len__(self) -> int:
         return len(self._timestamps_s)

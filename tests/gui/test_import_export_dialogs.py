@@ -218,9 +218,9 @@ def _held_up(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     stopped: list[str] = []
     real = preview_import
 
-    def slow(path: Path, video: Any, annotation: Any, *, on_progress: Any) -> Any:
+    def slow(path: Path, video: Any, annotation: Any, *, on_progress: Any, **where: Any) -> Any:
         if path.name != "first":
-            return real(path, video, annotation, on_progress=on_progress)
+            return real(path, video, annotation, on_progress=on_progress, **where)
         pause = threading.Event()
         try:
             while not pause.wait(0.005):

@@ -209,15 +209,16 @@ def test_a_late_object_s_probabilities_begin_with_it(
     assert ids == {0: [], 1: [3], 2: [3], 3: [3, 200], 4: [3, 200]}
 
 
-def test_pictures_beside_the_masks_are_remarked_on(settings: BatchSettings, tmp_path: Path) -> None:
+def test_pictures_beside_the_masks_are_asked_about(settings: BatchSettings, tmp_path: Path) -> None:
     masks = tmp_path / "masks"
     shutil.copytree(settings.masks, masks)
     shutil.copy(masks / "00003.png", masks / "overview.png")
+    with pytest.raises(UserError, match=r"overview\.png"):
+        finish(changed(settings, masks=masks))
+    (masks / "overview.png").rename(tmp_path / "overview.png")
     steps: list[BatchProgress] = []
-    run_until(changed(settings, masks=masks), 1, steps.append)
-    remarks = [step.remark for step in steps if step.remark]
-    assert len(remarks) == 1
-    assert "overview.png" in remarks[0]
+    run_until(changed(settings, masks=tmp_path / "overview.png", frame=3), 1, steps.append)
+    assert steps[-1].done == 1
 
 
 # What is refused

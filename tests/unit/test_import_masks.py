@@ -130,25 +130,36 @@ def test_masks_of_another_size_are_resized_by_the_nearest_pixel(
     video: Video, tmp_path: Path
 ) -> None:
     save(tmp_path / "m", "00000.png", scene(2 * WIDTH, 2 * HEIGHT))
-    save(tmp_path / "m", "00001.png", scene(WIDTH // 2, HEIGHT // 3))
+    save(tmp_path / "m", "00001.png", scene(WIDTH // 2, HEIGHT // 2))
     save(tmp_path / "m", "00002.png", scene(WIDTH, HEIGHT))
     back, preview = run_import(tmp_path / "m", video)
-    assert preview.resized == {(2 * WIDTH, 2 * HEIGHT): 1, (WIDTH // 2, HEIGHT // 3): 1}
+    assert preview.resized == {(2 * WIDTH, 2 * HEIGHT): 1, (WIDTH // 2, HEIGHT // 2): 1}
     assert any("resized" in line for line in preview.lines())
     for frame in range(3):
         assert set(np.unique(back.labels(frame))) == {0, 1, 2}
         assert (back.labels(frame) != scene(WIDTH, HEIGHT)).mean() < 0.12
 
 
-def test_names_decide_before_numbers_and_the_rest_is_told(video: Video, tmp_path: Path) -> None:
+def test_fewer_than_nine_in_ten_files_with_a_frame_are_refused(
+    video: Video, tmp_path: Path
+) -> None:
     save(tmp_path / "m", "mask_2.png", scene(WIDTH, HEIGHT))
+    assert run_import(tmp_path / "m", video)[1].frames == (2,)
     save(tmp_path / "m", "mask_99.png", scene(WIDTH, HEIGHT))
-    _, preview = run_import(tmp_path / "m", video)
-    assert preview.frames == (2,)
-    assert preview.unmatched == ("mask_99.png",)
-    save(tmp_path / "n", "other.png", scene(WIDTH, HEIGHT))
+    with pytest.raises(UserError, match=r"Only 1 of 2 masks.*mask_99\.png"):
+        run_import(tmp_path / "m", video)
     with pytest.raises(UserError, match="00000"):
-        run_import(tmp_path / "n", video)
+        run_import(tmp_path / "m", video)
+
+
+def test_a_single_mask_without_a_number_goes_to_the_shown_frame(
+    video: Video, tmp_path: Path
+) -> None:
+    annotation = Annotation(COUNT, WIDTH, HEIGHT)
+    for path in (save(tmp_path / "m", "dog.png", scene(WIDTH, HEIGHT)), tmp_path / "m" / "dog.png"):
+        assert preview_import(path, video, annotation, shown=3).frames == (3,)
+    with pytest.raises(UserError, match="frames 0 to 3"):
+        preview_import(tmp_path / "m", video, annotation, shown=COUNT)
 
 
 def test_renumbered_files_find_their_frames_by_the_list_beside_them(
@@ -472,8 +483,8 @@ def test_a_preview_is_plain_json(video: Video, tmp_path: Path) -> None:
 
 
 def test_values_that_no_mask_has_are_refused(video: Video, tmp_path: Path) -> None:
-    for number in (-3, 70_000):
-        pixels = np.full((HEIGHT, WIDTH), number, np.int32)
+    for number, kind in ((-3, np.int32), (1.5, np.float32)):
+        pixels = np.full((HEIGHT, WIDTH), number, kind)
         save(tmp_path / f"m{number}", "00000.tif", pixels)
         with pytest.raises(UnreadableMaskError):
             run_import(tmp_path / f"m{number}", video)

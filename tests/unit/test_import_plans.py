@@ -271,8 +271,8 @@ def test_the_picture_of_a_frame_shows_what_it_will_be(session: Session, tmp_path
 def test_a_folder_whose_name_is_no_utf8_is_imported_and_saved(tmp_path: Path, layout: str) -> None:
     tiny.write_clip(tmp_path / "clip", FRAMES)
     odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
-    masks(odd if layout == "pictures" else odd / os.fsdecode(b"th\xe9"))
-    masks(odd if layout == "pictures" else odd / "milk")
+    masks(odd if layout == "pictures" else odd / os.fsdecode(b"th\xe9"), dog=0)
+    masks(odd if layout == "pictures" else odd / "milk", dog=0)
     project = tmp_path / "p.vos"
     with Session.open(tmp_path / "clip", project, engines=FakeEngines()) as session:
         do(session, odd)

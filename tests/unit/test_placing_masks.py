@@ -1,0 +1,293 @@
+"""Which frame a mask file belongs to: names, numbers in names, and where each guess ends."""
+
+import random
+import shutil
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from interaction.annotation.annotation import Annotation
+from interaction.annotation.mask_folders import place_masks
+from interaction.errors import UserError
+from interaction.formats.import_plan import preview_import
+from interaction.formats.mask_set import Surroundings, place_files, place_listed
+from interaction.video.video import open_video
+from tests.unit.mask_scenes import open_frames, run_import, scene
+from tests.unit.video_samples import write_numbered
+
+COUNT = 40
+VIDEO = [f"{frame:07d}" for frame in range(COUNT)]
+PICTURES = [f"shot_{frame:04d}" for frame in range(COUNT)]
+PATTERNS = [
+    "{:d}",
+    "{:05d}",
+    "frame_{:06d}",
+    "frame{:d}",
+    "mask-{:03d}",
+    "{:04d}_mask",
+    "bear 2 ({:d})",
+    "clip_1080p_{:05d}",
+    "GX010042_{:06d}",
+    "shot_{:04d}",
+    "shot_{:04d}_mask",
+]
+TAILS = ["", "hash", "rf", "uuid"]
+
+
+def tail(kind: str, rng: random.Random) -> str:
+    """What upload services hang on names; it may end in digits that look like a frame's."""
+    digits = "".join(rng.choice("0123456789abcdef") for _ in range(31)) + str(rng.randrange(10))
+    identifier = (
+        f"{rng.getrandbits(32) | 10:08x}-{'-'.join(['4a1b'] * 3)}-{rng.getrandbits(44):012x}"
+    )
+    return {"": "", "hash": f"_{digits}", "rf": f"_png.rf.{digits}", "uuid": f"-{identifier}"}[kind]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    pattern=st.sampled_from(PATTERNS),
+    kind=st.sampled_from(TAILS),
+    subset=st.sets(st.integers(0, COUNT - 1), min_size=2),
+    first=st.integers(0, 1),
+    is_pictures=st.booleans(),
+    seed=st.integers(0, 2**16),
+)
+def test_a_mask_is_put_on_its_frame_or_the_numbering_is_told_or_asked(
+    pattern: str, kind: str, subset: set[int], first: int, is_pictures: bool, seed: int
+) -> None:
+    rng = random.Random(seed)
+    files = {
+        Path("m") / f"{pattern.format(frame + first)}{tail(kind, rng)}.png": frame
+        for frame in sorted(subset)
+    }
+    names = PICTURES if is_pictures else VIDEO
+    around = Surroundings(names, 8, 8, "clip")
+    try:
+        found = place_files(list(files), around)
+    except UserError:
+        assert kind != ""  # names without a tail are never a question here
+        return
+    shifts = {frame - files[path] for frame, path in found.by_frame.items()}
+    assert shifts <= {0} if first == 0 else shifts <= {0, 1}
+    if shifts == {1}:  # nothing shows that they are counted from 1, so it says how it counts
+        assert COUNT - 1 not in subset
+        assert is_pictures or (found.remark is not None and "from 0" in found.remark)
+    elif first == 1:
+        assert found.remark is not None
+        assert "from 1" in found.remark
+
+
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_a_known_first_number_settles_the_count(pattern: str, first: int) -> None:
+    files = {Path(f"{pattern.format(frame + first)}.png"): frame for frame in (3, 9, 20)}
+    found = place_masks(list(files), VIDEO, first_number=first)
+    assert {path: frame for frame, path in found.by_frame.items()} == files
+    assert found.remark is None
+
+
+@pytest.mark.parametrize(
+    ("files", "names", "expected"),
+    [
+        (["frame_000002_png.rf.07c1e2a45.jpg"], ["frame_000002", "frame_000005"], [0]),
+        (["a1b2c3d4-shot_0007.png", "ffffff00-shot_0009.png"], PICTURES, [7, 9]),
+        (["shot_0007.png.json", "shot_0008.jpg.json"], PICTURES, [7, 8]),
+        (["7.mp4_00003.png", "7.mp4_00004.png"], VIDEO, [3, 4]),
+        (["cam1_0005.png", "cam1_0006.png"], VIDEO, [5, 6]),
+        (["frame2_take000031.png"], VIDEO, [2]),
+        (["xAp9Z-12.png", "Q77kL-13.png"], VIDEO, [12, 13]),
+        (["12-xAp9Z5.png", "13-Q77kL8.png"], VIDEO, [12, 13]),
+    ],
+)
+def test_the_number_that_all_names_share_a_place_for_decides(
+    files: list[str], names: list[str], expected: list[int]
+) -> None:
+    found = place_masks([Path(name) for name in files], names)
+    assert {path.name: frame for frame, path in found.by_frame.items()} == dict(
+        zip(files, expected, strict=True)
+    )
+
+
+def test_two_numbers_that_could_both_be_the_frame_are_a_question() -> None:
+    with pytest.raises(UserError, match="two numbers"):
+        place_masks([Path(f"{n}_{n + 3}.png") for n in range(5)], VIDEO)
+
+
+def test_a_list_of_several_videos_is_read_for_the_one_that_is_open() -> None:
+    files = [Path(f"{video}_{n:04d}.jpg") for video in ("shot", "other") for n in range(5)]
+    around = Surroundings(PICTURES, 8, 8, "clip")
+    assert list(place_listed(files, around).by_frame) == [0, 1, 2, 3, 4]
+    below = [Path(video) / f"{n:04d}.jpg" for video in ("clip", "other") for n in range(5)]
+    found = place_listed(below, Surroundings(VIDEO, 8, 8, "clip"))
+    assert {path.parent.name for path in found.by_frame.values()} == {"clip"}
+    longer = [Path(f"shot_{n:04d}.jpg") for n in range(2 * COUNT)]
+    with pytest.raises(UserError, match="Only 40 of 80"):
+        place_listed(longer, around)
+
+
+def test_masks_made_without_the_rotation_of_a_picture_are_turned(tmp_path: Path) -> None:
+    """As programs make them that do not look at the camera's note."""
+    for orientation in range(1, 9):
+        folder = tmp_path / f"turned{orientation}"
+        folder.mkdir()
+        stored = np.random.default_rng(0).integers(0, 256, (24, 40, 3)).astype(np.uint8)
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        Image.fromarray(stored).save(folder / "00000.png", exif=exif)
+        labels = (stored[:, :, 0] > 128).astype(np.uint8)
+        masks = tmp_path / f"masks{orientation}"
+        masks.mkdir()
+        Image.fromarray(labels).save(masks / "00000.png")
+        with open_video(folder) as video:
+            back, preview = run_import(masks, video)
+            expected = (video[0][:, :, 0] > 128).astype(np.uint8)
+        if orientation < 5:  # the same sides: nothing shows whether it was turned
+            assert preview.turns == {}
+        else:
+            np.testing.assert_array_equal(back.labels(0), expected)
+            assert any("rotation" in line for line in preview.lines())
+
+
+def test_masks_of_another_shape_are_refused_with_both_sizes(tmp_path: Path) -> None:
+    with open_frames(tmp_path / "v", 2, 40, 24) as video:
+        for name, (width, height) in {"turned": (24, 40), "square": (40, 40)}.items():
+            (tmp_path / name).mkdir()
+            Image.fromarray(scene(width, height)).save(tmp_path / name / "00000.png")
+            with pytest.raises(UserError, match=f"{width} × {height}.*40 × 24"):
+                preview_import(tmp_path / name, video, Annotation(2, 40, 24))
+        (tmp_path / "rounded").mkdir()
+        Image.fromarray(scene(53, 32)).save(tmp_path / "rounded" / "00000.png")
+        assert preview_import(tmp_path / "rounded", video, Annotation(2, 40, 24)).frames == (0,)
+
+
+def test_masks_of_the_stored_size_follow_pixels_that_are_not_square(tmp_path: Path) -> None:
+    path = write_numbered(tmp_path / "wide.mp4", 3, pixel_aspect=Fraction(2))
+    with open_video(path) as video:
+        width, height = video.stored_size()
+        assert (video.width, video.height) == (2 * width, height)
+        (tmp_path / "m").mkdir()
+        Image.fromarray(scene(width, height)).save(tmp_path / "m" / "0000000.png")
+        back, _ = run_import(tmp_path / "m", video)
+        assert (back.labels(0)[:, ::2] == scene(width, height)).mean() > 0.99
+
+
+def labels_of(folder: Path, video: Any) -> tuple[Any, Any]:
+    back, preview = run_import(folder, video)
+    shutil.rmtree(folder)
+    return back, preview
+
+
+@pytest.mark.parametrize(
+    ("ids", "kind", "suffix"),
+    [
+        ((300, 301), np.uint16, "png"),
+        ((1, 300), np.uint16, "png"),
+        ((5, 1005), np.uint16, "png"),
+        ((65_000, 65_535), np.uint16, "png"),
+        ((70_000, 1_000_000), np.int32, "tif"),
+        ((2, 70_000), np.float32, "tif"),
+    ],
+)
+def test_ids_beyond_255_are_numbered_anew_and_named(
+    ids: tuple[int, int], kind: Any, suffix: str, tmp_path: Path
+) -> None:
+    with open_frames(tmp_path / "v", 2, 96, 72) as video:
+        (tmp_path / "m").mkdir()
+        labels = np.array([0, *ids])[scene(96, 72)].astype(kind)
+        labels[5, 5] = ids[0]  # a single pixel is an object's too
+        Image.fromarray(labels).save(tmp_path / "m" / f"00001.{suffix}")
+        back, preview = run_import(tmp_path / "m", video)
+        assert [(one.id, one.name) for one in back.objects] == [(1, str(ids[0])), (2, str(ids[1]))]
+        np.testing.assert_array_equal(back.labels(1), np.searchsorted([0, *ids], labels))
+        assert any("old number" in line for line in preview.lines())
+
+
+@pytest.mark.parametrize(("kind", "white"), [(np.uint8, 255), (np.uint16, 65_535)])
+def test_a_soft_matte_stays_one_object_at_every_depth(
+    kind: Any, white: int, tmp_path: Path
+) -> None:
+    rows, columns = np.mgrid[:72, :96]
+    soft = np.clip(20 - np.hypot(columns - 48, rows - 36), 0, 6) / 6
+    with open_frames(tmp_path / "v", 2, 96, 72) as video:
+        (tmp_path / "m").mkdir()
+        grey = (soft * white).astype(kind)
+        Image.fromarray(grey).save(tmp_path / "m" / "00000.png")
+        back, _ = run_import(tmp_path / "m", video)
+        assert len(back.objects) == 1
+        np.testing.assert_array_equal(back.labels(0) > 0, grey > white // 2)
+
+
+def test_255_beside_other_ids_is_void_unless_it_is_an_object(tmp_path: Path) -> None:
+    with open_frames(tmp_path / "v", 1, 96, 72) as video:
+        for values, expected in {
+            (1, 255): {1},
+            (15, 255): {15},
+            (128, 255): {128, 255},  # grey levels, one for each object
+            (254, 255): {254, 255},
+        }.items():
+            folder = tmp_path / "m"
+            folder.mkdir()
+            labels = np.array([0, *values], np.uint8)[scene(96, 72)]
+            Image.fromarray(labels).save(folder / "00000.png")
+            back, preview = labels_of(folder, video)
+            assert {one.id for one in back.objects} == expected
+            assert any("void" in line for line in preview.lines()) == (255 not in expected)
+
+
+@pytest.mark.parametrize("pictures", ["images", "anything"])
+def test_photographs_beside_masks_are_no_objects(pictures: str, tmp_path: Path) -> None:
+    with open_frames(tmp_path / "v", 3, 96, 72) as video:
+        data = tmp_path / "data"
+        shutil.copytree(video.path, data / pictures)
+        (data / "labels_png").mkdir()
+        for frame in range(3):
+            Image.fromarray(scene(96, 72)).save(data / "labels_png" / f"{frame:05d}.png")
+        back, _ = run_import(data, video)
+        assert [one.id for one in back.objects] == [1, 2]
+        np.testing.assert_array_equal(back.labels(2), scene(96, 72))
+        (data / "colours").mkdir()
+        Image.fromarray((scene(96, 72) > 0).astype(np.uint8) * 255).save(
+            data / "colours" / "00000.png"
+        )
+        with pytest.raises(UserError, match="Choose one of them"):
+            run_import(data, video)
+
+
+def test_objects_are_taken_before_classes_in_the_folders_of_data_sets(tmp_path: Path) -> None:
+    with open_frames(tmp_path / "v", 1, 96, 72) as video:
+        palette = np.array([(0, 0, 0), (128, 0, 0), (0, 128, 0)], np.uint8)
+        for objects, classes in (
+            ("SegmentationObject", "SegmentationClass"),
+            ("masks_machine", "masks_human"),
+        ):
+            data = tmp_path / objects
+            for name in ("JPEGImages", objects, classes):
+                (data / name).mkdir(parents=True)
+            Image.fromarray(video[0]).save(data / "JPEGImages" / "00000.jpg")
+            Image.fromarray(palette[scene(96, 72)]).save(data / objects / "00000.png")
+            one = palette[(scene(96, 72) > 0).astype(np.uint8)]
+            Image.fromarray(one).save(data / classes / "00000.png")
+            back, _ = run_import(data, video)
+            np.testing.assert_array_equal(back.labels(0), scene(96, 72))
+            shutil.rmtree(data / objects)
+            (data / "labelmap.txt").write_text("# label:color:parts:actions\ncar:128,0,0::\n")
+            if objects == "SegmentationObject":
+                assert [one.name for one in run_import(data, video)[0].objects] == ["car"]
+
+
+def test_a_label_stack_has_a_page_for_each_frame(tmp_path: Path) -> None:
+    with open_frames(tmp_path / "v", 3, 96, 72) as video:
+        pages = [Image.fromarray(scene(96, 72, n).astype(np.uint16) * 400) for n in range(3)]
+        pages[0].save(tmp_path / "labels.tif", save_all=True, append_images=pages[1:])
+        back, _ = run_import(tmp_path / "labels.tif", video)
+        assert [one.name for one in back.objects] == ["400", "800"]
+        np.testing.assert_array_equal(back.labels(2), scene(96, 72, 2))
+        pages[0].save(tmp_path / "short.tif", save_all=True, append_images=pages[1:2])
+        with pytest.raises(UserError, match="holds 2 pictures, and the video has 3"):
+            run_import(tmp_path / "short.tif", video)
