@@ -9,6 +9,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
@@ -259,8 +260,8 @@ def _by_number(
     rules: list[tuple[Callable[[int], int | None], int | None]] = [(frames_of.get, None)]
     if by_index or first_number is not None:
         firsts = (0, 1) if len(stems) >= _FEWEST_FOR_SHIFT else (0,)
-        for first in firsts if first_number is None else (first_number,):
-            rules.append((lambda n, f=first: n - f if 0 <= n - f < count else None, first))  # type: ignore[misc]
+        for one in firsts if first_number is None else (first_number,):
+            rules.append((partial(_position, first=one, count=count), one))
     best: list[tuple[_Frames, int | None, _Column]] = []
     for column in _columns(stems):
         placements = [
@@ -282,6 +283,10 @@ def _by_number(
         )
     frames, first, column = rivals[0]
     return frames, _counting_remark(stems, names, frames, column, first, first_number)
+
+
+def _position(number: int, *, first: int, count: int) -> int | None:
+    return number - first if 0 <= number - first < count else None
 
 
 def _counting_remark(

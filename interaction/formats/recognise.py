@@ -110,9 +110,9 @@ def _mask_folders(folder: Path, folders: list[Path], around: Surroundings) -> li
     if len(kept) > 1 and any(kinds[one] is FolderKind.OBJECTS for one in kept):
         names = ", ".join(f"“{readable(one.name)}”" for one in kept[:10])
         raise UserError(
-            f"“{readable(folder.name)}” holds several folders of masks, and at least one of them has more "
-            "than one object in a picture, so they are no folder for each object. Nothing was "
-            f"changed.\n\nChoose one of them: {names}."
+            f"“{readable(folder.name)}” holds several folders of masks, and at least one of them "
+            "has more than one object in a picture, so they are no folder for each object. Nothing "
+            f"was changed.\n\nChoose one of them: {names}."
         )
     if folders and not kept:
         raise UserError(
