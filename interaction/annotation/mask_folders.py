@@ -273,9 +273,8 @@ def _by_number(
     if score == (0, 0):
         return None
     rivals = [one for one in best if _score(one[0]) == score]
-    for is_likelier in (lambda column: column.is_named, lambda column: column.is_padded):
-        likelier = [one for one in rivals if is_likelier(one[2])]
-        rivals = likelier or rivals
+    likeliest = max((one[2].is_named, one[2].is_padded) for one in rivals)
+    rivals = [one for one in rivals if (one[2].is_named, one[2].is_padded) == likeliest]
     if any(frames != rivals[0][0] for frames, _, _ in rivals):
         raise UserError(
             f"Names like “{stems[0]}” hold two numbers that could both be the frame's. Nothing was "
