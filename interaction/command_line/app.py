@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "replay": "interaction.command_line.replay:replay",
     "learn": "interaction.command_line.learn:learn",
     "propagate": "interaction.command_line.propagate:propagate",
+    "batch": "interaction.command_line.batch:batch",
     "evaluate": "interaction.command_line.evaluate:evaluate",
     "evaluate-dataset": "interaction.command_line.evaluate_dataset:evaluate_dataset",
     "benchmark": "interaction.command_line.benchmark:benchmark",

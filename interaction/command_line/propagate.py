@@ -3,7 +3,7 @@
 import json
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -27,7 +27,7 @@ from xmem_core.config import MemoryConfig
 if TYPE_CHECKING:
     from interaction.tracking.batch import BatchSettings
 
-__all__ = ["propagate"]
+__all__ = ["batch_settings", "propagate", "stop_on_interrupt"]
 
 SAMPLE = "sample"
 _DEFAULTS = MemoryConfig()
@@ -75,16 +75,36 @@ def propagate(
         ),
     ] = False,
     memory_every: Annotated[
-        int, typer.Option(min=1, help="Frames between two memory frames.")
+        int,
+        typer.Option(
+            "--memory-every", "--mem-every", min=1, help="Frames between two memory frames."
+        ),
     ] = _DEFAULTS.memorize_every,
+    deep_update_every: Annotated[
+        int,
+        typer.Option(
+            help="Frames between two deep updates of sensory memory; negative: on each memory "
+            "frame."
+        ),
+    ] = -1,
     top_k: Annotated[
         int, typer.Option(min=1, help="Memory elements each position looks at.")
     ] = _DEFAULTS.top_k,
     max_working_frames: Annotated[
-        int, typer.Option(help="Working memory is distilled on reaching this many frames.")
+        int,
+        typer.Option(
+            "--max-working-frames",
+            "--max-mid-term-frames",
+            help="Working memory is distilled on reaching this many frames.",
+        ),
     ] = _DEFAULTS.max_working_frames,
     min_working_frames: Annotated[
-        int, typer.Option(help="Frames that stay in working memory then.")
+        int,
+        typer.Option(
+            "--min-working-frames",
+            "--min-mid-term-frames",
+            help="Frames that stay in working memory then.",
+        ),
     ] = _DEFAULTS.min_working_frames,
     max_long_term_elements: Annotated[
         int, typer.Option(help="Size of long-term memory.")
@@ -93,8 +113,14 @@ def propagate(
         int, typer.Option(help="Elements distilled each time.")
     ] = _DEFAULTS.prototypes,
     no_long_term: Annotated[
-        bool, typer.Option("--no-long-term", help="Keep every memory frame; memory then grows.")
+        bool,
+        typer.Option(
+            "--no-long-term",
+            "--disable-long-term",
+            help="Keep every memory frame; memory then grows.",
+        ),
     ] = False,
+    no_amp: Annotated[bool, typer.Option("--no-amp", help="Never work in half precision.")] = False,
     save_probabilities: Annotated[
         bool,
         typer.Option(
@@ -112,39 +138,7 @@ def propagate(
     ] = False,
 ) -> None:
     """Track objects through a video, from masks of one or more frames."""
-    video, given = _source_and_masks(source, masks)
-    try:
-        memory = MemoryConfig(
-            memorize_every=memory_every,
-            top_k=top_k,
-            max_working_frames=max_working_frames,
-            min_working_frames=min_working_frames,
-            max_long_term=max_long_term_elements,
-            prototypes=num_prototypes,
-            has_long_term=not no_long_term,
-        )
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
-    # Only now: this imports torch, and asking for help should not wait for that.
-    from interaction.tracking.batch import BatchSettings
-
-    settings = BatchSettings(
-        source=video,
-        masks=given,
-        output=output,
-        model=model,
-        device=device,
-        internal_size=internal_size,
-        direction=direction,
-        start=start,
-        end=end,
-        frame=frame,
-        memory=memory,
-        are_masks_partial=partial_masks,
-        saves_probabilities=save_probabilities,
-        resumes=resume,
-        overwrites=overwrite,
-    )
+    settings = batch_settings(locals())
     console = Console(stderr=True, highlight=False)
     report = _run(settings, console)
     if report is None:
@@ -162,6 +156,47 @@ def propagate(
             f"second on {report['device']}.",
             markup=False,
         )
+
+
+def batch_settings(values: Mapping[str, Any]) -> "BatchSettings":
+    """values: the command's parameters by name, as above. typer.BadParameter or UserError for what
+    makes no sense."""
+    source, masks = _source_and_masks(values["source"], values["masks"])
+    deep_update_every = values["deep_update_every"]
+    try:
+        memory = MemoryConfig(
+            memorize_every=values["memory_every"],
+            deep_update_every=None if deep_update_every < 0 else deep_update_every,
+            top_k=values["top_k"],
+            max_working_frames=values["max_working_frames"],
+            min_working_frames=values["min_working_frames"],
+            max_long_term=values["max_long_term_elements"],
+            prototypes=values["num_prototypes"],
+            has_long_term=not values["no_long_term"],
+        )
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    # Only now: this imports torch, and asking for help should not wait for that.
+    from interaction.tracking.batch import BatchSettings
+
+    return BatchSettings(
+        source=source,
+        masks=masks,
+        output=values["output"],
+        model=values["model"],
+        device=values["device"],
+        internal_size=values["internal_size"],
+        allows_half_precision=not values["no_amp"],
+        direction=values["direction"],
+        start=values["start"],
+        end=values["end"],
+        frame=values["frame"],
+        memory=memory,
+        are_masks_partial=values["partial_masks"],
+        saves_probabilities=values["save_probabilities"],
+        resumes=values["resume"],
+        overwrites=values["overwrite"],
+    )
 
 
 def _source_and_masks(source: str, masks: Path | None) -> tuple[Path, Path]:
@@ -193,7 +228,7 @@ def _run(settings: "BatchSettings", console: Console) -> dict[str, Any] | None:
     keep_freed_memory()
 
     with (
-        _stop_on_interrupt() as stop,
+        stop_on_interrupt() as stop,
         Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -223,7 +258,7 @@ def _run(settings: "BatchSettings", console: Console) -> dict[str, Any] | None:
 
 
 @contextmanager
-def _stop_on_interrupt() -> Iterator[threading.Event]:
+def stop_on_interrupt() -> Iterator[threading.Event]:
     """Ctrl-C asks to stop after the frame in progress; a second one stops at once.
 
     An interrupt anywhere in a step would leave the tracker's memories half changed, and then

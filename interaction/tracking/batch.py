@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from interaction.tracking.propagation import (
     propagate,
 )
 from interaction.video.video import Video, open_video
-from xmem_core import MemoryConfig, Tracker, best_device, load_xmem, prepare
+from xmem_core import MemoryConfig, Tracker, XMem, best_device, load_xmem, prepare
 from xmem_core.arrays import Labels
 from xmem_core.device import peak_memory_bytes
 from xmem_core.weights import file_sha256
@@ -155,6 +156,7 @@ class BatchSettings:
     model: str
     device: str = "auto"
     internal_size: int = 480
+    allows_half_precision: bool = True
     direction: Direction = "forward"
     start: int | None = None
     end: int | None = None
@@ -214,6 +216,14 @@ def run_batch(
         return (yield from _Batch(settings, video, names, masks).run(should_stop))
 
 
+@lru_cache(maxsize=1)
+def _network(path: Path, sha256: str, device: str, allows_half_precision: bool) -> XMem:
+    """Loaded once for many clips that are tracked one after the other. sha256: of the file."""
+    return prepare(
+        load_xmem(path), best_device(device), allows_half_precision=allows_half_precision
+    )
+
+
 class _Batch:
     """One propagation while it runs."""
 
@@ -238,7 +248,9 @@ class _Batch:
             resumes=settings.resumes,
             overwrites=settings.overwrites,
         )
-        network = prepare(load_xmem(self.model), best_device(settings.device))
+        network = _network(
+            self.model, self.model_sha256, settings.device, settings.allows_half_precision
+        )
         self.tracker = Tracker(network, settings.memory, internal_size=settings.internal_size)
 
     def run(
@@ -306,7 +318,7 @@ class _Batch:
             ],
             "set of masks": [digest.hexdigest(), self.settings.are_masks_partial],
             "model": self.model_sha256,
-            "internal size": self.settings.internal_size,
+            "internal size": [self.settings.internal_size, self.settings.allows_half_precision],
             "range": [[r.frames.start, r.frames.stop, r.frames.step] for r in self.runs],
             "memory setting": asdict(self.settings.memory),
             "choice of --save-probabilities": self.settings.saves_probabilities,

@@ -1,0 +1,166 @@
+"""Many propagations from one list: each by itself, so that one that fails stops no other."""
+
+import csv
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from interaction.annotation.mask_folders import list_pictures, natural_key
+from interaction.errors import UserError
+
+__all__ = ["Job", "JobResult", "read_jobs", "run_job", "run_jobs"]
+
+_MASKS: Final = "-masks"
+_PATHS: Final = ("source", "masks", "output")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One propagation: a row of the list."""
+
+    name: str  # for people: where it stands in the list, and its source
+    values: Mapping[str, Any]  # options of `propagate` by name; paths are absolute
+
+    @property
+    def output(self) -> Path:
+        return Path(self.values["output"])
+
+
+@dataclass(frozen=True, slots=True)
+class JobResult:
+    name: str
+    output: str
+    status: Literal["done", "failed", "already done"]
+    frames: int = 0
+    seconds: float = 0.0  # of the whole job, loading included
+    error: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def read_jobs(path: Path, output: Path) -> list[Job]:
+    """The jobs of a CSV table with a header, of JSON lines, or of a folder.
+
+    Names are options of `propagate`, `source` and `masks` among them; paths are relative to the
+    list. Without `output`, results go to a folder of `output` named as the source. A folder holds
+    videos or folders of pictures, each with a folder of masks NAME-masks beside it; or JPEGImages
+    and Annotations with a folder for each clip. UserError, with the line, for what is no list.
+    """
+    if path.is_dir():
+        rows = [(source.name, row) for source, row in _folder_rows(path)]
+        base = path
+    else:
+        rows = list(_table_rows(path))
+        base = path.parent
+    if not rows:
+        raise UserError(f"“{path}” holds no job.")
+    jobs = [_job(name, row, base.resolve(), output.resolve()) for name, row in rows]
+    places: dict[Path, str] = {}
+    for job in jobs:
+        other = places.setdefault(job.output, job.name)
+        if other is not job.name:
+            raise UserError(
+                f"{other} and {job.name} have the same output “{job.output}”.\n\n"
+                "Give each a folder of its own."
+            )
+    return jobs
+
+
+def run_job(job: Job, run: Callable[[Job], Mapping[str, Any]]) -> JobResult:
+    """run: gives the report of a propagation. Whatever it raises is the result, except for what
+    stops the program."""
+    start = time.perf_counter()
+    try:
+        frames = int(run(job)["frames"])
+    except UserError as error:
+        message = str(error).replace("\n\n", " ")
+    except Exception as error:  # noqa: BLE001  # a bug in one job must not lose the others
+        message = f"{type(error).__name__}: {error}"
+    else:
+        seconds = time.perf_counter() - start
+        return JobResult(job.name, str(job.output), "done", frames, round(seconds, 3))
+    seconds = time.perf_counter() - start
+    return JobResult(job.name, str(job.output), "failed", 0, round(seconds, 3), message)
+
+
+def run_jobs(
+    jobs: Iterable[Job], run: Callable[[Job], Mapping[str, Any]], *, resumes: bool
+) -> Iterator[JobResult]:
+    """One after the other, in this process. resumes: finished jobs are left alone."""
+    for job in jobs:
+        yield finished(job) if resumes and is_finished(job) else run_job(job, run)
+
+
+def is_finished(job: Job) -> bool:
+    """A propagation writes its report last."""
+    return (job.output / "report.json").is_file()
+
+
+def finished(job: Job) -> JobResult:
+    try:
+        frames = int(json.loads((job.output / "report.json").read_text("utf-8"))["frames"])
+    except (OSError, ValueError, KeyError, TypeError):
+        frames = 0
+    return JobResult(job.name, str(job.output), "already done", frames)
+
+
+def _job(name: str, row: Mapping[str, Any], base: Path, output: Path) -> Job:
+    values = {key.strip(): value for key, value in row.items() if value not in (None, "")}
+    if not isinstance(values.get("source"), str):
+        raise UserError(f"{name}: it has no source.\n\nName a video or a folder of pictures.")
+    values.setdefault("output", str(output / Path(values["source"]).stem))
+    for key in _PATHS:
+        if key in values:
+            values[key] = str(base / str(values[key]))
+    return Job(f"{name}: {Path(values['source']).name}", values)
+
+
+def _table_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    try:
+        text = path.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"“{path}” cannot be read as a list of jobs: {error}.") from None
+    if text.lstrip().startswith("{"):
+        for number, line in enumerate(text.splitlines(), 1):
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise UserError(f"“{path}”, line {number} is no JSON: {error}.") from None
+            if not isinstance(row, dict):
+                raise UserError(f"“{path}”, line {number} is no JSON object.")
+            yield f"line {number}", row
+        return
+    reader = csv.DictReader(text.splitlines())
+    if "source" not in (reader.fieldnames or ()):
+        raise UserError(
+            f"“{path}” is no list of jobs.\n\nThe first line of a CSV table names its columns; one "
+            "of them is “source”. JSON lines have one object a line."
+        )
+    for row in reader:
+        if None in row:
+            raise UserError(f"“{path}”, line {reader.line_num} has more values than columns.")
+        yield f"line {reader.line_num}", row
+
+
+def _folder_rows(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    images, annotations = folder / "JPEGImages", folder / "Annotations"
+    is_dataset = images.is_dir() and annotations.is_dir()
+    for source in sorted(
+        (images if is_dataset else folder).iterdir(), key=lambda path: natural_key(path.name)
+    ):
+        if source.name.startswith(".") or (source.is_dir() and not list_pictures(source)):
+            continue
+        masks = annotations / source.name
+        if not is_dataset:
+            masks = source.with_name(source.stem + _MASKS)
+            if source.stem.endswith(_MASKS) or not masks.exists():
+                continue
+        row = {"source": os.path.relpath(source, folder), "masks": os.path.relpath(masks, folder)}
+        yield source, row
