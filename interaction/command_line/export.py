@@ -9,11 +9,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from interaction.command_line.sources import frame_progress, project_folder
+from interaction.command_line.sources import frame_progress, object_ids, project_folder
 from interaction.errors import UserError
 
 if TYPE_CHECKING:
-    from interaction.annotation.types import ObjectInfo
     from interaction.formats.export import ExportPreview, ExportReport, ExportSettings
     from interaction.formats.format import ExportSource
 
@@ -106,7 +105,7 @@ def export(
                 format=format_name,
                 target=target,
                 options=options,
-                objects=_object_ids(source.objects, objects),
+                objects=object_ids(source.objects, objects),
                 first=first,
                 last=last,
                 step=step,
@@ -128,21 +127,6 @@ def _pairs(texts: list[str]) -> dict[str, str]:
             raise typer.BadParameter(f"NAME=VALUE, got “{text}”", param_hint="--set")
         pairs[name.strip()] = value.strip()
     return pairs
-
-
-def _object_ids(
-    objects: tuple["ObjectInfo", ...], wanted: list[str] | None
-) -> frozenset[int] | None:
-    if not wanted:
-        return None
-    ids = set()
-    for text in wanted:
-        found = {one.id for one in objects if one.name == text or str(one.id) == text}
-        if not found:
-            known = ", ".join(f"{one.id} ({one.name})" for one in objects) or "none"
-            raise UserError(f"There is no object “{text}”.\n\nThe objects are: {known}.")
-        ids |= found
-    return frozenset(ids)
 
 
 def _run(source: "ExportSource", settings: "ExportSettings") -> "ExportReport":

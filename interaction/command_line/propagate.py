@@ -3,11 +3,12 @@
 import json
 import signal
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 from rich.console import Console
@@ -20,25 +21,45 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from interaction.annotation.requests import Until
+from interaction.command_line.sources import SAMPLE, frame_progress, object_ids
 from interaction.errors import UserError
+from interaction.project.layout import is_project
 from resources import sample_folder
 from xmem_core.config import MemoryConfig
 
 if TYPE_CHECKING:
+    from interaction.annotation.requests import Propagated
+    from interaction.session import Session
     from interaction.tracking.batch import BatchSettings
 
 __all__ = ["batch_settings", "propagate", "stop_on_interrupt"]
 
-SAMPLE = "sample"
 _DEFAULTS = MemoryConfig()
+# Options by what they are for, with their defaults.
+_OF_PROJECTS: Final = {"from_frame": None, "until": "end", "objects": None}
+_OF_FILES: Final = {
+    "output": None,
+    "masks": None,
+    "partial_masks": False,
+    "save_probabilities": False,
+    "resume": False,
+    "overwrite": False,
+}
 _STOPPED = 130  # what a shell reports for a program stopped with Ctrl-C
 
 
 def propagate(
     source: Annotated[
-        str, typer.Argument(help=f"A video, a folder of pictures, or “{SAMPLE}”.", metavar="SOURCE")
+        str,
+        typer.Argument(
+            help=f"A project, a video, a folder of pictures, or “{SAMPLE}”.", metavar="SOURCE"
+        ),
     ],
-    output: Annotated[Path, typer.Option(help="Folder for the masks and report.json.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the masks and report.json; a project keeps its own."),
+    ] = None,
     masks: Annotated[
         Path | None,
         typer.Option(
@@ -66,6 +87,21 @@ def propagate(
         Literal["forward", "backward", "both"],
         typer.Option(help="forward, backward, or both ways from the first mask."),
     ] = "forward",
+    from_frame: Annotated[
+        int | None,
+        typer.Option(
+            "--from",
+            min=0,
+            help="Project: the frame to track from; by default the first given one.",
+        ),
+    ] = None,
+    until: Annotated[
+        Until, typer.Option(help="Project: where to stop; settled: where nothing changes any more.")
+    ] = "end",
+    objects: Annotated[
+        list[str] | None,
+        typer.Option("--object", help="Project: only this object, by id or name; may be repeated."),
+    ] = None,
     partial_masks: Annotated[
         bool,
         typer.Option(
@@ -137,8 +173,13 @@ def propagate(
         bool, typer.Option("--json", help="Print the report as JSON on standard output.")
     ] = False,
 ) -> None:
-    """Track objects through a video, from masks of one or more frames."""
-    settings = batch_settings(locals())
+    """Track objects through a video, from masks of one or more frames; or through a project, whose
+    given masks are never replaced."""
+    values = locals()
+    if is_project(Path(source)):
+        _propagate_project(values)
+        return
+    settings = batch_settings(values)
     console = Console(stderr=True, highlight=False)
     report = _run(settings, console)
     if report is None:
@@ -161,21 +202,12 @@ def propagate(
 def batch_settings(values: Mapping[str, Any]) -> "BatchSettings":
     """values: the command's parameters by name, as above. typer.BadParameter or UserError for what
     makes no sense."""
+    for_projects = [name for name, option in _OF_PROJECTS.items() if values[name] != option]
+    if for_projects:
+        raise typer.BadParameter(f"--{for_projects[0].split('_')[0]} is for projects only")
+    if values["output"] is None:
+        raise typer.BadParameter("a folder for the masks is needed", param_hint="--output")
     source, masks = _source_and_masks(values["source"], values["masks"])
-    deep_update_every = values["deep_update_every"]
-    try:
-        memory = MemoryConfig(
-            memorize_every=values["memory_every"],
-            deep_update_every=None if deep_update_every < 0 else deep_update_every,
-            top_k=values["top_k"],
-            max_working_frames=values["max_working_frames"],
-            min_working_frames=values["min_working_frames"],
-            max_long_term=values["max_long_term_elements"],
-            prototypes=values["num_prototypes"],
-            has_long_term=not values["no_long_term"],
-        )
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
     # Only now: this imports torch, and asking for help should not wait for that.
     from interaction.tracking.batch import BatchSettings
 
@@ -191,12 +223,96 @@ def batch_settings(values: Mapping[str, Any]) -> "BatchSettings":
         start=values["start"],
         end=values["end"],
         frame=values["frame"],
-        memory=memory,
+        memory=_memory(values),
         are_masks_partial=values["partial_masks"],
         saves_probabilities=values["save_probabilities"],
         resumes=values["resume"],
         overwrites=values["overwrite"],
     )
+
+
+def _memory(values: Mapping[str, Any]) -> MemoryConfig:
+    deep_update_every = values["deep_update_every"]
+    try:
+        return MemoryConfig(
+            memorize_every=values["memory_every"],
+            deep_update_every=None if deep_update_every < 0 else deep_update_every,
+            top_k=values["top_k"],
+            max_working_frames=values["max_working_frames"],
+            min_working_frames=values["min_working_frames"],
+            max_long_term=values["max_long_term_elements"],
+            prototypes=values["num_prototypes"],
+            has_long_term=not values["no_long_term"],
+        )
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def _propagate_project(values: Mapping[str, Any]) -> None:
+    of_files = [name for name, option in _OF_FILES.items() if values[name] != option]
+    if of_files:
+        raise typer.BadParameter(
+            "a project has its own masks and keeps the results",
+            param_hint=f"--{of_files[0].replace('_', '-')}",
+        )
+    memory = _memory(values)
+    from interaction.engines import EngineSettings
+    from interaction.session import Session
+    from xmem_core.device import best_device, keep_freed_memory
+
+    keep_freed_memory()
+    settings = EngineSettings(
+        tracker_model=values["model"],
+        device=values["device"],
+        internal_size=values["internal_size"],
+        allows_half_precision=not values["no_amp"],
+        memory=memory,
+    )
+    console = Console(stderr=True, highlight=False)
+    started = time.perf_counter()
+    with Session.open_project(Path(values["source"]), settings=settings) as session:
+        chosen = object_ids(session.annotation.objects, values["objects"])
+        with stop_on_interrupt() as stop, frame_progress("tracking") as show:
+
+            def on_step(step: "Propagated") -> None:
+                show(step.done, step.total)
+                if step.remark:
+                    console.print(step.remark, markup=False)
+                if stop.is_set():
+                    raise KeyboardInterrupt
+
+            try:
+                tracked = session.propagate(
+                    _first_frame(session) if values["from_frame"] is None else values["from_frame"],
+                    values["direction"],
+                    values["until"],
+                    first=values["start"],
+                    last=values["end"],
+                    objects=chosen,
+                    on_step=on_step,
+                )
+            except KeyboardInterrupt:
+                session.flush()
+                console.print("Stopped. Every finished frame is kept.")
+                raise typer.Exit(_STOPPED) from None
+        session.flush()
+    report = {
+        "project": values["source"],
+        "frames": len(tracked),
+        "seconds": round(time.perf_counter() - started, 3),
+        "device": str(best_device(values["device"])),
+    }
+    if values["as_json"]:
+        typer.echo(json.dumps(report, indent=2))
+    else:
+        console.print(f"{report['frames']} frames got new masks.")
+
+
+def _first_frame(session: "Session") -> int:
+    """The first given frame that shows an object, else the first with any mask, else 0."""
+    shown = {frame: one for frame, one in session.annotation.records.items() if one.present}
+    given = [frame for frame, one in shown.items() if one.status.is_given]
+    return min(given or shown, default=0)
 
 
 def _source_and_masks(source: str, masks: Path | None) -> tuple[Path, Path]:

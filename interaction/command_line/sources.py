@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from interaction.errors import UserError
 from resources import sample_folder
 
 if TYPE_CHECKING:
+    from interaction.annotation.types import ObjectInfo
     from interaction.engines import EngineSettings
     from interaction.session import Session
 
 __all__ = [
     "SAMPLE",
     "frame_progress",
+    "object_ids",
     "open_session",
     "project_folder",
     "source_path",
@@ -46,6 +49,22 @@ def source_path(text: str) -> Path:
     if text == SAMPLE and not Path(SAMPLE).exists():
         return sample_folder() / "big-buck-bunny.mp4"
     return Path(text)
+
+
+def object_ids(
+    objects: tuple["ObjectInfo", ...], wanted: list[str] | None
+) -> frozenset[int] | None:
+    """By id or by name; None for all. UserError, with what there is, for an unknown one."""
+    if not wanted:
+        return None
+    ids = set()
+    for text in wanted:
+        found = {one.id for one in objects if one.name == text or str(one.id) == text}
+        if not found:
+            known = ", ".join(f"{one.id} ({one.name})" for one in objects) or "none"
+            raise UserError(f"There is no object “{text}”.\n\nThe objects are: {known}.")
+        ids |= found
+    return frozenset(ids)
 
 
 def project_folder(text: str) -> Path:

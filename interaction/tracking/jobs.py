@@ -52,7 +52,7 @@ def read_jobs(path: Path, output: Path) -> list[Job]:
     and Annotations with a folder for each clip. UserError, with the line, for what is no list.
     """
     if path.is_dir():
-        rows = [(source.name, row) for source, row in _folder_rows(path)]
+        rows = list(_folder_rows(path))
         base = path
     else:
         rows = list(_table_rows(path))
@@ -149,7 +149,7 @@ def _table_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
         yield f"line {reader.line_num}", row
 
 
-def _folder_rows(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+def _folder_rows(folder: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     images, annotations = folder / "JPEGImages", folder / "Annotations"
     is_dataset = images.is_dir() and annotations.is_dir()
     for source in sorted(
@@ -163,4 +163,4 @@ def _folder_rows(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
             if source.stem.endswith(_MASKS) or not masks.exists():
                 continue
         row = {"source": os.path.relpath(source, folder), "masks": os.path.relpath(masks, folder)}
-        yield source, row
+        yield source.name, row

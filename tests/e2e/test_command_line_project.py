@@ -143,6 +143,30 @@ def test_what_cannot_be_done_is_said_in_words(
     assert sorted(path.name for path in clip.parent.iterdir()) == ["clip"]
 
 
+def test_a_project_is_tracked_by_command(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "tiny.safetensors").write_bytes(network_bytes(tiny.network(), {}))
+    folder = tmp_path / "p.vos"
+    with Session.open(clip, folder, engines=FakeEngines()) as session:
+        session.add_object("disc")
+        session.add_object("box")
+        session.set_mask(1, tiny.labels(1))
+    line = ("propagate", folder, "--model", tmp_path / "tiny.safetensors", "--device", "cpu")
+    report = told(capsys, *line, "--internal-size", "16", "--end", "3", "--object", "disc")
+    assert report["frames"] == 2
+    with Session.open_project(folder, read_only=True) as session:
+        assert set(session.annotation.records) == {1, 2, 3}
+        assert 2 not in np.unique(session.masks[2])
+        np.testing.assert_array_equal(session.masks[1], tiny.labels(1))
+        assert session.history.position == 4  # all of it is one step
+    assert told(capsys, *line, "--direction", "both", "--from", "3")["frames"]
+    code, _, err = run(capsys, *line, "--output", tmp_path / "out")
+    assert (code, "--output" in err) == (2, True)
+    code, _, err = run(capsys, "propagate", clip, "--until", "settled", "--output", tmp_path / "o")
+    assert (code, "projects only" in err) == (2, True)
+
+
 def test_a_project_learns_and_forgets_by_command(
     clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

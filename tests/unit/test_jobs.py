@@ -10,6 +10,7 @@ from interaction.command_line.app import main
 from interaction.errors import UserError
 from interaction.tracking.jobs import read_jobs
 from tests import tiny
+from xmem_core import XMem, load_xmem
 from xmem_core.weights import network_bytes
 
 
@@ -65,12 +66,15 @@ def test_a_job_that_fails_stops_no_other_and_resume_does_what_is_missing(
 def test_the_weights_are_loaded_once_for_all_jobs(
     place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from interaction.tracking import batch
-
     loaded = []
-    real = batch.load_xmem
-    monkeypatch.setattr(batch, "load_xmem", lambda path: loaded.append(path) or real(path))
-    batch._network.cache_clear()
+
+    def load(path: Path) -> XMem:
+        loaded.append(path)
+        return load_xmem(path)
+
+    monkeypatch.setattr("interaction.tracking.batch.load_xmem", load)
+    # Weights that no other test has loaded.
+    (place / "tiny.safetensors").write_bytes(network_bytes(tiny.network(seed=77), {}))
     tiny.write_mask(place / "clip2-masks", 0, tiny.labels(0))
     (place / "list.jsonl").write_text(
         "".join(
