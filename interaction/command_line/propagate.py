@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 __all__ = ["batch_settings", "propagate", "stop_on_interrupt"]
 
 _DEFAULTS = MemoryConfig()
-# Options by what they are for, with their defaults.
-_OF_PROJECTS: Final = {"from_frame": None, "until": "end", "objects": None}
+# Options by what they are for, with what they are when they were not given.
+_OF_PROJECTS: Final = {"from_frame": (None,), "until": ("end",), "objects": (None, (), [])}
 _OF_FILES: Final = {
     "output": None,
     "masks": None,
@@ -202,7 +202,7 @@ def propagate(
 def batch_settings(values: Mapping[str, Any]) -> "BatchSettings":
     """values: the command's parameters by name, as above. typer.BadParameter or UserError for what
     makes no sense."""
-    for_projects = [name for name, option in _OF_PROJECTS.items() if values[name] != option]
+    for_projects = [name for name, default in _OF_PROJECTS.items() if values[name] not in default]
     if for_projects:
         raise typer.BadParameter(f"--{for_projects[0].split('_')[0]} is for projects only")
     if values["output"] is None:
@@ -249,7 +249,7 @@ def _memory(values: Mapping[str, Any]) -> MemoryConfig:
 
 
 def _propagate_project(values: Mapping[str, Any]) -> None:
-    of_files = [name for name, option in _OF_FILES.items() if values[name] != option]
+    of_files = [name for name, default in _OF_FILES.items() if values[name] != default]
     if of_files:
         raise typer.BadParameter(
             "a project has its own masks and keeps the results",
