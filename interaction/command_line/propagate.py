@@ -37,7 +37,11 @@ __all__ = ["batch_settings", "propagate", "stop_on_interrupt"]
 
 _DEFAULTS = MemoryConfig()
 # Options by what they are for, with what they are when they were not given.
-_OF_PROJECTS: Final = {"from_frame": (None,), "until": ("end",), "objects": (None, (), [])}
+_OF_PROJECTS: Final[dict[str, tuple[object, ...]]] = {
+    "from_frame": (None,),
+    "until": ("end",),
+    "objects": (None, (), []),
+}
 _OF_FILES: Final = {
     "output": None,
     "masks": None,
