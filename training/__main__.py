@@ -1,7 +1,7 @@
-"""`python -m training tracker|click --config FILE --output RUN`, `export`, `mean`, `pair`, `pack`.
+"""`python -m training run CONFIG`, and what is done with its results and before it: `--help`.
 
-Several processes: `torchrun --nproc-per-node 2 -m training tracker ...`. A run that was stopped
-goes on from its last checkpoint when the same command is given again.
+Several processes: `torchrun --nproc-per-node 2 -m training run ...`. A run that was stopped goes on
+from its last checkpoint when the same command is given again.
 """
 
 from __future__ import annotations
@@ -9,39 +9,64 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import time
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.distributed as dist
 
-from training.checkpoints import export
-from training.clicks.config import read_click_config
-from training.clicks.loop import ClickRun, export_clicks, read_click_checkpoint
-from training.clicks.pair import write_pair
-from training.config import read_config
-from training.loop import TrackerRun
-from training.mean import write_mean
-from training.preparation.build import build_from_packages, build_pack
-from training.preparation.sources import chosen_sources
+from training.checkpoints import write_mean, write_pair, write_weights
+from training.clicks.task import ClickTask
+from training.config import ClickTraining, read_config
+from training.preparation.packages import build_from_packages, build_pack, chosen_sources
+from training.preparation.working_pack import build_working_pack
+from training.run import Run, Task
+from training.tracker import TrackerTask
 
-_DATA_SETS = ("static", "davis", "youtube", "bl30k")
+_ROOTS = ("static", "photographs", "davis", "youtube", "bl30k")
 
 
 def main() -> None:
+    started = time.monotonic()
+    arguments = _parser().parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    match arguments.command:
+        case "run":
+            _run(arguments, started)
+        case "export":
+            write_weights(arguments.run, arguments.output)
+        case "mean":
+            write_mean(arguments.files, arguments.shares, arguments.output)
+        case "pair":
+            write_pair(arguments.first, arguments.others, arguments.output)
+        case "prepare":
+            limit_bytes = int(arguments.megabytes * 1e6)
+            build_working_pack(arguments.source, arguments.output, limit_bytes)
+        case "pack":
+            sources = chosen_sources(arguments.package)
+            if arguments.fetch:
+                build_from_packages(sources, arguments.output)
+            else:
+                build_pack(sources, lambda _: arguments.root, arguments.output)
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training", description="Train and export.")
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, what in (("tracker", "the tracker"), ("click", "the click network")):
-        command = commands.add_parser(name, help=f"train {what}, or go on training it")
-        command.add_argument("--config", type=Path, required=True)
-        command.add_argument("--output", type=Path, required=True, help="folder of the run")
-        command.add_argument("--pack", help="folder of training pictures, not the config's")
-        command.add_argument("--trunk-weights", help="ImageNet weights (.pth), not the config's")
-        for data in _DATA_SETS:
-            command.add_argument(f"--{data}-root", help=f"folder of {data}, not the config's")
+    running = commands.add_parser("run", help="train the tracker or the click network, or go on")
+    running.add_argument("config", type=Path)
+    running.add_argument("--output", type=Path, help="folder of the run; runs/NAME of the config")
+    running.add_argument("--weights", type=Path, help="the exported weights; in the run's folder")
+    running.add_argument("--minutes", type=float, help="end before so many minutes are over")
+    running.add_argument("--pack", help="folder of training pictures, not the config's")
+    running.add_argument("--trunk-weights", help="ImageNet weights (.pth), not the config's")
+    for data in _ROOTS:
+        running.add_argument(f"--{data}-root", help=f"folder of {data}, not the config's")
     exporting = commands.add_parser("export", help="write a run's newest weights as safetensors")
-    exporting.add_argument("--checkpoint", type=Path, required=True, help="folder of the run")
-    exporting.add_argument("--output", type=Path, required=True)
-    averaging = commands.add_parser("mean", help="write the mean of several files' weights")
+    exporting.add_argument("run", type=Path, help="folder of the run")
+    exporting.add_argument("output", type=Path)
+    averaging = commands.add_parser("mean", help="write the mean of several trackers' weights")
     averaging.add_argument("files", type=Path, nargs="+", help="from the oldest to the newest")
     averaging.add_argument("--shares", type=float, nargs="+", required=True)
     averaging.add_argument("--output", type=Path, required=True)
@@ -49,39 +74,23 @@ def main() -> None:
     pairing.add_argument("first", type=Path, help="weights for the first click on a new object")
     pairing.add_argument("others", type=Path, help="weights for every other click")
     pairing.add_argument("output", type=Path)
-    packing = commands.add_parser("pack", help="make the folder of training pictures")
+    preparing = commands.add_parser("prepare", help="make a small form of pictures with masks")
+    preparing.add_argument("source", type=Path, help="folder with stills, DAVIS and video")
+    preparing.add_argument("output", type=Path, help="a new folder, for the two roots of them")
+    preparing.add_argument("--megabytes", type=float, default=38.0, help="at most so large")
+    packing = commands.add_parser("pack", help="make the folder of pictures to compose clips of")
     packing.add_argument("--output", type=Path, required=True, help="a new folder")
     packing.add_argument("--fetch", action="store_true", help="download the Debian packages")
     packing.add_argument("--root", type=Path, default=Path("/"), help="where they are installed")
     packing.add_argument("--package", action="append", help="only this one; may be repeated")
-    arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    if arguments.command == "export":
-        is_click = read_click_checkpoint(arguments.checkpoint) is not None
-        (export_clicks if is_click else export)(arguments.checkpoint, arguments.output)
-    elif arguments.command == "mean":
-        write_mean(arguments.files, arguments.shares, arguments.output)
-    elif arguments.command == "pair":
-        write_pair(arguments.first, arguments.others, arguments.output)
-    elif arguments.command == "pack":
-        _pack(arguments)
-    else:
-        _train(arguments)
+    return parser
 
 
-def _pack(arguments: argparse.Namespace) -> None:
-    sources = chosen_sources(arguments.package)
-    if arguments.fetch:
-        build_from_packages(sources, arguments.output)
-    else:
-        build_pack(sources, lambda _: arguments.root, arguments.output)
-
-
-def _train(arguments: argparse.Namespace) -> None:
-    given = {"pack": arguments.pack, "trunk_weights": arguments.trunk_weights}
-    for data in _DATA_SETS:
-        given[f"{data}_root"] = getattr(arguments, f"{data}_root")
-    overrides = {name: value for name, value in given.items() if value is not None}
+def _run(arguments: argparse.Namespace, started: float) -> None:
+    names = ("pack", "trunk_weights", *(f"{data}_root" for data in _ROOTS))
+    given = {name: getattr(arguments, name) for name in names}
+    config = read_config(arguments.config, {k: v for k, v in given.items() if v is not None})
+    folder = arguments.output or Path("runs") / arguments.config.stem
     distributed = "WORLD_SIZE" in os.environ
     if distributed:
         on_cuda = torch.cuda.is_available()
@@ -89,10 +98,13 @@ def _train(arguments: argparse.Namespace) -> None:
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
         dist.init_process_group("nccl" if on_cuda else "gloo")
     try:
-        if arguments.command == "click":
-            ClickRun(read_click_config(arguments.config, overrides), arguments.output).advance()
-        else:
-            TrackerRun(read_config(arguments.config, overrides), arguments.output).advance()
+        task: Task[Any] = (
+            ClickTask(config) if isinstance(config, ClickTraining) else TrackerTask(config)
+        )
+        run = Run(config, task, folder)
+        minutes = arguments.minutes
+        run.advance(deadline=None if minutes is None else started + 60 * minutes)
+        run.write_weights(arguments.weights or folder / "weights.safetensors")
     finally:
         if distributed:
             dist.destroy_process_group()

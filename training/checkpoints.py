@@ -1,106 +1,91 @@
-"""A run on disk: checkpoints that resume exactly, curves as CSV, and the export of weights.
+"""Runs and weights on disk: checkpoints, exported weights, their mean, two click networks as one.
 
-RUN/checkpoint.pt is replaced whole and atomically, RUN/curve.csv grows by a row an evaluation.
-Random numbers need no saving: every one follows from the seed and the step.
+RUN/checkpoint.pt is replaced whole and atomically.
 """
 
 from __future__ import annotations
 
-import csv
+import io
 import json
 import logging
-import os
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, optim
+from torch import Tensor, nn
 
+from interaction.clicks.small_network import (
+    SmallClickNetwork,
+    click_network_bytes,
+    read_click_network,
+)
+from interaction.errors import ModelError
 from interaction.files import write_bytes
+from interaction.learning.networks import averaged_click_network
 from training.config import DataName, TrackerTraining, config_from
-from xmem_core.learning.average import MovingAverage
-from xmem_core.learning.folding import unfolded
+from xmem_core.learning.folding import fold_norms, unfolded
 from xmem_core.network.xmem import XMem
-from xmem_core.weights import load_xmem, network_bytes
+from xmem_core.weights import load_xmem, network_bytes, read_metadata
 
 log = logging.getLogger(__name__)
 
 _FILE = "checkpoint.pt"
-_CURVE = "curve.csv"
 
 
-@dataclass(frozen=True, slots=True)
-class CurvePoint:
-    """One row of the curve."""
-
-    step: int
-    loss: float  # mean since the last row
-    iou: float  # of the averaged weights, on held-out composed clips
-    learning_rate: float
-    seconds: float  # of training so far, over all starts
-
-
-def save_checkpoint(
-    run: Path,
-    config: TrackerTraining,
-    network: XMem,
-    average: MovingAverage,
-    optimizer: optim.Optimizer,
-    *,
-    step: int,
-    seconds: float,
-) -> None:
-    """step: how many were done."""
+def save_checkpoint(run: Path, content: Mapping[str, Any]) -> None:
+    """content: config, network, average, optimizer, step, position, seconds."""
     run.mkdir(parents=True, exist_ok=True)
-    content = {
-        "config": config.as_dict(),
-        "network": network.state_dict(),
-        "average": average.state,
-        "optimizer": optimizer.state_dict(),
-        "step": step,
-        "seconds": seconds,
-    }
-    partial = run / (_FILE + ".partial")
-    with partial.open("wb") as file:
-        torch.save(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(run / _FILE)
+    buffer = io.BytesIO()
+    torch.save(dict(content), buffer)
+    write_bytes(run / _FILE, buffer.getvalue())
 
 
 def read_checkpoint(run: Path) -> dict[str, Any] | None:
-    """What `save_checkpoint` wrote, on the CPU; None where nothing was yet."""
-    return _read(run / _FILE)
+    """What `save_checkpoint` wrote, on the CPU; None where nothing was yet.
 
-
-def _read(path: Path) -> dict[str, Any] | None:
-    if not path.exists():
+    run: the folder, or the file itself.
+    """
+    path = run / _FILE if run.is_dir() else run
+    if path.suffix != Path(_FILE).suffix or not path.exists():
         return None
     content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     return content
 
 
-def append_to_curve(run: Path, point: CurvePoint) -> None:
-    run.mkdir(parents=True, exist_ok=True)
-    path = run / _CURVE
-    is_new = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(asdict(point)))
-        if is_new:
-            writer.writeheader()
-        writer.writerow({name: round(value, 6) for name, value in asdict(point).items()})
-
-
-def averaged_network(content: dict[str, Any]) -> XMem:
+def averaged_network(content: Mapping[str, Any]) -> XMem | SmallClickNetwork:
     """The plain network with a checkpoint's averaged weights, in evaluation mode."""
     config = config_from(content["config"])
     average: dict[str, Tensor] = content["average"]
-    return unfolded(XMem(config.network), average)
+    if isinstance(config, TrackerTraining):
+        return unfolded(XMem(config.network), average)
+    return averaged_click_network(average)
 
 
-def begin_with(network: XMem, path: Path) -> None:
+def write_weights(run: Path, output: Path) -> None:
+    """Averaged weights of the newest checkpoint in half precision, with where they come from.
+    ValueError where there is no checkpoint."""
+    content = read_checkpoint(run)
+    if content is None:
+        raise ValueError(f"{run} holds no {_FILE}")
+    config = config_from(content["config"])
+    kinds = dict.fromkeys(kind for stage in config.stages for kind in stage.kinds)
+    metadata = {
+        "step": str(content["step"]),
+        "seed": str(config.seed),
+        "training_seconds": str(round(content["seconds"])),
+        "data": described_data(kinds),
+        "training": json.dumps(_without_folders(content["config"])),
+    }
+    output.parent.mkdir(parents=True, exist_ok=True)
+    network = averaged_network(content)
+    if isinstance(network, XMem):
+        write_bytes(output, network_bytes(network, metadata))
+    else:
+        write_bytes(output, click_network_bytes(network, metadata))
+
+
+def start_tracker(network: XMem, path: Path) -> None:
     """Puts the weights in `path` into a plain `network` that is not trained yet.
 
     path: exported or published weights, or a run's folder or checkpoint, of which the averaged
@@ -108,8 +93,11 @@ def begin_with(network: XMem, path: Path) -> None:
     line in the log. Raises ValueError for an entry that the network has not or that has another
     shape, and UnusableWeightsError for a file that holds no weights.
     """
-    state = _weights_in(path)
-    wanted = network.state_dict()
+    content = read_checkpoint(path)
+    if content is None and path.is_dir():
+        raise ValueError(f"there is no {path / _FILE} to start from")
+    start = load_xmem(path) if content is None else averaged_network(content)
+    state, wanted = start.state_dict(), network.state_dict()
     for name, tensor in state.items():
         if name not in wanted:
             raise ValueError(f"{path.name} holds {name}, which the network has not")
@@ -124,17 +112,61 @@ def begin_with(network: XMem, path: Path) -> None:
     network.load_state_dict(state, strict=False)
 
 
-def _weights_in(path: Path) -> dict[str, Tensor]:
-    checkpoint = path / _FILE if path.is_dir() else path
-    if checkpoint.suffix != Path(_FILE).suffix:
-        return load_xmem(path).state_dict()
-    content = _read(checkpoint)
-    if content is None:
-        raise ValueError(f"there is no {checkpoint} to start from")
-    return averaged_network(content).state_dict()
+def start_clicks(network: SmallClickNetwork, path: Path) -> None:
+    """As `start_tracker`, for a click network, all of whose entries must be there."""
+    content = read_checkpoint(path)
+    try:
+        start = read_click_network(path) if content is None else averaged_network(content)
+        if isinstance(start, SmallClickNetwork):
+            start.first_look = None
+        network.load_state_dict(start.state_dict())
+    except (ModelError, RuntimeError) as error:
+        raise ValueError(f"a run cannot begin with {path}: {error}") from None
 
 
-def without_folders(config: Mapping[str, Any]) -> dict[str, Any]:
+def write_mean(files: Sequence[Path], shares: Sequence[float], output: Path) -> None:
+    """Writes sum of share * weights of trackers, shares scaled to 1 for each entry.
+
+    Often better on real video than any of them (Wortsman et al., "Robust fine-tuning of zero-shot
+    models", CVPR 2022, https://arxiv.org/abs/2109.01903). They must descend from one another. The
+    last file says what the network is and where it comes from; entries of the others that it has
+    not are left out, of those that only some have it is the mean of those. ValueError if there is
+    not one positive share for each file.
+    """
+    if len(files) != len(shares) or not files or min(shares) <= 0:
+        raise ValueError(f"{len(files)} files need as many positive shares, got {list(shares)}")
+    config = load_xmem(files[-1]).config
+    states = [_folded(file) for file in files]
+    mean: dict[str, Tensor] = {}
+    for name, tensor in states[-1].items():
+        having = [(s[name], share) for s, share in zip(states, shares, strict=True) if name in s]
+        if tensor.is_floating_point():
+            total = sum(share for _, share in having)
+            stacked = torch.stack([other * (share / total) for other, share in having])
+            tensor = stacked.sum(dim=0)
+        mean[name] = tensor
+    metadata = read_metadata(files[-1]) | {"mean_of_shares": " ".join(f"{s:g}" for s in shares)}
+    write_bytes(output, network_bytes(unfolded(XMem(config), mean), metadata))
+
+
+def _folded(file: Path) -> dict[str, Tensor]:
+    """Weights with norms folded in, so that a run's export and its beginning can be mixed."""
+    network: nn.Module = load_xmem(file)
+    fold_norms(network)
+    return network.state_dict()
+
+
+def write_pair(first: Path, others: Path, output: Path) -> None:
+    """Two click networks in one file: one for the first click on a new object, one for all others.
+
+    What `others` says of itself is kept. ModelError for a file that is no click network.
+    """
+    network = read_click_network(others)
+    network.first_look = read_click_network(first)
+    write_bytes(output, click_network_bytes(network, read_metadata(others)))
+
+
+def _without_folders(config: Mapping[str, Any]) -> dict[str, Any]:
     """The settings without where this machine keeps its files, which is nobody's business."""
     paths = {"pack", "trunk_weights", "start_from"}
     return {
@@ -147,33 +179,16 @@ _DATA: dict[DataName, str] = {
     "composed": "clips composed of cut-outs, clip art and photographs",
     "static": "pictures with masks of one object",
     "photographs": "photographs with instance masks",
-    "davis": "DAVIS 2017",
+    "davis": "DAVIS",
     "youtube": "YouTube-VOS",
-    "davis+youtube": "DAVIS 2017 and YouTube-VOS",
+    "davis+youtube": "DAVIS and YouTube-VOS",
     "bl30k": "BL30K",
 }
 _REAL_VIDEO = {"davis", "youtube", "davis+youtube"}
 
 
-def described_data(names: Iterable[DataName]) -> str:
+def described_data(kinds: Iterable[DataName]) -> str:
     """What a network was trained on, in words, for those who get its weights."""
-    names = list(dict.fromkeys(names))
-    text = ", ".join(_DATA[name] for name in names)
-    return text if _REAL_VIDEO & set(names) else f"{text}; no real video"
-
-
-def export(run: Path, output: Path) -> None:
-    """Averaged weights of the newest checkpoint in half precision, with where they come from."""
-    content = read_checkpoint(run)
-    if content is None:
-        raise ValueError(f"{run} holds no {_FILE}")
-    config = config_from(content["config"])
-    metadata = {
-        "step": str(content["step"]),
-        "seed": str(config.seed),
-        "training_seconds": str(round(content["seconds"])),
-        "data": described_data(stage.data for stage in config.stages),
-        "training": json.dumps(without_folders(content["config"])),
-    }
-    output.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(output, network_bytes(averaged_network(content), metadata))
+    kinds = list(kinds)
+    text = ", ".join(_DATA[kind] for kind in kinds)
+    return text if _REAL_VIDEO & set(kinds) else f"{text}; no real video"

@@ -1,30 +1,62 @@
-"""What a training run is told: a TOML file, as frozen dataclasses. Wrong values are refused."""
+"""The settings of a training run: a TOML file read into frozen dataclasses.
+
+`task = "tracker"` or `task = "clicks"` chooses the network. Paths are relative to where the program
+is started. What is unknown, missing or out of range is refused by name.
+"""
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
+from interaction.learning.samples import ClickHabits
 from training.scene import ClipSettings
 from xmem_core.network.config import NetworkConfig
 
 DataName = Literal[
     "composed", "static", "photographs", "davis", "youtube", "davis+youtube", "bl30k"
 ]
+# Sets of photographs that no training reads: what is measured on them are kinds of things not seen.
+HELD_OUT_SETS: Final = (
+    "panda_zoo", "cutlery", "street_mini", "food_six", "dog_cat", "fish_mini", "mugs",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """Some steps at one size and clip length."""
+    """A part of a run: `steps` of one kind, or that share of a run limited by time."""
 
     steps: int
     size: int  # pixels, width and height
-    frames: int  # in a clip
-    batch: int  # clips a process
+    batch: int  # clips or pictures a process
     learning_rate: float  # at its highest; the cosine falls over the whole run
+    batch_on_gpu: int = 0  # in place of `batch` there; 0: the same
+    data: DataName = "composed"
+    # Shares of clips from several kinds of data, in place of `data`.
+    mixture: Mapping[DataName, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in (self.data, *self.mixture):
+            if name not in get_args(DataName):
+                raise ValueError(f"data must be one of {get_args(DataName)}, got {name!r}")
+        if self.mixture and min(self.mixture.values()) <= 0:
+            raise ValueError(f"shares in mixture must be positive, got {dict(self.mixture)}")
+
+    @property
+    def kinds(self) -> tuple[DataName, ...]:
+        """The kinds of data that the stage draws from."""
+        return tuple(self.mixture) or (self.data,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackerStage(Stage):
+    frames: int  # in a clip
     key_trunk_rate: float = 0.0  # times learning_rate; 0 freezes the trunk
     value_trunk_rate: float = 0.3
     memorized_share: float = 0.5  # of the frames after the first, with their predicted masks
@@ -32,9 +64,6 @@ class Stage:
     fastest: float = 1.6
     most_distractors: int = 3
     twin_share: float = 0.35
-    data: DataName = "composed"
-    # Shares of clips from several kinds of data, in place of `data`.
-    mixture: Mapping[str, float] = field(default_factory=dict)
     # Of the memory frames a query reads at most so many, the first and others by chance; 0: all.
     references: int = 0
     deep_update_share: float = 1.0  # of memory frames after the first that refresh sensory memory
@@ -43,25 +72,12 @@ class Stage:
     merge_share: float = 0.0  # of clips of videos that get another clip's objects
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        Stage.__post_init__(self)
         if self.frames < 2:
             raise ValueError(f"frames must be at least 2, got {self.frames}")
-        if not 0 <= self.memorized_share <= 1:
-            raise ValueError(f"memorized_share must be in 0..1, got {self.memorized_share}")
-        if not 0 <= self.deep_update_share <= 1 or not 0 <= self.merge_share <= 1:
-            raise ValueError(
-                "deep_update_share and merge_share must be in 0..1, got "
-                f"{self.deep_update_share} and {self.merge_share}"
-            )
-        if self.data not in get_args(DataName):
-            raise ValueError(f"data must be one of {get_args(DataName)}, got {self.data!r}")
-        for name, share in self.mixture.items():
-            if name not in get_args(DataName) or share <= 0:
-                raise ValueError(
-                    f"mixture must give kinds of data positive shares: {name}, {share}"
-                )
+        for name in ("memorized_share", "deep_update_share", "merge_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be in 0..1, got {getattr(self, name)}")
         if self.largest_gap < 1 or self.references < 0:
             raise ValueError(
                 "largest_gap must be at least 1 and references not negative, got "
@@ -82,54 +98,52 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrackerTraining:
-    """A whole run. Paths are relative to where the program is started."""
+class ClickStage(Stage):
+    trunk_rate: float = 0.1  # times learning_rate; 0 freezes the trunk
+
+    def __post_init__(self) -> None:
+        Stage.__post_init__(self)
+        if self.size < 32 or self.size % 16:
+            raise ValueError(f"size must be a multiple of 16 from 32 on, got {self.size}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """What runs of both networks have in common."""
 
     stages: tuple[Stage, ...]
-    pack: str = ""  # of pictures to compose clips of; without it, evaluation uses the stages' data
-    # Where the published data sets are; their layouts: see training.datasets.layouts.
+    pack: str = ""  # pictures to compose clips of; without it, evaluation uses the stages' data
+    # Where the data sets are; their layouts: `training.datasets`.
     static_root: str = "../data/static"
-    stills_root: str = "../data/stills"
-    stills_held_out: tuple[str, ...] = ()  # sets below it that are not trained on
+    photographs_root: str = "../data/photographs"
     davis_root: str = "../data/DAVIS/2017/trainval"
     youtube_root: str = "../data/YouTube/train_480p"
     bl30k_root: str = "../data/BL30K"
-    network: NetworkConfig = field(default_factory=NetworkConfig.small)
+    held_out_sets: tuple[str, ...] = HELD_OUT_SETS
     # A .pth file, empty for the installed package; for ResNets the folder of torchvision's two.
     trunk_weights: str = ""
     start_from: str = ""  # weights or a run to begin with; empty for a pretrained trunk
     seed: int = 1
-    object_weights: tuple[float, ...] = (0.45, 0.35, 0.2)  # of one, two, three labelled objects
     weight_decay: float = 0.01
     warm_up_steps: int = 100
     final_rate: float = 0.05  # share of the learning rate left at the end of the cosine
     average_decay: float = 0.998  # of the moving average of weights
     gradient_limit: float = 1.0  # norm
-    # Depthwise kernels and the scale of positions stay as they are: the gradient of the former is
-    # most of a step's time on a CPU, the latter's is misled by how composed things move.
-    is_lean: bool = False
     is_half_precision: bool = False  # on a CPU; pays where it multiplies bfloat16 (AMX, AVX-512)
-    bootstrap_start: float = 0.15  # share of the run after which only the worst pixels count
-    bootstrap_end: float = 0.6
-    bootstrap_share: float = 0.25
     evaluate_every: int = 200  # steps
-    evaluation_clips: int = 16
     evaluation_size: int = 192
-    evaluation_frames: int = 6
     checkpoint_seconds: float = 180.0
-    workers: int = 0  # processes that compose clips; 0 composes between steps
+    workers: int = -1  # processes that make batches; 0: between steps; -1: 0 on a CPU, else 16
 
     def __post_init__(self) -> None:
         if not self.stages:
             raise ValueError("a run needs at least one [[stages]] entry")
-        if not self.object_weights or min(self.object_weights) < 0:
-            raise ValueError(f"object_weights must not be negative, got {self.object_weights}")
 
     @property
     def total_steps(self) -> int:
         return sum(stage.steps for stage in self.stages)
 
-    def stage_at(self, step: int) -> int:
+    def stage_at(self, step: float) -> int:
         """Index of the stage that `step` (from 0) belongs to; the last one from the end on."""
         end = 0
         for index, stage in enumerate(self.stages):
@@ -139,30 +153,88 @@ class TrackerTraining:
         return len(self.stages) - 1
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return {"task": _TASKS[type(self)], **asdict(self)}
 
 
-def read_config(path: Path, overrides: Mapping[str, str]) -> TrackerTraining:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackerTraining(Training):
+    stages: tuple[TrackerStage, ...]
+    network: NetworkConfig = field(default_factory=NetworkConfig.small)
+    object_weights: tuple[float, ...] = (0.45, 0.35, 0.2)  # of one, two, three composed objects
+    # Depthwise kernels and the scale of positions stay as they are: the gradient of the former is
+    # most of a step's time on a CPU, the latter's is misled by how composed things move.
+    is_lean: bool = False
+    bootstrap_start: float = 0.15  # share of the run after which only the worst pixels count
+    bootstrap_end: float = 0.6
+    bootstrap_share: float = 0.25
+    evaluation_clips: int = 16
+    evaluation_frames: int = 6
+
+    def __post_init__(self) -> None:
+        Training.__post_init__(self)
+        if not self.object_weights or min(self.object_weights) < 0:
+            raise ValueError(f"object_weights must not be negative, got {self.object_weights}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClickTraining(Training):
+    stages: tuple[ClickStage, ...]
+    rounds: int = 3  # these six as `ClickHabits` has them
+    most_rounds: int = 9
+    exact_share: float = 0.6
+    more_clicks: float = 0.2
+    most_clicks: int = 4
+    given_mask_share: float = 0.25
+    zoom_share: float = 0.85  # of pictures cropped around the object
+    merged_share: float = 0.2  # of targets that are two objects
+    shadow_share: float = 0.2  # of objects that cast a long shadow; most of them own it
+    redrawn_share: float = 0.25  # of outlines drawn wider, tighter or more loosely than they are
+    warm_up_steps: int = 50
+    final_rate: float = 0.03
+    average_decay: float = 0.997
+    evaluate_every: int = 100
+    evaluation_size: int = 256
+    evaluation_pictures: int = 32
+    checkpoint_seconds: float = 120.0
+
+    def __post_init__(self) -> None:
+        Training.__post_init__(self)
+        _ = self.habits  # checks them
+
+    @property
+    def habits(self) -> ClickHabits:
+        names = (field.name for field in fields(ClickHabits))
+        return ClickHabits(**{name: getattr(self, name) for name in names})
+
+
+_TASKS: Final[dict[type[Training], str]] = {TrackerTraining: "tracker", ClickTraining: "clicks"}
+
+
+def read_config(path: Path, overrides: Mapping[str, str]) -> TrackerTraining | ClickTraining:
     """The run described by a TOML file; `overrides` replace its plain values by name."""
     with path.open("rb") as file:
-        table: dict[str, Any] = {**tomllib.load(file), **overrides}
-    return config_from(table)
+        return config_from({**tomllib.load(file), **overrides})
 
 
-def config_from(table: Mapping[str, Any]) -> TrackerTraining:
-    """Plain values -> a run; ValueError names what is unknown or missing."""
+def config_from(table: Mapping[str, Any]) -> TrackerTraining | ClickTraining:
+    """Plain values -> a run; ValueError names what is unknown, missing or wrong."""
     values = dict(table)
+    task = values.pop("task", "tracker")
+    stages = values.pop("stages", ())
+    for name in ("object_weights", "held_out_sets"):
+        if name in values:
+            values[name] = tuple(values[name])
     try:
-        values["stages"] = tuple(Stage(**stage) for stage in values.get("stages", ()))
-        if "network" in values:
-            values["network"] = _network(values["network"])
-        if "stills_held_out" in values:
-            values["stills_held_out"] = tuple(values["stills_held_out"])
-        if "object_weights" in values:
-            values["object_weights"] = tuple(values["object_weights"])
-        return TrackerTraining(**values)
+        if task == "clicks":
+            clicks = tuple(ClickStage(**stage) for stage in stages)
+            return ClickTraining(stages=clicks, **values)
+        if task == "tracker":
+            if "network" in values:
+                values["network"] = _network(values["network"])
+            return TrackerTraining(stages=tuple(TrackerStage(**s) for s in stages), **values)
     except TypeError as error:
         raise ValueError(f"the training configuration is not valid: {error}") from None
+    raise ValueError(f'task must be "tracker" or "clicks", got {task!r}')
 
 
 def _network(value: Any) -> NetworkConfig:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
 
 import cv2
 import numpy as np
@@ -13,13 +13,56 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from training.composer import Clip, compose_clip
-from training.config import DataName, Stage, TrackerTraining
-from training.datasets.clips import ClipData, entry_at, open_data
+from training.config import DataName, Stage, TrackerStage, TrackerTraining, Training
+from training.datasets.clips import ClipData
+from training.datasets.layouts import Part, davis_videos, find_photographs, plain_videos
+from training.datasets.photographs import PhotographClips
+from training.datasets.static import StaticClips
+from training.datasets.videos import VideoClips, VideoEntry
 from training.pack import Pack
 from training.scene import ClipSettings
 
 # Streams of random numbers that must not meet.
 _CLIPS, _CHOICES, _EVALUATION, _START, _ORDER = 0, 1, 2, 3, 4
+_DAVIS_REPEATS = 5  # an epoch
+_YOUTUBE_STRIDE = 5  # its masks are on every fifth frame
+
+
+def open_data(config: Training, data: DataName, part: Part) -> ClipData:
+    """Any data but composed clips. ValueError names the folder in which none was found."""
+    if data == "static":
+        return StaticClips(Path(config.static_root), part)
+    if data == "photographs":
+        is_held_out = part == "held out"
+        root = Path(config.photographs_root) / "stills"
+        return PhotographClips(find_photographs(root, config.held_out_sets, is_held_out))
+    entries: list[VideoEntry] = []
+    for name in data.split("+"):
+        roots = {"davis": config.davis_root, "youtube": config.youtube_root}
+        root = Path(roots.get(name, config.bl30k_root))
+        found = davis_videos(root, part) if name == "davis" else plain_videos(root, part)
+        if not found:
+            raise ValueError(f"no videos with masks were found for {name}_root under {root}")
+        stride = _YOUTUBE_STRIDE if name == "youtube" else 1
+        repeats = _DAVIS_REPEATS if name == "davis" else 1
+        entries += [
+            VideoEntry(video, stride, has_tiny_objects=name == "bl30k") for video in found
+        ] * repeats
+    return VideoClips(entries)
+
+
+def entry_at(seed: Sequence[int], position: int, count: int) -> int:
+    """The entry at a position in an endless row of epochs, each in an order of its own."""
+    epoch, index = divmod(position, count)
+    return int(np.random.default_rng((*seed, epoch)).permutation(count)[index])
+
+
+def drawn_data(stage: Stage, rng: np.random.Generator) -> DataName:
+    """One of the stage's kinds of data, by their shares."""
+    if not stage.mixture:
+        return stage.data
+    weights = np.array(list(stage.mixture.values()))
+    return stage.kinds[int(rng.choice(len(weights), p=weights / weights.sum()))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,121 +78,91 @@ class Batch:
     present: Tensor | None = None  # (B, K) bool, which clips have which objects; None for all
 
 
-class TrainingBatches(Dataset[Batch]):
+class TrackerBatches(Dataset[Batch]):
     """Item `step` is the batch of that step, from (seed, step, rank) alone: resuming needs no
     state, and every process sees clips of its own but the same number of objects."""
 
-    def __init__(self, config: TrackerTraining, rank: int, ranks: int = 1) -> None:
-        self._config = config
+    def __init__(
+        self, config: TrackerTraining, stage: int, batch: int, rank: int = 0, ranks: int = 1
+    ) -> None:
+        self._config, self._number, self._batch = config, stage, batch
         self._rank, self._ranks = rank, ranks
-        self._pack: Pack | None = None  # this and the data are read in the process that uses them
-        self._data: dict[str, ClipData] = {}
-
-    def __len__(self) -> int:
-        return self._config.total_steps
+        # Read in the process that uses them.
+        self._pack: Pack | None = None
+        self._data: dict[DataName, ClipData] = {}
 
     def __getitem__(self, step: int) -> Batch:
-        config = self._config
+        config, stage = self._config, self._config.stages[self._number]
         cv2.setNumThreads(1)
-        stage = config.stages[config.stage_at(step)]
         objects, memorized, references, deep = _choices(config, stage, step)
         clips = []
-        for index in range(stage.batch):
+        for index in range(self._batch):
             rng = np.random.default_rng((config.seed, _CLIPS, step, self._rank, index))
             name = drawn_data(stage, rng)
             if name == "composed":
                 if self._pack is None:
                     self._pack = Pack(Path(config.pack), "training")
                 clips.append(compose_clip(self._pack, rng, stage.clips, objects))
-            else:
-                clips.append(self._recorded(name, step, index, rng))
+                continue
+            if name not in self._data:
+                self._data[name] = open_data(config, name, "training")
+            data = self._data[name]
+            position = (step * self._ranks + self._rank) * self._batch + index
+            entry = entry_at((config.seed, _ORDER, self._number), position, len(data))
+            clips.append(data.clip(entry, rng, stage))
         batch = _stacked(clips, max(clip.object_count for clip in clips), memorized)
         return replace(batch, references=references, deep=deep)
 
-    def _recorded(self, name: DataName, step: int, index: int, rng: np.random.Generator) -> Clip:
-        """A clip of the stage's data set, each entry of which comes once an epoch."""
-        config = self._config
-        if name not in self._data:
-            self._data[name] = open_data(config, name, "training")
-        data = self._data[name]
-        number = config.stage_at(step)
-        stage = config.stages[number]
-        done = step - sum(earlier.steps for earlier in config.stages[:number])
-        position = (done * self._ranks + self._rank) * stage.batch + index
-        entry = entry_at((config.seed, _ORDER, number), position, len(data))
-        return data.clip(entry, rng, stage)
-
-
-def drawn_data(stage: Stage, rng: np.random.Generator) -> DataName:
-    if not stage.mixture:
-        return stage.data
-    names = list(stage.mixture)
-    weights = np.array([stage.mixture[name] for name in names])
-    return cast(DataName, names[int(rng.choice(len(names), p=weights / weights.sum()))])
-
 
 def evaluation_batches(config: TrackerTraining, rank: int, ranks: int) -> list[Batch]:
-    """Fixed clips of held-out pictures, one a batch; each process gets its share of them.
+    """Fixed clips of what is held out, one a batch; each process gets its share of them.
 
-    Of the last stage's data set where the run has no pack.
+    Composed of held-out pictures or, where the run has no pack, of the last stage's kinds of data.
     """
-    if not config.pack:
-        return _recorded_evaluation(config, rank, ranks)
-    pack = Pack(Path(config.pack), "held out")
-    settings = ClipSettings(
+    composed = ClipSettings(
         size=config.evaluation_size, frames=config.evaluation_frames, slowest=0.3, fastest=1.0
     )
+    recorded = replace(
+        config.stages[-1],
+        size=config.evaluation_size,
+        frames=config.evaluation_frames,
+        is_gentle=True,
+        merge_share=0.0,
+    )
+    pack = Pack(Path(config.pack), "held out") if config.pack else None
+    kinds = recorded.kinds
+    opened = {} if pack else {kind: open_data(config, kind, "held out") for kind in kinds}
     memorized = tuple(range(2, config.evaluation_frames, 2))
     batches = []
     for index in range(rank, config.evaluation_clips, ranks):
-        objects = 1 + index % len(config.object_weights)
         rng = np.random.default_rng((_EVALUATION, index))  # the same clips whatever the seed
-        clip = compose_clip(pack, rng, settings, objects)
-        batches.append(_stacked([clip], objects, memorized))
+        if pack:
+            clip = compose_clip(pack, rng, composed, 1 + index % len(config.object_weights))
+        else:
+            data = opened[kinds[index % len(kinds)]]
+            clip = data.clip(index * len(data) // config.evaluation_clips, rng, recorded)
+        batches.append(_stacked([clip], clip.object_count, memorized))
     return batches
 
 
 def starting_frames(config: TrackerTraining, clips: int = 24) -> Tensor:
     """(clips, 2, 3, H, W) uint8 frames on which the pretrained features are measured."""
     stage = config.stages[0]
-    if stage.data != "composed":
-        data = open_data(config, stage.data, "training")
-        short = replace(stage, frames=2)
-        recorded = []
-        for index in range(clips):
-            rng = np.random.default_rng((config.seed, _START, index))
-            recorded.append(data.clip(int(rng.integers(len(data))), rng, short))
-        return _stacked(recorded, 1, ()).frames
-    pack = Pack(Path(config.pack), "training")
-    settings = ClipSettings(size=config.stages[0].size, frames=2)
-    composed = [
-        compose_clip(pack, np.random.default_rng((config.seed, _START, index)), settings, 1)
-        for index in range(clips)
-    ]
-    return _stacked(composed, 1, ()).frames
-
-
-def _recorded_evaluation(config: TrackerTraining, rank: int, ranks: int) -> list[Batch]:
-    stage = config.stages[-1]
-    data = open_data(config, stage.data, "held out")
-    settings = replace(
-        stage,
-        size=config.evaluation_size,
-        frames=config.evaluation_frames,
-        is_gentle=True,
-        merge_share=0.0,
-    )
-    memorized = tuple(range(2, config.evaluation_frames, 2))
-    batches = []
-    for index in range(rank, config.evaluation_clips, ranks):
-        rng = np.random.default_rng((_EVALUATION, index))
-        clip = data.clip(index * len(data) // config.evaluation_clips, rng, settings)
-        batches.append(_stacked([clip], clip.object_count, memorized))
-    return batches
+    kind = stage.kinds[0]
+    drawn = []
+    pack = Pack(Path(config.pack), "training") if kind == "composed" else None
+    data = None if pack else open_data(config, kind, "training")
+    for index in range(clips):
+        rng = np.random.default_rng((config.seed, _START, index))
+        if pack:
+            drawn.append(compose_clip(pack, rng, ClipSettings(size=stage.size, frames=2), 1))
+        elif data:
+            drawn.append(data.clip(int(rng.integers(len(data))), rng, replace(stage, frames=2)))
+    return _stacked(drawn, 1, ()).frames
 
 
 def _choices(
-    config: TrackerTraining, stage: Stage, step: int
+    config: TrackerTraining, stage: TrackerStage, step: int
 ) -> tuple[int, tuple[int, ...], tuple[tuple[int, ...], ...], tuple[int, ...] | None]:
     """Objects, memorized, references and deep: see `Batch`; the same on every process."""
     rng = np.random.default_rng((config.seed, _CHOICES, step))

@@ -16,15 +16,12 @@ from interaction.learning.networks import averaged_click_network
 from interaction.learning.samples import annotator_click, damaged, error_click
 from tests.unit.test_training_composer import make_pack
 from tests.unit.test_training_resume import pretend_imagenet
-from training.clicks.config import ClickStage, ClickTraining, click_config_from, read_click_config
-from training.clicks.loop import (
-    ClickRun,
-    export_clicks,
-    read_click_checkpoint,
-)
-from training.clicks.pictures import composed_from
+from training.checkpoints import read_checkpoint, write_weights
 from training.clicks.samples import draw_sample, redrawn
+from training.clicks.task import ClickTask, composed_from
+from training.config import ClickStage, ClickTraining, config_from, read_config
 from training.pack import Pack
+from training.run import Run
 from xmem_core.learning.losses import normalised_focal_loss
 
 CONFIGS = Path(__file__).parents[2] / "training" / "configs"
@@ -49,28 +46,32 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> ClickTraining:
     )
 
 
+def click_run(config: ClickTraining, folder: Path) -> Run:
+    return Run(config, ClickTask(config), folder)
+
+
 def test_a_stopped_run_resumes_to_the_very_same_weights(
     config: ClickTraining, tmp_path: Path
 ) -> None:
-    ClickRun(config, tmp_path / "whole").advance()
-    ClickRun(config, tmp_path / "parts").advance(until=1)
-    ClickRun(config, tmp_path / "parts").advance()
-    whole, parts = (read_click_checkpoint(tmp_path / name) for name in ("whole", "parts"))
+    click_run(config, tmp_path / "whole").advance()
+    click_run(config, tmp_path / "parts").advance(until=1)
+    click_run(config, tmp_path / "parts").advance()
+    whole, parts = (read_checkpoint(tmp_path / name) for name in ("whole", "parts"))
     assert whole is not None
     assert parts is not None
     assert whole["step"] == parts["step"] == 3
     for part in ("network", "average"):
         for name, tensor in whole[part].items():
             torch.testing.assert_close(parts[part][name], tensor, rtol=0, atol=0)
-    with (tmp_path / "whole" / "click-curve.csv").open(encoding="utf-8") as file:
+    with (tmp_path / "whole" / "curve.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [row["step"] for row in rows] == ["2", "3"]
 
 
 def test_an_exported_run_loads_and_answers_as_it_did(config: ClickTraining, tmp_path: Path) -> None:
-    run = ClickRun(config, tmp_path / "run")
+    run = click_run(config, tmp_path / "run")
     run.advance(until=1)
-    export_clicks(tmp_path / "run", tmp_path / "clicks.safetensors")
+    write_weights(tmp_path / "run", tmp_path / "clicks.safetensors")
     loaded = load_small_click_network(tmp_path / "clicks.safetensors")
     inputs = torch.rand(1, 3, 64, 32), torch.rand(1, 2, 64, 32), torch.rand(1, 1, 64, 32)
     with torch.no_grad():
@@ -139,10 +140,10 @@ def test_the_focal_loss_looks_at_what_is_wrong() -> None:
 def test_a_run_can_begin_with_exported_weights_and_with_nothing_else(
     config: ClickTraining, tmp_path: Path
 ) -> None:
-    ClickRun(config, tmp_path / "first").advance(until=1)
+    click_run(config, tmp_path / "first").advance(until=1)
     weights = tmp_path / "clicks.safetensors"
-    export_clicks(tmp_path / "first", weights)
-    second = ClickRun(replace(config, start_from=str(weights)), tmp_path / "second")
+    write_weights(tmp_path / "first", weights)
+    second = click_run(replace(config, start_from=str(weights)), tmp_path / "second")
     inputs = torch.rand(1, 3, 64, 32), torch.rand(1, 2, 64, 32), torch.rand(1, 1, 64, 32)
     with torch.no_grad():
         expected = load_small_click_network(weights)(*inputs)
@@ -151,7 +152,7 @@ def test_a_run_can_begin_with_exported_weights_and_with_nothing_else(
     second.advance(until=1)
     weights.write_bytes(weights.read_bytes()[:1000])
     with pytest.raises(ValueError, match="cannot begin"):
-        ClickRun(replace(config, start_from=str(weights)), tmp_path / "third")
+        click_run(replace(config, start_from=str(weights)), tmp_path / "third")
 
 
 def test_clicks_by_the_rule_and_beside_it_are_errors(config: ClickTraining) -> None:
@@ -167,10 +168,10 @@ def test_clicks_by_the_rule_and_beside_it_are_errors(config: ClickTraining) -> N
 
 
 def test_the_shipped_configuration_is_valid_and_wrong_ones_are_named() -> None:
-    assert read_click_config(CONFIGS / "small_clicks.toml", {}).total_steps == 2000
-    more = read_click_config(CONFIGS / "small_clicks_more.toml", {})
+    assert read_config(CONFIGS / "small_clicks.toml", {}).total_steps == 2000
+    more = read_config(CONFIGS / "small_clicks_more.toml", {})
     assert (CONFIGS.parents[1] / more.start_from).is_file()
     with pytest.raises(ValueError, match="not valid"):
-        click_config_from({"pack": "p", "stages": [], "colour": 3})
+        config_from({"task": "clicks", "pack": "p", "stages": [], "colour": 3})
     with pytest.raises(ValueError, match="multiple of 16"):
         ClickStage(steps=1, size=50, batch=1, learning_rate=1e-3)

@@ -13,15 +13,21 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.unit.test_training_resume import TINY, pretend_imagenet
+from tests.unit.test_training_resume import TINY, batch_of, pretend_imagenet, tracker_run
 from training.__main__ import main
-from training.checkpoints import export, read_checkpoint
-from training.clicks.config import ClickStage, ClickTraining, click_config_from
-from training.clicks.loop import ClickRun, export_clicks, read_click_checkpoint
-from training.clicks.pictures import clip_maker
+from training.checkpoints import read_checkpoint, write_weights
 from training.clicks.samples import draw_sample
-from training.config import DataName, Stage, TrackerTraining, config_from, read_config
-from training.data import TrainingBatches, drawn_data
+from training.clicks.task import ClickTask, clip_maker
+from training.config import (
+    ClickStage,
+    ClickTraining,
+    DataName,
+    TrackerStage,
+    TrackerTraining,
+    config_from,
+    read_config,
+)
+from training.data import drawn_data, entry_at, open_data
 from training.datasets.augmentation import (
     Colour,
     bent,
@@ -31,27 +37,33 @@ from training.datasets.augmentation import (
     resized,
     thin_plate_spline,
 )
-from training.datasets.clips import entry_at, open_data
-from training.datasets.layouts import Pair, davis_videos, find_pairs, part_of, plain_videos
+from training.datasets.layouts import (
+    Pair,
+    davis_videos,
+    find_pairs,
+    find_photographs,
+    part_of,
+    plain_videos,
+    read_pair,
+)
 from training.datasets.photographs import (
     PhotographClips,
     filled,
-    find_photographs,
     usable_instances,
 )
 from training.datasets.static import StaticClips
-from training.datasets.truth import read_pair
 from training.datasets.videos import frame_indices, objects_of
-from training.loop import TrackerRun, rate_factor
+from training.preparation.working_pack import build_working_pack
+from training.run import Run, rate_factor
 from training.trunk_weights import start_from_resnets
 from xmem_core.learning.losses import dice
 from xmem_core.learning.unroll import track_clip
 from xmem_core.network.config import NetworkConfig
 from xmem_core.network.xmem import XMem
-from xmem_core.weights import read_metadata
+from xmem_core.weights import load_xmem, read_metadata
 
 CONFIGS = Path(__file__).parents[2] / "training" / "configs"
-STAGE = Stage(
+STAGE = TrackerStage(
     steps=2,
     size=32,
     frames=4,
@@ -403,7 +415,7 @@ def test_only_the_references_are_read_and_only_deep_frames_refresh() -> None:
 
 
 def test_choices_are_the_same_on_every_process_and_clips_are_not(config: TrackerTraining) -> None:
-    ours, theirs = (TrainingBatches(config, rank, ranks=2)[1] for rank in range(2))
+    ours, theirs = (batch_of(config, 1, rank, 2) for rank in range(2))
     assert ours.memorized == theirs.memorized == (1, 2)
     assert ours.references == theirs.references
     assert ours.deep == theirs.deep
@@ -418,9 +430,9 @@ def test_two_steps_on_pictures_and_videos_resume_to_the_very_same_weights(
     torch.manual_seed(3)
     torch.save(pretend_imagenet(), tmp_path / "trunk.pth")
     config = replace(config, trunk_weights=str(tmp_path / "trunk.pth"))
-    TrackerRun(config, tmp_path / "whole").advance()
-    TrackerRun(config, tmp_path / "parts").advance(until=1)
-    TrackerRun(config, tmp_path / "parts").advance()
+    tracker_run(config, tmp_path / "whole").advance()
+    tracker_run(config, tmp_path / "parts").advance(until=1)
+    tracker_run(config, tmp_path / "parts").advance()
 
     whole, parts = read_checkpoint(tmp_path / "whole"), read_checkpoint(tmp_path / "parts")
     assert whole is not None
@@ -433,9 +445,9 @@ def test_two_steps_on_pictures_and_videos_resume_to_the_very_same_weights(
         rows = list(csv.DictReader(file))
     assert [row["step"] for row in rows] == ["1", "2"]
     assert all(float(row["learning_rate"]) == pytest.approx(1e-4) for row in rows)
-    export(tmp_path / "whole", tmp_path / "tracker.safetensors")
+    write_weights(tmp_path / "whole", tmp_path / "tracker.safetensors")
     metadata = read_metadata(tmp_path / "tracker.safetensors")
-    assert "DAVIS 2017" in metadata["data"]
+    assert "DAVIS" in metadata["data"]
     assert "no real video" not in metadata["data"]
     assert str(tmp_path) not in metadata["training"]
     assert config.davis_root not in metadata["training"]
@@ -454,20 +466,22 @@ def test_the_command_trains_on_data_sets_named_on_the_command_line(
     text += '[[stages]]\ndata = "davis+youtube"\nsteps = 1\nsize = 32\nframes = 3\nbatch = 1\n'
     text += "learning_rate = 1e-4\nreferences = 3\n"
     (tmp_path / "run.toml").write_text(text, encoding="utf-8")
-    arguments = ["--config", tmp_path / "run.toml", "--output", tmp_path / "run"]
+    arguments = [tmp_path / "run.toml", "--output", tmp_path / "run"]
     arguments += ["--trunk-weights", tmp_path / "trunk.pth"]
     arguments += ["--davis-root", roots / "davis", "--youtube-root", roots / "youtube"]
-    monkeypatch.setattr(sys, "argv", ["training", "tracker", *map(str, arguments)])
+    monkeypatch.setattr(sys, "argv", ["training", "run", *map(str, arguments)])
     main()
     content = read_checkpoint(tmp_path / "run")
     assert content is not None
     assert content["step"] == 1
+    assert load_xmem(tmp_path / "run" / "weights.safetensors").config == TINY
 
 
 def test_the_published_schedules_are_valid_and_add_up() -> None:
     totals = {"s0": 150_000, "s01": 250_000, "s012": 160_000, "s03": 110_000, "s2": 160_000}
     for name, total in totals.items():
         config = read_config(CONFIGS / f"published_{name}.toml", {})
+        assert isinstance(config, TrackerTraining)
         assert config.network == NetworkConfig.published()
         assert config.total_steps == total
         assert config_from(config.as_dict()) == config
@@ -477,6 +491,7 @@ def test_the_published_schedules_are_valid_and_add_up() -> None:
         assert bool(config.start_from) != bool(config.trunk_weights)
         assert {stage.size for stage in config.stages} == {384}
     short = read_config(CONFIGS / "published_s03.toml", {})
+    assert isinstance(short, TrackerTraining)
     at = {step: short.stages[short.stage_at(step)] for step in (0, 11_000, 79_999, 80_000, 105_000)}
     assert [stage.largest_gap for stage in at.values()] == [5, 10, 15, 15, 5]
     assert [stage.learning_rate for stage in at.values()] == [1e-5, 1e-5, 1e-5, 1e-6, 1e-6]
@@ -536,9 +551,9 @@ def test_the_click_network_trains_on_data_sets(roots: Path, tmp_path: Path, data
         evaluation_pictures=1,
         evaluation_size=32,
     )
-    assert click_config_from(config.as_dict()) == config
-    ClickRun(config, tmp_path / "run").advance()
-    content = read_click_checkpoint(tmp_path / "run")
+    assert config_from(config.as_dict()) == config
+    Run(config, ClickTask(config), tmp_path / "run").advance()
+    content = read_checkpoint(tmp_path / "run")
     assert content is not None
     assert content["step"] == 1
     sample, again = (
@@ -547,12 +562,13 @@ def test_the_click_network_trains_on_data_sets(roots: Path, tmp_path: Path, data
     )
     np.testing.assert_array_equal(sample.picture, again.picture)
     assert sample.truth.any()
-    export_clicks(tmp_path / "run", tmp_path / "clicks.safetensors")
+    write_weights(tmp_path / "run", tmp_path / "clicks.safetensors")
     metadata = read_metadata(tmp_path / "clicks.safetensors")
     assert ("no real video" in metadata["data"]) == (data == "static")
     assert str(roots) not in metadata["training"]
+    shape = config.as_dict()["stages"][0]
     with pytest.raises(ValueError, match="data must be"):
-        click_config_from({"stages": [{**config.as_dict()["stages"][0], "data": "coco"}]})
+        config_from({"task": "clicks", "stages": [{**shape, "data": "coco"}]})
 
 
 def photographs(root: Path) -> Path:
@@ -580,7 +596,7 @@ def test_photographs_become_clips_whose_objects_are_in_the_first_frame(tmp_path:
     pairs = find_photographs(photographs(tmp_path), ("dogs",), is_held_out=False)
     assert [pair.mask.parent.parent.name for pair in pairs] == ["cats"] * 3
     clips = PhotographClips(pairs)
-    shape = Stage(steps=1, size=48, frames=4, batch=1, learning_rate=1e-3)
+    shape = TrackerStage(steps=1, size=48, frames=4, batch=1, learning_rate=1e-3)
     counts, has_void = set(), False
     for seed in range(24):
         clip = clips.clip(seed % 3, np.random.default_rng(seed), shape)
@@ -619,9 +635,9 @@ def test_a_stage_draws_from_its_data_by_their_shares(tmp_path: Path) -> None:
     write_static(static, "a.jpg", "a.png")
     config = TrackerTraining(
         static_root=str(static.parent),
-        stills_root=str(photographs(tmp_path / "stills")),
+        photographs_root=str(photographs(tmp_path / "photographs" / "stills").parent),
         stages=(
-            Stage(
+            TrackerStage(
                 steps=60,
                 size=32,
                 frames=2,
@@ -634,6 +650,30 @@ def test_a_stage_draws_from_its_data_by_their_shares(tmp_path: Path) -> None:
     drawn = [drawn_data(config.stages[0], np.random.default_rng(seed)) for seed in range(200)]
     assert 120 < drawn.count("photographs") < 180
     assert config_from(config.as_dict()) == config
-    assert TrainingBatches(config, rank=0)[0].frames.shape == (1, 2, 3, 32, 32)
+    assert batch_of(config, 0).frames.shape == (1, 2, 3, 32, 32)
     with pytest.raises(ValueError, match="mixture"):
-        replace(config.stages[0], mixture={"nothing": 1.0})
+        replace(config.stages[0], mixture={"nothing": 1.0})  # type: ignore[dict-item]
+
+
+def test_a_working_pack_fits_and_is_read_as_its_source_is(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    photographs(source / "stills")
+    davis = source / "DAVIS/2017/trainval"
+    write_video(davis / "JPEGImages/480p/bear", davis / "Annotations/480p/bear", 6, 2)
+    (davis / "ImageSets/2017").mkdir(parents=True)
+    (davis / "ImageSets/2017/train.txt").write_text("bear\n", encoding="utf-8")
+    pack = tmp_path / "pack"
+    size = build_working_pack(source, pack, 60_000)
+    assert size == sum(path.stat().st_size for path in pack.rglob("*") if path.is_file()) <= 60_000
+    assert len(davis_videos(pack / "DAVIS/2017/trainval", "training")[0].frames) == 3
+    pairs = find_photographs(pack / "stills", (), is_held_out=False)
+    assert len(pairs) == 5
+    picture, labels = read_pair(pairs[0])
+    assert picture.shape[:2] == labels.shape
+    assert set(np.unique(labels)) == {0, 1, 2, 255}
+    PhotographClips(pairs).clip(0, np.random.default_rng(1), replace(STAGE, frames=2))
+    with pytest.raises(ValueError, match="already"):
+        build_working_pack(source, pack, 60_000)
+    with pytest.raises(ValueError, match="do not fit"):
+        build_working_pack(source, tmp_path / "small", 1000)
+    assert not (tmp_path / "small").exists()

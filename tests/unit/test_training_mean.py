@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests import tiny
-from training.mean import write_mean
+from training.checkpoints import write_mean
 from xmem_core.weights import load_xmem, network_bytes, read_metadata
 
 OLD = replace(tiny.TINY, value_channels=36, mask_cells=4)

@@ -15,7 +15,7 @@ import pytest
 
 from training.__main__ import main
 from training.pack import Pack
-from training.preparation.build import build_pack
+from training.preparation.packages import SOURCES, Source, build_pack, chosen_sources
 from training.preparation.pictures import (
     Seen,
     gradient_hash,
@@ -23,7 +23,6 @@ from training.preparation.pictures import (
     read_cutout,
     read_drawing,
 )
-from training.preparation.sources import SOURCES, Source, chosen_sources
 
 STAMPS = "usr/share/tuxpaint/stamps"
 CLIPART = "usr/share/openclipart/png"

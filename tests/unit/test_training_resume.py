@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,11 @@ import pytest
 import torch
 
 from tests.unit.test_training_composer import make_pack
-from training.checkpoints import begin_with, export, read_checkpoint
-from training.config import Stage, TrackerTraining, config_from, read_config
-from training.data import TrainingBatches, starting_frames
-from training.loop import TrackerRun, rate_factor
+from training.checkpoints import read_checkpoint, start_tracker, write_weights
+from training.config import TrackerStage, TrackerTraining, config_from, read_config
+from training.data import Batch, TrackerBatches, starting_frames
+from training.run import Clock, Run, rate_factor
+from training.tracker import TrackerTask
 from training.trunk_weights import load_trunk, start_from_pretrained
 from xmem_core.learning.folding import fold_norms, unfolded
 from xmem_core.learning.unroll import ClipLoss, track_clip
@@ -48,8 +50,10 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> TrackerTraining:
         trunk_weights=str(folder / "trunk.pth"),
         network=TINY,
         stages=(
-            Stage(steps=2, size=32, frames=3, batch=2, learning_rate=1e-3),
-            Stage(steps=2, size=48, frames=3, batch=1, learning_rate=1e-3, key_trunk_rate=0.1),
+            TrackerStage(steps=2, size=32, frames=3, batch=2, learning_rate=1e-3),
+            TrackerStage(
+                steps=2, size=48, frames=3, batch=1, learning_rate=1e-3, key_trunk_rate=0.1
+            ),
         ),
         warm_up_steps=1,
         evaluate_every=2,
@@ -57,6 +61,15 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> TrackerTraining:
         evaluation_size=32,
         evaluation_frames=4,
     )
+
+
+def tracker_run(config: TrackerTraining, folder: Path) -> Run:
+    return Run(config, TrackerTask(config), folder)
+
+
+def batch_of(config: TrackerTraining, step: int, rank: int = 0, ranks: int = 1) -> Batch:
+    index = config.stage_at(step)
+    return TrackerBatches(config, index, config.stages[index].batch, rank, ranks)[step]
 
 
 def pretend_imagenet() -> dict[str, torch.Tensor]:
@@ -73,9 +86,9 @@ def pretend_imagenet() -> dict[str, torch.Tensor]:
 def test_a_stopped_run_resumes_to_the_very_same_weights(
     config: TrackerTraining, tmp_path: Path
 ) -> None:
-    TrackerRun(config, tmp_path / "whole").advance()
-    TrackerRun(config, tmp_path / "parts").advance(until=3)
-    TrackerRun(config, tmp_path / "parts").advance()
+    tracker_run(config, tmp_path / "whole").advance()
+    tracker_run(config, tmp_path / "parts").advance(until=3)
+    tracker_run(config, tmp_path / "parts").advance()
 
     whole, parts = read_checkpoint(tmp_path / "whole"), read_checkpoint(tmp_path / "parts")
     assert whole is not None
@@ -92,20 +105,48 @@ def test_a_stopped_run_resumes_to_the_very_same_weights(
     assert all(0 <= float(row["iou"]) <= 1 for row in rows)
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_timed_run_ends_by_itself_at_the_end_of_its_schedule(
+    config: TrackerTraining, tmp_path: Path, workers: int
+) -> None:
+    # Far more steps than fit: only the deadline can end it.
+    stages = tuple(replace(stage, steps=10**6) for stage in config.stages)
+    config = replace(config, stages=stages, evaluate_every=10**6, workers=workers)
+    run = tracker_run(config, tmp_path / "run")
+    run.advance(deadline=time.monotonic() + 10)
+    content = read_checkpoint(tmp_path / "run")
+    assert content is not None
+    assert content["position"] == config.total_steps
+    assert 0 < content["step"] < 10**5
+    with (tmp_path / "run" / "curve.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["step"] for row in rows] == ["0", str(content["step"])]
+    write_weights(tmp_path / "run", tmp_path / "run.safetensors")
+    assert load_xmem(tmp_path / "run.safetensors").config == TINY
+
+
+def test_a_clock_spreads_the_rest_of_a_run_over_its_time() -> None:
+    clock = Clock(position=20.0, total=100, start=50.0, end=90.0)
+    assert clock.position(54.0) == pytest.approx(28.0)
+    assert clock.position(70.0) == pytest.approx(60.0)
+    # A step took 16 seconds; another would end too late.
+    assert clock.position(75.0) == 100.0
+
+
 def test_an_exported_run_loads_as_the_plain_network(
     config: TrackerTraining, tmp_path: Path
 ) -> None:
-    run = TrackerRun(config, tmp_path / "run")
+    run = tracker_run(config, tmp_path / "run")
     run.advance(until=1)
-    export(tmp_path / "run", tmp_path / "tracker.safetensors")
+    write_weights(tmp_path / "run", tmp_path / "tracker.safetensors")
 
     network = load_xmem(tmp_path / "tracker.safetensors")
     assert network.config == TINY
     metadata = read_metadata(tmp_path / "tracker.safetensors")
     assert (metadata["step"], metadata["seed"]) == ("1", "1")
-    batch = TrainingBatches(config, rank=0)[3]
+    batch = batch_of(config, 3)
     first = batch.labels[:, 0].long()
-    averaged = unfolded(run.network, run.average.state)
+    averaged = unfolded(XMem(TINY), run.average.state)
     with torch.inference_mode():
         ours = track_clip(averaged, batch.frames, first, batch.objects, ())
         theirs = track_clip(network, batch.frames, first, batch.objects, ())
@@ -114,7 +155,7 @@ def test_an_exported_run_loads_as_the_plain_network(
 
 def test_export_needs_a_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="holds no"):
-        export(tmp_path, tmp_path / "x.safetensors")
+        write_weights(tmp_path, tmp_path / "x.safetensors")
 
 
 def test_folding_norms_changes_nothing_and_can_be_taken_back(config: TrackerTraining) -> None:
@@ -172,18 +213,18 @@ def test_trunk_weights_of_another_shape_are_refused() -> None:
 def test_batches_differ_between_processes_but_not_in_their_objects(
     config: TrackerTraining,
 ) -> None:
-    ours, theirs = TrainingBatches(config, rank=0), TrainingBatches(config, rank=1)
     for step in range(3):
-        assert ours[step].objects == theirs[step].objects
-        assert ours[step].memorized == theirs[step].memorized
-        assert not torch.equal(ours[step].frames, theirs[step].frames)
-        assert torch.equal(ours[step].frames, TrainingBatches(config, rank=0)[step].frames)
+        ours, theirs = (batch_of(config, step, rank, 2) for rank in range(2))
+        assert ours.objects == theirs.objects
+        assert ours.memorized == theirs.memorized
+        assert not torch.equal(ours.frames, theirs.frames)
+        assert torch.equal(ours.frames, batch_of(config, step, 0, 2).frames)
 
 
 def test_predictions_that_go_into_memory_are_learned_through(config: TrackerTraining) -> None:
     torch.manual_seed(2)
     network = XMem(TINY).train()
-    batch = TrainingBatches(config, rank=0)[0]
+    batch = batch_of(config, 0)
     loss = ClipLoss(network)(batch.frames, batch.labels.long(), batch.objects, (1,), 0.5)
     loss.backward()
     assert torch.isfinite(loss)
@@ -193,7 +234,7 @@ def test_predictions_that_go_into_memory_are_learned_through(config: TrackerTrai
 
 def test_the_rate_warms_up_and_falls(config: TrackerTraining) -> None:
     longer = TrackerTraining(
-        pack="", stages=(Stage(steps=100, size=32, frames=2, batch=1, learning_rate=1.0),)
+        pack="", stages=(TrackerStage(steps=100, size=32, frames=2, batch=1, learning_rate=1.0),)
     )
     assert rate_factor(0, longer) == pytest.approx(0.01)
     rates = [rate_factor(step, config) for step in range(1, 5)]
@@ -224,6 +265,7 @@ def test_a_wrong_stage_is_refused_by_name(change: dict[str, Any], names: str) ->
 def test_the_shipped_configuration_is_valid() -> None:
     path = Path(__file__).parents[2] / "training" / "configs" / "small_tracker.toml"
     shipped = read_config(path, {"pack": "elsewhere"})
+    assert isinstance(shipped, TrackerTraining)
     assert shipped.network == NetworkConfig.small()
     assert shipped.pack == "elsewhere"
     assert shipped.stage_at(0) == 0
@@ -231,10 +273,10 @@ def test_the_shipped_configuration_is_valid() -> None:
 
 
 def test_a_run_begins_with_the_weights_of_another(config: TrackerTraining, tmp_path: Path) -> None:
-    first = TrackerRun(config, tmp_path / "first")
+    first = tracker_run(config, tmp_path / "first")
     first.advance(until=1)
-    export(tmp_path / "first", tmp_path / "first.safetensors")
-    expected = unfolded(first.network, first.average.state).state_dict()
+    write_weights(tmp_path / "first", tmp_path / "first.safetensors")
+    expected = unfolded(XMem(TINY), first.average.state).state_dict()
 
     for source, tolerance in (
         ("first.safetensors", 2e-3),
@@ -242,13 +284,13 @@ def test_a_run_begins_with_the_weights_of_another(config: TrackerTraining, tmp_p
         ("first/checkpoint.pt", 0),
     ):
         following = replace(config, start_from=str(tmp_path / source), trunk_weights="none.pth")
-        run = TrackerRun(following, tmp_path / "second")
+        run = tracker_run(following, tmp_path / "second")
         assert run.step == 0
-        state = unfolded(run.network, run.network.state_dict()).state_dict()
+        state = unfolded(XMem(TINY), run.task.network.state_dict()).state_dict()
         picture = torch.randn(1, 3, 32, 32)
         with torch.no_grad():
-            ours = unfolded(run.network, state).encode_key(picture).key
-            theirs = unfolded(run.network, expected).encode_key(picture).key
+            ours = unfolded(XMem(TINY), state).encode_key(picture).key
+            theirs = unfolded(XMem(TINY), expected).encode_key(picture).key
         torch.testing.assert_close(ours, theirs, rtol=1e-3 + 20 * tolerance, atol=20 * tolerance)
 
 
@@ -263,7 +305,7 @@ def test_only_entries_that_are_new_in_the_network_stay_as_initialised(
     assert fresh is not None
     scale = fresh.scale.detach().clone()
     with caplog.at_level("INFO"):
-        begin_with(grown, tmp_path / "old.safetensors")
+        start_tracker(grown, tmp_path / "old.safetensors")
 
     torch.testing.assert_close(
         grown.decoder.prediction.weight, old.decoder.prediction.weight, rtol=1e-3, atol=1e-3
@@ -274,6 +316,6 @@ def test_only_entries_that_are_new_in_the_network_stay_as_initialised(
     assert all("key_encoder.position." in message for message in named)
     (tmp_path / "grown.safetensors").write_bytes(network_bytes(grown, {}))
     with pytest.raises(ValueError, match=r"key_encoder\.position"):
-        begin_with(XMem(TINY), tmp_path / "grown.safetensors")
+        start_tracker(XMem(TINY), tmp_path / "grown.safetensors")
     with pytest.raises(ValueError, match="of shape"):
-        begin_with(XMem(replace(TINY, key_channels=8)), tmp_path / "old.safetensors")
+        start_tracker(XMem(replace(TINY, key_channels=8)), tmp_path / "old.safetensors")

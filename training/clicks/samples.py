@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 
 from interaction.clicks.prompts import Region
 from interaction.learning.samples import Sample, damaged, disc, first_clicks
 from training.appearance import Shadow
-from training.clicks.config import ClickTraining
-from training.clicks.pictures import ClipMaker
 from training.composer import Clip
+from training.config import ClickTraining
 from training.pack import Picture
+
+ClipMaker = Callable[[np.random.Generator, int], Clip]  # of two frames, of a size in pixels
 
 _SMALLEST_SHARE = 0.002  # of the picture that the object must cover
 

@@ -1,30 +1,26 @@
 """Clips made of photographs with instance masks: cut-outs move over the picture they are from.
 
-Folders: SET/images/*.{jpg,jpeg,png,webp} and SET/masks/*.png, palette or grey: 0 is background,
-1..K are instances, 255 is not labelled and stays out of every loss. Objects are lifted out of their
+Pixels that are not labelled stay out of every loss. Objects are lifted out of their
 picture, the hole behind them is filled, and both move on their own; other instances of the picture
 and copies of the object are distractors.
 """
 
 from __future__ import annotations
 
-import io
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from training.appearance import Camera, blurred
 from training.composer import Clip
-from training.config import Stage
+from training.config import TrackerStage
 from training.cutouts import premultiplied
 from training.datasets.augmentation import Colour, random_affine
-from training.datasets.layouts import Pair
-from training.datasets.truth import OTHER_ENTRIES, TRIES, VOID
+from training.datasets.clips import OTHER_ENTRIES, TRIES, VOID
+from training.datasets.layouts import Pair, read_pair
 from training.motion import (
     Floats,
     bend,
@@ -38,7 +34,6 @@ from training.motion import (
 from training.motion import Path as Way
 from training.pack import Picture
 
-_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp"}
 _SMALLEST_SHARE, _LARGEST_SHARE = 0.004, 0.75  # of the picture that an object may cover
 _SMALLEST_SEEN = 0.004  # of the frame that each object must cover in the first frame
 _SOLID = 128  # alpha from which a pixel belongs to the thing
@@ -71,32 +66,18 @@ class _View:
     origin: Floats  # (2,) the frame's corner in it
 
 
-def find_photographs(root: Path, held_out: Collection[str], is_held_out: bool) -> list[Pair]:
-    """Pictures with masks below `root`; the sets named in `held_out`, or all others."""
-    pairs = []
-    for folder in sorted(root.iterdir()) if root.is_dir() else []:
-        if (folder.name in held_out) != is_held_out or not (folder / "masks").is_dir():
-            continue
-        masks = {mask.stem: mask for mask in (folder / "masks").glob("*.png")}
-        for picture in sorted((folder / "images").iterdir()):
-            if picture.suffix.lower() in _SUFFIXES and picture.stem in masks:
-                pairs.append(Pair(picture, masks[picture.stem]))
-    return pairs
-
-
 class PhotographClips:
     """One photograph a clip, its objects moving; entries are photographs with a usable object."""
 
     def __init__(self, pairs: Sequence[Pair]) -> None:
-        self._files: dict[Pair, tuple[Picture, bytes]] = {}  # compressed: 0.15 GB for 4,000
         self._pairs = list(pairs)
         if not pairs:
-            raise ValueError("no photographs with masks were found for stills_root")
+            raise ValueError("no photographs with masks were found for photographs_root")
 
     def __len__(self) -> int:
         return len(self._pairs)
 
-    def clip(self, entry: int, rng: np.random.Generator, stage: Stage) -> Clip:
+    def clip(self, entry: int, rng: np.random.Generator, stage: TrackerStage) -> Clip:
         for _ in range(OTHER_ENTRIES):
             picture, labels = self._read(self._pairs[entry])
             usable = usable_instances(labels)
@@ -112,19 +93,8 @@ class PhotographClips:
 
     def _read(self, pair: Pair) -> tuple[Picture, Picture]:
         """(H, W, 3) RGB and (H, W) ids."""
-        if pair not in self._files:
-            self._files[pair] = (np.fromfile(pair.picture, np.uint8), pair.mask.read_bytes())
-        encoded, mask = self._files[pair]
-        decoded = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
-        if decoded is None:
-            raise ValueError(f"{pair.picture} cannot be read as a picture")
-        with Image.open(io.BytesIO(mask)) as image:
-            if image.mode not in ("P", "L"):
-                raise ValueError(f"{pair.mask} is not a mask of ids: its mode is {image.mode}")
-            labels = np.asarray(image, np.uint8)
-        if labels.shape != decoded.shape[:2]:
-            raise ValueError(f"{pair.mask} is of another size than its picture")
-        return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8), labels
+        picture, labels = read_pair(pair)
+        return picture, labels.astype(np.uint8)
 
     def _other(self, rng: np.random.Generator) -> tuple[Picture, Picture]:
         return self._read(self._pairs[int(rng.integers(len(self._pairs)))])
@@ -135,7 +105,7 @@ class PhotographClips:
         labels: Picture,
         usable: list[int],
         rng: np.random.Generator,
-        stage: Stage,
+        stage: TrackerStage,
     ) -> Clip | None:
         """None where the crop hides the chosen objects."""
         frames, size = stage.frames, stage.size

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from training.composer import Clip
-from training.config import Stage
+from training.config import TrackerStage
 from training.datasets.augmentation import (
     Colour,
     Labels,
@@ -16,19 +16,19 @@ from training.datasets.augmentation import (
     random_affine,
     resized,
 )
-from training.datasets.layouts import (
-    Pair,
-    Part,
-    find_pairs,
-    part_of,
-)
-from training.datasets.truth import (
+from training.datasets.clips import (
     FRAME_COLOUR,
     GREY_SHARE,
     OTHER_ENTRIES,
     SEQUENCE_COLOUR,
     TRIES,
     chosen_objects,
+)
+from training.datasets.layouts import (
+    Pair,
+    Part,
+    find_pairs,
+    part_of,
     read_pair,
 )
 from training.pack import Picture
@@ -55,7 +55,7 @@ class StaticClips:
     def __len__(self) -> int:
         return len(self._pairs)
 
-    def clip(self, entry: int, rng: np.random.Generator, stage: Stage) -> Clip:
+    def clip(self, entry: int, rng: np.random.Generator, stage: TrackerStage) -> Clip:
         for _ in range(OTHER_ENTRIES):
             pair = self._pairs[entry]
             picture, labels = read_pair(pair, is_grey=True)
@@ -67,7 +67,7 @@ class StaticClips:
         raise ValueError(f"no object is to be seen in {pair.picture} and many like it")
 
     def _views(
-        self, picture: Picture, labels: Labels, rng: np.random.Generator, stage: Stage
+        self, picture: Picture, labels: Labels, rng: np.random.Generator, stage: TrackerStage
     ) -> tuple[Picture, Labels]:
         scale = stage.size / min(labels.shape)
         width, height = (max(stage.size, round(side * scale)) for side in labels.shape[::-1])

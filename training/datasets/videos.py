@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from training.composer import Clip
-from training.config import Stage
+from training.config import TrackerStage
 from training.datasets.augmentation import (
     Colour,
     Labels,
@@ -17,10 +17,7 @@ from training.datasets.augmentation import (
     random_box,
     resized,
 )
-from training.datasets.layouts import (
-    Video,
-)
-from training.datasets.truth import (
+from training.datasets.clips import (
     FRAME_COLOUR,
     GREY_SHARE,
     OTHER_ENTRIES,
@@ -28,6 +25,9 @@ from training.datasets.truth import (
     TRIES,
     VOID,
     chosen_objects,
+)
+from training.datasets.layouts import (
+    Video,
     read_pair,
 )
 from training.pack import Picture
@@ -51,7 +51,7 @@ class VideoClips:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def clip(self, entry: int, rng: np.random.Generator, stage: Stage) -> Clip:
+    def clip(self, entry: int, rng: np.random.Generator, stage: TrackerStage) -> Clip:
         for _ in range(OTHER_ENTRIES):
             chosen = self._entries[entry]
             if len(chosen.video.frames) >= stage.frames:
@@ -69,7 +69,7 @@ class VideoClips:
         )
 
     def _frames_of(
-        self, entry: VideoEntry, rng: np.random.Generator, stage: Stage
+        self, entry: VideoEntry, rng: np.random.Generator, stage: TrackerStage
     ) -> tuple[Picture, Labels]:
         """(T, S, S, 3) and (T, S, S)."""
         all_frames = entry.video.frames
@@ -104,7 +104,7 @@ class VideoClips:
         return np.stack(frames), np.stack(masks)
 
     def _merge_another(
-        self, frames: Picture, masks: Labels, rng: np.random.Generator, stage: Stage
+        self, frames: Picture, masks: Labels, rng: np.random.Generator, stage: TrackerStage
     ) -> None:
         """Pastes another clip's objects over this one, as Cutie's training does."""
         other = self._entries[int(rng.integers(len(self._entries)))]

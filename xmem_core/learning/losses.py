@@ -45,13 +45,13 @@ def dice(probabilities: Tensor, labels: Tensor, present: Tensor | None = None) -
     return ((losses * present).sum(dim=1) / present.sum(dim=1).clamp_min(1)).mean()
 
 
-def falling_share(step: int, start: int, end: int, final: float) -> float:
+def falling_share(progress: float, start: float, end: float, final: float) -> float:
     """The share of pixels that count: 1 until `start`, then linearly down to `final` at `end`."""
-    if step <= start:
+    if progress <= start:
         return 1.0
-    if step >= end:
+    if progress >= end:
         return final
-    return 1.0 - (1.0 - final) * (step - start) / (end - start)
+    return 1.0 - (1.0 - final) * (progress - start) / (end - start)
 
 
 def mean_iou(predicted: Tensor, labels: Tensor, objects: int) -> Tensor:
