@@ -651,7 +651,7 @@ def test_a_stage_draws_from_its_data_by_their_shares(tmp_path: Path) -> None:
     assert 120 < drawn.count("photographs") < 180
     assert config_from(config.as_dict()) == config
     assert batch_of(config, 0).frames.shape == (1, 2, 3, 32, 32)
-    with pytest.raises(ValueError, match="mixture"):
+    with pytest.raises(ValueError, match="data must be"):
         replace(config.stages[0], mixture={"nothing": 1.0})  # type: ignore[dict-item]
 
 
