@@ -70,12 +70,13 @@ class TrackerStage(Stage):
     largest_gap: int = 5  # frames of a video from one in the clip to the next
     is_gentle: bool = False  # no shear: the published recipe's last steps
     merge_share: float = 0.0  # of clips of videos that get another clip's objects
+    widened_share: float = 0.0  # of real clips whose masks are drawn wide, as some people do
 
     def __post_init__(self) -> None:
         Stage.__post_init__(self)
         if self.frames < 2:
             raise ValueError(f"frames must be at least 2, got {self.frames}")
-        for name in ("memorized_share", "deep_update_share", "merge_share"):
+        for name in ("memorized_share", "deep_update_share", "merge_share", "widened_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be in 0..1, got {getattr(self, name)}")
         if self.largest_gap < 1 or self.references < 0:

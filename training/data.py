@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 
 from training.composer import Clip, compose_clip
 from training.config import DataName, Stage, TrackerStage, TrackerTraining, Training
-from training.datasets.clips import ClipData
+from training.datasets.clips import ClipData, drawn_wide
 from training.datasets.layouts import Part, davis_videos, find_photographs, plain_videos
 from training.datasets.photographs import PhotographClips
 from training.datasets.static import StaticClips
@@ -109,7 +109,10 @@ class TrackerBatches(Dataset[Batch]):
             data = self._data[name]
             position = (step * self._ranks + self._rank) * self._batch + index
             entry = entry_at((config.seed, _ORDER, self._number), position, len(data))
-            clips.append(data.clip(entry, rng, stage))
+            clip = data.clip(entry, rng, stage)
+            if stage.widened_share and rng.random() < stage.widened_share:
+                clip = drawn_wide(clip, rng)
+            clips.append(clip)
         batch = _stacked(clips, max(clip.object_count for clip in clips), memorized)
         return replace(batch, references=references, deep=deep)
 

@@ -18,6 +18,7 @@ from training.__main__ import main
 from training.checkpoints import read_checkpoint, write_weights
 from training.clicks.samples import draw_sample
 from training.clicks.task import ClickTask, clip_maker
+from training.composer import Clip
 from training.config import (
     ClickStage,
     ClickTraining,
@@ -37,6 +38,7 @@ from training.datasets.augmentation import (
     resized,
     thin_plate_spline,
 )
+from training.datasets.clips import drawn_wide
 from training.datasets.layouts import (
     Pair,
     davis_videos,
@@ -653,6 +655,18 @@ def test_a_stage_draws_from_its_data_by_their_shares(tmp_path: Path) -> None:
     assert batch_of(config, 0).frames.shape == (1, 2, 3, 32, 32)
     with pytest.raises(ValueError, match="data must be"):
         replace(config.stages[0], mixture={"nothing": 1.0})  # type: ignore[dict-item]
+
+
+def test_masks_drawn_wide_keep_to_the_background_and_know_no_void() -> None:
+    labels = np.zeros((2, 64, 64), np.uint8)
+    labels[:, 20:30, 20:30], labels[:, 20:30, 31:40], labels[:, :, 50:] = 1, 2, 255
+    clip = Clip(np.zeros((2, 64, 64, 3), np.uint8), labels, 2)
+    wide = drawn_wide(clip, np.random.default_rng(1)).labels
+    for label in (1, 2, 255):
+        assert (wide[labels == label] == label).all()
+    assert (wide == 1).sum() > (labels == 1).sum()
+    assert (wide == 255).sum() == (labels == 255).sum()
+    np.testing.assert_array_equal(wide[0], wide[1])
 
 
 def test_a_working_pack_fits_and_is_read_as_its_source_is(tmp_path: Path) -> None:

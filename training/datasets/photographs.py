@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from training.appearance import Camera, blurred
+from training.appearance import Camera, Shadow, blurred
 from training.composer import Clip
 from training.config import TrackerStage
 from training.cutouts import premultiplied
@@ -43,6 +43,7 @@ _SECOND, _THIRD = 0.4, 0.3  # further labelled objects
 _TWIN, _CROSSING_TWIN, _NEIGHBOUR, _OCCLUDER = 0.35, 0.4, 0.4, 0.45
 _OTHER_GROUND, _GLUED, _LEAVES = 0.25, 0.2, 0.2
 _STEADY, _JUMPS, _CUT, _BLURRED = 0.2, 0.2, 0.15, 0.45
+_SHADOWED, _OWNED_SHADOW = 0.3, 0.6
 _BORDER = cv2.BORDER_REFLECT_101
 
 
@@ -55,6 +56,8 @@ class _Actor:
     label: int  # 0 for a distractor
     elastic: NDArray[np.float32] | None
     light: Floats  # (T, 3)
+    shadow: Shadow | None = None
+    owns_shadow: bool = False  # its mask covers the shadow too
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,7 +295,21 @@ def _actor(
         elastic = elastic_grids(rng, frames, rng.uniform(0.008, 0.03), pace)
         elastic = elastic - elastic[0] if rng.random() < 0.5 else elastic
     light = np.exp(smooth_walk(rng, frames, 0.03 * min(1.0, pace), 3).clip(-0.3, 0.3))
-    return _Actor(sprite, way, label, elastic, np.asarray(light))
+    shadow = _shadow(rng, size) if rng.random() < _SHADOWED else None
+    owns = bool(rng.random() < _OWNED_SHADOW)
+    return _Actor(sprite, way, label, elastic, np.asarray(light), shadow, owns)
+
+
+def _shadow(rng: np.random.Generator, size: int) -> Shadow:
+    """Near the thing, or long on the ground."""
+    if rng.random() < 0.4:
+        return Shadow.random(rng, size)
+    return Shadow(
+        strength=rng.uniform(0.2, 0.6),
+        flatness=rng.uniform(0.04, 0.5) * rng.choice([-1, 1], p=[0.5, 0.5]),
+        slant=rng.uniform(-4, 4),
+        softness=rng.uniform(0.003, 0.012) * size,
+    )
 
 
 def _record(
@@ -376,6 +393,10 @@ def _draw(
     if actor.elastic is not None:
         layer = bend(layer, actor.elastic[frame])
     layer = blurred(layer, moved)
+    if actor.shadow is not None:
+        cast = actor.shadow.fall(canvas, np.ascontiguousarray(layer[..., 3]), x0, y0)
+        if cast is not None and actor.label and actor.owns_shadow:
+            labels[(cast >= _SOLID) & (labels == 0)] = actor.label
     alpha = layer[..., 3:]
     lit = np.minimum(layer[..., :3] * actor.light[frame].astype(np.float32), alpha)
     region = canvas[y0:y1, x0:x1]
