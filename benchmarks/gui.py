@@ -30,7 +30,7 @@ from PySide6.QtWidgets import QApplication
 from gui.preferences import Preferences
 from gui.window.app import build
 from gui.window.main_window import MainWindow
-from gui.work.annotator import Busy
+from gui.work.operations import Busy
 from interaction.annotation.annotation import make_record
 from interaction.annotation.types import Edit, FrameStatus, Stroke
 
@@ -177,11 +177,11 @@ def stalls(application: QApplication, window: MainWindow, seconds: float) -> dic
     annotator, document = workspace.annotator, workspace.document
     for frame in list(document.annotation.records):
         document.set_frame(frame)
-        annotator.clear_frame()
+        annotator.hand.clear_frame()
     document.set_frame(0)
-    annotator.stroke(Stroke(((300.0, 250.0),), 60))
-    annotator.propagate("forward", most_frames=3)
-    wait(application, lambda: annotator.busy is Busy.IDLE)
+    annotator.hand.stroke(Stroke(((300.0, 250.0),), 60))
+    annotator.tracking.start("forward", most_frames=3)
+    wait(application, lambda: annotator.operations.busy is Busy.IDLE)
     turns: list[float] = []
     ticking = QTimer(interval=1)
     ticking.timeout.connect(lambda: turns.append(time.perf_counter()))
@@ -189,9 +189,9 @@ def stalls(application: QApplication, window: MainWindow, seconds: float) -> dic
     end = time.monotonic() + seconds
     frame = 0
     while time.monotonic() < end:
-        if not annotator.is_tracking:
+        if not annotator.tracking.is_running:
             document.set_frame(0)
-            annotator.propagate("forward")
+            annotator.tracking.start("forward")
         frame = (frame + 1) % document.frame_count
         document.set_frame(frame)
         for _ in range(20):
@@ -199,7 +199,7 @@ def stalls(application: QApplication, window: MainWindow, seconds: float) -> dic
             time.sleep(0.001)
     ticking.stop()
     annotator.cancel()
-    wait(application, lambda: annotator.busy is Busy.IDLE)  # or closing would ask
+    wait(application, lambda: annotator.operations.busy is Busy.IDLE)  # or closing would ask
     gaps_ms = np.diff(turns) * 1000
     return {
         "median": round(float(np.median(gaps_ms)), 1),

@@ -24,8 +24,8 @@ from PySide6.QtWidgets import QApplication
 
 from gui.canvas import CanvasView
 from gui.work.annotator import Annotator
-from gui.work.document import Document, Tool, ViewMode
-from gui.work.engine_thread import EngineThread
+from gui.work.document import Document, ViewMode
+from gui.work.operations import EngineThread
 from interaction.annotation.annotation import make_record
 from interaction.annotation.types import Click, Edit, FrameStatus, Prompts
 from interaction.engines import Engines
@@ -171,12 +171,12 @@ def measure(width: int, height: int, rounds: int) -> dict[str, dict[str, float]]
         "pan": timed(view, lambda number: view.pan_by(QPointF((-1) ** number * 9, 4)), rounds),
     }
     view.zoom_to_actual_size()
-    document.set_tool(Tool.BRUSH)
+    document.set_tool("brush")
     results["mouse move with markers and brush"] = timed(view, move, rounds)
-    document.set_tool(Tool.CLICK)
+    document.set_tool("click")
     results["mouse move, marking objects"] = timed(view, move, rounds)
     results["mouse move from object to object"] = timed(view, cross, rounds)
-    document.set_tool(Tool.BRUSH)
+    document.set_tool("brush")
     send(QEvent.Type.MouseButtonPress, *way(0), is_held=True)
     results["brush segment"] = timed(view, draw, rounds)
     view.cancel_gesture()

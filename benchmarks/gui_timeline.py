@@ -28,8 +28,9 @@ from gui.panels.objects import ObjectsPanel
 from gui.theme import apply_theme
 from gui.timeline.painting import HEADER_PX, LANES_TOP_PX
 from gui.timeline.timeline import Timeline
-from gui.work.annotator import Annotator, Busy
+from gui.work.annotator import Annotator
 from gui.work.document import Document
+from gui.work.operations import Busy
 from interaction.annotation.annotation import make_record
 from interaction.annotation.types import Edit, FrameRecord, FrameStatus
 from interaction.session import Session

@@ -1,4 +1,4 @@
-"""The log, error reports and the crash hook."""
+"""How a failure or a notice reaches the annotator: banner, report, log, crash hook."""
 
 import logging
 import sys
@@ -6,21 +6,33 @@ import traceback
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from types import TracebackType
 from typing import Final
 
 from platformdirs import user_log_path
-from PySide6.QtCore import QCoreApplication, QObject, Qt, Signal
+from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QMessageBox, QWidget
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QMessageBox,
+    QPushButton,
+    QToolButton,
+    QWidget,
+)
 
+from gui.theme import ICON_PX, icon
 from interaction.doctor import as_text, examine, package_versions
 from interaction.errors import UserError
 
 __all__ = [
+    "Banner",
     "CrashHook",
+    "FloatingBanner",
     "ReportDialog",
     "last_lines",
     "log_file",
@@ -139,3 +151,170 @@ class CrashHook(QObject):
         except UserError as problem:
             log.error("The work could not be saved: %s", problem)
         self.crashed.emit(error)
+
+
+_NOTICE_MS = 8000
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    summary: str
+    details: str = ""
+    button: str | None = None
+    on_button: Callable[[], object] | None = None
+    is_error: bool = False
+    lasts: bool = False
+
+
+class Banner(QFrame):
+    """Hidden until there is something to say.
+
+    Notices go by themselves, but not those with a button: like errors, when they are closed or
+    something has worked since. What lasts stays until it is closed, and is there again when
+    something else has been said.
+    """
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("banner")
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setAutoFillBackground(True)
+        self._picture = QLabel(self)
+        self._text = QLabel(self)
+        self._text.setWordWrap(True)
+        self._text.setTextInteractionFlags(
+            Qt.TextInteractionFlag.TextSelectableByMouse
+            | Qt.TextInteractionFlag.TextSelectableByKeyboard
+        )
+        self.more = QToolButton(self)
+        self.more.setText(self.tr("More"))
+        self.more.setCheckable(True)
+        self.more.toggled.connect(self._show_text)
+        self.button = QPushButton(self)
+        self.button.clicked.connect(self._help)
+        self.close_button = QToolButton(self)
+        self.close_button.setIcon(icon("x"))
+        self.close_button.setAutoRaise(True)
+        self.close_button.setAccessibleName(self.tr("Close this message"))
+        self.close_button.setToolTip(self.tr("Close this message"))
+        self.close_button.clicked.connect(self._dismiss)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(12, 6, 8, 6)
+        row.addWidget(self._picture)
+        row.addWidget(self._text, 1)
+        row.addWidget(self.more)
+        row.addWidget(self.button)
+        row.addWidget(self.close_button)
+        self._said = _Message("")
+        self._lasting: _Message | None = None
+        self._going = QTimer(self)
+        self._going.setSingleShot(True)
+        self._going.setInterval(_NOTICE_MS)
+        self._going.timeout.connect(self._leave)
+        self.hide()
+
+    @property
+    def text(self) -> str:
+        return self._text.text()
+
+    def show_notice(
+        self,
+        text: str,
+        button: str | None = None,
+        on_button: Callable[[], object] | None = None,
+    ) -> None:
+        """Something to know. button: for what there is to do about it, if anything."""
+        self._say(_Message(text, button=button, on_button=on_button))
+        if button is None:
+            self._going.start()
+        else:
+            self._going.stop()
+
+    def show_error(
+        self,
+        summary: str,
+        details: str = "",
+        button: str | None = None,
+        on_button: Callable[[], object] | None = None,
+        *,
+        lasts: bool = False,
+    ) -> None:
+        """lasts: it is still so when something else has worked."""
+        self._going.stop()
+        message = _Message(summary, details, button, on_button, True, lasts)
+        if lasts:
+            self._lasting = message
+        self._say(message)
+
+    def clear_past(self) -> None:
+        """Something has worked since: what did not, and what was offered, is past, unless it
+        lasts or goes by itself."""
+        if not self._said.lasts and not self._going.isActive() and not self.isHidden():
+            self._leave()
+
+    def end_lasting(self, notice: str) -> None:
+        """What lasted is over, and this is said instead."""
+        self._lasting = None
+        self.show_notice(notice)
+
+    def _say(self, message: _Message) -> None:
+        self._said = message
+        picture = "triangle-alert" if message.is_error else "info"
+        self._picture.setPixmap(icon(picture).pixmap(ICON_PX, ICON_PX))
+        self.more.setVisible(bool(message.details))
+        self.more.setChecked(False)
+        self.button.setVisible(message.button is not None)
+        self.button.setText(message.button or "")
+        self._show_text(False)
+        self.setAccessibleName(message.summary)
+        self.show()
+
+    def _show_text(self, is_whole: bool) -> None:
+        said = self._said
+        self._text.setText(f"{said.summary}\n\n{said.details}" if is_whole else said.summary)
+
+    def _leave(self) -> None:
+        if self._lasting is not None and self._lasting is not self._said:
+            self._say(self._lasting)
+        else:
+            self.hide()
+
+    def _dismiss(self) -> None:
+        if self._said is self._lasting:
+            self._lasting = None
+        self._going.stop()
+        self._leave()
+
+    def _help(self) -> None:
+        on_button = self._said.on_button
+        self._dismiss()
+        if on_button is not None:
+            on_button()
+
+
+class FloatingBanner(Banner):
+    """Lies over the upper edge of its parent and moves nothing."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._below = parent
+        self.setFrameShape(QFrame.Shape.StyledPanel)
+        parent.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if watched is self._below and event.type() == QEvent.Type.Resize:
+            self._fit()
+        return super().eventFilter(watched, event)
+
+    def event(self, event: QEvent) -> bool:
+        result = super().event(event)
+        if event.type() in (QEvent.Type.LayoutRequest, QEvent.Type.Show):
+            self._fit()
+        return result
+
+    def _fit(self) -> None:
+        width = self._below.width()
+        height = self.heightForWidth(width) if self.hasHeightForWidth() else -1
+        height = max(height, self.minimumSizeHint().height())
+        self.setGeometry(0, 0, width, min(height, self._below.height()))
+        self.raise_()

@@ -8,9 +8,11 @@ from typing import Any, Final, cast
 from PySide6.QtCore import QByteArray, QObject, QSettings, Signal
 
 from gui.theme import Scheme
-from gui.work.document import WIDEST_OUTLINE_PX, Tool, ViewMode
+from gui.work.document import WIDEST_OUTLINE_PX, ViewMode
 
-__all__ = ["Place", "Preferences", "RecentProject"]
+__all__ = ["THUMBNAIL", "Place", "Preferences", "RecentProject"]
+
+THUMBNAIL: Final = "thumbnail.jpg"  # in a project's folder
 
 _MOST_RECENT: Final = 30
 _MOST_PLACES: Final = 200
@@ -111,13 +113,21 @@ class Preferences(QObject):
     # How it works
 
     @property
-    def tool(self) -> Tool:
-        value = self._text("work/tool", Tool.CLICK.value)
-        return {tool.value: tool for tool in Tool}.get(value, Tool.CLICK)
+    def follows_head(self) -> bool:
+        return self._text("work/follows_head", "false") == "true"
+
+    @follows_head.setter
+    def follows_head(self, is_on: bool) -> None:
+        self._set("work/follows_head", "true" if is_on else "false")
+
+    @property
+    def tool(self) -> str:
+        """Its name, as in the table of actions. There may be no such tool any more."""
+        return self._text("work/tool", "click")
 
     @tool.setter
-    def tool(self, tool: Tool) -> None:
-        self._set("work/tool", tool.value)
+    def tool(self, tool: str) -> None:
+        self._set("work/tool", tool)
 
     @property
     def brush_radius_px(self) -> float | None:

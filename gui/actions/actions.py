@@ -1,9 +1,6 @@
-"""Build QActions from the table of actions and enable them by state."""
-
-from __future__ import annotations
+"""Build QActions from the table of actions and enable them by what there is."""
 
 from collections.abc import Callable, Collection, Mapping
-from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QCoreApplication, QObject, Signal
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
@@ -13,45 +10,8 @@ from gui.actions.fixed_keys import FixedKey, fixed_key
 from gui.actions.table import ACTIONS, MENUS, ActionSpec, Needs
 from gui.preferences import Preferences
 from gui.theme import icon
-from gui.timeline.frame_table import FrameTable
-from gui.work.tracking import Busy
 
-if TYPE_CHECKING:
-    from gui.window.workspace import Workspace
-
-__all__ = [
-    "Actions",
-    "state_of",
-]
-
-
-def state_of(workspace: Workspace | None) -> Needs:
-    """All flags that are true now."""
-    if workspace is None:
-        return Needs.NOTHING
-    document, annotator, session = workspace.document, workspace.annotator, workspace.session
-    record = document.annotation.record(document.frame)
-    prompts = record.prompts
-    flags = {
-        Needs.PROJECT: True,
-        Needs.WRITABLE: not session.is_read_only,
-        Needs.OBJECT: document.current_object != 0,
-        Needs.MASK: record.mask is not None,
-        Needs.IDLE: annotator.busy in (Busy.IDLE, Busy.CLICKING, Busy.EXPORTING),
-        Needs.RUN: annotator.is_running,
-        Needs.BUSY: annotator.busy is not Busy.IDLE
-        or (prompts is not None and prompts.object_id == document.current_object)
-        or workspace.player.is_playing,
-        Needs.UNDO: session.history.can_undo and not session.is_read_only,
-        Needs.REDO: session.history.can_redo and not session.is_read_only,
-        Needs.GIVEN: FrameTable.of(document).frames_to_learn_from > 0,
-        Needs.LEARNED: not session.engines.models.is_empty,
-    }
-    state = Needs.NOTHING
-    for flag, is_set in flags.items():
-        if is_set:
-            state |= flag
-    return state
+__all__ = ["Actions"]
 
 
 class Actions(QObject):
@@ -98,6 +58,10 @@ class Actions(QObject):
     def title(self, name: str) -> str:
         """What the action is called, without the menu's mnemonic and dots."""
         return _translated(self.specs[name].text).replace("&", "").rstrip("…")
+
+    def words(self, name: str) -> str:
+        """Further words by which the action is found."""
+        return _translated(self.specs[name].words)
 
     def keys(self, name: str) -> list[str]:
         """The keys in effect, as QKeySequence writes them portably."""

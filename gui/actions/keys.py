@@ -26,7 +26,6 @@ from gui.timeline.player import Player
 __all__ = [
     "ShuttleKeys",
     "TypingGuard",
-    "is_modified",
 ]
 
 _MODIFIERS: Final = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier
@@ -69,11 +68,6 @@ class TypingGuard(QObject):
                 watched.click()
             return True
         return False
-
-
-def is_modified(event: QKeyEvent) -> bool:
-    """Whether anything is held with the key; that it is the keypad's does not count."""
-    return bool(event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier)
 
 
 def is_typing() -> bool:

@@ -4,13 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from PySide6.QtCore import QEvent, QPointF, Qt
+from PySide6.QtCore import QEvent, QObject, QPointF, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QKeySequence, QMouseEvent, QWheelEvent
 from PySide6.QtWidgets import QApplication
 
-from gui.canvas.drawing_tools import LassoTool
 from gui.canvas.markers import ClickMarkers
-from gui.canvas.pointer import PointerLook, Situation
+from gui.canvas.pointer import PointerLook, PointerState
 from gui.canvas.shown_frame import ShownFrame
 from gui.canvas.tools import CanvasTool, Pointer
 from gui.canvas.viewport import ZoomableView
@@ -75,11 +74,15 @@ class Hand:
 _BRUSH_STEP: Final = 1.15  # a notch of the wheel with Ctrl
 _CTRL: Final = Qt.KeyboardModifier.ControlModifier
 _ALT: Final = Qt.KeyboardModifier.AltModifier
+_PRESSES: Final = (QEvent.Type.MouseButtonPress, QEvent.Type.MouseButtonDblClick)
 _BUTTONS: Final = (Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton)
 
 
-class CanvasMouse:
-    """Hands presses and moves to the tool or the hand, and keeps the pointer's look up to date."""
+class CanvasMouse(QObject):
+    """Filters the viewport's mouse events: the tool or the hand gets them, nothing else does. Keeps
+    the pointer's look up to date."""
+
+    moved = Signal(float, float)  # source pixels
 
     def __init__(
         self,
@@ -93,6 +96,8 @@ class CanvasMouse:
         on_work: Callable[[], None],
     ) -> None:
         """on_work: called before something is done to the frame that is in sight."""
+        super().__init__(view)
+        view.viewport().installEventFilter(self)
         self._view, self._document, self._annotator = view, document, annotator
         self._shown, self._markers, self._look = shown, markers, look
         self.tool = tool
@@ -101,6 +106,20 @@ class CanvasMouse:
         self._at: QPointF | None = None  # in the viewport
         self._is_cut_short = False  # a gesture was abandoned whose button is still down
         self._on_source = 0.0  # how far right the gesture is, beside the overlay
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if not isinstance(event, QMouseEvent):
+            return False
+        kind = event.type()
+        if kind == QEvent.Type.MouseMove:
+            self.move(event)
+        elif kind == QEvent.Type.MouseButtonRelease:
+            self.release(event)
+        elif kind in _PRESSES:
+            self.press(event)
+        else:
+            return False
+        return True
 
     @property
     def is_busy(self) -> bool:
@@ -175,8 +194,10 @@ class CanvasMouse:
             return
         if button not in _BUTTONS or self.hand.is_moving:
             return
-        if self.tool.is_active and not isinstance(self.tool, LassoTool):
+        if self.tool.is_active and not self.tool.has_corners:
             return
+        if not is_left and event.modifiers() & _CTRL:
+            return  # that opens the menu
         at = self._pointer(event)
         marker = self._markers.at(QPointF(at.x, at.y), self._view.scale_factor)
         is_removing = marker is not None and is_left and at.holds(_ALT)
@@ -190,30 +211,29 @@ class CanvasMouse:
             if not self._shown.is_current:
                 return  # it would change a frame that is not seen
         if marker is not None and is_removing:
-            self._annotator.remove_click(marker.index)
+            self._annotator.prompts.remove_click(marker.index)
         elif event.type() == QEvent.Type.MouseButtonDblClick:
             self.tool.double_click(at)
         else:
             if self.tool.changes_object:
-                self._annotator.show_current_object()
+                self._annotator.hand.show_current_object()
             self.tool.press(at)
         self.look(event.modifiers())
 
-    def move(self, event: QMouseEvent) -> Pointer | None:
-        """Where it is now; None while it moves the picture along."""
+    def move(self, event: QMouseEvent) -> None:
         if event.buttons() == Qt.MouseButton.NoButton:
             self._is_cut_short = False
         self._at = event.position()
         if self.hand.is_moving:
             self.hand.move(event.position())
-            return None
+            return
         at = self._pointer(event)
         if self.tool.is_active and event.buttons() != Qt.MouseButton.NoButton:
             self.tool.move(at)
         else:
             self.tool.hover(at)
         self.look(event.modifiers())
-        return at
+        self.moved.emit(at.x, at.y)
 
     def release(self, event: QMouseEvent) -> None:
         self._at = event.position()
@@ -248,7 +268,7 @@ class CanvasMouse:
             keys = QApplication.keyboardModifiers()
         document = self._document
         self._look.follow(
-            Situation(
+            PointerState(
                 self._at,
                 self._view.to_scene(self._at),
                 self._source_at(self._at),
@@ -281,7 +301,7 @@ class CanvasKeys:
     Undo take its last corner back."""
 
     hand: Hand
-    tool: Callable[[], CanvasTool]  # the one in the hand
+    tool: Callable[[], CanvasTool]  # the active one
     markers: ClickMarkers
     can_cancel: Callable[[], bool]
     cancel: Callable[[], bool]  # False if there was nothing to abandon

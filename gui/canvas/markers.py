@@ -14,15 +14,16 @@ from PySide6.QtWidgets import (
 
 from gui.canvas.shown_frame import ShownFrame
 from gui.canvas.sketch import Sketch
-from gui.work.annotator import Annotator, Busy
+from gui.work.annotator import Annotator
 from gui.work.document import Document
+from gui.work.operations import Busy
 from interaction.annotation.types import Click
 
 __all__ = [
-    "Awaited",
     "BrushRing",
     "ClickMarker",
     "ClickMarkers",
+    "PendingMarks",
 ]
 
 _RADIUS_PX: Final = 7.0
@@ -200,8 +201,8 @@ class BrushRing(QGraphicsItem):
 _PATIENCE_MS: Final = 400
 
 
-class Awaited(QObject):
-    """Keeps clicks, sketch and stroke in sight until the mask that they ask for is there."""
+class PendingMarks(QObject):
+    """Keeps clicks, sketch and stroke visible until the mask that they request arrives."""
 
     def __init__(
         self,
@@ -224,10 +225,10 @@ class Awaited(QObject):
         self._patience.timeout.connect(self._settle)
         document.objects_changed.connect(self.show_clicks)
         document.current_object_changed.connect(self.show_clicks)
-        annotator.clicked.connect(self._expect_click)
-        annotator.failed.connect(self._settle)
-        annotator.busy_changed.connect(self._follow_busy)
-        annotator.awaited_changed.connect(self._settle)
+        annotator.prompts.clicked.connect(self._expect_click)
+        annotator.document.failed.connect(self._settle)
+        annotator.operations.busy_changed.connect(self._follow_busy)
+        annotator.operations.changed.connect(self._settle)
 
     def expect_masks(self) -> None:
         """What is sketched stays until the masks have changed, but not for ever."""
@@ -264,7 +265,7 @@ class Awaited(QObject):
         """Nothing is awaited any more: what is shown is what is."""
         self._patience.stop()
         # Beside a longer run the answer is awaited although that is what the program is at.
-        if self._annotator.busy is Busy.CLICKING or self._annotator.awaits_answers:
+        if self._annotator.operations.busy is Busy.CLICKING or self._annotator.prompts.are_waiting:
             return
         if self._markers.forget_expected():
             self.show_clicks()

@@ -15,7 +15,7 @@ from gui.canvas.tools import REMOVING, CanvasTool
 __all__ = [
     "Magnifier",
     "PointerLook",
-    "Situation",
+    "PointerState",
 ]
 
 _SIZE_PX: Final = 192
@@ -88,7 +88,7 @@ class Magnifier(QWidget):
 
 
 @dataclass(frozen=True, slots=True)
-class Situation:
+class PointerState:
     """Where the mouse is and what it is about to do."""
 
     mouse: QPointF  # the viewport's pixels
@@ -121,7 +121,7 @@ class PointerLook:
         self._markers.set_hovered(None)
         self._shown.set_hovered(0)
 
-    def follow(self, now: Situation) -> None:
+    def follow(self, now: PointerState) -> None:
         tool = now.tool
         is_moving = now.may_pan or now.is_panning
         is_picking = bool(now.keys & Qt.KeyboardModifier.ControlModifier) and not tool.is_active

@@ -14,7 +14,6 @@ from PySide6.QtGui import QColor, QImage
 from gui.canvas.backdrop import Backdrop, Look
 from gui.canvas.sketch import StrokePreview
 from gui.work.document import Document
-from interaction.annotation.edits import next_color
 from interaction.annotation.mask_files import davis_palette
 from interaction.annotation.strokes import Rectangle
 from interaction.errors import UnreadableVideoError
@@ -299,7 +298,7 @@ class ShownFrame(QObject):
         one = self._document.object(object_id)
         if one is not None:
             return QColor(*one.color)
-        return QColor(*next_color(other.color for other in self._document.objects))
+        return QColor(*self._document.next_color())
 
     # Looks
 

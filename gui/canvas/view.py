@@ -1,12 +1,12 @@
 """The canvas: one frame with its masks, and the tools that work on it."""
 
-from PySide6.QtCore import QEvent, QRectF, Qt, Signal
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import (
     QColor,
+    QContextMenuEvent,
     QEnterEvent,
     QFocusEvent,
     QKeyEvent,
-    QMouseEvent,
     QPainter,
     QWheelEvent,
 )
@@ -21,15 +21,15 @@ from PySide6.QtWidgets import (
 )
 
 from gui.canvas.backdrop import SURROUND, Backdrop, PaintedPicture, around
-from gui.canvas.drawing_tools import make_tools
 from gui.canvas.input import CanvasKeys, CanvasMouse
-from gui.canvas.markers import Awaited, ClickMarker, ClickMarkers
+from gui.canvas.markers import ClickMarker, ClickMarkers, PendingMarks
 from gui.canvas.pointer import Magnifier, PointerLook
 from gui.canvas.shown_frame import ShownFrame
 from gui.canvas.sketch import Sketch
+from gui.canvas.tools import Stage, make_tools
 from gui.canvas.viewport import ZoomableView
 from gui.work.annotator import Annotator
-from gui.work.document import Document, Tool
+from gui.work.document import Document
 from interaction.annotation.strokes import Rectangle
 from xmem_core.arrays import Labels
 
@@ -50,6 +50,7 @@ class CanvasView(ZoomableView):
     hint_changed = Signal(str)
     magnifier_changed = Signal(bool)
     work_begun = Signal(int)  # something is about to be done to this frame, the one in sight
+    menu_requested = Signal(QPoint)  # on the screen, for the current object
     space_tapped = Signal()  # pressed and released without moving the picture
 
     def __init__(
@@ -73,7 +74,7 @@ class CanvasView(ZoomableView):
         self._shown = ShownFrame(document, self._backdrop, self)
         self._look = PointerLook(self.viewport(), self._shown, self._markers, self._magnifier)
         self.scene().addItem(self._look.ring)
-        self._awaited = Awaited(
+        self._pending = PendingMarks(
             document,
             annotator,
             self._shown,
@@ -83,7 +84,18 @@ class CanvasView(ZoomableView):
             self,
         )
         self._tools = make_tools(
-            self, document, annotator, self._sketch, self._shown, self._awaited.expect_masks
+            Stage(
+                document=document,
+                annotator=annotator,
+                sketch=self._sketch,
+                preview=self._shown.preview,
+                labels=self._shown.labels,
+                object_at=self._shown.object_at,
+                color_of=self._shown.color_of,
+                scale=lambda: self.scale_factor,
+                pan_by=self.pan_by,
+                expect_masks=self._pending.expect_masks,
+            )
         )
         self._mouse = CanvasMouse(
             self,
@@ -95,6 +107,7 @@ class CanvasView(ZoomableView):
             self._tools[document.tool],
             lambda: self.work_begun.emit(self._shown.frame),
         )
+        self._mouse.moved.connect(self._tell_cursor)
         self._keys = CanvasKeys(
             self._mouse.hand,
             lambda: self._mouse.tool,
@@ -104,7 +117,7 @@ class CanvasView(ZoomableView):
             lambda: self._mouse.can_take_back,
             self.take_back_gesture,
             self.set_masks_hidden,
-            annotator.remove_click,
+            annotator.prompts.remove_click,
             self.space_tapped.emit,
             self._mouse.look,
         )
@@ -129,6 +142,15 @@ class CanvasView(ZoomableView):
     def hint(self) -> str:
         """What the tool does, in one line."""
         return self._mouse.tool.hint
+
+    @property
+    def has_brush(self) -> bool:
+        """Whether the size of the brush matters to the tool."""
+        return self._mouse.tool.has_ring
+
+    @property
+    def tool_names(self) -> frozenset[str]:
+        return frozenset(self._tools)
 
     @property
     def shown_frame(self) -> int:
@@ -184,22 +206,22 @@ class CanvasView(ZoomableView):
         self._shown.set_hovered(0)
 
     def _follow_arrival(self, frame: int) -> None:
-        self._awaited.show_clicks()
+        self._pending.show_clicks()
         self._update_pointer()
         self.frame_shown.emit(frame)
 
     def _follow_masks(self, frames: set[int]) -> None:
         if self._shown.frame in frames:
-            self._awaited.masks_arrived()
+            self._pending.masks_arrived()
             self._update_pointer()
 
     def _change_content(self, _: object) -> None:
         self.set_content(self._backdrop.extent)
 
-    def _change_tool(self, tool: Tool) -> None:
+    def _change_tool(self, name: str) -> None:
         self.cancel_gesture()
         self._sketch.clear()
-        self._mouse.tool = self._tools[tool]
+        self._mouse.tool = self._tools[name]
         self._update_pointer()
         self.hint_changed.emit(self.hint)
 
@@ -242,22 +264,8 @@ class CanvasView(ZoomableView):
 
     # The mouse
 
-    def mousePressEvent(self, event: QMouseEvent) -> None:
-        event.accept()
-        self._mouse.press(event)
-
-    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
-        self.mousePressEvent(event)
-
-    def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        event.accept()
-        at = self._mouse.move(event)
-        if at is not None:
-            self.cursor_moved.emit(at.x, at.y, self._shown.object_at(at.x, at.y))
-
-    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        event.accept()
-        self._mouse.release(event)
+    def _tell_cursor(self, x: float, y: float) -> None:
+        self.cursor_moved.emit(x, y, self._shown.object_at(x, y))
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         if self._mouse.turn_wheel(event):
@@ -276,6 +284,21 @@ class CanvasView(ZoomableView):
         super().leaveEvent(event)
         self._mouse.leave()
         self.cursor_moved.emit(-1.0, -1.0, 0)
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        """With the mouse only where the right button has no other use: the tool has none for it, or
+        Ctrl is held. What is under the pointer becomes current first."""
+        event.accept()
+        if event.reason() is not QContextMenuEvent.Reason.Keyboard:
+            is_asked = bool(event.modifiers() & Qt.KeyboardModifier.ControlModifier)
+            if self._mouse.tool.uses_right_button and not is_asked:
+                return
+            self.cancel_gesture()
+            at = self.to_scene(QPointF(event.pos()))
+            object_id = self._shown.object_at(at.x(), at.y())
+            if object_id:
+                self._document.set_current_object(object_id)
+        self.menu_requested.emit(event.globalPos())
 
     def _update_pointer(self, *_: object) -> None:
         self._mouse.look()

@@ -64,7 +64,8 @@ class CommandSearch(QDialog):
         found: list[tuple[bool, bool, int, ActionSpec, str]] = []
         for spec in ACTIONS:
             title = self._actions.title(spec.id)
-            hay = f"{title} {spec.tip} {spec.menu}".casefold()
+            words_of = self._actions.words(spec.id)
+            hay = f"{title} {spec.tip} {spec.menu} {words_of}".casefold()
             if all(_is_in(word, hay) for word in words):
                 begins = bool(words) and title.casefold().startswith(words[0])
                 is_enabled = self._actions[spec.id].isEnabled()
@@ -83,6 +84,10 @@ class CommandSearch(QDialog):
             else:
                 item.setData(_KeysRole, keys)
             self.list.addItem(item)
+        if not found:
+            nothing = QListWidgetItem(self.tr("No command fits “{}”.").format(text.strip()))
+            nothing.setFlags(Qt.ItemFlag.NoItemFlags)
+            self.list.addItem(nothing)
         self.list.setCurrentRow(0)
 
     def _reason(self, missing: Needs) -> str:

@@ -38,6 +38,7 @@ from gui.preferences import Preferences
 from gui.theme import guard_wheel
 from gui.work.annotator import Annotator
 from gui.work.document import Document
+from gui.work.operations import Kind, Operation
 from interaction.errors import UserError
 from interaction.formats.export import (
     ExportProgress,
@@ -240,7 +241,10 @@ class ExportDialog(QDialog):
 
         self._show_running(True)
         self.bar.setRange(0, 0)
-        if not self._annotator.do_file_work(steps, self._show_progress, self._end):
+        operation = Operation(
+            Kind.FILE, steps, self._show_progress, self._end, reports_errors=False
+        )
+        if not self._annotator.operations.start(operation):
             self._show_running(False)
             self.status.setText(self.tr("Something else is being written. Wait until it is done."))
 
@@ -259,7 +263,9 @@ class ExportDialog(QDialog):
         if isinstance(error, CancelledError):
             self.status.setText(self.tr("Cancelled. Nothing was left behind."))
         elif error is not None:
-            self.status.setText(str(error).partition("\n\n")[0])
+            self.status.setText(str(error))
+            if not isinstance(error, UserError):
+                self._document.failed.emit(error)
         elif self._report is not None:
             lines = [
                 self.tr("Done: {} frames in {}.").format(
@@ -269,6 +275,7 @@ class ExportDialog(QDialog):
             ]
             self.status.setText("\n".join(lines))
             self.show_button.setVisible(True)
+            self.check()  # what is there now is in the way of exporting it again
 
     def _show_running(self, is_running: bool) -> None:
         self._is_running = is_running
@@ -280,7 +287,7 @@ class ExportDialog(QDialog):
 
     def reject(self) -> None:
         if self._is_running:
-            self._annotator.cancel_file_work()
+            self._annotator.operations.cancel(Kind.FILE)
             return
         super().reject()
 

@@ -35,6 +35,7 @@ from gui.preferences import Preferences
 from gui.theme import guard_wheel
 from gui.work.annotator import Annotator
 from gui.work.document import Document
+from gui.work.operations import Kind, Operation
 from interaction.annotation.types import FrameStatus
 from interaction.errors import UserError
 from interaction.formats.import_masks import planned_edits, planned_picture
@@ -116,7 +117,8 @@ class ImportDialog(QDialog):
         def end(error: Exception | None) -> None:
             self._end_look(found[0] if found else None, error)
 
-        if self._annotator.do_file_work(steps, lambda _: None, end, tells_errors=False):
+        operation = Operation(Kind.FILE, steps, on_end=end, reports_errors=False)
+        if self._annotator.operations.start(operation):
             self._stop = stop
         else:
             self.report.setPlainText(self.tr("Something is being written. Wait until it is done."))
@@ -131,7 +133,7 @@ class ImportDialog(QDialog):
         self.update_plan()
         if self._plan is None or self._plan.problem is not None:
             return
-        if self._annotator.import_edits(planned_edits(self._plan)):
+        if self._annotator.bulk.apply(planned_edits(self._plan)):
             self.accept()
         else:
             self.report.setPlainText(
@@ -175,7 +177,7 @@ class ImportDialog(QDialog):
         self._next = None
         if self._stop is not None:
             self._stop.set()
-            self._annotator.cancel_file_work()
+            self._annotator.operations.cancel(Kind.FILE)
         self.picture.close_loader()
         super().done(result)
 

@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from gui.preferences import Preferences
-from gui.work.engine_thread import EngineThread, Job
+from gui.work.operations import EngineThread, Kind, Operation
 from interaction.models import DownloadProgress, Model, ModelNeeds, ModelStore, default_store
 
 __all__ = ["ModelsDialog"]
@@ -48,7 +48,7 @@ class ModelsDialog(QDialog):
         self._preferences = preferences
         self._store = store or default_store()
         self._thread: EngineThread | None = None
-        self._job: Job | None = None
+        self._download: Operation | None = None
 
         self.table = QTreeWidget(self)
         self.table.setRootIsDecorated(False)
@@ -154,7 +154,7 @@ class ModelsDialog(QDialog):
 
     def download(self) -> None:
         model = self._current()
-        if model is None or self._job is not None:
+        if model is None or self._download is not None:
             return
         if self._thread is None:
             self._thread = EngineThread("download", self)
@@ -166,13 +166,13 @@ class ModelsDialog(QDialog):
         self.bar.setRange(0, 0)
         self.bar.show()
         self.status.setText(self.tr("Downloading {}…").format(name))
-        self._job = Job(self._show_progress, self._end)
-        self._thread.start(steps(), self._job)
+        self._download = Operation(Kind.BACKGROUND, steps, self._show_progress, self._end)
+        self._thread.start(self._download)
         self._update()
 
     def reject(self) -> None:
-        if self._job is not None:
-            self._job.cancel()
+        if self._download is not None:
+            self._download.cancel()
             return
         super().reject()
 
@@ -188,7 +188,7 @@ class ModelsDialog(QDialog):
         self.bar.setValue(step.done_bytes // 1024)
 
     def _end(self, error: Exception | None) -> None:
-        self._job = None
+        self._download = None
         self.bar.hide()
         if isinstance(error, CancelledError):
             self.status.setText(self.tr("Stopped. What has arrived is kept for next time."))
@@ -232,7 +232,7 @@ class ModelsDialog(QDialog):
         return next((one for one in self._store.available() if one.name == name), None)
 
     def _update(self) -> None:
-        model, is_idle = self._current(), self._job is None
+        model, is_idle = self._current(), self._download is None
         is_here = model is not None and self._store.locate(model) is not None
         self.use_button.setEnabled(is_idle and is_here)
         self.download_button.setEnabled(is_idle and model is not None and not is_here)

@@ -16,6 +16,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from gui.actions.actions import Actions
+from gui.dialogs.shortcuts import ShortcutsDialog
 from gui.preferences import Preferences
 from gui.theme import guard_wheel
 from gui.work.document import WIDEST_OUTLINE_PX
@@ -27,7 +29,9 @@ _MIB: Final = 2**20
 
 
 class PreferencesDialog(QDialog):
-    def __init__(self, preferences: Preferences, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, preferences: Preferences, actions: Actions, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(self.tr("Preferences"))
@@ -132,6 +136,11 @@ class PreferencesDialog(QDialog):
         note.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close, self)
         buttons.rejected.connect(self.reject)
+        self.keys = buttons.addButton(self.tr("Keys…"), QDialogButtonBox.ButtonRole.ActionRole)
+        self.keys.setAutoDefault(False)
+        buttons.button(QDialogButtonBox.StandardButton.Close).setDefault(True)
+        self.keys.setToolTip(self.tr("Change the keys of the commands"))
+        self.keys.clicked.connect(lambda: ShortcutsDialog(actions, self).open())
         column = QVBoxLayout(self)
         column.addLayout(form)
         column.addWidget(note)

@@ -3,7 +3,7 @@
 from html import escape
 from typing import Final
 
-from PySide6.QtCore import QCoreApplication, Qt
+from PySide6.QtCore import QCoreApplication, QSize, Qt
 from PySide6.QtGui import QBrush, QColor, QKeySequence, QPageLayout, QTextDocument
 from PySide6.QtPrintSupport import QPrintDialog, QPrinter
 from PySide6.QtWidgets import (
@@ -32,7 +32,9 @@ __all__ = [
     "cheat_sheet_html",
 ]
 
-_COLUMNS = 2
+_COLUMNS = 4
+_KEYS_PX, _SHEET_TEXT_PX = 104, 12
+_SHEET_PX: Final = QSize(1240, 740)  # fits a screen of 1280x800
 
 
 def _tr(text: str) -> str:
@@ -77,12 +79,17 @@ def cheat_sheet_html(actions: Actions) -> str:
         shortest = heights.index(min(heights))
         heights[shortest] += len(rows) + 2
         lines = "".join(
-            f"<tr><td width='150'><b>{escape(keys)}</b></td><td>{escape(text)}</td></tr>"
+            f"<tr><td width='{_KEYS_PX}'><b>{escape(keys)}</b></td><td>{escape(text)}</td></tr>"
             for keys, text in rows
         )
-        columns[shortest].append(f"<h3>{escape(title)}</h3><table>{lines}</table>")
-    cells = "".join(f"<td valign='top' width='50%'>{''.join(parts)}</td>" for parts in columns)
-    return f"<table width='100%' cellpadding='6'><tr>{cells}</tr></table>"
+        columns[shortest].append(
+            f"<h4 style='margin: 6px 0 2px'>{escape(title)}</h4><table>{lines}</table>"
+        )
+    cells = "".join(
+        f"<td valign='top' width='{100 // _COLUMNS}%'>{''.join(parts)}</td>" for parts in columns
+    )
+    style = f"font-size: {_SHEET_TEXT_PX}px"
+    return f"<table style='{style}' width='100%' cellpadding='4'><tr>{cells}</tr></table>"
 
 
 class CheatSheet(QDialog):
@@ -90,11 +97,17 @@ class CheatSheet(QDialog):
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(self.tr("Keys at a glance"))
-        self.resize(880, 680)
+        self.resize(_SHEET_PX)
         self._page = QTextBrowser(self)
         self._page.setAccessibleName(self.windowTitle())
-        self._page.setHtml(cheat_sheet_html(actions))
+        self._actions = actions
+        self._fill()
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close, self)
+        self.change = buttons.addButton(
+            self.tr("Change keys…"), QDialogButtonBox.ButtonRole.ActionRole
+        )
+        self.change.clicked.connect(lambda: ShortcutsDialog(actions, self).open())
+        actions.keys_changed.connect(self._fill)
         self._print = buttons.addButton(self.tr("Print…"), QDialogButtonBox.ButtonRole.ActionRole)
         buttons.button(QDialogButtonBox.StandardButton.Close).setDefault(True)
         self._print.clicked.connect(self._ask_for_printer)
@@ -102,6 +115,14 @@ class CheatSheet(QDialog):
         column = QVBoxLayout(self)
         column.addWidget(self._page)
         column.addWidget(buttons)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of it is seen without scrolling."""
+        return self._page.verticalScrollBar().maximum() == 0
+
+    def _fill(self) -> None:
+        self._page.setHtml(cheat_sheet_html(self._actions))
 
     def print_to(self, printer: QPrinter) -> None:
         page = QTextDocument(self)

@@ -107,7 +107,7 @@ class VersionsDialog(QDialog):
         except UserError as error:
             self.status.setText(str(error))
             return
-        if self._annotator.import_edits(edits):
+        if self._annotator.bulk.apply(edits):
             self.accept()
         else:
             self.status.setText(

@@ -21,8 +21,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from gui.work.annotator import Annotator, Busy
+from gui.work.annotator import Annotator
 from gui.work.document import Document
+from gui.work.operations import Busy
 from interaction.annotation.history import Entry
 
 __all__ = ["HistoryPanel"]
@@ -63,9 +64,9 @@ class HistoryPanel(QWidget):
         self.notice.setForegroundRole(self.palette().ColorRole.PlaceholderText)
         column.addWidget(self.notice)
         self.steps.position_changed.connect(self._show_position)
-        annotator.busy_changed.connect(self._show_busy)
+        annotator.operations.busy_changed.connect(self._show_busy)
         self._show_position(self.steps.position)
-        self._show_busy(annotator.busy)
+        self._show_busy(annotator.operations.busy)
 
     def _go(self, index: QModelIndex) -> None:
         if index.row() != self.steps.position:

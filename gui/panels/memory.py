@@ -23,12 +23,12 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from gui.actions.keys import is_modified
 from gui.theme import ACCENT, icon
 from gui.timeline.frame_table import FrameTable
 from gui.timeline.thumbnails import Thumbnails
-from gui.work.annotator import Annotator, Progress
+from gui.work.annotator import Annotator
 from gui.work.document import Document
+from gui.work.operations import Progress
 from interaction.annotation.requests import MemoryUse
 from interaction.annotation.types import FrameStatus
 
@@ -41,6 +41,11 @@ _WAYS: Final = (Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Home, Qt.Key.Key_E
 
 Index = QModelIndex | QPersistentModelIndex
 _ROOT: Final = QModelIndex()
+
+
+def _is_modified(event: QKeyEvent) -> bool:
+    """Whether a key is held with it; the keypad's flag does not count."""
+    return bool(event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier)
 
 
 class MemoryPanel(QWidget):
@@ -69,7 +74,7 @@ class MemoryPanel(QWidget):
         self.empty.setForegroundRole(self.palette().ColorRole.PlaceholderText)
         column.addWidget(self.empty, 1)
 
-        annotator.progressed.connect(self._show_progress)
+        annotator.operations.progressed.connect(self._show_progress)
         self.frames.modelReset.connect(self._show_frames)
         document.frame_changed.connect(self._show_current)
         self._show_frames()
@@ -157,11 +162,11 @@ class MemoryPanel(QWidget):
     def _remove(self) -> None:
         rows = self.view.selectionModel().selectedIndexes()
         if rows:
-            self._annotator.unconfirm(self.frames.frame_at(rows[0].row()))
+            self._annotator.hand.unconfirm(self.frames.frame_at(rows[0].row()))
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Delete and the arrows are this list's while it has the focus, and not the window's."""
-        if watched is self.view and isinstance(event, QKeyEvent) and not is_modified(event):
+        if watched is self.view and isinstance(event, QKeyEvent) and not _is_modified(event):
             key = Qt.Key(event.key())
             if event.type() == QEvent.Type.ShortcutOverride and key in (*_DELETE, *_WAYS):
                 event.accept()

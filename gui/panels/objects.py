@@ -40,7 +40,7 @@ from gui.panels.object_table import (
     swatch,
 )
 from gui.theme import icon
-from gui.work.annotator import Annotator, Busy
+from gui.work.annotator import Annotator
 from gui.work.document import Document
 from interaction.annotation.edits import OKABE_ITO
 from interaction.annotation.types import ObjectInfo
@@ -65,18 +65,17 @@ class ObjectMenus(QObject):
     @property
     def is_free(self) -> bool:
         """Nothing runs that changes many frames, so something else may."""
-        idle = (Busy.IDLE, Busy.CLICKING, Busy.EXPORTING)
-        return self.may_change and self._annotator.busy in idle
+        return self.may_change and self._annotator.operations.is_free
 
     def merge_current(self, into: int) -> None:
-        self._annotator.merge_objects(self._document.current_object, into)
+        self._annotator.bulk.merge_objects(self._document.current_object, into)
 
     def swap_current(self, other: int) -> None:
         document = self._document
-        self._annotator.swap_objects(document.current_object, other, document.frame)
+        self._annotator.bulk.swap_objects(document.current_object, other, document.frame)
 
     def split_current(self) -> None:
-        self._annotator.split_object(self._document.current_object)
+        self._annotator.hand.split_object(self._document.current_object)
 
     def toggle(self, column: Column, one: ObjectInfo) -> None:
         """Shown, locked or alone: the other way round."""
@@ -127,7 +126,7 @@ class ObjectMenus(QObject):
         return menu
 
     def everything(
-        self, one: ObjectInfo, rename: Callable[[], None], delete: Callable[[], None]
+        self, one: ObjectInfo, rename: Callable[[], object], delete: Callable[[], object]
     ) -> QMenu:
         """For the current object, `one`; deletes itself when closed."""
         menu = QMenu(self._owner)
@@ -217,7 +216,7 @@ class ObjectsPanel(QWidget):
         document.current_object_changed.connect(self._show_current)
         self.table.modelReset.connect(self._show_objects)
         self.table.dataChanged.connect(self._show_buttons)
-        annotator.busy_changed.connect(self._show_buttons)
+        annotator.operations.busy_changed.connect(self._show_buttons)
         self._show_objects()
 
     def focus_search(self) -> None:
@@ -335,7 +334,7 @@ class ObjectsPanel(QWidget):
 
     def _delete(self) -> None:
         if self._current is not None:
-            self._annotator.delete_object(self._document.current_object)
+            self._annotator.bulk.delete_object(self._document.current_object)
 
     def _choose(self, index: QModelIndex) -> None:
         one = self._object_of(index)
@@ -357,14 +356,15 @@ class ObjectsPanel(QWidget):
         if row is not None and 0 <= row + way < self.table.rowCount():
             self._document.move_object(self._document.current_object, row + way)
 
-    def _rename(self) -> None:
+    def rename_current(self) -> None:
+        """Edit the current object's name in its row."""
         index = self.view.currentIndex()
         self.view.edit(index.siblingAtColumn(Column.NAME))
 
     def _open_menu(self, position: QPoint) -> None:
         one = self._current
         if one is not None:
-            menu = self.menus.everything(one, self._rename, self._delete)
+            menu = self.menus.everything(one, self.rename_current, self._delete)
             menu.popup(self.view.viewport().mapToGlobal(position))
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:

@@ -1,6 +1,6 @@
 """The tracking panel: direction, range, learning, progress."""
 
-from typing import Final, cast
+from typing import cast
 
 from PySide6.QtCore import QEvent, QSize, Qt
 from PySide6.QtWidgets import (
@@ -24,7 +24,7 @@ from gui.timeline.scale import short_timecode
 from gui.work.annotator import Annotator
 from gui.work.document import Document
 from gui.work.learning import learned_from
-from gui.work.tracking import Busy, Progress
+from gui.work.operations import Busy, Progress
 from interaction.annotation.requests import Direction, Until
 
 __all__ = [
@@ -63,17 +63,33 @@ class RunProgress(QWidget):
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
             button.setAutoDefault(False)
             below.addWidget(button, 1)
+        self.reason = QLabel(self)
+        self.reason.setWordWrap(True)
+        self.reason.setForegroundRole(self.palette().ColorRole.PlaceholderText)
+        column.addWidget(self.reason)
         column.addLayout(above)
         column.addLayout(below)
-        annotator.busy_changed.connect(self._show_busy)
-        annotator.progressed.connect(self._show_progress)
-        self._show_busy(annotator.busy)
+        annotator.operations.busy_changed.connect(self._show_busy)
+        annotator.operations.changed.connect(self._show_operation)
+        annotator.operations.progressed.connect(self._show_progress)
+        self._show_busy(annotator.operations.busy)
 
     def _toggle_pause(self) -> None:
-        if self._annotator.busy is Busy.PAUSED:
-            self._annotator.resume()
+        if self._annotator.operations.busy is Busy.PAUSED:
+            self._annotator.operations.resume()
         else:
-            self._annotator.pause()
+            self._annotator.operations.pause()
+
+    def _show_operation(self) -> None:
+        """Why it runs, and that it stops as soon as the step in progress is made."""
+        operation = self._annotator.operations.running
+        self.reason.setText("" if operation is None else operation.reason)
+        self.reason.setVisible(bool(self.reason.text()))
+        is_stopping = operation is not None and operation.is_cancelled
+        self.cancel.setEnabled(not is_stopping)
+        self.pause.setEnabled(not is_stopping)
+        if is_stopping:
+            self.figures.setText(self.tr("Stopping…"))
 
     def _show_busy(self, busy: Busy) -> None:
         is_paused = busy is Busy.PAUSED
@@ -82,7 +98,7 @@ class RunProgress(QWidget):
         self.pause.setToolTip(
             self.tr("Go on (Space)") if is_paused else self.tr("Stand still (Space)")
         )
-        if self._annotator.is_learning:
+        if self._annotator.learning.is_running:
             self.bar.setAccessibleName(self.tr("Progress of learning"))
             self.cancel.setToolTip(
                 self.tr("Cancel (Esc): the tracker stays as it is, unless its part is finished")
@@ -99,14 +115,17 @@ class RunProgress(QWidget):
         elif not self.bar.value():
             self.bar.setRange(0, 0)
             self.figures.setText(self.tr("Getting ready…"))
+        else:  # resumed
+            self.figures.setText(self.tr("Resuming…"))
 
     def _show_progress(self, progress: Progress) -> None:
-        if self._annotator.busy not in RUNNING:
+        if self._annotator.operations.busy not in RUNNING:
             return
         self.bar.setFormat(f"{progress.label} %p%")
         self.bar.setRange(0, progress.total)
         self.bar.setValue(progress.done)
-        if self._annotator.busy is Busy.PAUSED:
+        operations = self._annotator.operations
+        if operations.busy is Busy.PAUSED or operations.is_stopping:
             return
         parts = []
         if progress.frames_per_second is not None:
@@ -116,13 +135,10 @@ class RunProgress(QWidget):
         self.figures.setText("  ".join(parts) or self.tr("Getting ready…"))
         tip = (
             self.tr("{0} of {1} steps; time left")
-            if self._annotator.is_learning
+            if self._annotator.learning.is_running
             else self.tr("{0} of {1} frames; speed, and time left")
         )
         self.figures.setToolTip(tip.format(progress.done, progress.total))
-
-
-_IDLE: Final = (Busy.IDLE, Busy.CLICKING, Busy.EXPORTING)
 
 
 class LearningRow(QWidget):
@@ -146,13 +162,13 @@ class LearningRow(QWidget):
         )
         self.button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.button.setAutoDefault(False)
-        self.button.clicked.connect(lambda: annotator.learn())
+        self.button.clicked.connect(lambda: annotator.learning.start())
         row.addWidget(self.button)
         self.state = _MutedLabel(self)
         row.addWidget(self.state, 1)
         for signal in (
-            annotator.busy_changed,
-            annotator.learned_changed,
+            annotator.operations.busy_changed,
+            annotator.learning.changed,
             document.objects_changed,
             self._table.changed,
         ):
@@ -162,7 +178,8 @@ class LearningRow(QWidget):
     def _show(self, *_: object) -> None:
         given = self._table.frames_to_learn_from
         is_read_only = self._document.session.is_read_only
-        self.button.setEnabled(given > 0 and not is_read_only and self._annotator.busy in _IDLE)
+        is_free = self._annotator.operations.is_free
+        self.button.setEnabled(given > 0 and not is_read_only and is_free)
         text, tip = self._words(given)
         self.state.setText(text)
         self.state.setToolTip(tip)
@@ -236,14 +253,14 @@ class PropagationPanel(QWidget):
         self.pages.addWidget(self.run)
         column.addWidget(self.pages)
 
-        annotator.busy_changed.connect(self._show_busy)
+        annotator.operations.busy_changed.connect(self._show_busy)
         self._table.changed.connect(self._show_state)
         document.frame_changed.connect(self._show_state)
         document.range_changed.connect(self._show_range)
         document.objects_changed.connect(self._show_state)
         document.current_object_changed.connect(self._show_state)
         self._show_range()
-        self._show_busy(annotator.busy)
+        self._show_busy(annotator.operations.busy)
 
     # Parts
 
@@ -254,7 +271,7 @@ class PropagationPanel(QWidget):
             "arrow-left", self.tr("Back"), "backward", self.tr("Track backward (B)")
         )
         self.both = self._direction_button(
-            "move-horizontal", self.tr("Both"), "both", self.tr("Track both ways (Shift+F)")
+            "move-horizontal", self.tr("Both"), "both", self.tr("Track both ways (Shift+B)")
         )
         self.forward = self._direction_button(
             "arrow-right", self.tr("Forward"), "forward", self.tr("Track forward (F)")
@@ -344,7 +361,7 @@ class PropagationPanel(QWidget):
     def start(self, direction: Direction) -> None:
         """As the choices say."""
         chosen = self.range.currentData()
-        self._annotator.propagate(
+        self._annotator.tracking.start(
             direction,
             cast(Until, self.until.currentData()),
             most_frames=self.count.value() if chosen == _COUNT else None,
@@ -389,9 +406,12 @@ class PropagationPanel(QWidget):
         document = self._document
         if document.session.is_read_only:
             return self.tr("This project is open for reading only.")
-        if self._annotator.busy is Busy.WORKING:
+        if self._annotator.operations.busy is Busy.WORKING:
             return self.tr("Masks are being changed.")
-        if not self._table.has_given:
+        is_here = bool(document.annotation.record(document.frame).present)
+        if not is_here and not self._table.frames_to_learn_from:
+            if document.annotation.records:
+                return self.tr("No mask here: go to a frame that has one, or click an object.")
             return self.tr("Nothing yet: click an object first.")
         if self.only_current.isChecked():
             one = document.object(document.current_object)
@@ -402,7 +422,7 @@ class PropagationPanel(QWidget):
         return ""
 
     def _show_state(self, *_: object) -> None:
-        is_running = self._annotator.busy in RUNNING
+        is_running = self._annotator.operations.busy in RUNNING
         reason = "" if is_running else self._why_not()
         first = self._document.range_in or 0
         last = self._document.range_out

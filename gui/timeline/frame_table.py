@@ -23,6 +23,7 @@ _CODES: Final = {status: code for code, status in enumerate(_STATUSES)}
 _TRACKED: Final = _CODES[FrameStatus.TRACKED]
 _CORRECTED: Final = _CODES[FrameStatus.CORRECTED]
 _CONFIRMED: Final = _CODES[FrameStatus.CONFIRMED]
+_NEIGHBOURS: Final = 5  # doubt spreads: one frame of a bad stretch represents it
 _PRESENT: Final = attrgetter("present")
 _GIVEN: Final = attrgetter("given")
 
@@ -124,6 +125,18 @@ class FrameTable(QObject):
         earlier = self.given_frames
         earlier = earlier[earlier < frame]
         return int(earlier[-1]) if len(earlier) else None
+
+    def next_doubtful(self, frame: int) -> int | None:
+        """The tracked frame in most doubt, or after `frame`, if that is one of them, the next worst
+        elsewhere; from the last to the first again. None if no tracked frame is in doubt."""
+        tracked = np.flatnonzero((self._status == _TRACKED) & (self._doubt > 0))
+        worst: list[int] = []
+        for found in tracked[np.argsort(-self._doubt[tracked], kind="stable")].tolist():
+            if all(abs(found - other) > _NEIGHBOURS for other in worst):
+                worst.append(found)
+        if not worst:
+            return None
+        return worst[(worst.index(frame) + 1) % len(worst)] if frame in worst else worst[0]
 
     def _follow(self, frames: Collection[int]) -> None:
         self._read(frames)

@@ -35,6 +35,7 @@ __all__ = [
     "RULER_PX",
     "Slot",
     "TimelinePicture",
+    "draw_again",
     "draw_doubt",
     "draw_filmstrip",
     "draw_head",
@@ -282,6 +283,13 @@ def draw_playhead(painter: QPainter, strip: QRectF, scale: TimeScale, frame: int
     painter.setPen(Qt.PenStyle.NoPen)
     painter.setBrush(ACCENT)
     painter.drawPolygon(QPolygonF([QPointF(x + dx, RULER_PX - 3 + dy) for dx, dy in _TIP]))
+
+
+def draw_again(painter: QPainter, strip: QRectF, scale: TimeScale, frames: range) -> None:
+    """A band under the ruler over the frames that are tracked again."""
+    left, right = scale.x(frames.start), scale.x(frames.stop)
+    band = QRectF(strip.left() + left, strip.top() + RULER_PX - 4, right - left, 4)
+    painter.fillRect(band.intersected(strip), ACCENT)
 
 
 def draw_head(

@@ -14,7 +14,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtGui import QImage, QPixmap
 
 from gui.work.document import Document
-from gui.work.engine_thread import EngineThread, Job
+from gui.work.operations import EngineThread, Kind, Operation
 from interaction.errors import UserError
 from interaction.video.video import Video
 
@@ -57,7 +57,7 @@ class Thumbnails(QObject):
         self._wishes: OrderedDict[str, tuple[int, ...]] = OrderedDict()  # by who wants them
         self._unreadable: set[int] = set()
         self._thread = EngineThread("thumbnails", self)
-        self._job: Job | None = None
+        self._making: Operation | None = None
         self._decoder: Video | None = None  # only the thread uses it
         self._is_paused = self._is_closed = False
         self._quiet = QTimer(self, singleShot=True, interval=_QUIET_MS)
@@ -86,14 +86,14 @@ class Thumbnails(QObject):
     def set_paused(self, is_paused: bool) -> None:
         """While the processor is needed for something else."""
         self._is_paused = is_paused
-        if is_paused and self._job is not None:
-            self._job.cancel()
+        if is_paused and self._making is not None:
+            self._making.cancel()
         self._go_on()
 
     def give_way(self) -> None:
         """Frames are being shown: not now, but soon."""
-        if self._job is not None:
-            self._job.cancel()
+        if self._making is not None:
+            self._making.cancel()
         if not self._is_closed:
             self._quiet.start()
 
@@ -108,12 +108,14 @@ class Thumbnails(QObject):
             self._decoder.close()
 
     def _go_on(self) -> None:
-        if self._is_closed or self._is_paused or self._job is not None or self._quiet.isActive():
+        if self._is_closed or self._is_paused or self._making is not None or self._quiet.isActive():
             return
         frames = self._missing()
         if frames:
-            self._job = Job(self._keep, self._end)
-            self._thread.start(self._make(frames), self._job)
+            self._making = Operation(
+                Kind.BACKGROUND, lambda: self._make(frames), self._keep, self._end
+            )
+            self._thread.start(self._making)
 
     def _missing(self) -> list[int]:
         room = max(1, self._budget_bytes // (self.width_px * self.height_px * 4))
@@ -150,7 +152,7 @@ class Thumbnails(QObject):
         self.arrived.emit(frame)
 
     def _end(self, error: Exception | None) -> None:
-        self._job = None
+        self._making = None
         self._go_on()
 
 

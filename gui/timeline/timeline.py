@@ -6,6 +6,7 @@ from typing import Final
 
 from PySide6.QtCore import QCoreApplication, QEvent, QPoint, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
+    QContextMenuEvent,
     QHelpEvent,
     QKeyEvent,
     QKeySequence,
@@ -19,7 +20,6 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QSizePolicy, QToolTip, QWidget
 
-from gui.actions.handlers import keyframe_after, keyframe_before
 from gui.theme import ACCENT
 from gui.timeline.frame_table import FrameTable
 from gui.timeline.painting import (
@@ -29,14 +29,16 @@ from gui.timeline.painting import (
     LANES_TOP_PX,
     RULER_PX,
     TimelinePicture,
+    draw_again,
     draw_head,
     draw_playhead,
     slots,
 )
 from gui.timeline.scale import LARGEST_FRAME_PX, TimeScale, format_timecode
 from gui.timeline.thumbnails import Thumbnails
-from gui.work.annotator import Annotator, Busy
+from gui.work.annotator import Annotator
 from gui.work.document import Document
+from gui.work.operations import Busy
 from interaction.annotation.types import FrameStatus
 
 __all__ = [
@@ -161,7 +163,8 @@ def frame_for_key(document: Document, key: int, modifiers: Qt.KeyboardModifier) 
     if key in (Qt.Key.Key_PageUp, Qt.Key.Key_PageDown):
         return document.frame + (-_PAGE if is_back else _PAGE)
     if modifiers & Qt.KeyboardModifier.ControlModifier:
-        return keyframe_before(document) if is_back else keyframe_after(document)
+        table = FrameTable.of(document)
+        return table.previous_given(document.frame) if is_back else table.next_given(document.frame)
     step = _PAGE if modifiers & Qt.KeyboardModifier.ShiftModifier else 1
     return document.frame + (-step if is_back else step)
 
@@ -179,7 +182,8 @@ class Timeline(QAbstractScrollArea):
     """
 
     zoom_changed = Signal(float)  # 0 to 1
-    went = Signal()  # a key goes to another frame
+    went = Signal()  # a key or the menu goes to another frame
+    menu_requested = Signal(QPoint)  # on the screen, for the current frame and object
 
     def __init__(
         self, document: Document, annotator: Annotator, parent: QWidget | None = None
@@ -192,6 +196,7 @@ class Timeline(QAbstractScrollArea):
         self._content: QPixmap | None = None
         self._drag = Drag(document)
         self._head: int | None = None  # the frame a propagation has come to
+        self._again: range | None = None
         self._is_syncing = False
 
         self.setFrameShape(QFrame.Shape.NoFrame)
@@ -214,8 +219,9 @@ class Timeline(QAbstractScrollArea):
         document.solo_changed.connect(self._repaint)
         self._table.changed.connect(self._show_masks)
         self._thumbnails.arrived.connect(self._repaint)
-        annotator.busy_changed.connect(self._show_busy)
-        annotator.tracked.connect(self._show_head)
+        annotator.operations.busy_changed.connect(self._show_busy)
+        annotator.operations.changed.connect(self._show_again)
+        annotator.tracking.tracked.connect(self._show_head)
         self._fit_height()
         self._describe()
 
@@ -353,6 +359,18 @@ class Timeline(QAbstractScrollArea):
             self._head = None
         self.viewport().update()
 
+    @property
+    def tracked_again(self) -> range | None:
+        """The frames that are tracked again after a correction, while they are."""
+        return self._again
+
+    def _show_again(self) -> None:
+        operation = self._annotator.operations.running
+        again = None if operation is None else operation.frames
+        if again != self._again:
+            self._again = again
+            self.viewport().update()
+
     def _show_head(self, frame: int) -> None:
         self._head = frame
         self.viewport().update()
@@ -377,6 +395,8 @@ class Timeline(QAbstractScrollArea):
         painter.setClipRect(HEADER_PX + 1, 0, viewport.width(), viewport.height())
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         strip = QRectF(viewport.rect()).adjusted(HEADER_PX + 1, 0, 0, 0)
+        if self._again is not None:
+            draw_again(painter, strip, self._scale, self._again)
         if self._head is not None:
             draw_head(painter, strip, self._scale, self._head, self.palette())
         draw_playhead(painter, strip, self._scale, self._document.frame)
@@ -453,6 +473,18 @@ class Timeline(QAbstractScrollArea):
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         if event.button() == Qt.MouseButton.LeftButton:
             self._drag.end()
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        """What is under the pointer becomes current first, so that the menu is about it."""
+        if event.reason() is not QContextMenuEvent.Reason.Keyboard:
+            object_id = self._object_at(event.pos().y())
+            if object_id:
+                self._document.set_current_object(object_id)
+            if event.pos().x() > HEADER_PX:
+                self.went.emit()
+                self._document.set_frame(self.frame_at(event.pos().x()))
+        self.menu_requested.emit(event.globalPos())
+        event.accept()
 
     def abandon_drag(self) -> bool:
         """What the mouse is moving is as it was before. False if its button is not down."""

@@ -18,7 +18,6 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from gui.actions.handlers import doubtful_after, keyframe_after, keyframe_before
 from gui.theme import guard_wheel, icon
 from gui.timeline.frame_table import FrameTable
 from gui.timeline.player import Player
@@ -118,7 +117,7 @@ class Transport(QWidget):
             "keyframe-previous",
             self.tr("Previous keyframe"),
             "Ctrl+←",
-            lambda: self._go(keyframe_before(document)),
+            lambda: self._go(self._table.previous_given(document.frame)),
         )
         self.back = self._button(
             "step-back", self.tr("Previous frame"), "←", lambda: self._go(document.frame - 1)
@@ -133,7 +132,7 @@ class Transport(QWidget):
             "keyframe-next",
             self.tr("Next keyframe"),
             "Ctrl+→",
-            lambda: self._go(keyframe_after(document)),
+            lambda: self._go(self._table.next_given(document.frame)),
         )
         self.last = self._button(
             "skip-forward", self.tr("Last frame"), "End", lambda: self._go(final)
@@ -187,7 +186,7 @@ class Transport(QWidget):
             "flag",
             self.tr("Next doubtful frame"),
             "N",
-            lambda: self._go(doubtful_after(self._document)),
+            lambda: self._go(self._table.next_doubtful(self._document.frame)),
         )
 
     def _add_range(self) -> None:
@@ -250,7 +249,7 @@ class Transport(QWidget):
             if frame is not None:
                 self._go(frame)
             else:
-                self._annotator.noticed.emit(
+                self._annotator.document.noticed.emit(
                     self.tr(
                         "“{}” is no time. Type 1:02.5, or 62.5, or 00:01:02:12 with frames."
                     ).format(text)
@@ -259,9 +258,9 @@ class Transport(QWidget):
 
     def _toggle_confirmed(self) -> None:
         if self._status is FrameStatus.CONFIRMED:
-            self._annotator.unconfirm()
+            self._annotator.hand.unconfirm()
         else:
-            self._annotator.confirm()
+            self._annotator.hand.confirm()
 
     def _zoom(self, value: int) -> None:
         self._timeline.set_zoom(value / _ZOOM_STEPS)

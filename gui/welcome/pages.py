@@ -14,10 +14,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from gui.errors import Banner
 from gui.preferences import Preferences
 from gui.theme import UNLIMITED_PX, icon
 from gui.welcome.recent_list import RecentList
-from gui.window.banner import Banner
 
 __all__ = [
     "OpeningPage",

@@ -8,15 +8,17 @@ from PySide6.QtCore import (
     QAbstractListModel,
     QCoreApplication,
     QDateTime,
+    QEvent,
     QLocale,
     QModelIndex,
+    QObject,
     QPersistentModelIndex,
     QRect,
     QSize,
     Qt,
     Signal,
 )
-from PySide6.QtGui import QContextMenuEvent, QImage, QImageReader, QPainter, QPalette
+from PySide6.QtGui import QContextMenuEvent, QImage, QImageReader, QKeyEvent, QPainter, QPalette
 from PySide6.QtWidgets import (
     QLabel,
     QLineEdit,
@@ -29,8 +31,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from gui.preferences import Preferences, RecentProject
-from gui.window.remembering import THUMBNAIL
+from gui.preferences import THUMBNAIL, Preferences, RecentProject
 
 __all__ = ["RecentList"]
 
@@ -138,11 +139,13 @@ class RecentList(QWidget):
         font = title.font()
         font.setBold(True)
         title.setFont(font)
-        self._search = QLineEdit(self)
-        self._search.setPlaceholderText(self.tr("Search"))
-        self._search.setAccessibleName(self.tr("Search recent projects"))
-        self._search.setClearButtonEnabled(True)
-        self._search.textChanged.connect(self.refresh)
+        self.search = QLineEdit(self)
+        self.search.setPlaceholderText(self.tr("Search"))
+        self.search.setAccessibleName(self.tr("Search recent projects"))
+        self.search.setClearButtonEnabled(True)
+        self.search.textChanged.connect(self.refresh)
+        self.search.returnPressed.connect(self._choose_first)
+        self.search.installEventFilter(self)
         self.empty = QLabel(self.tr("Nothing yet. What you open will be listed here."), self)
         self.empty.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self._model = _RecentModel(self)
@@ -162,7 +165,7 @@ class RecentList(QWidget):
         self._remove_action = remove
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        for part in (title, self._search, self.empty):
+        for part in (title, self.search, self.empty):
             column.addWidget(part)
         column.addWidget(self.view, 1)
         column.addStretch()  # the words stay below the title where there is no list
@@ -174,11 +177,11 @@ class RecentList(QWidget):
         return not self._preferences.recent()
 
     def refresh(self) -> None:
-        wanted = self._search.text().casefold()
+        wanted = self.search.text().casefold()
         everything = self._preferences.recent()
         projects = [one for one in everything if wanted in f"{one.name} {one.folder}".casefold()]
         self._model.set_projects(projects)
-        self._search.setVisible(len(everything) > 4)
+        self.search.setVisible(len(everything) > 4)
         self.empty.setVisible(not projects)
         self.empty.setText(
             self.tr("No project of that name.")
@@ -192,6 +195,19 @@ class RecentList(QWidget):
             menu = QMenu(self)
             menu.addAction(self._remove_action)
             menu.exec(event.globalPos())
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Down goes from the search to the list."""
+        is_down = isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Down
+        if watched is self.search and event.type() == QEvent.Type.KeyPress and is_down:
+            self.view.setFocus(Qt.FocusReason.TabFocusReason)
+            self.view.setCurrentIndex(self._model.index(0))
+            return True
+        return super().eventFilter(watched, event)
+
+    def _choose_first(self) -> None:
+        if self._model.rowCount():
+            self._choose(self._model.index(0))
 
     def _choose(self, index: QModelIndex) -> None:
         self.chosen.emit(index.data(_ProjectRole).folder)

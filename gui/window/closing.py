@@ -19,7 +19,7 @@ def tr(text: str) -> str:
 def await_answers(annotator: Annotator, parent: QWidget) -> bool:
     """Waits until clicks, boxes and scribbles are answered, or somebody gives them up. False if
     the annotator goes on working, or an answer failed, which is to be seen."""
-    if not annotator.awaits_answers:
+    if not annotator.prompts.are_waiting:
         return True
     box = QMessageBox(parent)
     box.setIcon(QMessageBox.Icon.Information)
@@ -30,43 +30,51 @@ def await_answers(annotator: Annotator, parent: QWidget) -> bool:
     failures: list[Exception] = []
 
     def follow() -> None:
-        if not annotator.awaits_answers:
+        if not annotator.prompts.are_waiting:
             box.accept()
 
-    annotator.awaited_changed.connect(follow)
-    annotator.failed.connect(failures.append)
+    annotator.operations.changed.connect(follow)
+    annotator.document.failed.connect(failures.append)
     box.exec()
-    annotator.awaited_changed.disconnect(follow)
-    annotator.failed.disconnect(failures.append)
+    annotator.operations.changed.disconnect(follow)
+    annotator.document.failed.disconnect(failures.append)
     is_given_up = box.clickedButton() is give_up
     box.deleteLater()
     if is_given_up:
-        annotator.give_up_answers()
-    return not annotator.awaits_answers and not failures
+        annotator.prompts.give_up()
+    return not annotator.prompts.are_waiting and not failures
 
 
-def may_stop(parent: QWidget) -> bool:
+def may_stop(annotator: Annotator, parent: QWidget) -> bool:
     """Whether what runs may be cut short; what is finished is kept in any case."""
-    answer = QMessageBox.question(
-        parent,
-        tr("Still working"),
-        tr(
-            "The program is still at work. If you stop it now, everything that is finished is kept."
-        ),
-        QMessageBox.StandardButton.Abort | _CANCEL,
-        _CANCEL,
-    )
-    return answer == QMessageBox.StandardButton.Abort
+    if annotator.tracking.is_running:
+        text = tr("Tracking is not finished. Every frame that is tracked is kept.")
+        stop, go_on = tr("Stop tracking and close"), tr("Go on tracking")
+    elif annotator.learning.is_running:
+        text = tr("Learning is not finished. What is not learned by now is lost; masks are kept.")
+        stop, go_on = tr("Stop learning and close"), tr("Go on learning")
+    else:
+        text = tr("The work is not finished. Everything that is finished is kept.")
+        stop, go_on = tr("Stop and close"), tr("Go on working")
+    return _choice(parent, tr("Still working"), text, stop, go_on)
 
 
 def may_discard(problem: UserError, parent: QWidget) -> bool:
     """Whether to close although the last changes cannot be saved."""
     summary, advice = summary_and_advice(problem)
-    answer = QMessageBox.warning(
-        parent,
-        tr("Not everything is saved"),
-        f"{summary}\n\n{advice}\n\n" + tr("If you close now, what has not been saved is lost."),
-        QMessageBox.StandardButton.Discard | _CANCEL,
-        _CANCEL,
-    )
-    return answer == QMessageBox.StandardButton.Discard
+    text = f"{summary}\n\n{advice}\n\n" + tr("If you close now, what has not been saved is lost.")
+    title = tr("Not everything is saved")
+    return _choice(parent, title, text, tr("Close and lose it"), tr("Stay open"))
+
+
+def _choice(parent: QWidget, title: str, text: str, do: str, stay: str) -> bool:
+    """Two buttons that say what they do; the one that loses nothing is the default."""
+    box = QMessageBox(QMessageBox.Icon.Question, title, text, parent=parent)
+    chosen = box.addButton(do, QMessageBox.ButtonRole.DestructiveRole)
+    keep = box.addButton(stay, QMessageBox.ButtonRole.RejectRole)
+    box.setDefaultButton(keep)
+    box.setEscapeButton(keep)
+    box.exec()
+    is_chosen = box.clickedButton() is chosen
+    box.deleteLater()
+    return is_chosen

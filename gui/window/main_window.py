@@ -1,10 +1,12 @@
 """The window: menus, tool bar, status line, and in the middle what there is to do."""
 
 import time
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import Final
 
-from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtCore import QPoint, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeySequence, QShortcut
 from PySide6.QtWidgets import (
     QApplication,
@@ -14,24 +16,62 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from gui.actions.actions import Actions, state_of
-from gui.actions.commands import Commands
+from gui.actions.actions import Actions
 from gui.actions.keys import ShuttleKeys, TypingGuard
 from gui.errors import ReportDialog, summary_and_advice
 from gui.preferences import Preferences, RecentProject
 from gui.welcome.pages import OpeningPage, WelcomePage
 from gui.window.closing import await_answers, may_discard, may_stop
+from gui.window.handlers import choose_object, handlers, play, state_of
 from gui.window.opening import Opener, is_openable_project, opening_remedy_for, remedy_for
 from gui.window.remembering import Remembering, keep_thumbnail
 from gui.window.status_line import StatusLine
 from gui.window.tool_bar import ToolBar
 from gui.window.workspace import Workspace
-from gui.work.tracking import Busy
+from gui.work.operations import Busy
 from interaction.errors import UserError
 from interaction.session import Session
 from resources import sample_folder
 
 __all__ = ["MainWindow"]
+
+
+_TIMELINE_MENU: Final = (
+    "go.set_in",
+    "go.set_out",
+    "go.clear_range",
+    "",
+    "track.confirm",
+    "track.unconfirm",
+    "",
+    "edit.clear_object",
+    "edit.clear_from",
+    "edit.clear_range",
+    "",
+    "go.doubtful",
+    "go.copy_frame",
+)
+_CANVAS_MENU: Final = (
+    "object.rename",
+    "object.recolor",
+    "object.lock",
+    "object.hide",
+    "object.solo",
+    "",
+    "edit.clear_object",
+    "edit.clear_from",
+    "edit.clear_range",
+    "edit.fill_holes",
+    "edit.remove_specks",
+    "edit.remove_pieces",
+    "",
+    "object.split",
+    "object.merge",
+    "object.delete",
+    "",
+    "track.confirm",
+    "view.fit",
+)
 
 
 class MainWindow(QMainWindow):
@@ -47,12 +87,12 @@ class MainWindow(QMainWindow):
         self.preferences = preferences
         self.workspace: Workspace | None = None
         self._remembering: Remembering | None = None
-        self.opener = Opener(preferences, self)
+        self.opener: Opener = Opener(preferences, self)
         self.setObjectName("main window")
         self.setMinimumSize(800, 560)
         self.setAcceptDrops(True)
-        self.commands = Commands(self)
-        self.actions_table = Actions(self.commands.handlers(), preferences, self)
+        do = handlers(self)
+        self.actions_table = Actions(do, preferences, self)
         self.menus = self.actions_table.fill_menu_bar(self.menuBar())
         self._add_recent_menu()
         self.tool_bar = ToolBar(self.actions_table, self)
@@ -75,10 +115,10 @@ class MainWindow(QMainWindow):
         self.pages.addWidget(self.welcome)
         self.pages.addWidget(self.opening)
         self.setCentralWidget(self.pages)
-        self.welcome.video_wanted.connect(self.commands.open_video)
-        self.welcome.folder_wanted.connect(self.commands.open_folder)
-        self.welcome.project_wanted.connect(self.commands.open_project)
-        self.welcome.sample_wanted.connect(self.commands.open_sample)
+        self.welcome.video_wanted.connect(do["file.open_video"])
+        self.welcome.folder_wanted.connect(do["file.open_folder"])
+        self.welcome.project_wanted.connect(do["file.open_project"])
+        self.welcome.sample_wanted.connect(do["file.sample"])
         self.welcome.path_wanted.connect(self.open_path)
         self.opening.cancelled.connect(self.opener.cancel)
 
@@ -88,6 +128,7 @@ class MainWindow(QMainWindow):
         self.opener.opened.connect(self.show_session)
         self.opener.failed.connect(self._show_opening_failure)
         self.opener.cancelled.connect(self._show_page)
+        self.opener.is_open.connect(self._show_already_open)
         self._could_not_save.connect(partial(self.show_failure, lasts=True))
         self._saved_again.connect(self._show_saved)
         preferences.changed.connect(self._follow_preferences)
@@ -99,11 +140,9 @@ class MainWindow(QMainWindow):
     # Opening and closing
 
     def open_path(self, path: Path | str, project: Path | None = None) -> None:
-        """A video, a folder of pictures, or a project. project: where the work on a video is
-        kept, if not beside it."""
+        """A video, a folder of pictures, or a project; what is open stays until that is ready.
+        project: where the work on a video is kept, if not beside it."""
         path = Path(path)
-        if not self.close_session():
-            return
         if path.parent != sample_folder():  # nobody keeps their own files there
             self.preferences.last_folder = str(path.parent)
         if is_openable_project(path):
@@ -112,6 +151,11 @@ class MainWindow(QMainWindow):
             self.opener.open_source(path, project)
 
     def show_session(self, session: Session) -> None:
+        """In place of what is open; if the annotator wants to go on with that, `session` closes."""
+        if not self.close_session():
+            session.close()
+            self._show_page()
+            return
         session.video.limit_cache(self._cache_bytes(session))
         workspace = Workspace(session, self)
         self.workspace = workspace
@@ -126,6 +170,7 @@ class MainWindow(QMainWindow):
         self._remember_project(session)
         self.session_opened.emit(session)
         if session.project is not None:
+            self.opener.in_use = session.project.folder
             # From the saving thread; the signals bring it here.
             session.project.on_problem = self._could_not_save.emit
             session.project.on_recovery = self._saved_again.emit
@@ -148,13 +193,15 @@ class MainWindow(QMainWindow):
 
     def close_session(self) -> bool:
         """False if the annotator wants to go on working."""
+        self.opener.cancel()
         workspace = self.workspace
         if workspace is None:
-            self.opener.cancel()
             return True
         if not await_answers(workspace.annotator, self):
             return False
-        if workspace.annotator.busy not in (Busy.IDLE, Busy.CLICKING) and not may_stop(self):
+        annotator = workspace.annotator
+        is_working = annotator.operations.busy not in (Busy.IDLE, Busy.CLICKING)
+        if is_working and not may_stop(annotator, self):
             return False
         discards = False
         try:
@@ -169,7 +216,7 @@ class MainWindow(QMainWindow):
         self._remembering = None
         keep_thumbnail(workspace)
         self._keep_window()
-        self.workspace = None
+        self.workspace = self.opener.in_use = None
         workspace.shutdown(discards=discards)
         self.pages.removeWidget(workspace)
         workspace.deleteLater()
@@ -210,13 +257,14 @@ class MainWindow(QMainWindow):
         self.setWindowTitle(f"{workspace.document.video.path.name} — xmem-annotate")
         document = workspace.document
         actions = self.actions_table
-        actions[f"tool.{document.tool.value}"].setChecked(True)
+        actions[f"tool.{document.tool}"].setChecked(True)
         actions[f"view.{document.view_mode.value.replace(' ', '_')}"].setChecked(True)
+        actions["track.follow"].setChecked(document.follows_head)
         actions["view.onion_skin"].setChecked(document.has_onion_skin)
         actions["view.hatching"].setChecked(document.has_hatching)
         actions["view.magnifier"].setChecked(workspace.canvas.has_magnifier)
-        actions["view.panels"].setChecked(workspace.panels.isVisibleTo(workspace.upper_half))
-        actions["view.timeline"].setChecked(workspace.timeline.isVisibleTo(workspace.lower_half))
+        actions["view.panels"].setChecked(workspace.are_panels_shown)
+        actions["view.timeline"].setChecked(workspace.is_timeline_shown)
         actions["view.full_screen"].setChecked(self.isFullScreen())
         history = workspace.session.history
         undo, redo = actions["edit.undo"], actions["edit.redo"]
@@ -253,11 +301,16 @@ class MainWindow(QMainWindow):
     def _show_opening_failure(self, error: Exception) -> None:
         self._show_page()
         remedy = opening_remedy_for(self, error, self.opener.project)
-        if remedy is None or self.workspace is not None:
+        if remedy is None or not isinstance(error, UserError):
             self.show_failure(error)
         else:
             summary, advice = summary_and_advice(error)
-            self.welcome.banner.show_error(summary, advice, *remedy)
+            page = self.welcome.banner if self.workspace is None else self.workspace
+            page.show_error(summary, advice, *remedy)
+
+    def _show_already_open(self) -> None:
+        self._show_page()
+        self.show_notice(self.tr("That is open already."))
 
     def _show_page(self) -> None:
         self.pages.setCurrentWidget(self.workspace or self.welcome)
@@ -273,23 +326,28 @@ class MainWindow(QMainWindow):
             document.tool_changed,
             document.view_mode_changed,
             document.onion_skin_changed,
+            document.follow_changed,
             document.hatching_changed,
             document.masks_changed,
             document.objects_changed,
             document.history_changed,
-            annotator.busy_changed,
-            annotator.learned_changed,
+            annotator.operations.busy_changed,
+            annotator.learning.changed,
             workspace.panels_toggled,
             workspace.timeline_toggled,
         ):
             signal.connect(self._update_soon)
-        document.brush_changed.connect(lambda _: self.status_line.show_brush(document))
-        annotator.failed.connect(self.show_failure)
-        annotator.noticed.connect(self.show_notice)
+        document.brush_changed.connect(lambda _: self.status_line.show_brush(workspace))
+        document.failed.connect(self.show_failure)
+        document.noticed.connect(self.show_notice)
+        document.offered.connect(workspace.banner.show_notice)
+        annotator.operations.changed.connect(self._update_soon)
         canvas = workspace.canvas
         canvas.cursor_moved.connect(partial(self.status_line.show_cursor, document))
         canvas.zoom_changed.connect(self.status_line.show_zoom)
-        canvas.space_tapped.connect(self.commands.masks.play)
+        canvas.menu_requested.connect(partial(self._open_menu, _CANVAS_MENU))
+        workspace.timeline.menu_requested.connect(partial(self._open_menu, _TIMELINE_MENU))
+        canvas.space_tapped.connect(partial(play, workspace))
         ShuttleKeys(workspace.player, self.actions_table, workspace)
         canvas.frame_failed.connect(lambda _, error: self.show_failure(error))
         canvas.hint_changed.connect(self._update_soon)
@@ -310,6 +368,19 @@ class MainWindow(QMainWindow):
         """Once for all that changes in one turn of the event loop."""
         self._updating.start()
 
+    def _open_menu(self, names: Sequence[str], at: QPoint) -> None:
+        """names: of actions; an empty one is a line."""
+        self.update_state()
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.setToolTipsVisible(True)
+        for name in names:
+            if name:
+                menu.addAction(self.actions_table[name])
+            else:
+                menu.addSeparator()
+        menu.popup(at)
+
     def _add_recent_menu(self) -> None:
         menu = QMenu(self.tr("Open recent"), self)
         menu.aboutToShow.connect(lambda: self._fill_recent_menu(menu))
@@ -317,15 +388,15 @@ class MainWindow(QMainWindow):
 
     def _fill_recent_menu(self, menu: QMenu) -> None:
         menu.clear()
-        for one in self.preferences.recent()[:12]:
-            action = menu.addAction(one.name)
-            action.setToolTip(one.folder)
-            action.triggered.connect(lambda _=False, folder=one.folder: self.open_path(folder))
+        for project in self.preferences.recent()[:12]:
+            action = menu.addAction(project.name)
+            action.setToolTip(project.folder)
+            action.triggered.connect(lambda _=False, folder=project.folder: self.open_path(folder))
         menu.setEnabled(not menu.isEmpty())
 
     def _choose_object(self, index: int) -> None:
         if self.workspace is not None:
-            self.commands.masks.choose_object(index)
+            choose_object(self.workspace, index)
 
     def _remember_project(self, session: Session) -> None:
         if session.project is None:

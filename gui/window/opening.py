@@ -17,7 +17,7 @@ from PySide6.QtWidgets import QFileDialog
 
 from gui.preferences import Preferences
 from gui.window.arguments import WindowArguments
-from gui.work.engine_thread import EngineThread, Job
+from gui.work.operations import EngineThread, Kind, Operation
 from interaction.engines import Engines, EngineSettings
 from interaction.errors import (
     MissingModelError,
@@ -145,20 +145,22 @@ class Opener(QObject):
     opened = Signal(object)  # Session
     failed = Signal(object)  # the Exception
     cancelled = Signal()
+    is_open = Signal()  # what was to be opened is the project in use
 
     def __init__(self, preferences: Preferences, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._preferences = preferences
         self._thread = EngineThread("opening", self)
         self._previews = EngineThread("first picture", self)
-        self._job: Job | None = None
+        self._opening: Operation | None = None
         self.project: Path | None = None  # the folder that was opened last
+        self.in_use: Path | None = None  # the folder of the project that the window shows
         self.given: WindowArguments | None = None  # on the command line, for this once
         self.engines: Engines | None = None  # kept from session to session: loading takes a while
 
     @property
     def is_busy(self) -> bool:
-        return self._job is not None
+        return self._opening is not None
 
     def open_source(self, source: Path, project: Path | None = None) -> None:
         """A video file or a folder of pictures; its project is made, or gone on with."""
@@ -186,7 +188,8 @@ class Opener(QObject):
             yield Session.open(source, folder, engines=self._engines(), index=index)
 
         self._start(source, steps)
-        self._preview(source)
+        if self.is_busy:
+            self._preview(source)
 
     def open_project(self, folder: Path, read_only: bool = False) -> None:
         self.project = folder
@@ -212,8 +215,8 @@ class Opener(QObject):
         self.open_source(sample_video(), own / f"sample{PROJECT_SUFFIX}")
 
     def cancel(self) -> None:
-        if self._job is not None:
-            self._job.cancel()
+        if self._opening is not None:
+            self._opening.cancel()
 
     def shutdown(self) -> None:
         self._thread.shutdown()
@@ -234,6 +237,10 @@ class Opener(QObject):
 
     def _start(self, what: Path, steps: Callable[[], Generator[Any, None, None]]) -> None:
         self.cancel()
+        folder = None if self.project is None else self.project.resolve()
+        if self.in_use is not None and folder == self.in_use.resolve():
+            self.is_open.emit()
+            return
         sessions: list[Session] = []
 
         def show(step: Any) -> None:
@@ -243,9 +250,9 @@ class Opener(QObject):
                 sessions.append(step)
 
         def end(error: Exception | None) -> None:
-            is_current = self._job is job
+            is_current = self._opening is operation
             if is_current:
-                self._job = None
+                self._opening = None
             if error is None and is_current and sessions:
                 self.opened.emit(sessions[0])
                 return
@@ -256,10 +263,10 @@ class Opener(QObject):
             elif error is not None:
                 self.failed.emit(error)
 
-        job = Job(show, end)
-        self._job = job
+        operation = Operation(Kind.BACKGROUND, steps, show, end)
+        self._opening = operation
         self.started.emit(what.name)
-        self._thread.start(steps(), job)
+        self._thread.start(operation)
 
     def _preview(self, source: Path) -> None:
         def steps() -> Generator[Any, None, None]:
@@ -267,10 +274,10 @@ class Opener(QObject):
             with suppress(UserError):
                 yield first_frame(source)
 
-        job = self._job
+        opening = self._opening
 
         def show(picture: Any) -> None:
-            if job is self._job and job is not None:
+            if opening is self._opening and opening is not None:
                 self.previewed.emit(picture)
 
-        self._previews.start(steps(), Job(show, lambda _: None))
+        self._previews.start(Operation(Kind.BACKGROUND, steps, show))

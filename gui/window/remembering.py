@@ -1,29 +1,19 @@
 """Save and restore the place in a project, tools and thumbnails."""
 
-from __future__ import annotations
-
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from PySide6.QtCore import QBuffer, QByteArray, QIODevice, QObject, Qt, QTimer
 
-from gui.preferences import Place, Preferences
+from gui.preferences import THUMBNAIL, Place, Preferences
 from gui.window.workspace import Workspace
 from gui.work.document import ViewMode
 from interaction.errors import UserError
 from interaction.files import write_plain
 
-if TYPE_CHECKING:
-    from gui.window.workspace import Workspace
+__all__ = ["Remembering", "keep_thumbnail"]
 
-__all__ = [
-    "THUMBNAIL",
-    "Remembering",
-    "keep_thumbnail",
-]
-
-THUMBNAIL: Final = "thumbnail.jpg"  # in the project's folder
 _WIDTH_PX, _HEIGHT_PX = 192, 108
 
 
@@ -77,7 +67,9 @@ class Remembering(QObject):
         self._follow_preferences("look/outline_px")
         document.set_hatching(preferences.has_hatching)
         document.set_onion_skin(preferences.has_onion_skin)
-        document.set_tool(preferences.tool)
+        document.set_follows_head(preferences.follows_head)
+        if preferences.tool in self._workspace.canvas.tool_names:
+            document.set_tool(preferences.tool)
         radius_px = preferences.brush_radius_px
         if radius_px is not None:
             document.set_brush_radius_px(radius_px)
@@ -97,6 +89,7 @@ class Remembering(QObject):
         for changed, name in (
             (document.opacity_changed, "opacity"),
             (document.onion_skin_changed, "has_onion_skin"),
+            (document.follow_changed, "follows_head"),
             (document.tool_changed, "tool"),
             (document.brush_changed, "brush_radius_px"),
             (document.view_mode_changed, "view_mode"),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from math import exp, log
+from typing import TYPE_CHECKING, Final
 
-from PySide6.QtCore import QCoreApplication, QTimer
-from PySide6.QtWidgets import QLabel, QStatusBar, QWidget
+from PySide6.QtCore import QCoreApplication, Qt, QTimer
+from PySide6.QtWidgets import QLabel, QSlider, QStatusBar, QWidget
 
-from gui.work.document import Document, Tool
-from gui.work.tracking import Busy
+from gui.work.document import LARGEST_BRUSH_PX, Document
+from gui.work.operations import Busy
+from interaction.annotation.strokes import LEAST_RADIUS_PX
 from interaction.annotation.types import FrameStatus
 from interaction.session import Session
 
@@ -30,17 +32,19 @@ def hint_for(workspace: Workspace | None) -> str:
     if workspace is None:
         return _tr("Open a video or a folder of pictures, or drop one here.")
     annotator = workspace.annotator
+    if annotator.operations.is_stopping:
+        return _tr("Stopping after the step in progress…")
     if workspace.session.is_read_only:
         return _tr("Open for reading only: look, play and export.")
-    if annotator.busy is Busy.PROPAGATING:
+    if annotator.operations.busy is Busy.PROPAGATING:
         return _tr("Tracking. Look around, correct what is done; Space pauses, Esc cancels.")
-    if annotator.busy is Busy.LEARNING:
+    if annotator.operations.busy is Busy.LEARNING:
         return _tr("Learning. Go on correcting meanwhile; Space pauses, Esc cancels.")
-    if annotator.busy is Busy.PAUSED and annotator.is_learning:
+    if annotator.operations.busy is Busy.PAUSED and annotator.learning.is_running:
         return _tr("Paused. Space goes on, Esc ends it; no mask changes.")
-    if annotator.busy is Busy.PAUSED:
+    if annotator.operations.busy is Busy.PAUSED:
         return _tr("Paused. Space goes on, Esc ends it; what is tracked stays.")
-    if annotator.busy in (Busy.WORKING, Busy.EXPORTING):
+    if annotator.operations.busy in (Busy.WORKING, Busy.EXPORTING):
         return _tr("Working. Esc cancels.")
     return workspace.canvas.hint + _next_step(workspace)
 
@@ -60,14 +64,16 @@ def _next_step(workspace: Workspace) -> str:
     return ""
 
 
+_BRUSH_STEPS: Final = 100  # equal factors
+_BRUSH_SPAN: Final = log(LARGEST_BRUSH_PX / LEAST_RADIUS_PX)
 _LOOK_AGAIN_MS = 250  # while something is still on its way to the disk
-_WITH_BRUSH = (Tool.BRUSH, Tool.ERASER)
 
 
 class StatusLine(QStatusBar):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._session: Session | None = None
+        self._document: Document | None = None
         self.hint, self.cursor_place, self.saved = QLabel(self), QLabel(self), QLabel(self)
         self.brush, self.zoom = QLabel(self), QLabel(self)
         for label in (self.hint, self.brush, self.zoom, self.saved):
@@ -78,8 +84,17 @@ class StatusLine(QStatusBar):
         self.hint.setMinimumWidth(40)  # the figures need the room more
         self.setSizeGripEnabled(False)
         self.addWidget(self.hint, 1)
-        for label in (self.cursor_place, self.brush, self.zoom, self.saved):
-            self.addPermanentWidget(label)
+        self.brush_slider = QSlider(Qt.Orientation.Horizontal, self)
+        self.brush_slider.setRange(0, _BRUSH_STEPS)
+        self.brush_slider.setPageStep(10)
+        self.brush_slider.setFixedWidth(120)
+        self.brush_slider.setAccessibleName(self.tr("Size of the brush"))
+        self.brush_slider.setToolTip(self.brush.toolTip())
+        self.brush_slider.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.brush_slider.valueChanged.connect(self._choose_brush)
+        for widget in (self.cursor_place, self.brush_slider, self.brush, self.zoom, self.saved):
+            self.addPermanentWidget(widget)
+        self.brush_slider.hide()
         self._again = QTimer(self, singleShot=True, interval=_LOOK_AGAIN_MS)
         self._again.timeout.connect(self._show_saved)
 
@@ -87,19 +102,31 @@ class StatusLine(QStatusBar):
         self.hint.setText(hint_for(workspace))
         self.hint.setToolTip(self.hint.text())  # in a small window the line is cut
         self._session = None if workspace is None else workspace.session
+        self._document = None if workspace is None else workspace.document
         if workspace is None:
             for label in (self.cursor_place, self.brush, self.zoom):
                 label.clear()
+            self.brush_slider.hide()
         else:
-            self.show_brush(workspace.document)
+            self.show_brush(workspace)
             self.show_zoom(workspace.canvas.zoom)
         self._show_saved()
 
-    def show_brush(self, document: Document) -> None:
+    def show_brush(self, workspace: Workspace) -> None:
         """Only for tools that have one."""
-        width_px = round(2 * document.brush_radius_px)
-        has_brush = document.tool in _WITH_BRUSH
+        width_px = round(2 * workspace.document.brush_radius_px)
+        has_brush = workspace.canvas.has_brush
         self.brush.setText(self.tr("brush {} px").format(width_px) if has_brush else "")
+        self.brush_slider.setVisible(has_brush)
+        step = _BRUSH_STEPS * log(workspace.document.brush_radius_px / LEAST_RADIUS_PX)
+        self.brush_slider.blockSignals(True)
+        self.brush_slider.setValue(round(step / _BRUSH_SPAN))
+        self.brush_slider.blockSignals(False)
+
+    def _choose_brush(self, step: int) -> None:
+        if self._document is not None:
+            radius_px = LEAST_RADIUS_PX * exp(_BRUSH_SPAN * step / _BRUSH_STEPS)
+            self._document.set_brush_radius_px(radius_px)
 
     def show_zoom(self, zoom: float) -> None:
         """zoom: 1.0 is a pixel of the screen for one of the video."""

@@ -15,9 +15,10 @@ from PySide6.QtWidgets import (
 )
 
 from gui.actions.actions import Actions
+from gui.actions.table import ACTIONS
 from gui.canvas.view_modes import fill_opacity
 from gui.theme import ICON_PX, guard_wheel
-from gui.work.document import Document, Tool, ViewMode
+from gui.work.document import Document, ViewMode
 from interaction.engines import EngineSettings
 
 __all__ = ["ToolBar"]
@@ -34,8 +35,9 @@ class ToolBar(QToolBar):
         self.setIconSize(QSize(ICON_PX, ICON_PX))
         self._document: Document | None = None
         self._actions = actions
-        for tool in Tool:
-            self.addAction(actions[f"tool.{tool.value}"])
+        for spec in ACTIONS:
+            if spec.group == "tool":
+                self.addAction(actions[spec.id])
         self.addSeparator()
         for name in ("edit.undo", "edit.redo"):
             self.addAction(actions[name])

@@ -7,6 +7,7 @@ from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QScrollArea, QSplitter, QStyle, QTabWidget, QVBoxLayout, QWidget
 
 from gui.canvas.view import CanvasView
+from gui.errors import FloatingBanner
 from gui.panels.history import HistoryPanel
 from gui.panels.memory import MemoryPanel
 from gui.panels.objects import ObjectsPanel
@@ -15,12 +16,10 @@ from gui.theme import UNLIMITED_PX
 from gui.timeline.player import Player
 from gui.timeline.timeline import Timeline
 from gui.timeline.transport import Transport
-from gui.window.banner import FloatingBanner
 from gui.work.annotator import Annotator
 from gui.work.document import Document
-from gui.work.engine_thread import EngineThread
 from gui.work.learning import learned_from
-from gui.work.tracking import Busy
+from gui.work.operations import Busy, EngineThread
 from interaction.session import Session
 
 __all__ = [
@@ -134,17 +133,17 @@ class Workspace(QWidget):
         self.splitter.splitterMoved.connect(self._keep_height)
         self.document.objects_changed.connect(self._fit_timeline)
         self._is_error_beside_run = False
-        self.annotator.busy_changed.connect(self._follow_busy)
+        self.annotator.operations.busy_changed.connect(self._follow_busy)
         self.document.history_changed.connect(self._clear_past)
-        self.annotator.tracked.connect(self._clear_past)
-        self.annotator.learned.connect(self._offer_tracking)
+        self.annotator.tracking.tracked.connect(self._clear_past)
+        self.annotator.learning.learned.connect(self._offer_tracking)
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         self._fit_timeline()
 
     def restore_sizes(self, upper: QByteArray | None, whole: QByteArray | None) -> None:
-        """As somebody left them."""
+        """Restore saved splitter sizes."""
         if upper is not None:
             self.upper_half.restoreState(upper)
         if whole is not None and self.splitter.restoreState(whole):
@@ -152,7 +151,7 @@ class Workspace(QWidget):
 
     @property
     def is_height_chosen(self) -> bool:
-        """Whether somebody has set the timeline's height; until then it fits its lanes."""
+        """Whether the timeline's height was set by hand; until then it fits its lanes."""
         return self._is_height_chosen and not self._heights
 
     def _keep_height(self) -> None:
@@ -163,14 +162,22 @@ class Workspace(QWidget):
             needed = self.lower_half.sizeHint().height()
             self.splitter.setSizes([max(1, self.height() - needed), needed])
 
+    @property
+    def are_panels_shown(self) -> bool:
+        return self.panels.isVisibleTo(self.upper_half)
+
+    @property
+    def is_timeline_shown(self) -> bool:
+        return self.timeline.isVisibleTo(self.lower_half)
+
     def show_panels(self, is_shown: bool) -> None:
-        if is_shown != self.panels.isVisibleTo(self.upper_half):
+        if is_shown != self.are_panels_shown:
             self.panels.setVisible(is_shown)
             self.panels_toggled.emit(is_shown)
 
     def show_timeline(self, is_shown: bool) -> None:
         """Its room is the picture's while it is hidden."""
-        if is_shown == self.timeline.isVisibleTo(self.lower_half):
+        if is_shown == self.is_timeline_shown:
             return
         before = self.splitter.sizes()
         self.timeline.setVisible(is_shown)
@@ -196,8 +203,8 @@ class Workspace(QWidget):
         lasts: bool = False,
     ) -> None:
         """Over the picture, until the next thing works. lasts: or until it is closed."""
-        # A run that goes on says nothing about what failed beside it.
-        self._is_error_beside_run = self.annotator.is_tracking
+        # A run that continues does not mean that what failed beside it works now.
+        self._is_error_beside_run = self.annotator.tracking.is_running
         self.banner.show_error(summary, details, button, on_button, lasts=lasts)
 
     def _follow_busy(self, busy: Busy) -> None:

@@ -6,6 +6,7 @@ from enum import Enum
 from PySide6.QtCore import QObject, Signal
 
 from interaction.annotation.annotation import Annotation
+from interaction.annotation.edits import next_color
 from interaction.annotation.requests import PropagationRequest
 from interaction.annotation.strokes import LEAST_RADIUS_PX
 from interaction.annotation.types import Edit, ObjectInfo, Request
@@ -15,26 +16,13 @@ from interaction.session import Session
 from interaction.video.video import Video
 
 __all__ = [
+    "LARGEST_BRUSH_PX",
     "WIDEST_OUTLINE_PX",
     "Document",
-    "Tool",
     "ViewMode",
 ]
 
 WIDEST_OUTLINE_PX = 4  # of what a mask is drawn with
-
-
-class Tool(Enum):
-    """What the mouse does on the picture."""
-
-    SELECT = "select"  # pick an object, pan by dragging
-    CLICK = "click"  # left adds to the object, right removes
-    BOX = "box"
-    SCRIBBLE = "scribble"
-    BRUSH = "brush"
-    ERASER = "eraser"
-    LASSO = "lasso"
-    FILL = "fill"  # a hole that is clicked is filled, a speck removed
 
 
 class ViewMode(Enum):
@@ -52,7 +40,7 @@ class ViewMode(Enum):
     SIDE_BY_SIDE = "side by side"  # the source beside the overlay
 
 
-_LARGEST_BRUSH_PX = 500.0
+LARGEST_BRUSH_PX = 500.0
 
 
 class Document(QObject):
@@ -64,7 +52,7 @@ class Document(QObject):
 
     frame_changed = Signal(int)
     current_object_changed = Signal(int)  # 0: none
-    tool_changed = Signal(Tool)
+    tool_changed = Signal(str)
     view_mode_changed = Signal(ViewMode)
     range_changed = Signal()
     opacity_changed = Signal(float)
@@ -79,14 +67,17 @@ class Document(QObject):
     objects_changed = Signal()
     history_changed = Signal()
     travelled = Signal()  # something was undone or redone
-    failed = Signal(object)  # the UserError of a change that was refused
+    failed = Signal(object)  # the Exception of what was requested; never for what was cancelled
+    noticed = Signal(str)  # something to know that is no error
+    offered = Signal(str, str, object)  # the same, a button's text, and what to call for it
+    follow_changed = Signal(bool)
 
     def __init__(self, session: Session, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.session = session
         self._frame = 0
         self._current_object = session.annotation.objects[0].id if self.objects else 0
-        self._tool = Tool.CLICK
+        self._tool = "click"
         self._view_mode = ViewMode.OVERLAY
         self._range: tuple[int | None, int | None] = (None, None)
         self._opacity = 0.5
@@ -96,6 +87,8 @@ class Document(QObject):
         self._has_hatching = False
         self._outline = (1, 1.0)
         self._layer = ""
+        self._follows_head = False
+        self._new_object = 0
 
     # The session, to read
 
@@ -116,14 +109,14 @@ class Document(QObject):
         return self.session.annotation.objects
 
     def object(self, object_id: int) -> ObjectInfo | None:
-        return next((one for one in self.objects if one.id == object_id), None)
+        return next((info for info in self.objects if info.id == object_id), None)
 
     def is_shown(self, object_id: int) -> bool:
-        """Whether the object's mask is to be seen: visible, or the only one that is."""
+        """Whether the object's mask is shown: it is visible, or solo."""
         if self._solo:
             return object_id == self._solo
-        one = self.object(object_id)
-        return one is None or one.is_visible
+        info = self.object(object_id)
+        return info is None or info.is_visible
 
     # The point of view
 
@@ -153,11 +146,12 @@ class Document(QObject):
             self.current_object_changed.emit(object_id)
 
     @property
-    def tool(self) -> Tool:
+    def tool(self) -> str:
+        """The name of the tool that the mouse drives on the picture, see `gui.canvas.tools`."""
         return self._tool
 
-    def set_tool(self, tool: Tool) -> None:
-        if tool is not self._tool:
+    def set_tool(self, tool: str) -> None:
+        if tool != self._tool:
             self._tool = tool
             self.tool_changed.emit(tool)
 
@@ -185,10 +179,10 @@ class Document(QObject):
         first = None if first is None else max(0, min(first, final))
         last = None if last is None else max(0, min(last, final))
         if first is not None and last is not None and first > last:
-            if (first, last)[0] != self._range[0]:
-                last = None
-            else:
+            if first == self._range[0]:
                 first = None
+            else:
+                last = None
         if (first, last) != self._range:
             self._range = (first, last)
             self.range_changed.emit()
@@ -208,7 +202,7 @@ class Document(QObject):
         return self._brush_radius_px
 
     def set_brush_radius_px(self, radius_px: float) -> None:
-        radius_px = max(LEAST_RADIUS_PX, min(radius_px, _LARGEST_BRUSH_PX))
+        radius_px = max(LEAST_RADIUS_PX, min(radius_px, LARGEST_BRUSH_PX))
         if radius_px != self._brush_radius_px:
             self._brush_radius_px = radius_px
             self.brush_changed.emit(radius_px)
@@ -265,6 +259,21 @@ class Document(QObject):
             self._layer = path
             self.layer_changed.emit(path)
 
+    @property
+    def follows_head(self) -> bool:
+        """Whether the frame that is being tracked is shown."""
+        return self._follows_head
+
+    def set_follows_head(self, is_on: bool) -> None:
+        if is_on != self._follows_head:
+            self._follows_head = is_on
+            self.follow_changed.emit(is_on)
+
+    @property
+    def new_object(self) -> int:
+        """The object that the latest change has added; 0 once anything else was changed."""
+        return self._new_object
+
     # Changes of the annotation
 
     def apply(self, edit: Edit) -> bool:
@@ -275,13 +284,14 @@ class Document(QObject):
         self.announce(edit)
         return True
 
-    def do(self, request: Request) -> None:
-        """Answers a request at once, by hand, and applies the answer."""
+    def do(self, request: Request) -> list[Edit]:
+        """Answer a request that needs no network, and apply the answer: the edits that were."""
         try:
-            for edit in answer(self.session.context(), request):
-                self.apply(edit)
+            edits = answer(self.session.context(), request)
+            return [edit for edit in edits if self.apply(edit)]
         except UserError as error:
             self.failed.emit(error)
+            return []
 
     def undo(self) -> None:
         """As redo and go_to: goes to the first frame that changed, unless it is in sight."""
@@ -299,27 +309,33 @@ class Document(QObject):
         except UserError as error:
             problem = error
         now = self.annotation.records
-        frames = {one for one in before.keys() | now.keys() if before.get(one) is not now.get(one)}
+        frames = {f for f in before.keys() | now.keys() if before.get(f) is not now.get(f)}
         self._announce(frames, are_objects_changed=True)
         self._visit(frames, None)
         if problem is not None:
             self.failed.emit(problem)
 
     def announce(self, edit: Edit | None) -> None:
-        """Tells everybody what an edit that was just applied has changed."""
+        """Emit the signals for an edit that was just applied."""
         if edit is not None:
             self._announce(set(edit.frames), edit.objects_after is not None)
 
     def add_object(self, name: str | None = None) -> int:
         """A new object, which becomes the current one; 0 if there cannot be another."""
         try:
-            object_id = self.session.add_object(name)
+            object_id = self.session.add_object(name, self.next_color())
         except UserError as error:
             self.failed.emit(error)
             return 0
         self._announce(set(), are_objects_changed=True)
+        self._new_object = object_id
         self.set_current_object(object_id)
         return object_id
+
+    def next_color(self) -> tuple[int, int, int]:
+        """Of a new object: one that stands out on the current frame."""
+        picture = self.video.cached(self._frame)
+        return next_color((info.color for info in self.objects), picture)
 
     def rename_object(self, object_id: int, name: str) -> None:
         """A name of nothing but spaces changes nothing."""
@@ -364,6 +380,7 @@ class Document(QObject):
             self.set_frame(min(frames))
 
     def _announce(self, frames: set[int], are_objects_changed: bool) -> None:
+        self._new_object = 0
         if are_objects_changed:
             if self.object(self._current_object) is None:
                 self._current_object = self.objects[0].id if self.objects else 0

@@ -1,8 +1,9 @@
-"""Work by hand on the current frame: exact, at once, without any network."""
+"""Edits by hand: exact, at once, without a network."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Final
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QCoreApplication
 
 from gui.work.document import Document
 from interaction.annotation.requests import (
@@ -10,132 +11,217 @@ from interaction.annotation.requests import (
     ConfirmRequest,
     CopyRequest,
     FillRequest,
-    Operation,
     SplitRequest,
     StrokeRequest,
     SurgeryRequest,
     UnconfirmRequest,
 )
-from interaction.annotation.surgery import reaches_edge
-from interaction.annotation.types import Point, Stroke
+from interaction.annotation.requests import Operation as SurgeryName
+from interaction.annotation.surgery import part_sizes, reaches_edge
+from interaction.annotation.types import Edit, Point, Request, Stroke
 
-__all__ = ["HandWork"]
+__all__ = ["SPECK_PX", "SURGERY", "HandEdits", "taken_text"]
+
+SPECK_PX: Final = 64  # a piece with fewer pixels is a speck
 
 
-class HandWork(QObject):
-    """What the annotator does to masks without waiting; `Annotator` adds what takes time."""
+# What can be done on a range of frames: its name in English, and the size it is done with.
+SURGERY: Final[Mapping[SurgeryName, tuple[str, float | None]]] = {
+    "fill_holes": ("Fill holes", None),
+    "remove_specks": ("Remove specks", SPECK_PX),
+    "grow": ("Grow", 1),
+    "shrink": ("Shrink", 1),
+    "smooth": ("Smooth edge", 3),
+}
 
-    failed = Signal(object)  # the Exception; never for a cancelled job
-    noticed = Signal(str)  # something to know that is no error
 
-    def __init__(self, document: Document, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self.document = document
-        self._session = document.session
-        document.failed.connect(self.failed)
+def _tr(text: str) -> str:
+    return QCoreApplication.translate("HandEdits", text)
+
+
+class HandEdits:
+    """Changes the current object on the document's frame, unless another frame is named."""
+
+    def __init__(self, document: Document) -> None:
+        self._document, self._session = document, document.session
 
     def stroke(self, stroke: Stroke) -> None:
-        object_id = self._object_for_work(is_made=stroke.is_positive)
+        object_id = self.object_to_edit(makes_one=stroke.is_positive)
         if object_id:
-            self.document.do(StrokeRequest(self.document.frame, object_id, stroke))
+            self._do(StrokeRequest(self._document.frame, object_id, stroke))
 
     def fill(self, points: Sequence[Point], is_positive: bool = True) -> None:
-        """The inside of a polygon."""
-        object_id = self._object_for_work(is_made=is_positive)
+        """Add or remove the inside of a polygon."""
+        object_id = self.object_to_edit(makes_one=is_positive)
         if object_id and len(points) >= 3:
-            self.document.do(
-                FillRequest(self.document.frame, object_id, tuple(points), is_positive)
-            )
+            frame = self._document.frame
+            self._do(FillRequest(frame, object_id, tuple(points), is_positive))
 
     def fill_at(self, x: float, y: float) -> None:
-        """The hole that is pointed at is filled; a part of the object's mask is taken away."""
-        labels = self._session.annotation.labels(self.document.frame)
+        """Fill the hole at a point, or remove the part of the object's mask there."""
+        labels = self._session.annotation.labels(self._document.frame)
         height, width = labels.shape
         if not (0 <= x < width and 0 <= y < height):
             return
         found = labels[int(y), int(x)]
-        is_own = found != 0 and found == self.document.current_object
         if found == 0 and reaches_edge(labels, x, y):
-            self.noticed.emit(
-                self.tr("This is no hole: it reaches the frame's edge. Draw around it instead.")
+            self._document.noticed.emit(
+                _tr("This is no hole: it reaches the frame's edge. Draw around it instead.")
             )
-            return
-        self._operate("remove_part" if is_own else "flood_fill", point=(x, y))
+        elif found != 0 and found == self._document.current_object:
+            self._operate("remove_part", point=(x, y))
+        else:
+            self._operate("flood_fill", point=(x, y))
 
     def fill_holes(self) -> None:
+        """Says how much it filled."""
+        object_id = self.object_to_edit(makes_one=False)
+        if not object_id:
+            return
+        before = self._area_px(object_id)
         self._operate("fill_holes")
+        filled = self._area_px(object_id) - before
+        name, frame = self._session.annotation.object(object_id).name, self._document.frame
+        self._document.noticed.emit(
+            _tr("Frame {0}: {1} pixels of “{2}” were filled.").format(frame, filled, name)
+            if filled
+            else _tr("“{0}” has no hole on frame {1}.").format(name, frame)
+        )
 
-    def remove_specks(self, smallest_px: int = 64) -> None:
+    def remove_specks(self, smallest_px: int = SPECK_PX) -> None:
+        """Remove pieces of fewer than `smallest_px` pixels, and say how many; if there are none,
+        offer to remove the smallest piece."""
+        object_id = self.object_to_edit(makes_one=False)
+        if not object_id:
+            return
+        document = self._document
+        labels = self._session.annotation.labels(document.frame)
+        sizes_px = part_sizes(labels, object_id)
         self._operate("remove_specks", smallest_px)
+        name = self._session.annotation.object(object_id).name
+        removed = [size for size in sizes_px if size < smallest_px]
+        if len(removed) == 1:
+            document.noticed.emit(
+                _tr("Frame {0}: removed a piece of {1} pixels of “{2}”.").format(
+                    document.frame, removed[0], name
+                )
+            )
+        elif removed:
+            document.noticed.emit(
+                _tr("Frame {0}: removed {1} pieces of “{2}”, of {3} to {4} pixels.").format(
+                    document.frame, len(removed), name, removed[-1], removed[0]
+                )
+            )
+        elif len(sizes_px) > 1:
+            document.offered.emit(
+                _tr("No piece of “{0}” is smaller than {1} pixels; the smallest has {2}.").format(
+                    name, smallest_px, sizes_px[-1]
+                ),
+                _tr("Remove it"),
+                lambda: self.remove_specks(sizes_px[-1] + 1),
+            )
+        else:
+            document.noticed.emit(
+                _tr("“{0}” is in one piece on frame {1}.").format(name, document.frame)
+            )
 
     def grow(self, px: float) -> None:
-        """Moves the object's edge outwards, inwards if negative."""
+        """Move the object's edge outwards, inwards if negative."""
         self._operate("grow" if px > 0 else "shrink", abs(px))
 
     def smooth(self, px: float = 3) -> None:
         self._operate("smooth", px)
 
     def confirm(self, frame: int | None = None) -> None:
-        self.document.do(ConfirmRequest(self.document.frame if frame is None else frame))
+        self._do(ConfirmRequest(self._document.frame if frame is None else frame))
 
     def unconfirm(self, frame: int | None = None) -> None:
-        self.document.do(UnconfirmRequest(self.document.frame if frame is None else frame))
+        self._do(UnconfirmRequest(self._document.frame if frame is None else frame))
 
     def clear_frame(self, object_id: int | None = None) -> None:
-        """Takes one object, or everything, off the current frame."""
-        self.document.do(ClearRequest(self.document.frame, object_id))
+        """Remove one object, or all, from the current frame."""
+        self._do(ClearRequest(self._document.frame, object_id))
 
     def copy_mask(self, from_frame: int, object_id: int | None = None) -> None:
-        """From another frame onto the current one."""
-        self.document.do(CopyRequest(from_frame, self.document.frame, object_id))
+        """From another frame to the current one."""
+        self._do(CopyRequest(from_frame, self._document.frame, object_id))
 
     def split_object(self, object_id: int) -> None:
-        """On the current frame: each further part becomes an object of its own."""
-        self.document.do(SplitRequest(self.document.frame, object_id))
+        """On the current frame: each further part becomes an object."""
+        self._do(SplitRequest(self._document.frame, object_id))
 
-    # Parts
+    # Which object
 
     def show_current_object(self) -> None:
-        """What is about to be worked on is in sight: if it was hidden, or another one is the only
-        one that is shown, that ends, and is told."""
-        document = self.document
-        one = document.object(document.current_object)
-        if one is None or document.is_shown(one.id):
+        """Make the object that is about to change visible, if it was hidden or another one is
+        solo, and say so."""
+        document = self._document
+        info = document.object(document.current_object)
+        if info is None or document.is_shown(info.id):
             return
-        if one.is_locked or self._session.is_read_only:
+        if info.is_locked or self._session.is_read_only:
             return  # it is not going to change
         if document.solo:
-            document.set_solo(one.id)
+            document.set_solo(info.id)
         else:
-            document.set_visible(one.id, True)
-        self.noticed.emit(self.tr("“{}” was hidden: it is shown again.").format(one.name))
+            document.set_visible(info.id, True)
+        document.noticed.emit(_tr("“{}” was hidden: it is shown again.").format(info.name))
 
-    def _object_for_work(self, *, is_made: bool = True) -> int:
-        """The current object, in sight; 0 if it must not change, or there is none and it is not
-        made, which is told."""
+    def object_to_edit(self, *, makes_one: bool = True) -> int:
+        """The current object, visible. 0, with a notice, if it must not change, or if there is
+        none and none is made."""
+        document = self._document
         if self._session.is_read_only:
-            self.noticed.emit(self.tr("This project is open for reading only."))
+            document.noticed.emit(_tr("This project is open for reading only."))
             return 0
-        document = self.document
         object_id = document.current_object
-        if not object_id and not is_made:
-            self.noticed.emit(self.tr("There is no object yet that anything could be taken from."))
+        if not object_id and not makes_one:
+            document.noticed.emit(_tr("There is no object yet that anything could be taken from."))
             return 0
         object_id = object_id or document.add_object()
         if not object_id:
             return 0
-        one = document.object(object_id)
-        if one is not None and one.is_locked:
-            self.noticed.emit(self.tr("“{}” is locked: unlock it to change it.").format(one.name))
+        info = document.object(object_id)
+        if info is not None and info.is_locked:
+            document.noticed.emit(_tr("“{}” is locked: unlock it to change it.").format(info.name))
             return 0
         self.show_current_object()
         return object_id
 
+    # Parts
+
+    def _area_px(self, object_id: int) -> int:
+        labels = self._session.annotation.labels(self._document.frame)
+        return int((labels == object_id).sum())
+
     def _operate(
-        self, operation: Operation, size_px: float | None = None, point: Point | None = None
+        self, operation: SurgeryName, size_px: float | None = None, point: Point | None = None
     ) -> None:
-        """A change of the current object's shape on the current frame."""
-        object_id = self._object_for_work(is_made=operation == "flood_fill")
+        """Change the shape of the current object on the current frame."""
+        object_id = self.object_to_edit(makes_one=operation == "flood_fill")
         if object_id:
-            frame = self.document.frame
-            self.document.do(SurgeryRequest(operation, frame, object_id, size_px, point))
+            frame = self._document.frame
+            self._do(SurgeryRequest(operation, frame, object_id, size_px, point))
+
+    def _do(self, request: Request) -> None:
+        for edit in self._document.do(request):
+            text = taken_text(self._document, edit)
+            if text:
+                self._document.noticed.emit(text)
+
+
+def taken_text(document: Document, edit: Edit) -> str:
+    """Which objects have lost all their pixels on a frame to the current one; empty if none."""
+    current = document.object(document.current_object)
+    if current is None:
+        return ""
+    lost: set[int] = set()
+    for frame, record in edit.after.items():
+        if current.id in record.present:
+            lost |= edit.before[frame].present - record.present
+    names = [f"“{info.name}”" for info in document.objects if info.id in lost]
+    if not names:
+        return ""
+    return _tr("“{0}” took all pixels of {1} here. Undo, lock {1}, and it keeps them.").format(
+        current.name, ", ".join(names)
+    )

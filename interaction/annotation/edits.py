@@ -7,6 +7,7 @@ from functools import partial
 from operator import attrgetter
 from typing import Final
 
+import cv2
 import numpy as np
 
 from interaction.annotation import surgery as mask_surgery
@@ -38,7 +39,7 @@ from interaction.annotation.types import (
     Request,
 )
 from interaction.errors import UserError
-from xmem_core.arrays import Labels
+from xmem_core.arrays import Frame, Labels
 
 __all__ = [
     "OKABE_ITO",
@@ -77,10 +78,14 @@ def by_hand(annotation: Annotation, request: Request) -> Generator[Edit, None, N
             edit = _stroke_edit(annotation, request)
         case FillRequest():
             edit = _fill_edit(annotation, request)
+        case SurgeryRequest(last=int()):
+            return _shape_edits(annotation, request)
         case SurgeryRequest():
             edit = _shape_edit(annotation, request)
         case ConfirmRequest() | UnconfirmRequest():
             edit = _status_edit(annotation, request)
+        case ClearRequest(last=int()):
+            return _clear_edits(annotation, request)
         case ClearRequest():
             edit = _clear_edit(annotation, request)
         case CopyRequest():
@@ -210,8 +215,8 @@ def _status_edit(annotation: Annotation, request: ConfirmRequest | UnconfirmRequ
 def _clear_edit(annotation: Annotation, request: ClearRequest) -> Edit | None:
     """One object, or all that are not locked, off the frame. None: there was nothing.
 
-    A frame that nothing is left on is as if it had never been annotated, unless only one object
-    was taken off a confirmed frame: then it says that the object is absent.
+    One object that is removed is given as absent, like any other correction: no tracker puts it
+    back. A frame from which everything is removed is as if it had never been annotated.
     """
     frame, object_id = request.frame, request.object_id
     label = "Clear frame"
@@ -229,10 +234,38 @@ def _clear_edit(annotation: Annotation, request: ClearRequest) -> Edit | None:
     if is_unchanged and (object_id is not None or bool(before.any())):
         return None
     record = EMPTY_RECORD
-    if after.any() or (object_id is not None and old.status is FrameStatus.CONFIRMED):
+    if after.any() or object_id is not None:
         given = given_after(old, before, after)
         record = make_record(after, corrected_status(old.status), given=given)
     return Edit(label, {frame: old}, {frame: record}, cause=request, locked=annotation.locked)
+
+
+def _clear_edits(annotation: Annotation, request: ClearRequest) -> Generator[Edit, None, None]:
+    """One object off each frame of a range that has pixels of it, given as absent there."""
+    object_id, locked = request.object_id, annotation.locked
+    assert object_id is not None  # as the request says
+    check_unlocked(annotation, object_id)
+    label = object_label(annotation, "Clear", object_id)
+    found = {frame: annotation.record(frame) for frame in _range(request.frame, request.last)}
+    records = {frame: record for frame, record in found.items() if object_id in record.present}
+    group = new_group()
+
+    def steps() -> Generator[Edit, None, None]:
+        for frame, old in records.items():
+            assert old.mask is not None  # it has pixels
+            before = decode_labels(old.mask)
+            after = mask_surgery.erase(before, object_id)
+            given = given_after(old, before, after)
+            record = make_record(after, corrected_status(old.status), doubt=old.doubt, given=given)
+            yield Edit(
+                label, {frame: old}, {frame: record}, group=group, cause=request, locked=locked
+            )
+
+    return steps()
+
+
+def _range(first: int, last: int | None) -> range:
+    return range(first, (first if last is None else last) + 1)
 
 
 def _copy_edit(annotation: Annotation, request: CopyRequest) -> Edit | None:
@@ -266,6 +299,19 @@ def _shape_edit(annotation: Annotation, request: SurgeryRequest) -> Edit | None:
     before = annotation.labels(request.frame)
     after = change(before, request.object_id, *numbers, locked=annotation.locked)
     return hand_edit(annotation, request.frame, label, after, request)
+
+
+def _shape_edits(annotation: Annotation, request: SurgeryRequest) -> Generator[Edit, None, None]:
+    """On each frame of a range that has a mask; frames keep their status."""
+    check_unlocked(annotation, request.object_id)
+    label, change = _OPERATIONS[request.operation]
+    numbers = request.point or (() if request.size_px is None else (request.size_px,))
+    locked = annotation.locked
+
+    def changed(_: int, labels: Labels) -> Labels:
+        return change(labels, request.object_id, *numbers, locked=locked)
+
+    return surgery(annotation, label, _range(request.frame, request.last), changed, request)
 
 
 def list_edit(annotation: Annotation, label: str, objects: tuple[ObjectInfo, ...]) -> Edit | None:
@@ -313,15 +359,36 @@ OKABE_ITO: Final[tuple[Color, ...]] = (
 )
 
 
-def next_color(used: Iterable[Color]) -> Color:
+_NEAR_LAB: Final = 32.0  # distance in CIELAB below which two colours are hard to tell apart
+_MOST_NEAR: Final = 0.2  # share of a picture's pixels
+
+
+def next_color(used: Iterable[Color], picture: Frame | None = None) -> Color:
     """The first colour that no object has yet: Okabe and Ito's seven, then the masks' palette.
 
-    There are more colours than objects, so one is always left.
+    picture: (H, W, 3) RGB on which the colour has to stand out: one of the seven that is near the
+    colour of many of its pixels gives way to the next. There are more colours than objects, so one
+    is always left.
     """
     taken = set(used)
+    if picture is not None:
+        first = [color for color in OKABE_ITO if color not in taken]
+        shares = [_share_near(color, picture) for color in first]
+        if first:
+            strong = (c for c, share in zip(first, shares, strict=True) if share <= _MOST_NEAR)
+            return next(strong, first[shares.index(min(shares))])
     palette = [(int(r), int(g), int(b)) for r, g, b in davis_palette()[1:]]
     candidates = (*OKABE_ITO, *palette)
     return next((color for color in candidates if color not in taken), candidates[-1])
+
+
+def _share_near(color: Color, picture: Frame) -> float:
+    """The share of the picture's pixels that resemble the colour."""
+    step = max(1, min(picture.shape[:2]) // 64)
+    small = np.ascontiguousarray(picture[::step, ::step]).astype(np.float32) / 255
+    lab = cv2.cvtColor(small, cv2.COLOR_RGB2Lab)
+    own = cv2.cvtColor(np.array([[color]], np.float32) / 255, cv2.COLOR_RGB2Lab)
+    return float((np.linalg.norm(lab - own, axis=2) < _NEAR_LAB).mean())
 
 
 _MOST_OBJECTS = 255

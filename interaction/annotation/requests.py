@@ -176,7 +176,8 @@ class SurgeryRequest(Request):
     """One object's shape on one frame, changed by a function of `interaction.annotation.surgery`.
 
     size_px: how far to grow, shrink or smooth; the pixels of the largest hole to fill (None: any)
-    or of the smallest speck to keep. point: where to flood, or a part to remove.
+    or of the smallest speck to keep. point: where to flood, or a part to remove. last: also on the
+    frames after `frame` up to this one that have a mask.
     """
 
     operation: Operation
@@ -184,6 +185,7 @@ class SurgeryRequest(Request):
     object_id: int
     size_px: float | None = None
     point: Point | None = None
+    last: int | None = None
 
     def __post_init__(self) -> None:
         if self.operation not in OPERATIONS:
@@ -213,10 +215,16 @@ class UnconfirmRequest(Request):
 
 @dataclass(frozen=True, slots=True)
 class ClearRequest(Request):
-    """Takes one object, or all that are not locked, off the frame."""
+    """Takes one object, or all that are not locked, off the frame. last: one object, also off the
+    frames after it up to this one."""
 
     frame: int
     object_id: int | None = None
+    last: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.last is not None and self.object_id is None:
+            raise ValueError("a range of frames is cleared of one object, object_id is None")
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,8 +115,8 @@ def _to_json(cause: Request) -> dict[str, Any]:
         case FillRequest(frame, of, polygon, is_positive):
             points = [list(point) for point in polygon]
             return _on("fill", frame, of, points=points, is_positive=is_positive)
-        case SurgeryRequest(operation, frame, of, size_px, point):
-            value = _on(_SURGERY + operation, frame, of)
+        case SurgeryRequest(operation, frame, of, size_px, point, last):
+            value = _on(_SURGERY + operation, frame, of) | _up_to(last)
             if size_px is not None:
                 value[_SIZE_KEYS[operation]] = size_px
             if point is not None:
@@ -128,8 +128,8 @@ def _to_json(cause: Request) -> dict[str, Any]:
             return {"kind": "unconfirm", "frame": frame}
         case MaskRequest(frame):
             return {"kind": "mask", "frame": frame}
-        case ClearRequest(frame, of):
-            return _on("clear", frame, of)
+        case ClearRequest(frame, of, last):
+            return _on("clear", frame, of) | _up_to(last)
         case CopyRequest(from_frame, frame, of):
             return {**_on("copy", frame, of), "from": from_frame}
         case ObjectsRequest(objects):
@@ -181,7 +181,8 @@ def _surgery(value: Json) -> Request:
     if "x" in value or "y" in value:
         point = _pixels(value.get("x")), _pixels(value.get("y"))
     size_px = None if size is None else number(size, "the size", 0, MOST_PX)
-    return SurgeryRequest(operation, _frame(value), _object(value), size_px, point)
+    last = _optional_frame(value, "last")
+    return SurgeryRequest(operation, _frame(value), _object(value), size_px, point, last)
 
 
 def _propagation(value: Json) -> Request:
@@ -222,7 +223,9 @@ _READERS: Final[Mapping[str, Callable[[Json], Request]]] = {
     "confirm": lambda value: ConfirmRequest(_frame(value)),
     "unconfirm": lambda value: UnconfirmRequest(_frame(value)),
     "mask": lambda value: MaskRequest(_frame(value)),
-    "clear": lambda value: ClearRequest(_frame(value), _optional_object(value)),
+    "clear": lambda value: ClearRequest(
+        _frame(value), _optional_object(value), _optional_frame(value, "last")
+    ),
     "copy": lambda value: CopyRequest(
         _frame(value, "from"), _frame(value), _optional_object(value)
     ),
@@ -241,6 +244,10 @@ _READERS: Final[Mapping[str, Callable[[Json], Request]]] = {
     "workspace": lambda value: ImportRequest(text(value.get("file"), "the file"), "workspace"),
     "outside": lambda _: ImportRequest("", "outside"),
 }
+
+
+def _up_to(last: int | None) -> dict[str, Any]:
+    return {} if last is None else {"last": last}
 
 
 def _frame(value: Json, key: str = "frame") -> int:

@@ -20,8 +20,7 @@ from gui.window.app import build
 from gui.window.arguments import WindowArguments
 from gui.window.main_window import MainWindow
 from gui.window.workspace import Workspace
-from gui.work.annotator import Busy
-from gui.work.document import Tool
+from gui.work.operations import Busy
 from interaction.annotation.mask_files import decode_labels
 from interaction.annotation.types import FrameStatus
 from resources import sample_folder
@@ -67,7 +66,7 @@ class Program:
         self.wait(lambda: self.workspace.canvas.shown_frame == self.workspace.document.frame)
 
     def wait_until_idle(self) -> None:
-        self.wait(lambda: self.workspace.annotator.busy is Busy.IDLE)
+        self.wait(lambda: self.workspace.annotator.operations.busy is Busy.IDLE)
 
     def press(self, key: Qt.Key, modifier: Qt.KeyboardModifier | None = None) -> None:
         modifier = modifier or Qt.KeyboardModifier.NoModifier
@@ -143,7 +142,7 @@ def test_open_click_track_correct_undo_export_close_and_find_it_all_again(
     program.press(Qt.Key.Key_U)
     program.press(Qt.Key.Key_Home)
     program.press(Qt.Key.Key_F)
-    assert program.workspace.annotator.is_tracking
+    assert program.workspace.annotator.tracking.is_running
     program.press(Qt.Key.Key_Right)  # looks around meanwhile
     program.wait_until_idle()
     records = document.annotation.records
@@ -152,7 +151,7 @@ def test_open_click_track_correct_undo_export_close_and_find_it_all_again(
 
     document.set_frame(5)
     program.press(Qt.Key.Key_E)
-    assert document.tool is Tool.ERASER
+    assert document.tool == "eraser"
     x, y = middle
     program.qtbot.mouseClick(
         program.workspace.canvas.viewport(), Qt.MouseButton.LeftButton, pos=program.at(x, y)

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
+from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, Qt
 from PySide6.QtGui import QMouseEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
@@ -22,7 +22,7 @@ from interaction.annotation.types import Click, Edit, FrameStatus, Prompts, Stro
 from interaction.session import Session
 from interaction.video.video import Video
 from tests.fake_engines import FakeEngines
-from tests.gui.recording_annotator import RecordingAnnotator
+from tests.gui.recording_annotator import Part, RecordingAnnotator
 from xmem_core.arrays import Labels
 
 WIDTH, HEIGHT = 320, 180
@@ -61,48 +61,42 @@ class MemoryVideo:
         return np.full((HEIGHT, WIDTH, 3), 20 + 10 * index, np.uint8)
 
 
-class AskedAnnotator(RecordingAnnotator):
-    """Notes what tools ask for, and does strokes, as the real one does, if it `is_obliging`."""
+class AskedHand(Part):
+    """Does strokes, as the real one does, if it `is_obliging`."""
 
-    def __init__(self, document: Document) -> None:
-        super().__init__()
-        self._document = document
+    def __init__(self, document: Document, asked: list[tuple[Any, ...]], parent: QObject) -> None:
+        super().__init__(asked, parent)
+        self.document = document
         self.is_obliging = False
         self.reveals = 0
-
-    def click(self, x: float, y: float, is_positive: bool = True) -> None:
-        self.asked.append(("click", x, y, is_positive))
-        self.clicked.emit((self._document.frame, Click(x, y, is_positive)))
 
     def show_current_object(self) -> None:
         self.reveals += 1
 
-    def remove_click(self, index: int) -> None:
-        self.asked.append(("remove_click", index))
-
-    def box(self, corner: tuple[float, float], opposite: tuple[float, float]) -> None:
-        self.asked.append(("box", corner, opposite))
-
-    def scribble(self, strokes: Sequence[Stroke]) -> None:
-        self.asked.append(("scribble", tuple(strokes)))
-
     def stroke(self, stroke: Stroke) -> None:
         self.asked.append(("stroke", stroke))
         if self.is_obliging:
-            document = self._document
+            document = self.document
             document.do(StrokeRequest(document.frame, document.current_object, stroke))
 
-    def fill(self, points: Sequence[tuple[float, float]], is_positive: bool = True) -> None:
-        self.asked.append(("fill", tuple(points), is_positive))
 
-    def fill_at(self, x: float, y: float) -> None:
-        self.asked.append(("fill_at", x, y))
+class AskedPrompts(Part):
+    def __init__(self, document: Document, asked: list[tuple[Any, ...]], parent: QObject) -> None:
+        super().__init__(asked, parent)
+        self.document = document
 
-    def fill_holes(self) -> None:
-        self.asked.append(("fill_holes",))
+    def click(self, x: float, y: float, is_positive: bool = True) -> None:
+        self.asked.append(("click", x, y, is_positive))
+        self.clicked.emit((self.document.frame, Click(x, y, is_positive)))
 
-    def remove_specks(self, smallest_px: int = 64) -> None:
-        self.asked.append(("remove_specks",))
+
+class AskedAnnotator(RecordingAnnotator):
+    """Notes what tools ask for."""
+
+    def __init__(self, document: Document) -> None:
+        super().__init__(document)
+        self.hand: AskedHand = AskedHand(document, self.asked, self)
+        self.prompts = AskedPrompts(document, self.asked, self)
 
 
 class Mouse:

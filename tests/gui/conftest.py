@@ -16,7 +16,7 @@ from gui.window.main_window import MainWindow
 from gui.window.workspace import Workspace
 from gui.work.annotator import Annotator
 from gui.work.document import Document
-from gui.work.engine_thread import EngineThread
+from gui.work.operations import EngineThread
 from interaction.session import Session
 from tests import tiny
 from tests.fake_engines import FakeEngines, open_session

@@ -1,14 +1,14 @@
 """An annotator that writes down what it is asked for; and documents with a made-up annotation."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PySide6.QtCore import QObject, Signal
 
-from gui.work.annotator import Busy
 from gui.work.document import Document
+from gui.work.operations import Busy, Operation
 from interaction.annotation.annotation import make_record
 from interaction.annotation.types import EMPTY_RECORD, Edit, FrameRecord, FrameStatus
 from interaction.session import Session
@@ -16,68 +16,78 @@ from tests import tiny
 from tests.fake_engines import FakeEngines
 
 
-class RecordingAnnotator(QObject):
-    """Has the signals of `gui.work.annotator.Annotator`; every other call is noted in `asked`."""
+class Part(QObject):
+    """Has the signals of every part of an annotator; every call that is not defined is noted."""
 
     busy_changed = Signal(Busy)
     progressed = Signal(object)
-    failed = Signal(object)
-    noticed = Signal(str)
+    changed = Signal()
     clicked = Signal(object)
     tracked = Signal(int)
-    awaited_changed = Signal()
-    learned_changed = Signal()
+    learned = Signal(int)
 
-    def __init__(self, parent: QObject | None = None) -> None:
+    def __init__(self, asked: list[tuple[Any, ...]], parent: QObject | None = None) -> None:
         super().__init__(parent)
+        self.asked = asked
         self.busy = Busy.IDLE
-        self.is_learning = self.awaits_answers = False
-        self.asked: list[tuple[Any, ...]] = []
+        self.is_running = self.is_stopping = self.are_waiting = False
+        self.running: Operation | None = None
 
-    def set_busy(self, busy: Busy) -> None:
-        self.busy = busy
-        self.busy_changed.emit(busy)
+    @property
+    def is_free(self) -> bool:
+        return self.busy in (Busy.IDLE, Busy.CLICKING, Busy.EXPORTING)
 
-    def propagate(
+    def __getattr__(self, name: str) -> Callable[..., bool]:
+        if name.startswith("_"):
+            raise AttributeError(name)
+
+        def note(*args: Any) -> bool:
+            self.asked.append((name, *args))
+            return True
+
+        return note
+
+
+class RecordingTracking(Part):
+    def start(
         self,
         direction: str = "forward",
         until: str = "end",
         *,
         most_frames: int | None = None,
         objects: frozenset[int] | None = None,
+        follows: bool = False,
     ) -> None:
         self.asked.append(("propagate", direction, until, most_frames, objects))
 
-    def pause(self) -> None:
-        self.asked.append(("pause",))
 
-    def resume(self) -> None:
-        self.asked.append(("resume",))
+class RecordingLearning(Part):
+    def start(self) -> None:
+        self.asked.append(("learn",))
+
+
+class RecordingAnnotator(QObject):
+    """Notes in `asked` what it is asked for; does nothing."""
+
+    def __init__(self, document: Document, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.document = document
+        self.asked: list[tuple[Any, ...]] = []
+        self.operations = Part(self.asked, self)
+        self.hand = Part(self.asked, self)
+        self.prompts = Part(self.asked, self)
+        self.bulk = Part(self.asked, self)
+        self.tracking = RecordingTracking(self.asked, self)
+        self.learning = RecordingLearning(self.asked, self)
+
+    def set_busy(self, busy: Busy) -> None:
+        self.operations.busy = busy
+        self.operations.busy_changed.emit(busy)
+        self.operations.changed.emit()
 
     def cancel(self) -> bool:
         self.asked.append(("cancel",))
         return True
-
-    def learn(self) -> None:
-        self.asked.append(("learn",))
-
-    def confirm(self, frame: int | None = None) -> None:
-        self.asked.append(("confirm", frame))
-
-    def unconfirm(self, frame: int | None = None) -> None:
-        self.asked.append(("unconfirm", frame))
-
-    def delete_object(self, object_id: int) -> None:
-        self.asked.append(("delete_object", object_id))
-
-    def merge_objects(self, object_id: int, into: int) -> None:
-        self.asked.append(("merge_objects", object_id, into))
-
-    def swap_objects(self, first: int, second: int, from_frame: int) -> None:
-        self.asked.append(("swap_objects", first, second, from_frame))
-
-    def split_object(self, object_id: int) -> None:
-        self.asked.append(("split_object", object_id))
 
     def go_to(self, position: int) -> None:
         self.asked.append(("go_to", position))

@@ -12,8 +12,7 @@ from pytestqt.qtbot import QtBot
 from gui.timeline.painting import HEADER_PX, RULER_PX
 from gui.window.main_window import MainWindow
 from gui.window.workspace import Workspace
-from gui.work.annotator import Busy
-from gui.work.document import Tool
+from gui.work.operations import Busy
 
 CTRL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
 NO_KEY = Qt.KeyboardModifier.NoModifier
@@ -29,8 +28,8 @@ def workspace(
     """With a click that Escape would take back and Undo would undo."""
     workspace = open_path(clip)
     qtbot.waitUntil(lambda: workspace.canvas.shown_frame == 0, timeout=20_000)
-    workspace.annotator.click(20, 20)
-    qtbot.waitUntil(lambda: workspace.annotator.busy is Busy.IDLE, timeout=20_000)
+    workspace.annotator.prompts.click(20, 20)
+    qtbot.waitUntil(lambda: workspace.annotator.operations.busy is Busy.IDLE, timeout=20_000)
     window.update_state()
     qtbot.waitUntil(window.isActiveWindow, timeout=20_000)
     return workspace
@@ -49,15 +48,15 @@ def place(workspace: Workspace, x: float, y: float) -> QPoint:
 @pytest.mark.parametrize("keys", [UNDO, ESCAPE], ids=["undo", "escape"])
 @pytest.mark.parametrize(
     "tool",
-    [Tool.CLICK, Tool.BOX, Tool.SCRIBBLE, Tool.BRUSH, Tool.ERASER, Tool.LASSO, Tool.SELECT],
+    ["click", "box", "scribble", "brush", "eraser", "lasso", "select"],
 )
 def test_a_gesture_on_the_picture(
-    window: MainWindow, workspace: Workspace, tool: Tool, keys: Keys, is_focused: bool, qtbot: QtBot
+    window: MainWindow, workspace: Workspace, tool: str, keys: Keys, is_focused: bool, qtbot: QtBot
 ) -> None:
     document, canvas = workspace.document, workspace.canvas
     before, position = document.annotation.record(0), document.session.history.position
     document.set_tool(tool)
-    path = [(14, 18), (30, 22), (30, 34), (16, 34)] if tool is not Tool.CLICK else [(30, 30)]
+    path = [(14, 18), (30, 22), (30, 34), (16, 34)] if tool != "click" else [(30, 30)]
     start, *rest = (place(workspace, *point) for point in path)
     QTest.mousePress(canvas.viewport(), LEFT, NO_KEY, start)
     for at in rest:
@@ -67,18 +66,18 @@ def test_a_gesture_on_the_picture(
     press(window, keys)  # as a key that is held does
     assert (canvas.shown_labels == document.annotation.labels(0)).all()
     QTest.mouseRelease(canvas.viewport(), LEFT, NO_KEY, place(workspace, 14, 18))
-    qtbot.waitUntil(lambda: workspace.annotator.busy is Busy.IDLE)
+    qtbot.waitUntil(lambda: workspace.annotator.operations.busy is Busy.IDLE)
     assert document.annotation.record(0) == before
     assert document.session.history.position == position
     canvas.setFocus()
     press(window, keys)  # and now it is about what was done before
-    qtbot.waitUntil(lambda: workspace.annotator.busy is Busy.IDLE)
+    qtbot.waitUntil(lambda: workspace.annotator.operations.busy is Busy.IDLE)
     assert document.annotation.record(0) != before
 
 
 def test_a_corner_that_is_being_set(window: MainWindow, workspace: Workspace) -> None:
     document, canvas = workspace.document, workspace.canvas
-    document.set_tool(Tool.LASSO)
+    document.set_tool("lasso")
     canvas.setFocus()
     for corner in ((40, 10), (55, 10), (55, 40)):
         QTest.mouseClick(canvas.viewport(), LEFT, pos=place(workspace, *corner), delay=600)

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QMainWindow
 
 from gui.actions.actions import Actions
 from gui.actions.table import ACTIONS, MENUS, Needs
+from gui.canvas.tools import tool_classes
 from gui.preferences import Preferences
 from resources import icons_folder
 
@@ -110,3 +111,8 @@ def test_what_an_action_waits_for_is_known(actions: Actions) -> None:
     actions.enable(Needs.PROJECT | Needs.WRITABLE)
     assert actions.missing("edit.fill_holes") == Needs.OBJECT | Needs.MASK
     assert actions.missing("view.fit") == Needs.NOTHING
+
+
+def test_every_tool_of_the_canvas_has_a_row_and_every_row_a_tool() -> None:
+    rows = [spec.name for spec in ACTIONS if spec.group == "tool"]
+    assert sorted(rows) == sorted(tool_classes())

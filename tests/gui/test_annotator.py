@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from pytestqt.qtbot import QtBot
 
-from gui.work.annotator import Annotator, Busy
+from gui.work.annotator import Annotator
 from gui.work.document import Document
+from gui.work.operations import Busy
 from interaction.annotation.types import EMPTY_RECORD, FrameStatus, Stroke
 from interaction.errors import UserError
 from interaction.session import Session
@@ -17,11 +18,11 @@ DAB = Stroke(((20.0, 20.0),), 6)
 
 
 def is_idle(annotator: Annotator) -> Callable[[], bool]:
-    return lambda: annotator.busy is Busy.IDLE
+    return lambda: annotator.operations.busy is Busy.IDLE
 
 
 def click_and_wait(annotator: Annotator, qtbot: QtBot, x: float, y: float) -> None:
-    annotator.click(x, y)
+    annotator.prompts.click(x, y)
     qtbot.waitUntil(is_idle(annotator))
 
 
@@ -38,7 +39,7 @@ def test_quick_clicks_are_answered_in_turn(
     annotator: Annotator, document: Document, engines: FakeEngines, qtbot: QtBot
 ) -> None:
     for x in (10, 20, 30):
-        annotator.click(x, 20)
+        annotator.prompts.click(x, 20)
     qtbot.waitUntil(is_idle(annotator))
     assert [len(clicks) for _, _, clicks in engines.discs.asked] == [1, 2, 3]
     prompts = document.annotation.record(0).prompts
@@ -51,13 +52,13 @@ def test_the_last_click_can_be_taken_back_again_and_again(
 ) -> None:
     click_and_wait(annotator, qtbot, 10, 20)
     click_and_wait(annotator, qtbot, 40, 20)
-    assert annotator.remove_last_click()
+    assert annotator.prompts.remove_last_click()
     qtbot.waitUntil(is_idle(annotator))
     assert document.annotation.labels(0)[20, 40] == 0
-    assert annotator.remove_last_click()
+    assert annotator.prompts.remove_last_click()
     qtbot.waitUntil(is_idle(annotator))
     assert document.annotation.record(0) == EMPTY_RECORD
-    assert not annotator.remove_last_click()
+    assert not annotator.prompts.remove_last_click()
 
 
 def test_a_locked_object_is_not_clicked_on_and_that_is_said(
@@ -65,16 +66,16 @@ def test_a_locked_object_is_not_clicked_on_and_that_is_said(
 ) -> None:
     bear = document.add_object("bear")
     document.set_locked(bear, True)
-    with qtbot.waitSignal(annotator.noticed) as noticed:
-        annotator.click(20, 20)
+    with qtbot.waitSignal(annotator.document.noticed) as noticed:
+        annotator.prompts.click(20, 20)
     assert "bear" in noticed.args[0]
-    assert annotator.busy is Busy.IDLE
+    assert annotator.operations.busy is Busy.IDLE
 
 
 def test_work_by_hand_is_at_once_and_undone_exactly(
     annotator: Annotator, document: Document
 ) -> None:
-    annotator.stroke(DAB)
+    annotator.hand.stroke(DAB)
     painted = document.annotation.record(0)
     assert painted.status is FrameStatus.CORRECTED
     annotator.undo()
@@ -86,12 +87,12 @@ def test_work_by_hand_is_at_once_and_undone_exactly(
 def test_a_propagation_is_one_step_of_the_history(
     annotator: Annotator, document: Document, qtbot: QtBot
 ) -> None:
-    annotator.stroke(DAB)
+    annotator.hand.stroke(DAB)
     before = dict(document.annotation.records)
     heads: list[int] = []
-    annotator.tracked.connect(heads.append)
-    annotator.propagate("forward")
-    assert annotator.busy is Busy.PROPAGATING
+    annotator.tracking.tracked.connect(heads.append)
+    annotator.tracking.start("forward")
+    assert annotator.operations.busy is Busy.PROPAGATING
     qtbot.waitUntil(is_idle(annotator))
     assert set(document.annotation.records) == set(range(document.frame_count))
     assert heads[-1] == document.frame_count - 1
@@ -100,20 +101,20 @@ def test_a_propagation_is_one_step_of_the_history(
 
 
 def test_nothing_annotated_is_refused_with_the_reason(annotator: Annotator, qtbot: QtBot) -> None:
-    with qtbot.waitSignal(annotator.failed) as failed:
-        annotator.propagate("forward")
+    with qtbot.waitSignal(annotator.document.failed) as failed:
+        annotator.tracking.start("forward")
     assert isinstance(failed.args[0], UserError)
-    assert annotator.busy is Busy.IDLE
+    assert annotator.operations.busy is Busy.IDLE
 
 
 def test_a_cancelled_propagation_keeps_every_finished_frame(
     annotator: Annotator, document: Document, qtbot: QtBot
 ) -> None:
-    annotator.stroke(DAB)
+    annotator.hand.stroke(DAB)
     heads: list[int] = []
-    annotator.tracked.connect(heads.append)
-    annotator.tracked.connect(lambda frame: annotator.cancel() if frame == 2 else None)
-    annotator.propagate("forward")
+    annotator.tracking.tracked.connect(heads.append)
+    annotator.tracking.tracked.connect(lambda frame: annotator.cancel() if frame == 2 else None)
+    annotator.tracking.start("forward")
     qtbot.waitUntil(is_idle(annotator))
     assert set(heads) <= set(document.annotation.records)  # also what came after the cancel
     tracked = [f for f, r in document.annotation.records.items() if r.status.value == "tracked"]
@@ -124,15 +125,17 @@ def test_a_cancelled_propagation_keeps_every_finished_frame(
 def test_paused_and_resumed_gives_the_masks_of_a_run_that_was_not(
     annotator: Annotator, document: Document, qtbot: QtBot
 ) -> None:
-    annotator.stroke(DAB)
-    annotator.propagate("forward")
+    annotator.hand.stroke(DAB)
+    annotator.tracking.start("forward")
     qtbot.waitUntil(is_idle(annotator))
     plain = {frame: record.mask for frame, record in document.annotation.records.items()}
     annotator.undo()
-    annotator.tracked.connect(lambda frame: annotator.pause() if frame == 3 else None)
-    annotator.propagate("forward")
-    qtbot.waitUntil(lambda: annotator.busy is Busy.PAUSED)
-    annotator.resume()
+    annotator.tracking.tracked.connect(
+        lambda frame: annotator.operations.pause() if frame == 3 else None
+    )
+    annotator.tracking.start("forward")
+    qtbot.waitUntil(lambda: annotator.operations.busy is Busy.PAUSED)
+    annotator.operations.resume()
     qtbot.waitUntil(is_idle(annotator))
     assert {f: r.mask for f, r in document.annotation.records.items()} == plain
 
@@ -140,10 +143,10 @@ def test_paused_and_resumed_gives_the_masks_of_a_run_that_was_not(
 def test_undo_while_it_runs_ends_the_run_and_takes_it_back(
     annotator: Annotator, document: Document, qtbot: QtBot
 ) -> None:
-    annotator.stroke(DAB)
+    annotator.hand.stroke(DAB)
     before = dict(document.annotation.records)
-    annotator.tracked.connect(lambda frame: annotator.undo() if frame == 3 else None)
-    annotator.propagate("forward")
+    annotator.tracking.tracked.connect(lambda frame: annotator.undo() if frame == 3 else None)
+    annotator.tracking.start("forward")
     qtbot.waitUntil(is_idle(annotator))
     assert dict(document.annotation.records) == before
 
@@ -151,19 +154,19 @@ def test_undo_while_it_runs_ends_the_run_and_takes_it_back(
 def test_a_correction_behind_the_head_survives_and_is_tracked_from_again(
     annotator: Annotator, document: Document, session: Session, qtbot: QtBot
 ) -> None:
-    annotator.stroke(DAB)
+    annotator.hand.stroke(DAB)
     corrected: list[np.ndarray] = []
 
     def correct(frame: int) -> None:
         if frame == 4 and not corrected:
             document.set_frame(2)
-            annotator.stroke(Stroke(((45.0, 30.0),), 8))
+            annotator.hand.stroke(Stroke(((45.0, 30.0),), 8))
             corrected.append(document.annotation.labels(2).copy())
 
-    annotator.tracked.connect(correct)
+    annotator.tracking.tracked.connect(correct)
     notices: list[str] = []
-    annotator.noticed.connect(notices.append)
-    annotator.propagate("forward")
+    annotator.document.noticed.connect(notices.append)
+    annotator.tracking.start("forward")
     qtbot.waitUntil(is_idle(annotator))
     assert np.array_equal(document.annotation.labels(2), corrected[0])
     assert any("2" in notice for notice in notices)
@@ -173,12 +176,12 @@ def test_a_correction_behind_the_head_survives_and_is_tracked_from_again(
 def test_a_click_is_answered_while_a_propagation_runs(
     annotator: Annotator, document: Document, qtbot: QtBot
 ) -> None:
-    annotator.stroke(DAB)
+    annotator.hand.stroke(DAB)
     order: list[str] = []
-    annotator.tracked.connect(lambda frame: order.append(f"frame {frame}"))
-    annotator.propagate("forward", most_frames=6)
+    annotator.tracking.tracked.connect(lambda frame: order.append(f"frame {frame}"))
+    annotator.tracking.start("forward", most_frames=6)
     qtbot.waitUntil(lambda: len(order) >= 2)
-    annotator.click(40, 30)
+    annotator.prompts.click(40, 30)
     qtbot.waitUntil(is_idle(annotator))
     record = document.annotation.record(0)
     assert record.prompts is not None
@@ -188,11 +191,11 @@ def test_a_click_is_answered_while_a_propagation_runs(
 def test_deleting_an_object_takes_it_off_every_frame_in_one_step(
     annotator: Annotator, document: Document, qtbot: QtBot
 ) -> None:
-    annotator.stroke(DAB)
-    annotator.propagate("forward")
+    annotator.hand.stroke(DAB)
+    annotator.tracking.start("forward")
     qtbot.waitUntil(is_idle(annotator))
     before, objects = dict(document.annotation.records), document.objects
-    annotator.delete_object(1)
+    annotator.bulk.delete_object(1)
     qtbot.waitUntil(is_idle(annotator))
     assert document.objects == ()
     assert document.current_object == 0
@@ -207,15 +210,15 @@ def test_a_frame_that_was_reset_leaves_the_next_one_alone(
     annotator: Annotator, document: Document, qtbot: QtBot, way: str
 ) -> None:
     """A data-loss bug of the published program."""
-    annotator.stroke(DAB)
-    annotator.propagate("forward")
+    annotator.hand.stroke(DAB)
+    annotator.tracking.start("forward")
     qtbot.waitUntil(is_idle(annotator))
     document.set_frame(1)
     second = document.annotation.record(2)
     if way == "cleared":
-        annotator.clear_frame()
+        annotator.hand.clear_frame()
     else:
-        annotator.confirm()
-        annotator.unconfirm()
+        annotator.hand.confirm()
+        annotator.hand.unconfirm()
     document.set_frame(2)
     assert document.annotation.record(2) == second

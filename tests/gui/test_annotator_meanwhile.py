@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from pytestqt.qtbot import QtBot
 
-from gui.work.annotator import Annotator, Busy
+from gui.work.annotator import Annotator
+from gui.work.bulk import frames_text
 from gui.work.document import Document
-from gui.work.tracking import frames_text
+from gui.work.operations import Busy
 from interaction.annotation.requests import StrokeRequest
 from interaction.annotation.types import FrameStatus, Stroke
 from interaction.formats.import_masks import import_masks
@@ -27,8 +28,8 @@ OTHER = Stroke(((45.0, 30.0),), 8)
 def told(annotator: Annotator) -> list[str]:
     """Notices and errors."""
     words: list[str] = []
-    annotator.noticed.connect(words.append)
-    annotator.failed.connect(lambda error: words.append(str(error)))
+    annotator.document.noticed.connect(words.append)
+    annotator.document.failed.connect(lambda error: words.append(str(error)))
     return words
 
 
@@ -46,14 +47,14 @@ def gate(engines: FakeEngines, monkeypatch: pytest.MonkeyPatch) -> threading.Eve
 
 
 def wait_until_idle(annotator: Annotator, qtbot: QtBot) -> None:
-    qtbot.waitUntil(lambda: annotator.busy is Busy.IDLE)
+    qtbot.waitUntil(lambda: annotator.operations.busy is Busy.IDLE)
 
 
 def correct(annotator: Annotator, *frames: int) -> None:
     here = annotator.document.frame
     for frame in frames:
         annotator.document.set_frame(frame)
-        annotator.stroke(OTHER)
+        annotator.hand.stroke(OTHER)
     annotator.document.set_frame(here)
 
 
@@ -82,9 +83,9 @@ def test_every_frame_corrected_behind_the_head_is_tracked_from_again(
     corrected: tuple[int, ...],
     expected: list[list[int]],
 ) -> None:
-    annotator.stroke(DAB)
+    annotator.hand.stroke(DAB)
     once_at(annotator, 6, lambda: correct(annotator, *corrected))
-    annotator.propagate("forward")
+    annotator.tracking.start("forward")
     wait_until_idle(annotator, qtbot)
     assert runs(document) == [[1, 2, 3, 4, 5, 6, 7], *expected]
     assert all(document.annotation.labels(frame)[30, 45] == 1 for frame in corrected)
@@ -96,17 +97,17 @@ def test_every_frame_corrected_behind_the_head_is_tracked_from_again(
 def test_a_correction_of_the_frame_a_run_started_from_is_tracked_from_again(
     annotator: Annotator, document: Document, told: list[str], qtbot: QtBot, way: str
 ) -> None:
-    annotator.click(20, 20)
+    annotator.prompts.click(20, 20)
     wait_until_idle(annotator, qtbot)
 
     def act() -> None:
         if way == "stroke":
-            annotator.stroke(OTHER)
+            annotator.hand.stroke(OTHER)
         else:
-            annotator.click(45, 30)
+            annotator.prompts.click(45, 30)
 
     once_at(annotator, 3, act)
-    annotator.propagate("forward")
+    annotator.tracking.start("forward")
     wait_until_idle(annotator, qtbot)
     assert len(runs(document)) == 2
     assert len(told) == 1
@@ -116,12 +117,12 @@ def test_a_correction_of_the_frame_a_run_started_from_is_tracked_from_again(
 def test_a_correction_of_a_frame_that_was_given_before_is_tracked_from_again(
     annotator: Annotator, document: Document, told: list[str], qtbot: QtBot
 ) -> None:
-    annotator.stroke(DAB)
+    annotator.hand.stroke(DAB)
     document.set_frame(2)
-    annotator.stroke(DAB)
+    annotator.hand.stroke(DAB)
     document.set_frame(0)
     once_at(annotator, 5, lambda: correct(annotator, 2))
-    annotator.propagate("forward")
+    annotator.tracking.start("forward")
     wait_until_idle(annotator, qtbot)
     assert runs(document) == [[1, 3, 4, 5, 6, 7], [3, 4, 5, 6, 7]]
     assert "Frame 2" in told[0]
@@ -134,9 +135,9 @@ def test_a_correction_reaches_what_was_tracked_beside_one_of_another_object(
     document.set_current_object(cub)
     correct(annotator, 3)
     document.set_current_object(bear)
-    annotator.stroke(DAB)
+    annotator.hand.stroke(DAB)
     once_at(annotator, 5, lambda: correct(annotator, 2))
-    annotator.propagate("forward")
+    annotator.tracking.start("forward")
     wait_until_idle(annotator, qtbot)
     assert document.annotation.record(3).present == {cub, bear}
     assert document.annotation.record(3).given == {cub}
@@ -148,9 +149,9 @@ def test_a_run_both_ways_is_tracked_again_away_from_where_it_began(
     annotator: Annotator, document: Document, qtbot: QtBot
 ) -> None:
     document.set_frame(4)
-    annotator.stroke(DAB)
+    annotator.hand.stroke(DAB)
     once_at(annotator, 1, lambda: correct(annotator, 6, 3))
-    annotator.propagate("both")
+    annotator.tracking.start("both")
     wait_until_idle(annotator, qtbot)
     assert runs(document) == [[0, 1, 2, 3, 5, 6, 7], [0, 1, 2], [7]]
 
@@ -158,9 +159,9 @@ def test_a_run_both_ways_is_tracked_again_away_from_where_it_began(
 def test_no_more_is_tracked_again_than_was_tracked(
     annotator: Annotator, document: Document, qtbot: QtBot
 ) -> None:
-    annotator.stroke(DAB)
+    annotator.hand.stroke(DAB)
     once_at(annotator, 3, lambda: correct(annotator, 2))
-    annotator.propagate("forward", most_frames=4)
+    annotator.tracking.start("forward", most_frames=4)
     wait_until_idle(annotator, qtbot)
     assert runs(document) == [[1, 2, 3, 4], [3, 4]]
 
@@ -168,9 +169,9 @@ def test_no_more_is_tracked_again_than_was_tracked(
 def test_a_frame_that_is_only_confirmed_is_not_tracked_from_again(
     annotator: Annotator, document: Document, told: list[str], qtbot: QtBot
 ) -> None:
-    annotator.stroke(DAB)
-    once_at(annotator, 4, lambda: annotator.confirm(2))
-    annotator.propagate("forward")
+    annotator.hand.stroke(DAB)
+    once_at(annotator, 4, lambda: annotator.hand.confirm(2))
+    annotator.tracking.start("forward")
     wait_until_idle(annotator, qtbot)
     assert document.annotation.record(2).status is FrameStatus.CONFIRMED
     assert len(runs(document)) == 1
@@ -180,7 +181,7 @@ def test_a_frame_that_is_only_confirmed_is_not_tracked_from_again(
 def test_a_correction_during_the_second_run_is_tracked_from_as_well(
     annotator: Annotator, document: Document, told: list[str], qtbot: QtBot
 ) -> None:
-    annotator.stroke(DAB)
+    annotator.hand.stroke(DAB)
     heads: list[int] = []
 
     def follow(head: int) -> None:
@@ -188,8 +189,8 @@ def test_a_correction_during_the_second_run_is_tracked_from_as_well(
         if head == 5:
             correct(annotator, {1: 2, 2: 4}.get(heads.count(5), 0))
 
-    annotator.tracked.connect(follow)
-    annotator.propagate("forward", most_frames=6)
+    annotator.tracking.tracked.connect(follow)
+    annotator.tracking.start("forward", most_frames=6)
     wait_until_idle(annotator, qtbot)
     assert [words.split()[1] for words in told[:2]] == ["2", "4"]
 
@@ -197,14 +198,14 @@ def test_a_correction_during_the_second_run_is_tracked_from_as_well(
 def test_what_a_cancelled_run_leaves_untracked_is_said(
     annotator: Annotator, document: Document, told: list[str], qtbot: QtBot
 ) -> None:
-    annotator.stroke(DAB)
+    annotator.hand.stroke(DAB)
 
     def act() -> None:
         correct(annotator, 2)
         annotator.cancel()
 
     once_at(annotator, 5, act)
-    annotator.propagate("forward")
+    annotator.tracking.start("forward")
     wait_until_idle(annotator, qtbot)
     assert len(runs(document)) == 1
     assert len(told) == 1
@@ -217,7 +218,7 @@ def test_a_lock_during_a_run_leaves_the_other_objects_to_be_tracked(
     first, second = document.add_object("first"), document.add_object("second")
     document.session.set_mask(0, tiny.labels(0))
     once_at(annotator, 3, lambda: document.set_locked(first, True))
-    annotator.propagate("forward")
+    annotator.tracking.start("forward")
     wait_until_idle(annotator, qtbot)
     present = [document.annotation.record(frame).present for frame in range(8)]
     assert all(second in ids for ids in present)
@@ -234,8 +235,8 @@ def test_a_click_is_answered_also_if_a_stroke_came_before_its_answer(
     gate: threading.Event,
     qtbot: QtBot,
 ) -> None:
-    annotator.click(20, 20)
-    annotator.stroke(OTHER)
+    annotator.prompts.click(20, 20)
+    annotator.hand.stroke(OTHER)
     gate.set()
     wait_until_idle(annotator, qtbot)
     labels = document.annotation.labels(0)
@@ -251,7 +252,7 @@ def test_a_click_on_an_object_that_was_locked_before_its_answer_is_told(
     gate: threading.Event,
     qtbot: QtBot,
 ) -> None:
-    annotator.click(20, 20)
+    annotator.prompts.click(20, 20)
     document.set_locked(1, True)
     gate.set()
     wait_until_idle(annotator, qtbot)
@@ -268,12 +269,12 @@ def test_a_click_that_went_into_the_mask_before_it_was_taken_out_is_told(
     qtbot: QtBot,
 ) -> None:
     gate.set()
-    annotator.click(20, 20)
-    annotator.click(30, 20)
+    annotator.prompts.click(20, 20)
+    annotator.prompts.click(30, 20)
     wait_until_idle(annotator, qtbot)
     gate.clear()
-    annotator.remove_last_click()
-    annotator.stroke(OTHER)
+    annotator.prompts.remove_last_click()
+    annotator.hand.stroke(OTHER)
     painted = document.annotation.record(0)
     gate.set()
     wait_until_idle(annotator, qtbot)
@@ -298,7 +299,7 @@ def test_an_object_is_deleted_though_another_is_renamed_and_hidden_meanwhile(
             document.set_visible(cub, False)
 
     document.masks_changed.connect(interfere)
-    annotator.delete_object(bear)
+    annotator.bulk.delete_object(bear)
     wait_until_idle(annotator, qtbot)
     assert [one.name for one in document.objects] == ["dog"]
     assert not document.annotation.records
@@ -311,7 +312,7 @@ def test_masks_are_imported_though_an_object_is_added_meanwhile(
     for frame in range(8):
         tiny.write_mask(tmp_path / "masks", frame, tiny.labels(frame))
     preview = preview_import(tmp_path / "masks", document.video, document.annotation)
-    annotator.import_edits(import_masks(preview, document.annotation))
+    annotator.bulk.apply(import_masks(preview, document.annotation))
     new = document.add_object("new")
     wait_until_idle(annotator, qtbot)
     assert len(document.objects) == 3
@@ -334,7 +335,7 @@ def test_what_a_deletion_had_to_leave_is_told(
             document.session.do(StrokeRequest(6, bear, OTHER))
 
     document.masks_changed.connect(interfere)
-    annotator.delete_object(bear)
+    annotator.bulk.delete_object(bear)
     wait_until_idle(annotator, qtbot)
     assert set(document.annotation.records) == {6}
     assert document.object(bear) is not None
@@ -351,7 +352,7 @@ def test_a_deletion_that_is_cancelled_says_what_it_has_done(
         document.session.do(StrokeRequest(frame, bear, DAB))
     before = dict(document.annotation.records)
     document.masks_changed.connect(lambda frames: annotator.cancel() if 2 in frames else None)
-    annotator.delete_object(bear)
+    annotator.bulk.delete_object(bear)
     wait_until_idle(annotator, qtbot)
     assert len(told) == 1
     assert f"{8 - len(document.annotation.records)} frames" in told[0]

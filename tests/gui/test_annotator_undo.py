@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from pytestqt.qtbot import QtBot
 
-from gui.work.annotator import Annotator, Busy
+from gui.work.annotator import Annotator
 from gui.work.document import Document
-from gui.work.engine_thread import EngineThread
+from gui.work.operations import Busy, EngineThread
 from interaction.annotation.requests import StrokeRequest
 from interaction.annotation.types import EMPTY_RECORD, FrameStatus, Stroke
 from tests.fake_engines import FakeEngines
@@ -40,7 +40,7 @@ def gate(engines: FakeEngines, monkeypatch: pytest.MonkeyPatch) -> Iterator[thre
 
 def wait_until_idle(annotator: Annotator, engine: EngineThread, qtbot: QtBot) -> None:
     """Also for what was taken back to come to its end."""
-    qtbot.waitUntil(lambda: annotator.busy is Busy.IDLE and not engine.is_busy)
+    qtbot.waitUntil(lambda: annotator.operations.busy is Busy.IDLE and not engine.is_busy)
 
 
 def labels(document: Document) -> list[str]:
@@ -57,14 +57,14 @@ def test_undo_takes_back_a_click_that_is_not_answered_and_nothing_else(
     gate: threading.Event,
     qtbot: QtBot,
 ) -> None:
-    annotator.stroke(DAB)
+    annotator.hand.stroke(DAB)
     painted = document.annotation.record(0)
-    annotator.click(45, 20)
+    annotator.prompts.click(45, 20)
     annotator.undo()
     gate.set()
     wait_until_idle(annotator, engine, qtbot)
     assert document.annotation.record(0) == painted
-    annotator.click(45, 20)
+    annotator.prompts.click(45, 20)
     annotator.undo()
     annotator.undo()  # the click is gone already: this one is about the stroke
     wait_until_idle(annotator, engine, qtbot)
@@ -76,12 +76,12 @@ def test_undo_takes_back_a_click_that_is_not_answered_and_nothing_else(
 def test_an_answer_that_is_there_but_not_shown_is_taken_back_too(
     annotator: Annotator, document: Document, engine: EngineThread, qtbot: QtBot
 ) -> None:
-    annotator.stroke(DAB)
+    annotator.hand.stroke(DAB)
     document.set_frame(3)
-    annotator.stroke(OTHER)
+    annotator.hand.stroke(OTHER)
     document.set_frame(5)
     before = dict(document.annotation.records)
-    annotator.click(45, 20)
+    annotator.prompts.click(45, 20)
     engine._executor.submit(lambda: None).result()  # so the answer has been made
     annotator.undo()
     wait_until_idle(annotator, engine, qtbot)
@@ -99,7 +99,7 @@ def test_of_several_clicks_undo_takes_back_the_last(
     qtbot: QtBot,
 ) -> None:
     for x in (10, 20, 30):
-        annotator.click(x, 20)
+        annotator.prompts.click(x, 20)
     annotator.undo()
     gate.set()
     wait_until_idle(annotator, engine, qtbot)
@@ -115,10 +115,10 @@ def test_tracking_waits_for_the_click_before_it_and_undo_takes_only_that_back(
     gate: threading.Event,
     qtbot: QtBot,
 ) -> None:
-    annotator.click(20, 20)
-    annotator.propagate("forward")
+    annotator.prompts.click(20, 20)
+    annotator.tracking.start("forward")
     annotator.undo()
-    annotator.propagate("forward")
+    annotator.tracking.start("forward")
     gate.set()
     wait_until_idle(annotator, engine, qtbot)
     assert len(document.annotation.records) == document.frame_count
@@ -135,9 +135,9 @@ def test_undo_before_the_first_frame_ends_the_run_and_leaves_what_was_before_it(
     gate: threading.Event,
     qtbot: QtBot,
 ) -> None:
-    annotator.stroke(DAB)
+    annotator.hand.stroke(DAB)
     before = dict(document.annotation.records)
-    annotator.propagate("forward")
+    annotator.tracking.start("forward")
     annotator.undo()
     gate.set()
     wait_until_idle(annotator, engine, qtbot)
@@ -148,15 +148,15 @@ def test_undo_before_the_first_frame_ends_the_run_and_leaves_what_was_before_it(
 def test_a_stroke_after_the_undo_of_a_run_stays_and_the_run_does_not(
     annotator: Annotator, document: Document, engine: EngineThread, qtbot: QtBot
 ) -> None:
-    annotator.stroke(DAB)
+    annotator.hand.stroke(DAB)
 
     def act() -> None:
         annotator.undo()
         document.set_frame(6)
-        annotator.stroke(OTHER)
+        annotator.hand.stroke(OTHER)
 
     once_at(annotator, 3, act)
-    annotator.propagate("forward")
+    annotator.tracking.start("forward")
     wait_until_idle(annotator, engine, qtbot)
     statuses = {frame: record.status for frame, record in document.annotation.records.items()}
     assert statuses == {0: FrameStatus.CORRECTED, 6: FrameStatus.CORRECTED}
@@ -166,9 +166,9 @@ def test_a_stroke_after_the_undo_of_a_run_stays_and_the_run_does_not(
 def test_a_run_that_was_undone_can_be_redone_as_far_as_it_had_come(
     annotator: Annotator, document: Document, engine: EngineThread, qtbot: QtBot
 ) -> None:
-    annotator.stroke(DAB)
-    annotator.tracked.connect(lambda frame: annotator.undo() if frame == 3 else None)
-    annotator.propagate("forward")
+    annotator.hand.stroke(DAB)
+    annotator.tracking.tracked.connect(lambda frame: annotator.undo() if frame == 3 else None)
+    annotator.tracking.start("forward")
     wait_until_idle(annotator, engine, qtbot)
     annotator.redo()
     assert set(document.annotation.records) == {0, 1, 2, 3}
@@ -182,21 +182,21 @@ def test_a_stroke_that_is_undone_during_a_run_can_be_redone(
     qtbot: QtBot,
     redone_at: int | None,
 ) -> None:
-    annotator.stroke(DAB)
+    annotator.hand.stroke(DAB)
     runs: list[int] = []
 
     def interrupt(frame: int) -> None:
         runs.append(frame)
         if frame == 3 and runs.count(3) == 1:
             document.set_frame(2)
-            annotator.stroke(OTHER)
+            annotator.hand.stroke(OTHER)
         elif frame == 5:
             annotator.undo()
         elif frame == redone_at:
             annotator.redo()
 
-    annotator.tracked.connect(interrupt)
-    annotator.propagate("forward")
+    annotator.tracking.tracked.connect(interrupt)
+    annotator.tracking.start("forward")
     wait_until_idle(annotator, engine, qtbot)
     assert document.annotation.record(7).status is FrameStatus.TRACKED
     if redone_at is None:
@@ -224,7 +224,7 @@ def test_undo_in_the_midst_of_a_deletion_takes_all_of_it_back(
             annotator.undo()
 
     document.masks_changed.connect(interrupt)
-    annotator.delete_object(bear)
+    annotator.bulk.delete_object(bear)
     wait_until_idle(annotator, engine, qtbot)
     assert undone
     assert dict(document.annotation.records) == before
@@ -240,13 +240,13 @@ def test_going_back_in_the_history_is_refused_while_it_grows_and_that_is_said(
     gate: threading.Event,
     qtbot: QtBot,
 ) -> None:
-    annotator.stroke(DAB)
-    annotator.propagate("forward")
+    annotator.hand.stroke(DAB)
+    annotator.tracking.start("forward")
     notices: list[str] = []
-    annotator.noticed.connect(notices.append)
+    annotator.document.noticed.connect(notices.append)
     annotator.go_to(0)
-    annotator.propagate("backward")
-    annotator.delete_object(1)
+    annotator.tracking.start("backward")
+    annotator.bulk.delete_object(1)
     assert len(notices) == 3
     assert all("tracking" in notice for notice in notices)
     gate.set()
@@ -257,8 +257,8 @@ def test_going_back_in_the_history_is_refused_while_it_grows_and_that_is_said(
 def test_undo_of_a_run_that_made_one_frame_stays_where_it_began(
     annotator: Annotator, document: Document, engine: EngineThread, qtbot: QtBot
 ) -> None:
-    annotator.stroke(DAB)
-    annotator.propagate("forward", most_frames=1)
+    annotator.hand.stroke(DAB)
+    annotator.tracking.start("forward", most_frames=1)
     wait_until_idle(annotator, engine, qtbot)
     assert set(document.annotation.records) == {0, 1}
     annotator.undo()
@@ -270,12 +270,12 @@ def test_undo_of_a_run_that_made_one_frame_stays_where_it_began(
 def test_undo_in_the_midst_of_a_run_after_its_first_frame_stays_where_it_began(
     annotator: Annotator, document: Document, engine: EngineThread, qtbot: QtBot
 ) -> None:
-    annotator.stroke(DAB)
+    annotator.hand.stroke(DAB)
 
     def act() -> None:
         annotator.undo()
 
     once_at(annotator, 1, act)
-    annotator.propagate("forward")
+    annotator.tracking.start("forward")
     wait_until_idle(annotator, engine, qtbot)
     assert (set(document.annotation.records), document.frame) == ({0}, 0)

@@ -13,8 +13,9 @@ from pytestqt.qtbot import QtBot
 
 from gui.canvas.backdrop import SURROUND, Backdrop, Look
 from gui.canvas.shown_frame import FrameLoader
-from gui.work.annotator import Busy
-from gui.work.document import Tool, ViewMode
+from gui.canvas.tools import tool_classes
+from gui.work.document import ViewMode
+from gui.work.operations import Busy
 from interaction.annotation.types import Click
 from interaction.errors import UserError
 from tests.gui.canvas_samples import (
@@ -209,7 +210,7 @@ def test_painting_part_by_part_gives_what_painting_at_once_gives(
 ) -> None:
     canvas.put_mask(half_mask())
     canvas.document.set_hatching(True)
-    canvas.document.set_tool(Tool.BRUSH)
+    canvas.document.set_tool("brush")
     canvas.view.grab()
     canvas.mouse.press(200, 30)
     for x in range(205, 290, 9):
@@ -248,7 +249,7 @@ def test_a_picture_that_is_pushed_about_is_what_painting_it_there_gives(
 
 
 def test_a_stroke_on_a_picture_that_is_being_pushed_is_painted_where_it_is(canvas: Canvas) -> None:
-    canvas.document.set_tool(Tool.BRUSH)
+    canvas.document.set_tool("brush")
     canvas.view.zoom_to(2.0)
     canvas.mouse.press(150, 90)
     whole_canvas(canvas)
@@ -349,12 +350,12 @@ def test_a_click_stays_marked_until_it_is_answered_beside_a_longer_run(
     canvas: Canvas, qtbot: QtBot
 ) -> None:
     canvas.annotator.set_busy(Busy.LEARNING)
-    canvas.annotator.awaits_answers = True
+    canvas.annotator.prompts.are_waiting = True
     canvas.mouse.click(30.5, 40.5)
-    canvas.annotator.failed.emit(UserError("Something else went wrong."))
+    canvas.annotator.document.failed.emit(UserError("Something else went wrong."))
     assert [marker.is_pending for marker in canvas.view.click_markers] == [True]
-    canvas.annotator.awaits_answers = False  # and nothing changed
-    canvas.annotator.awaited_changed.emit()
+    canvas.annotator.prompts.are_waiting = False  # and nothing changed
+    canvas.annotator.operations.changed.emit()
     assert canvas.view.click_markers == ()
 
 
@@ -367,10 +368,10 @@ def test_the_cursor_says_that_a_locked_object_cannot_be_changed(canvas: Canvas) 
     canvas.mouse.move(*OUTSIDE)
     assert viewport.cursor().shape() is Qt.CursorShape.CrossCursor
     canvas.document.set_locked(1, True)
-    for tool in Tool:
+    for tool in tool_classes():
         canvas.document.set_tool(tool)
         is_forbidden = viewport.cursor().shape() is Qt.CursorShape.ForbiddenCursor
-        assert is_forbidden == (tool is not Tool.SELECT)
+        assert is_forbidden == (tool != "select")
     canvas.document.set_current_object(2)
     assert viewport.cursor().shape() is not Qt.CursorShape.ForbiddenCursor
     canvas.document.set_current_object(1)

@@ -10,7 +10,7 @@ from pytestqt.qtbot import QtBot
 
 from gui.canvas import CanvasView
 from gui.work.annotator import Annotator
-from gui.work.document import Document, Tool
+from gui.work.document import Document
 from interaction.annotation.types import FrameStatus
 from tests.gui.canvas_samples import RIGHT, Mouse
 
@@ -28,7 +28,7 @@ def view(qtbot: QtBot, document: Document, annotator: Annotator) -> Iterator[Can
 
 
 def wait_until_idle(qtbot: QtBot, annotator: Annotator) -> None:
-    qtbot.waitUntil(lambda: annotator.busy.value == "idle", timeout=10_000)
+    qtbot.waitUntil(lambda: annotator.operations.busy.value == "idle", timeout=10_000)
 
 
 def test_clicks_become_a_mask_and_markers(
@@ -42,7 +42,7 @@ def test_clicks_become_a_mask_and_markers(
     assert [one.click.is_positive for one in view.click_markers] == [True, False]
     assert not any(one.is_pending for one in view.click_markers)
     assert view.shown_labels[20, 20] == document.current_object
-    annotator.remove_last_click()
+    annotator.prompts.remove_last_click()
     wait_until_idle(qtbot, annotator)
     assert len(view.click_markers) == 1
 
@@ -51,7 +51,7 @@ def test_a_stroke_is_one_step_that_undo_takes_back_exactly(
     view: CanvasView, document: Document
 ) -> None:
     document.add_object("dog")
-    document.set_tool(Tool.BRUSH)
+    document.set_tool("brush")
     document.set_brush_radius_px(4)
     steps = document.session.history.position
     Mouse(view).drag([(10, 10), (20, 14), (30, 10)])
@@ -67,9 +67,9 @@ def test_a_stroke_with_a_locked_object_leaves_no_trace(
 ) -> None:
     one = document.add_object("dog")
     document.set_locked(one, True)
-    document.set_tool(Tool.BRUSH)
+    document.set_tool("brush")
     steps = document.session.history.position
-    with qtbot.waitSignal(annotator.noticed):
+    with qtbot.waitSignal(annotator.document.noticed):
         Mouse(view).drag([(10, 10), (20, 14)])
     assert not view.shown_labels.any()
     assert document.session.history.position == steps
@@ -78,14 +78,14 @@ def test_a_stroke_with_a_locked_object_leaves_no_trace(
 def test_a_box_and_a_scribble_become_masks(
     qtbot: QtBot, view: CanvasView, document: Document, annotator: Annotator
 ) -> None:
-    document.set_tool(Tool.BOX)
+    document.set_tool("box")
     Mouse(view).drag([(8, 8), (40, 40)])
     wait_until_idle(qtbot, annotator)
     assert view.shown_labels.any()
     document.set_frame(1)
     qtbot.waitUntil(lambda: view.shown_frame == 1, timeout=5000)
     assert not view.shown_labels.any()
-    document.set_tool(Tool.SCRIBBLE)
+    document.set_tool("scribble")
     Mouse(view).drag([(10, 20), (20, 22), (30, 20)])
     wait_until_idle(qtbot, annotator)
     assert view.shown_labels.any()

@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
 )
 from pytestqt.qtbot import QtBot
 
+from gui.actions.actions import Actions
 from gui.dialogs.export import ExportDialog
 from gui.dialogs.import_masks import ImportDialog
 from gui.dialogs.models import ModelsDialog
@@ -41,7 +42,7 @@ def test_an_export_says_what_is_missing_and_then_does_it(
     tmp_path: Path,
     qtbot: QtBot,
 ) -> None:
-    annotator.stroke(DAB)
+    annotator.hand.stroke(DAB)
     dialog = ExportDialog(document, annotator, preferences, owner)
     shown(dialog, qtbot)
     target = tmp_path / "out"
@@ -79,7 +80,7 @@ def test_an_export_into_a_folder_with_other_files_is_refused_beforehand(
     tmp_path: Path,
     qtbot: QtBot,
 ) -> None:
-    annotator.stroke(DAB)
+    annotator.hand.stroke(DAB)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "0000000.png").write_bytes(b"mine")
     dialog = ExportDialog(document, annotator, preferences, owner)
@@ -111,7 +112,7 @@ def test_an_import_shows_what_it_found_and_is_one_step(
     qtbot.waitUntil(lambda: 2 in document.annotation.records, timeout=20_000)
     assert document.annotation.record(2).status is FrameStatus.CONFIRMED
     assert np.array_equal(document.annotation.labels(2), tiny.labels(2, 3, 200))
-    qtbot.waitUntil(lambda: annotator.busy.value == "idle", timeout=20_000)
+    qtbot.waitUntil(lambda: annotator.operations.busy.value == "idle", timeout=20_000)
     annotator.undo()
     assert not document.annotation.records
 
@@ -134,9 +135,9 @@ def test_a_folder_without_masks_is_told_in_words(
 
 
 def test_preferences_hold_at_once(
-    preferences: Preferences, owner: QMainWindow, qtbot: QtBot
+    preferences: Preferences, actions: Actions, owner: QMainWindow, qtbot: QtBot
 ) -> None:
-    dialog = PreferencesDialog(preferences, owner)
+    dialog = PreferencesDialog(preferences, actions, owner)
     shown(dialog, qtbot)
     dialog.internal_size.setCurrentIndex(dialog.internal_size.findData(360))
     dialog.device.setEditText("cuda:1")
@@ -147,9 +148,9 @@ def test_preferences_hold_at_once(
 
 
 def test_the_wheel_turns_no_preference_that_nobody_is_at(
-    preferences: Preferences, owner: QMainWindow, qtbot: QtBot
+    preferences: Preferences, actions: Actions, owner: QMainWindow, qtbot: QtBot
 ) -> None:
-    dialog = PreferencesDialog(preferences, owner)
+    dialog = PreferencesDialog(preferences, actions, owner)
     shown(dialog, qtbot)
     changed: list[str] = []
     preferences.changed.connect(changed.append)

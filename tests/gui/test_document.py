@@ -2,7 +2,7 @@
 
 from pytestqt.qtbot import QtBot
 
-from gui.work.document import Document, Tool
+from gui.work.document import Document
 from interaction.annotation.requests import StrokeRequest
 from interaction.annotation.types import EMPTY_RECORD, Edit, FrameStatus, Stroke
 from interaction.errors import UserError
@@ -17,7 +17,7 @@ def test_setters_say_only_what_changed(document: Document, qtbot: QtBot) -> None
     with qtbot.assertNotEmitted(document.frame_changed):
         document.set_frame(3)
     with qtbot.assertNotEmitted(document.tool_changed):
-        document.set_tool(Tool.CLICK)
+        document.set_tool("click")
 
 
 def test_a_frame_outside_the_video_is_the_nearest_inside(document: Document) -> None:

@@ -1,4 +1,4 @@
-"""Jobs: every step arrives in order, a cancel keeps what is finished, nothing waits."""
+"""Operations: every step arrives in order, a cancel keeps what is finished, nothing waits."""
 
 import threading
 from collections.abc import Callable, Generator
@@ -7,18 +7,18 @@ from concurrent.futures import CancelledError
 import pytest
 from pytestqt.qtbot import QtBot
 
-from gui.work.engine_thread import EngineThread, Job
+from gui.work.operations import EngineThread, Kind, Operation
 
 
 class Record:
-    """What the callbacks of one job were told, and on which thread."""
+    """What the callbacks of one operation got, and on which thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, steps: Generator[object, None, None]) -> None:
         self.steps: list[object] = []
         self.ends: list[Exception | None] = []
         self.threads: set[int] = set()
         self.on_step: Callable[[object], None] = lambda _: None
-        self.job = Job(self._step, self._end)
+        self.operation = Operation(Kind.BACKGROUND, lambda: steps, self._step, self._end)
 
     def _step(self, step: object) -> None:
         self.steps.append(step)
@@ -39,8 +39,8 @@ def ended(record: Record) -> Callable[[], bool]:
 
 
 def test_every_step_arrives_in_order_on_the_gui_thread(engine: EngineThread, qtbot: QtBot) -> None:
-    record = Record()
-    engine.start(counting(1000), record.job)
+    record = Record(counting(1000))
+    engine.start(record.operation)
     qtbot.waitUntil(ended(record))
     assert record.steps == list(range(1000))
     assert record.ends == [None]
@@ -61,9 +61,9 @@ def test_the_generator_runs_and_closes_on_the_engine_thread(
         finally:
             threads.append(threading.current_thread().name)
 
-    record = Record()
-    record.on_step = lambda _: record.job.cancel()
-    engine.start(steps(), record.job)
+    record = Record(steps())
+    record.on_step = lambda _: record.operation.cancel()
+    engine.start(record.operation)
     qtbot.waitUntil(ended(record))
     assert len(threads) >= 2
     assert {name.split("_")[0] for name in threads} == {"engine"}
@@ -81,10 +81,10 @@ def test_a_cancel_comes_after_the_step_in_progress_which_is_kept(
         yield "in progress"
         yield "never"
 
-    record = Record()
-    engine.start(steps(), record.job)
+    record = Record(steps())
+    engine.start(record.operation)
     qtbot.waitUntil(is_within.is_set)
-    record.job.cancel()
+    record.operation.cancel()
     may_go_on.set()
     qtbot.waitUntil(ended(record))
     assert record.steps == ["finished before", "in progress"]
@@ -99,8 +99,8 @@ def test_every_exception_arrives_after_the_steps_before_it(
         yield 1
         raise error
 
-    record = Record()
-    engine.start(steps(), record.job)
+    record = Record(steps())
+    engine.start(record.operation)
     qtbot.waitUntil(ended(record))
     assert record.steps == [1]
     assert record.ends == [error]
@@ -116,15 +116,15 @@ def test_a_window_that_does_not_look_stops_the_engine_instead_of_being_flooded(
             made.append(step)
             yield step
 
-    record = Record()
-    engine.start(steps(), record.job)
+    record = Record(steps())
+    engine.start(record.operation)
     started = threading.Event()
 
     def tell() -> Generator[None, None, None]:
         started.set()
         yield
 
-    engine.start(tell(), Job(lambda _: None, lambda _: None))
+    engine.start(Operation(Kind.BACKGROUND, tell))
     assert started.wait(10)  # the engine thread is free for others meanwhile
     assert len(made) <= 2
     qtbot.waitUntil(ended(record))
@@ -136,39 +136,39 @@ def test_a_short_job_is_served_while_a_long_one_goes_on(engine: EngineThread, qt
         while True:
             yield 0
 
-    long, short = Record(), Record()
-    engine.start(endless(), long.job)
-    engine.start(counting(3), short.job)
+    long, short = Record(endless()), Record(counting(3))
+    engine.start(long.operation)
+    engine.start(short.operation)
     qtbot.waitUntil(ended(short))
     assert not long.ends
-    long.job.cancel()
+    long.operation.cancel()
     qtbot.waitUntil(ended(long))
 
 
 def test_a_paused_job_stands_still_and_goes_on_where_it_was(
     engine: EngineThread, qtbot: QtBot
 ) -> None:
-    record = Record()
-    record.on_step = lambda step: record.job.pause() if step == 5 else None
-    engine.start(counting(50), record.job)
-    qtbot.waitUntil(lambda: record.job.is_paused)
-    idle = Record()  # jobs that come later are done, and the paused one has not moved
-    engine.start(counting(20), idle.job)
+    record = Record(counting(50))
+    record.on_step = lambda step: record.operation.pause() if step == 5 else None
+    engine.start(record.operation)
+    qtbot.waitUntil(lambda: record.operation.is_paused)
+    idle = Record(counting(20))  # done later, while the paused one stands
+    engine.start(idle.operation)
     qtbot.waitUntil(ended(idle))
     standing = len(record.steps)
     assert standing <= 8
     assert not record.ends
-    record.job.resume()
+    record.operation.resume()
     qtbot.waitUntil(ended(record))
     assert record.steps == list(range(50))
 
 
 def test_a_paused_job_can_be_cancelled(engine: EngineThread, qtbot: QtBot) -> None:
-    record = Record()
-    record.on_step = lambda _: record.job.pause()
-    engine.start(counting(50), record.job)
-    qtbot.waitUntil(lambda: record.job.is_paused)
-    record.job.cancel()
+    record = Record(counting(50))
+    record.on_step = lambda _: record.operation.pause()
+    engine.start(record.operation)
+    qtbot.waitUntil(lambda: record.operation.is_paused)
+    record.operation.cancel()
     qtbot.waitUntil(ended(record))
     assert isinstance(record.ends[0], CancelledError)
 
@@ -184,11 +184,11 @@ def test_shutting_down_closes_what_runs_and_what_waits(qtbot: QtBot) -> None:
         finally:
             closed.append(name)
 
-    paused = Record()
-    paused.on_step = lambda _: paused.job.pause()
-    engine.start(steps("paused"), paused.job)
-    qtbot.waitUntil(lambda: paused.job.is_paused)
-    engine.start(steps("running"), Record().job)
+    paused = Record(steps("paused"))
+    paused.on_step = lambda _: paused.operation.pause()
+    engine.start(paused.operation)
+    qtbot.waitUntil(lambda: paused.operation.is_paused)
+    engine.start(Record(steps("running")).operation)
     engine.shutdown()
     engine.shutdown()
     assert {"paused"} <= set(closed)

@@ -22,7 +22,7 @@ def workspace(
     window: MainWindow, open_path: Callable[[Path], Workspace], clip: Path, qtbot: QtBot
 ) -> Workspace:
     workspace = open_path(clip)
-    workspace.annotator.stroke(DAB)
+    workspace.annotator.hand.stroke(DAB)
     window.update_state()
     qtbot.waitUntil(window.isActiveWindow, timeout=20_000)
     return workspace
@@ -100,7 +100,7 @@ def test_remembered_frames_are_gone_through_and_shown_with_the_keys(
     document = workspace.document
     for frame in (2, 5):
         document.set_frame(frame)
-        workspace.annotator.stroke(DAB)
+        workspace.annotator.hand.stroke(DAB)
     document.set_frame(0)
     view = workspace.memory_panel.view
     press(view, Qt.Key.Key_Right)

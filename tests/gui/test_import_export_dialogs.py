@@ -20,8 +20,9 @@ from gui.dialogs.export import ExportDialog
 from gui.dialogs.frame_preview import FramePreview
 from gui.dialogs.import_masks import ImportDialog
 from gui.preferences import Preferences
-from gui.work.annotator import Annotator, Busy
+from gui.work.annotator import Annotator
 from gui.work.document import Document
+from gui.work.operations import Busy
 from interaction.annotation.requests import StrokeRequest
 from interaction.annotation.types import FrameStatus, Stroke
 from interaction.formats.import_plan import preview_import
@@ -145,19 +146,19 @@ def test_what_is_chosen_for_an_import_stays_while_many_frames_are_being_changed(
     open_import: Open, annotator: Annotator, document: Document, tmp_path: Path, qtbot: QtBot
 ) -> None:
     dialog = open_import()
-    annotator.stroke(DAB)
-    annotator.propagate()
-    annotator.pause()
+    annotator.hand.stroke(DAB)
+    annotator.tracking.start()
+    annotator.operations.pause()
     dialog.look(masks(tmp_path / "masks"))
     qtbot.waitUntil(dialog.import_button.isEnabled)
     dialog.import_button.click()
     assert dialog.isVisible()
     assert "Wait" in dialog.report.toPlainText()
     annotator.cancel()
-    qtbot.waitUntil(lambda: not annotator.is_tracking)
+    qtbot.waitUntil(lambda: not annotator.tracking.is_running)
     dialog.import_button.click()
     qtbot.waitUntil(lambda: document.session.history.entries[-1].label.startswith("Import"))
-    qtbot.waitUntil(lambda: annotator.busy is Busy.IDLE)
+    qtbot.waitUntil(lambda: annotator.operations.busy is Busy.IDLE)
 
 
 def test_an_import_shows_its_masks_over_the_video_on_whichever_frame_is_chosen(
@@ -209,7 +210,7 @@ def test_an_import_is_left_at_once_while_it_looks(
     dialog = open_import()
     dialog.look(tmp_path / "first")
     dialog.reject()
-    qtbot.waitUntil(lambda: annotator.busy.value == "idle", timeout=20_000)
+    qtbot.waitUntil(lambda: annotator.operations.busy.value == "idle", timeout=20_000)
     assert stopped == ["first"]
 
 

@@ -6,18 +6,17 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QMessageBox
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from gui.actions.actions import state_of
 from gui.actions.table import Needs
+from gui.window.handlers import state_of
 from gui.window.main_window import MainWindow
 from gui.window.status_line import hint_for
 from gui.window.workspace import Workspace
-from gui.work.annotator import Annotator, Busy
+from gui.work.annotator import Annotator
 from gui.work.document import Document
-from gui.work.engine_thread import EngineThread
-from gui.work.tracking import Progress
+from gui.work.operations import Busy, EngineThread, Progress
 from interaction.annotation.requests import StrokeRequest
 from interaction.annotation.types import Stroke
 from interaction.errors import ReadOnlyProjectError, UserError
@@ -25,6 +24,7 @@ from interaction.session import Session
 from tests import tiny
 from tests.fake_engines import FakeEngines
 from tests.gui.learning_samples import STEPS, FakeLearning, learn_at_once
+from tests.gui.windows import press_when_asked
 
 DAB = Stroke(((20.0, 20.0),), 6)
 OTHER = Stroke(((45.0, 30.0),), 8)
@@ -49,13 +49,13 @@ def held(learning: FakeLearning) -> Iterator[FakeLearning]:
 def told(annotator: Annotator) -> list[str]:
     """Notices and errors."""
     words: list[str] = []
-    annotator.noticed.connect(words.append)
-    annotator.failed.connect(lambda error: words.append(str(error)))
+    annotator.document.noticed.connect(words.append)
+    annotator.document.failed.connect(lambda error: words.append(str(error)))
     return words
 
 
 def wait_until_idle(annotator: Annotator, qtbot: QtBot) -> None:
-    qtbot.waitUntil(lambda: annotator.busy is Busy.IDLE, timeout=20_000)
+    qtbot.waitUntil(lambda: annotator.operations.busy is Busy.IDLE, timeout=20_000)
 
 
 def at_step(annotator: Annotator, done: int, act: Callable[[], object]) -> None:
@@ -67,7 +67,7 @@ def at_step(annotator: Annotator, done: int, act: Callable[[], object]) -> None:
             seen.append(done)
             act()
 
-    annotator.progressed.connect(follow)
+    annotator.operations.progressed.connect(follow)
 
 
 # From the start to the end
@@ -76,17 +76,17 @@ def at_step(annotator: Annotator, done: int, act: Callable[[], object]) -> None:
 def test_it_learns_from_what_is_given_and_changes_no_mask(
     annotator: Annotator, document: Document, learning: FakeLearning, qtbot: QtBot
 ) -> None:
-    annotator.stroke(DAB)
+    annotator.hand.stroke(DAB)
     before, position = dict(document.annotation.records), document.session.history.position
     steps: list[Progress] = []
-    annotator.progressed.connect(steps.append)
+    annotator.operations.progressed.connect(steps.append)
     changes: list[bool] = []
-    annotator.learned_changed.connect(lambda: changes.append(True))
-    with qtbot.waitSignal(annotator.learned, timeout=20_000) as learned:
-        annotator.learn()
-        assert annotator.busy is Busy.LEARNING
+    annotator.learning.changed.connect(lambda: changes.append(True))
+    with qtbot.waitSignal(annotator.learning.learned, timeout=20_000) as learned:
+        annotator.learning.start()
+        assert annotator.operations.busy is Busy.LEARNING
     assert learned.args == [1]
-    assert not annotator.is_running
+    assert not annotator.operations.is_running
     assert {step.label for step in steps} == {"Learning"}
     assert steps[-1].done == steps[-1].total == 2 * STEPS
     assert steps[-1].seconds_left == 0
@@ -99,37 +99,37 @@ def test_it_learns_from_what_is_given_and_changes_no_mask(
 def test_clicks_that_are_not_answered_yet_are_learned_from_too(
     annotator: Annotator, learning: FakeLearning, qtbot: QtBot
 ) -> None:
-    annotator.click(20, 20)
-    with qtbot.waitSignal(annotator.learned, timeout=20_000):
-        annotator.learn()
+    annotator.prompts.click(20, 20)
+    with qtbot.waitSignal(annotator.learning.learned, timeout=20_000):
+        annotator.learning.start()
     assert learning.given == [1]
 
 
 def test_nothing_to_learn_from_is_refused_with_the_reason(
     annotator: Annotator, learning: FakeLearning, qtbot: QtBot
 ) -> None:
-    with qtbot.waitSignal(annotator.failed) as failed:
-        annotator.learn()
+    with qtbot.waitSignal(annotator.document.failed) as failed:
+        annotator.learning.start()
     assert isinstance(failed.args[0], UserError)
-    assert annotator.busy is Busy.IDLE
+    assert annotator.operations.busy is Busy.IDLE
     assert not learning.given
 
 
 def test_it_stands_still_in_a_pause_and_goes_on_from_there(
     annotator: Annotator, learning: FakeLearning, qtbot: QtBot
 ) -> None:
-    annotator.stroke(DAB)
+    annotator.hand.stroke(DAB)
     done: list[int] = []
-    annotator.progressed.connect(lambda progress: done.append(progress.done))
-    at_step(annotator, 3, annotator.pause)
-    annotator.learn()
-    qtbot.waitUntil(lambda: annotator.busy is Busy.PAUSED)
-    assert annotator.is_paused
-    assert annotator.is_learning
-    assert not annotator.is_tracking
-    with qtbot.waitSignal(annotator.learned, timeout=20_000):
-        annotator.resume()
-    assert done == [0, 1, *range(2, 2 * STEPS + 1)]
+    annotator.operations.progressed.connect(lambda progress: done.append(progress.done))
+    at_step(annotator, 3, annotator.operations.pause)
+    annotator.learning.start()
+    qtbot.waitUntil(lambda: annotator.operations.busy is Busy.PAUSED)
+    assert annotator.operations.is_paused
+    assert annotator.learning.is_running
+    assert not annotator.tracking.is_running
+    with qtbot.waitSignal(annotator.learning.learned, timeout=20_000):
+        annotator.operations.resume()
+    assert done == list(range(1, 2 * STEPS + 1))
 
 
 def test_learning_that_is_cancelled_while_the_tracker_learns_changes_nothing(
@@ -139,9 +139,9 @@ def test_learning_that_is_cancelled_while_the_tracker_learns_changes_nothing(
     told: list[str],
     qtbot: QtBot,
 ) -> None:
-    annotator.stroke(DAB)
+    annotator.hand.stroke(DAB)
     at_step(annotator, 1, annotator.cancel)
-    annotator.learn()
+    annotator.learning.start()
     wait_until_idle(annotator, qtbot)
     assert told == ["Learning was stopped; nothing was changed."]
     assert document.session.engines.models.is_empty
@@ -154,9 +154,9 @@ def test_a_tracker_that_has_learned_is_kept_when_the_rest_is_cancelled(
     told: list[str],
     qtbot: QtBot,
 ) -> None:
-    annotator.stroke(DAB)
+    annotator.hand.stroke(DAB)
     at_step(annotator, STEPS + 1, annotator.cancel)
-    annotator.learn()
+    annotator.learning.start()
     wait_until_idle(annotator, qtbot)
     assert told == ["Learning was stopped; the tracker has learned, clicks have not."]
     assert document.session.engines.models.frames == 1
@@ -165,10 +165,10 @@ def test_a_tracker_that_has_learned_is_kept_when_the_rest_is_cancelled(
 def test_a_paused_run_can_be_cancelled(
     annotator: Annotator, learning: FakeLearning, told: list[str], qtbot: QtBot
 ) -> None:
-    annotator.stroke(DAB)
-    at_step(annotator, 2, annotator.pause)
-    annotator.learn()
-    qtbot.waitUntil(lambda: annotator.busy is Busy.PAUSED)
+    annotator.hand.stroke(DAB)
+    at_step(annotator, 2, annotator.operations.pause)
+    annotator.learning.start()
+    qtbot.waitUntil(lambda: annotator.operations.busy is Busy.PAUSED)
     assert annotator.cancel()
     wait_until_idle(annotator, qtbot)
     assert len(told) == 1
@@ -182,8 +182,8 @@ def test_what_goes_wrong_is_told_and_what_was_finished_is_kept(
     qtbot: QtBot,
 ) -> None:
     learning.fails_at = "clicks"
-    annotator.stroke(DAB)
-    annotator.learn()
+    annotator.hand.stroke(DAB)
+    annotator.learning.start()
     wait_until_idle(annotator, qtbot)
     assert told == ["The device is full.\n\nUse another."]
     assert document.session.engines.models.frames == 1
@@ -195,39 +195,39 @@ def test_what_goes_wrong_is_told_and_what_was_finished_is_kept(
 def test_a_click_is_answered_while_it_learns(
     annotator: Annotator, document: Document, held: FakeLearning, qtbot: QtBot
 ) -> None:
-    annotator.stroke(DAB)
-    annotator.learn()
-    annotator.click(45, 30)
-    assert annotator.awaits_answers
-    qtbot.waitUntil(lambda: not annotator.awaits_answers)
+    annotator.hand.stroke(DAB)
+    annotator.learning.start()
+    annotator.prompts.click(45, 30)
+    assert annotator.prompts.are_waiting
+    qtbot.waitUntil(lambda: not annotator.prompts.are_waiting)
     assert document.annotation.labels(0)[30, 45] == 1
-    assert annotator.busy is Busy.LEARNING
+    assert annotator.operations.busy is Busy.LEARNING
 
 
 def test_undo_is_about_masks_while_it_learns(
     annotator: Annotator, document: Document, held: FakeLearning, qtbot: QtBot
 ) -> None:
-    annotator.stroke(DAB)
+    annotator.hand.stroke(DAB)
     painted = document.annotation.record(0)
-    annotator.learn()
-    annotator.stroke(OTHER)
+    annotator.learning.start()
+    annotator.hand.stroke(OTHER)
     annotator.undo()
     assert document.annotation.record(0) == painted
-    assert annotator.busy is Busy.LEARNING
+    assert annotator.operations.busy is Busy.LEARNING
     held.may_end.set()
-    with qtbot.waitSignal(annotator.learned, timeout=20_000):
+    with qtbot.waitSignal(annotator.learning.learned, timeout=20_000):
         pass
 
 
 def test_nothing_else_of_many_frames_begins_before_learning_is_done(
     annotator: Annotator, document: Document, held: FakeLearning, told: list[str]
 ) -> None:
-    annotator.stroke(DAB)
-    annotator.learn()
-    annotator.propagate("forward")
-    annotator.delete_object(1)
-    annotator.learn()
-    annotator.forget_learned()
+    annotator.hand.stroke(DAB)
+    annotator.learning.start()
+    annotator.tracking.start("forward")
+    annotator.bulk.delete_object(1)
+    annotator.learning.start()
+    annotator.learning.forget()
     assert told == ["Wait until learning is done, or cancel it."] * 4
     assert document.objects
     assert held.given == [1]
@@ -236,9 +236,9 @@ def test_nothing_else_of_many_frames_begins_before_learning_is_done(
 def test_learning_does_not_begin_before_tracking_is_done(
     annotator: Annotator, learning: FakeLearning, told: list[str], qtbot: QtBot
 ) -> None:
-    annotator.stroke(DAB)
-    annotator.propagate("forward")
-    annotator.learn()
+    annotator.hand.stroke(DAB)
+    annotator.tracking.start("forward")
+    annotator.learning.start()
     wait_until_idle(annotator, qtbot)
     assert told == ["Wait until tracking is done, or cancel it."]
     assert not learning.given
@@ -250,11 +250,11 @@ def test_learning_does_not_begin_before_tracking_is_done(
 def test_what_was_learned_is_forgotten_and_that_is_told(
     annotator: Annotator, document: Document, told: list[str], qtbot: QtBot
 ) -> None:
-    annotator.stroke(DAB)
+    annotator.hand.stroke(DAB)
     painted = document.annotation.record(0)
     learn_at_once(document.session.engines, "tracker", 6)
-    with qtbot.waitSignal(annotator.learned_changed):
-        annotator.forget_learned()
+    with qtbot.waitSignal(annotator.learning.changed):
+        annotator.learning.forget()
     assert document.session.engines.models.is_empty
     assert document.annotation.record(0) == painted
     assert len(told) == 1
@@ -271,12 +271,12 @@ def test_a_project_that_can_only_be_read_neither_learns_nor_forgets(
     with Session.open_project(project, engines=FakeEngines(), read_only=True) as session:
         annotator = Annotator(Document(session), engine, files)
         failures: list[Exception] = []
-        annotator.failed.connect(failures.append)
-        annotator.learn()
-        annotator.forget_learned()
+        annotator.document.failed.connect(failures.append)
+        annotator.learning.start()
+        annotator.learning.forget()
         qtbot.waitUntil(lambda: len(failures) == 2)
         assert all(isinstance(error, ReadOnlyProjectError) for error in failures)
-        assert annotator.busy is Busy.IDLE
+        assert annotator.operations.busy is Busy.IDLE
         assert session.engines.models.frames == 3
 
 
@@ -304,7 +304,7 @@ def test_learning_and_forgetting_are_offered_when_they_make_sense(
     assert is_enabled(window, *names) == [False, False, False, True]
     assert window.actions_table.missing("track.learn") == Needs.GIVEN
     assert window.actions_table.missing("track.forget") == Needs.LEARNED
-    workspace.annotator.stroke(DAB)
+    workspace.annotator.hand.stroke(DAB)
     assert is_enabled(window, *names) == [True, False, False, True]
     window.actions_table["track.learn"].trigger()
     assert is_enabled(window, *names) == [False, False, True, False]
@@ -324,15 +324,15 @@ def test_space_pauses_it_and_escape_cancels_it(
         QApplication.processEvents()
 
     annotator = workspace.annotator
-    annotator.stroke(DAB)
-    annotator.learn()
+    annotator.hand.stroke(DAB)
+    annotator.learning.start()
     workspace.canvas.setFocus()
     assert "Learning" in hint_for(workspace)
     press(Qt.Key.Key_Space)
-    assert annotator.busy is Busy.PAUSED
+    assert annotator.operations.busy is Busy.PAUSED
     assert "no mask changes" in hint_for(workspace)
     press(Qt.Key.Key_Space)
-    assert not annotator.is_paused
+    assert not annotator.operations.is_paused
     press(Qt.Key.Key_Escape)
     wait_until_idle(annotator, qtbot)
     assert "stopped" in workspace.banner.text
@@ -344,12 +344,12 @@ def test_tracking_again_is_one_button_away_once_it_has_learned(
 ) -> None:
     annotator, button = workspace.annotator, workspace.banner.button
     workspace.document.set_frame(4)
-    annotator.stroke(DAB)
-    annotator.learn()
+    annotator.hand.stroke(DAB)
+    annotator.learning.start()
     qtbot.waitUntil(button.isVisible, timeout=20_000)
     assert workspace.banner.text == "Learned from 1 frame. Track again to use it."
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
-    assert annotator.is_tracking
+    assert annotator.tracking.is_running
     wait_until_idle(annotator, qtbot)
     assert sorted(workspace.document.annotation.records) == list(range(8))
 
@@ -360,11 +360,11 @@ def test_an_offer_stays_until_something_else_is_done(workspace: Workspace) -> No
     banner.show_notice("Learned.", "Track", lambda: None)
     assert banner.text == "Learned."
     assert banner.button.isVisible()
-    workspace.annotator.stroke(DAB)
+    workspace.annotator.hand.stroke(DAB)
     assert banner.isHidden()
     banner.show_notice("Something to know.")
     assert not banner.button.isVisible()
-    workspace.annotator.stroke(OTHER)
+    workspace.annotator.hand.stroke(OTHER)
     assert banner.isVisible()  # that one goes by itself
 
 
@@ -372,14 +372,13 @@ def test_closing_while_it_learns_asks_first_and_ends_it(
     window: MainWindow,
     workspace: Workspace,
     held: FakeLearning,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    answers = iter((QMessageBox.StandardButton.Cancel, QMessageBox.StandardButton.Abort))
-    monkeypatch.setattr(QMessageBox, "question", lambda *_: next(answers))
-    workspace.annotator.stroke(DAB)
-    workspace.annotator.learn()
+    workspace.annotator.hand.stroke(DAB)
+    workspace.annotator.learning.start()
+    press_when_asked("Go on learning")
     assert not window.close_session()
-    assert workspace.annotator.busy is Busy.LEARNING
+    assert workspace.annotator.operations.busy is Busy.LEARNING
+    press_when_asked("Stop learning and close")
     assert window.close_session()
     assert not workspace.is_busy
 

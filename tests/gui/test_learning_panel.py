@@ -11,8 +11,8 @@ from pytestqt.qtbot import QtBot
 
 from gui.panels.propagation import LearningRow, PropagationPanel
 from gui.timeline.frame_table import FrameTable
-from gui.work.annotator import Busy, Progress
 from gui.work.document import Document
+from gui.work.operations import Busy, Progress
 from interaction.annotation.requests import StrokeRequest
 from interaction.annotation.types import FrameRecord, FrameStatus, Stroke
 from interaction.session import Session
@@ -84,17 +84,17 @@ def test_it_says_what_there_is_to_learn_from_and_what_was_learned(
     give(document, 4, 8)
     assert row.state.text() == "3 frames to learn from"
     learn_at_once(session.engines, "tracker", 3, of=model)
-    annotator.learned_changed.emit()
+    annotator.learning.changed.emit()
     assert row.state.text() == "Learned from 3 frames"
     give(document, 9)
     assert row.state.text() == "Learned from 3 of 4"
     clear_records(document, (0, 4, 8, 9))
     assert row.state.text() == "Learned from 3 frames"
     learn_at_once(session.engines, "tracker", 1, of="another model")
-    annotator.learned_changed.emit()
+    annotator.learning.changed.emit()
     assert row.state.text() == "Learned for other models"
     session.engines.models.forget()
-    annotator.learned_changed.emit()
+    annotator.learning.changed.emit()
     assert row.state.text() == "Not learned yet"
 
 
@@ -112,7 +112,7 @@ def test_nothing_moves_in_the_panel_when_learning_begins(
     give(document, 0)
     QApplication.processEvents()
     before = panel.sizeHint().height(), panel.until.y()
-    annotator.is_learning = True
+    annotator.learning.is_running = True
     annotator.set_busy(Busy.LEARNING)
     QApplication.processEvents()
     assert (panel.sizeHint().height(), panel.until.y()) == before
@@ -135,12 +135,12 @@ def test_learning_shows_how_it_gets_on_and_can_be_paused_and_cancelled(
 ) -> None:
     give(document, 0)
     run = panel.run
-    annotator.is_learning = True
+    annotator.learning.is_running = True
     annotator.set_busy(Busy.LEARNING)
-    annotator.progressed.emit(Progress("Learning", 0, 0))
+    annotator.operations.progressed.emit(Progress("Learning", 0, 0))
     assert run.bar.maximum() == 0
     assert "ready" in run.figures.text()
-    annotator.progressed.emit(Progress("Learning", 30, 120, seconds_left=71.0))
+    annotator.operations.progressed.emit(Progress("Learning", 30, 120, seconds_left=71.0))
     assert run.bar.text() == "Learning 25%"
     assert run.figures.text() == "1:11"
     assert "30 of 120 steps" in run.figures.toolTip()
@@ -153,11 +153,11 @@ def test_learning_shows_how_it_gets_on_and_can_be_paused_and_cancelled(
     QTest.mouseClick(run.pause, LEFT)
     QTest.mouseClick(run.cancel, LEFT)
     assert annotator.asked == [("pause",), ("resume",), ("cancel",)]
-    annotator.is_learning = False
+    annotator.learning.is_running = False
     annotator.set_busy(Busy.IDLE)
     assert panel.learning.isVisible()
     annotator.set_busy(Busy.PROPAGATING)
-    annotator.progressed.emit(Progress("Tracking", 1, 2))
+    annotator.operations.progressed.emit(Progress("Tracking", 1, 2))
     assert run.bar.text() == "Tracking 50%"
     assert "tracking" in run.bar.accessibleName()
 

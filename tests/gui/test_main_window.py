@@ -16,17 +16,14 @@ from pytestqt.qtbot import QtBot
 from gui.preferences import Preferences
 from gui.window.main_window import MainWindow
 from gui.window.workspace import Workspace
-from gui.work.annotator import Busy
+from gui.work.operations import Busy
 from interaction.annotation.types import Stroke
 from interaction.errors import DiskFullError
 from interaction.project import writer as saver
 from interaction.project.project import Project
+from tests.gui.windows import press_when_asked
 
 DAB = Stroke(((20.0, 20.0),), 6)
-
-
-def answers(monkeypatch: pytest.MonkeyPatch, kind: str, button: QMessageBox.StandardButton) -> None:
-    monkeypatch.setattr(QMessageBox, kind, lambda *_: button)
 
 
 def test_a_folder_that_is_dropped_is_opened(window: MainWindow, clip: Path, qtbot: QtBot) -> None:
@@ -48,7 +45,7 @@ def test_work_is_kept_beside_the_video_and_found_when_the_video_is_opened_again(
     window: MainWindow, open_path: Callable[[Path], Workspace], clip: Path, tmp_path: Path
 ) -> None:
     workspace = open_path(clip)
-    workspace.annotator.stroke(DAB)
+    workspace.annotator.hand.stroke(DAB)
     kept = workspace.document.annotation.record(0)
     assert window.close_session()
     assert (tmp_path / "clip.vos" / "project.json").is_file()
@@ -75,7 +72,7 @@ def test_a_project_that_is_open_elsewhere_can_be_looked_at(
     tmp_path: Path,
     qtbot: QtBot,
 ) -> None:
-    open_path(clip).annotator.stroke(DAB)
+    open_path(clip).annotator.hand.stroke(DAB)
     assert window.close_session()
     with Project.open(tmp_path / "clip.vos"):
         window.open_path(tmp_path / "clip.vos")
@@ -97,7 +94,7 @@ def test_a_video_that_was_renamed_is_asked_about_and_never_guessed(
     tmp_path: Path,
     qtbot: QtBot,
 ) -> None:
-    open_path(clip).annotator.stroke(DAB)
+    open_path(clip).annotator.hand.stroke(DAB)
     assert window.close_session()
     moved = clip.rename(tmp_path / "renamed")
     window.open_path(tmp_path / "clip.vos")
@@ -120,16 +117,16 @@ def test_closing_while_it_tracks_asks_and_keeps_what_is_finished(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     workspace = open_path(clip)
-    workspace.annotator.stroke(DAB)
-    workspace.annotator.tracked.connect(
-        lambda frame: workspace.annotator.pause() if frame == 2 else None
+    workspace.annotator.hand.stroke(DAB)
+    workspace.annotator.tracking.tracked.connect(
+        lambda frame: workspace.annotator.operations.pause() if frame == 2 else None
     )
-    workspace.annotator.propagate("forward")
-    qtbot.waitUntil(lambda: workspace.annotator.busy is Busy.PAUSED, timeout=20_000)
-    answers(monkeypatch, "question", QMessageBox.StandardButton.Cancel)
+    workspace.annotator.tracking.start("forward")
+    qtbot.waitUntil(lambda: workspace.annotator.operations.busy is Busy.PAUSED, timeout=20_000)
+    press_when_asked("Go on tracking")
     assert not window.close_session()
     assert window.workspace is workspace
-    answers(monkeypatch, "question", QMessageBox.StandardButton.Abort)
+    press_when_asked("Stop tracking and close")
     assert window.close_session()
     assert {0, 1, 2} <= set(open_path(tmp_path / "clip.vos").document.annotation.records)
 
@@ -178,8 +175,8 @@ def test_closing_waits_for_the_click_that_is_being_answered(
     gate: threading.Event,
 ) -> None:
     workspace = open_path(clip)
-    workspace.annotator.click(20, 20)
-    workspace.annotator.click(30, 20)
+    workspace.annotator.prompts.click(20, 20)
+    workspace.annotator.prompts.click(30, 20)
     when_asked(lambda _: gate.set())
     assert window.close_session()
     prompts = open_path(tmp_path / "clip.vos").document.annotation.record(0).prompts
@@ -198,7 +195,7 @@ def test_the_click_that_is_being_answered_can_be_given_up(
     goes_on: bool,
 ) -> None:
     workspace = open_path(clip)
-    workspace.annotator.click(20, 20)
+    workspace.annotator.prompts.click(20, 20)
 
     def answer(box: QMessageBox) -> None:
         [leave] = [one for one in box.buttons() if "without" in one.text()]
@@ -209,7 +206,7 @@ def test_the_click_that_is_being_answered_can_be_given_up(
     assert window.close_session() is not goes_on
     if goes_on:
         gate.set()
-        qtbot.waitUntil(lambda: workspace.annotator.busy is Busy.IDLE)
+        qtbot.waitUntil(lambda: workspace.annotator.operations.busy is Busy.IDLE)
         assert workspace.document.annotation.record(0).mask is not None
     else:
         assert open_path(tmp_path / "clip.vos").document.annotation.records == {}
@@ -229,7 +226,7 @@ def test_a_click_that_fails_while_closing_waits_for_it_is_seen(
         raise DiskFullError(clip)
 
     monkeypatch.setattr(segmenter_of(window), "segment", fail)
-    workspace.annotator.click(20, 20)
+    workspace.annotator.prompts.click(20, 20)
     when_asked(lambda _: gate.set())
     assert not window.close_session()
     assert workspace.banner.isVisible()
@@ -251,7 +248,7 @@ def test_that_everything_is_saved_again_takes_the_place_of_the_message_that_it_i
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    workspace.annotator.stroke(DAB)
+    workspace.annotator.hand.stroke(DAB)
     qtbot.waitUntil(lambda: "full" in banner.text and banner.isVisible())
     banner.show_notice("Something else.")
     monkeypatch.setattr(os, "fsync", fsync)
@@ -267,13 +264,13 @@ def test_what_cannot_be_saved_is_not_thrown_away_without_asking(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     workspace = open_path(clip)
-    workspace.annotator.stroke(DAB)
+    workspace.annotator.hand.stroke(DAB)
 
     def full(*_: object) -> None:
         raise DiskFullError(clip)
 
     monkeypatch.setattr(workspace.session, "flush", full)
-    answers(monkeypatch, "warning", QMessageBox.StandardButton.Cancel)
+    press_when_asked("Stay open")
     assert not window.close_session()
     assert window.workspace is workspace
     monkeypatch.undo()
@@ -281,12 +278,12 @@ def test_what_cannot_be_saved_is_not_thrown_away_without_asking(
 
 
 def test_digits_choose_the_object_at_that_place(
-    window: MainWindow, open_path: Callable[[Path], Workspace], clip: Path
+    window: MainWindow, open_path: Callable[[Path], Workspace], clip: Path, qtbot: QtBot
 ) -> None:
     document = open_path(clip).document
     first, second = document.add_object("first"), document.add_object("second")
     document.move_object(second, 0)
-    window.commands.masks.choose_object(1)
+    qtbot.keyClick(window, "2")
     assert document.current_object == first
 
 
@@ -294,7 +291,7 @@ def test_undo_names_what_it_undoes(
     window: MainWindow, open_path: Callable[[Path], Workspace], clip: Path
 ) -> None:
     workspace = open_path(clip)
-    workspace.annotator.stroke(DAB)
+    workspace.annotator.hand.stroke(DAB)
     window.update_state()
     assert "Paint" in window.actions_table["edit.undo"].text()
     assert window.actions_table["edit.undo"].isEnabled()
@@ -310,7 +307,7 @@ def test_a_copy_is_a_project_of_its_own_with_the_same_masks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     first = open_path(clip)
-    first.annotator.stroke(DAB)
+    first.annotator.hand.stroke(DAB)
     kept = first.document.annotation.record(0)
     target = tmp_path / "a copy.vos"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(target), ""))

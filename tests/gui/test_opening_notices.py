@@ -16,7 +16,7 @@ def test_another_program_s_change_of_a_locked_object_is_told_in_the_window(
     window: MainWindow, open_path: Callable[[Path], Workspace], clip: Path, tmp_path: Path
 ) -> None:
     workspace = open_path(clip)
-    workspace.annotator.stroke(DAB)
+    workspace.annotator.hand.stroke(DAB)
     workspace.document.set_locked(workspace.document.current_object, True)
     assert window.close_session()
     (tmp_path / "clip.vos" / "masks" / "0000003.png").write_bytes(encode_labels(tiny.labels(3)))

@@ -18,8 +18,8 @@ from gui.timeline.player import Player
 from gui.timeline.thumbnails import Thumbnails
 from gui.timeline.timeline import Timeline
 from gui.timeline.transport import Transport
-from gui.work.annotator import Busy, Progress
 from gui.work.document import Document
+from gui.work.operations import Busy, Progress
 from interaction.annotation.requests import MemoryUse
 from interaction.annotation.types import FrameStatus
 from tests.gui.recording_annotator import (
@@ -198,7 +198,7 @@ def test_the_menu_of_an_object_does_what_it_says(
     document.add_object("bear")
     document.add_object("cub")
     one = document.objects[1]
-    menu = objects.menus.everything(one, lambda: None, lambda: annotator.delete_object(one.id))
+    menu = objects.menus.everything(one, lambda: None, lambda: annotator.bulk.delete_object(one.id))
     by_text = {action.text(): action for action in menu.actions()}
     by_text["Lock"].trigger()
     assert document.objects[1].is_locked
@@ -354,7 +354,7 @@ def test_a_run_shows_how_it_gets_on_and_can_be_paused_and_cancelled(
     set_records(document, {0: record_of([1], FrameStatus.CONFIRMED)})
     annotator.set_busy(Busy.PROPAGATING)
     assert not tracking.forward.isEnabled()
-    annotator.progressed.emit(Progress("Tracking", 30, 120, 8.44, 71.0))
+    annotator.operations.progressed.emit(Progress("Tracking", 30, 120, 8.44, 71.0))
     assert (tracking.run.bar.value(), tracking.run.bar.maximum()) == (30, 120)
     assert "8.4 fps" in tracking.run.figures.text()
     assert "1:11" in tracking.run.figures.text()
@@ -408,7 +408,7 @@ def test_gauges_show_what_the_tracker_remembers(
 ) -> None:
     assert memory.figures["working"].text() == "–"
     use = MemoryUse(permanent=100, working=250, long_term=5000, device_bytes=3 * 2**30)
-    annotator.progressed.emit(Progress("Tracking", 1, 2, memory=use))
+    annotator.operations.progressed.emit(Progress("Tracking", 1, 2, memory=use))
     assert memory.figures["working"].text() == "250"
     assert memory.figures["device"].text() == "3.00 GiB"
     assert "%" in memory.gauges["long_term"].accessibleDescription()
@@ -539,7 +539,7 @@ def test_confirming_is_asked_for_and_taken_back(
     set_records(document, {0: record_of([1], FrameStatus.CONFIRMED)})
     assert transport.confirm.text() == "Confirmed"
     QTest.mouseClick(transport.confirm, LEFT)
-    assert annotator.asked == [("confirm", None), ("unconfirm", None)]
+    assert annotator.asked == [("confirm",), ("unconfirm",)]
     document.set_frame(1)
     assert transport.confirm.text() == "Confirm"
 

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from gui.timeline.player import Player
-from gui.work.document import Document, Tool
+from gui.work.document import Document
 from interaction.annotation.requests import StrokeRequest
 from interaction.annotation.types import Stroke
 from interaction.session import Session
@@ -144,7 +144,7 @@ def test_it_is_held_from_the_shuttles_stop_until_something_else_is_done(
         player.toggle,
         lambda: player.shuttle("L"),
         lambda: document.set_frame((document.frame + 2) % 10),
-        lambda: document.set_tool(Tool.BRUSH),
+        lambda: document.set_tool("brush"),
         lambda: player.stop_at(document.frame),
     ):
         player.shuttle("J")

@@ -12,7 +12,7 @@ from gui.preferences import Place, Preferences
 from gui.window.app import begin_with_objects
 from gui.window.main_window import MainWindow
 from gui.window.workspace import Workspace
-from gui.work.document import Tool, ViewMode
+from gui.work.document import ViewMode
 
 Open = Callable[[Path], Workspace]
 
@@ -43,7 +43,7 @@ def test_how_one_works_is_kept_from_project_to_project(
 ) -> None:
     workspace = open_path(clip)
     document = workspace.document
-    document.set_tool(Tool.BRUSH)
+    document.set_tool("brush")
     document.set_brush_radius_px(33)
     document.set_view_mode(ViewMode.FADE)
     document.set_onion_skin(True)
@@ -53,7 +53,7 @@ def test_how_one_works_is_kept_from_project_to_project(
     assert window.close_session()
     workspace = open_path(clip)
     document = workspace.document
-    assert (document.tool, document.brush_radius_px) == (Tool.BRUSH, 33)
+    assert (document.tool, document.brush_radius_px) == ("brush", 33)
     assert (document.view_mode, document.has_onion_skin) == (ViewMode.FADE, True)
     assert document.opacity == pytest.approx(0.3)
     assert workspace.propagation_panel.until.currentData() == "settled"
@@ -87,7 +87,7 @@ def test_nothing_of_this_is_in_the_projects_own_files(
     before = project.read_bytes()
     document = open_path(clip).document
     document.set_frame(5)
-    document.set_tool(Tool.ERASER)
+    document.set_tool("eraser")
     assert window.close_session()
     assert project.read_bytes() == before
 

@@ -16,8 +16,8 @@ from gui.timeline.frame_table import FrameTable, Presence
 from gui.timeline.painting import HEADER_PX, LANE_PX, LANES_TOP_PX, RULER_PX
 from gui.timeline.thumbnails import Thumbnails
 from gui.timeline.timeline import Timeline
-from gui.work.annotator import Busy
 from gui.work.document import Document
+from gui.work.operations import Busy
 from interaction.annotation.types import FrameStatus
 from tests.gui.recording_annotator import (
     RecordingAnnotator,
@@ -294,7 +294,7 @@ def test_the_head_of_a_propagation_is_shown_while_it_runs(
 ) -> None:
     before = timeline.viewport().grab().toImage()
     annotator.set_busy(Busy.PROPAGATING)
-    annotator.tracked.emit(40)
+    annotator.tracking.tracked.emit(40)
     assert timeline.viewport().grab().toImage() != before
     annotator.set_busy(Busy.IDLE)
     assert timeline.viewport().grab().toImage() == before

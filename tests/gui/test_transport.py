@@ -110,7 +110,7 @@ def test_what_is_no_time_is_told(
     transport: Transport, document: Document, annotator: RecordingAnnotator
 ) -> None:
     told: list[str] = []
-    annotator.noticed.connect(told.append)
+    annotator.document.noticed.connect(told.append)
     document.set_frame(12)
     before = transport.time_box.text()
     type_time(transport, "noon")

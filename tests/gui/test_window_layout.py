@@ -18,7 +18,7 @@ from gui.preferences import Preferences, RecentProject
 from gui.welcome.pages import WelcomePage
 from gui.window.main_window import MainWindow
 from gui.window.workspace import Workspace
-from gui.work.document import Tool, ViewMode
+from gui.work.document import ViewMode
 from interaction.annotation.types import Stroke
 from interaction.errors import MissingModelError
 
@@ -70,7 +70,7 @@ def test_a_message_is_as_wide_as_the_picture_and_as_high_as_its_words(
 def test_an_error_goes_when_the_next_thing_works(workspace: Workspace) -> None:
     workspace.show_error("There is nothing to track.")
     assert workspace.banner.isVisible()
-    workspace.annotator.stroke(DAB)
+    workspace.annotator.hand.stroke(DAB)
     assert not workspace.banner.isVisible()
 
 
@@ -78,25 +78,27 @@ def test_an_error_beside_a_run_is_not_over_with_the_next_tracked_frame(
     workspace: Workspace, qtbot: QtBot
 ) -> None:
     annotator = workspace.annotator
-    annotator.stroke(DAB)
-    annotator.tracked.connect(
+    annotator.hand.stroke(DAB)
+    annotator.tracking.tracked.connect(
         lambda frame: workspace.show_error("It went wrong.") if frame == 2 else None
     )
     with qtbot.waitSignal(
-        annotator.busy_changed, check_params_cb=lambda busy: busy.value == "idle", timeout=20_000
+        annotator.operations.busy_changed,
+        check_params_cb=lambda busy: busy.value == "idle",
+        timeout=20_000,
     ):
-        annotator.propagate("forward")
+        annotator.tracking.start("forward")
     assert workspace.banner.isVisible()
-    annotator.stroke(DAB)
+    annotator.hand.stroke(DAB)
     workspace.document.set_frame(1)
-    annotator.stroke(DAB)
+    annotator.hand.stroke(DAB)
     assert not workspace.banner.isVisible()
 
 
 def test_what_lasts_is_there_again_after_another_message(workspace: Workspace) -> None:
     banner = workspace.banner
     workspace.show_error("The disk is full.", lasts=True)
-    workspace.annotator.stroke(DAB)
+    workspace.annotator.hand.stroke(DAB)
     assert banner.text == "The disk is full."
     workspace.show_error("There is nothing to track.")
     workspace.document.add_object()
@@ -161,10 +163,10 @@ def test_a_layer_that_is_no_picture_is_told(
 
 def test_the_brush_and_the_zoom_are_to_be_seen(window: MainWindow, workspace: Workspace) -> None:
     status, document = window.status_line, workspace.document
-    document.set_tool(Tool.CLICK)
+    document.set_tool("click")
     window.update_state()
     assert status.brush.text() == ""
-    document.set_tool(Tool.BRUSH)
+    document.set_tool("brush")
     window.update_state()
     document.set_brush_radius_px(16.5)
     assert "33" in status.brush.text()
@@ -190,7 +192,7 @@ def test_opacity_has_a_slider_that_follows_the_keys(
 def test_opacity_and_outlines_are_set_in_the_preferences_and_seen_at_once(
     window: MainWindow, workspace: Workspace, preferences: Preferences
 ) -> None:
-    workspace.annotator.stroke(DAB)
+    workspace.annotator.hand.stroke(DAB)
     workspace.document.set_opacity(0)
     settle()
 
@@ -201,7 +203,7 @@ def test_opacity_and_outlines_are_set_in_the_preferences_and_seen_at_once(
         return int((np.abs(pixels_of(image)[..., :3].astype(int) - color).max(axis=2) < 8).sum())
 
     thin = colored()
-    dialog = PreferencesDialog(preferences, window)
+    dialog = PreferencesDialog(preferences, window.actions_table, window)
     dialog.outline_px.setValue(3)
     settle()
     assert colored() > 2 * thin > 0

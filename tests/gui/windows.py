@@ -2,12 +2,32 @@
 
 from collections.abc import Callable
 
-from PySide6.QtWidgets import QWidget
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QMessageBox, QWidget
 from pytestqt.qtbot import QtBot
 
 from gui.work.annotator import Annotator
 
-__all__ = ["once_at", "shown"]
+__all__ = ["once_at", "press_when_asked", "shown"]
+
+
+def press_when_asked(*texts: str) -> None:
+    """As soon as a question is on the screen, press the button of the first text with the mouse; at
+    the next question, that of the second."""
+
+    def look() -> None:
+        boxes = [w for w in QApplication.topLevelWidgets() if isinstance(w, QMessageBox)]
+        shown = [box for box in boxes if box.isVisible()]
+        if not shown:
+            QTimer.singleShot(1, look)
+            return
+        [button] = [button for button in shown[0].buttons() if button.text() == texts[0]]
+        if texts[1:]:
+            press_when_asked(*texts[1:])
+        QTest.mouseClick(button, Qt.MouseButton.LeftButton)
+
+    QTimer.singleShot(1, look)
 
 
 def shown(widget: QWidget, qtbot: QtBot) -> None:
@@ -24,4 +44,4 @@ def once_at(annotator: Annotator, frame: int, act: Callable[[], None]) -> None:
             heads.append(head)
             act()
 
-    annotator.tracked.connect(follow)
+    annotator.tracking.tracked.connect(follow)

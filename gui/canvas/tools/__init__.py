@@ -1,14 +1,19 @@
 """What the mouse does on the picture: one small class a tool.
 
-A tool turns press, move and release into what is asked of the annotator, once, on release. Until
-then everything it shows is a sketch that Escape wipes away.
+A tool turns press, move and release into one request to the annotator, on release. Until then
+everything it shows is a sketch that Escape wipes away.
+
+Every module of this package may define tools. A tool is a subclass of `CanvasTool` whose `name` is
+that of a row of the table of actions: "tool.<name>". Nothing else has to know it.
 """
 
+import importlib
+import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from PySide6.QtCore import QCoreApplication, QPointF, Qt
+from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QColor
 
 from gui.canvas.sketch import Sketch, StrokePreview
@@ -16,26 +21,12 @@ from gui.work.annotator import Annotator
 from gui.work.document import Document
 from xmem_core.arrays import Labels
 
-__all__ = [
-    "REMOVING",
-    "BoxTool",
-    "CanvasTool",
-    "ClickTool",
-    "FillTool",
-    "Pointer",
-    "SelectTool",
-    "Stage",
-]
+__all__ = ["REMOVING", "CanvasTool", "Pointer", "Stage", "make_tools", "tool_classes"]
 
 Point = tuple[float, float]
 
 REMOVING: Final = QColor(0xE0, 0x3C, 0x3C)  # the colour of what takes away
 _DRAG_PX: Final = 6.0  # of the window: less is a hand that is not quite still
-_SMALLEST_BOX_PX: Final = 3.0
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("CanvasTool", text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +84,12 @@ class Stage:
 class CanvasTool:
     """Takes left and right button; the base does nothing with them."""
 
+    name: ClassVar[str] = ""  # of its action; without one it is only a base of others
     cursor: ClassVar[Qt.CursorShape] = Qt.CursorShape.CrossCursor
     has_ring: ClassVar[bool] = False  # shows the brush
     is_pointing: ClassVar[bool] = True  # the object under the cursor is marked
     snatches: ClassVar[bool] = False  # may begin outside the frame
+    uses_right_button: ClassVar[bool] = True  # otherwise it opens a menu
     changes_object: ClassVar[bool] = True  # the current one, on the frame that is shown
 
     def __init__(self, stage: Stage) -> None:
@@ -187,111 +180,16 @@ class CanvasTool:
         return self.stage.color_of(self.stage.document.current_object)
 
 
-class SelectTool(CanvasTool):
-    """A click makes the object under the cursor the current one; a drag moves the picture."""
-
-    cursor = Qt.CursorShape.ArrowCursor
-    snatches = True
-    changes_object = False
-
-    def __init__(self, stage: Stage) -> None:
-        super().__init__(stage)
-        self._last = QPointF()
-        self._is_panning = False
-
-    @property
-    def hint(self) -> str:
-        return _tr("Click an object to make it current. Drag to move the picture.")
-
-    @property
-    def active_cursor(self) -> Qt.CursorShape:
-        return Qt.CursorShape.ClosedHandCursor if self._is_panning else self.cursor
-
-    def begin(self, at: Pointer) -> None:
-        self._last, self._is_panning = at.window, False
-
-    def go_on(self, start: Pointer, at: Pointer) -> None:
-        self._is_panning = self._is_panning or self.is_drag(start, at)
-        if self._is_panning:
-            self.stage.pan_by(at.window - self._last)
-            self._last = at.window
-
-    def finish(self, start: Pointer, at: Pointer) -> None:
-        if not self._is_panning:
-            found = self.stage.object_at(start.x, start.y)
-            if found:
-                self.stage.document.set_current_object(found)
-        self._is_panning = False
+def tool_classes() -> dict[str, type[CanvasTool]]:
+    """By name, the tools that the modules of this package define."""
+    found: dict[str, type[CanvasTool]] = {}
+    for info in pkgutil.iter_modules(__path__):
+        module = importlib.import_module(f"{__name__}.{info.name}")
+        for item in vars(module).values():
+            if isinstance(item, type) and issubclass(item, CanvasTool) and item.name:
+                found[item.name] = item
+    return found
 
 
-class ClickTool(CanvasTool):
-    """Left adds what is under the cursor to the object, right takes it away."""
-
-    @property
-    def hint(self) -> str:
-        return _tr(
-            "Click the object; right-click what does not belong. Esc takes the last click back."
-        )
-
-    def finish(self, start: Pointer, at: Pointer) -> None:
-        if not self.is_drag(start, at):
-            self.stage.annotator.click(start.x, start.y, not start.is_right)
-
-    def double_click(self, at: Pointer) -> None:
-        """The first press of the two was the click; a second at the same place says nothing."""
-
-
-class BoxTool(CanvasTool):
-    """A box around the object, corner to corner."""
-
-    is_pointing = False
-    snatches = True  # an object at the edge is easier to go round from outside
-
-    @property
-    def hint(self) -> str:
-        return _tr("Draw a box around the object. Esc abandons it.")
-
-    def begin(self, at: Pointer) -> None:
-        if at.is_right:
-            self._pressed = None
-
-    def go_on(self, start: Pointer, at: Pointer) -> None:
-        corner, opposite = (QPointF(*self.stage.clamped(*one.point)) for one in (start, at))
-        self.stage.sketch.show_box(corner, opposite, self.color)
-
-    def finish(self, start: Pointer, at: Pointer) -> None:
-        corner, opposite = (self.stage.clamped(*one.point) for one in (start, at))
-        scale = self.stage.scale()
-        sides = (abs(corner[0] - opposite[0]) * scale, abs(corner[1] - opposite[1]) * scale)
-        if min(sides) < _SMALLEST_BOX_PX:
-            self.stage.sketch.clear()
-            return
-        self.stage.expect_masks()
-        self.stage.annotator.box(corner, opposite)
-
-
-class FillTool(CanvasTool):
-    """Fills the hole or takes away the part of the object's mask that is pointed at."""
-
-    cursor = Qt.CursorShape.PointingHandCursor
-
-    @property
-    def hint(self) -> str:
-        return _tr(
-            "Click a hole to fill it, a speck to remove it. "
-            "Shift-click: all holes; Shift-right-click: all specks."
-        )
-
-    def finish(self, start: Pointer, at: Pointer) -> None:
-        if self.is_drag(start, at):
-            return
-        if not start.holds(Qt.KeyboardModifier.ShiftModifier):
-            if not start.is_right:
-                self.stage.annotator.fill_at(start.x, start.y)
-        elif start.is_right:
-            self.stage.annotator.remove_specks()
-        else:
-            self.stage.annotator.fill_holes()
-
-    def double_click(self, at: Pointer) -> None:
-        """The first press of the two has filled; a second would take away what is now there."""
+def make_tools(stage: Stage) -> dict[str, CanvasTool]:
+    return {name: make(stage) for name, make in tool_classes().items()}

@@ -1,27 +1,9 @@
-"""Tools that draw (scribble, brush, eraser, lasso), and the set of all tools."""
-
-from collections.abc import Callable
-from typing import Final
+"""Tools that draw: scribble, brush, eraser, lasso."""
 
 from PySide6.QtCore import QCoreApplication, Qt
 from PySide6.QtGui import QColor
 
-from gui.canvas.shown_frame import ShownFrame
-from gui.canvas.sketch import Sketch
-from gui.canvas.tools import (
-    REMOVING,
-    BoxTool,
-    CanvasTool,
-    ClickTool,
-    FillTool,
-    Point,
-    Pointer,
-    SelectTool,
-    Stage,
-)
-from gui.canvas.viewport import ZoomableView
-from gui.work.annotator import Annotator
-from gui.work.document import Document, Tool
+from gui.canvas.tools import REMOVING, CanvasTool, Point, Pointer, Stage
 from interaction.annotation.strokes import LEAST_RADIUS_PX
 from interaction.annotation.types import Stroke
 
@@ -30,7 +12,6 @@ __all__ = [
     "EraserTool",
     "LassoTool",
     "ScribbleTool",
-    "make_tools",
 ]
 
 _ALT = Qt.KeyboardModifier.AltModifier
@@ -45,6 +26,7 @@ def _tr(text: str) -> str:
 class ScribbleTool(CanvasTool):
     """A rough line along the object; with the right button, along what is not the object."""
 
+    name = "scribble"
     is_pointing = False
 
     def __init__(self, stage: Stage) -> None:
@@ -77,7 +59,7 @@ class ScribbleTool(CanvasTool):
         stroke = Stroke(tuple(self._points), self.radius_px, not start.is_right)
         self._points = []
         self.stage.expect_masks()
-        self.stage.annotator.scribble((stroke,))
+        self.stage.annotator.prompts.scribble((stroke,))
 
     def _show(self, is_removing: bool) -> None:
         color = REMOVING if is_removing else self.color
@@ -87,6 +69,7 @@ class ScribbleTool(CanvasTool):
 class BrushTool(CanvasTool):
     """Paints exactly the pixels under the ring."""
 
+    name = "brush"
     cursor = Qt.CursorShape.BlankCursor
     has_ring = True
     is_pointing = False
@@ -134,7 +117,7 @@ class BrushTool(CanvasTool):
         self._last_end = (self.stage.document.frame, stroke.points[-1])
         self.stage.preview.finish()
         self.stage.expect_masks()
-        self.stage.annotator.stroke(stroke)
+        self.stage.annotator.hand.stroke(stroke)
 
     def hover(self, at: Pointer) -> None:
         last = self._straight_from(at)
@@ -153,6 +136,7 @@ class BrushTool(CanvasTool):
 class EraserTool(BrushTool):
     """The brush that takes away; with Alt or the right button it paints."""
 
+    name = "eraser"
     paints = False
 
     @property
@@ -165,6 +149,7 @@ class EraserTool(BrushTool):
 class LassoTool(CanvasTool):
     """What is drawn around is painted; single clicks instead of a drag set corners."""
 
+    name = "lasso"
     is_pointing = False
     snatches = True
 
@@ -276,40 +261,4 @@ class LassoTool(CanvasTool):
             self.stage.sketch.clear()
             return
         self.stage.expect_masks()
-        self.stage.annotator.fill(tuple(points), self._is_positive)
-
-
-_TOOLS: Final[dict[Tool, type[CanvasTool]]] = {
-    Tool.SELECT: SelectTool,
-    Tool.CLICK: ClickTool,
-    Tool.BOX: BoxTool,
-    Tool.SCRIBBLE: ScribbleTool,
-    Tool.BRUSH: BrushTool,
-    Tool.ERASER: EraserTool,
-    Tool.LASSO: LassoTool,
-    Tool.FILL: FillTool,
-}
-
-
-def make_tools(
-    view: ZoomableView,
-    document: Document,
-    annotator: Annotator,
-    sketch: Sketch,
-    shown: ShownFrame,
-    expect_masks: Callable[[], None],
-) -> dict[Tool, CanvasTool]:
-    """All of them on one stage."""
-    stage = Stage(
-        document,
-        annotator,
-        sketch,
-        shown.preview,
-        shown.labels,
-        shown.object_at,
-        shown.color_of,
-        lambda: view.scale_factor,
-        view.pan_by,
-        expect_masks,
-    )
-    return {tool: make(stage) for tool, make in _TOOLS.items()}
+        self.stage.annotator.hand.fill(tuple(points), self._is_positive)

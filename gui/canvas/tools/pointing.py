@@ -1,0 +1,132 @@
+"""Tools that point: select, click, box, fill."""
+
+from typing import Final
+
+from PySide6.QtCore import QCoreApplication, QPointF, Qt
+
+from gui.canvas.tools import CanvasTool, Pointer, Stage
+
+__all__ = ["BoxTool", "ClickTool", "FillTool", "SelectTool"]
+
+_SMALLEST_BOX_PX: Final = 3.0  # of the window
+
+
+def _tr(text: str) -> str:
+    return QCoreApplication.translate("CanvasTool", text)
+
+
+class SelectTool(CanvasTool):
+    """A click makes the object under the cursor the current one; a drag moves the picture."""
+
+    name = "select"
+    uses_right_button = False
+    cursor = Qt.CursorShape.ArrowCursor
+    snatches = True
+    changes_object = False
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__(stage)
+        self._last = QPointF()
+        self._is_panning = False
+
+    @property
+    def hint(self) -> str:
+        return _tr("Click an object to make it current. Drag to move the picture.")
+
+    @property
+    def active_cursor(self) -> Qt.CursorShape:
+        return Qt.CursorShape.ClosedHandCursor if self._is_panning else self.cursor
+
+    def begin(self, at: Pointer) -> None:
+        self._last, self._is_panning = at.window, False
+
+    def go_on(self, start: Pointer, at: Pointer) -> None:
+        self._is_panning = self._is_panning or self.is_drag(start, at)
+        if self._is_panning:
+            self.stage.pan_by(at.window - self._last)
+            self._last = at.window
+
+    def finish(self, start: Pointer, at: Pointer) -> None:
+        if not self._is_panning and not start.is_right:
+            found = self.stage.object_at(start.x, start.y)
+            if found:
+                self.stage.document.set_current_object(found)
+        self._is_panning = False
+
+
+class ClickTool(CanvasTool):
+    """Left adds what is under the cursor to the object, right takes it away."""
+
+    name = "click"
+
+    @property
+    def hint(self) -> str:
+        return _tr(
+            "Click the object; right-click what does not belong. Esc takes the last click back."
+        )
+
+    def finish(self, start: Pointer, at: Pointer) -> None:
+        if not self.is_drag(start, at):
+            self.stage.annotator.prompts.click(start.x, start.y, not start.is_right)
+
+    def double_click(self, at: Pointer) -> None:
+        """The first press of the two was the click; a second at the same place says nothing."""
+
+
+class BoxTool(CanvasTool):
+    """A box around the object, corner to corner."""
+
+    name = "box"
+    uses_right_button = False
+    is_pointing = False
+    snatches = True  # an object at the edge is easier to go round from outside
+
+    @property
+    def hint(self) -> str:
+        return _tr("Draw a box around the object. Esc abandons it.")
+
+    def begin(self, at: Pointer) -> None:
+        if at.is_right:
+            self._pressed = None
+
+    def go_on(self, start: Pointer, at: Pointer) -> None:
+        corner, opposite = (QPointF(*self.stage.clamped(*one.point)) for one in (start, at))
+        self.stage.sketch.show_box(corner, opposite, self.color)
+
+    def finish(self, start: Pointer, at: Pointer) -> None:
+        corner, opposite = (self.stage.clamped(*one.point) for one in (start, at))
+        scale = self.stage.scale()
+        sides = (abs(corner[0] - opposite[0]) * scale, abs(corner[1] - opposite[1]) * scale)
+        if min(sides) < _SMALLEST_BOX_PX:
+            self.stage.sketch.clear()
+            return
+        self.stage.expect_masks()
+        self.stage.annotator.prompts.box(corner, opposite)
+
+
+class FillTool(CanvasTool):
+    """Fills the hole or takes away the part of the object's mask that is pointed at."""
+
+    name = "fill"
+    cursor = Qt.CursorShape.PointingHandCursor
+
+    @property
+    def hint(self) -> str:
+        return _tr(
+            "Click a hole to fill it, a speck to remove it. "
+            "Shift-click: all holes; Shift-right-click: all specks."
+        )
+
+    def finish(self, start: Pointer, at: Pointer) -> None:
+        if self.is_drag(start, at):
+            return
+        if not start.holds(Qt.KeyboardModifier.ShiftModifier):
+            if not start.is_right:
+                self.stage.annotator.hand.fill_at(start.x, start.y)
+        elif start.is_right:
+            self.stage.annotator.hand.remove_specks()
+        else:
+            self.stage.annotator.hand.fill_holes()
+
+    def double_click(self, at: Pointer) -> None:
+        """The first press of the two has filled; a second would take away what is now there."""

@@ -1,0 +1,600 @@
+"""What each action does. Dialogs are imported when they are first opened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from PySide6.QtCore import QCoreApplication
+from PySide6.QtGui import QColor, QGuiApplication
+from PySide6.QtWidgets import QColorDialog, QFileDialog, QInputDialog
+
+from gui.actions.table import ACTIONS, Needs
+from gui.timeline.frame_table import FrameTable
+from gui.window.opening import PROJECT_SUFFIX
+from gui.window.workspace import Workspace
+from gui.work.document import Document, ViewMode
+from gui.work.hand import SPECK_PX, SURGERY
+from gui.work.operations import Busy, Kind, Operation
+from interaction.annotation.types import ObjectInfo
+from interaction.project.project import copy_project
+
+if TYPE_CHECKING:
+    from gui.window.main_window import MainWindow
+
+__all__ = ["choose_object", "handlers", "play", "state_of"]
+
+_OPACITY_STEP: Final = 0.1
+_BRUSH_FACTOR: Final = 1.2
+_VIDEO_SUFFIXES: Final = (
+    "*.mp4 *.mov *.mkv *.avi *.webm *.m4v *.mpg *.mpeg *.mts *.m2ts *.wmv *.flv *.gif *.mxf *.ogv"
+)
+_PICTURE_SUFFIXES: Final = "*.png *.jpg *.jpeg *.webp *.bmp *.tif *.tiff"
+
+
+def tr(text: str) -> str:
+    return QCoreApplication.translate("Commands", text)
+
+
+def state_of(workspace: Workspace | None) -> Needs:
+    """All flags that are true now."""
+    if workspace is None:
+        return Needs.NOTHING
+    document, session = workspace.document, workspace.session
+    operations = workspace.annotator.operations
+    record = document.annotation.record(document.frame)
+    prompts = record.prompts
+    flags = {
+        Needs.PROJECT: True,
+        Needs.WRITABLE: not session.is_read_only,
+        Needs.OBJECT: document.current_object != 0,
+        Needs.MASK: record.mask is not None,
+        Needs.IDLE: operations.is_free,
+        Needs.RUN: operations.is_running,
+        Needs.BUSY: operations.busy is not Busy.IDLE
+        or (prompts is not None and prompts.object_id == document.current_object)
+        or workspace.player.is_playing,
+        Needs.UNDO: session.history.can_undo and not session.is_read_only,
+        Needs.REDO: session.history.can_redo and not session.is_read_only,
+        Needs.GIVEN: FrameTable.of(document).frames_to_learn_from > 0,
+        Needs.LEARNED: not session.engines.models.is_empty,
+    }
+    state = Needs.NOTHING
+    for flag, is_set in flags.items():
+        if is_set:
+            state |= flag
+    return state
+
+
+def handlers(window: MainWindow) -> dict[str, Callable[[], object]]:
+    """By the action's id. An action that needs a project does nothing while there is none."""
+
+    def on_workspace(do: Callable[[Workspace], object]) -> Callable[[], None]:
+        def call() -> None:
+            if window.workspace is not None:
+                do(window.workspace)
+
+        return call
+
+    on_window = {name: partial(do, window) for name, do in _ON_WINDOW.items()}
+    return on_window | {name: on_workspace(do) for name, do in _ON_WORKSPACE.items()}
+
+
+# Files
+
+
+def _open_video(window: MainWindow) -> None:
+    path, _ = QFileDialog.getOpenFileName(
+        window,
+        tr("Open video"),
+        window.preferences.last_folder,
+        f"{tr('Videos')} ({_VIDEO_SUFFIXES});;{tr('All files')} (*)",
+    )
+    if path:
+        window.open_path(path)
+
+
+def _open_folder(window: MainWindow, title: str = "") -> None:
+    path = QFileDialog.getExistingDirectory(
+        window, title or tr("Open folder of pictures"), window.preferences.last_folder
+    )
+    if path:
+        window.open_path(path)
+
+
+def _import(window: MainWindow) -> None:
+    from gui.dialogs.import_masks import ImportDialog
+
+    workspace = window.workspace
+    if workspace is not None:
+        ImportDialog(workspace.document, workspace.annotator, window.preferences, window).open()
+
+
+def _export(window: MainWindow) -> None:
+    from gui.dialogs.export import ExportDialog
+
+    workspace = window.workspace
+    if workspace is not None:
+        ExportDialog(workspace.document, workspace.annotator, window.preferences, window).open()
+
+
+def _save_version(workspace: Workspace) -> None:
+    from gui.dialogs.versions import VersionsDialog
+
+    VersionsDialog(workspace.document, workspace.annotator, workspace.window()).open()
+
+
+def _save_copy(window: MainWindow) -> None:
+    """Continues in the copy; also the way on from a project that can only be read."""
+    workspace = window.workspace
+    if workspace is None or workspace.session.project is None:
+        return
+    document, project = workspace.document, workspace.session.project
+    suggested = project.folder.with_name(f"{project.folder.stem} copy{PROJECT_SUFFIX}")
+    path, _ = QFileDialog.getSaveFileName(window, tr("Save as a new project"), str(suggested))
+    if not path:
+        return
+    folder, annotation = Path(path), document.annotation
+
+    def steps() -> Generator[None, None, None]:
+        copy_project(project, annotation, folder)
+        yield
+
+    def end(error: Exception | None) -> None:
+        if error is None:
+            window.open_path(folder)
+
+    if not workspace.annotator.operations.start(Operation(Kind.FILE, steps, on_end=end)):
+        document.noticed.emit(tr("Something is being written. Wait until it is done."))
+
+
+def _preferences(window: MainWindow) -> None:
+    from gui.dialogs.preferences import PreferencesDialog
+
+    PreferencesDialog(window.preferences, window.actions_table, window).open()
+
+
+def _models(window: MainWindow) -> None:
+    from gui.dialogs.models import ModelsDialog
+
+    ModelsDialog(window.preferences, window).open()
+
+
+# Masks
+
+
+def _undo(workspace: Workspace) -> None:
+    """While the mouse is held, its gesture; nothing that was done before."""
+    if not (workspace.canvas.take_back_gesture() or workspace.timeline.abandon_drag()):
+        workspace.annotator.undo()
+
+
+def _stop(workspace: Workspace) -> None:
+    """Escape: the nearest thing first."""
+    if workspace.canvas.cancel_gesture() or workspace.timeline.abandon_drag():
+        return
+    if workspace.player.is_playing:
+        workspace.player.stop()
+    elif not workspace.annotator.cancel():
+        _remove_last_click(workspace)
+
+
+def _remove_last_click(workspace: Workspace) -> None:
+    """Says which one."""
+    document = workspace.document
+    prompts = document.annotation.record(document.frame).prompts
+    if workspace.annotator.prompts.remove_last_click() and prompts is not None:
+        info = document.object(prompts.object_id)
+        text = (
+            tr("Click {0}, which adds to “{1}”, is removed. Undo brings it back.")
+            if prompts.clicks[-1].is_positive
+            else tr("Click {0}, which takes away from “{1}”, is removed. Undo brings it back.")
+        )
+        document.noticed.emit(text.format(len(prompts.clicks), "" if info is None else info.name))
+
+
+def _copy_mask(workspace: Workspace, step: int) -> None:
+    """From the nearest frame in that direction that has a mask."""
+    document = workspace.document
+    end = -1 if step < 0 else document.frame_count
+    around = range(document.frame + step, end, step)
+    source = next((frame for frame in around if frame in document.annotation.records), None)
+    if source is None:
+        document.noticed.emit(tr("No frame in that direction has a mask."))
+    else:
+        workspace.annotator.hand.copy_mask(source)
+
+
+def _choose_tool(workspace: Workspace, name: str) -> None:
+    workspace.document.set_tool(name)
+
+
+def _scale_brush(workspace: Workspace, factor: float) -> None:
+    document = workspace.document
+    document.set_brush_radius_px(document.brush_radius_px * factor)
+
+
+def _clear_object(workspace: Workspace, *, is_from_here: bool = False) -> None:
+    document = workspace.document
+    first, last = document.range_in or 0, document.range_out
+    if not is_from_here and document.range_in is None and last is None:
+        document.noticed.emit(tr("There is no range: set one with I and U."))
+        return
+    last = document.frame_count - 1 if last is None else last
+    if is_from_here:
+        first, last = document.frame, max(last, document.frame)
+    workspace.annotator.bulk.clear_object(document.current_object, first, last)
+
+
+def _remove_pieces(workspace: Workspace) -> None:
+    size_px, is_given = QInputDialog.getInt(
+        workspace.window(),
+        tr("Remove pieces"),
+        tr("Remove pieces of up to this many pixels:"),
+        SPECK_PX,
+        1,
+        10**9,
+    )
+    if is_given:
+        workspace.annotator.hand.remove_specks(size_px + 1)
+
+
+def _clean_range(workspace: Workspace) -> None:
+    document = workspace.document
+    names = {tr(text): name for name, (text, _) in SURGERY.items()}
+    first = document.range_in or 0
+    last = document.frame_count - 1 if document.range_out is None else document.range_out
+    chosen, is_given = QInputDialog.getItem(
+        workspace.window(),
+        tr("Clean up the range"),
+        tr("On frames {0} to {1}:").format(first, last),
+        list(names),
+        editable=False,
+    )
+    if is_given:
+        workspace.annotator.bulk.clean(names[chosen], document.current_object, first, last)
+
+
+# Objects
+
+
+def _on_object(do: Callable[[Workspace, ObjectInfo], object]) -> Callable[[Workspace], None]:
+    """`do` with the current object, if there is one."""
+
+    def call(workspace: Workspace) -> None:
+        document = workspace.document
+        info = document.object(document.current_object)
+        if info is not None:
+            do(workspace, info)
+
+    return call
+
+
+def _rename(workspace: Workspace, info: ObjectInfo) -> None:
+    name, is_given = QInputDialog.getText(
+        workspace.window(), tr("Rename"), tr("Name of the object:"), text=info.name
+    )
+    if is_given and name.strip():
+        workspace.document.rename_object(info.id, name)
+
+
+def _recolor(workspace: Workspace, info: ObjectInfo) -> None:
+    color = QColorDialog.getColor(QColor(*info.color), workspace.window(), tr("Colour"))
+    if color.isValid():
+        workspace.document.recolor_object(info.id, (color.red(), color.green(), color.blue()))
+
+
+def _solo(workspace: Workspace) -> None:
+    document = workspace.document
+    current = document.current_object
+    document.set_solo(0 if document.solo == current else current)
+
+
+def _step_object(workspace: Workspace, step: int) -> None:
+    document = workspace.document
+    ids = [info.id for info in document.objects]
+    if ids:
+        current = document.current_object
+        index = ids.index(current) if current in ids else 0
+        document.set_current_object(ids[(index + step) % len(ids)])
+
+
+def choose_object(workspace: Workspace, index: int) -> None:
+    """The digit keys: the object at that place of the list."""
+    objects = workspace.document.objects
+    if index < len(objects):
+        workspace.document.set_current_object(objects[index].id)
+
+
+def _merge(workspace: Workspace) -> None:
+    other = _ask_object(workspace, tr("Merge into"))
+    if other:
+        workspace.annotator.bulk.merge_objects(workspace.document.current_object, other)
+
+
+def _swap(workspace: Workspace) -> None:
+    document = workspace.document
+    other = _ask_object(workspace, tr("Swap with, from this frame on"))
+    if other:
+        workspace.annotator.bulk.swap_objects(document.current_object, other, document.frame)
+
+
+def _ask_object(workspace: Workspace, title: str) -> int:
+    """Another object than the current one; 0: none."""
+    document = workspace.document
+    others = [info for info in document.objects if info.id != document.current_object]
+    if not others:
+        document.noticed.emit(tr("There is no other object."))
+        return 0
+    names = [f"{info.id}  {info.name}" for info in others]
+    chosen, is_given = QInputDialog.getItem(
+        workspace.window(), title, tr("Object:"), names, editable=False
+    )
+    return others[names.index(chosen)].id if is_given else 0
+
+
+# Tracking
+
+
+def _confirm(workspace: Workspace) -> None:
+    """Right after an object was added there is nothing of it to confirm: it gets its name."""
+    document = workspace.document
+    if document.new_object and document.new_object == document.current_object:
+        workspace.show_panels(True)
+        workspace.objects_panel.rename_current()
+    else:
+        workspace.annotator.hand.confirm()
+
+
+def _settle(workspace: Workspace) -> None:
+    workspace.annotator.tracking.start(
+        "both", "settled", objects=workspace.propagation_panel.objects
+    )
+
+
+def _track_one(workspace: Workspace) -> None:
+    workspace.annotator.tracking.start(
+        most_frames=1, objects=workspace.propagation_panel.objects, follows=True
+    )
+
+
+def _pause(workspace: Workspace) -> None:
+    operations = workspace.annotator.operations
+    if operations.busy is Busy.PAUSED:
+        operations.resume()
+    else:
+        operations.pause()
+
+
+# Frames
+
+
+def play(workspace: Workspace) -> None:
+    """Space plays; during tracking or learning it pauses that, as in the published program."""
+    if workspace.annotator.operations.is_running:
+        _pause(workspace)
+    else:
+        workspace.player.toggle()
+
+
+def _go_to(workspace: Workspace, frame: int | None) -> None:
+    """Also from a video that plays: a request for a frame is a wish to look at it."""
+    if frame is not None:
+        workspace.player.stop()
+        workspace.document.set_frame(frame)
+
+
+def _step(workspace: Workspace, frames: int) -> None:
+    _go_to(workspace, workspace.document.frame + frames)
+
+
+def _go_to_given(workspace: Workspace, *, is_next: bool) -> None:
+    table, frame = FrameTable.of(workspace.document), workspace.document.frame
+    _go_to(workspace, table.next_given(frame) if is_next else table.previous_given(frame))
+
+
+def _go_to_doubtful(workspace: Workspace) -> None:
+    document = workspace.document
+    frame = FrameTable.of(document).next_doubtful(document.frame)
+    if frame is None:
+        document.noticed.emit(tr("No tracked frame is in doubt."))
+    else:
+        _go_to(workspace, frame)
+
+
+# The view
+
+
+def _choose_mode(window: MainWindow, mode: ViewMode) -> None:
+    if window.workspace is None:
+        return
+    if mode is ViewMode.LAYER and not window.workspace.document.layer:
+        _choose_layer(window)
+        window.update_state()
+    else:
+        window.workspace.document.set_view_mode(mode)
+
+
+def _next_mode(workspace: Workspace) -> None:
+    document = workspace.document
+    modes = [mode for mode in ViewMode if mode is not ViewMode.LAYER or document.layer]
+    document.set_view_mode(modes[(modes.index(document.view_mode) + 1) % len(modes)])
+
+
+def _choose_layer(window: MainWindow) -> None:
+    path, _ = QFileDialog.getOpenFileName(
+        window,
+        tr("Picture or video behind the objects"),
+        window.preferences.last_folder,
+        f"{tr('Pictures and videos')} ({_PICTURE_SUFFIXES} {_VIDEO_SUFFIXES})",
+    )
+    if path and window.workspace is not None:
+        window.preferences.last_folder = str(Path(path).parent)
+        window.workspace.document.set_layer(path)
+        window.workspace.document.set_view_mode(ViewMode.LAYER)
+
+
+def _change_opacity(workspace: Workspace, change: float) -> None:
+    workspace.document.set_opacity(round(workspace.document.opacity + change, 2))
+
+
+def _onion_skin(document: Document) -> None:
+    document.set_onion_skin(not document.has_onion_skin)
+
+
+def _magnify(workspace: Workspace) -> None:
+    workspace.canvas.set_magnifier(not workspace.canvas.has_magnifier)
+
+
+def _hatch(window: MainWindow) -> None:
+    if window.workspace is not None:
+        document = window.workspace.document
+        document.set_hatching(not document.has_hatching)
+        window.preferences.has_hatching = document.has_hatching
+
+
+def _full_screen(window: MainWindow) -> None:
+    if window.isFullScreen():
+        window.showNormal()
+    else:
+        window.showFullScreen()
+    window.update_state()
+
+
+# Help
+
+
+def _cheat_sheet(window: MainWindow) -> None:
+    from gui.dialogs.shortcuts import CheatSheet
+
+    CheatSheet(window.actions_table, window).open()
+
+
+def _shortcuts(window: MainWindow) -> None:
+    from gui.dialogs.shortcuts import ShortcutsDialog
+
+    ShortcutsDialog(window.actions_table, window).open()
+
+
+def _find_command(window: MainWindow) -> None:
+    from gui.dialogs.command_search import CommandSearch
+
+    CommandSearch(window.actions_table, window).open()
+
+
+def _log(window: MainWindow) -> None:
+    from gui.dialogs.about import LogDialog
+
+    LogDialog(window).open()
+
+
+def _about(window: MainWindow) -> None:
+    from gui.dialogs.about import AboutDialog
+
+    AboutDialog(window).open()
+
+
+_ON_WINDOW: Final[dict[str, Callable[[MainWindow], object]]] = {
+    "file.open_video": _open_video,
+    "file.open_folder": _open_folder,
+    "file.open_project": lambda window: _open_folder(window, tr("Open project")),
+    "file.sample": lambda window: window.opener.open_sample(),
+    "file.import": _import,
+    "file.export": _export,
+    "file.save_copy": _save_copy,
+    "file.preferences": _preferences,
+    "file.models": _models,
+    "file.close": lambda window: window.close_session(),
+    "file.quit": lambda window: window.close(),
+    **{
+        f"view.{mode.value.replace(' ', '_')}": partial(_choose_mode, mode=mode)
+        for mode in ViewMode
+    },
+    "view.choose_layer": _choose_layer,
+    "view.hatching": _hatch,
+    "view.full_screen": _full_screen,
+    "help.cheat_sheet": _cheat_sheet,
+    "help.shortcuts": _shortcuts,
+    "help.commands": _find_command,
+    "help.log": _log,
+    "help.about": _about,
+}
+
+_ON_WORKSPACE: Final[dict[str, Callable[[Workspace], object]]] = {
+    "file.save_version": _save_version,
+    "edit.undo": _undo,
+    "edit.redo": lambda at: at.annotator.redo(),
+    "edit.stop": _stop,
+    "edit.copy_previous": partial(_copy_mask, step=-1),
+    "edit.copy_next": partial(_copy_mask, step=1),
+    "edit.clear_object": lambda at: at.annotator.hand.clear_frame(at.document.current_object),
+    "edit.clear_from": partial(_clear_object, is_from_here=True),
+    "edit.clear_range": _clear_object,
+    "edit.remove_pieces": _remove_pieces,
+    "edit.clean_range": _clean_range,
+    "edit.clear_frame": lambda at: at.annotator.hand.clear_frame(),
+    "edit.fill_holes": lambda at: at.annotator.hand.fill_holes(),
+    "edit.remove_specks": lambda at: at.annotator.hand.remove_specks(),
+    "edit.grow": lambda at: at.annotator.hand.grow(1),
+    "edit.shrink": lambda at: at.annotator.hand.grow(-1),
+    "edit.smooth": lambda at: at.annotator.hand.smooth(),
+    **{spec.id: partial(_choose_tool, name=spec.name) for spec in ACTIONS if spec.group == "tool"},
+    "tool.smaller": partial(_scale_brush, factor=1 / _BRUSH_FACTOR),
+    "tool.larger": partial(_scale_brush, factor=_BRUSH_FACTOR),
+    "object.add": lambda at: at.document.add_object(),
+    "object.rename": _on_object(_rename),
+    "object.recolor": _on_object(_recolor),
+    "object.lock": _on_object(lambda at, info: at.document.set_locked(info.id, not info.is_locked)),
+    "object.hide": _on_object(
+        lambda at, info: at.document.set_visible(info.id, not info.is_visible)
+    ),
+    "object.solo": _solo,
+    "object.next": partial(_step_object, step=1),
+    "object.previous": partial(_step_object, step=-1),
+    "object.find": lambda at: at.objects_panel.focus_search(),
+    "object.split": lambda at: at.annotator.hand.split_object(at.document.current_object),
+    "object.merge": _merge,
+    "object.swap": _swap,
+    "object.delete": lambda at: at.annotator.bulk.delete_object(at.document.current_object),
+    "track.forward": lambda at: at.propagation_panel.start("forward"),
+    "track.backward": lambda at: at.propagation_panel.start("backward"),
+    "track.both": lambda at: at.propagation_panel.start("both"),
+    "track.follow": lambda at: at.document.set_follows_head(not at.document.follows_head),
+    "track.settle": _settle,
+    "track.one": _track_one,
+    "track.pause": _pause,
+    "track.cancel": lambda at: at.annotator.cancel(),
+    "track.learn": lambda at: at.annotator.learning.start(),
+    "track.forget": lambda at: at.annotator.learning.forget(),
+    "track.confirm": _confirm,
+    "track.unconfirm": lambda at: at.annotator.hand.unconfirm(),
+    "go.play": play,
+    "go.reverse": lambda at: at.player.shuttle("J"),
+    "go.next": partial(_step, frames=1),
+    "go.previous": partial(_step, frames=-1),
+    "go.next10": partial(_step, frames=10),
+    "go.previous10": partial(_step, frames=-10),
+    "go.first": partial(_go_to, frame=0),
+    "go.last": lambda at: _go_to(at, at.document.frame_count - 1),
+    "go.frame": lambda at: at.transport.focus_frame_box(),
+    "go.copy_frame": lambda at: QGuiApplication.clipboard().setText(str(at.document.frame)),
+    "go.next_key": partial(_go_to_given, is_next=True),
+    "go.previous_key": partial(_go_to_given, is_next=False),
+    "go.doubtful": _go_to_doubtful,
+    "go.set_in": lambda at: at.document.set_range(at.document.frame, at.document.range_out),
+    "go.set_out": lambda at: at.document.set_range(at.document.range_in, at.document.frame),
+    "go.clear_range": lambda at: at.document.set_range(None, None),
+    "view.next_mode": _next_mode,
+    "view.zoom_in": lambda at: at.canvas.zoom_in(),
+    "view.zoom_out": lambda at: at.canvas.zoom_out(),
+    "view.fit": lambda at: at.canvas.zoom_to_fit(),
+    "view.actual": lambda at: at.canvas.zoom_to_actual_size(),
+    "view.opacity_up": partial(_change_opacity, change=_OPACITY_STEP),
+    "view.opacity_down": partial(_change_opacity, change=-_OPACITY_STEP),
+    "view.onion_skin": lambda at: _onion_skin(at.document),
+    "view.magnifier": _magnify,
+    "view.panels": lambda at: at.show_panels(not at.are_panels_shown),
+    "view.timeline": lambda at: at.show_timeline(not at.is_timeline_shown),
+}
