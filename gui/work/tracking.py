@@ -107,7 +107,7 @@ class Tracking(QObject):
             return
         again = run.again()
         if again is not None:
-            reason = self.tr("Frame {0} was corrected: tracking frames {1}–{2} again.").format(
+            reason = self.tr("Frame {0} was corrected: tracking again over frames {1}–{2}.").format(
                 again.request.start, again.frames.start, again.frames.stop - 1
             )
             self._document.noticed.emit(reason)

@@ -52,6 +52,18 @@ def test_an_export_says_what_is_missing_and_then_does_it(
     qtbot.mouseClick(dialog.export_button, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(dialog.show_button.isVisible, timeout=20_000)
     assert len(list(target.rglob("*.png"))) == document.frame_count
+    # What it has written is in the way of exporting again, and the dialog itself says so.
+    assert not dialog.export_button.isEnabled()
+    reason = dialog.preview.toPlainText().partition("\n")[0]
+    failures: list[Exception] = []
+    document.failed.connect(failures.append)
+    dialog.start()
+    qtbot.waitUntil(lambda: not dialog.bar.isVisible())
+    assert dialog.status.text().startswith(reason[:30])
+    assert "being written" not in dialog.status.text()
+    assert failures == []
+    dialog.overwrites.setChecked(True)
+    qtbot.waitUntil(dialog.export_button.isEnabled)
     dialog.close()
 
 

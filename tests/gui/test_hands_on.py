@@ -239,7 +239,7 @@ def test_a_second_pass_says_why_and_over_which_frames(
     annotator.tracking.tracked.connect(look)
     press(window, Qt.Key.Key_F)
     qtbot.waitUntil(lambda: is_idle(workspace), timeout=20_000)
-    assert texts == {"", "Frame 2 was corrected: tracking frames 2–7 again."}
+    assert texts == {"", "Frame 2 was corrected: tracking again over frames 2–7."}
     assert ranges == {None, range(2, 8)}
     assert workspace.timeline.tracked_again is None
 
@@ -475,6 +475,7 @@ def test_return_and_down_work_in_the_search_of_recent_projects(
     for number in range(5):
         folder = tmp_path / f"other {number}.vos"
         folder.mkdir()
+        (folder / "project.json").touch()
         window.preferences.add_recent(RecentProject(str(folder), f"other {number}", 1.0))
     assert window.close_session()
     wanted: list[str] = []

@@ -49,7 +49,7 @@ class Stacks:
             return
         code = frame.f_code
         is_handed_over = code.co_name == "submit" and code.co_filename.endswith("thread.py")
-        if is_handed_over or code.co_filename == str(ROOT / "interaction/clicks/prompt_edits.py"):
+        if is_handed_over or code.co_filename == str(ROOT / "interaction/answers.py"):
             stack = ours(traceback.StackSummary.extract(traceback.walk_stack(frame)))[::-1]
             if is_handed_over:
                 self.handed_over.append(stack)

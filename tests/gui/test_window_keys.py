@@ -107,7 +107,7 @@ def test_the_keys_track_what_the_panel_says(
     press(window, Qt.Key.Key_B)
     qtbot.waitUntil(lambda: 4 in document.annotation.records, timeout=20_000)
     wait_until_idle(workspace, qtbot)
-    press(window, Qt.Key.Key_F, SHIFT)
+    press(window, Qt.Key.Key_B, SHIFT)
     qtbot.waitUntil(lambda: 6 in document.annotation.records, timeout=20_000)
     wait_until_idle(workspace, qtbot)
     assert 7 not in document.annotation.records
