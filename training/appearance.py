@@ -81,7 +81,10 @@ class Shadow:
 class Camera:
     """Exposure, colour, sharpness, noise and compression of one clip, drifting over its frames."""
 
-    def __init__(self, rng: np.random.Generator, frames: int, pace: float) -> None:
+    def __init__(
+        self, rng: np.random.Generator, frames: int, pace: float, cut_share: float = 0.0
+    ) -> None:
+        """cut_share: how often exposure and colour jump once, as at a cut or into the sun."""
         self._rng = rng
         drift = min(1.0, pace)
         base = rng.normal(0.0, 0.12)
@@ -91,6 +94,9 @@ class Camera:
             + smooth_walk(rng, frames, 0.015 * drift, 3).clip(-0.15, 0.15)
             + rng.normal(0.0, 0.04, 3)
         )  # (T, 3)
+        if frames > 2 and cut_share and rng.random() < cut_share:
+            jump = np.exp(rng.normal(0, 0.3) + rng.normal(0, 0.06, 3))
+            self._gains[int(rng.integers(1, frames)) :] *= jump
         self._gamma = float(np.exp(rng.normal(0.0, 0.15)))
         self._softness = rng.uniform(0.3, 1.1) if rng.random() < 0.4 else 0.0
         self._noise = rng.uniform(1.0, 9.0) if rng.random() < 0.6 else 0.0

@@ -7,7 +7,7 @@ very alpha that coloured the pixels; some are drawn wide, or with the shadow, as
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -18,7 +18,8 @@ from training.appearance import Camera, blurred
 from training.cutouts import Figure
 from training.motion import Floats, bend, camera_matrices
 from training.pack import Pack, Picture
-from training.scene import Actor, ClipSettings, Scene, draw_scene
+from training.scene import Actor, ClipSettings, draw_scene
+from xmem_core.learning.losses import VOID
 
 _TRIES = 12  # scenes drawn before a clip is taken as it is
 _SMALLEST_SHARE = 0.004  # of the frame that a labelled thing must cover in the first frame
@@ -27,20 +28,36 @@ _SOLID = 115  # alpha from which a pixel belongs to the thing; a little under ha
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """A composed clip and its truth."""
+    """A clip and its truth."""
 
     frames: Picture  # (T, H, W, 3) RGB
-    labels: Picture  # (T, H, W), 0 is background, objects are 1..object_count
+    labels: Picture  # (T, H, W), 0 is background, objects are 1..object_count, or VOID
     object_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What lies behind everything."""
+
+    picture: Picture  # (H, W, 3)
+    matrix: Floats  # (3, 3) its pixels -> the world's, which are the first frame's
+    void: Picture | None = None  # (H, W), not 0 where what is seen is not labelled; None: nowhere
 
 
 def compose_clip(
     pack: Pack, rng: np.random.Generator, settings: ClipSettings, object_count: int
 ) -> Clip:
     """A clip with `object_count` labelled objects, all of them to be seen in its first frame."""
+    size, frames = settings.size, settings.frames
     for attempt in range(_TRIES):
         scene = draw_scene(pack, rng, settings, object_count)
-        clip = _Stage(rng, settings, scene, object_count).record()
+        still = rng.random() < 0.25
+        views = camera_matrices(rng, frames, size, 0.0 if still else scene.pace)
+        ground = _placed(rng, scene.background, size)
+        camera = Camera(rng, frames, scene.pace)
+        shutter = rng.uniform(0.1, 0.7) if rng.random() < 0.45 else 0.0
+        take = Take(scene.actors, ground, views, size, shutter)
+        clip = Clip(*take.record(camera), object_count)
         seen = np.bincount(clip.labels[0].ravel(), minlength=object_count + 1)[1:]
         enough = seen >= _SMALLEST_SHARE * settings.size**2
         if bool(enough.all()) or attempt == _TRIES - 1:
@@ -48,53 +65,46 @@ def compose_clip(
     return clip
 
 
-class _Stage:
-    """Draws the actors over the scene, frame by frame."""
+class Take:
+    """Draws actors over their ground, frame by frame."""
 
     def __init__(
-        self,
-        rng: np.random.Generator,
-        settings: ClipSettings,
-        scene: Scene,
-        object_count: int,
+        self, actors: Sequence[Actor], ground: Ground, views: Floats, size: int, shutter: float
     ) -> None:
-        size, frames = settings.size, settings.frames
-        self._settings = settings
-        self._actors = scene.actors
-        self._object_count = object_count
-        still = rng.random() < 0.25
-        self._views = camera_matrices(rng, frames, size, 0.0 if still else scene.pace)
-        self._scene, self._scene_matrix = _placed(rng, scene.background, size)
-        self._camera = Camera(rng, frames, scene.pace)
-        self._shutter = rng.uniform(0.1, 0.7) if rng.random() < 0.45 else 0.0
+        """actors from back to front; views (T, 3, 3): world -> screen; shutter: share of a frame's
+        time in which movement blurs."""
+        self._actors, self._ground, self._views = actors, ground, views
+        self._size, self._shutter = size, shutter
 
-    def record(self) -> Clip:
-        size, frames = self._settings.size, self._settings.frames
+    def record(self, camera: Camera | None = None) -> tuple[Picture, Picture]:
+        """Frames (T, size, size, 3) and labels (T, size, size); without a camera as they are."""
+        size, frames = self._size, len(self._views)
         pictures = np.empty((frames, size, size, 3), np.uint8)
         labels = np.zeros((frames, size, size), np.uint8)
         for frame in range(frames):
-            canvas = self._background(frame)
+            canvas = self._background(frame, labels[frame])
             for actor in self._actors:
                 self._draw(canvas, labels[frame], actor, frame)
-            pictures[frame] = self._camera.take(canvas, frame)
-        return Clip(pictures, labels, self._object_count)
+            pictures[frame] = canvas if camera is None else camera.take(canvas, frame)
+        return pictures, labels
 
-    def _background(self, frame: int) -> NDArray[np.float32]:
-        size = self._settings.size
-        matrix = self._views[frame] @ self._scene_matrix
-        view = cv2.warpAffine(
-            self._scene,
-            matrix[:2],
-            (size, size),
-            flags=cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REFLECT_101,
-        )
+    def _background(self, frame: int, labels: Picture) -> NDArray[np.float32]:
+        size, ground = self._size, self._ground
+        matrix = (self._views[frame] @ ground.matrix)[:2]
+
+        def seen(pixels: Picture, how: int) -> Picture:
+            border = cv2.BORDER_REFLECT_101
+            view = cv2.warpAffine(pixels, matrix, (size, size), flags=how, borderMode=border)
+            return np.asarray(view, np.uint8)
+
+        if ground.void is not None:
+            labels[seen(ground.void, cv2.INTER_NEAREST) > 0] = VOID
         middle = np.array([size / 2.0, size / 2.0, 1.0])
         shift = self._shutter * self._moved(frame, lambda at: self._views[at] @ middle)
-        return blurred(np.asarray(view, dtype=np.uint8), shift).astype(np.float32)
+        return blurred(seen(ground.picture, cv2.INTER_LINEAR), shift).astype(np.float32)
 
     def _draw(self, canvas: NDArray[np.float32], labels: Picture, actor: Actor, frame: int) -> None:
-        size = self._settings.size
+        size = self._size
         pose = self._views[frame] @ actor.path.matrix(frame)
         matrices = [pose @ part.matrix(frame) for part in actor.figure.parts]
         left, top, right, bottom = _bounds(actor.figure, matrices)
@@ -125,7 +135,7 @@ class _Stage:
 
     def _moved(self, frame: int, where: Callable[[int], Floats]) -> Floats:
         """(2,) how far a point, given by frame, moves on the screen during this frame."""
-        last = self._settings.frames - 1
+        last = len(self._views) - 1
         before, after = max(frame - 1, 0), min(frame + 1, last)
         span = max(after - before, 1)
         return np.asarray((where(after) - where(before))[:2] / span)
@@ -137,8 +147,8 @@ def disc(radius_px: int) -> Picture:
     return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size)), np.uint8)
 
 
-def _placed(rng: np.random.Generator, scene: Picture, size: int) -> tuple[Picture, Floats]:
-    """The background shrunk to its share of the world, and its pixels -> world matrix."""
+def _placed(rng: np.random.Generator, scene: Picture, size: int) -> Ground:
+    """The background shrunk to its share of the world."""
     short = min(scene.shape[:2])
     # At least the frame itself; up to 2.2 times as wide, so that panning shows new ground.
     target = size * rng.uniform(1.05, 2.2)
@@ -151,7 +161,7 @@ def _placed(rng: np.random.Generator, scene: Picture, size: int) -> tuple[Pictur
     matrix = np.eye(3)
     matrix[0, 2] = -rng.uniform(0.0, max(width - size, 0))
     matrix[1, 2] = -rng.uniform(0.0, max(height - size, 0))
-    return shrunk, matrix
+    return Ground(shrunk, matrix)
 
 
 def _bounds(figure: Figure, matrices: list[Floats]) -> tuple[float, float, float, float]:

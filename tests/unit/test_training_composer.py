@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from training.appearance import Shadow, line_kernel
-from training.composer import compose_clip
+from training.composer import Ground, Take, compose_clip
 from training.cutouts import Figure, Part, premultiplied
 from training.motion import Path as Way
 from training.motion import bend, camera_matrices, smooth_walk
 from training.pack import Pack
-from training.scene import ClipSettings
+from training.scene import Actor, ClipSettings
 
 
 @pytest.fixture(scope="module")
@@ -64,9 +64,6 @@ def test_every_labelled_object_is_seen_in_the_first_frame(pack: Pack, objects: i
 
 
 def test_labels_are_where_the_thing_was_drawn() -> None:
-    from training.composer import _Stage  # the drawing alone, without chance
-    from training.scene import Actor, Scene
-
     square = np.full((20, 20, 4), 255, np.uint8)
     still = np.zeros(2)
     figure = Figure((Part(square, np.array([10.0, 10.0]), np.zeros(2), still),))
@@ -74,18 +71,13 @@ def test_labels_are_where_the_thing_was_drawn() -> None:
     actor = Actor(
         figure, way, label=1, elastic=None, shadow=None, light=np.ones((2, 3)), extent_px=20.0
     )
-    black = np.zeros((100, 100, 3), np.uint8)
-    settings = ClipSettings(size=64, frames=2)
-    stage = _Stage(np.random.default_rng(1), settings, Scene((actor,), black, 1e-9), 1)
-    stage._shutter = 0.0
-    stage._camera._noise, stage._camera._softness = 0.0, 0.0
-    stage._camera._quality = None
-    clip = stage.record()
+    ground = Ground(np.zeros((100, 100, 3), np.uint8), np.eye(3))
+    frames, labels = Take([actor], ground, np.stack([np.eye(3)] * 2), 64, shutter=0.0).record()
 
-    bright = clip.frames.max(axis=3) > 60
-    np.testing.assert_array_equal(bright, clip.labels == 1)
-    assert abs(int((clip.labels[0] == 1).sum()) - 400) <= 40
-    rows, columns = np.nonzero(clip.labels[1])
+    bright = frames.max(axis=3) > 60
+    np.testing.assert_array_equal(bright, labels == 1)
+    assert abs(int((labels[0] == 1).sum()) - 400) <= 40
+    rows, columns = np.nonzero(labels[1])
     assert abs(columns.mean() - 39.5) < 1
     assert abs(rows.mean() - 27.5) < 1
 

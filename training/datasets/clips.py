@@ -16,7 +16,6 @@ from training.datasets.augmentation import Labels
 from training.pack import Picture
 
 MOST_OBJECTS = 3  # labelled in a clip
-VOID = 255  # a label that means "not said"
 TRIES = 8  # draws of an entry before another is taken
 OTHER_ENTRIES = 20  # before the data is said to be useless
 SEQUENCE_COLOUR, FRAME_COLOUR = (0.1, 0.03, 0.03), (0.01, 0.01, 0.01)

@@ -1,29 +1,28 @@
 """Clips made of photographs with instance masks: cut-outs move over the picture they are from.
 
-Pixels that are not labelled stay out of every loss. Objects are lifted out of their
-picture, the hole behind them is filled, and both move on their own; other instances of the picture
-and copies of the object are distractors.
+Pixels that are not labelled stay out of every loss. Objects are lifted out of their picture, the
+hole behind them is filled, and both move on their own; other instances of the picture and copies of
+the object are distractors.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from training.appearance import Camera, Shadow, blurred
-from training.composer import Clip
+from training.appearance import Camera, Shadow
+from training.composer import Clip, Ground, Take
 from training.config import TrackerStage
-from training.cutouts import premultiplied
+from training.cutouts import Figure, Part, premultiplied
 from training.datasets.augmentation import Colour, random_affine
-from training.datasets.clips import OTHER_ENTRIES, TRIES, VOID
+from training.datasets.clips import GREY_SHARE, OTHER_ENTRIES, TRIES
 from training.datasets.layouts import Pair, read_pair
 from training.motion import (
     Floats,
-    bend,
     camera_matrices,
     crossing_path,
     elastic_grids,
@@ -33,10 +32,11 @@ from training.motion import (
 )
 from training.motion import Path as Way
 from training.pack import Picture
+from training.scene import Actor
+from xmem_core.learning.losses import VOID
 
 _SMALLEST_SHARE, _LARGEST_SHARE = 0.004, 0.75  # of the picture that an object may cover
 _SMALLEST_SEEN = 0.004  # of the frame that each object must cover in the first frame
-_SOLID = 128  # alpha from which a pixel belongs to the thing
 _FILL_PX = 72  # long side at which holes are filled: what lies behind is not known in detail
 # Shares of clips in which things happen.
 _SECOND, _THIRD = 0.4, 0.3  # further labelled objects
@@ -44,29 +44,7 @@ _TWIN, _CROSSING_TWIN, _NEIGHBOUR, _OCCLUDER = 0.35, 0.4, 0.4, 0.45
 _OTHER_GROUND, _GLUED, _LEAVES = 0.25, 0.2, 0.2
 _STEADY, _JUMPS, _CUT, _BLURRED = 0.2, 0.2, 0.15, 0.45
 _SHADOWED, _OWNED_SHADOW = 0.3, 0.6
-_BORDER = cv2.BORDER_REFLECT_101
-
-
-@dataclass(frozen=True, slots=True)
-class _Actor:
-    """A cut-out on its way."""
-
-    sprite: Picture  # (h, w, 4) premultiplied, in the scale of the frame
-    way: Way
-    label: int  # 0 for a distractor
-    elastic: NDArray[np.float32] | None
-    light: Floats  # (T, 3)
-    shadow: Shadow | None = None
-    owns_shadow: bool = False  # its mask covers the shadow too
-
-
-@dataclass(frozen=True, slots=True)
-class _View:
-    """What lies behind everything."""
-
-    ground: Picture  # (H, W, 3), larger than the frame
-    void: Picture  # (H, W), not 0 where the truth is unknown
-    origin: Floats  # (2,) the frame's corner in it
+_COLOUR = 0.15, 0.15, 0.3
 
 
 class PhotographClips:
@@ -83,6 +61,7 @@ class PhotographClips:
     def clip(self, entry: int, rng: np.random.Generator, stage: TrackerStage) -> Clip:
         for _ in range(OTHER_ENTRIES):
             picture, labels = self._read(self._pairs[entry])
+            picture = Colour.random(rng, *_COLOUR, grey_share=GREY_SHARE).of(picture)
             usable = usable_instances(labels)
             for _ in range(TRIES // 2 if usable else 0):
                 clip = self._drawn(picture, labels, usable, rng, stage)
@@ -141,11 +120,19 @@ class PhotographClips:
         if rng.random() < _OCCLUDER:
             foreign = self._foreign(rng, size)
             if foreign is not None:
-                way = crossing_path(rng, frames, size, pace, model.way)
+                way = crossing_path(rng, frames, size, pace, model.path)
                 occluder = _actor(rng, foreign, np.zeros(2), 0, frames, size, pace)
-                actors.append(replace(occluder, way=way))
-        view = _View(ground, void, origin)
-        return _record(rng, view, actors, len(chosen), frames, size, pace)
+                actors.append(replace(occluder, path=way))
+        views = camera_matrices(rng, frames, size, 0.0 if rng.random() < _STEADY else pace)
+        if rng.random() < _JUMPS:  # the moves of the published stage 0
+            for frame in range(frames):
+                jump = random_affine(rng, size, size, degrees=15, shear_degrees=8, scale=0.1)
+                views[frame] = jump @ views[frame]
+        camera = Camera(rng, frames, pace, cut_share=_CUT)
+        shutter = rng.uniform(0.1, 0.7) if rng.random() < _BLURRED else 0.0
+        behind = Ground(ground, translation(-origin), void if void.any() else None)
+        take = Take(actors, behind, views, size, shutter)
+        return Clip(*take.record(camera), len(chosen))
 
     def _foreign(self, rng: np.random.Generator, size: int) -> Picture | None:
         """The sprite of an object of another photograph."""
@@ -165,13 +152,17 @@ class PhotographClips:
         return np.asarray(cv2.resize(cut[0], across, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _twin(rng: np.random.Generator, model: _Actor, frames: int, size: int, pace: float) -> _Actor:
+def _twin(rng: np.random.Generator, model: Actor, frames: int, size: int, pace: float) -> Actor:
     """A copy of an object elsewhere in the frame, that at times passes behind it."""
-    sprite = model.sprite[:, ::-1] if rng.random() < 0.5 else model.sprite
+    sprite = (
+        model.figure.parts[0].sprite[:, ::-1]
+        if rng.random() < 0.5
+        else model.figure.parts[0].sprite
+    )
     start = rng.uniform(0.05, 0.95, 2) * size
     twin = _actor(rng, np.ascontiguousarray(sprite), start, 0, frames, size, pace)
     if rng.random() < _CROSSING_TWIN:
-        return replace(twin, way=crossing_path(rng, frames, size, pace, model.way))
+        return replace(twin, path=crossing_path(rng, frames, size, pace, model.path))
     return twin
 
 
@@ -274,7 +265,7 @@ def _actor(
     frames: int,
     size: int,
     pace: float,
-) -> _Actor:
+) -> Actor:
     """At `centre` in the first frame; a fifth move with the ground."""
     own = 0.0 if rng.random() < _GLUED else pace * float(np.exp(rng.normal(0.0, 0.4)))
     turn = np.zeros(frames)
@@ -283,7 +274,7 @@ def _actor(
     places = centre + smooth_walk(rng, frames, 0.04 * size * own, 2)
     if frames > 2 and rng.random() < _LEAVES:
         places = places + excursion(rng, frames, size * rng.uniform(0.4, 1.0))
-    way = Way(
+    path = Way(
         centre=np.asarray(places),
         angle=smooth_walk(rng, frames, 0.06 * own, 1)[:, 0],
         log_scale=smooth_walk(rng, frames, 0.04 * own, 1)[:, 0].clip(-0.7, 0.7),
@@ -297,7 +288,17 @@ def _actor(
     light = np.exp(smooth_walk(rng, frames, 0.03 * min(1.0, pace), 3).clip(-0.3, 0.3))
     shadow = _shadow(rng, size) if rng.random() < _SHADOWED else None
     owns = bool(rng.random() < _OWNED_SHADOW)
-    return _Actor(sprite, way, label, elastic, np.asarray(light), shadow, owns)
+    middle = np.array([sprite.shape[1], sprite.shape[0]]) / 2.0
+    return Actor(
+        figure=Figure((Part(sprite, middle, np.zeros(2), np.zeros(frames)),)),
+        path=path,
+        label=label,
+        elastic=elastic,
+        shadow=shadow,
+        light=np.asarray(light),
+        extent_px=float(np.sqrt(sprite.shape[0] * sprite.shape[1])),
+        owns_shadow=owns,
+    )
 
 
 def _shadow(rng: np.random.Generator, size: int) -> Shadow:
@@ -310,96 +311,3 @@ def _shadow(rng: np.random.Generator, size: int) -> Shadow:
         slant=rng.uniform(-4, 4),
         softness=rng.uniform(0.003, 0.012) * size,
     )
-
-
-def _record(
-    rng: np.random.Generator,
-    behind: _View,
-    actors: Sequence[_Actor],
-    count: int,
-    frames: int,
-    size: int,
-    pace: float,
-) -> Clip:
-    """The clip as a camera sees it."""
-    views = camera_matrices(rng, frames, size, 0.0 if rng.random() < _STEADY else pace)
-    if rng.random() < _JUMPS:  # the moves of the published stage 0
-        for frame in range(frames):
-            jump = random_affine(rng, size, size, degrees=15, shear_degrees=8, scale=0.1)
-            views[frame] = jump @ views[frame]
-    gains = np.ones((frames, 3))
-    if frames > 2 and rng.random() < _CUT:
-        gains[int(rng.integers(1, frames)) :] = np.exp(rng.normal(0, 0.3) + rng.normal(0, 0.06, 3))
-    colour = Colour.random(rng, 0.15, 0.15, 0.3, grey_share=0.05)
-    camera = Camera(rng, frames, pace)
-    shutter = rng.uniform(0.1, 0.7) if rng.random() < _BLURRED else 0.0
-    grounds = views @ translation(-behind.origin)
-    middle = np.array([*(behind.origin + size / 2), 1.0])
-    pictures = np.empty((frames, size, size, 3), np.uint8)
-    labels = np.zeros((frames, size, size), np.uint8)
-    for frame in range(frames):
-        matrix, across = grounds[frame][:2], (size, size)
-        seen = cv2.warpAffine(
-            behind.ground, matrix, across, flags=cv2.INTER_LINEAR, borderMode=_BORDER
-        )
-        shift = shutter * _movement(grounds, middle, frame)
-        canvas = blurred(np.asarray(seen, np.uint8), shift).astype(np.float32)
-        if behind.void.any():
-            void = cv2.warpAffine(
-                behind.void, matrix, across, flags=cv2.INTER_NEAREST, borderMode=_BORDER
-            )
-            labels[frame][np.asarray(void) > 0] = VOID
-        for actor in actors:
-            poses = np.stack([view @ actor.way.matrix(t) for t, view in enumerate(views)])
-            shift = shutter * _movement(poses, np.array([0.0, 0.0, 1.0]), frame)
-            _draw(canvas, labels[frame], actor, poses[frame], frame, shift)
-        lit = np.asarray((canvas * gains[frame]).clip(0, 255), np.uint8)
-        pictures[frame] = camera.take(colour.of(lit).astype(np.float32), frame)
-    return Clip(pictures, labels, count)
-
-
-def _movement(matrices: Floats, point: Floats, frame: int) -> Floats:
-    """(2,) how far `point` (3,) moves in a frame, given matrices (T, 3, 3)."""
-    before, after = max(frame - 1, 0), min(frame + 1, len(matrices) - 1)
-    moved = (matrices[after] - matrices[before]) @ point
-    return np.asarray(moved[:2] / max(after - before, 1))
-
-
-def _draw(
-    canvas: NDArray[np.float32],
-    labels: Picture,
-    actor: _Actor,
-    pose: Floats,
-    frame: int,
-    moved: Floats,
-) -> None:
-    """Draws `actor` where `pose` (3, 3) puts it, smeared along `moved` (2,) pixels."""
-    size = labels.shape[0]
-    height, width = actor.sprite.shape[:2]
-    matrix = pose @ translation(np.array([-width / 2, -height / 2]))
-    box = np.array([[0, width, width, 0], [0, 0, height, height], [1, 1, 1, 1]], float)
-    corners = (matrix @ box)[:2]
-    low, high = corners.min(axis=1), corners.max(axis=1)
-    margin = 0.1 * float((high - low).max()) + 3
-    x0, y0 = (int(max(edge - margin, 0)) for edge in low)
-    x1, y1 = (int(min(edge + margin, size)) for edge in high)
-    if x1 - x0 < 2 or y1 - y0 < 2:
-        return
-    matrix = translation(np.array([-x0, -y0])) @ matrix
-    layer = np.asarray(
-        cv2.warpAffine(actor.sprite, matrix[:2], (x1 - x0, y1 - y0), flags=cv2.INTER_LINEAR),
-        np.uint8,
-    )
-    if actor.elastic is not None:
-        layer = bend(layer, actor.elastic[frame])
-    layer = blurred(layer, moved)
-    if actor.shadow is not None:
-        cast = actor.shadow.fall(canvas, np.ascontiguousarray(layer[..., 3]), x0, y0)
-        if cast is not None and actor.label and actor.owns_shadow:
-            labels[(cast >= _SOLID) & (labels == 0)] = actor.label
-    alpha = layer[..., 3:]
-    lit = np.minimum(layer[..., :3] * actor.light[frame].astype(np.float32), alpha)
-    region = canvas[y0:y1, x0:x1]
-    region *= 1.0 - alpha.astype(np.float32) / 255.0
-    region += lit
-    labels[y0:y1, x0:x1][alpha[..., 0] >= _SOLID] = actor.label

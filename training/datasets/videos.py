@@ -23,7 +23,6 @@ from training.datasets.clips import (
     OTHER_ENTRIES,
     SEQUENCE_COLOUR,
     TRIES,
-    VOID,
     chosen_objects,
 )
 from training.datasets.layouts import (
@@ -31,6 +30,7 @@ from training.datasets.layouts import (
     read_pair,
 )
 from training.pack import Picture
+from xmem_core.learning.losses import VOID
 
 
 @dataclass(frozen=True, slots=True)
