@@ -8,7 +8,7 @@ they name: bear.mp4, bear-masks, PROJECT, MASKS, JOBS.csv, FILE and so on, with 
 import json
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import typer
 
 import interactive_demo
 from interaction.command_line.app import COMMANDS, app
-from interaction.models import ModelStore
+from interaction.models import DownloadProgress, ModelStore
 from interaction.session import Session
 from tests import tiny
 from tests.fake_engines import FakeEngines
@@ -127,7 +127,7 @@ def prepared(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return place
 
 
-def fetch_nothing(store: ModelStore, name: str) -> Iterator[object]:
+def fetch_nothing(store: ModelStore, name: str) -> Generator[DownloadProgress, None, Path]:
     """In place of a download: a known model arrives at once."""
     [model] = [model for model in store.models if model.name == name]
     store.folder.mkdir(parents=True, exist_ok=True)
