@@ -66,9 +66,8 @@ def test_its_command_works_away_from_the_repository(wheel: Path, tmp_path: Path)
     pip = (sys.executable, "-m", "pip", "install", "--no-deps", "--no-index", "-q")
     run(*pip, "--target", place, wheel, cwd=tmp_path)
     [command] = [path for path in (place / "bin").iterdir() if path.stem == "xmem-annotate"]
-    models = json.loads(
-        run(sys.executable, command, "models", "list", "--json", cwd=tmp_path, path=place)
-    )
+    program = (sys.executable, command)
+    models = json.loads(run(*program, "models", "list", "--json", cwd=tmp_path, path=place))
     assert all(Path(one["path"]).is_relative_to(place) for one in models if one["address"] is None)
     line = ("propagate", "sample", "--output", "masks", "--end", "1", "--internal-size", "64")
     report = run(*program, *line, "--json", cwd=tmp_path, path=place)
