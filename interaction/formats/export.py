@@ -238,7 +238,7 @@ def _frames(source: ExportSource, settings: ExportSettings) -> Sequence[int]:
 
 
 def _side_files(kind: ExportFormat, target: ExportTarget) -> tuple[str, ...]:
-    return () if kind.target is TargetKind.FOLDER else (f"{target.path.stem}.{FRAMES_CSV}",)
+    return () if kind.target is TargetKind.FOLDER else (f"{target.path.name}.{FRAMES_CSV}",)
 
 
 _LIGHT: Final = 160  # of the squares behind what is transparent

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from interaction.errors import UnreadableVideoError, UserError
 from interaction.files import writing_problem
-from interaction.video.container import TagSource, open_container
+from interaction.video.container import LARGEST_GAP_S, TagSource, may_restart, open_container
 from interaction.video.index import VideoFileIndex
 from interaction.video.video import VideoIndex
 
@@ -49,6 +49,8 @@ class SoundCopy:
         self._packets: Iterator[Any] = iter(())
         self._waiting: Any = None  # read, not due yet
         self._is_from_start = start_s == 0
+        self._shift = 0  # what is added to timestamps since the clock started again
+        self._end: int | None = None  # of the packet read last, in the stream's time base
         self._length_s = length_s
         if not isinstance(index, VideoFileIndex):
             return
@@ -60,18 +62,12 @@ class SoundCopy:
         self._stream: Any = self._container.streams.best("audio")
         if self._stream is None:
             return
-        context = self._stream.codec_context
-        codec = context.name if context is not None else "unknown codec"
-        if codec not in kind.sound_codecs:
-            self._silence(
-                f"The sound ({codec}) does not fit into a file of this kind, so there is none."
-            )
-            return
         first = video.start_time or 0
         if index.tag_source is TagSource.TIMESTAMP:
             first = index.frame_tags[0]
         self._origin_s = float(first * (video.time_base or 0)) + start_s
-        if start_s > 0:
+        self._may_restart = may_restart(self._container)
+        if start_s > 0 and not self._may_restart:
             with suppress(FFmpegError):  # then it is read from the start
                 self._container.seek(
                     int(max(0.0, self._origin_s - 1) / self._stream.time_base), stream=self._stream
@@ -82,6 +78,16 @@ class SoundCopy:
     def add_to(self, writer: VideoWriter) -> None:
         """Before the first frame: a track for the sound, if there is any to copy."""
         if self._waiting is None:
+            return
+        # The codec, not one of its decoders: FFmpeg decodes "mp3" with "mp3float".
+        context = self._stream.codec_context
+        names = {"unknown codec"} if context is None else {context.codec.canonical_name}
+        supported = writer.container.supported_codecs
+        if names.isdisjoint(supported) and (context is None or context.name not in supported):
+            self._silence(
+                f"The sound ({', '.join(names)}) does not fit into a file of this kind, so there "
+                "is none."
+            )
             return
         try:
             self._track = writer.container.add_stream_from_template(self._stream)
@@ -118,6 +124,8 @@ class SoundCopy:
                 return None
             if packet.size == 0 or packet.pts is None:
                 continue
+            if self._may_restart:
+                self._follow(packet)
             time_s = self._time_s(packet)
             if time_s >= self._length_s:
                 return None
@@ -125,6 +133,16 @@ class SoundCopy:
             # Before the first frame a codec may have packets that it needs to get going.
             if self._is_from_start or time_s + duration_s > 0:
                 return packet
+
+    def _follow(self, packet: Any) -> None:
+        """Sets a packet behind the one before it where the clock has started again."""
+        time = packet.pts + self._shift
+        gap = LARGEST_GAP_S / packet.time_base
+        if self._end is not None and not -gap / 100 <= time - self._end <= gap:
+            self._shift += self._end - time
+            time = self._end
+        packet.pts = time
+        self._end = time + (packet.duration or 0)
 
     def _time_s(self, packet: Any) -> float:
         return float(packet.pts * packet.time_base) - self._origin_s
@@ -158,7 +176,6 @@ class VideoKind:
     container: str  # FFmpeg's name of the muxer
     pixel_format: str
     encoders: tuple[Encoder, ...]  # the first that works is used
-    sound_codecs: frozenset[str]  # that the container can hold
     has_alpha: bool = False
 
 
@@ -217,7 +234,13 @@ class VideoWriter:
         self._reformatter = VideoReformatter()
         try:
             # "file:" keeps FFmpeg from reading a colon in the name as a protocol.
-            self.container: Any = av.open(f"file:{path}", "w", format=kind.container)
+            self.container: Any = av.open(
+                f"file:{path}",
+                "w",
+                format=kind.container,
+                # No random identifiers: the same project gives the same bytes.
+                container_options={"fflags": "+bitexact"},
+            )
         except (FFmpegError, OSError) as error:
             raise writing_problem(path, OSError(error.errno, error.strerror)) from error
         try:

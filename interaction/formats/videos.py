@@ -61,7 +61,6 @@ def h264(quality: int) -> VideoKind:
             Encoder("h264_mf", {"b": "12M"}),
             Encoder("mpeg4", {"qscale": "3", "b": "12M"}, is_substitute=True),
         ),
-        sound_codecs=frozenset({"aac", "mp3", "ac3", "eac3", "opus", "flac", "alac"}),
     )
 
 
@@ -229,9 +228,6 @@ _PRORES: Final = VideoKind(
     container="mov",
     pixel_format="yuva444p10le",
     encoders=(Encoder("prores_ks", {"profile": "4444", "vendor": "apl0", "alpha_bits": "16"}),),
-    sound_codecs=frozenset(
-        {"aac", "mp3", "ac3", "eac3", "alac", "pcm_s16le", "pcm_s16be", "pcm_s24le", "pcm_s24be"}
-    ),
     has_alpha=True,
 )
 
@@ -245,7 +241,6 @@ def _vp9(quality: int) -> VideoKind:
         container="webm",
         pixel_format="yuva420p",
         encoders=(Encoder("libvpx-vp9", options),),
-        sound_codecs=frozenset({"opus", "vorbis"}),
         has_alpha=True,
     )
 

@@ -16,10 +16,12 @@ from av.video.stream import VideoStream
 from interaction.errors import UnreadableVideoError
 
 __all__ = [
+    "LARGEST_GAP_S",
     "MAX_FRAME_PIXELS",
     "FrameStream",
     "TagSource",
     "describe_size_limit",
+    "may_restart",
     "open_container",
 ]
 
@@ -56,6 +58,17 @@ def open_container(path: Path) -> tuple[InputContainer, VideoStream]:
     except BaseException:
         container.close()
         raise
+
+
+# Transport and program streams are joined by writing one behind the other, and the clock of the
+# second starts where it did when it was recorded.
+_RESTARTING_FORMATS = {"mpegts", "mpeg"}
+LARGEST_GAP_S = 10  # a longer step forward is another clock; the ffmpeg command sees it so, too
+
+
+def may_restart(container: InputContainer) -> bool:
+    """Whether the clock of such a file may start again in the middle."""
+    return not _RESTARTING_FORMATS.isdisjoint(container.format.name.split(","))
 
 
 def describe_size_limit(width: int, height: int) -> tuple[str, str]:

@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 
 from interaction.errors import UnreadableVideoError
 from interaction.video.container import (
+    LARGEST_GAP_S,
     MAX_FRAME_PIXELS,
     FrameStream,
     TagSource,
     describe_size_limit,
+    may_restart,
     open_container,
 )
 from interaction.video.pixels import FrameLayout
@@ -46,11 +48,25 @@ class PacketTable:
     pixel_aspect: Fraction | None  # width of a stored pixel over its height
     codec_name: str
     is_stamped: bool  # whether a packet looks the same wherever reading began
+    may_restart: bool = False  # whether the clock may start again in the middle
     pts: list[int | None] = field(default_factory=list)
     dts: list[int | None] = field(default_factory=list)
     positions: list[int | None] = field(default_factory=list)  # bytes from the start of the file
     is_keyframe: list[bool] = field(default_factory=list)
     is_hidden: list[bool] = field(default_factory=list)  # needed for others, not shown itself
+
+    def pieces(self) -> NDArray[np.int64]:
+        """(N,) by packet, how often the clock has started again before it."""
+        times = [pts if dts is None else dts for pts, dts in zip(self.pts, self.dts, strict=True)]
+        clock = np.array([np.nan if time is None else time for time in times], np.float64)
+        if not self.may_restart or np.isnan(clock).all():
+            return np.zeros(len(times), np.int64)
+        known = np.flatnonzero(~np.isnan(clock))
+        steps = np.diff(clock[known])
+        restarts = (steps < 0) | (steps > LARGEST_GAP_S / float(self.time_base))
+        result = np.zeros(len(times), np.int64)
+        result[known[1:][restarts]] = 1
+        return np.cumsum(result)
 
     def tags(self, *, with_timestamps: bool = True) -> tuple[TagSource, list[int]]:
         """The first source that gives every packet a tag of its own, and those tags."""
@@ -79,6 +95,7 @@ def read_packets(path: Path) -> Generator[int, None, PacketTable]:
             pixel_aspect=_fraction(stream.sample_aspect_ratio),
             codec_name=stream.codec_context.name,
             is_stamped=not _STAMPING_FORMATS.isdisjoint(container.format.name.split(",")),
+            may_restart=may_restart(container),
         )
         is_damaged: list[bool] = []
         packets = container.demux(stream)
@@ -164,7 +181,9 @@ def index_video_file(path: Path) -> Generator[int, None, VideoFileIndex]:
     table = yield from read_packets(path)
     if not table.pts:
         raise UnreadableVideoError(path, "there is not a single frame in it")
-    tag_source, packet_tags = table.tags()
+    pieces = table.pieces()
+    # Sorted by timestamps, a piece whose clock is behind would come before what it follows.
+    tag_source, packet_tags = table.tags(with_timestamps=not pieces.any())
 
     first_frame, checked = _decode_first(path, tag_source)
     layout = FrameLayout.from_frame(first_frame, table.pixel_aspect)
@@ -187,7 +206,8 @@ def index_video_file(path: Path) -> Generator[int, None, VideoFileIndex]:
 
     packet_of_tag = {tag: packet for packet, tag in enumerate(packet_tags)}
     frame_of_tag = {tag: frame for frame, tag in enumerate(frame_tags)}
-    timestamps_s, frame_rate = _timing(table, [packet_of_tag[tag] for tag in frame_tags])
+    shown_packets = np.array([packet_of_tag[tag] for tag in frame_tags])
+    timestamps_s, frame_rate = _timing(table, shown_packets, pieces[shown_packets])
     return VideoFileIndex(
         path=path,
         layout=layout,
@@ -273,14 +293,16 @@ def _find_runs(
 
 
 def _timing(
-    table: PacketTable, shown_packets: list[int]
+    table: PacketTable, shown_packets: NDArray[np.int64], pieces: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], Fraction | None]:
-    """(N,) seconds from the first frame to each frame, and frames per second on average."""
+    """(N,) seconds from the first frame to each frame, and frames per second on average.
+
+    shown_packets: (N,) in order of presentation; pieces: (N,) the piece of each.
+    """
     rate = table.average_rate
     known = [pts for packet in shown_packets if (pts := table.pts[packet]) is not None]
     if len(known) == len(shown_packets):
-        ticks = np.sort(np.array(known, dtype=np.int64))
-        ticks -= ticks[0]
+        ticks = _follow(np.array(known, dtype=np.int64), pieces)
         timestamps_s = (ticks * float(table.time_base)).astype(np.float64)
         if ticks[-1] > 0:
             measured = (len(known) - 1) / (int(ticks[-1]) * table.time_base)
@@ -292,3 +314,15 @@ def _timing(
         timestamps_s = np.arange(len(shown_packets), dtype=np.float64) * frame_s
     timestamps_s.flags.writeable = False
     return timestamps_s, rate
+
+
+def _follow(ticks: NDArray[np.int64], pieces: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(N,) ascending from 0: each piece begins one typical step after the piece before it."""
+    ordered = [np.sort(ticks[pieces == piece]) for piece in np.unique(pieces)]
+    steps = np.concatenate([np.diff(piece) for piece in ordered])
+    step = int(np.median(steps[steps > 0])) if (steps > 0).any() else 1
+    end = -step
+    for piece in ordered:
+        piece += end + step - piece[0]
+        end = int(piece[-1])
+    return np.concatenate(ordered)
