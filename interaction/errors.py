@@ -5,6 +5,7 @@ from pathlib import Path
 from xmem_core.errors import UserError
 
 __all__ = [
+    "DamagedFrameError",
     "DamagedProjectError",
     "DiskFullError",
     "EngineMemoryError",
@@ -33,6 +34,10 @@ class UnreadableVideoError(UserError):
             "and open that file instead."
         )
         super().__init__(f"“{path.name}” could not be opened: {reason}.\n\n{remedy}")
+
+
+class DamagedFrameError(UnreadableVideoError):
+    """One frame that cannot be decoded, while the others can."""
 
 
 class UnreadableMaskError(UserError):

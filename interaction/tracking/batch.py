@@ -16,10 +16,11 @@ import safetensors.torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
-from interaction.annotation.mask_files import encode_labels
+from interaction.annotation.mask_files import decode_labels, encode_labels
 from interaction.annotation.requests import Direction
 from interaction.errors import UserError
 from interaction.files import write_bytes, write_text, writing_problem
+from interaction.formats.format import describe_frames
 from interaction.formats.import_masks import read_given_masks
 from interaction.models import find_model
 from interaction.tracking.propagation import (
@@ -76,6 +77,11 @@ class ResultFolder:
     def write_mask(self, name: str, labels: Labels) -> None:
         """labels: (H, W) object ids."""
         write_bytes(self._mask(name), encode_labels(labels))
+
+    def read_mask(self, name: str) -> Labels | None:
+        """(H, W) object ids; None if it is gone. UnreadableMaskError."""
+        path = self._mask(name)
+        return decode_labels(path.read_bytes(), path) if path.is_file() else None
 
     def write_probabilities(
         self, name: str, probabilities: NDArray[np.float16], objects: tuple[int, ...]
@@ -185,13 +191,14 @@ class _Tally:
     frames: int = 0
     seconds: float = 0.0
     stages: dict[str, float] = field(default_factory=dict)
+    damaged: list[int] = field(default_factory=list)  # frames that cannot be decoded
 
     def plus(self, seconds: float, stages: Mapping[str, float]) -> "_Tally":
         merged = {
             name: self.stages.get(name, 0.0) + stages.get(name, 0.0)
             for name in {**self.stages, **stages}
         }
-        return _Tally(self.frames, self.seconds + seconds, merged)
+        return _Tally(self.frames, self.seconds + seconds, merged, self.damaged)
 
 
 def run_batch(
@@ -280,12 +287,14 @@ class _Batch:
             self.runs,
             position,
             keys_at_a_time=_KEYS_AT_A_TIME.get(self.tracker.device.type, 1),
+            before=self._mask_before(position),
         )
         with closing(steps):
             for result, position in steps:
                 if result is not None:
                     self._write(result)
                     tally.frames += 1
+                    tally.damaged += [result.frame] * result.is_damaged
                 is_due = time.perf_counter() - saved > _SAVE_EVERY_S
                 try:
                     yield BatchProgress("tracking", tally.frames, len(self.results))
@@ -299,6 +308,10 @@ class _Batch:
                     saved = time.perf_counter()
                 if is_stopped:
                     return None
+        if tally.damaged:
+            frames = describe_frames(sorted(tally.damaged))
+            remark = f"Frames that cannot be decoded keep the mask of the frame before: {frames}."
+            yield BatchProgress("tracking", tally.frames, len(self.results), remark)
         report = self._report(tally_now())
         self.folder.write_report(report)
         return report
@@ -333,6 +346,13 @@ class _Batch:
         self._save(Position(), _Tally())
         return Position(), _Tally()
 
+    def _mask_before(self, position: Position) -> Labels | None:
+        """(H, W) the result before `position`, for a frame there that cannot be decoded."""
+        if position.step == 0:
+            return None
+        frame = self.runs[position.run].frames[position.step - 1]
+        return self.folder.read_mask(self.names[frame])
+
     def _save(self, position: Position, tally: _Tally) -> None:
         self.folder.save_unfinished(self.tracker, position, self.fingerprint(), asdict(tally))
 
@@ -350,6 +370,7 @@ class _Batch:
         return {
             "source": self.settings.source.name,
             "frames": tally.frames,
+            "undecodable_frames": sorted(tally.damaged),
             "objects": list(self.tracker.objects),
             "frames_per_second": round(tally.frames / tally.seconds, 3),
             "seconds": round(tally.seconds, 3),

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,8 +12,8 @@ import torch
 from interaction.annotation.mask_files import decode_labels
 from interaction.annotation.requests import Direction
 from interaction.annotation.types import FrameRecord, Frames, FrameStatus
-from interaction.errors import EngineMemoryError, UserError
-from xmem_core.arrays import Labels
+from interaction.errors import DamagedFrameError, EngineMemoryError, UserError
+from xmem_core.arrays import Frame, Labels
 from xmem_core.device import is_out_of_memory
 from xmem_core.pictures import EncodedFrame, Prediction
 from xmem_core.probabilities import one_hot
@@ -53,6 +53,7 @@ class TrackedFrame:
     frame: int
     prediction: Prediction
     is_given: bool  # the annotator's own mask, at least for some of the objects
+    is_damaged: bool = False  # it cannot be decoded: the mask of the frame before it, or given
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +118,11 @@ def memorize_all(
     travel: one that is missing from it is absent. are_partial: a mask speaks only for the objects
     in it, and the others are tracked on, as in YouTube-VOS. speaks_for: says it for each frame
     instead; what is in a mask always counts. Frames whose mask is empty before any object has
-    appeared teach nothing and are left out. EngineMemoryError if the device is full.
+    appeared teach nothing and are left out, and so are frames that cannot be decoded, unless there
+    are no others: then DamagedFrameError. EngineMemoryError if the device is full.
     """
     known: set[int] = set()
+    damaged: DamagedFrameError | None = None
     for frame in sorted(masks, reverse=is_backward):
         present = _objects_in(masks[frame])
         known |= present
@@ -127,9 +130,14 @@ def memorize_all(
         if speaks_for is not None:
             told = present | set(speaks_for[frame])
         if told:
-            with _naming_a_full_device(tracker, frame):
-                tracker.memorize(frame, video[frame], masks[frame], sorted(told))
+            try:
+                with _naming_a_full_device(tracker, frame):
+                    tracker.memorize(frame, video[frame], masks[frame], sorted(told))
+            except DamagedFrameError as error:
+                damaged = error
         yield frame
+    if damaged is not None and not tracker.confirmed_frames:
+        raise damaged
 
 
 def propagate(
@@ -142,6 +150,7 @@ def propagate(
     keys_at_a_time: int = 1,
     adopted: Labels | None = None,
     present: Mapping[int, Collection[int]] | None = None,
+    before: Labels | None = None,
 ) -> Generator[tuple[TrackedFrame | None, Position], None, None]:
     """Visits the frames of `runs` in order, from `position` on.
 
@@ -149,19 +158,25 @@ def propagate(
     the first frame, in the direction of travel, whose mask has it; objects of later masks are not
     guessed at before, unless no mask has come yet. adopted: (H, W) the mask of every run's first
     frame where that is not annotated, an earlier result to go on from. present: the objects in
-    each mask, where that is known. Yields each frame's result (None for a frame that only sets a
-    run going) and the position after it. EngineMemoryError if the device is full.
+    each mask, where that is known. before: (H, W) the mask of the frame visited before `position`.
+
+    Yields each frame's result (None for a frame that only sets a run going) and the position after
+    it. A frame that cannot be decoded is passed over: its result is its own mask where there is
+    one, else the mask of the frame before it. EngineMemoryError if the device is full.
     """
+    last = None if before is None else _prediction_of(before)
     for run_index in range(position.run, len(runs)):
         run = runs[run_index]
         step = position.step if run_index == position.run else 0
         if step == 0:
             tracker.begin()
+            last = None
         appearances = _appearances(tracker, masks, run, present)
         if adopted is not None:
             for object_id in _objects_in(adopted):
                 if _comes_later(appearances.get(object_id), run):
                     appearances[object_id] = run.frames[0]
+        unadopted = adopted if step == 0 else None  # until a frame of it can be decoded
         # Batches begin at multiples of their size also after a resumption: the numbers a GPU gives
         # for one frame can depend on the frames beside it.
         for index in range(step - step % keys_at_a_time, len(run.frames), keys_at_a_time):
@@ -171,33 +186,57 @@ def propagate(
                 if done < step:
                     continue
                 is_last = done + 1 == len(run.frames)
-                is_adopted = adopted is not None and frame == run.frames[0]
-                known = set(tracker.objects)  # one may have been deleted meanwhile
-                if is_adopted and adopted is not None:
-                    known |= _objects_in(adopted)
-                objects = tuple(i for i in _active(appearances, run, frame) if i in known)
-                # An empty mask is never memorised: background, unless objects are there already
-                # that it does not speak for.
-                is_empty = frame in masks and not _has_appeared(appearances, run, frame)
-                result = _visit(
-                    tracker,
-                    frame,
-                    picture,
-                    objects,
-                    is_empty=is_empty,
-                    is_last=is_last,
-                    adopted=adopted if is_adopted else None,
-                )
+                is_first = frame == run.frames[0]
+                if picture is None:
+                    own = masks.get(frame, adopted if is_first else None)
+                    last = _prediction_of(own) if own is not None else last
+                    if last is None:  # before any mask
+                        last = _prediction_of(np.zeros_like(next(iter(masks.values()))))
+                    result = TrackedFrame(frame, last, frame in masks, is_damaged=True)
+                else:
+                    known = set(tracker.objects)  # one may have been deleted meanwhile
+                    if unadopted is not None:
+                        known |= _objects_in(unadopted)
+                    objects = tuple(i for i in _active(appearances, run, frame) if i in known)
+                    # An empty mask is never memorised: background, unless objects are there
+                    # already that it does not speak for.
+                    is_empty = frame in masks and not _has_appeared(appearances, run, frame)
+                    result = _visit(
+                        tracker,
+                        frame,
+                        picture,
+                        objects,
+                        is_empty=is_empty,
+                        is_last=is_last,
+                        adopted=unadopted,
+                    )
+                    unadopted, last = None, result.prediction
                 after = Position(run_index, done + 1)
-                is_silent = run.is_first_silent and frame == run.frames[0]
+                is_silent = run.is_first_silent and is_first
                 yield None if is_silent else result, after
 
 
-def _encode(tracker: Tracker, video: Frames, batch: Sequence[int]) -> list[EncodedFrame]:
+def _encode(tracker: Tracker, video: Frames, batch: Sequence[int]) -> list[EncodedFrame | None]:
+    """None for a frame that cannot be decoded."""
+    frames: dict[int, Frame] = {}
     with tracker.times.measure("video"):
-        frames = [video[frame] for frame in batch]
+        for frame in batch:
+            with suppress(DamagedFrameError):
+                frames[frame] = video[frame]
+    if not frames:
+        return [None] * len(batch)
     with _naming_a_full_device(tracker, batch[0]):
-        return tracker.encode(frames)
+        encoded = dict(zip(frames, tracker.encode(list(frames.values())), strict=True))
+    return [encoded.get(frame) for frame in batch]
+
+
+def _prediction_of(labels: Labels) -> Prediction:
+    """Of a mask (H, W) that no tracker made: certain of every pixel."""
+    objects = tuple(sorted(_objects_in(labels)))
+    masks = one_hot(labels, objects)
+    background = 1 - masks.sum(dim=0, keepdim=True)
+    height, width = labels.shape
+    return Prediction(objects, torch.cat([background, masks]), (height, width))
 
 
 def _visit(

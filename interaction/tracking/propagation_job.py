@@ -273,7 +273,15 @@ class PropagationJob:
                 assert result is not None  # no run of ours is silent
                 labels = result.prediction.labels()
                 edit = None
-                doubt, progress.shape = measure_doubt(result.prediction, progress.shape)
+                remark = None
+                if result.is_damaged:
+                    doubt = 1.0  # so that the annotator is led to it
+                    remark = (
+                        f"Frame {result.frame} cannot be decoded. It keeps the mask of the frame "
+                        "before it, marked as doubtful."
+                    )
+                else:
+                    doubt, progress.shape = measure_doubt(result.prediction, progress.shape)
                 if writes:
                     edit = self._edit(result, labels, doubt, progress)
                     self._done += 1
@@ -285,7 +293,8 @@ class PropagationJob:
                 is_settled = (
                     self._request.until == "settled" and progress.settled >= _SETTLED_FRAMES
                 )
-                remark = "The masks agree with the earlier ones again." if is_settled else None
+                if is_settled:
+                    remark = "The masks agree with the earlier ones again."
                 yield (
                     Propagated(
                         edit, result.frame, self._done, self._total, _memory_use(tracker), remark

@@ -9,7 +9,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from interaction.errors import UnreadableVideoError
+from interaction.errors import DamagedFrameError, UnreadableVideoError
 from interaction.video.container import FrameStream, TagSource
 from interaction.video.index import VideoFileIndex
 from interaction.video.picture_folder import PictureFolderIndex, PictureReader, first_picture
@@ -209,8 +209,8 @@ class FrameDecoder:
         self._run = run
         return found
 
-    def _damaged(self, frame: int) -> UnreadableVideoError:
-        return UnreadableVideoError(
+    def _damaged(self, frame: int) -> DamagedFrameError:
+        return DamagedFrameError(
             self._index.path,
             f"frame {frame} is damaged",
             "Work on the frames before and after it, or convert the file to MP4 (H.264) "

@@ -17,7 +17,7 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
-from interaction.errors import UnreadableVideoError
+from interaction.errors import DamagedFrameError, UnreadableVideoError
 from interaction.video.container import MAX_FRAME_PIXELS, describe_size_limit
 
 __all__ = [
@@ -233,7 +233,7 @@ def _read(picture: Path, read: Callable[[Image.Image], _Result]) -> _Result:
             "Scale it down.",
         ) from None
     except _PICTURE_ERRORS:
-        raise UnreadableVideoError(picture, "the picture is damaged", _REMEDY) from None
+        raise DamagedFrameError(picture, "the picture is damaged", _REMEDY) from None
 
 
 def _upright_size(image: Image.Image) -> tuple[int, int]:
