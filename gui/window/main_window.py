@@ -183,6 +183,8 @@ class MainWindow(QMainWindow):
             )
         elif project is not None and project.notices:
             workspace.banner.show_error(project.notices[0], "\n".join(project.notices[1:]))
+        elif session.video.notice is not None:
+            workspace.banner.show_notice(session.video.notice)
 
     def _cache_bytes(self, session: Session) -> int:
         """For decoded frames: what the preferences say, or so many frames as were asked for."""

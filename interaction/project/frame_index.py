@@ -21,7 +21,7 @@ from interaction.video.container import MAX_FRAME_PIXELS, TagSource
 from interaction.video.decoder import VideoIndex
 from interaction.video.index import RunStart, VideoFileIndex
 from interaction.video.picture_folder import PICTURE_SUFFIXES, PictureFolderIndex
-from interaction.video.pixels import FrameLayout, Orientation
+from interaction.video.pixels import FrameLayout, Orientation, VisibleRange
 
 __all__ = ["index_bytes", "read_index", "write_index"]
 
@@ -59,6 +59,7 @@ def index_bytes(index: VideoIndex, digest: str) -> bytes:
             "digest": digest,
             "width": index.width,
             "height": index.height,
+            "visible": index.visible and [index.visible.black, index.visible.white],
             "names": [picture.name for picture in index.pictures],
         }
         columns: list[_Numbers] = []
@@ -102,7 +103,18 @@ def _pictures(value: Any, source: Path) -> PictureFolderIndex:
             raise DamagedValueError("a picture lies elsewhere")
     if not pictures:
         raise DamagedValueError("there are no pictures")
-    return PictureFolderIndex(source, pictures, width, height)
+    return PictureFolderIndex(source, pictures, width, height, _visible(value))
+
+
+def _visible(value: Any) -> VisibleRange | None:
+    if "visible" not in value:
+        raise DamagedValueError("it is older than the visible range")
+    if value["visible"] is None:
+        return None
+    black, white = (float(one) for one in listing(value["visible"], "the visible range"))
+    if not (np.isfinite([black, white]).all() and black < white):
+        raise DamagedValueError("the visible range is none")
+    return VisibleRange(black, white)
 
 
 def _video_file(value: Any, numbers: _Numbers, source: Path) -> VideoFileIndex:

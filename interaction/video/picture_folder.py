@@ -5,7 +5,7 @@ asked for, and no file stays open. How a picture becomes RGB is in `picture_pixe
 """
 
 import re
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -14,7 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interaction.errors import UnreadableVideoError
-from interaction.video.pixels import read_picture, read_picture_size
+from interaction.video.pixels import (
+    VisibleRange,
+    find_visible_range,
+    read_picture,
+    read_picture_size,
+)
 
 __all__ = [
     "PICTURE_SUFFIXES",
@@ -29,6 +34,7 @@ PICTURE_SUFFIXES = frozenset(
 )  # compared in lower case
 _NOMINAL_RATE = Fraction(24)  # frames per second: pictures carry no time, players need one
 _REPORT_EVERY = 16  # pictures
+_SAMPLES = 64  # pictures, spread over the folder, that the visible range is taken from
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,6 +45,7 @@ class PictureFolderIndex:
     pictures: tuple[Path, ...]
     width: int
     height: int
+    visible: VisibleRange | None = None  # of pictures with more than 8 bits, one for all
 
     @property
     def frame_rate(self) -> Fraction:
@@ -80,7 +87,15 @@ def index_picture_folder(path: Path) -> Generator[int, None, PictureFolderIndex]
             "Choose a folder that holds JPEG, PNG, TIFF, WebP or BMP pictures, or a video file.",
         )
     yield len(pictures)
-    return PictureFolderIndex(path, tuple(pictures), *size)
+    samples = pictures[:: max(1, len(pictures) // _SAMPLES)]
+    return PictureFolderIndex(path, tuple(pictures), *size, _visible_range(samples))
+
+
+def _visible_range(pictures: Sequence[Path]) -> VisibleRange | None:
+    try:
+        return find_visible_range(pictures)
+    except UnreadableVideoError:  # told where the damaged picture is asked for
+        return None
 
 
 class PictureReader:
@@ -116,7 +131,7 @@ class PictureReader:
             if is_cancelled():
                 return
             picture = self._index.pictures[frame]
-            rgb = read_picture(picture)
+            rgb = read_picture(picture, self._index.visible)
             if rgb.shape[:2] != (self.height, self.width):
                 raise UnreadableVideoError(
                     picture,

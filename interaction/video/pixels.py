@@ -4,18 +4,19 @@ import struct
 import threading
 import warnings
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+import cv2
 import numpy as np
 from av.error import FFmpegError
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError
 
 from interaction.errors import DamagedFrameError, UnreadableVideoError
 from interaction.video.container import MAX_FRAME_PIXELS, describe_size_limit
@@ -24,6 +25,8 @@ __all__ = [
     "FrameLayout",
     "Orientation",
     "RgbConverter",
+    "VisibleRange",
+    "find_visible_range",
     "read_orientation",
     "read_picture",
     "read_picture_size",
@@ -185,19 +188,106 @@ _TRANSPOSE = {
     8: Image.Transpose.ROTATE_90,
 }
 
+_TURNS = {
+    value: Orientation(value >= 5, flips_x=value in (2, 3, 6, 7), flips_y=value in (3, 4, 7, 8))
+    for value in range(1, 9)
+}
+
 _Result = TypeVar("_Result")
 _warnings_lock = threading.Lock()  # warning filters belong to the whole process
 
 
-def read_picture(path: Path) -> NDArray[np.uint8]:
-    """(H, W, 3) RGB. Raises UnreadableVideoError."""
-    return _read(path, _to_rgb)
+@dataclass(frozen=True, slots=True)
+class VisibleRange:
+    """The values of pictures with more than 8 bits that are shown as black and as white."""
+
+    black: float
+    white: float
+
+    @property
+    def is_nominal(self) -> bool:
+        """Whether it is what such pixels stand for anyway."""
+        return self.black == 0 and self.white in (1, 65_535)
+
+    def apply(self, values: NDArray[Any]) -> NDArray[np.uint8]:
+        """values: (H, W) or (H, W, 3) of any kind. Returns uint8 of the same shape."""
+        share = (values.astype(np.float64) - self.black) / (self.white - self.black)
+        if values.dtype.kind == "f":
+            return np.rint(np.clip(np.nan_to_num(share), 0, 1) * 255).astype(np.uint8)
+        # A whole value stands for the interval up to the next one: 65535 is 255.996 of 256.
+        levels = self.white - self.black + 1
+        scaled = np.floor(share * (levels - 1) * 256 / levels)
+        return np.clip(scaled, 0, 255).astype(np.uint8)
+
+
+_WHITES = (255, 1023, 4095, 16_383, 65_535)  # of 8, 10, 12, 14 and 16 bits
+_LEAST_USED = 0.25  # share of a range; with less there is too little to see
+_OUTLIERS = 0.5  # per cent at either end
+
+
+def find_visible_range(pictures: Iterable[Path]) -> VisibleRange | None:
+    """One range for all: what their bits stand for, or where their values lie if they use little
+    of that. None where the first has 8 bits. Raises UnreadableVideoError.
+    """
+    found: list[_Spread] = []
+    for path in pictures:
+        spread = _read(path, _spread_of)
+        if spread is not None:
+            found.append(spread)
+        elif not found:
+            return None
+    return _visible_in(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Spread:
+    """Where the values of one picture lie."""
+
+    low: float  # without outliers
+    high: float
+    largest: float
+    is_whole: bool
+
+    @classmethod
+    def of(cls, values: NDArray[Any]) -> Self:
+        is_whole = values.dtype.kind != "f"
+        finite = values if is_whole else values[np.isfinite(values)]
+        if not finite.size:
+            return cls(0, 1, 1, is_whole)
+        low, high = np.percentile(finite, (_OUTLIERS, 100 - _OUTLIERS))
+        return cls(float(low), float(high), float(finite.max()), is_whole)
+
+
+def _spread_of(image: Image.Image) -> _Spread | None:
+    values = _deep_values(image)
+    return None if values is None else _Spread.of(values)
+
+
+def _visible_in(found: Sequence[_Spread]) -> VisibleRange:
+    is_whole = all(one.is_whole for one in found)
+    low, high = min(one.low for one in found), max(one.high for one in found)
+    top = max(one.largest for one in found) if is_whole else high
+    whites = _WHITES if is_whole else (1, *_WHITES)
+    white = next((one for one in whites if one >= top), None)
+    if low >= 0 and white is not None and high - low >= _LEAST_USED * white:
+        return VisibleRange(0, white)
+    return VisibleRange(low, high if high > low else low + 1)
+
+
+def read_picture(path: Path, visible: VisibleRange | None = None) -> NDArray[np.uint8]:
+    """(H, W, 3) RGB. visible: of pictures with more than 8 bits; by default this one's own.
+
+    Raises UnreadableVideoError.
+    """
+    pixels = _read(path, _pixels)
+    if pixels.dtype != np.uint8:
+        pixels = (visible or _visible_in([_Spread.of(pixels)])).apply(pixels)
+    return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
 
 
 def read_orientation(path: Path) -> Orientation:
     """How the picture is turned and mirrored to be upright. Raises UnreadableVideoError."""
-    value = _read(path, _orientation)
-    return Orientation(value >= 5, flips_x=value in (2, 3, 6, 7), flips_y=value in (3, 4, 7, 8))
+    return _TURNS[_read(path, _orientation)]
 
 
 def read_picture_size(path: Path) -> tuple[int, int]:
@@ -212,7 +302,7 @@ def _read(picture: Path, read: Callable[[Image.Image], _Result]) -> _Result:
             # Pillow warns of odd metadata, which nobody here can change, and of large pictures,
             # for which the limit below stands.
             warnings.simplefilter("ignore")
-            with Image.open(picture, formats=_FORMATS) as image:
+            with _open_picture(picture) as image:
                 if image.width * image.height > MAX_FRAME_PIXELS:
                     raise UnreadableVideoError(
                         picture, *describe_size_limit(image.width, image.height)
@@ -253,17 +343,56 @@ def _orientation(image: Image.Image) -> int:
     return value if value in _TRANSPOSE else 1
 
 
-def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:
-    """(H, W, 3), upright."""
+def _pixels(image: Image.Image) -> NDArray[Any]:
+    """Upright: (H, W, 3) uint8, or the values of a deep picture, (H, W, 1) or (H, W, 3)."""
     orientation = _orientation(image)
+    values = _deep_values(image)
+    if values is not None:
+        values = values if values.ndim == 3 else values[:, :, None]
+        return _TURNS[orientation].apply(values)
     if orientation in _TRANSPOSE:
         image = image.transpose(_TRANSPOSE[orientation])
-    if image.mode.startswith("I"):
-        # 16-bit grey; Pillow's own conversion would clip it at 255.
-        grey = np.clip(np.asarray(image).astype(np.int64), 0, 65535) >> 8
-    elif image.mode == "F":
-        values = np.nan_to_num(np.asarray(image), nan=0.0)
-        grey = np.rint(np.clip(values, 0.0, 1.0) * 255)
-    else:
-        return np.array(image.convert("RGB"), dtype=np.uint8)
-    return np.repeat(grey.astype(np.uint8)[:, :, None], 3, axis=2)
+    return np.array(image.convert("RGB"), dtype=np.uint8)
+
+
+def _deep_values(image: Image.Image) -> NDArray[Any] | None:
+    """(H, W) or (H, W, 3) values of a picture with more than 8 bits, as stored; else None."""
+    if image.mode.startswith("I") or image.mode == "F":
+        return np.asarray(image)
+    # Pillow would drop the lower byte of colours, and opens no floating-point colours at all.
+    if not image.info[_IS_DEEP_COLOR]:
+        return None
+    decoded = cv2.imdecode(np.fromfile(image.info[_PATH], np.uint8), cv2.IMREAD_UNCHANGED)
+    if decoded is None or decoded.dtype == np.uint8:
+        raise ValueError("it cannot be decoded")
+    return decoded if decoded.ndim == 2 else np.ascontiguousarray(decoded[:, :, 2::-1])
+
+
+# What is noted in a picture's `info`.
+_PATH = "path"
+_IS_DEEP_COLOR = "has colours of more than 8 bits"
+
+
+def _open_picture(path: Path) -> Image.Image:
+    """A colour TIFF of 32 bits comes as a black picture of its size, for `_deep_values`."""
+    try:
+        image: Image.Image = Image.open(path, formats=_FORMATS)
+        # Asked before anything is loaded, which forgets it.
+        image.info[_IS_DEEP_COLOR] = bool(image.tile) and ";16" in str(image.tile[0][3])
+    except UnidentifiedImageError:
+        if path.suffix.lower() not in (".tif", ".tiff"):
+            raise
+        with path.open("rb") as file:
+            header = TiffImagePlugin.ImageFileDirectory_v2(file.read(8))
+            file.seek(header.next)
+            header.load(file)
+        width, height = int(header[_TIFF_WIDTH]), int(header[_TIFF_HEIGHT])
+        if width * height > MAX_FRAME_PIXELS:
+            raise UnreadableVideoError(path, *describe_size_limit(width, height)) from None
+        image = Image.new("RGB", (width, height))
+        image.info[_IS_DEEP_COLOR] = True
+    image.info[_PATH] = path
+    return image
+
+
+_TIFF_WIDTH, _TIFF_HEIGHT = 256, 257  # tags

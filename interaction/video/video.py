@@ -278,6 +278,18 @@ class Video:
             return self._index.pictures[frame].stem
         return f"{frame:07d}"
 
+    @property
+    def notice(self) -> str | None:
+        """How the values of deep pictures are shown, where that had to be chosen."""
+        visible = self._index.visible if isinstance(self._index, PictureFolderIndex) else None
+        if visible is None or visible.is_nominal:
+            return None
+        return (
+            "The pictures have more than 8 bits: values from "
+            f"{visible.black:.6g} to {visible.white:.6g} are shown as black to white, the same in "
+            "all of them. The networks see the same."
+        )
+
     def orientation(self, index: SupportsIndex) -> Orientation:
         """How the stored picture of a frame is turned and mirrored to be upright.
 

@@ -72,7 +72,7 @@ def test_every_export_tells_its_progress_and_lists_its_frames(
         (3, 3, 5),
     ]
     root = report.target if report.target.is_dir() else report.target.parent
-    table = "frames.csv" if report.target.is_dir() else f"{report.target.stem}.frames.csv"
+    table = "frames.csv" if report.target.is_dir() else f"{report.target.name}.frames.csv"
     with (root / table).open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert sorted({int(row["index"]) for row in rows}) == [1, 3, 5]

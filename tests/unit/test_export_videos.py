@@ -275,3 +275,50 @@ def test_a_soft_edge_is_the_hard_mask_above_one_half(width_px: float) -> None:
         assert np.abs(np.diff(row)).max() <= 1.5 / width_px
     full = np.ones((5, 5), np.bool_)
     assert (looks.soft_edge(full, 4) == 1).all()
+
+
+@pytest.mark.parametrize("codec", ["libmp3lame", "mp2", "ac3"])
+def test_sound_is_copied_by_its_codec_and_not_by_a_decoders_name(
+    codec: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "sound.mkv"
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libx264", rate=25)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        sound: Any = container.add_stream(codec, rate=44_100)
+        for _ in range(25):
+            black = np.zeros((48, 64, 3), np.uint8)
+            container.mux(video.encode(av.VideoFrame.from_ndarray(black, format="rgb24")))
+        container.mux(video.encode(None))
+        samples = np.zeros((2, 44_100), np.float32)
+        frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="stereo")
+        frame.sample_rate = 44_100
+        resampler = av.AudioResampler(sound.format, sound.layout, 44_100, sound.frame_size or None)
+        for part in resampler.resample(frame):
+            container.mux(sound.encode(part))
+        container.mux(sound.encode(None))
+    with open_video(path) as source:
+        for suffix in ("a", "b"):
+            report = run_export(
+                annotate({}, source), source, "overlay-video", tmp_path / f"{suffix}.mp4"
+            )
+            assert report.notices == ()
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        assert len(container.streams.audio) == 1
+    assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
+
+
+def test_two_videos_of_one_name_lie_beside_each_other_and_are_the_same_every_time(
+    tmp_path: Path,
+) -> None:
+    source = write_numbered(tmp_path / "v.mp4", 5)
+    names = {"overlay-video": "clip.mp4", "prores-4444": "clip.mov", "vp9-alpha": "clip.webm"}
+    with open_video(source) as video:
+        annotation = annotate({0: scene(video.width, video.height)}, video)
+        for folder in ("first", "second"):
+            for name, target in names.items():
+                run_export(annotation, video, name, tmp_path / folder / target)
+    for target in names.values():
+        first, second = (tmp_path / folder / target for folder in ("first", "second"))
+        assert first.read_bytes() == second.read_bytes()
+        assert first.with_name(f"{target}.frames.csv").is_file()
