@@ -262,8 +262,9 @@ def test_a_wrong_stage_is_refused_by_name(change: dict[str, Any], names: str) ->
         config_from({"pack": "", "stages": [stage]})
 
 
-def test_the_shipped_configuration_is_valid() -> None:
-    path = Path(__file__).parents[2] / "training" / "configs" / "small_tracker.toml"
+@pytest.mark.parametrize("name", ["", "_more", "_long", "_real"])
+def test_the_configurations_of_the_bundled_weights_are_valid(name: str) -> None:
+    path = Path(__file__).parents[2] / "training" / "configs" / f"small_tracker{name}.toml"
     shipped = read_config(path, {"pack": "elsewhere"})
     assert isinstance(shipped, TrackerTraining)
     assert shipped.network == NetworkConfig.small()
