@@ -1,6 +1,7 @@
 """The main job on the bundled sample, from the first click to the finished video, by the script of
 docs/scripting.md, as it stands there."""
 
+import shutil
 from pathlib import Path
 
 import av
@@ -23,9 +24,9 @@ RABBIT = {"belly": (460, 350), "arm": (250, 195), "left ear": (350, 116), "foot"
 NOT_RABBIT = {"hole": (300, 420), "lower hole": (310, 490), "rock": (200, 400), "sky": (1100, 100)}
 
 
-def script() -> str:
-    text = DOCUMENT.read_text("utf-8")
-    return text.split("```python\n", 1)[1].split("```", 1)[0]
+def scripts() -> list[str]:
+    blocks = DOCUMENT.read_text("utf-8").split("```python\n")[1:]
+    return [block.split("```", 1)[0] for block in blocks]
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("job")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        exec(compile(script(), str(DOCUMENT), "exec"), {"__name__": "script"})
+        exec(compile(scripts()[0], str(DOCUMENT), "exec"), {"__name__": "script"})
     return folder
 
 
@@ -87,3 +88,21 @@ def test_all_of_it_is_undone_to_nothing_and_redone_to_the_byte(folder: Path) -> 
         assert (dict(session.annotation.records), session.annotation.objects) == ({}, ())
         session.go_to(steps)
         assert (dict(session.annotation.records), session.annotation.objects) == before
+
+
+def test_the_other_scripts_of_the_document_run_too(
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shutil.copytree(folder, tmp_path / "job")
+    monkeypatch.chdir(tmp_path / "job")
+    for script in scripts()[1:]:
+        exec(compile(script, str(DOCUMENT), "exec"), {"__name__": "script"})
+    assert "box of the rabbit:" in capsys.readouterr().out
+    with Session.open_project("rabbit.vos", read_only=True) as session:
+        assert session.history.position == 0
+        assert {"Confirm frame", "Rename ‘rabbit’"} <= {
+            entry.label for entry in session.history.entries
+        }
