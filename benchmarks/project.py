@@ -86,7 +86,7 @@ def measure(folder: Path, settings: argparse.Namespace) -> dict[str, float]:
 
     project, open_s = timed(lambda: Project.open(folder / "project.vos"))
     annotation, annotation_s = timed(project.load_annotation)
-    history, history_s = timed(project.load_history)
+    history, history_s = timed(project.view.load_history)
     undone, undo_s = timed(history.undo)
     assert undone is not None
     annotation.apply(undone)

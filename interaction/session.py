@@ -76,7 +76,7 @@ def check_fit(project: Project, video: Video) -> None:
 def is_known_place(project: Project, source: Path) -> bool:
     """Whether the project's video is this very file, unchanged."""
     try:
-        return project.find_source().samefile(source)
+        return project.view.find_source().samefile(source)
     except (OSError, UserError):
         return False
 
@@ -139,7 +139,7 @@ class Session:
     ) -> None:
         """ProjectError if the project is about a video of another length or size."""
         self.video = video
-        learned = None if project is None else project.learned_folder
+        learned = None if project is None else project.view.learned_folder
         is_read_only = project is not None and project.is_read_only
         models = LearnedModels(learned, is_read_only=is_read_only)
         self.engines = LearnedEngines(engines or Engines(), models)
@@ -147,12 +147,14 @@ class Session:
             annotation, history = Annotation(len(video), video.width, video.height), History()
         else:
             check_fit(project, video)
-            annotation, history = project.load_annotation(), project.load_history()
+            annotation, history = project.load_annotation(), project.view.load_history()
         self.ledger = Ledger(annotation, history, project)
         self.objects = ObjectList(self.ledger)
         self.masks = Masks(annotation)
         self._key = uuid.uuid4().hex  # tells this session's frames from another's
-        outside = None if project is None or project.is_read_only else project.outside_changes()
+        outside = (
+            None if project is None or project.is_read_only else project.view.outside_changes()
+        )
         if outside is not None:
             self.apply(outside)
 
@@ -182,7 +184,7 @@ class Session:
                 opened = undoing.enter_context(Project.open(Path(project)))
                 if not is_known_place(opened, source):
                     opened.relocate(source)
-                index = index or opened.load_index(source)
+                index = index or opened.view.load_index(source)
             video = undoing.enter_context(open_video(source, index=index))
             if project is not None and opened is None:
                 info = describe_source(source, len(video), video.width, video.height)
@@ -218,8 +220,8 @@ class Session:
             folder = workspace_project(folder)
         with ExitStack() as undoing:
             opened = undoing.enter_context(Project.open(folder, read_only=read_only))
-            source = opened.find_source()
-            index = index or opened.load_index(source)
+            source = opened.view.find_source()
+            index = index or opened.view.load_index(source)
             video = undoing.enter_context(open_video(source, index=index))
             opened.save_index(video.index)
             session = cls(video, project=opened, engines=engines or Engines(settings))

@@ -89,11 +89,6 @@ class Tracker:
     def confirmed_frames(self) -> tuple[int, ...]:
         return tuple(sorted(self._confirmed))
 
-    def reconfigure(self, config: MemoryConfig) -> None:
-        """Settings from the next frame on; what is in memory stays as it is."""
-        self.bank.config = config
-        self.engine.objects_per_chunk = config.objects_per_chunk
-
     # Permanent memory
 
     @torch.inference_mode()

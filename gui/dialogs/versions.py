@@ -77,7 +77,7 @@ class VersionsDialog(QDialog):
     def refresh(self) -> None:
         self.list.clear()
         project = self._session.project
-        for version in () if project is None else project.versions():
+        for version in () if project is None else project.view.versions():
             item = QListWidgetItem(f"{version.name}    {_local_time(version.created)}")
             item.setData(_VersionRole, version)
             self.list.addItem(item)
@@ -103,7 +103,7 @@ class VersionsDialog(QDialog):
         if project is None or item is None:
             return
         try:
-            edits = project.restoring(item.data(_VersionRole), self._session.annotation)
+            edits = project.view.restoring(item.data(_VersionRole), self._session.annotation)
         except UserError as error:
             self.status.setText(str(error))
             return

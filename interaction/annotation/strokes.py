@@ -18,11 +18,9 @@ from xmem_core.arrays import Labels
 __all__ = [
     "LEAST_RADIUS_PX",
     "Rectangle",
-    "changed_rectangle",
     "fill_polygon",
     "paint",
     "paint_segment",
-    "polygon_mask",
     "stroke_mask",
 ]
 
@@ -133,25 +131,6 @@ def stroke_mask(height: int, width: int, stroke: Stroke) -> NDArray[np.bool_]:
         for box, inside in _capsules(mask.shape, start, end, stroke.radius_px):
             mask[box.slices] |= inside
     return mask
-
-
-def polygon_mask(
-    height: int, width: int, polygon: Sequence[tuple[float, float]]
-) -> NDArray[np.bool_]:
-    """(height, width): the pixels a polygon holds, as `fill_polygon` counts them."""
-    mask = np.zeros((height, width), np.bool_)
-    piece = _polygon(mask.shape, polygon)
-    if piece is not None:
-        box, inside = piece
-        mask[box.slices] = inside
-    return mask
-
-
-def changed_rectangle(before: Labels, after: Labels) -> Rectangle | None:
-    """The smallest one that holds every pixel that differs; None if none does."""
-    if before.shape != after.shape:
-        raise ValueError(f"masks of one size are compared, got {before.shape} and {after.shape}")
-    return _bounds(before != after, 0, 0)
 
 
 def check_object_id(object_id: int) -> None:

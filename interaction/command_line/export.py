@@ -98,8 +98,8 @@ def export(
     folder = project_folder(project).resolve()
     target = output or folder.with_name(f"{folder.stem}-{format_name}{kind.suffix}")
     with Project.open(folder, read_only=True) as opened:
-        place = opened.find_source()
-        with open_video(place, index=opened.load_index(place)) as video:
+        place = opened.view.find_source()
+        with open_video(place, index=opened.view.load_index(place)) as video:
             source = ExportSource.of(opened.load_annotation(), video, protects=(opened.folder,))
             chosen = ExportSettings(
                 format=format_name,

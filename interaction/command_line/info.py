@@ -38,10 +38,10 @@ def _report(project: "Project", annotation: "Annotation") -> dict[str, Any]:
     from interaction.errors import UserError
 
     try:
-        found: str | None = str(project.find_source())
+        found: str | None = str(project.view.find_source())
     except UserError:
         found = None
-    history = project.load_history()
+    history = project.view.load_history()
     statuses = {status.value: 0 for status in FrameStatus}
     for record in annotation.records.values():
         statuses[record.status.value] += 1
@@ -57,8 +57,8 @@ def _report(project: "Project", annotation: "Annotation") -> dict[str, Any]:
     return {
         "project": str(project.folder),
         "name": project.name,
-        "created": project.created,
-        "app_version": project.app_version,
+        "created": project.view.created,
+        "app_version": project.view.app_version,
         "source": str(project.source.path),
         "source_found": found,
         "frames": annotation.frame_count,

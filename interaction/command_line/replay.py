@@ -53,8 +53,8 @@ def replay(
     )
     console = Console(stderr=True, highlight=False)
     with Project.open(project_folder(journal), read_only=True) as old:
-        history, records = old.load_history(), old.load_annotation().records
-        video = old.find_source() if source is None else source_path(source)
+        history, records = old.view.load_history(), old.load_annotation().records
+        video = old.view.find_source() if source is None else source_path(source)
         steps = history.entries[: history.position]
         remarks: list[str] = []
         with Session.open(video, project, settings=settings) as session:

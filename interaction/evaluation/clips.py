@@ -5,7 +5,7 @@ Both sides are folders of palette PNGs: one folder is one clip, a folder of fold
 (in `scores.py`) is the result, beside what J and F are.
 """
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -32,7 +32,6 @@ __all__ = [
     "ObjectScore",
     "ScoringRule",
     "SkippedClip",
-    "evaluate_clips",
     "find_clips",
     "pair_clip",
     "score_clip",
@@ -61,17 +60,6 @@ class Clip:
     name: str
     truths: tuple[Path, ...]  # one per annotated frame, in order
     predictions: tuple[Path | None, ...]  # one per entry of `truths`
-
-
-def evaluate_clips(
-    predictions: Path, ground_truth: Path
-) -> Generator[ClipScore | SkippedClip, None, None]:
-    """Score every clip of the ground truth, one item per clip; give them to `Evaluation.of`.
-
-    Raises what `find_clips` and `score_clip` raise.
-    """
-    for clip in find_clips(predictions, ground_truth):
-        yield score_clip(clip)
 
 
 def find_clips(predictions: Path, ground_truth: Path) -> tuple[Clip, ...]:

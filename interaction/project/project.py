@@ -85,8 +85,8 @@ def unmake_folder(layout: ProjectLayout) -> None:
             path.rmdir()
 
 
-class Project(ProjectView):
-    """Made by `create` and `open`; `close` it when done.
+class Project:
+    """Made by `create` and `open`; `close` it when done. view: what it holds, to be looked at.
 
     on_problem: called on the saving thread when something cannot be written, once until it can be
     again. The work stays in memory meanwhile and is tried again. on_recovery: there too, when all
@@ -105,11 +105,11 @@ class Project(ProjectView):
         read_only_reason: str,
     ) -> None:
         """Not for callers: see `create` and `open`. lock: acquired, None for reading only."""
-        super().__init__(layout, contents)
+        self.view = ProjectView(layout, contents)
         self.on_problem = self.on_recovery = None
         self._lock = lock
         self._saver: Saver[SavedEdit | SavedMove | ManifestChange] | None = None
-        if self._damages:
+        if self.view.damages:
             read_only_reason = "it is damaged"
         self.read_only_reason = read_only_reason  # "" while it can be changed
         if lock is None or read_only_reason:
@@ -181,6 +181,28 @@ class Project(ProjectView):
             raise
 
     @property
+    def folder(self) -> Path:
+        return self.view.folder
+
+    @property
+    def name(self) -> str:
+        return self.view.name
+
+    @property
+    def source(self) -> SourceInfo:
+        return self.view.source
+
+    @property
+    def damages(self) -> tuple[str, ...]:
+        """What was found damaged, in words; then the project is open for reading only."""
+        return self.view.damages
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What was found odd, in words: it was put right, or left alone."""
+        return self.view.notices
+
+    @property
     def is_read_only(self) -> bool:
         return self._saver is None
 
@@ -191,9 +213,9 @@ class Project(ProjectView):
 
     def load_annotation(self) -> Annotation:
         """As it is on the disk; what was recorded since it was opened is waited for."""
-        if self._checked is None:
+        if self.view.is_loaded:
             self.flush()
-        return super().load_annotation()
+        return self.view.load_annotation()
 
     def record(self, edit: Edit, position: int) -> Callable[[], Edit]:
         """Saves an edit that was made. position: of the history with it.
@@ -205,7 +227,7 @@ class Project(ProjectView):
         saver = self._writing()
         check_edit(edit)
         part = Part(edit)
-        step = self._journal.add(
+        step = self.view.journal.add(
             position,
             edit.label,
             edit.group,
@@ -214,7 +236,7 @@ class Project(ProjectView):
             changes_objects=edit.objects_after is not None,
         )
         saver.put(SavedEdit(edit, position, _now(), part))
-        return self._loader(step)
+        return self.view.loader(step)
 
     def move_to(self, position: int, edit: Edit) -> None:
         """Saves an undo or redo of one step or more. edit: what was applied, an inverse for undo.
@@ -222,7 +244,7 @@ class Project(ProjectView):
         Raises ReadOnlyProjectError.
         """
         saver = self._writing()
-        self._journal.move(position)
+        self.view.journal.move(position)
         saver.put(SavedMove(edit, position, _now()))
 
     def relocate(self, path: Path) -> None:
@@ -233,15 +255,15 @@ class Project(ProjectView):
         check_source(self.source, path)
         source = replace(self.source, path=path.absolute()).beside(self.folder)
         if self.is_read_only:
-            self._manifest = replace(self._manifest, source=source)
+            self.view.manifest = replace(self.view.manifest, source=source)
         else:
             self._change(source=source)
 
     def save_index(self, index: VideoIndex) -> None:
         """For `load_index`. It is only a shortcut: if it cannot be written, nothing is said."""
-        if not self.is_read_only and self.load_index(index.path) is None:
+        if not self.is_read_only and self.view.load_index(index.path) is None:
             with suppress(UserError):
-                write_index(self._layout.frame_index, index, self.source.digest)
+                write_index(self.view.layout.frame_index, index, self.source.digest)
 
     def save_version(self, name: str) -> Version:
         """Sets the state as it is now aside under a name. Waits for the disk.
@@ -250,12 +272,7 @@ class Project(ProjectView):
         name is taken, DiskFullError, UnwritableFileError; ValueError for an empty name.
         """
         self._writing().flush()
-        return make_version(self._layout, name, _now())
-
-    def set_engine(self, engine: Mapping[str, Any]) -> None:
-        """What the engines are set to, as plain JSON values. TypeError for anything else."""
-        encode_json(dict(engine))
-        self._change(engine=dict(engine))
+        return make_version(self.view.layout, name, _now())
 
     def flush(self, timeout_s: float | None = None) -> None:
         """Waits until everything is on the disk. Raises the UserError that is in the way."""
@@ -292,23 +309,23 @@ class Project(ProjectView):
             self.close(discards=True)
 
     def _start(self, lock: ProjectLock, contents: Contents) -> None:
-        self._manifest = replace(self._manifest, app_version=_app_version())
-        for folder in self._layout.folders:
+        self.view.manifest = replace(self.view.manifest, app_version=_app_version())
+        for folder in self.view.layout.folders:
             if is_plain_folder(folder):
                 remove_leftovers(folder)
         writer = ProjectWriter(
-            self._layout, self._manifest, self._store, contents.journal_end, lock.renew
+            self.view.layout, self.view.manifest, self.view.store, contents.journal_end, lock.renew
         )
         if contents.journal_end == 0:
             writer.start()
-        writer.amend(self._amends)
+        writer.amend(self.view.amends)
         self._saver = Saver(writer, self._tell, self._tell_recovery)
-        if self._amends or contents.notices:
+        if self.view.amends or contents.notices:
             self._saver.put(settles=True)
 
     def _change(self, **changes: Any) -> None:
         saver = self._writing()
-        self._manifest = replace(self._manifest, **changes)
+        self.view.manifest = replace(self.view.manifest, **changes)
         saver.put(ManifestChange(lambda manifest: replace(manifest, **changes)))
 
     def _writing(self) -> Saver[SavedEdit | SavedMove | ManifestChange]:
@@ -367,7 +384,7 @@ def _app_version() -> str:
         return "0"
 
 
-def copy_project(project: ProjectView, annotation: Annotation, folder: Path) -> None:
+def copy_project(project: Project, annotation: Annotation, folder: Path) -> None:
     """Makes a project in `folder`, which holds none yet, about the same video. Waits for the disk.
 
     annotation: of `project`, as it is in memory. Raises what `Project.create` and
@@ -382,7 +399,7 @@ def copy_project(project: ProjectView, annotation: Annotation, folder: Path) -> 
         annotation.objects,
         cause=ImportRequest(str(project.folder), "project"),
     )
-    copy = Project.create(folder, project.source, engine=project.engine)
+    copy = Project.create(folder, project.source, engine=project.view.engine)
     try:
         copy.record(edit, 1)
         copy.flush()

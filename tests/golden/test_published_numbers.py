@@ -231,15 +231,13 @@ class PublishedRun:
         last = len(self.frames) - 1
         for t, frame in enumerate(self.frames):
             if is_gui and t == 14:
-                tracker.reconfigure(
-                    replace(
-                        tracker.config,
-                        memorize_every=2,
-                        min_working_frames=2,
-                        max_working_frames=4,
-                        prototypes=32,
-                        max_long_term=1000,
-                    )
+                tracker.bank.config = replace(
+                    tracker.config,
+                    memorize_every=2,
+                    min_working_frames=2,
+                    max_working_frames=4,
+                    prototypes=32,
+                    max_long_term=1000,
                 )
             if t == 0 or (is_gui and t == 28):
                 mask = self.mask if t == 0 else np.roll(self.mask, -4, axis=1)

@@ -55,7 +55,7 @@ class Annotator:
         self.annotation = Annotation(FRAMES, WIDTH, HEIGHT)
         self.history = History()
         if project is not None:
-            self.annotation, self.history = project.load_annotation(), project.load_history()
+            self.annotation, self.history = project.load_annotation(), project.view.load_history()
 
     def apply(self, edit: Edit) -> None:
         self.annotation.apply(edit)
@@ -138,7 +138,7 @@ def _given(edit: Edit) -> Edit:
 
 def state(project: Project) -> State:
     """All that a project holds, its history read back in full."""
-    annotation, history = project.load_annotation(), project.load_history()
+    annotation, history = project.load_annotation(), project.view.load_history()
     edits = [entry.loaded() for entry in history.entries]
     return dict(annotation.records), annotation.objects, edits, history.position
 

@@ -22,7 +22,6 @@ from interaction.evaluation.clips import (
     ClipScore,
     Evaluation,
     SkippedClip,
-    evaluate_clips,
     find_clips,
     score_clip,
 )
@@ -181,7 +180,7 @@ def still(count: int = 5) -> dict[str, NDArray[np.uint8]]:
 
 
 def scored(predictions: Path, truth: Path) -> ClipScore:
-    (result,) = evaluate_clips(predictions, truth)
+    (result,) = map(score_clip, find_clips(predictions, truth))
     assert isinstance(result, ClipScore)
     return result
 
@@ -273,7 +272,7 @@ def test_several_clips_are_averaged_over_objects_not_over_clips(tmp_path: Path) 
     save_clip(tmp_path / "t" / "one", still())
     save_clip(tmp_path / "t" / "short", still(2))
     (tmp_path / "t" / ".hidden").mkdir()
-    results = list(evaluate_clips(tmp_path / "p", tmp_path / "t"))
+    results = [score_clip(clip) for clip in find_clips(tmp_path / "p", tmp_path / "t")]
     assert [result.name for result in results] == ["one", "short", "two"]
     evaluation = Evaluation.of(results)
 

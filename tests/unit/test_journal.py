@@ -85,7 +85,7 @@ def test_last_edits_can_be_lost_without_losing_more(folder: Path) -> None:
         write_lines(folder, lines[:keep])
         with Project.open(folder, read_only=True) as project:
             assert project.damages == ()
-            history = project.load_history()
+            history = project.view.load_history()
             assert len(history.entries) <= keep
 
 
@@ -99,7 +99,7 @@ def test_a_damaged_line_in_the_middle_is_told_and_the_masks_stay_readable(folder
         assert project.is_read_only
         assert "line 6" in project.damages[0]
         assert dict(project.load_annotation().records) == records
-        assert project.load_history().entries == ()
+        assert project.view.load_history().entries == ()
         with pytest.raises(ReadOnlyProjectError, match="damaged"):
             project.record(Edit("x"), 1)
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
@@ -153,7 +153,7 @@ def test_a_damaged_mask_of_the_history_is_told_when_it_is_needed(folder: Path) -
     store.write_bytes(data)
     with Project.open(folder) as project:
         assert project.damages == ()
-        history = project.load_history()
+        history = project.view.load_history()
         position = history.position
         with pytest.raises(DamagedProjectError, match="Click on frame 1"):
             history.undo()
@@ -255,7 +255,7 @@ def test_nothing_in_a_mutated_journal_raises_anything_but_words(folder: Path) ->
         try:
             with Project.open(folder, read_only=True) as project:
                 project.load_annotation()
-                history = project.load_history()
+                history = project.view.load_history()
                 while history.can_undo:
                     history.undo()
         except UserError:

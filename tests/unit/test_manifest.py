@@ -199,7 +199,7 @@ def test_names_that_are_no_text_survive(tmp_path: Path, name: str) -> None:
         source.path.rename(renamed)
         project.relocate(renamed)
     with Project.open(tmp_path / "p.vos") as project:
-        assert project.find_source() == renamed
+        assert project.view.find_source() == renamed
 
 
 def test_what_is_changed_by_hand_comes_in_as_an_edit(folder: Path) -> None:
@@ -212,7 +212,7 @@ def test_what_is_changed_by_hand_comes_in_as_an_edit(folder: Path) -> None:
     with Project.open(folder) as project:
         annotator = Annotator(project)
         before = dict(annotator.annotation.records), annotator.annotation.objects
-        edit = project.outside_changes()
+        edit = project.view.outside_changes()
         assert edit is not None
         assert edit.frames == {3, int(gone)}
         annotator.apply(edit)
@@ -226,7 +226,7 @@ def test_what_is_changed_by_hand_comes_in_as_an_edit(folder: Path) -> None:
             annotator.travel(is_undo=True)
         expected = state_of(annotator)
     with Project.open(folder) as project:
-        assert project.outside_changes() is None
+        assert project.view.outside_changes() is None
         assert state(project) == expected
 
 

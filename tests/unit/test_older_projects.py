@@ -74,7 +74,7 @@ def test_a_project_of_an_earlier_program_is_whole_after_it_was_edited(folder: Pa
         assert dict(session.annotation.records) == records
         assert len(session.history.entries) == steps + 3
         assert session.project is not None
-        assert session.project.outside_changes() is None
+        assert session.project.view.outside_changes() is None
 
 
 def test_an_earlier_program_s_steps_are_undone_and_redone_over_many_openings(folder: Path) -> None:

@@ -44,7 +44,8 @@ def name_of(node: ast.expr) -> str:
 
 
 def described(node: ast.ClassDef, place: str) -> Class:
-    defined, used = set(), {}
+    defined: set[str] = set()
+    used: dict[str, int] = {}
     for part in node.body:
         if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef):
             defined.add(part.name)
@@ -52,12 +53,12 @@ def described(node: ast.ClassDef, place: str) -> Class:
             defined.add(part.target.id)
         elif isinstance(part, ast.Assign):
             defined |= {one.id for one in part.targets if isinstance(one, ast.Name)}
-    for part in ast.walk(node):
-        if isinstance(part, ast.Attribute) and name_of(part.value) in OWN:
-            if isinstance(part.ctx, ast.Store):
-                defined.add(part.attr)
-            if is_private(part.attr):
-                used.setdefault(part.attr, part.lineno)
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Attribute) and name_of(inner.value) in OWN:
+            if isinstance(inner.ctx, ast.Store):
+                defined.add(inner.attr)
+            if is_private(inner.attr):
+                used.setdefault(inner.attr, inner.lineno)
     bases = tuple(name_of(base) for base in node.bases)
     return Class(node.name, place, bases, frozenset(defined), used)
 

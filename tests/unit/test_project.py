@@ -53,8 +53,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "mein bär の.vos"
 
 
-def create(folder: Path) -> Project:
-    return Project.create(folder, write_source(folder.parent))
+def create(folder: Path, **engine: object) -> Project:
+    return Project.create(folder, write_source(folder.parent), engine=engine)
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -106,7 +106,7 @@ def test_a_propagation_is_one_step_whose_masks_are_all_there(folder: Path) -> No
         annotator.add_object("bear")
         annotator.propagate(range(FRAMES), "run", 3)
     with Project.open(folder) as project:
-        history = project.load_history()
+        history = project.view.load_history()
         assert [entry.label for entry in history.entries] == ["Add ‘bear’", "Propagate"]
         assert history.entries[1].frames == frozenset(range(FRAMES))
         assert set(history.entries[1].loaded().after) == set(range(FRAMES))
@@ -183,7 +183,7 @@ def test_a_killed_process_costs_nothing_that_was_finished(folder: Path) -> None:
             finished += [int(line) for line in process.stdout.read().split()]
         with Project.open(folder) as project:
             assert project.damages == ()
-            assert project.outside_changes() is None
+            assert project.view.outside_changes() is None
             found = state(project)
             project.flush()
             left = [path.name for path in ProjectLayout(folder).masks.iterdir()]
@@ -425,16 +425,14 @@ def test_a_folder_that_cannot_be_written_opens_for_reading(folder: Path) -> None
 
 
 def test_engine_settings_and_unknown_keys_are_kept(folder: Path) -> None:
-    with create(folder) as project:
-        project.set_engine({"tracker_model": "small", "internal_size": 480})
-        with pytest.raises(TypeError):
-            project.set_engine({"device": object()})
+    with create(folder, tracker_model="small", internal_size=480):
+        pass
     path = folder / "project.json"
     data = json.loads(path.read_text("utf-8"))
     data["review"] = {"by": "Ольга", "done": [1, 2.5, None]}
     path.write_text(json.dumps(data), "utf-8")
     with Project.open(folder) as project:
-        assert project.engine == {"tracker_model": "small", "internal_size": 480}
+        assert project.view.engine == {"tracker_model": "small", "internal_size": 480}
         Annotator(project).work(1)
     assert json.loads(path.read_text("utf-8"))["review"] == data["review"]
 
@@ -457,7 +455,7 @@ def test_an_edit_that_could_not_be_read_again_is_refused_at_once(folder: Path) -
         with pytest.raises(ValueError, match="step"):
             project.record(Edit("x", empty, empty), 5)
         project.flush()
-        assert project.load_history().entries == ()
+        assert project.view.load_history().entries == ()
 
 
 def apply_all(annotator: Annotator, edits: Iterable[Edit]) -> None:
@@ -477,14 +475,14 @@ def test_a_version_is_gone_back_to_as_one_step_and_that_is_undone_as_one(
         assert version.name == "Vor der Korrektur: <1>/2"
         annotator.work(seed + 50)
         now = state_of(annotator)
-        apply_all(annotator, project.restoring(version, annotator.annotation))
+        apply_all(annotator, project.view.restoring(version, annotator.annotation))
         assert (dict(annotator.annotation.records), annotator.annotation.objects) == then[:2]
         annotator.travel(is_undo=True)
         assert (dict(annotator.annotation.records), annotator.annotation.objects) == now[:2]
         expected = state_of(annotator)
     with Project.open(folder) as project:
         assert state(project) == expected
-        assert [one.name for one in project.versions()] == [version.name]
+        assert [one.name for one in project.view.versions()] == [version.name]
         assert version.folder.parent == folder / "versions"
 
 
@@ -508,7 +506,7 @@ def test_a_version_stays_in_its_folder_whatever_its_name(folder: Path, name: str
         annotator.work(1)
         version = project.save_version(name)
         assert version.folder.parent == folder / "versions"
-        assert project.versions() == (version,)
+        assert project.view.versions() == (version,)
         with pytest.raises(ProjectError, match="already"):
             project.save_version(name)
 
@@ -522,7 +520,7 @@ def test_a_version_is_whole_or_not_there(folder: Path, monkeypatch: pytest.Monke
         with pytest.raises(DiskFullError):
             project.save_version("first")
         disk.is_full = False
-        assert project.versions() == ()
+        assert project.view.versions() == ()
         assert not list((folder / "versions").iterdir())
         with pytest.raises(ValueError, match="name"):
             project.save_version("  ")
@@ -544,7 +542,7 @@ def test_masks_of_another_program_come_in_as_an_edit(folder: Path) -> None:
     with Project.open(folder) as project:
         annotator = Annotator(project)
         assert annotator.annotation.records == before
-        edit = project.outside_changes()
+        edit = project.view.outside_changes()
         assert edit is not None
         assert edit.frames == {3, 5, 9}
         annotator.apply(edit)
@@ -555,7 +553,7 @@ def test_masks_of_another_program_come_in_as_an_edit(folder: Path) -> None:
         annotator.travel(is_undo=False)
         expected = state_of(annotator)
     with Project.open(folder) as project:
-        assert project.outside_changes() is None
+        assert project.view.outside_changes() is None
         assert state(project) == expected
     assert (folder / "masks" / "preview.png").exists()
 
@@ -576,8 +574,7 @@ def test_mask_files_that_were_lost_are_there_again(folder: Path) -> None:
 
 
 def test_a_damaged_project_goes_on_as_a_new_one(folder: Path) -> None:
-    with create(folder) as project:
-        project.set_engine({"device": "cpu"})
+    with create(folder, device="cpu") as project:
         annotator = Annotator(project)
         annotator.work(1)
         expected = state_of(annotator)
@@ -590,6 +587,6 @@ def test_a_damaged_project_goes_on_as_a_new_one(folder: Path) -> None:
     with Project.open(copy) as project:
         assert project.damages == ()
         assert state(project)[:2] == expected[:2]
-        assert project.engine == {"device": "cpu"}
-        assert project.find_source() == folder.parent / "зебра 1.mp4"
+        assert project.view.engine == {"device": "cpu"}
+        assert project.view.find_source() == folder.parent / "зебра 1.mp4"
         Annotator(project).work(2)

@@ -31,7 +31,7 @@ def home(tmp_path: Path) -> Path:
 
 def find(home: Path) -> Path:
     with Project.open(home / "bear.vos") as project:
-        return project.find_source()
+        return project.view.find_source()
 
 
 def test_it_is_where_it_was(home: Path) -> None:
@@ -54,10 +54,10 @@ def test_a_renamed_video_is_offered_and_taken_only_when_somebody_says_so(home: P
     renamed = (home / "зебра 1.mp4").rename(home / "zebra.mp4")
     with Project.open(home / "bear.vos") as project:
         with pytest.raises(SourceMovedError, match=r"zebra\.mp4") as caught:
-            project.find_source()
+            project.view.find_source()
         assert caught.value.candidates == (renamed,)
         project.relocate(renamed)
-        assert project.find_source() == renamed
+        assert project.view.find_source() == renamed
     assert find(home) == renamed
 
 
@@ -69,10 +69,10 @@ def test_a_video_of_the_same_name_beside_the_project_is_offered_first(home: Path
     shutil.copy(elsewhere / "bear.vos" / "another name.mp4", elsewhere / "зебра 1.mp4")
     with Project.open(elsewhere / "bear.vos") as project:
         # Here it also is as far from the project as it was.
-        assert project.find_source() == elsewhere / "зебра 1.mp4"
+        assert project.view.find_source() == elsewhere / "зебра 1.mp4"
         (elsewhere / "зебра 1.mp4").rename(elsewhere / "bear.vos" / "зебра 1.mp4")
         with pytest.raises(SourceMovedError) as caught:
-            project.find_source()
+            project.view.find_source()
         inside = elsewhere / "bear.vos"
         assert caught.value.candidates == (inside / "зебра 1.mp4", inside / "another name.mp4")
 
@@ -86,7 +86,7 @@ def test_another_video_of_the_same_name_is_never_taken(home: Path) -> None:
     os.utime(video, ns=(status.st_atime_ns, status.st_mtime_ns))
     with Project.open(home / "bear.vos") as project:
         with pytest.raises(SourceChangedError):
-            project.find_source()
+            project.view.find_source()
         with pytest.raises(SourceChangedError):
             project.relocate(video)
         with pytest.raises(SourceMissingError):
@@ -101,7 +101,7 @@ def test_a_video_that_is_gone_is_named_and_the_masks_are_there(home: Path) -> No
     (home / "зебра 1.mp4").unlink()
     with Project.open(home / "bear.vos") as project:
         with pytest.raises(SourceMissingError, match=r"зебра 1\.mp4"):
-            project.find_source()
+            project.view.find_source()
         assert dict(project.load_annotation().records) == records
 
 
@@ -110,7 +110,7 @@ def test_a_new_place_is_used_but_not_written_when_only_reading(home: Path) -> No
     before = (home / "bear.vos" / "project.json").read_bytes()
     with Project.open(home / "bear.vos", read_only=True) as project:
         project.relocate(renamed)
-        assert project.find_source() == renamed
+        assert project.view.find_source() == renamed
     assert (home / "bear.vos" / "project.json").read_bytes() == before
 
 
@@ -128,15 +128,15 @@ def test_a_folder_of_pictures_is_a_source_and_may_hold_the_project(tmp_path: Pat
     project.close()
     moved = pictures.rename(tmp_path / "moved")
     with Project.open(moved / "work.vos") as project:
-        assert project.find_source() == moved
+        assert project.view.find_source() == moved
     shutil.move(moved / "work.vos", tmp_path / "work.vos")
     with Project.open(tmp_path / "work.vos") as project, pytest.raises(SourceMovedError) as caught:
-        project.find_source()
+        project.view.find_source()
     assert caught.value.candidates == (moved,)
     shutil.move(tmp_path / "work.vos", moved / "work.vos")
     (moved / "2.png").unlink()
     with Project.open(moved / "work.vos") as project, pytest.raises(SourceChangedError):
-        project.find_source()
+        project.view.find_source()
 
 
 def test_the_whole_of_a_short_file_counts_and_both_ends_of_a_long_one(tmp_path: Path) -> None:

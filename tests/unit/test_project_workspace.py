@@ -67,7 +67,7 @@ def test_it_becomes_a_project_of_one_step_and_is_not_touched(workspace: Path) ->
     assert is_project(folder)
     with Project.open(folder) as project:
         assert dict(project.load_annotation().records) == dict(annotator.annotation.records)
-        assert project.find_source() == workspace / "images"
+        assert project.view.find_source() == workspace / "images"
     assert {path: path.read_bytes() for path in before} == before
     assert is_workspace(workspace)
 

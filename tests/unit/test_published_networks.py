@@ -22,7 +22,6 @@ from interaction.clicks.s2m import ScribbleSegmenter
 from interaction.clicks.segmenter import (
     ClickConfig,
     ClickSegmenter,
-    published_click_config,
     suited_click_config,
 )
 from interaction.clicks.small_network import SmallClickNetwork
@@ -239,10 +238,10 @@ def test_a_network_without_previous_mask_is_given_the_first_clicks_only(
 
 
 def test_settings_suit_the_network(network: DeepLabClickNetwork) -> None:
-    assert published_click_config().most_network_clicks == 8
-    assert published_click_config("RGB-BRS").most_network_clicks == 5
     config = ClickConfig(most_network_clicks=20)
     assert suited_click_config(config, network).most_network_clicks == 8
+    config = ClickConfig(mode="RGB-BRS", most_network_clicks=20)
+    assert suited_click_config(config, network).most_network_clicks == 5
     assert suited_click_config(ClickConfig(most_network_clicks=3), network).most_network_clicks == 3
     assert suited_click_config(config, SmallClickNetwork()) is config
 

@@ -201,7 +201,7 @@ def old_project(tmp_path: Path) -> Iterator[Project]:
 def test_an_old_journal_is_done_again_to_the_very_same_masks(
     old_project: Project, other: Session
 ) -> None:
-    history, records = old_project.load_history(), old_project.load_annotation().records
+    history, records = old_project.view.load_history(), old_project.load_annotation().records
     assert old_project.damages == ()
     causes = [entry.loaded().cause for entry in history.entries]
     assert not any(isinstance(cause, UnknownRequest) for cause in causes)

@@ -8,14 +8,14 @@ from hypothesis.extra.numpy import arrays
 
 from interaction.annotation.strokes import (
     LEAST_RADIUS_PX,
-    changed_rectangle,
+    Rectangle,
     fill_polygon,
     paint,
     paint_segment,
-    polygon_mask,
     stroke_mask,
 )
 from interaction.annotation.types import Stroke
+from xmem_core.arrays import Labels
 
 coordinate = st.one_of(
     st.floats(-15, 40, allow_nan=False, allow_infinity=False),
@@ -42,6 +42,18 @@ def distance_to_stroke(height: int, width: int, stroke: Stroke) -> np.ndarray:
         distance = np.hypot(x - ax - along * (bx - ax), y - ay - along * (by - ay))
         nearest = np.minimum(nearest, distance)
     return nearest
+
+
+def bounds_of_change(before: Labels, after: Labels) -> Rectangle | None:
+    rows, columns = np.nonzero(before != after)
+    if not rows.size:
+        return None
+    bounds = columns.min(), rows.min(), columns.max() + 1, rows.max() + 1
+    return Rectangle(*map(int, bounds))
+
+
+def polygon_mask(height: int, width: int, polygon: list[tuple[float, float]]) -> np.ndarray:
+    return fill_polygon(np.zeros((height, width), np.uint8), 1, polygon) == 1
 
 
 @settings(deadline=None)
@@ -96,11 +108,11 @@ def test_drawn_piece_by_piece_it_is_the_same_and_the_rectangle_holds_every_chang
             is_positive=stroke.is_positive,
             locked=locked,
         )
-        assert changed == changed_rectangle(before, live)
+        assert changed == bounds_of_change(before, live)
         if changed is not None:
             whole = changed if whole is None else whole.united(changed)
     assert np.array_equal(live, paint(labels, object_id, stroke, locked))
-    assert whole == changed_rectangle(labels, live)
+    assert whole == bounds_of_change(labels, live)
 
 
 @settings(deadline=None, max_examples=20)
@@ -211,7 +223,7 @@ def test_points_are_numbers_near_the_frame(point: tuple[float, float]) -> None:
     with pytest.raises(ValueError, match="points"):
         paint(np.zeros((4, 4), np.uint8), 1, Stroke((point,), 2.0))
     with pytest.raises(ValueError, match="points"):
-        polygon_mask(4, 4, [(0, 0), point, (1, 1)])
+        fill_polygon(np.zeros((4, 4), np.uint8), 1, [(0, 0), point, (1, 1)])
 
 
 def test_a_stroke_without_points_is_refused() -> None:

@@ -158,9 +158,13 @@ class CanvasTool:
         """What the button that is down has begun comes to nothing."""
         self.cancel()
 
+    def let_go(self) -> None:
+        """Ends the gesture without finishing it."""
+        self._pressed = None
+
     def cancel(self) -> None:
         """As if the gesture had never begun."""
-        self._pressed = None
+        self.let_go()
         self.stage.sketch.clear()
         self.stage.preview.end()
 

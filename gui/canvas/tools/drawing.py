@@ -226,13 +226,13 @@ class LassoTool(CanvasTool):
 
     def close(self) -> None:
         if self._is_polygon and len(self._points) >= 3:
-            self._pressed = None
+            self.let_go()
             self._close()
 
     def abandon(self) -> None:
         """Of a polygon, the corner that is being set."""
         if self._is_polygon:
-            self._pressed = None
+            self.let_go()
         else:
             self.cancel()
 

@@ -87,7 +87,7 @@ class BoxTool(CanvasTool):
 
     def begin(self, at: Pointer) -> None:
         if at.is_right:
-            self._pressed = None
+            self.let_go()
 
     def go_on(self, start: Pointer, at: Pointer) -> None:
         corner, opposite = (QPointF(*self.stage.clamped(*one.point)) for one in (start, at))
