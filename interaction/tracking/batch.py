@@ -218,7 +218,7 @@ def run_batch(
     with open_video(settings.source) as video:
         names = [video.name(frame) for frame in range(len(video))]
         masks, remarks = read_given_masks(settings.masks, video, shown=settings.frame)
-        for remark in [video.notice, *remarks]:
+        for remark in filter(None, [video.notice, *remarks]):
             yield BatchProgress("reading masks", 0, 1, remark)
         return (yield from _Batch(settings, video, names, masks).run(should_stop))
 

@@ -376,9 +376,10 @@ _IS_DEEP_COLOR = "has colours of more than 8 bits"
 def _open_picture(path: Path) -> Image.Image:
     """A colour TIFF of 32 bits comes as a black picture of its size, for `_deep_values`."""
     try:
-        image: Image.Image = Image.open(path, formats=_FORMATS)
+        opened = Image.open(path, formats=_FORMATS)
         # Asked before anything is loaded, which forgets it.
-        image.info[_IS_DEEP_COLOR] = bool(image.tile) and ";16" in str(image.tile[0][3])
+        opened.info[_IS_DEEP_COLOR] = bool(opened.tile) and ";16" in str(opened.tile[0][3])
+        image: Image.Image = opened
     except UnidentifiedImageError:
         if path.suffix.lower() not in (".tif", ".tiff"):
             raise
