@@ -31,6 +31,8 @@ __all__ = [
     "ForeignChangeError",
     "append_plain",
     "hidden_folder",
+    "is_file",
+    "is_folder",
     "is_plain_file",
     "is_plain_folder",
     "open_plain",
@@ -295,6 +297,20 @@ def writing_problem(path: Path, error: OSError) -> DiskFullError | UnwritableFil
     return UnwritableFileError(path, error.strerror or str(error))
 
 
+def is_file(path: Path) -> bool:
+    """Whether `path` leads to a regular file.
+
+    False, where `Path.is_file` raises, for a name that is too long and in a folder that may not be
+    entered: nothing can be read there.
+    """
+    return stat.S_ISREG(_mode(path, is_followed=True))
+
+
+def is_folder(path: Path) -> bool:
+    """Whether `path` leads to a folder; False where `Path.is_dir` raises."""
+    return stat.S_ISDIR(_mode(path, is_followed=True))
+
+
 def is_plain_file(path: Path) -> bool:
     """Whether `path` itself, not what it may point to, is a file."""
     return stat.S_ISREG(_mode(path))
@@ -392,9 +408,9 @@ def _short(number: str) -> int:
     return int(number)
 
 
-def _mode(path: Path) -> int:
+def _mode(path: Path, *, is_followed: bool = False) -> int:
     try:
-        return path.lstat().st_mode
+        return path.stat(follow_symlinks=is_followed).st_mode
     except (OSError, ValueError):
         return 0
 

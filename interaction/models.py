@@ -13,6 +13,7 @@ from interaction.downloads import DownloadProgress, download, forget_partial
 from interaction.errors import MissingModelError, ModelError
 from interaction.files import (
     FileLock,
+    is_file,
     open_regular,
     parse_json,
     read_regular,
@@ -152,7 +153,7 @@ class ModelStore:
     def locate(self, model: Model) -> Path | None:
         """Where the model's file is; None if it is not here."""
         path = (self.bundled_folder if model.is_bundled else self.folder) / model.file
-        return path if _is_file(path) else None
+        return path if is_file(path) else None
 
     def find(self, name_or_path: str | Path) -> Path:
         """The file of a model, by its name ("XMem", in any case, or "XMem.pth") or by its path.
@@ -162,7 +163,7 @@ class ModelStore:
         """
         path = Path(name_or_path).expanduser()
         looks_like_path = len(path.parts) > 1 or path.suffix.lower() in _WEIGHTS_SUFFIXES
-        if looks_like_path and _is_file(path):
+        if looks_like_path and is_file(path):
             return path
         model = self._named(str(name_or_path))
         located = self.locate(model) if model else None
@@ -172,7 +173,7 @@ class ModelStore:
             raise MissingModelError(
                 model.name, f"Download it once with:  {_COMMAND} download {model.name}"
             )
-        if _is_file(path):
+        if is_file(path):
             return path
         what = "There is no file" if looks_like_path else "There is no model"
         raise ModelError(f"{what} “{name_or_path}”.", self._choices())
@@ -208,7 +209,7 @@ class ModelStore:
                     f"“{model.name}” is being downloaded by another xmem-annotate right now.",
                     "Wait until it is done; nothing was changed here.",
                 )
-            if not _is_file(target):  # another process may have brought it just now
+            if not is_file(target):  # another process may have brought it just now
                 partial = self.folder / f"{model.file}.partial"
                 yield from download(model.address, partial, model.possible_bytes[1])
                 self._accept(model, partial, target)
@@ -314,13 +315,6 @@ class ModelStore:
             lines.append(f"To download: {', '.join(absent)}, with  {_COMMAND} download {absent[0]}")
         lines.append("A path to a file of weights works too.")
         return "\n".join(lines)
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # a folder that may not be entered, a name that is too long
-        return False
 
 
 def _digest(path: Path, algorithm: Literal["sha256", "md5"]) -> str:

@@ -43,6 +43,7 @@ _DAMAGE: Final = (
     RuntimeError,  # RecursionError too
     TypeError,
     ValueError,
+    SafetensorError,  # from torch.load as well
     struct.error,
 )
 
@@ -136,7 +137,7 @@ def read_own_tensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
         with safe_open(path, framework="pt") as file:
             metadata = dict(file.metadata() or {})
             state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
-    except (*_DAMAGE, SafetensorError) as error:
+    except _DAMAGE as error:
         raise CheckpointFileError(f"it is damaged or cut short ({str(error)[:200]})") from None
     return metadata, state
 
@@ -243,7 +244,7 @@ def read_metadata(path: Path) -> dict[str, str]:
     try:
         with safe_open(path, framework="pt") as file:
             return dict(file.metadata() or {})
-    except (*_DAMAGE, SafetensorError):
+    except _DAMAGE:
         return {}
 
 

@@ -40,6 +40,7 @@ from gui.work.annotator import Annotator
 from gui.work.document import Document
 from gui.work.operations import Kind, Operation
 from interaction.errors import UserError
+from interaction.files import is_folder
 from interaction.formats.export import (
     ExportProgress,
     ExportReport,
@@ -459,5 +460,5 @@ class ExportDialog(QDialog):
     def _show_result(self) -> None:
         if self._report is not None:
             folder = self._report.target
-            folder = folder if folder.is_dir() else folder.parent
+            folder = folder if is_folder(folder) else folder.parent
             QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))

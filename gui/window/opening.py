@@ -28,6 +28,7 @@ from interaction.errors import (
     SourceMovedError,
     UserError,
 )
+from interaction.files import is_file
 from interaction.project.layout import is_project
 from interaction.project.workspace import is_workspace
 from interaction.session import Session
@@ -109,7 +110,7 @@ def project_of(source: Path) -> Path:
     """Where the work on a video is kept: beside it, or among the user's own data if nothing may
     be written there."""
     source = source.resolve()
-    beside = source.with_name(source.stem if source.is_file() else source.name)
+    beside = source.with_name(source.stem if is_file(source) else source.name)
     beside = beside.with_name(beside.name + PROJECT_SUFFIX)
     if is_project(beside) or (not beside.exists() and os.access(source.parent, os.W_OK)):
         return beside

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from interaction.errors import UserError
+from interaction.files import is_file, is_folder
 
 __all__ = [
     "LOSSY_SUFFIXES",
@@ -66,9 +67,9 @@ def find_masks(source: Path, names: Sequence[str], shown: int = 0) -> FoundMasks
     """
     if not names:
         raise ValueError("names must hold at least one frame's name, got none")
-    if source.is_file():
+    if is_file(source):
         return FoundMasks({_frame_of_single_file(source, names, shown): source}, ())
-    if not source.is_dir():
+    if not is_folder(source):
         raise UserError(
             f"There is no file or folder “{source}”.\n\n"
             "Check the name of the folder with the masks."

@@ -88,8 +88,6 @@ def load_scribble_network(path: Path) -> ScribbleNetwork:
 
 
 def _read(path: Path, kind: str) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise _not_a(kind, path, "it is a folder" if path.is_dir() else "there is no such file")
     try:
         return read_named_tensors(path)
     except CheckpointFileError as error:

@@ -13,7 +13,7 @@ from interaction.command_line.config import ConfigFile, default_map
 from interaction.command_line.propagate import batch_settings, stop_on_interrupt
 from interaction.command_line.sources import frame_progress
 from interaction.errors import UserError
-from interaction.files import write_text
+from interaction.files import is_file, write_text
 from interaction.tracking.jobs import Job, JobResult, read_jobs, run_jobs
 
 __all__ = ["batch"]
@@ -50,7 +50,7 @@ def batch(
     from xmem_core.device import keep_freed_memory
 
     keep_freed_memory()
-    base = jobs.with_name(jobs.stem if jobs.is_file() else jobs.name)
+    base = jobs.with_name(jobs.stem if is_file(jobs) else jobs.name)
     output = output or base.with_name(f"{base.name}-results")
     report = report or base.with_name(f"{base.name}-report.json")
     found = read_jobs(jobs, output)

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from interaction.errors import UserError
+from interaction.files import is_file
 from resources import sample_folder
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def object_ids(
 def project_folder(text: str) -> Path:
     """A project by its folder, or by a file in it such as its journal."""
     path = Path(text)
-    return path.parent if path.is_file() else path
+    return path.parent if is_file(path) else path
 
 
 def open_session(source: str, project: Path | None, settings: "EngineSettings") -> "Session":

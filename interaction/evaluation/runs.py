@@ -26,7 +26,7 @@ from interaction.errors import UserError
 from interaction.evaluation.clips import pair_clip, score_clip
 from interaction.evaluation.datasets import Dataset, DatasetClip, first_masks
 from interaction.evaluation.scores import ClipScore, SkippedClip
-from interaction.files import replace_file, write_bytes, write_text
+from interaction.files import hidden_folder, replace_file, write_bytes, write_text
 from interaction.models import find_model
 from interaction.video.video import open_video
 from xmem_core.arrays import Labels
@@ -243,10 +243,11 @@ def track_clip(
 def _write_zip(run: DatasetRun) -> None:
     """The masks as the benchmark's server takes them."""
     target = run.output / f"{run.dataset.kind}-{run.dataset.split}.zip"
-    partial = target.with_suffix(".partial")
     root = Path(run.dataset.zip_folder or "")
-    with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:  # PNG is compressed
-        for clip in run.dataset.clips:
-            for path in sorted(run.masks(clip.name).glob("*.png")):
-                archive.write(path, (root / clip.name / path.name).as_posix())
-    replace_file(partial, target)
+    with hidden_folder(target.resolve()) as hidden:
+        packed = hidden / target.name
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:  # PNG is compressed
+            for clip in run.dataset.clips:
+                for path in sorted(run.masks(clip.name).glob("*.png")):
+                    archive.write(path, (root / clip.name / path.name).as_posix())
+        replace_file(packed, target)

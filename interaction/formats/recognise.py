@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from interaction.annotation.mask_folders import list_pictures
 from interaction.errors import UserError
+from interaction.files import is_file, is_folder
 from interaction.formats.coco import is_coco, is_youtube_vis, read_coco, read_youtube_vis
 from interaction.formats.format import OBJECTS_JSON
 from interaction.formats.mask_set import (
@@ -37,11 +38,11 @@ _META: Final = "meta.json"
 
 def recognise_masks(path: Path, around: Surroundings) -> MaskSet:
     """Finds out what `path` is and looks through it, without keeping a mask. Raises UserError."""
-    if path.is_file():
+    if is_file(path):
         if path.suffix.lower() == ".json":
             return _of_json(path, read_json(path), around)
         return read_pictures(path, around, {})
-    if not path.is_dir():
+    if not is_folder(path):
         raise UserError(f"There is no file or folder “{path}”.\n\nCheck its name.")
     try:
         return _of_folder(path, around)

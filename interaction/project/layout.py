@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from interaction.files import is_plain_file, is_plain_folder
+from interaction.files import is_file, is_plain_file, is_plain_folder
 
 __all__ = ["ProjectLayout", "is_project"]
 
@@ -84,9 +84,9 @@ class ProjectLayout:
 def is_project(folder: Path) -> bool:
     """Whether `folder` holds a project, whole or damaged."""
     layout = ProjectLayout(folder)
+    if is_file(layout.manifest):
+        return True
     try:
-        if layout.manifest.is_file():
-            return True
         return is_plain_file(layout.journal) and layout.journal.stat().st_size > 0
-    except (OSError, ValueError):  # a folder that may not be entered, a name that is too long
+    except OSError:  # it was removed meanwhile
         return False

@@ -22,7 +22,7 @@ from typing import Final
 
 import psutil
 
-from interaction.errors import ProjectInUseError, UnwritableFileError
+from interaction.errors import ProjectInUseError, UserError
 from interaction.files import (
     FileLock,
     parse_json,
@@ -122,14 +122,16 @@ class ProjectLock:
 
     def release(self) -> None:
         """May be called twice, and without having acquired it."""
-        if self._me is not None:
-            holder = read_holder(self._note)
-            if holder is not None and holder.token == self._me.token:
-                with suppress(UnwritableFileError):  # what stays counts for nothing
+        me, self._me = self._me, None
+        try:
+            holder = None if me is None else read_holder(self._note)
+            if me is not None and holder is not None and holder.token == me.token:
+                with suppress(UserError):  # what stays counts for nothing
                     remove_plain(self._note)
-            _held.pop(self._me.token, None)
-            self._me = None
-        self._lock.release()
+        finally:
+            if me is not None:
+                _held.pop(me.token, None)
+            self._lock.release()
 
     def _is_free(self, holder: Holder | None) -> bool:
         if self._lock.is_held is False:

@@ -17,7 +17,7 @@ from interaction.errors import (
     SourceMovedError,
     UnreadableVideoError,
 )
-from interaction.files import open_regular, read_plain
+from interaction.files import is_file, is_folder, open_regular, read_plain
 from interaction.project.records import (
     DamagedValueError,
     frame_number,
@@ -185,10 +185,10 @@ def _of_same_size(info: SourceInfo, place: Path) -> list[Path]:
 
 def _recognise(path: Path) -> tuple[int, int, str]:
     """Size in bytes, date of change in ns, digest. Raises OSError."""
-    if path.is_dir():
+    if is_folder(path):
         return _recognise_folder(path)
-    if not path.is_file():
-        raise OSError("it does not exist" if not path.exists() else "it is not a file")
+    if not is_file(path):
+        raise OSError("it is not a file" if os.path.lexists(path) else "it does not exist")
     status = path.stat()
     digest = hashlib.sha256()
     _hash_ends(path, status.st_size, digest)

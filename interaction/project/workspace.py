@@ -16,7 +16,7 @@ from interaction.annotation.mask_files import find_masks, read_masks
 from interaction.annotation.requests import ImportRequest
 from interaction.annotation.types import Edit, FrameStatus, ObjectInfo
 from interaction.errors import ProjectError
-from interaction.files import is_plain_file, read_plain
+from interaction.files import is_folder, is_plain_file, read_plain
 from interaction.project.layout import is_project
 from interaction.project.manifest import parse_json
 from interaction.project.records import DamagedValueError
@@ -29,10 +29,7 @@ _LABEL: Final = "Masks of the workspace"
 
 def is_workspace(folder: Path) -> bool:
     """Whether `folder` is a workspace of another program, and no project of this one."""
-    try:
-        has_both = workspace_images(folder).is_dir() and (folder / "masks").is_dir()
-    except (OSError, ValueError):  # a folder that may not be entered, a name that is too long
-        return False
+    has_both = is_folder(workspace_images(folder)) and is_folder(folder / "masks")
     return has_both and not is_project(folder)
 
 

@@ -153,7 +153,7 @@ class Saver(Generic[T]):
             is_flushing, self._is_flushing = self._is_flushing, False
         try:
             self._work(batch, is_flushing)
-        except Exception as error:  # noqa: BLE001  (an end of this thread would end all saving)
+        except Exception as error:  # an end of this thread would end all saving
             problem = _as_problem(error)
             with self._lock:
                 is_first = self._problem is None
@@ -165,6 +165,8 @@ class Saver(Generic[T]):
                 is_over = self._is_closing
                 self._lock.notify_all()
             if is_first:
+                if problem is not error:
+                    log.error("Saving failed", exc_info=error)
                 self._is_reported = True
                 self._report(self._on_problem, problem)
             return is_over
@@ -219,7 +221,6 @@ class Saver(Generic[T]):
 def _as_problem(error: Exception) -> UserError:
     if isinstance(error, UserError):
         return error
-    log.error("Saving failed", exc_info=error)
     reason = "there is not enough memory" if isinstance(error, MemoryError) else repr(error)[:300]
     return ProjectError(
         f"The project could not be saved: {reason}. What was saved before is untouched, and what "

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 
 from interaction.annotation.mask_folders import list_pictures, natural_key
 from interaction.errors import UserError
+from interaction.files import is_folder
 
 __all__ = ["Job", "JobResult", "read_jobs", "run_job", "run_jobs"]
 
@@ -51,7 +52,7 @@ def read_jobs(path: Path, output: Path) -> list[Job]:
     videos or folders of pictures, each with a folder of masks NAME-masks beside it; or JPEGImages
     and Annotations with a folder for each clip. UserError, with the line, for what is no list.
     """
-    if path.is_dir():
+    if is_folder(path):
         rows = list(_folder_rows(path))
         base = path
     else:

@@ -1,5 +1,6 @@
 """Open a media container with PyAV and iterate over its decoded frames."""
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from enum import Enum
@@ -14,6 +15,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from interaction.errors import UnreadableVideoError
+from interaction.files import is_file
 
 __all__ = [
     "LARGEST_GAP_S",
@@ -40,8 +42,8 @@ def open_container(path: Path) -> tuple[InputContainer, VideoStream]:
     Cover art and timed thumbnails are not the video. Of several streams the one marked as default
     wins, then the largest, then the first. Raises UnreadableVideoError.
     """
-    if not path.is_file():  # opening a pipe waits for ever
-        reason = "it is not a file" if path.exists() else "it does not exist"
+    if not is_file(path):  # opening a pipe waits for ever
+        reason = "it is not a file" if os.path.lexists(path) else "it does not exist"
         raise UnreadableVideoError(path, reason, "Choose a video file.")
     try:
         # "file:" keeps FFmpeg from reading a colon in the name as a protocol.

@@ -10,6 +10,7 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from interaction.errors import DamagedFrameError, UnreadableVideoError
+from interaction.files import is_folder
 from interaction.video.container import FrameStream, TagSource
 from interaction.video.index import VideoFileIndex
 from interaction.video.picture_folder import PictureFolderIndex, PictureReader, first_picture
@@ -254,7 +255,7 @@ def first_frame(path: Path) -> Frame:
     Where an edit list hides the beginning of a file, or pixels are not square, it can differ from
     what `Video` gives for frame 0. Raises UnreadableVideoError.
     """
-    if path.is_dir():
+    if is_folder(path):
         return read_picture(first_picture(path))
     with closing(FrameStream(path, TagSource.COUNT)) as stream:
         frame = stream.next_frame()

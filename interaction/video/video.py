@@ -1,6 +1,7 @@
 """Random access to the frames of a video, with a cache and prefetching."""
 
 import operator
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterator
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interaction.errors import UnreadableVideoError
+from interaction.files import is_file, is_folder
 from interaction.video.container import open_container
 from interaction.video.decoder import VideoIndex, open_source
 from interaction.video.index import index_video_file
@@ -148,12 +150,12 @@ def index_video(path: Path) -> Generator[int, None, VideoIndex]:
     Raises UnreadableVideoError, naming the file, with a remedy.
     """
     path = Path(path)
-    if path.is_dir():
+    if is_folder(path):
         return (yield from index_picture_folder(path))
-    if not path.is_file():
+    if not is_file(path):
         raise UnreadableVideoError(
             path,
-            "it does not exist" if not path.exists() else "it is not a file",
+            "it is not a file" if os.path.lexists(path) else "it does not exist",
             "Choose a video file or a folder of pictures.",
         )
     if path.stat().st_size == 0:

@@ -18,6 +18,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from benchmarks.durability.inputs import LIES, liar
 from interaction import downloads
 from interaction.command_line import models as models_command
 from interaction.downloads import DownloadProgress
@@ -327,59 +328,9 @@ def test_a_file_that_is_not_the_one_of_the_first_download_is_thrown_away(
     assert here.locate(here.models[0]) is None
 
 
-_LIES: dict[str, bytes] = {
-    "no contents": b"HTTP/1.1 204 No Content\r\n\r\n",
-    "an empty file": b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
-    "half of it, as if that were all": b"HTTP/1.1 200 OK\r\n\r\n" + CONTENT[: len(CONTENT) // 2],
-    "a length beyond counting": b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n",
-    "a length beyond the file": b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n",
-    "a body without an end": b"HTTP/1.1 200 OK\r\n\r\n" + CONTENT * 3,
-    "a range beyond counting": b"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes "
-    + b"9" * 5000
-    + b"-1/2\r\n\r\n",
-    "on to no host": b"HTTP/1.1 302 Found\r\nLocation: http://\r\n\r\n",
-    "on to a bad port": b"HTTP/1.1 302 Found\r\nLocation: http://a:b:c/\r\n\r\n",
-    "on to a bad bracket": b"HTTP/1.1 302 Found\r\nLocation: http://[::1/x\r\n\r\n",
-    "on to a name too long": b"HTTP/1.1 302 Found\r\nLocation: http://"
-    + b"a" * 300
-    + b".test/\r\n\r\n",
-    "on to a file": b"HTTP/1.1 302 Found\r\nLocation: file:///etc/passwd\r\n\r\n",
-    "no HTTP": b"220 mail.example ESMTP\r\n",
-    "nothing": b"",
-    "headers without an end": b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 2000,
-    "odd chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nZZ\r\n",
-}
-
-
-@contextlib.contextmanager
-def liar(answer: bytes) -> Iterator[str]:
-    """Gives the address of a server that sends the same bytes whatever it is asked for."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def serve() -> None:
-            while True:
-                try:
-                    connection, _ = server.accept()
-                except OSError:
-                    return
-                with connection, contextlib.suppress(OSError):
-                    connection.recv(65536)
-                    connection.sendall(answer)
-                    connection.shutdown(socket.SHUT_WR)
-                    connection.settimeout(5)
-                    while connection.recv(65536):
-                        pass
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        yield f"http://127.0.0.1:{server.getsockname()[1]}/big.pth"
-        server.shutdown(socket.SHUT_RDWR)
-    thread.join()
-
-
-@pytest.mark.parametrize("lie", list(_LIES))
+@pytest.mark.parametrize("lie", list(LIES))
 def test_a_server_that_lies_is_not_believed(lie: str, tmp_path: Path) -> None:
-    with liar(_LIES[lie]) as address:
+    with liar(LIES[lie]) as address:
         here = store(tmp_path, model(address))
         with pytest.raises(ModelError):
             fetch(here)

@@ -1,0 +1,316 @@
+"""A power cut, a full disk and a failing one, below everything that the program writes.
+
+`watched` stands between the program and the functions of `os` that change a disk. It notes each
+call below a folder, so that `PowerCuts` can build what a disk may hold after the power failed at
+any of them, or lets chosen calls fail.
+"""
+
+import errno
+import itertools
+import os
+import random
+import threading
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+from unittest.mock import patch
+
+__all__ = ["Call", "PowerCuts", "failing", "full_after", "watched"]
+
+_CHANGING: Final = ("write", "ftruncate", "fsync", "replace", "rename", "unlink", "mkdir", "link")
+_FOLDER: Final = -1  # in the place of a file's number
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call that changed the disk. file: a number for each file that was ever made."""
+
+    name: str
+    path: str = ""
+    target: str = ""
+    file: int = 0
+    offset: int = 0
+    data: bytes = b""
+
+
+@dataclass(slots=True)
+class _Opened:
+    path: str
+    file: int
+
+
+@dataclass(slots=True)
+class Watch:
+    """What was called so far. `mark` puts a remark among the calls."""
+
+    calls: list[Call] = field(default_factory=list)
+    names: dict[str, int] = field(default_factory=dict)  # the files there are, by path
+    failures: int = 0  # calls that were made to fail
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def mark(self, text: str) -> None:
+        with self.lock:
+            self.calls.append(Call("mark", text))
+
+
+@contextmanager
+def watched(
+    folder: Path, before: Callable[[str, int], None] = lambda name, number: None
+) -> Generator[Watch, None, None]:
+    """Notes every call below `folder`.
+
+    before: called with the name of each call that is about to change the disk and its number,
+    counted from 0; what it raises is what the program sees of the disk.
+    """
+    root = str(folder)
+    watch = Watch()
+    opened: dict[int, _Opened] = {}
+    files = itertools.count(1)
+    count = 0
+    real: dict[str, Any] = {name: getattr(os, name) for name in (*_CHANGING, "open", "close")}
+
+    def full(path: Any, number: int | None = None) -> str:
+        path = os.fspath(path)
+        if number is not None and number in opened:
+            return os.path.join(opened[number].path, path)  # noqa: PTH118
+        return os.path.abspath(path)  # noqa: PTH100
+
+    def is_ours(path: str) -> bool:
+        return path == root or path.startswith(root + os.sep)
+
+    def about_to(name: str) -> None:
+        nonlocal count
+        number, count = count, count + 1
+        try:
+            before(name, number)
+        except BaseException:
+            watch.failures += 1
+            raise
+
+    def open_(path: Any, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+        with watch.lock:
+            name = full(path, dir_fd)
+            is_new = bool(flags & os.O_CREAT) and is_ours(name) and name not in watch.names
+            if is_new and not os.path.lexists(name):
+                about_to("create")
+            number: int = real["open"](path, flags, mode, dir_fd=dir_fd)
+            if is_ours(name):
+                if is_new:
+                    watch.names[name] = next(files)
+                    watch.calls.append(Call("create", name, file=watch.names[name]))
+                opened[number] = _Opened(name, watch.names.get(name, _FOLDER))
+            return number
+
+    def close(number: int) -> None:
+        with watch.lock:
+            opened.pop(number, None)
+            real["close"](number)
+
+    def write(number: int, data: Any) -> int:
+        with watch.lock:
+            if number not in opened:
+                return int(real["write"](number, data))
+            about_to("write")
+            offset = os.lseek(number, 0, os.SEEK_CUR)
+            done = int(real["write"](number, data))
+            call = Call("write", file=opened[number].file, offset=offset, data=bytes(data[:done]))
+            watch.calls.append(call)
+            return done
+
+    def ftruncate(number: int, length: int) -> None:
+        with watch.lock:
+            if number in opened:
+                about_to("ftruncate")
+                watch.calls.append(Call("truncate", file=opened[number].file, offset=length))
+            real["ftruncate"](number, length)
+
+    def fsync(number: int) -> None:
+        with watch.lock:
+            if number in opened:
+                about_to("fsync")
+            real["fsync"](number)
+            if number in opened:
+                one = opened[number]
+                watch.calls.append(Call("sync", one.path, file=one.file))
+
+    def move(name: str) -> Callable[..., None]:
+        def rename(
+            source: Any,
+            target: Any,
+            *,
+            src_dir_fd: int | None = None,
+            dst_dir_fd: int | None = None,
+        ) -> None:
+            with watch.lock:
+                old, new = full(source, src_dir_fd), full(target, dst_dir_fd)
+                if is_ours(old):
+                    about_to(name)
+                real[name](source, target, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
+                if is_ours(old):
+                    for path in [one for one in watch.names if one == old or _below(one, old)]:
+                        watch.names[new + path[len(old) :]] = watch.names.pop(path)
+                    watch.calls.append(Call("rename", old, new))
+
+        return rename
+
+    def unlink(path: Any, *, dir_fd: int | None = None) -> None:
+        with watch.lock:
+            name = full(path, dir_fd)
+            if is_ours(name):
+                about_to("unlink")
+            real["unlink"](path, dir_fd=dir_fd)
+            if is_ours(name):
+                watch.names.pop(name, None)
+                watch.calls.append(Call("unlink", name))
+
+    def mkdir(path: Any, mode: int = 0o777, *, dir_fd: int | None = None) -> None:
+        with watch.lock:
+            name = full(path, dir_fd)
+            if is_ours(name) and not os.path.lexists(name):
+                about_to("mkdir")
+            real["mkdir"](path, mode, dir_fd=dir_fd)
+            if is_ours(name):
+                watch.calls.append(Call("mkdir", name))
+
+    def link(source: Any, target: Any, **options: Any) -> None:
+        with watch.lock:
+            new = full(target)
+            if is_ours(new):
+                about_to("link")
+            real["link"](source, target, **options)
+            if is_ours(new):
+                watch.names[new] = watch.names[full(source)]
+                watch.calls.append(Call("create", new, file=watch.names[new]))
+
+    changed: dict[str, Any] = {
+        "open": open_,
+        "close": close,
+        "write": write,
+        "ftruncate": ftruncate,
+        "fsync": fsync,
+        "replace": move("replace"),
+        "rename": move("rename"),
+        "unlink": unlink,
+        "mkdir": mkdir,
+        "link": link,
+    }
+    with patch.multiple(os, **changed):
+        yield watch
+
+
+def _below(path: str, folder: str) -> bool:
+    return path.startswith(folder + os.sep)
+
+
+def failing(chosen: Callable[[int], bool], error: Callable[[], BaseException]) -> Any:
+    """For `watched`: the calls whose number is chosen raise `error()`."""
+
+    def before(name: str, number: int) -> None:
+        if chosen(number):
+            raise error()
+
+    return before
+
+
+def full_after(count: int) -> Any:
+    """For `watched`: the disk is full from call `count` on. Set `is_full` to False to free it."""
+
+    class Full:
+        is_full = True
+
+        def __call__(self, name: str, number: int) -> None:
+            grows = name in {"create", "write", "mkdir", "link", "fsync"}
+            if self.is_full and number >= count and grows:
+                raise OSError(errno.ENOSPC, "No space left on device")
+
+    return Full()
+
+
+class PowerCuts:
+    """What a disk may hold after the power failed, for every number of calls before that.
+
+    The rules are those of POSIX and no kinder: contents are safe once the file was synced, names
+    once their folder was. Of everything since, any part may have reached the disk in any order,
+    and of a write any first part. What is renamed in one call changes in one step.
+    """
+
+    def __init__(self, root: Path, calls: list[Call], chance: random.Random) -> None:
+        self._root, self._calls, self._chance = str(root), calls, chance
+
+    def states(self, folder: Path, first: int = 0, step: int = 1) -> Iterator[tuple[int, Path]]:
+        """Builds one state after another, each in a folder of its own below `folder`, and gives
+        how many calls came before it."""
+        for count in range(first, len(self._calls) + 1, step):
+            place = folder / f"cut-{count}"
+            self._build(self._calls[:count], place)
+            yield count, place
+
+    def _build(self, calls: list[Call], place: Path) -> None:
+        synced_names = self._last_syncs(calls, is_folder=True)
+        synced_files = self._last_syncs(calls, is_folder=False)
+        names: dict[str, int] = {}
+        folders = {self._root}
+        contents: dict[int, bytearray] = {}
+        for number, call in enumerate(calls):
+            is_kept = self._chance.random() < 0.5
+            if call.name in {"write", "truncate"}:
+                content = contents.setdefault(call.file, bytearray())
+                is_safe = number < synced_files.get(call.file, -1)
+                if call.name == "truncate" and (is_safe or is_kept):
+                    _resize(content, call.offset)
+                elif call.name == "write" and (is_safe or is_kept):
+                    data = call.data
+                    if not is_safe and self._chance.random() < 0.5:
+                        data = data[: self._chance.randrange(len(data) + 1)]
+                    _resize(content, max(len(content), call.offset + len(data)))
+                    content[call.offset : call.offset + len(data)] = data
+            elif call.name in {"create", "rename", "unlink", "mkdir"}:
+                parent = os.path.dirname(call.path)  # noqa: PTH120
+                if number < synced_names.get(parent, -1) or is_kept:
+                    _rename(call, names, folders)
+        place.mkdir()
+        for one in sorted(folders):
+            if all(parent in folders for parent in _parents(one, self._root)):
+                (place / os.path.relpath(one, self._root)).mkdir(exist_ok=True)
+        for path, file in names.items():
+            at = place / os.path.relpath(path, self._root)
+            if at.parent.is_dir():
+                at.write_bytes(contents.get(file, b""))
+
+    @staticmethod
+    def _last_syncs(calls: list[Call], *, is_folder: bool) -> dict[Any, int]:
+        return {
+            call.path if is_folder else call.file: number
+            for number, call in enumerate(calls)
+            if call.name == "sync" and (call.file == _FOLDER) == is_folder
+        }
+
+
+def _rename(call: Call, names: dict[str, int], folders: set[str]) -> None:
+    if call.name == "create":
+        names[call.path] = call.file
+    elif call.name == "mkdir":
+        folders.add(call.path)
+    elif call.name == "unlink":
+        names.pop(call.path, None)
+    else:
+        for path in [one for one in names if one == call.path or _below(one, call.path)]:
+            names[call.target + path[len(call.path) :]] = names.pop(path)
+        for path in [one for one in folders if one == call.path or _below(one, call.path)]:
+            folders.discard(path)
+            folders.add(call.target + path[len(call.path) :])
+
+
+def _resize(content: bytearray, length: int) -> None:
+    if len(content) > length:
+        del content[length:]
+    else:
+        content.extend(bytes(length - len(content)))
+
+
+def _parents(path: str, root: str) -> Iterator[str]:
+    while path != root:
+        path = os.path.dirname(path)  # noqa: PTH120
+        yield path
