@@ -56,7 +56,11 @@ class Tracker:
             raise ValueError(f"internal_size must be at least 16 pixels, got {internal_size}")
         self.engine = Engine(network)
         self.internal_size = internal_size
-        self.bank = MemoryBank(config or MemoryConfig(), network.config.confirmed_bonus)
+        self.bank = MemoryBank(
+            config or MemoryConfig(),
+            network.config.confirmed_bonus,
+            selects_in_half=network.half_precision is torch.bfloat16,
+        )
         self.engine.objects_per_chunk = self.config.objects_per_chunk
         self._confirmed: dict[int, _ConfirmedFrame] = {}
         self._hidden: dict[int, Tensor] = {}  # (C_hidden, h, w) by object

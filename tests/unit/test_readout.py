@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from xmem_core.memory import readout
-from xmem_core.memory.readout import memory_rows, query_rows, similarity, top_k, top_k_softmax
+from xmem_core.memory.readout import (
+    Search,
+    memory_rows,
+    query_rows,
+    similarity,
+    top_k,
+    top_k_softmax,
+)
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:
@@ -79,12 +86,12 @@ def test_half_precision_keys_are_compared_in_float32(dtype: torch.dtype) -> None
 
 
 def check_top_k(scores: Tensor, k: int) -> None:
-    best, index = top_k(scores, k)
+    index = top_k(scores, k)
+    best = scores.gather(1, index)
     expected = scores.topk(min(k, scores.shape[1]), dim=1).values
     assert best.shape == index.shape == expected.shape
     assert torch.equal(best.sort(dim=1, descending=True).values, expected)
     assert ((index >= 0) & (index < scores.shape[1])).all()
-    assert torch.equal(scores.gather(1, index), best)
     for row in index.tolist():
         assert len(set(row)) == len(row)
 
@@ -105,7 +112,7 @@ def test_the_blockwise_search_finds_what_lies_in_one_block_or_in_the_tail() -> N
     for best_from in (0, 64 * 77, 9001 - 41, 9001 - 30):
         scores = random(3, 9001) - 100
         scores[:, best_from : best_from + 30] += 200
-        assert (top_k(scores, 30)[0] > 50).all()
+        assert (scores.gather(1, top_k(scores, 30)) > 50).all()
         check_top_k(scores, 30)
 
 
@@ -119,7 +126,7 @@ def test_the_blockwise_search_finds_what_lies_in_one_block_or_in_the_tail() -> N
 def test_small_blocks_find_the_k_largest_too(elements: int, k: int, levels: int, seed: int) -> None:
     scores = np.random.default_rng(seed).integers(levels, size=(3, elements))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(readout, "_BLOCK", 4)
+        patch.setattr(readout, "BLOCK", 4)
         patch.setattr(readout, "_BLOCKWISE_FROM", 1)
         check_top_k(torch.from_numpy(scores).float(), k)
 
@@ -131,6 +138,46 @@ def test_elements_that_may_not_be_chosen_are_not_chosen() -> None:
     weights, index = top_k_softmax(scores.masked_fill(~allowed, -torch.inf), 5)
     assert allowed[index].all()
     assert torch.isfinite(weights).all()
+
+
+def test_the_smallest_are_found_as_well() -> None:
+    scores = torch.randint(-(2**15), 0, (5, 4096 + 64 * 70), dtype=torch.int16)
+    index = top_k(scores, 30, largest=False)
+    expected = scores.topk(30, dim=1, largest=False).values.sort(dim=1).values
+    assert torch.equal(scores.gather(1, index).sort(dim=1).values, expected)
+
+
+def searched(half: bool, eligible: Tensor | None, bonus: float) -> tuple[Tensor, Tensor]:
+    """Weights (7, 9000) and indices (7, 30) among keys that lie far from zero."""
+    key, query = random(9000, 16, seed=1) + 3, random(7, 16, seed=2) + 3
+    shrinkage, selection = random(9000, 1, seed=3).square() + 1, random(7, 16, seed=4).sigmoid()
+    memory = key, shrinkage, memory_rows(key, shrinkage)
+    search = Search(memory, (query, selection), slice(500, 900), bonus, selects_in_half=half)
+    some = slice(2, 7)
+    weights, index = search.best(search.scores(some), some, 30, eligible)
+    return torch.zeros(5, 9000).scatter_(1, index, weights), index
+
+
+@pytest.mark.parametrize("bonus", [0.0, 2.0])
+@pytest.mark.parametrize("is_limited", [False, True])
+def test_elements_selected_in_half_precision_weigh_as_in_float32(
+    bonus: float, is_limited: bool
+) -> None:
+    eligible = torch.arange(9000) % 3 == 1 if is_limited else None
+    exact, _ = searched(False, eligible, bonus)
+    ours, index = searched(True, eligible, bonus)
+    assert (index < 9000).all()
+    if eligible is not None:
+        assert eligible[index].all()
+    # Only elements that come near the thirtieth place may be others.
+    assert ((ours - exact).abs().sum(dim=1) < 0.12).all()
+    assert torch.equal(ours.argmax(dim=1), exact.argmax(dim=1))
+
+
+def test_a_bonus_counts_the_same_in_half_precision() -> None:
+    for half in (False, True):
+        _, index = searched(half, None, 100.0)
+        assert ((index >= 500) & (index < 900)).all()
 
 
 @pytest.mark.parametrize("elements", [1, 2, 29, 30, 31])

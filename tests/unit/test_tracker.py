@@ -1,5 +1,6 @@
 """The tracker's promises: exact memories, exact resumption, and no trace left in the process."""
 
+import copy
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -17,7 +18,8 @@ from torch import Tensor, nn
 from interaction.tracking.propagation import memorize_all, plan, propagate
 from tests import tiny
 from xmem_core import EncodedFrame, MemoryConfig, NetworkConfig, Tracker, XMem, prepare
-from xmem_core.network.inference import WinogradConv2d
+from xmem_core.network.backbones import SamePadConv2d
+from xmem_core.network.inference import ReLU6Conv2d, WinogradConv2d, merge_passes
 from xmem_core.pictures import PictureSize, Prediction
 
 # Working memory is distilled every fourth frame, long-term memory is full after three times.
@@ -871,6 +873,44 @@ def test_winograd_works_in_several_strips() -> None:
     x = torch.randn(2, 4, 93, 70, generator=generator)
     expected = F.conv2d(x, conv.weight, conv.bias, padding=1)
     torch.testing.assert_close(WinogradConv2d(conv)(x), expected, atol=2e-5, rtol=0)
+
+
+@pytest.mark.parametrize("kernel", [3, 5])
+@pytest.mark.parametrize("groups", [1, 6])
+def test_layers_of_the_small_trunk_are_the_same_in_one_pass(kernel: int, groups: int) -> None:
+    generator = torch.Generator().manual_seed(kernel)
+    strided = SamePadConv2d(6, 6, kernel, stride=2, groups=groups, bias=False)
+    plain = nn.Conv2d(6, 5, 1)
+    layers = nn.Sequential(strided, nn.Identity(), nn.ReLU6(), plain, nn.ReLU6(), nn.Identity())
+    x = 4 * torch.randn(2, 6, 22, 38, generator=generator)
+    with torch.no_grad():
+        expected = layers(x)
+        merged = copy.deepcopy(layers)
+        merge_passes(merged)
+        assert sum(isinstance(layer, ReLU6Conv2d) for layer in merged) == 2
+        assert not any(isinstance(layer, SamePadConv2d | nn.ReLU6) for layer in merged)
+        torch.testing.assert_close(merged(x), expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("objects", [1, 2])
+def test_feature_maps_stay_channels_last_through_the_decoder(objects: int) -> None:
+    prepared = prepare(tiny.network())
+    strides = {}
+
+    def note(name: str, module: nn.Module) -> None:
+        def hook(_: nn.Module, given: tuple[Tensor, ...]) -> None:
+            strides[name] = given[0].stride(1)
+
+        module.register_forward_pre_hook(hook)
+
+    for stage in ("upsample8", "upsample4"):
+        note(stage, prepared.decoder.get_submodule(f"{stage}.refine"))
+    note("prediction", prepared.decoder.prediction)
+    picture = torch.rand(1, 3, 48, 80).contiguous(memory_format=torch.channels_last)
+    readout = torch.rand(1, objects, tiny.TINY.value_channels, 3, 5)
+    features = prepared.encode_key(picture)
+    prepared.decode(features, readout, prepared.initial_hidden(objects, features.key))
+    assert strides == {"upsample8": 1, "upsample4": 1, "prediction": 1}
 
 
 @pytest.mark.parametrize(

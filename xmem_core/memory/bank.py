@@ -1,5 +1,6 @@
 """What is kept in permanent, working and long-term memory, what moves when, and the readout."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -7,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from xmem_core.config import MemoryConfig
-from xmem_core.memory.readout import query_rows, similarity, top_k_softmax
+from xmem_core.memory.readout import Search
 from xmem_core.memory.store import Elements, MemoryStore, distil
 
 # Queries are looked up in blocks, so that the (queries, elements) similarity stays this small
@@ -23,10 +24,18 @@ class MemoryBank:
     is gone when the next comes; without it and with a bonus of 0 this is XMem's memory.
     """
 
-    def __init__(self, config: MemoryConfig, confirmed_bonus: float = 0.0) -> None:
-        """confirmed_bonus: nats added to the similarity of permanent elements."""
+    def __init__(
+        self,
+        config: MemoryConfig,
+        confirmed_bonus: float = 0.0,
+        *,
+        selects_in_half: bool = False,
+    ) -> None:
+        """confirmed_bonus: nats added to the similarity of permanent elements. selects_in_half:
+        see `Search`."""
         self.config = config
         self.confirmed_bonus = confirmed_bonus
+        self.selects_in_half = selects_in_half
         self.long_term = MemoryStore()
         self.permanent = MemoryStore()
         self.working = MemoryStore()
@@ -129,35 +138,42 @@ class MemoryBank:
         readout = key.new_zeros(len(objects), channels, key.shape[0])
         if not stores:
             return readout
-        query = query_rows(key, selection)
+        search = self._search(stores, key, selection)
         groups = _groups(stores, objects)
         elements = sum(len(store) for store in stores)
         use = [torch.zeros(elements, device=key.device) for _ in groups]
-        block = max(1, _SIMILARITY_BYTES // (4 * elements))
-        for start in range(0, len(query), block):
-            some = query[start : start + block]
-            scores = torch.cat([self._scores(store, some) for store in stores], dim=1)
+        blocks = max(1, math.ceil(len(key) * 4 * elements / _SIMILARITY_BYTES))
+        block = max(1, math.ceil(len(key) / blocks))
+        for start in range(0, len(key), block):
+            some = slice(start, start + block)
+            scores = search.scores(some)
             for (eligible, members), group_use in zip(groups, use, strict=True):
                 count = self.config.top_k
-                group_scores = scores
                 if eligible is not None:
                     count = min(count, int(eligible.sum()))
-                    group_scores = scores.masked_fill(~eligible, -torch.inf)
-                weights, index = top_k_softmax(group_scores, count)
+                weights, index = search.best(scores, some, count, eligible)
                 group_use.index_add_(0, index.flatten(), weights.flatten())
                 for object_id in members:
                     rows = _weighted_rows(stores, object_id, weights, index, channels)
-                    readout[objects.index(object_id), :, start : start + block] = rows.T
+                    readout[objects.index(object_id), :, some] = rows.T
         self._count_use(stores, groups, use)
         return readout
 
     def _stores(self) -> tuple[MemoryStore, ...]:
         return self.long_term, self.permanent, self.working, self.recent
 
-    def _scores(self, store: MemoryStore, query: Tensor) -> Tensor:
-        scores = similarity(store["rows"], query)
-        is_favoured = store is self.permanent and self.confirmed_bonus
-        return scores + self.confirmed_bonus if is_favoured else scores
+    def _search(self, stores: list[MemoryStore], key: Tensor, selection: Tensor | None) -> Search:
+        def joined(name: str) -> Tensor:
+            return torch.cat([store[name] for store in stores])
+
+        start = len(self.long_term)
+        return Search(
+            (joined("key"), joined("shrinkage"), joined("rows")),
+            (key, selection),
+            slice(start, start + len(self.permanent)),
+            self.confirmed_bonus,
+            selects_in_half=self.selects_in_half,
+        )
 
     @staticmethod
     def _count_use(

@@ -45,6 +45,17 @@ class Attention(nn.Module):
         return x * self.spatial(summary).sigmoid()
 
 
+def add_shared(objects: Tensor, frame: Tensor) -> Tensor:
+    """objects (B*K, C, h, w) + frame (B, C, h, w), the same for each frame's K objects.
+
+    With one frame no view is made: views with a size of 1 lose the channels-last strides, and
+    everything after them would run in the slower layout.
+    """
+    if frame.shape[0] == 1:
+        return objects + frame
+    return (objects.unflatten(0, (frame.shape[0], -1)) + frame.unsqueeze(1)).flatten(0, 1)
+
+
 class SplitConv2d(nn.Module):
     """One 3x3 convolution over the channels [frame, object], kept as its two halves.
 
@@ -58,9 +69,8 @@ class SplitConv2d(nn.Module):
         self.object = conv3x3(object_channels, out_channels, bias=False)
 
     def forward(self, frame: Tensor, objects: Tensor) -> Tensor:
-        """frame (B, C_f, h, w), objects (B, K, C_o, h, w) -> (B, K, C_out, h, w)."""
-        per_object = self.object(objects.flatten(0, 1))  # (B*K, C_out, h, w)
-        return self.frame(frame).unsqueeze(1) + per_object.unflatten(0, objects.shape[:2])
+        """frame (B, C_f, h, w), objects (B*K, C_o, h, w) -> (B*K, C_out, h, w)."""
+        return add_shared(self.object(objects), self.frame(frame))
 
 
 class Fusion(nn.Module):
@@ -78,11 +88,10 @@ class Fusion(nn.Module):
         self.refine = ResidualBlock(out_channels, out_channels)
 
     def forward(self, frame: Tensor, objects: Tensor) -> Tensor:
-        """frame (B, C_f, h, w), objects (B, K, C_o, h, w) -> (B, K, C_out, h, w)."""
-        mixed = F.relu(self.conv1(F.relu(frame), F.relu(objects)).flatten(0, 1))
-        mixed = self.skip(frame, objects).flatten(0, 1) + self.conv2(mixed)
-        mixed = self.refine(mixed + self.attention(mixed))
-        return mixed.unflatten(0, objects.shape[:2])
+        """frame (B, C_f, h, w), objects (B*K, C_o, h, w) -> (B*K, C_out, h, w)."""
+        mixed = F.relu(self.conv1(F.relu(frame), F.relu(objects)))
+        mixed = self.skip(frame, objects) + self.conv2(mixed)
+        return self.refine(mixed + self.attention(mixed))
 
 
 def update_hidden(gates: Tensor, hidden: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from xmem_core.network.backbones import TrunkChannels
-from xmem_core.network.blocks import Fusion, ResidualBlock, conv3x3, update_hidden
+from xmem_core.network.blocks import Fusion, ResidualBlock, add_shared, conv3x3, update_hidden
 from xmem_core.network.config import NetworkConfig
 from xmem_core.network.encoders import KeyFeatures
 
@@ -19,16 +19,14 @@ class Upsample(nn.Module):
         self.refine = ResidualBlock(in_channels, out_channels)
 
     def forward(self, frame: Tensor, objects: Tensor, extra: Tensor | None = None) -> Tensor:
-        """frame (B, C_f, 2h, 2w), objects (B, K, C_in, h, w) -> (B, K, C_out, 2h, 2w).
+        """frame (B, C_f, 2h, 2w), objects (B*K, C_in, h, w) -> (B*K, C_out, 2h, 2w).
 
-        extra (B, K, C_in, 2h, 2w): added before the last block.
+        extra (B*K, C_in, 2h, 2w): added before the last block.
         """
         # The frame's convolution sees no mask: once a frame, not once an object.
-        doubled = F.interpolate(objects.flatten(0, 1), scale_factor=2, mode="bilinear")
-        joined = doubled.unflatten(0, objects.shape[:2]) + self.skip(frame).unsqueeze(1)
-        if extra is not None:
-            joined = joined + extra
-        return self.refine(joined.flatten(0, 1)).unflatten(0, objects.shape[:2])
+        doubled = F.interpolate(objects, scale_factor=2, mode="bilinear")
+        joined = add_shared(doubled, self.skip(frame))
+        return self.refine(joined if extra is None else joined + extra)
 
 
 class MaskSkip(nn.Module):
@@ -80,7 +78,7 @@ class SensoryUpdate(nn.Module):
         self, decoded16: Tensor, decoded8: Tensor, decoded4: Tensor, logits4: Tensor, hidden: Tensor
     ) -> Tensor:
         """All (B*K, C, ., .) at their stride, hidden (B*K, C_hidden, h, w) -> new hidden."""
-        pooled4 = F.avg_pool2d(torch.cat([decoded4, logits4], dim=1), 4)
+        pooled4 = torch.cat([F.avg_pool2d(decoded4, 4), F.avg_pool2d(logits4, 4)], dim=1)
         meeting = self.from16(decoded16) + self.from8(F.avg_pool2d(decoded8, 2))
         meeting = meeting + self.from4(pooled4)
         return update_hidden(self.transform(torch.cat([meeting, hidden], dim=1)), hidden)
@@ -110,24 +108,21 @@ class Decoder(nn.Module):
         """readout (B, K, C_value, h, w), hidden (B, K, C_hidden, h, w) or None without sensory
         memory -> logits (B, K, H, W) of each object by itself, and the new or same hidden."""
         objects = readout if hidden is None else torch.cat([readout, hidden], dim=2)
-        decoded16 = self.fusion(features.feature16, objects)
+        flat = objects.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        decoded16 = self.fusion(features.feature16, flat)
         decoded8 = self.upsample8(features.feature8, decoded16)
         if self.mask_skip is None:
-            decoded4 = self.upsample4(features.feature4, decoded8).flatten(0, 1)
+            decoded4 = self.upsample4(features.feature4, decoded8)
             logits4 = self.prediction(F.relu(decoded4))  # (B*K, 1, 4h, 4w)
         else:
             masks = self.mask_skip.masks(readout)
-            extra = self.mask_skip.features(masks).unflatten(0, readout.shape[:2])
-            decoded4 = self.upsample4(features.feature4, decoded8, extra).flatten(0, 1)
+            extra = self.mask_skip.features(masks)
+            decoded4 = self.upsample4(features.feature4, decoded8, extra)
             logits4 = self.prediction(F.relu(decoded4))
             logits4 = self.mask_skip.mixed(logits4, decoded4, masks)
         if self.sensory_update is not None and hidden is not None and updates_hidden:
             hidden = self.sensory_update(
-                decoded16.flatten(0, 1),
-                decoded8.flatten(0, 1),
-                decoded4,
-                logits4,
-                hidden.flatten(0, 1),
+                decoded16, decoded8, decoded4, logits4, hidden.flatten(0, 1)
             ).unflatten(0, hidden.shape[:2])
         logits = F.interpolate(logits4, scale_factor=4, mode="bilinear")
         return logits.squeeze(1).unflatten(0, readout.shape[:2]), hidden

@@ -118,8 +118,8 @@ class ValueEncoder(nn.Module):
         objects = masks.shape[1]
         repeated = pictures.unsqueeze(1).expand(-1, objects, -1, -1, -1)
         stacked = torch.cat([repeated, masks.unsqueeze(2), others.unsqueeze(2)], dim=2)
-        feature = self.trunk(stacked.flatten(0, 1)).stride16.unflatten(0, masks.shape[:2])
-        value = self.fusion(feature16, feature)
+        feature = self.trunk(stacked.flatten(0, 1)).stride16
+        value = self.fusion(feature16, feature).unflatten(0, masks.shape[:2])
         if not self.mask_cells:
             return value
         cells = F.avg_pool2d(masks, 16 // self.mask_cells).flatten(0, 1).unsqueeze(1)

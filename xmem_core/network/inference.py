@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from xmem_core.device import half_precision
+from xmem_core.network.backbones import SamePadConv2d
 from xmem_core.network.xmem import XMem
 
 _TILE = 4  # output pixels a side; the input tile overlaps its neighbours by two
@@ -126,8 +127,9 @@ def prepare(
     network: XMem, device: torch.device | str = "cpu", *, allows_half_precision: bool = True
 ) -> XMem:
     """A second `network` on `device`, for inference: batch norm folded into convolutions, channels
-    last, in half precision where that is faster (`half_precision`) and allowed, and else on a CPU
-    wide 3x3 convolutions by Winograd's algorithm.
+    last, in half precision where that is faster (`half_precision`) and allowed. On a CPU the small
+    trunk's layers pass over memory once each, and in float32 wide 3x3 convolutions use Winograd's
+    algorithm.
 
     In float32, outputs agree with the network's to about 1e-5 of their largest magnitude. It
     cannot be trained or saved. The original is untouched; what did not have to change is shared
@@ -141,9 +143,13 @@ def prepare(
         if allows_half_precision
         else None
     )
-    if device.type == "cpu" and prepared.half_precision is None:
-        _replace_wide_convolutions(prepared.value_encoder)
-        _replace_wide_convolutions(prepared.decoder)
+    if prepared.half_precision is not None:
+        _convert_weights(prepared, prepared.half_precision)
+    if device.type == "cpu":
+        merge_passes(prepared)
+        if prepared.half_precision is None:
+            _replace_wide_convolutions(prepared.value_encoder)
+            _replace_wide_convolutions(prepared.decoder)
     prepared.to(device)
     return prepared.to(memory_format=torch.channels_last)
 
@@ -168,6 +174,76 @@ def fold_batch_norms(module: nn.Module) -> None:
             setattr(module, norm_name, nn.Identity())
     for _, child in children:
         fold_batch_norms(child)
+
+
+def _convert_weights(module: nn.Module, dtype: torch.dtype) -> None:
+    """Converts once what autocast would convert at every call."""
+    for child in module.modules():
+        if isinstance(child, nn.Conv2d | nn.Linear):
+            child.to(dtype)
+
+
+class ReLU6Conv2d(nn.Module):
+    """A convolution and the ReLU6 after it in one pass over memory, by oneDNN. CPU."""
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        super().__init__()
+        self.conv = conv
+
+    @staticmethod
+    def is_available() -> bool:
+        return torch.backends.mkldnn.is_available() and hasattr(
+            torch.ops.mkldnn, "_convolution_pointwise"
+        )
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, C_in, H, W) -> (B, C_out, H', W')
+        conv = self.conv
+        return torch.ops.mkldnn._convolution_pointwise(
+            x.to(conv.weight.dtype),
+            conv.weight,
+            conv.bias,
+            conv.padding,
+            conv.stride,
+            conv.dilation,
+            conv.groups,
+            "hardtanh",
+            [0.0, 6.0],
+            "",
+        )
+
+
+def merge_passes(module: nn.Module) -> None:
+    """Strided convolutions of the small trunk pad for themselves, and ReLU6 is part of them."""
+    for name, child in module.named_children():
+        if isinstance(child, SamePadConv2d):
+            setattr(module, name, _padding_itself(child))
+        else:
+            merge_passes(child)
+    if not (isinstance(module, nn.Sequential) and ReLU6Conv2d.is_available()):
+        return
+    layers = [name for name, layer in module.named_children() if not isinstance(layer, nn.Identity)]
+    for name, after in itertools.pairwise(layers):
+        conv = module.get_submodule(name)
+        if isinstance(conv, nn.Conv2d) and isinstance(module.get_submodule(after), nn.ReLU6):
+            setattr(module, name, ReLU6Conv2d(conv))
+            setattr(module, after, nn.Identity())
+
+
+def _padding_itself(conv: SamePadConv2d) -> nn.Conv2d:
+    """The same convolution with a first row and column of zeros in its kernel: then both sides
+    are padded alike, which the library does without a copy of the input."""
+    same = nn.Conv2d(
+        conv.in_channels,
+        conv.out_channels,
+        conv.kernel_size[0] + 1,
+        stride=2,
+        padding=conv.kernel_size[0] // 2,
+        groups=conv.groups,
+        device="meta",
+    )
+    same.weight = nn.Parameter(F.pad(conv.weight.detach(), (1, 0, 1, 0)), requires_grad=False)
+    same.bias = conv.bias
+    return same
 
 
 def _replace_wide_convolutions(module: nn.Module) -> None:
