@@ -76,7 +76,7 @@ class ScribbleSegmenter:
             own, other = (0, 1) if stroke.is_positive else (1, 0)
             lines[own] |= mask
             lines[other] &= ~mask
-        picture = torch.from_numpy(np.ascontiguousarray(frame)).to(self._device)
+        picture = torch.tensor(np.ascontiguousarray(frame), device=self._device)
         picture = normalise(picture.movedim(2, 0)[None].float())
         prompts = torch.from_numpy(np.stack([start == object_id, *lines])).to(self._device)
         with torch.inference_mode():
