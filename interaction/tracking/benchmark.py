@@ -123,16 +123,18 @@ def _track(tracker: Tracker, pictures: list[Frame]) -> None:
 
 
 @torch.inference_mode()
-def matrix_product_gigaflops(device: torch.device) -> float:
-    """The best of three float32 products of 4096-wide square matrices."""
-    left = torch.randn(_PRODUCT_SIDE, _PRODUCT_SIDE, device=device)
+def matrix_product_gigaflops(
+    device: torch.device, dtype: torch.dtype = torch.float32, side: int = _PRODUCT_SIDE
+) -> float:
+    """The best of three products of square matrices, `side` wide."""
+    left = torch.randn(side, side, device=device, dtype=dtype)
     best_seconds = float("inf")
     for _ in range(3):
         start = time.perf_counter()
         product = left @ left
         float(product[0, 0])  # waits for a device that works behind the program's back
         best_seconds = min(best_seconds, time.perf_counter() - start)
-    return 2e-9 * _PRODUCT_SIDE**3 / best_seconds
+    return 2e-9 * side**3 / best_seconds
 
 
 @torch.inference_mode()
