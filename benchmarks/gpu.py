@@ -14,7 +14,6 @@ matrix product's rate: TF32 in float32 on CUDA, where the library's convolutions
 import argparse
 import copy
 import json
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -118,7 +117,7 @@ class PlainLoop:
         return F.interpolate(small[None], size.source, mode="bilinear")[0]
 
     def _encoded(self, frame: Frame) -> tuple[Tensor, KeyFeatures, PictureSize]:
-        size = PictureSize.of(*frame.shape[:2], self.size)
+        size = PictureSize.of(frame.shape[0], frame.shape[1], self.size)
         picture = size.to_internal(torch.tensor(frame).permute(2, 0, 1)).to(self.network.device)
         picture = pad(normalise(picture[None].float()), size.padding)
         with autocast(self.network.device, self.dtype):
@@ -198,7 +197,7 @@ def measure(
     product_side: int,
 ) -> Figures:
     """Both loops over the same frames, one after the other."""
-    mask = boxes(*frames[0].shape[:2], objects)
+    mask = boxes(frames[0].shape[0], frames[0].shape[1], objects)
     prepared = prepare(network, device, allows_half_precision=is_half)
     dtype = prepared.half_precision
     tracker = Tracker(prepared, internal_size=size)
@@ -346,4 +345,4 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
