@@ -1,6 +1,9 @@
 """How the tracker is set up. Frozen: a running tracker's settings cannot change under it."""
 
 from dataclasses import dataclass
+from typing import Literal
+
+Affinity = Literal["anisotropic", "stcn"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +21,11 @@ class MemoryConfig:
     max_long_term: int = 10_000  # elements, all objects together [LT_max]
     top_k: int = 30  # memory elements that each query position attends to
     has_long_term: bool = True  # without it, working memory grows with the video
+    # The paper's ablations. Without sensory memory, the state of networks that have one is zero.
+    has_sensory: bool = True
+    # "stcn": plain L2 distance, without shrinkage and selection (Cheng et al., NeurIPS 2021,
+    # https://arxiv.org/abs/2106.05210).
+    affinity: Affinity = "anisotropic"
     # Frames between two deep updates of sensory memory, which happen on memory frames only.
     # None: on each memory frame, in place of the update that every other frame gets.
     deep_update_every: int | None = None
@@ -41,5 +49,7 @@ class MemoryConfig:
             )
         if self.deep_update_every is not None and self.deep_update_every < 0:
             raise ValueError(f"deep_update_every must be 0 or more, got {self.deep_update_every}")
+        if self.affinity not in ("anisotropic", "stcn"):
+            raise ValueError(f"affinity must be anisotropic or stcn, got {self.affinity!r}")
         if self.objects_per_chunk is not None and self.objects_per_chunk < 1:
             raise ValueError(f"objects_per_chunk must be at least 1, got {self.objects_per_chunk}")

@@ -305,9 +305,10 @@ class Tracker:
 
     def _read(self, encoded: EncodedFrame, ids: tuple[int, ...]) -> Tensor:
         """-> readout (K, C_value, h, w)."""
-        key, selection = (
-            part[0].flatten(1).T for part in (encoded.features.key, encoded.features.selection)
-        )
+        key = encoded.features.key[0].flatten(1).T
+        selection: Tensor | None = encoded.features.selection[0].flatten(1).T
+        if self.config.affinity == "stcn":
+            selection = None
         channels = self.engine.network.config.value_channels
         with self.times.measure("readout"):
             readout = self.bank.read(key, selection, ids, channels)
@@ -355,15 +356,19 @@ class Tracker:
             for part in (features.key, features.shrinkage, features.selection)
         )
         rows = value.flatten(2).transpose(1, 2).contiguous()  # (K, N, C_value)
-        return Elements(key, shrinkage, selection, dict(zip(ids, rows, strict=True)))
+        values = dict(zip(ids, rows, strict=True))
+        if self.config.affinity == "stcn":
+            return Elements(key, torch.ones_like(shrinkage), None, values)
+        return Elements(key, shrinkage, selection, values)
 
     def _hidden_of(self, ids: tuple[int, ...], encoded: EncodedFrame) -> Tensor | None:
         """The objects' sensory state (1, K, C_hidden, h, w), zero for those not yet seen."""
         initial = self.engine.network.initial_hidden(1, encoded.features.key.float())
         if initial is None:
             return None
+        # Without sensory memory nothing is kept, and all states are zero.
         return torch.stack([self._hidden.get(i, initial[0, 0]) for i in ids]).unsqueeze(0)
 
     def _keep_hidden(self, ids: tuple[int, ...], hidden: Tensor | None) -> None:
-        if hidden is not None:
+        if hidden is not None and self.config.has_sensory:
             self._hidden.update(zip(ids, hidden[0].float(), strict=True))

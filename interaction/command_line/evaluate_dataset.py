@@ -65,6 +65,13 @@ def evaluate_dataset(
     no_long_term: Annotated[
         bool, typer.Option("--no-long-term", "--disable-long-term", help="Keep every memory frame.")
     ] = False,
+    no_sensory: Annotated[
+        bool, typer.Option("--no-sensory", help="Leave sensory memory out, as in the ablations.")
+    ] = False,
+    affinity: Annotated[
+        Literal["anisotropic", "stcn"],
+        typer.Option(help="How positions are compared; stcn: by plain L2 distance."),
+    ] = "anisotropic",
     no_amp: Annotated[bool, typer.Option("--no-amp", help="Never work in half precision.")] = False,
     jobs: Annotated[int, typer.Option(min=1, help="Clips tracked at the same time.")] = 1,
     overwrite: Annotated[
@@ -99,6 +106,8 @@ def evaluate_dataset(
             memory=MemoryConfig(
                 memorize_every=memory_every or defaults.memorize_every,
                 has_long_term=not no_long_term,
+                has_sensory=not no_sensory,
+                affinity=affinity,
             ),
         )
     except ValueError as error:

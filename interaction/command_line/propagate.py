@@ -160,6 +160,13 @@ def propagate(
             help="Keep every memory frame; memory then grows.",
         ),
     ] = False,
+    no_sensory: Annotated[
+        bool, typer.Option("--no-sensory", help="Leave sensory memory out, as in the ablations.")
+    ] = False,
+    affinity: Annotated[
+        Literal["anisotropic", "stcn"],
+        typer.Option(help="How positions are compared; stcn: by plain L2 distance."),
+    ] = _DEFAULTS.affinity,
     no_amp: Annotated[bool, typer.Option("--no-amp", help="Never work in half precision.")] = False,
     save_probabilities: Annotated[
         bool,
@@ -247,6 +254,8 @@ def _memory(values: Mapping[str, Any]) -> MemoryConfig:
             max_long_term=values["max_long_term_elements"],
             prototypes=values["num_prototypes"],
             has_long_term=not values["no_long_term"],
+            has_sensory=not values["no_sensory"],
+            affinity=values["affinity"],
         )
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None

@@ -249,8 +249,8 @@ def test_propagate_s_help_names_every_option_of_the_specification(here: Here) ->
     options = (
         "--masks --output --model --device --internal-size --start --end --direction "
         "--memory-every --top-k --max-working-frames --min-working-frames "
-        "--max-long-term-elements --num-prototypes --no-long-term --save-probabilities "
-        "--resume --json"
+        "--max-long-term-elements --num-prototypes --no-long-term --no-sensory "
+        "--affinity --save-probabilities --resume --json"
     )
     assert [option for option in options.split() if option not in text] == []
 

@@ -440,6 +440,55 @@ def test_memory_that_runs_out_makes_chunks_smaller_and_loses_nothing(
         torch.testing.assert_close(mine, other, atol=1e-4, rtol=0)
 
 
+def test_the_ablation_with_the_affinity_of_stcn_and_working_memory_alone(
+    network: XMem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each position reads by (2 q·k - |k|²) / sqrt(C), and the sensory state stays zero."""
+    tracker = make_tracker(
+        network,
+        MemoryConfig(
+            memorize_every=1,
+            min_working_frames=1,
+            max_working_frames=2,
+            has_long_term=False,
+            has_sensory=False,
+            affinity="stcn",
+        ),
+    )
+    tracker.memorize(0, tiny.frame(0), tiny.labels(0))
+    tracker.begin()
+    tracker.revisit(0, tiny.frame(0))
+    decode, given = tracker.engine.decode, []
+
+    def noted(encoded: EncodedFrame, readout: Tensor, hidden: Tensor, **more: bool) -> object:
+        given.append((readout, hidden))
+        return decode(encoded, readout, hidden, **more)
+
+    monkeypatch.setattr(tracker.engine, "decode", noted)
+    for index in range(1, 6):
+        stores = [store for store in (tracker.bank.permanent, tracker.bank.working) if len(store)]
+        key = torch.cat([store["key"] for store in stores])
+        values = torch.cat([store.values(2) for store in stores])
+        tracker.track(tiny.frame(index))
+        [encoded] = tracker.encode([tiny.frame(index)])
+        query = encoded.features.key[0].flatten(1).T
+        scores = (2 * query @ key.T - key.square().sum(dim=1)) / key.shape[1] ** 0.5
+        best, chosen = scores.topk(min(30, len(key)), dim=1)
+        expected = (best.softmax(dim=1).unsqueeze(2) * values[chosen]).sum(dim=1).T
+        readout, hidden = given[-1]
+        torch.testing.assert_close(readout[1].flatten(1), expected, atol=1e-4, rtol=1e-4)
+        assert (hidden == 0).all()
+    assert len(tracker.bank.long_term) == 0
+    assert len(tracker.bank.working) == 5 * len(tracker.bank.permanent)
+
+
+def test_the_affinity_of_stcn_distils_too(network: XMem) -> None:
+    tracker = started(network, replace(SHORT, affinity="stcn"))
+    results = tracked(tracker, range(1, 12))
+    assert len(tracker.bank.long_term) == 2 * SHORT.prototypes
+    assert all(torch.isfinite(one).all() for one in results)
+
+
 def test_keys_of_several_frames_at_a_time_are_the_same_keys(network: XMem) -> None:
     one_by_one = tracked(started(network), range(1, 7))
     tracker = started(network)

@@ -101,14 +101,16 @@ class Search:
         selects_in_half: bool = False,
     ) -> None:
         """memory: key (N, C), shrinkage (N, 1) and their `memory_rows`; query: key (Q, C) and
-        selection (Q, C)."""
+        selection (Q, C), None for STCN's affinity."""
         key, shrinkage, rows = memory
         self._elements = len(rows)
         self._rows = F.pad(rows, (0, 0, 0, -len(rows) % BLOCK))
         self._query = query_rows(*query)
         self._favoured, self._bonus = favoured, bonus
         self._half: tuple[Tensor, Tensor] | None = None
-        if selects_in_half and len(self._rows) >= _BLOCKWISE_FROM:
+        # Without selection similarities lack a term, and may be above 0.
+        has_selection = query[1] is not None
+        if selects_in_half and has_selection and len(self._rows) >= _BLOCKWISE_FROM:
             # Keys move so that those of the queries lie round 0, which changes no similarity but
             # makes the terms small that nearly cancel. One more column brings all below 0.
             centre = query[0].float().mean(dim=0)

@@ -19,7 +19,7 @@ class Elements:
 
     key: Tensor  # (N, C_key) float32
     shrinkage: Tensor  # (N, 1) float32
-    selection: Tensor | None  # (N, C_key) float32; prototypes have none
+    selection: Tensor | None  # (N, C_key) float32; prototypes and STCN's elements have none
     values: Mapping[int, Tensor]  # by object id, (N, C_value)
 
     def __len__(self) -> int:
@@ -208,10 +208,10 @@ def distil(
     usage: (N,). Returns the prototypes and, by object id, which of them have a value.
     """
     chosen = usage.topk(min(count, len(candidates))).indices
-    assert candidates.selection is not None  # candidates come from working memory
+    selection = candidates.selection
     scores = similarity(
         memory_rows(candidates.key, candidates.shrinkage),
-        query_rows(candidates.key[chosen], candidates.selection[chosen]),
+        query_rows(candidates.key[chosen], None if selection is None else selection[chosen]),
     )  # (P, N)
     values: dict[int, Tensor] = {}
     prototype_has_value: dict[int, Tensor] = {}
