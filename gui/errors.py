@@ -120,7 +120,7 @@ class ReportDialog(QMessageBox):
 
 
 class CrashHook(QObject):
-    """Takes over `sys.excepthook`: an exception that nobody caught is logged and reported."""
+    """Takes over `sys.excepthook`: an uncaught exception is logged and reported."""
 
     crashed = Signal(object)  # the exception
 
@@ -171,7 +171,7 @@ class Banner(QFrame):
 
     Notices go by themselves, but not those with a button: like errors, when they are closed or
     something has worked since. What lasts stays until it is closed, and is there again when
-    something else has been said.
+    after another message.
     """
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -205,7 +205,7 @@ class Banner(QFrame):
         row.addWidget(self.more)
         row.addWidget(self.button)
         row.addWidget(self.close_button)
-        self._said = _Message("")
+        self._shown = _Message("")
         self._lasting: _Message | None = None
         self._going = QTimer(self)
         self._going.setSingleShot(True)
@@ -249,16 +249,16 @@ class Banner(QFrame):
     def clear_past(self) -> None:
         """Something has worked since: what did not, and what was offered, is past, unless it
         lasts or goes by itself."""
-        if not self._said.lasts and not self._going.isActive() and not self.isHidden():
+        if not self._shown.lasts and not self._going.isActive() and not self.isHidden():
             self._leave()
 
     def end_lasting(self, notice: str) -> None:
-        """What lasted is over, and this is said instead."""
+        """Show `notice` in place of the lasting message, which is over."""
         self._lasting = None
         self.show_notice(notice)
 
     def _say(self, message: _Message) -> None:
-        self._said = message
+        self._shown = message
         picture = "triangle-alert" if message.is_error else "info"
         self._picture.setPixmap(icon(picture).pixmap(ICON_PX, ICON_PX))
         self.more.setVisible(bool(message.details))
@@ -270,23 +270,23 @@ class Banner(QFrame):
         self.show()
 
     def _show_text(self, is_whole: bool) -> None:
-        said = self._said
-        self._text.setText(f"{said.summary}\n\n{said.details}" if is_whole else said.summary)
+        shown = self._shown
+        self._text.setText(f"{shown.summary}\n\n{shown.details}" if is_whole else shown.summary)
 
     def _leave(self) -> None:
-        if self._lasting is not None and self._lasting is not self._said:
+        if self._lasting is not None and self._lasting is not self._shown:
             self._say(self._lasting)
         else:
             self.hide()
 
     def _dismiss(self) -> None:
-        if self._said is self._lasting:
+        if self._shown is self._lasting:
             self._lasting = None
         self._going.stop()
         self._leave()
 
     def _help(self) -> None:
-        on_button = self._said.on_button
+        on_button = self._shown.on_button
         self._dismiss()
         if on_button is not None:
             on_button()

@@ -32,7 +32,7 @@ class RecentProject:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where somebody was in a project."""
+    """The place in a project: frame, object, layer."""
 
     frame: int = 0
     object_id: int = 0
@@ -131,7 +131,7 @@ class Preferences(QObject):
 
     @property
     def brush_radius_px(self) -> float | None:
-        """In source pixels; None: nobody has chosen one, so it suits the video."""
+        """In source pixels; None: not chosen, so it suits the video."""
         return self._number("work/brush_radius_px", 0.0, 0.1, 10_000.0) or None
 
     @brush_radius_px.setter
@@ -258,7 +258,7 @@ class Preferences(QObject):
         self._set("recent", json.dumps(values))
 
     def place(self, folder: str) -> Place | None:
-        """Where somebody was in the project in `folder`; None if nobody knows."""
+        """The last place in the project in `folder`; None if it is unknown."""
         value = self._json("places", {})
         one = value.get(folder) if isinstance(value, dict) else None
         try:

@@ -248,6 +248,7 @@ class Ledger:
             raise ReadOnlyProjectError(project.folder, project.read_only_reason)
         if project is not None:
             check_edit(edit)
+            project.make()  # with the first edit; what cannot be kept is not done
         self.annotation.apply(edit)
         if edit.group is not None and rebased.new_ids:
             self._new_ids[edit.group] = rebased.new_ids

@@ -167,12 +167,14 @@ class Session:
         settings: EngineSettings | None = None,
         engines: Networks | None = None,
         index: VideoIndex | None = None,
+        creates_late: bool = False,
     ) -> "Session":
         """A video file or a folder of pictures, and the project about it, made if there is none.
 
         project: None keeps the work in memory only. A project that was about the same video in
         another place notes the new one. engines: to share loaded networks between sessions.
         index: what `index_video` returned for this source, where that was run before.
+        creates_late: a new project's folder is made with the first edit.
         UnreadableVideoError, SourceChangedError if the project is about another video, and what
         `Project.open` and `Project.create` raise.
         """
@@ -188,8 +190,9 @@ class Session:
             video = undoing.enter_context(open_video(source, index=index))
             if project is not None and opened is None:
                 info = describe_source(source, len(video), video.width, video.height)
+                engine = plain_settings(engines.settings)
                 opened = undoing.enter_context(
-                    Project.create(Path(project), info, engine=plain_settings(engines.settings))
+                    Project.create(Path(project), info, engine=engine, is_late=creates_late)
                 )
             if opened is not None:
                 opened.save_index(video.index)

@@ -135,7 +135,7 @@ class Actions(QObject):
 
     def _set_keys(self) -> None:
         changed = self._preferences.shortcuts()
-        # A key that somebody has given to another action is that one's alone.
+        # A key that was assigned to another action is that action's alone.
         taken = {_portable(key) for own in changed.values() for key in own}
         for name, spec in self.specs.items():
             default = [key for key in spec.keys if _portable(key) not in taken]

@@ -104,7 +104,7 @@ class PointerState:
 
 
 class PointerLook:
-    """Keeps them up to date; asks nobody for anything."""
+    """Keeps cursor, ring, magnifier and highlight up to date."""
 
     def __init__(
         self, viewport: QWidget, shown: ShownFrame, markers: ClickMarkers, glass: Magnifier

@@ -295,9 +295,9 @@ class ShownFrame(QObject):
 
     def color_of(self, object_id: int) -> QColor:
         """An object that is still to be made has the colour it will get."""
-        one = self._document.object(object_id)
-        if one is not None:
-            return QColor(*one.color)
+        info = self._document.object(object_id)
+        if info is not None:
+            return QColor(*info.color)
         return QColor(*self._document.next_color())
 
     # Looks
@@ -313,23 +313,23 @@ class ShownFrame(QObject):
         if object_id != self._hovered:
             before, self._hovered = self._hovered, object_id
             self._backdrop.set_look(replace(self._backdrop.look, hovered=object_id))
-            for one in (before, object_id):
-                box = self._backdrop.bounds_of(one) if one else None
+            for changed in (before, object_id):
+                box = self._backdrop.bounds_of(changed) if changed else None
                 if box is not None:
                     self.changed.emit(box)
 
     def update_look(self, *_: object) -> None:
         document = self._document
-        colors = {one: _PALETTE[one] for one in range(1, 256)}
+        colors = {object_id: _PALETTE[object_id] for object_id in range(1, 256)}
         drawn = self.preview.object_id
         if drawn and document.object(drawn) is None:
             colors[drawn] = self.color_of(drawn).rgb() & 0xFFFFFF
-        for one in document.objects:
-            red, green, blue = one.color
-            colors[one.id] = (red << 16) | (green << 8) | blue
-        for one in document.objects:
-            if not document.is_shown(one.id):
-                del colors[one.id]
+        for info in document.objects:
+            red, green, blue = info.color
+            colors[info.id] = (red << 16) | (green << 8) | blue
+        for info in document.objects:
+            if not document.is_shown(info.id):
+                del colors[info.id]
         look = Look(
             document.view_mode,
             document.opacity,
@@ -355,7 +355,7 @@ class ShownFrame(QObject):
     # The frame
 
     def _is_late(self, frame: int) -> bool:
-        """Whether a picture was on its way when somebody came back to what is shown already."""
+        """Whether a picture was on its way when the document came back to the shown frame."""
         return self.is_current and frame != self._frame
 
     def _show_picture(self, frame: int, picture: QImage) -> None:

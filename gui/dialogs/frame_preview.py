@@ -19,7 +19,7 @@ LONGEST_PX: Final = 960
 
 
 class FramePreview(QWidget):
-    """Asks `source` for pictures; whoever knows what they are of says what is beside them.
+    """Asks `source` for pictures; the owner sets the caption beside them.
 
     source: what makes a picture, on the preview's thread; UserError is shown in its place.
     `close_loader` ends the thread.

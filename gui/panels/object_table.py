@@ -82,12 +82,12 @@ class ObjectTable(QAbstractTableModel):
         return self._objects[row] if 0 <= row < len(self._objects) else None
 
     def row_of(self, object_id: int) -> int | None:
-        rows = (row for row, one in enumerate(self._objects) if one.id == object_id)
+        rows = (row for row, info in enumerate(self._objects) if info.id == object_id)
         return next(rows, None)
 
     def _show_objects(self) -> None:
         new = self._document.objects
-        if [one.id for one in new] == [one.id for one in self._objects]:
+        if [info.id for info in new] == [info.id for info in self._objects]:
             self._objects = new
             if new:
                 self.dataChanged.emit(self.index(0, 0), self.index(len(new) - 1, Column.SOLO))
@@ -123,18 +123,18 @@ class ObjectTable(QAbstractTableModel):
         return flags
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        one = self.object_at(index.row())
-        if one is None:
+        info = self.object_at(index.row())
+        if info is None:
             return None
         column = Column(index.column())
         if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.EditRole):
-            return self._text(index.row(), column, one)
+            return self._text(index.row(), column, info)
         if role == Qt.ItemDataRole.DecorationRole:
-            return self._icon(column, one)
+            return self._icon(column, info)
         if role in (Qt.ItemDataRole.ToolTipRole, Qt.ItemDataRole.AccessibleTextRole):
-            return self._tip(index.row(), column, one)
+            return self._tip(index.row(), column, info)
         if role == FIND_ROLE:
-            return f"{index.row() + 1} {one.name}"
+            return f"{index.row() + 1} {info.name}"
         if role == Qt.ItemDataRole.TextAlignmentRole and column is Column.FRAMES:
             return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         if role == Qt.ItemDataRole.TextAlignmentRole and column is Column.NUMBER:
@@ -142,72 +142,72 @@ class ObjectTable(QAbstractTableModel):
         return None
 
     def setData(self, index: Index, value: Any, role: int = Qt.ItemDataRole.EditRole) -> bool:
-        one = self.object_at(index.row())
+        info = self.object_at(index.row())
         name = str(value).strip()
-        if one is None or role != Qt.ItemDataRole.EditRole or index.column() != Column.NAME:
+        if info is None or role != Qt.ItemDataRole.EditRole or index.column() != Column.NAME:
             return False
-        if not name or name == one.name:
+        if not name or name == info.name:
             return False
-        self._document.rename_object(one.id, name)
+        self._document.rename_object(info.id, name)
         return True
 
-    def _text(self, row: int, column: Column, one: ObjectInfo) -> str | None:
+    def _text(self, row: int, column: Column, info: ObjectInfo) -> str | None:
         if column is Column.NUMBER:
             return str(row + 1)
         if column is Column.NAME:
-            return one.name
+            return info.name
         if column is Column.FRAMES:
-            return f"{self._frames.frames_covered(one.id)}/{self._document.frame_count}"
+            return f"{self._frames.frames_covered(info.id)}/{self._document.frame_count}"
         return None
 
-    def _icon(self, column: Column, one: ObjectInfo) -> QIcon | None:
+    def _icon(self, column: Column, info: ObjectInfo) -> QIcon | None:
         if column is Column.COLOR:
-            return swatch(one.color)
+            return swatch(info.color)
         if column is Column.VISIBLE:
-            return self._icons["eye" if one.is_visible else "eye-off"]
+            return self._icons["eye" if info.is_visible else "eye-off"]
         if column is Column.LOCKED:
-            return self._icons["lock" if one.is_locked else "lock-open"]
+            return self._icons["lock" if info.is_locked else "lock-open"]
         if column is Column.SOLO:
             return self._icons["focus"]
         return None
 
-    def is_on(self, column: Column, one: ObjectInfo) -> bool:
+    def is_on(self, column: Column, info: ObjectInfo) -> bool:
         """Whether the column's icon is to be seen strongly: it says something out of the usual,
         or the usual and good."""
         if column is Column.LOCKED:
-            return one.is_locked
+            return info.is_locked
         if column is Column.SOLO:
-            return self._document.solo == one.id
-        return column is not Column.VISIBLE or one.is_visible
+            return self._document.solo == info.id
+        return column is not Column.VISIBLE or info.is_visible
 
-    def _tip(self, row: int, column: Column, one: ObjectInfo) -> str:
-        is_solo = self._document.solo == one.id
+    def _tip(self, row: int, column: Column, info: ObjectInfo) -> str:
+        is_solo = self._document.solo == info.id
         return {
-            Column.COLOR: self.tr("Colour of “{}”: click to change it").format(one.name),
+            Column.COLOR: self.tr("Colour of “{}”: click to change it").format(info.name),
             Column.NUMBER: (
-                self.tr("Press {0} to work on “{1}”").format(row + 1, one.name)
+                self.tr("Press {0} to work on “{1}”").format(row + 1, info.name)
                 if row < _DIGITS
-                else self.tr("Ctrl+F and {0} finds “{1}”").format(row + 1, one.name)
+                else self.tr("Ctrl+F and {0} finds “{1}”").format(row + 1, info.name)
             ),
-            Column.NAME: self.tr("{}: double-click to rename").format(one.name),
+            Column.NAME: self.tr("{}: double-click to rename").format(info.name),
             Column.FRAMES: self.tr("“{0}” is on {1} of {2} frames").format(
-                one.name, self._frames.frames_covered(one.id), self._document.frame_count
+                info.name, self._frames.frames_covered(info.id), self._document.frame_count
             ),
             Column.VISIBLE: (
                 self.tr("“{}” is shown: click to hide it")
-                if one.is_visible
+                if info.is_visible
                 else self.tr("“{}” is hidden: click to show it")
-            ).format(one.name),
+            ).format(info.name),
             Column.LOCKED: (
                 self.tr("“{}” is locked and does not change: click to unlock it")
-                if one.is_locked
+                if info.is_locked
                 else self.tr("“{}” may be changed: click to lock it")
-            ).format(one.name),
+            ).format(info.name),
             Column.SOLO: (
                 self.tr("Only “{}” is shown: click to show the others again")
                 if is_solo
                 else self.tr("Show only “{}”")
-            ).format(one.name),
+            ).format(info.name),
         }[column]
 
     # Dragging rows
@@ -221,8 +221,8 @@ class ObjectTable(QAbstractTableModel):
     def mimeData(self, indexes: list[QModelIndex]) -> QMimeData:  # type: ignore[override]
         data, content = QMimeData(), QByteArray()
         stream = QDataStream(content, QIODevice.OpenModeFlag.WriteOnly)
-        one = self.object_at(indexes[0].row()) if indexes else None
-        stream.writeInt32(0 if one is None else one.id)
+        info = self.object_at(indexes[0].row()) if indexes else None
+        stream.writeInt32(0 if info is None else info.id)
         data.setData(_MIME, content)
         return data
 
@@ -274,9 +274,9 @@ class ObjectDelegate(QStyledItemDelegate):
         model = index.model()
         assert isinstance(model, QSortFilterProxyModel)
         source = model.mapToSource(index)
-        one = self._table.object_at(source.row())
+        info = self._table.object_at(source.row())
         column = Column(index.column())
-        if column is Column.NAME or one is None:
+        if column is Column.NAME or info is None:
             super().paint(painter, option, index)
             return
         # Any: the stubs do not know what an option inherits.
@@ -289,9 +289,9 @@ class ObjectDelegate(QStyledItemDelegate):
         widget.style().drawControl(QStyle.ControlElement.CE_ItemViewItem, whole, painter, widget)
         painter.save()
         if column is Column.COLOR:
-            swatch(one.color).paint(painter, _square(rect, 14))
+            swatch(info.color).paint(painter, _square(rect, 14))
         elif column in ICON_COLUMNS:
-            is_on = self._table.is_on(column, one)
+            is_on = self._table.is_on(column, info)
             painter.setOpacity(1.0 if is_on else _HOVERED if is_hovered else _OFF)
             picture = self._table.data(source, Qt.ItemDataRole.DecorationRole)
             mode = QIcon.Mode.Selected if is_selected else QIcon.Mode.Normal

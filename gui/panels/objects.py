@@ -77,15 +77,15 @@ class ObjectMenus(QObject):
     def split_current(self) -> None:
         self._annotator.hand.split_object(self._document.current_object)
 
-    def toggle(self, column: Column, one: ObjectInfo) -> None:
+    def toggle(self, column: Column, info: ObjectInfo) -> None:
         """Shown, locked or alone: the other way round."""
         document = self._document
         if column is Column.SOLO:
-            document.set_solo(0 if document.solo == one.id else one.id)
+            document.set_solo(0 if document.solo == info.id else info.id)
         elif self.may_change and column is Column.VISIBLE:
-            document.set_visible(one.id, not one.is_visible)
+            document.set_visible(info.id, not info.is_visible)
         elif self.may_change and column is Column.LOCKED:
-            document.set_locked(one.id, not one.is_locked)
+            document.set_locked(info.id, not info.is_locked)
 
     def others(self, do: Callable[[int], object], title: str = "", name: str = "") -> QMenu:
         """All objects but the current one; filled anew whenever it opens. name: of an icon."""
@@ -95,15 +95,15 @@ class ObjectMenus(QObject):
 
         def fill() -> None:
             menu.clear()
-            for one in self._document.objects:
-                if one.id != self._document.current_object:
-                    menu.addAction(swatch(one.color), one.name, partial(do, one.id))
+            for info in self._document.objects:
+                if info.id != self._document.current_object:
+                    menu.addAction(swatch(info.color), info.name, partial(do, info.id))
 
         menu.aboutToShow.connect(fill)
         fill()
         return menu
 
-    def colors(self, one: ObjectInfo) -> QMenu:
+    def colors(self, info: ObjectInfo) -> QMenu:
         """Colours that tell objects apart for every kind of vision, and any other."""
         menu = QMenu(self.tr("Colour"), self._owner)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -118,32 +118,32 @@ class ObjectMenus(QObject):
             self.tr("Purple"),
         )
         for name, color in zip(names, OKABE_ITO, strict=True):
-            recolor = partial(self._document.recolor_object, one.id, color)
+            recolor = partial(self._document.recolor_object, info.id, color)
             menu.addAction(swatch(color), name, recolor)
         menu.addSeparator()
-        menu.addAction(icon("palette"), self.tr("Other…"), partial(self._choose_color, one))
+        menu.addAction(icon("palette"), self.tr("Other…"), partial(self._choose_color, info))
         menu.setEnabled(self.may_change)
         return menu
 
     def everything(
-        self, one: ObjectInfo, rename: Callable[[], object], delete: Callable[[], object]
+        self, info: ObjectInfo, rename: Callable[[], object], delete: Callable[[], object]
     ) -> QMenu:
         """For the current object, `one`; deletes itself when closed."""
         menu = QMenu(self._owner)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         has_others = len(self._document.objects) > 1
         menu.addAction(icon("pen-line"), self.tr("Rename"), rename).setEnabled(self.may_change)
-        self._add_submenu(menu, self.colors(one), self.may_change)
+        self._add_submenu(menu, self.colors(info), self.may_change)
         menu.addSeparator()
-        hide = self.tr("Hide") if one.is_visible else self.tr("Show")
-        lock = self.tr("Unlock") if one.is_locked else self.tr("Lock")
+        hide = self.tr("Hide") if info.is_visible else self.tr("Show")
+        lock = self.tr("Unlock") if info.is_locked else self.tr("Lock")
         for column, name, text in ((Column.VISIBLE, "eye", hide), (Column.LOCKED, "lock", lock)):
-            action = menu.addAction(icon(name), text, partial(self.toggle, column, one))
+            action = menu.addAction(icon(name), text, partial(self.toggle, column, info))
             action.setEnabled(self.may_change)
         solo = menu.addAction(icon("focus"), self.tr("Show only this one"))
         solo.setCheckable(True)
-        solo.setChecked(self._document.solo == one.id)
-        solo.triggered.connect(partial(self.toggle, Column.SOLO, one))
+        solo.setChecked(self._document.solo == info.id)
+        solo.triggered.connect(partial(self.toggle, Column.SOLO, info))
         menu.addSeparator()
         merge = self.others(self.merge_current, self.tr("Merge into"), "merge")
         swap = self.others(self.swap_current, self.tr("Swap from here on with"), "arrow-left-right")
@@ -162,10 +162,10 @@ class ObjectMenus(QObject):
         submenu.setEnabled(is_enabled)
         menu.addMenu(submenu)
 
-    def _choose_color(self, one: ObjectInfo) -> None:
-        color = QColorDialog.getColor(QColor(*one.color), self._owner, self.tr("Colour"))
+    def _choose_color(self, info: ObjectInfo) -> None:
+        color = QColorDialog.getColor(QColor(*info.color), self._owner, self.tr("Colour"))
         if color.isValid():
-            self._document.recolor_object(one.id, (color.red(), color.green(), color.blue()))
+            self._document.recolor_object(info.id, (color.red(), color.green(), color.blue()))
 
 
 _SEARCH_FROM: Final = 10  # objects
@@ -337,19 +337,19 @@ class ObjectsPanel(QWidget):
             self._annotator.bulk.delete_object(self._document.current_object)
 
     def _choose(self, index: QModelIndex) -> None:
-        one = self._object_of(index)
-        if one is not None and not self._is_syncing:
-            self._document.set_current_object(one.id)
+        info = self._object_of(index)
+        if info is not None and not self._is_syncing:
+            self._document.set_current_object(info.id)
 
     def _click(self, index: QModelIndex) -> None:
-        one = self._object_of(index)
-        if one is None:
+        info = self._object_of(index)
+        if info is None:
             return
         if index.column() == Column.COLOR:
             below = self.view.visualRect(index).bottomLeft()
-            self.menus.colors(one).popup(self.view.viewport().mapToGlobal(below))
+            self.menus.colors(info).popup(self.view.viewport().mapToGlobal(below))
         elif index.column() in ICON_COLUMNS:
-            self.menus.toggle(Column(index.column()), one)
+            self.menus.toggle(Column(index.column()), info)
 
     def _move(self, way: int) -> None:
         row = self.table.row_of(self._document.current_object)
@@ -362,9 +362,9 @@ class ObjectsPanel(QWidget):
         self.view.edit(index.siblingAtColumn(Column.NAME))
 
     def _open_menu(self, position: QPoint) -> None:
-        one = self._current
-        if one is not None:
-            menu = self.menus.everything(one, self.rename_current, self._delete)
+        info = self._current
+        if info is not None:
+            menu = self.menus.everything(info, self.rename_current, self._delete)
             menu.popup(self.view.viewport().mapToGlobal(position))
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
@@ -378,8 +378,8 @@ class ObjectsPanel(QWidget):
         return super().eventFilter(watched, event)
 
     def _press_in_view(self, event: QKeyEvent) -> bool:
-        one = self._current
-        if one is None or self.view.state() == QAbstractItemView.State.EditingState:
+        info = self._current
+        if info is None or self.view.state() == QAbstractItemView.State.EditingState:
             return False
         key = event.key()
         is_moving = event.modifiers() & Qt.KeyboardModifier.AltModifier and self.menus.may_change
@@ -398,10 +398,10 @@ class ObjectsPanel(QWidget):
         """The object of that number, or the first that is found."""
         text = self.search.text()
         is_number = text.isdecimal() and len(text) < 4
-        one = self.table.object_at(int(text) - 1) if is_number else None
-        one = one or self._object_of(self._found.index(0, Column.NAME))
-        if one is not None:
-            self._document.set_current_object(one.id)
+        info = self.table.object_at(int(text) - 1) if is_number else None
+        info = info or self._object_of(self._found.index(0, Column.NAME))
+        if info is not None:
+            self._document.set_current_object(info.id)
         self.search.clear()
         self.view.setFocus()
 
@@ -435,10 +435,10 @@ class ObjectsPanel(QWidget):
         self._show_buttons()
 
     def _show_buttons(self, *_: object) -> None:
-        one, is_free = self._current, self.menus.is_free
+        info, is_free = self._current, self.menus.is_free
         has_others = self.table.rowCount() > 1
         self.add.setEnabled(self.menus.may_change)
-        self.merge.setEnabled(one is not None and is_free and has_others)
-        self.swap.setEnabled(one is not None and is_free and has_others)
-        self.split.setEnabled(one is not None and is_free)
-        self.delete.setEnabled(one is not None and is_free)
+        self.merge.setEnabled(info is not None and is_free and has_others)
+        self.swap.setEnabled(info is not None and is_free and has_others)
+        self.split.setEnabled(info is not None and is_free)
+        self.delete.setEnabled(info is not None and is_free)

@@ -126,16 +126,16 @@ def draw_lane(
     scale: TimeScale,
     columns: Columns,
     table: FrameTable,
-    one: ObjectInfo,
+    info: ObjectInfo,
     palette: QPalette,
     ratio: float,
 ) -> None:
     """columns: `scale.columns(ratio)`. rect: the lane's, its left edge is the window's."""
     starts, stops = columns
     first = int(starts[0])
-    presence = table.presence(one.id, slice(first, int(stops[-1])))
+    presence = table.presence(info.id, slice(first, int(stops[-1])))
     starts, stops = starts - first, stops - first
-    color = QColor(*one.color)
+    color = QColor(*info.color)
     grey = palette.color(QPalette.ColorRole.PlaceholderText)
     middle = rect.center().y()
 
@@ -446,16 +446,16 @@ class TimelinePicture:
             flags = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
             painter.drawText(hint, flags, _tr("Click an object in the picture."))
         line = self._color(QPalette.ColorRole.Midlight)
-        for row, one in enumerate(self._document.objects):
+        for row, info in enumerate(self._document.objects):
             lane = QRect(0, LANES_TOP_PX + row * LANE_PX - scroll_px, size.width(), LANE_PX)
             if not lane.intersects(lanes):
                 continue
-            if one.id == self._document.current_object:
+            if info.id == self._document.current_object:
                 tint = QColor(ACCENT)
                 tint.setAlpha(38)
                 painter.fillRect(lane, tint)
-            painter.setOpacity(1.0 if self._document.is_shown(one.id) else 0.45)
-            self._draw_name(painter, lane, one)
+            painter.setOpacity(1.0 if self._document.is_shown(info.id) else 0.45)
+            self._draw_name(painter, lane, info)
             painter.setClipRect(lanes.adjusted(_LEFT_PX, 0, 0, 0))
             strip = QRectF(lane.adjusted(_LEFT_PX, 0, 0, 0))
             draw_lane(
@@ -464,7 +464,7 @@ class TimelinePicture:
                 self._scale,
                 self._columns,
                 self._table,
-                one,
+                info,
                 self._palette,
                 self._ratio,
             )
@@ -473,11 +473,13 @@ class TimelinePicture:
             painter.fillRect(0, lane.bottom(), size.width(), 1, line)
         painter.setClipping(False)
 
-    def _draw_name(self, painter: QPainter, lane: QRect, one: ObjectInfo) -> None:
-        painter.fillRect(QRect(8, lane.top() + 5, 10, 10), QColor(*one.color))
+    def _draw_name(self, painter: QPainter, lane: QRect, info: ObjectInfo) -> None:
+        painter.fillRect(QRect(8, lane.top() + 5, 10, 10), QColor(*info.color))
         painter.setPen(self._color(QPalette.ColorRole.WindowText))
         room = QRect(24, lane.top(), HEADER_PX - 30, LANE_PX - 1)
-        name = painter.fontMetrics().elidedText(one.name, Qt.TextElideMode.ElideRight, room.width())
+        name = painter.fontMetrics().elidedText(
+            info.name, Qt.TextElideMode.ElideRight, room.width()
+        )
         flags = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
         painter.drawText(room, flags, name)
 

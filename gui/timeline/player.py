@@ -19,7 +19,7 @@ _LONGEST_WAIT_MS: Final = 50
 
 
 class Player(QObject):
-    """Moves the document's frame while it plays; whoever else moves it is followed.
+    """Moves the document's frame while it plays, and follows other changes of it.
 
     With a range it plays inside it. At the end it starts again, unless `is_looping` is off.
     """
@@ -103,7 +103,7 @@ class Player(QObject):
         self.play(0.0)
 
     def stop_at(self, frame: int) -> None:
-        """If it plays, it stops at a frame that somebody sees, though the next one was due."""
+        """Stop, if it plays, at the frame that is in sight, though the next one was due."""
         was_playing = self.is_playing
         self.stop()
         if was_playing:

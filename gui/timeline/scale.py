@@ -32,7 +32,7 @@ def format_timecode(seconds: float) -> str:
 
 
 def short_timecode(seconds: float, *, has_fraction: bool = False) -> str:
-    """As short as it can be said: 0:07, 1:02:03, 0:07.48"""
+    """In the shortest form: 0:07, 1:02:03, 0:07.48"""
     hundredths = max(0, round(seconds * 100)) if has_fraction else max(0, int(seconds + 1e-6)) * 100
     minutes, rest = divmod(hundredths, 6000)
     hours, minutes = divmod(minutes, 60)

@@ -127,7 +127,7 @@ def describe_frame(document: Document, frame: int) -> str:
     final = document.frame_count - 1
     lines = [_tr("Frame {0} of {1}, {2}").format(frame, final, time), status]
     if record.mask is not None:
-        names = [one.name for one in document.objects if one.id in record.present]
+        names = [info.name for info in document.objects if info.id in record.present]
         lines.append(", ".join(names) if names else _tr("no object"))
     if record.status is FrameStatus.TRACKED:
         lines.append(_tr("Doubt: {} %").format(round(record.doubt * 100)))
@@ -423,7 +423,7 @@ class Timeline(QAbstractScrollArea):
         return self._scale.frame(x - HEADER_PX - 1)
 
     def _row_of(self, object_id: int) -> int | None:
-        ids = [one.id for one in self._document.objects]
+        ids = [info.id for info in self._document.objects]
         return ids.index(object_id) if object_id in ids else None
 
     def _object_at(self, y: float) -> int:
@@ -545,6 +545,6 @@ class Timeline(QAbstractScrollArea):
         if position.x() > HEADER_PX:
             text = describe_frame(self._document, self.frame_at(position.x()))
         else:
-            one = self._document.object(self._object_at(position.y()))
-            text = "" if one is None else one.name
+            info = self._document.object(self._object_at(position.y()))
+            text = "" if info is None else info.name
         QToolTip.showText(on_screen, text, self.viewport())

@@ -86,7 +86,9 @@ def _restart(window: MainWindow) -> None:
     arguments = [sys.argv[0]]
     workspace = window.workspace
     if workspace is not None and workspace.session.project is not None:
-        arguments.append(str(workspace.session.project.folder))
+        project = workspace.session.project
+        path = project.folder if project.is_made else workspace.document.video.path
+        arguments.append(str(path))
     window.close()
     QProcess.startDetached(sys.executable, arguments)
     QCoreApplication.quit()

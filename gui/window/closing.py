@@ -17,8 +17,8 @@ def tr(text: str) -> str:
 
 
 def await_answers(annotator: Annotator, parent: QWidget) -> bool:
-    """Waits until clicks, boxes and scribbles are answered, or somebody gives them up. False if
-    the annotator goes on working, or an answer failed, which is to be seen."""
+    """Wait until clicks, boxes and scribbles are answered, or given up. False if the annotator
+    goes on working, or if an answer failed: its message has to be seen."""
     if not annotator.prompts.are_waiting:
         return True
     box = QMessageBox(parent)

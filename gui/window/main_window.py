@@ -143,7 +143,7 @@ class MainWindow(QMainWindow):
         """A video, a folder of pictures, or a project; what is open stays until that is ready.
         project: where the work on a video is kept, if not beside it."""
         path = Path(path)
-        if path.parent != sample_folder():  # nobody keeps their own files there
+        if path.parent != sample_folder():  # no place for files of one's own
             self.preferences.last_folder = str(path.parent)
         if is_openable_project(path):
             self.opener.open_project(path)
@@ -171,6 +171,7 @@ class MainWindow(QMainWindow):
         self.session_opened.emit(session)
         if session.project is not None:
             self.opener.in_use = session.project.folder
+            session.project.on_made = partial(self._remember_project, session)
             # From the saving thread; the signals bring it here.
             session.project.on_problem = self._could_not_save.emit
             session.project.on_recovery = self._saved_again.emit
@@ -401,7 +402,7 @@ class MainWindow(QMainWindow):
             choose_object(self.workspace, index)
 
     def _remember_project(self, session: Session) -> None:
-        if session.project is None:
+        if session.project is None or not session.project.is_made:
             return
         self.preferences.add_recent(
             RecentProject(

@@ -186,7 +186,8 @@ class Opener(QObject):
         def steps() -> Generator[Any, None, None]:
             index = yield from index_video(source)
             folder.parent.mkdir(parents=True, exist_ok=True)
-            yield Session.open(source, folder, engines=self._engines(), index=index)
+            engines = self._engines()
+            yield Session.open(source, folder, engines=engines, index=index, creates_late=True)
 
         self._start(source, steps)
         if self.is_busy:
@@ -271,7 +272,7 @@ class Opener(QObject):
 
     def _preview(self, source: Path) -> None:
         def steps() -> Generator[Any, None, None]:
-            # What is wrong with the file is told by the opening itself.
+            # The opening itself reports what is wrong with the file.
             with suppress(UserError):
                 yield first_frame(source)
 

@@ -18,9 +18,9 @@ _WIDTH_PX, _HEIGHT_PX = 192, 108
 
 
 def keep_thumbnail(workspace: Workspace) -> None:
-    """Saves what is on the canvas now. It is only for show: if it cannot be, nothing is said."""
+    """Save what is on the canvas now, for the list of recent projects. Errors are ignored."""
     project = workspace.session.project
-    if project is None or project.is_read_only:
+    if project is None or project.is_read_only or not project.is_made:
         return
     picture = workspace.canvas.grab().scaled(
         _WIDTH_PX,
@@ -53,7 +53,7 @@ class Remembering(QObject):
         self._follow()
 
     def keep(self) -> None:
-        """Where we are now; a program that is killed a second later knows it."""
+        """Save the place now, so that a killed program knows it."""
         document = self._workspace.document
         self._later.stop()
         if self._folder is not None:

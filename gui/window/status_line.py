@@ -140,9 +140,9 @@ class StatusLine(QStatusBar):
         if x < 0:
             self.cursor_place.clear()
             return
-        one = document.object(object_id)
+        info = document.object(object_id)
         text = f"x {int(x)}  y {int(y)}"
-        self.cursor_place.setText(f"{text} · {one.name}" if one is not None else text)
+        self.cursor_place.setText(f"{text} · {info.name}" if info is not None else text)
 
     def _show_saved(self) -> None:
         session = self._session
@@ -152,6 +152,8 @@ class StatusLine(QStatusBar):
             self.saved.setText(self.tr("read only"))
         elif session.project is None:
             self.saved.setText(self.tr("not kept"))
+        elif not session.project.is_made:
+            self.saved.setText(self.tr("no changes"))
         elif session.project.is_saved:
             self.saved.setText(self.tr("saved"))
         else:

@@ -408,7 +408,9 @@ class Operations(QObject):
 
     def cancel(self, *kinds: Kind) -> bool:
         """Ends those that run, of these kinds, after the step in progress. False if none did."""
-        found = [one for one in self if one.is_started and one.kind in kinds]
+        found = [
+            operation for operation in self if operation.is_started and operation.kind in kinds
+        ]
         for operation in found:
             operation.cancel()
         self._announce()
@@ -431,22 +433,29 @@ class Operations(QObject):
     def busy(self) -> Busy:
         if self.is_paused:
             return Busy.PAUSED
-        kinds = {one.kind for one in self._list if one.is_started}
+        kinds = {operation.kind for operation in self._list if operation.is_started}
         return next((busy for kind, busy in _BUSY.items() if kind in kinds), Busy.IDLE)
 
     @property
     def is_running(self) -> bool:
         """Whether something that can be paused runs, or is paused."""
-        return any(one.is_pausable and one.is_started for one in self._list)
+        return any(operation.is_pausable and operation.is_started for operation in self._list)
 
     @property
     def running(self) -> Operation | None:
         """What tracks, learns or changes many frames now, paused or not."""
-        return next((one for one in self._list if one.is_started and one.kind in _LONG), None)
+        return next(
+            (
+                operation
+                for operation in self._list
+                if operation.is_started and operation.kind in _LONG
+            ),
+            None,
+        )
 
     @property
     def is_paused(self) -> bool:
-        return any(one.is_paused for one in self._list)
+        return any(operation.is_paused for operation in self._list)
 
     @property
     def is_free(self) -> bool:
@@ -456,21 +465,21 @@ class Operations(QObject):
     @property
     def is_stopping(self) -> bool:
         """Whether something was cancelled and makes its last step."""
-        return any(one.is_cancelled for one in self._list)
+        return any(operation.is_cancelled for operation in self._list)
 
     def has(self, kind: Kind) -> bool:
         """Whether one of the kind runs, paused or not."""
-        return any(one.kind is kind and one.is_started for one in self._list)
+        return any(operation.kind is kind and operation.is_started for operation in self._list)
 
     def will_give(self, subject: Hashable) -> bool:
         """Whether something in the list is to bring this about."""
-        return any(one.subject == subject for one in self._list)
+        return any(operation.subject == subject for operation in self._list)
 
     # Parts
 
     def _blocker(self, kind: Kind) -> Operation | None:
-        others = (one for one in self._list if one.kind is not Kind.PROMPT)
-        return next((one for one in others if kind in one.blocks), None)
+        others = (operation for operation in self._list if operation.kind is not Kind.PROMPT)
+        return next((operation for operation in others if kind in operation.blocks), None)
 
     def _waits(self, operation: Operation) -> bool:
         before = self._list[: self._list.index(operation)]

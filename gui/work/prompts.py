@@ -108,7 +108,11 @@ class PromptEdits(QObject):
         are none."""
         if not self.are_waiting:
             return False
-        waiting = [one for one in self._operations if one.kind is Kind.PROMPT or not one.is_started]
+        waiting = [
+            operation
+            for operation in self._operations
+            if operation.kind is Kind.PROMPT or not operation.is_started
+        ]
         self._operations.discard(*waiting)
         return True
 

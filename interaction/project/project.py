@@ -90,11 +90,12 @@ class Project:
 
     on_problem: called on the saving thread when something cannot be written, once until it can be
     again. The work stays in memory meanwhile and is tried again. on_recovery: there too, when all
-    of it is on the disk after that.
+    of it is on the disk after that. on_made: called when the folder of a late project is made.
     """
 
     on_problem: Callable[[UserError], None] | None
     on_recovery: Callable[[], None] | None
+    on_made: Callable[[], None] | None
 
     def __init__(
         self,
@@ -103,32 +104,43 @@ class Project:
         *,
         lock: ProjectLock | None,
         read_only_reason: str,
+        is_late: bool = False,
     ) -> None:
-        """Not for callers: see `create` and `open`. lock: acquired, None for reading only."""
+        """Not for callers: see `create` and `open`. lock: acquired, None for reading only or if
+        it `is_late`: then `make` acquires it."""
         self.view = ProjectView(layout, contents)
-        self.on_problem = self.on_recovery = None
+        self.on_problem = self.on_recovery = self.on_made = None
         self._lock = lock
+        self._late: Contents | None = contents if is_late else None
+        self._late_index: VideoIndex | None = None
         self._saver: Saver[SavedEdit | SavedMove | ManifestChange] | None = None
         if self.view.damages:
             read_only_reason = "it is damaged"
         self.read_only_reason = read_only_reason  # "" while it can be changed
-        if lock is None or read_only_reason:
+        if is_late:
+            pass
+        elif lock is None or read_only_reason:
             self._release()
         else:
             self._start(lock, contents)
 
     @classmethod
     def create(
-        cls, folder: Path, source: SourceInfo, *, engine: Mapping[str, Any] | None = None
+        cls,
+        folder: Path,
+        source: SourceInfo,
+        *,
+        engine: Mapping[str, Any] | None = None,
+        is_late: bool = False,
     ) -> Self:
         """A new project; the folder must not hold one yet and is made where it is missing.
 
-        engine: what the engines are set to, as plain JSON values.
+        engine: what the engines are set to, as plain JSON values. is_late: nothing is written
+        before `make`, or before the first change.
         Raises ProjectError, ProjectInUseError, DiskFullError, UnwritableFileError.
         """
         folder = _real(folder)
         layout = ProjectLayout(folder)
-        make_folder(layout)
         manifest = Manifest(
             name=folder.stem,
             created=_now(),
@@ -136,17 +148,38 @@ class Project:
             source=source.beside(folder),
             engine=dict(engine or {}),
         )
-        lock = ProjectLock(layout)
+        contents = Contents(manifest, Journal(), 0, set())
+        project = cls(layout, contents, lock=None, read_only_reason="", is_late=True)
+        if not is_late:
+            project.make()
+        return project
+
+    @property
+    def is_made(self) -> bool:
+        """Whether there is a folder; a late project has none before its first change."""
+        return self._late is None
+
+    def make(self) -> None:
+        """Make the folder of a late project; nothing for any other. Raises as `create`."""
+        contents = self._late
+        if contents is None:
+            return
+        make_folder(self.view.layout)
+        lock = ProjectLock(self.view.layout)
         try:
             lock.acquire()
-            contents = Contents(manifest, Journal(), 0, set())
-            return cls(layout, contents, lock=lock, read_only_reason="")
+            self._start(lock, contents)
         except ProjectInUseError:
             raise
         except BaseException:
             lock.release()
-            unmake_folder(layout)
+            unmake_folder(self.view.layout)
             raise
+        self._lock, self._late = lock, None
+        if self._late_index is not None:
+            self.save_index(self._late_index)
+        if self.on_made is not None:
+            self.on_made()
 
     @classmethod
     def open(cls, folder: Path, *, read_only: bool = False) -> Self:
@@ -204,7 +237,7 @@ class Project:
 
     @property
     def is_read_only(self) -> bool:
-        return self._saver is None
+        return self._saver is None and self._late is None
 
     @property
     def is_saved(self) -> bool:
@@ -261,7 +294,9 @@ class Project:
 
     def save_index(self, index: VideoIndex) -> None:
         """For `load_index`. It is only a shortcut: if it cannot be written, nothing is said."""
-        if not self.is_read_only and self.view.load_index(index.path) is None:
+        if self._late is not None:
+            self._late_index = index
+        elif not self.is_read_only and self.view.load_index(index.path) is None:
             with suppress(UserError):
                 write_index(self.view.layout.frame_index, index, self.source.digest)
 
@@ -290,7 +325,9 @@ class Project:
         if self._saver is not None:
             self._saver.close()
             self._saver = None
+        if not self.read_only_reason:
             self.read_only_reason = "it was closed"
+        self._late = None
         self._release()
 
     def __enter__(self) -> Self:
@@ -329,6 +366,7 @@ class Project:
         saver.put(ManifestChange(lambda manifest: replace(manifest, **changes)))
 
     def _writing(self) -> Saver[SavedEdit | SavedMove | ManifestChange]:
+        self.make()
         if self._saver is None:
             raise ReadOnlyProjectError(self.folder, self.read_only_reason)
         return self._saver

@@ -8,7 +8,7 @@ import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QContextMenuEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QLineEdit, QMenu, QWidget
+from PySide6.QtWidgets import QApplication, QInputDialog, QLineEdit, QMenu, QWidget
 from pytestqt.qtbot import QtBot
 
 from gui.dialogs.command_search import CommandSearch
@@ -489,3 +489,48 @@ def test_return_and_down_work_in_the_search_of_recent_projects(
     QTest.keyClick(recent.search, Qt.Key.Key_Down)
     assert recent.view.hasFocus()
     assert recent.view.currentIndex().row() == 0
+
+
+def test_nothing_appears_beside_a_video_that_is_only_looked_at(
+    window: MainWindow, workspace: Workspace, tmp_path: Path
+) -> None:
+    workspace.document.set_frame(3)
+    assert window.status_line.saved.text() == "no changes"
+    assert window.close_session()
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["clip"]
+    assert window.preferences.recent() == []
+
+
+def test_the_project_is_made_with_the_first_edit(
+    window: MainWindow, workspace: Workspace, tmp_path: Path, qtbot: QtBot
+) -> None:
+    press(window, Qt.Key.Key_P)
+    click(workspace, 20, 20)
+    kept = workspace.document.annotation.record(0)
+    assert kept.mask is not None
+    assert (tmp_path / "clip.vos").is_dir()
+    assert [project.name for project in window.preferences.recent()] == ["clip"]
+    assert window.close_session()
+    assert (tmp_path / "clip.vos" / "thumbnail.jpg").is_file()
+    window.open_path(tmp_path / "clip")
+    qtbot.waitUntil(lambda: window.workspace is not None, timeout=20_000)
+    assert window.workspace is not None
+    assert window.workspace.document.annotation.record(0) == kept
+
+
+def test_the_range_is_cleaned_up_in_one_step(
+    window: MainWindow, workspace: Workspace, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
+) -> None:
+    document = workspace.document
+    put_tracked(workspace, range(8))
+    document.set_range(2, 4)
+    before = document.annotation.labels(3).copy()
+    monkeypatch.setattr(QInputDialog, "getItem", lambda *_, **__: ("Shrink", True))
+    window.update_state()
+    window.actions_table["edit.clean_range"].trigger()
+    qtbot.waitUntil(lambda: is_idle(workspace), timeout=20_000)
+    areas_px = [int((document.annotation.labels(frame) == 1).sum()) for frame in range(8)]
+    assert areas_px == [400] * 2 + [324] * 3 + [400] * 3
+    assert document.annotation.record(3).status is FrameStatus.TRACKED
+    press(window, Qt.Key.Key_Z, CTRL)
+    assert np.array_equal(document.annotation.labels(3), before)

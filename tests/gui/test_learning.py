@@ -313,7 +313,7 @@ def test_learning_and_forgetting_are_offered_when_they_make_sense(
     assert is_enabled(window, *names) == [True, True, False, True]
     window.actions_table["track.forget"].trigger()
     qtbot.waitUntil(lambda: not window.actions_table["track.forget"].isEnabled())
-    assert "forgotten" in workspace.banner.text
+    qtbot.waitUntil(lambda: "forgotten" in workspace.banner.text)
 
 
 def test_space_pauses_it_and_escape_cancels_it(

@@ -52,14 +52,14 @@ def test_work_is_kept_beside_the_video_and_found_when_the_video_is_opened_again(
     assert open_path(clip).document.annotation.record(0) == kept
 
 
-def test_an_opened_project_is_on_the_list_of_recent_ones_with_a_picture(
+def test_a_project_is_on_the_list_of_recent_ones_with_a_picture(
     window: MainWindow,
     open_path: Callable[[Path], Workspace],
     clip: Path,
     tmp_path: Path,
     preferences: Preferences,
 ) -> None:
-    open_path(clip)
+    open_path(clip).document.add_object("bear")
     assert window.close_session()
     assert [one.folder for one in preferences.recent()] == [str(tmp_path / "clip.vos")]
     assert (tmp_path / "clip.vos" / "thumbnail.jpg").is_file()
@@ -241,6 +241,7 @@ def test_that_everything_is_saved_again_takes_the_place_of_the_message_that_it_i
 ) -> None:
     workspace = open_path(clip)
     banner, fsync = workspace.banner, os.fsync
+    workspace.document.add_object("bear")
     workspace.session.flush()
     monkeypatch.setattr(saver, "RETRY_S", 0.01)
 

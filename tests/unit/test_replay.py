@@ -75,6 +75,8 @@ def work(session: Session) -> None:
     session.do(UnconfirmRequest(4))
     session.do(CopyRequest(0, 6))
     session.do(ClearRequest(2, bear))
+    session.do(SurgeryRequest("shrink", 3, bear, size_px=1, last=5))
+    session.do(ClearRequest(4, bear, last=5))
     session.do(SwapRequest(bear, cub, from_frame=4))
     session.do(StrokeRequest(7, bear, Stroke(((5.0, 5.0),), 4)))
     session.do(StrokeRequest(7, bear, Stroke(((45.0, 5.0),), 4)))
@@ -232,6 +234,8 @@ def test_causes_are_read_as_they_were_written() -> None:
         UnconfirmRequest(1),
         ClearRequest(1),
         ClearRequest(1, 2),
+        ClearRequest(1, 2, last=9),
+        SurgeryRequest("remove_specks", 1, 2, size_px=64, last=9),
         CopyRequest(1, 2, 3),
         MaskRequest(4),
         ObjectsRequest((ObjectInfo(1, "bär", (1, 2, 3), is_locked=True),)),

@@ -20,6 +20,7 @@ from interaction.errors import (
     SourceChangedError,
     SourceMovedError,
     UnreadableMaskError,
+    UserError,
 )
 from interaction.session import Session
 from tests import tiny
@@ -291,3 +292,40 @@ def test_a_project_whose_masks_folder_is_gone_says_so_and_makes_it_again(
     with Session.open_project(folder, engines=engines) as session:
         assert project_of(session).damages == project_of(session).notices == ()
         assert sorted(session.annotation.records) == [0, 1, 2]
+
+
+def test_a_late_project_is_made_with_the_first_edit_and_is_like_any_other(
+    clip: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "late.vos"
+    with Session.open(clip, folder, engines=FakeEngines(), creates_late=True) as session:
+        assert session.project is not None
+        assert not session.is_read_only
+        assert not folder.exists()
+        bear = session.add_object("bear")
+        assert session.project.is_made
+        session.do(StrokeRequest(0, bear, Stroke(((20.0, 20.0),), 8)))
+        kept = session.annotation.record(0)
+    with Session.open_project(folder, engines=FakeEngines()) as again:
+        assert again.annotation.record(0) == kept
+        assert again.history.can_undo
+
+
+def test_a_late_project_that_was_never_changed_leaves_nothing(clip: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "late.vos"
+    with Session.open(clip, folder, engines=FakeEngines(), creates_late=True) as session:
+        session.flush()
+    assert not folder.exists()
+
+
+def test_an_edit_whose_late_project_cannot_be_made_is_not_done(clip: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "late.vos"
+    with Session.open(clip, folder, engines=FakeEngines(), creates_late=True) as session:
+        folder.write_text("in the way")
+        with pytest.raises(UserError):
+            session.add_object("bear")
+        assert session.annotation.objects == ()
+        assert not session.history.can_undo
+        folder.unlink()
+        session.add_object("bear")
+    assert (folder / "project.json").is_file()

@@ -68,8 +68,8 @@ class Stage:
 
     def next_object_id(self) -> int:
         """What a new object will be."""
-        taken = {one.id for one in self.document.objects}
-        return next((one for one in range(1, 256) if one not in taken), 255)
+        taken = {info.id for info in self.document.objects}
+        return next((free for free in range(1, 256) if free not in taken), 255)
 
     def is_inside(self, x: float, y: float) -> bool:
         video = self.document.video

@@ -90,11 +90,11 @@ class BoxTool(CanvasTool):
             self.let_go()
 
     def go_on(self, start: Pointer, at: Pointer) -> None:
-        corner, opposite = (QPointF(*self.stage.clamped(*one.point)) for one in (start, at))
+        corner, opposite = (QPointF(*self.stage.clamped(*end.point)) for end in (start, at))
         self.stage.sketch.show_box(corner, opposite, self.color)
 
     def finish(self, start: Pointer, at: Pointer) -> None:
-        corner, opposite = (self.stage.clamped(*one.point) for one in (start, at))
+        corner, opposite = (self.stage.clamped(*end.point) for end in (start, at))
         scale = self.stage.scale()
         sides = (abs(corner[0] - opposite[0]) * scale, abs(corner[1] - opposite[1]) * scale)
         if min(sides) < _SMALLEST_BOX_PX:
