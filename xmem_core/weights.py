@@ -60,9 +60,9 @@ _MOST_PICKLE_BYTES: Final = 2**22  # names and shapes, without the numbers
 _MOST_WIDTH: Final = 2**16  # of a layer, in a configuration
 
 
-def check_weights_file(path: Path) -> None:
+def check_weights_file(path: Path, most_bytes: int = MOST_WEIGHTS_BYTES) -> None:
     """Raises CheckpointFileError for what must not even be opened as weights: a pipe or a device,
-    and a file that is, or inflates to, more than `MOST_WEIGHTS_BYTES`."""
+    a file of more than `most_bytes`, and one that inflates to more than `MOST_WEIGHTS_BYTES`."""
     try:
         if not path.is_file():
             raise CheckpointFileError(
@@ -72,7 +72,7 @@ def check_weights_file(path: Path) -> None:
                 if path.exists()
                 else "there is no such file"
             )
-        if path.stat().st_size > MOST_WEIGHTS_BYTES:
+        if path.stat().st_size > most_bytes:
             raise CheckpointFileError("it is larger than any network that this program knows")
         with path.open("rb") as file:
             is_archive = file.read(4) == b"PK\3\4"
@@ -128,15 +128,26 @@ def read_named_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def read_own_tensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
-    """Header and entries, as float32 on the CPU, of a safetensors file of this program.
+    """`read_tensors`, as float32."""
+    metadata, state = read_tensors(path)
+    try:
+        return metadata, {name: tensor.float() for name, tensor in state.items()}
+    except _DAMAGE as error:
+        raise CheckpointFileError(f"it holds no plain numbers ({str(error)[:200]})") from None
+
+
+def read_tensors(
+    path: Path, most_bytes: int = MOST_WEIGHTS_BYTES
+) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Header and entries, on the CPU, of a safetensors file of this program.
 
     Raises CheckpointFileError.
     """
-    check_weights_file(path)
+    check_weights_file(path, most_bytes)
     try:
         with safe_open(path, framework="pt") as file:
             metadata = dict(file.metadata() or {})
-            state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except _DAMAGE as error:
         raise CheckpointFileError(f"it is damaged or cut short ({str(error)[:200]})") from None
     return metadata, state

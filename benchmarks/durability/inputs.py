@@ -144,7 +144,7 @@ def _sample_project(folder: Path) -> Path:
         project.flush()
         project.save_version("first")
         annotator.work(2, count=15)
-        models = LearnedModels(project.learned_folder)
+        models = LearnedModels(project.view.learned_folder)
         models.keep("tracker", Learned("small", 3), network_bytes(tiny.network(), {}))
     return place
 
@@ -156,11 +156,11 @@ def _read_project(place: Path) -> None:
         for frame, record in now.records.items():
             if record.mask is not None:
                 now.labels(frame)
-        project.outside_changes()
-        LearnedModels(project.learned_folder)
-        for version in project.versions():
+        project.view.outside_changes()
+        LearnedModels(project.view.learned_folder)
+        for version in project.view.versions():
             with contextlib.suppress(UserError):
-                list(project.restoring(version, now))
+                list(project.view.restoring(version, now))
         state(project)
 
 

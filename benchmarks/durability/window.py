@@ -76,7 +76,7 @@ def kills(folder: Path, count: int, seed: int = 0) -> Result:
     worst = 0
     for _ in range(count):
         with Project.open(place) as project:
-            before = len(project.load_history().entries)
+            before = len(project.view.load_history().entries)
         with subprocess.Popen(
             [sys.executable, "-c", _EDIT, str(folder)],
             stdout=subprocess.PIPE,
@@ -93,7 +93,7 @@ def kills(folder: Path, count: int, seed: int = 0) -> Result:
         result.count("kills")
         result.count("edits made", edits)
         with Project.open(place) as project:
-            entries = project.load_history().entries
+            entries = project.view.load_history().entries
             found = len(entries) - before
             if project.damages:
                 result.faults.append(f"damaged: {project.damages[0]}")

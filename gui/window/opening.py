@@ -112,7 +112,7 @@ def project_of(source: Path) -> Path:
     source = source.resolve()
     beside = source.with_name(source.stem if is_file(source) else source.name)
     beside = beside.with_name(beside.name + PROJECT_SUFFIX)
-    if is_project(beside) or (not beside.exists() and os.access(source.parent, os.W_OK)):
+    if is_project(beside) or (not os.path.lexists(beside) and os.access(source.parent, os.W_OK)):
         return beside
     own = user_data_path("xmem-annotate", appauthor=False) / "projects"
     own.mkdir(parents=True, exist_ok=True)
@@ -167,7 +167,7 @@ class Opener(QObject):
         """A video file or a folder of pictures; its project is made, or gone on with."""
         try:
             folder = project or project_of(source)
-        except OSError as error:
+        except (OSError, RuntimeError, ValueError) as error:  # a circle of links, a null character
             self.failed.emit(
                 UserError(
                     self.tr("There is no place to keep the work on “{0}”: {1}.").format(
@@ -239,8 +239,8 @@ class Opener(QObject):
 
     def _start(self, what: Path, steps: Callable[[], Generator[Any, None, None]]) -> None:
         self.cancel()
-        folder = None if self.project is None else self.project.resolve()
-        if self.in_use is not None and folder == self.in_use.resolve():
+        folder = None if self.project is None else os.path.realpath(self.project)
+        if self.in_use is not None and folder == os.path.realpath(self.in_use):
             self.is_open.emit()
             return
         sessions: list[Session] = []

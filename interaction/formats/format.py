@@ -143,7 +143,15 @@ class ExportTarget:
 
     def problem(self, protects: tuple[Path, ...], side_files: tuple[str, ...] = ()) -> str | None:
         """What keeps the export from being written here, in words; None if nothing does."""
-        real = self.path.resolve()
+        try:
+            self.path.exists()  # raises for a name that is too long; `resolve`, for a circle
+            real = self.path.resolve()
+        except (OSError, RuntimeError, ValueError) as error:
+            reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+            return (
+                f"“{self.path.name}” cannot be written: {reason}. Nothing was changed.\n\n"
+                "Choose another name or place."
+            )
         for kept in protects:
             kept_real = kept.resolve()
             if real == kept_real or (kept_real.is_dir() and kept_real in real.parents):

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 import safetensors.torch
+import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 
 from interaction.annotation.mask_files import decode_labels, encode_labels
 from interaction.annotation.requests import Direction
@@ -34,9 +34,10 @@ from interaction.video.video import Video, open_video
 from xmem_core import MemoryConfig, Tracker, XMem, best_device, load_xmem, prepare
 from xmem_core.arrays import Labels
 from xmem_core.device import peak_memory_bytes
-from xmem_core.weights import file_sha256
+from xmem_core.weights import CheckpointFileError, file_sha256, read_tensors
 
 _UNFINISHED = "unfinished.safetensors"
+_MOST_UNFINISHED_BYTES = 2**35  # memories of many objects over a long video
 _REPORT = "report.json"
 
 
@@ -108,6 +109,7 @@ class ResultFolder:
             "tally": json.dumps(tally),
         }
         state = {name: tensor.cpu().contiguous() for name, tensor in tracker.run_state().items()}
+        header["checksum"] = _checksum(header, state)
         write_bytes(self.folder / _UNFINISHED, safetensors.torch.save(state, header))
 
     def load_unfinished(
@@ -122,12 +124,13 @@ class ResultFolder:
         if not path.exists():
             return None
         try:
-            with safe_open(path, framework="pt") as file:
-                header = file.metadata()
-                state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            header, state = read_tensors(path, _MOST_UNFINISHED_BYTES)
+            # Without it a damaged number would be tracked on with, or fail in the middle.
+            if header.pop("checksum") != _checksum(header, state):
+                raise ValueError("the contents have changed")
             position = Position(**json.loads(header["position"]))
             made_with, tally = json.loads(header["settings"]), json.loads(header["tally"])
-        except (SafetensorError, OSError, KeyError, TypeError, ValueError):
+        except (CheckpointFileError, KeyError, TypeError, ValueError):
             raise UserError(
                 f"The interrupted propagation in “{self.folder}” cannot be read. The masks it "
                 "wrote are safe.\n\nStart it again with --overwrite."
@@ -144,6 +147,16 @@ class ResultFolder:
 
     def _mask(self, name: str) -> Path:
         return self.folder / f"{name}.png"
+
+
+def _checksum(header: Mapping[str, str], state: Mapping[str, torch.Tensor]) -> str:
+    """SHA-256 of everything in an unfinished state."""
+    digest = hashlib.sha256(json.dumps(sorted(header.items())).encode())
+    for name in sorted(state):
+        tensor = state[name]
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 # Between two savings of the tracker's memories: what a power cut may cost.

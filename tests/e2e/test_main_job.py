@@ -2,6 +2,7 @@
 docs/scripting.md, as it stands there."""
 
 import shutil
+import socket
 from pathlib import Path
 
 import av
@@ -29,12 +30,19 @@ def scripts() -> list[str]:
     return [block.split("```", 1)[0] for block in blocks]
 
 
+def _no_network(*_: object, **__: object) -> None:
+    raise AssertionError("the main job asks for the network")
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the script has been run."""
+    """Where the script has been run, without a network."""
     folder = tmp_path_factory.mktemp("job")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
+        patch.setattr(socket.socket, "connect", _no_network)
+        patch.setattr(socket.socket, "bind", _no_network)
+        patch.setattr(socket, "getaddrinfo", _no_network)
         exec(compile(scripts()[0], str(DOCUMENT), "exec"), {"__name__": "script"})
     return folder
 

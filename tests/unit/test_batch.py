@@ -402,6 +402,19 @@ def test_a_damaged_unfinished_state_is_told(settings: BatchSettings, damage: byt
     assert everything_in(settings.output) == before
 
 
+def test_no_damage_of_an_unfinished_state_is_gone_on_with(settings: BatchSettings) -> None:
+    run_until(settings, 2)
+    [state] = settings.output.glob("unfinished*")
+    sound = state.read_bytes()
+    for number in range(40):
+        at = number * (len(sound) - 1) // 39
+        state.write_bytes(sound[:at] + bytes([sound[at] ^ 0x55]) + sound[at + 1 :])
+        with pytest.raises(UserError):
+            finish(changed(settings, resumes=True))
+    state.write_bytes(sound)
+    finish(changed(settings, resumes=True))
+
+
 def test_overwriting_forgets_an_unfinished_propagation(
     settings: BatchSettings, whole: Mapping[str, bytes]
 ) -> None:

@@ -147,16 +147,16 @@ def test_a_version_with_a_mask_of_no_size_is_not_restored(folder: Path) -> None:
             changed["frames"]["1"]["mask"] = mask
             write_plain(path, json.dumps(changed).encode())
             with pytest.raises(DamagedProjectError):
-                project.restoring(version, annotator.annotation)
+                project.view.restoring(version, annotator.annotation)
         for key, value in (("width", 1), ("frames", 3)):
             write_plain(
                 path, json.dumps({**sound, "source": sound["source"] | {key: value}}).encode()
             )
             with pytest.raises(DamagedProjectError):
-                project.restoring(version, annotator.annotation)
+                project.view.restoring(version, annotator.annotation)
         write_plain(path, json.dumps({**sound, "objects": []}).encode())
         with pytest.raises(DamagedProjectError, match="not in the list"):
-            project.restoring(version, annotator.annotation)
+            project.view.restoring(version, annotator.annotation)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need rights there")
