@@ -326,6 +326,12 @@ class ExportSource:
             return self.index.pictures[frame].stem
         return f"{frame:0{digits}d}"
 
+    def picture_name(self, frame: int) -> str:
+        """What lists call the frame's picture: its own file name, or its number as a JPEG."""
+        if isinstance(self.index, PictureFolderIndex):
+            return self.index.pictures[frame].name
+        return f"{self.frame_name(frame)}.jpg"
+
     @property
     def timestamps_s(self) -> NDArray[np.float64]:
         """(N,) seconds from the first frame to each frame."""
@@ -497,6 +503,8 @@ class ExportFormat:
     pictures: Pictures | None = None
     # What a dry run should say beyond gaps, such as "cropped to an even size".
     foresee: Callable[[ExportJob], Iterable[str]] = nothing_to_say
+    writers: str = "this program"  # whose files of this form are read, for docs/formats.md
+    limits: str = ""
 
     @property
     def settings(self) -> tuple[OptionInfo, ...]:

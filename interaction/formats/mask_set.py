@@ -30,6 +30,7 @@ __all__ = [
     "place_files",
     "place_listed",
     "read_json",
+    "read_text",
     "readable",
 ]
 
@@ -194,6 +195,14 @@ def read_json(path: Path) -> Any:
         return parse_json(read_regular(path, _MOST_JSON_BYTES))
     except (OSError, ValueError):
         return None
+
+
+def read_text(path: Path) -> str:
+    """Raises UserError."""
+    try:
+        return read_regular(path, _MOST_JSON_BYTES).decode()
+    except (OSError, ValueError) as error:
+        raise damaged(path, "it is not a text file that can be read") from error
 
 
 def clean_name(value: Any) -> str | None:

@@ -1,6 +1,8 @@
 """What kind of masks a folder or file holds: the layouts of data sets, and plain pictures."""
 
+import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -8,16 +10,19 @@ from typing import Any, Final
 from interaction.annotation.mask_folders import list_pictures
 from interaction.errors import UserError
 from interaction.files import is_file, is_folder
-from interaction.formats.coco import is_coco, is_youtube_vis, read_coco, read_youtube_vis
+from interaction.formats.cvat import from_cvat
 from interaction.formats.format import OBJECTS_JSON
+from interaction.formats.label_studio import from_label_studio, is_label_studio
 from interaction.formats.mask_set import (
     MaskSet,
     NamedObject,
     Surroundings,
     clean_name,
+    damaged,
     names_in_meta,
     names_in_objects_json,
     read_json,
+    read_text,
     readable,
 )
 from interaction.formats.pictures import (
@@ -26,6 +31,13 @@ from interaction.formats.pictures import (
     object_folders,
     read_object_folders,
     read_pictures,
+)
+from interaction.formats.shapes import (
+    from_coco,
+    from_labelme,
+    from_mots_text,
+    from_youtube_vis,
+    read_shapes,
 )
 from interaction.formats.yolo import label_files, read_yolo
 
@@ -41,6 +53,8 @@ def recognise_masks(path: Path, around: Surroundings) -> MaskSet:
     if is_file(path):
         if path.suffix.lower() == ".json":
             return _of_json(path, read_json(path), around)
+        if path.suffix.lower() in (".xml", ".txt"):
+            return _of_text(path, around)
         return read_pictures(path, around, {})
     if not is_folder(path):
         raise UserError(f"There is no file or folder “{path}”.\n\nCheck its name.")
@@ -57,8 +71,15 @@ def _of_folder(folder: Path, around: Surroundings) -> MaskSet:
     named = names_in_objects_json(folder)
     for candidate in _json_files(folder):
         data = read_json(candidate)
-        if is_coco(data) or is_youtube_vis(data):
+        if _is_labelme(data):
+            return _of_labelme(candidate.parent, around)
+        if _has_lists(data, "images") or _has_lists(data, "videos") or is_label_studio(data):
             return _named(_of_json(candidate, data, around), named)
+    if (folder / "annotations.xml").is_file():
+        return _named(_of_text(folder / "annotations.xml", around), named)
+    for text in (folder / "gt" / "gt.txt", folder / "gt.txt"):
+        if text.is_file():
+            return _of_text(text, around)
     is_yolo = (folder / "labels").is_dir() or (folder / "data.yaml").is_file()
     if is_yolo and label_files(folder):
         return read_yolo(folder, around)
@@ -70,7 +91,13 @@ def _of_folder(folder: Path, around: Surroundings) -> MaskSet:
                 title = "YouTube-VOS" if meta.is_file() else title
             colors = _label_map(folder / "labelmap.txt") if name == "SegmentationClass" else {}
             return read_pictures(sequence, around, named, title, color_names=colors)
-    if list_pictures(folder):
+    if pictures := list_pictures(folder):
+        if all(_BRUSH_NAME.match(path.name) for path in pictures):
+            raise UserError(
+                f"The pictures in “{readable(folder.name)}” are Label Studio's brush masks, whose "
+                "names tell the task and not the frame. Nothing was changed.\n\n"
+                "Export JSON from Label Studio and import that file instead."
+            )
         return read_pictures(folder, around, named)
     if label_files(folder):
         return read_yolo(folder, around)
@@ -87,11 +114,13 @@ def _of_folder(folder: Path, around: Surroundings) -> MaskSet:
     if folders:
         return read_object_folders(folders, around, named)
     raise UserError(
-        f"There are no masks in “{folder.name}”: no pictures, no COCO or YouTube-VIS file and no "
-        "YOLO labels. Nothing was changed.\n\nChoose the folder that holds the masks."
+        f"There are no masks in “{folder.name}”: no pictures, no file of COCO, YouTube-VIS, "
+        "labelme, CVAT, Label Studio or MOTS and no YOLO labels. Nothing was changed.\n\n"
+        "Choose the folder that holds the masks."
     )
 
 
+_BRUSH_NAME: Final = re.compile(r"task-\d+-annotation-\d+", re.ASCII)
 # The folders of data sets that hold the masks, best first: of each object before of each class.
 _MASK_FOLDERS: Final = {
     "SegmentationObject": "Pascal VOC: objects",
@@ -139,15 +168,62 @@ def _label_map(path: Path) -> dict[tuple[int, int, int], str]:
     return names
 
 
-def _of_json(path: Path, data: Any, around: Surroundings) -> MaskSet:
-    if is_youtube_vis(data):
-        return read_youtube_vis(path, data, around)
-    if is_coco(data):
-        return read_coco(path, data, around)
-    raise UserError(
-        f"“{path.name}” holds no masks that can be read: it is damaged, or neither a COCO nor a "
-        "YouTube-VIS file. Nothing was changed.\n\nExport it again from the program that made it."
+def _has_lists(data: Any, name: str) -> bool:
+    return isinstance(data, dict) and all(
+        isinstance(data.get(key), list) for key in (name, "annotations")
     )
+
+
+def _is_labelme(data: Any) -> bool:
+    return isinstance(data, dict) and isinstance(data.get("shapes"), list) and "imagePath" in data
+
+
+def _of_json(path: Path, data: Any, around: Surroundings) -> MaskSet:
+    with _as_damage(path):
+        if _has_lists(data, "videos"):
+            return read_shapes(path, from_youtube_vis(path, data, around), around)
+        if _has_lists(data, "images"):
+            return read_shapes(path, from_coco(path, data), around)
+        if is_label_studio(data):
+            return read_shapes(path, from_label_studio(data), around)
+        if _is_labelme(data):
+            return read_shapes(path, from_labelme([(path, data)]), around)
+    raise UserError(
+        f"“{path.name}” holds no masks that can be read: it is damaged, or not a file of COCO, "
+        "YouTube-VIS, labelme or Label Studio. Nothing was changed.\n\n"
+        "Export it again from the program that made it, best as COCO."
+    )
+
+
+def _of_labelme(folder: Path, around: Surroundings) -> MaskSet:
+    with _as_damage(folder):
+        found = [(path, read_json(path)) for path in _json_files(folder)]
+        files = [(path, data) for path, data in found if _is_labelme(data)]
+        return read_shapes(folder, from_labelme(files), around)
+
+
+def _of_text(path: Path, around: Surroundings) -> MaskSet:
+    """CVAT's XML or MOTS text."""
+    text = read_text(path)
+    reader = from_cvat if path.suffix.lower() == ".xml" else from_mots_text
+    with _as_damage(path):
+        listing = reader(path, text)
+        if listing is not None:
+            return read_shapes(path, listing, around)
+    raise UserError(
+        f"“{path.name}” holds no masks that can be read: it is not CVAT's XML and not MOTS text. "
+        "Nothing was changed.\n\nExport CVAT's “for images 1.1”, or choose the folder for YOLO "
+        "labels and Pascal VOC."
+    )
+
+
+@contextmanager
+def _as_damage(path: Path) -> Iterator[None]:
+    """What a file of another build makes the readers stumble over is damage, in words."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
+        raise damaged(path, f"it is not built as such files are ({error!r})") from error
 
 
 def _named(masks: MaskSet, named: Mapping[int, NamedObject]) -> MaskSet:

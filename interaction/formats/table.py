@@ -1,34 +1,35 @@
-"""The table of export formats, in the order a dialog shows them."""
+"""The table of export formats, in the order a dialog shows them.
 
-from collections.abc import Mapping
+Every module of this folder that defines an `ExportFormat` adds it; there is nothing to edit here.
+"""
+
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from pkgutil import iter_modules
 from types import MappingProxyType
 from typing import Final
 
-from interaction.formats.coco import COCO, YOUTUBE_VIS
-from interaction.formats.format import ExportFormat
-from interaction.formats.palette import DAVIS, MOTS_PNG, PALETTE_PNG, YOUTUBE_VOS
-from interaction.formats.per_object import BINARY, CUT_OUTS, MATTE, PNG_SEQUENCE
-from interaction.formats.videos import GREEN_SCREEN, OVERLAY_VIDEO, PRORES_ALPHA, VP9_ALPHA
-from interaction.formats.yolo import YOLO
+import interaction.formats
+from interaction.formats.format import ExportFormat, FormatGroup
 
 __all__ = ["FORMATS"]
 
-_ALL: Final = (
-    PALETTE_PNG,
-    BINARY,
-    DAVIS,
-    YOUTUBE_VOS,
-    COCO,
-    YOUTUBE_VIS,
-    MOTS_PNG,
-    YOLO,
-    MATTE,
-    CUT_OUTS,
-    PNG_SEQUENCE,
-    OVERLAY_VIDEO,
-    GREEN_SCREEN,
-    PRORES_ALPHA,
-    VP9_ALPHA,
+
+_OWN: Final = {__name__, "interaction.formats.export"}  # which reads this table
+
+
+def _found() -> Iterator[ExportFormat]:
+    for module in iter_modules(interaction.formats.__path__, "interaction.formats."):
+        if module.name not in _OWN:
+            for value in vars(import_module(module.name)).values():
+                if isinstance(value, ExportFormat):
+                    yield value
+
+
+_FIRST: Final = "palette-png"  # what a dialog offers
+_GROUPS: Final = list(FormatGroup)
+_ALL: Final = sorted(
+    _found(), key=lambda one: (one.name != _FIRST, _GROUPS.index(one.group), one.title)
 )
 
 FORMATS: Final[Mapping[str, ExportFormat]] = MappingProxyType({one.name: one for one in _ALL})

@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +24,7 @@ from interaction.formats.mask_set import (
     clean_name,
     damaged,
     place_files,
+    read_text,
 )
 from interaction.formats.options import ExportOptions, option
 from xmem_core.arrays import Labels
@@ -199,75 +200,134 @@ _MOST_BYTES: Final = 64 * 2**20  # a file
 _NAME_LINE: Final = re.compile(r"\s+(\d{1,6})\s*:\s*(.+)|\s*-\s+(.+)")
 
 
+_OTHER_TEXTS: Final = {"classes.txt", "labelmap.txt", "train.txt", "val.txt", "test.txt"}
+_PLACES: Final = ("*.txt", "*/*.txt", "*/*/*.txt")
+
+
 def label_files(folder: Path) -> list[Path]:
-    """Text files of labels in `folder` or in its folder “labels”, in natural order."""
-    root = folder / "labels" if (folder / "labels").is_dir() else folder
-    found = [*root.glob("*.txt"), *root.glob("*/*.txt")] if root != folder else root.glob("*.txt")
-    files = [path for path in found if not path.name.startswith(".") and path.is_file()]
+    """Text files of labels in `folder` or below its folder “labels”, in natural order."""
+    roots = [folder / name for name in ("labels", "obj_train_data") if (folder / name).is_dir()]
+    if roots:
+        found = [path for place in _PLACES for path in roots[0].glob(place)]
+    else:
+        found = [*folder.glob("*.txt"), *folder.glob("*/labels/*.txt")]
+    files = [
+        path
+        for path in found
+        if not path.name.startswith(".") and path.name not in _OTHER_TEXTS and path.is_file()
+    ]
     return sorted(files, key=lambda path: natural_key(path.name))
 
 
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A class and the numbers after it; texts tell a track's whole number from a share."""
+
+    number: int
+    values: tuple[float, ...]
+    ends_whole: bool  # the last is written without a decimal point
+
+
 def read_yolo(folder: Path, around: Surroundings) -> MaskSet:
-    """Every class is one object; its key is the class + 1. UserError."""
+    """Every track is one object, or without tracks every class; keys count up. UserError."""
     found = place_files(label_files(folder), around)
-    numbers: set[int] = set()
-    boxes = 0
-    for done, path in enumerate(found.by_frame.values(), start=1):
-        polygons, boxes_here = _read_file(path)
-        boxes += boxes_here
-        numbers |= {number for number, _ in polygons}
+    lines_of: dict[int, list[_Line]] = {}
+    for done, (frame, path) in enumerate(found.by_frame.items(), start=1):
+        lines_of[frame] = _read_file(path)
         around.on_progress(done, len(found.by_frame))
-    if max(numbers, default=0) >= MOST_OBJECTS:
-        raise damaged(folder, f"it has the class {max(numbers)}; at most {MOST_OBJECTS} fit")
+    every = [line for lines in lines_of.values() for line in lines]
+    has_score, has_track = _extra_columns(every)
     names = _class_names(folder)
+    shapes: dict[int, list[tuple[int, NDArray[np.float64]]]] = {}
+    classes: dict[int, int] = {}  # identity -> class
+    boxes = 0
+    for frame, lines in lines_of.items():
+        shapes[frame] = []
+        for line in lines:
+            values = line.values[: len(line.values) - has_score - has_track]
+            if len(values) == 4:
+                boxes += 1
+                continue
+            if len(values) < 6 or len(values) % 2:
+                reason = "a line in it is not a class and the points of a polygon"
+                raise damaged(found.by_frame[frame], reason)
+            identity = int(line.values[-1]) if has_track else line.number
+            classes.setdefault(identity, line.number)
+            shapes[frame].append((identity, np.array(values).clip(0, 1).reshape(-1, 2)))
+    if len(classes) > MOST_OBJECTS or max(classes, default=0) >= 2**31:
+        raise damaged(folder, f"it has {len(classes)} objects; at most {MOST_OBJECTS} fit")
+    first = 0 if has_track and 0 not in classes else 1  # what makes a class or track a key
+    is_plain = max(classes, default=0) + first <= MOST_OBJECTS
+    key_of = {
+        one: one + first if is_plain else key for key, one in enumerate(sorted(classes), start=1)
+    }
     size = np.array([around.width, around.height])
 
     def read(frame: int) -> Labels:
         labels: Labels = np.zeros((around.height, around.width), np.uint8)
-        for number, shares in _read_file(found.by_frame[frame])[0]:
+        for identity, shares in shapes[frame]:
             # Rounded down, as the format's own programs do; 1.0 is the last pixel's far side.
             points = np.floor(shares * size).clip(0, size - 1).astype(np.int32)
-            labels[fill_polygons([points], around.width, around.height)] = number + 1
+            labels[fill_polygons([points], around.width, around.height)] = key_of[identity]
         return labels
 
-    remarks = [f"{boxes} boxes without an outline are left out."] if boxes else []
+    remarks = [found.remark] if found.remark else []
+    if boxes:
+        remarks.append(f"{boxes} boxes without an outline are left out.")
+    if has_score or has_track:
+        columns = "confidence and track" if has_score and has_track else "confidence"
+        columns = columns if has_score else "track"
+        remarks.append(f"The last columns are read as {columns}, not as a point of the outline.")
+    remarks.append(f"Every {'track' if has_track else 'class'} is read as one object.")
     return MaskSet(
         format="yolo",
         title="YOLO segmentation",
-        objects=tuple(FoundObject(number + 1, names.get(number)) for number in sorted(numbers)),
+        objects=tuple(
+            FoundObject(key_of[one], names.get(kind)) for one, kind in sorted(classes.items())
+        ),
         sizes=dict.fromkeys(found.by_frame, (around.width, around.height)),
         read=read,
         has_ids=False,
         unmatched=tuple(path.name for path in found.unmatched),
-        remarks=(*remarks, "Every class is read as one object."),
+        remarks=tuple(remarks),
     )
 
 
-def _read_file(path: Path) -> tuple[list[tuple[int, NDArray[np.float64]]], int]:
-    """(class, (N, 2) shares of width and height) a line; and how many lines are only boxes."""
-    try:
-        text = read_regular(path, _MOST_BYTES).decode("utf-8")
-    except (OSError, UnicodeError) as error:
-        raise damaged(path, "it is not a text file that can be read") from error
-    polygons: list[tuple[int, NDArray[np.float64]]] = []
-    boxes = 0
-    for line_number, line in enumerate(text.splitlines(), start=1):
-        fields = line.split()
+def _extra_columns(lines: Sequence[_Line]) -> tuple[bool, bool]:
+    """Whether every line ends in a confidence, and in a track's number.
+
+    An odd count has one column more than points; an even one two, or none. A track is a whole
+    number; where it could be a coordinate of 1 as well, no other point may lie at the border.
+    """
+    if not lines:
+        return False, False
+    last = [line.values[-1] for line in lines if line.values]
+    are_whole = len(last) == len(lines) and all(line.ends_whole for line in lines)
+    if all(len(line.values) % 2 for line in lines):
+        is_track = are_whole and (max(last) > 1 or len(lines) == 1)
+        return not is_track, is_track
+    if any(len(line.values) % 2 for line in lines) or not are_whole:
+        return False, False
+    is_track = max(last) > 1 or (
+        set(last) == {1} and all(max(line.values[1:-2:2], default=1) < 0.999 for line in lines)
+    )
+    return is_track, is_track
+
+
+def _read_file(path: Path) -> list[_Line]:
+    lines: list[_Line] = []
+    for line_number, text in enumerate(read_text(path).splitlines(), start=1):
+        fields = text.split()
         if not fields:
             continue
         try:
-            number = int(fields[0])
-            values = [float(field) for field in fields[1:]]
+            line = _Line(int(fields[0]), tuple(map(float, fields[1:])), fields[-1].isdecimal())
         except ValueError:
             raise damaged(path, f"line {line_number} holds something that is no number") from None
-        if len(values) == 4:
-            boxes += 1
-            continue
-        is_sound = len(values) >= 6 and len(values) % 2 == 0 and number >= 0
-        if not is_sound or not all(math.isfinite(value) for value in values):
+        if not 0 <= line.number < 2**31 or not all(math.isfinite(one) for one in line.values):
             raise damaged(path, f"line {line_number} is not a class and the points of a polygon")
-        polygons.append((number, np.array(values).clip(0, 1).reshape(-1, 2)))
-    return polygons, boxes
+        lines.append(line)
+    return lines
 
 
 def _class_names(folder: Path) -> dict[int, str | None]:

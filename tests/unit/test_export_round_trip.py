@@ -23,6 +23,8 @@ EXACT: list[tuple[str, dict[str, Any]]] = [
     ("coco", {}),
     ("coco", {"categories": "one"}),
     ("youtube-vis", {}),
+    ("cvat-xml", {}),
+    ("label-studio", {}),
     ("mots", {"class_id": 2}),
     ("binary", {}),
     ("matte", {"bits": "8", "edge_px": 5.0}),

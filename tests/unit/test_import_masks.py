@@ -325,7 +325,6 @@ def test_a_polygon_far_outside_the_frame_is_cut_off_at_its_edge(
         "0 1 2",
         "dog 0.1 0.1 0.2 0.2 0.3 0.3",
         "0 a b c d e f",
-        "300 .1 .1 .2 .2 .3 .1",
         "0 nan 0 1 1 0 1",
         "-1 0 0 1 1 0 1",
     ],

@@ -1,0 +1,169 @@
+"""CVAT's XML (for images 1.1, and tracks of for video 1.1): export and import."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+from xml.etree import ElementTree
+from xml.sax.saxutils import quoteattr
+
+import numpy as np
+from numpy.typing import NDArray
+
+from interaction.formats.format import ExportFormat, ExportJob, FormatGroup, TargetKind
+from interaction.formats.mask_set import damaged
+from interaction.formats.options import ExportOptions
+from interaction.formats.shapes import (
+    InvalidMaskError,
+    ListedPicture,
+    Shape,
+    ShapeList,
+    listed_file,
+    placed,
+)
+
+__all__ = ["CVAT_XML", "from_cvat"]
+
+
+def _write_cvat(job: ExportJob) -> Iterator[int]:
+    """Masks as run lengths; group_id is the object's id, which CVAT keeps."""
+    with (
+        job.writing("annotations.xml") as path,
+        path.open("w", encoding="utf-8", newline="\n") as file,
+    ):
+        labels = "".join(
+            f"<label><name>{quoteattr(name)[1:-1]}</name></label>"
+            for name in dict.fromkeys(one.name for one in job.objects)
+        )
+        file.write('<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n')
+        file.write("<version>1.1</version>\n")
+        file.write(f"<meta><task><labels>{labels}</labels></task></meta>\n")
+        for frame in job.frames:
+            picture = job.source.picture_name(frame)
+            mask = job.labels(frame)
+            file.write(
+                f'<image id="{frame}" name={quoteattr(picture)} width="{job.source.width}" '
+                f'height="{job.source.height}">\n'
+            )
+            for one in job.objects:
+                region = mask == one.id
+                if region.any():
+                    file.write(
+                        f'<mask label={quoteattr(one.name)} source="manual" occluded="0" '
+                        f'{_run_lengths(region)} z_order="0" group_id="{one.id}"></mask>\n'
+                    )
+            file.write("</image>\n")
+            job.rows.append((frame, picture))
+            yield frame
+        file.write("</annotations>\n")
+
+
+def _run_lengths(mask: NDArray[np.bool_]) -> str:
+    """Attributes: the rectangle, and runs of it row by row, the first of them outside."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    top, left = int(rows[0]), int(columns[0])
+    part = mask[top : rows[-1] + 1, left : columns[-1] + 1]
+    flat = np.concatenate([[False], part.ravel()])
+    changes = np.flatnonzero(flat[1:] != flat[:-1])
+    runs = np.diff(np.concatenate([[0], changes, [part.size]]))
+    text = ", ".join(map(str, runs.tolist()))
+    height, width = part.shape
+    return f'rle="{text}" left="{left}" top="{top}" width="{width}" height="{height}"'
+
+
+CVAT_XML: Final = ExportFormat(
+    name="cvat-xml",
+    title="CVAT for images 1.1",
+    description="annotations.xml with a run-length mask of each object on each picture.",
+    group=FormatGroup.DATASETS,
+    target=TargetKind.FOLDER,
+    suffix="",
+    options=ExportOptions,
+    write=_write_cvat,
+    is_importable=True,
+    writers="CVAT (for images 1.1, for video 1.1)",
+    limits="A group, a track or else a label is one object; boxes and points are left out.",
+)
+
+
+def from_cvat(path: Path, text: str) -> ShapeList | None:
+    """None for another XML file. Raises UserError."""
+    if "<annotations" not in text[:4096]:
+        return None
+    if "<!DOCTYPE" in text or "<!ENTITY" in text:
+        raise damaged(path, "it holds declarations that masks do not need")
+    try:
+        root = ElementTree.fromstring(text)
+    except ElementTree.ParseError as error:
+        raise damaged(path, f"it is no XML ({error})") from error
+    listing = ShapeList("cvat-xml", "CVAT XML")
+    try:
+        groups = [_read_image(listing, image) for image in root.iter("image")]
+        listing.has_ids = bool(groups) and all(groups)
+        size = root.find(".//original_size")
+        dimensions = (
+            (None, None)
+            if size is None
+            else (int(size.findtext("width", "")), int(size.findtext("height", "")))
+        )
+        for track in root.iter("track"):
+            _read_track(listing, track, dimensions)
+    except (KeyError, TypeError, ValueError) as error:
+        raise damaged(path, f"it is not built as CVAT's XML is ({error!r})") from error
+    return listing
+
+
+def _read_image(listing: ShapeList, image: ElementTree.Element) -> bool:
+    """Whether every shape on it belongs to a group."""
+    key = image.attrib["id"]
+    listing.pictures[key] = ListedPicture(
+        listed_file(image.attrib["name"]), int(image.attrib["width"]), int(image.attrib["height"])
+    )
+    is_grouped = True
+    for element in image:
+        code = _code(element)
+        if code is not None:
+            group, label = int(element.get("group_id", 0)), element.attrib["label"]
+            is_grouped = is_grouped and group > 0
+            listing.shapes.append(Shape(key, group or label, label, code))
+    return is_grouped
+
+
+def _read_track(
+    listing: ShapeList, track: ElementTree.Element, size: tuple[int | None, int | None]
+) -> None:
+    for element in track:
+        code = _code(element)
+        if code is not None and element.get("outside") != "1":
+            frame = int(element.attrib["frame"])
+            listing.pictures.setdefault(
+                f"frame {frame}", ListedPicture(Path(f"{frame}.png"), *size)
+            )
+            identity = f"track {track.attrib['id']}"
+            listing.shapes.append(Shape(f"frame {frame}", identity, track.attrib["label"], code))
+
+
+def _code(element: ElementTree.Element) -> Any:
+    """None for what has no inside."""
+    if element.tag == "mask":
+        return _Runs(element.attrib)
+    if element.tag == "polygon":
+        pairs = [pair.split(",") for pair in element.attrib["points"].split(";")]
+        return [[float(value) for pair in pairs for value in pair]]
+    return None
+
+
+class _Runs:
+    """A mask's rectangle and runs, decoded when it is called with the picture's size."""
+
+    def __init__(self, attributes: Mapping[str, str]) -> None:
+        self._runs = [int(run) for run in attributes["rle"].split(",")]
+        names = ("left", "top", "width", "height")
+        self._left, self._top, self._width, self._height = (int(attributes[n]) for n in names)
+
+    def __call__(self, width: int, height: int) -> NDArray[np.bool_]:
+        size = self._width * self._height
+        if min(self._runs) < 0 or sum(self._runs) != size or size > 4 * width * height:
+            raise InvalidMaskError("a run-length code for another size than its rectangle")
+        values = np.repeat(np.arange(len(self._runs)) % 2 == 1, self._runs)
+        pixels = values.reshape(self._height, self._width)
+        return placed(pixels, self._left, self._top, width, height)

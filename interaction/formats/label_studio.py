@@ -1,0 +1,186 @@
+"""Label Studio's JSON with brush masks: export and import."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from interaction.formats.format import ExportFormat, ExportJob, FormatGroup, TargetKind
+from interaction.formats.options import ExportOptions
+from interaction.formats.shapes import (
+    InvalidMaskError,
+    ListedPicture,
+    Shape,
+    ShapeList,
+    decode_segmentation,
+    listed_file,
+)
+
+__all__ = ["LABEL_STUDIO", "from_label_studio", "is_label_studio"]
+
+_CHANNELS: Final = 4  # the code is of RGBA pixels; alpha is the mask
+_WORD_BITS: Final = 8
+_SIZE_BITS: Final = (3, 4, 8, 16)  # that a run's length may take
+
+
+def encode_brush(mask: NDArray[np.bool_]) -> list[int]:
+    """Label Studio's run-length code of a mask (H, W), as bytes.
+
+    32 bits for the number of values, 5 for the bits of one, four times 4 for the sizes of lengths;
+    then for each run a bit that says that it repeats one value, two for the size, length and value.
+    """
+    flat = mask.ravel()
+    changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    starts = np.concatenate([[0], changes])
+    lengths = np.diff(np.concatenate([starts, [flat.size]])) * _CHANNELS
+    bits = [f"{flat.size * _CHANNELS:032b}{_WORD_BITS - 1:05b}"]
+    bits += [f"{size - 1:04b}" for size in _SIZE_BITS]
+    longest = 2 ** _SIZE_BITS[-1]
+    for start, length in zip(starts.tolist(), lengths.tolist(), strict=True):
+        value = 255 * int(flat[start])
+        while length:
+            run = min(length, longest)
+            index = next(i for i, size in enumerate(_SIZE_BITS) if run <= 2**size)
+            bits.append(f"1{index:02b}{run - 1:0{_SIZE_BITS[index]}b}{value:08b}")
+            length -= run
+    text = "".join(bits)
+    text += "0" * (-len(text) % 8)
+    return list(int(text, 2).to_bytes(len(text) // 8, "big"))
+
+
+def decode_brush(code: Sequence[Any], width: int, height: int) -> NDArray[np.bool_]:
+    """(height, width). Raises InvalidMaskError."""
+    try:
+        data = bytes(code)
+    except (TypeError, ValueError) as error:
+        raise InvalidMaskError("a brush code that is no list of bytes") from error
+    bits = int.from_bytes(data, "big")
+    total, place = 8 * len(data), 0
+    text = f"{bits:0{total}b}" if total else ""
+
+    def take(count: int) -> int:
+        nonlocal place
+        if place + count > total:
+            raise InvalidMaskError("a brush code that is cut off")
+        place += count
+        return int(text[place - count : place], 2)
+
+    count, word = take(32), take(5) + 1
+    sizes = [take(4) + 1 for _ in range(4)]
+    if count != width * height * _CHANNELS:
+        raise InvalidMaskError(f"a brush code for another size than {width} × {height}")
+    values = np.zeros(count, np.uint8)
+    done = 0
+    while done < count:
+        is_run, length = take(1), take(sizes[take(2)]) + 1
+        end = min(count, done + length)
+        if is_run:
+            values[done:end] = take(word) & 255
+        else:
+            values[done:end] = [take(word) & 255 for _ in range(done, end)]
+        done = end
+    return values.reshape(height, width, _CHANNELS)[:, :, 3] > 0
+
+
+def _write_label_studio(job: ExportJob) -> Iterator[int]:
+    with (
+        job.writing("label-studio.json") as path,
+        path.open("w", encoding="utf-8", newline="\n") as file,
+    ):
+        for position, frame in enumerate(job.frames):
+            picture = job.source.picture_name(frame)
+            labels = job.labels(frame)
+            results = [
+                {
+                    "id": f"{frame}-{one.id}",
+                    "type": "brushlabels",
+                    "from_name": "tag",
+                    "to_name": "image",
+                    "original_width": job.source.width,
+                    "original_height": job.source.height,
+                    "image_rotation": 0,
+                    "value": {
+                        "format": "rle",
+                        "rle": encode_brush(labels == one.id),
+                        "brushlabels": [one.name],
+                    },
+                    "meta": {"text": [f"object {one.id}"]},
+                }
+                for one in job.objects
+                if (labels == one.id).any()
+            ]
+            task = {
+                "id": frame + 1,
+                "data": {"image": picture},
+                "annotations": [{"result": results}],
+            }
+            file.write("[\n" if position == 0 else ",\n")
+            file.write(json.dumps(task, ensure_ascii=False))
+            job.rows.append((frame, picture))
+            yield frame
+        file.write("\n]\n")
+
+
+LABEL_STUDIO: Final = ExportFormat(
+    name="label-studio",
+    title="Label Studio JSON",
+    description="label-studio.json with a brush mask of each object on each picture.",
+    group=FormatGroup.DATASETS,
+    target=TargetKind.FOLDER,
+    suffix="",
+    options=ExportOptions,
+    write=_write_label_studio,
+    is_importable=True,
+    writers="Label Studio (JSON export)",
+    limits="Brush masks and polygons; of several annotations of a picture the first is read.",
+)
+
+_OBJECT: Final = re.compile(r"object (\d{1,3})")
+
+
+def is_label_studio(data: Any) -> bool:
+    return (
+        isinstance(data, list)
+        and bool(data)
+        and all(
+            isinstance(task, dict) and "data" in task and "annotations" in task for task in data
+        )
+    )
+
+
+def from_label_studio(data: Sequence[Mapping[str, Any]]) -> ShapeList:
+    listing = ShapeList("label-studio", "Label Studio", has_ids=True)
+    for number, task in enumerate(data):
+        source = next((str(v) for v in task["data"].values() if isinstance(v, str)), str(number))
+        # The name that a file was uploaded under follows an identifier and a dash.
+        listing.pictures[number] = ListedPicture(listed_file(source.partition("?")[0]))
+        for result in (task["annotations"] or [{"result": []}])[0]["result"]:
+            value = result.get("value", {})
+            code = _code(value)
+            if code is None:
+                continue
+            size = result["original_width"], result["original_height"]
+            listing.pictures[number] = ListedPicture(listing.pictures[number].file, *size)
+            kind = next((key for key in value if key.endswith("labels")), "")
+            label = str((value.get(kind) or ["object"])[0])
+            note = _OBJECT.fullmatch(str((result.get("meta", {}).get("text") or [""])[0]))
+            listing.has_ids = listing.has_ids and note is not None
+            listing.shapes.append(Shape(number, int(note[1]) if note else label, label, code))
+    return listing
+
+
+def _code(value: Mapping[str, Any]) -> Any:
+    if value.get("format") == "rle" and value.get("rle"):
+        return lambda width, height: decode_brush(value["rle"], width, height)
+    if value.get("points"):
+        points = np.array(value["points"], np.float64)
+
+        def fill(width: int, height: int) -> NDArray[np.bool_]:
+            scaled = points * (width / 100, height / 100)  # points are in per cent
+            return decode_segmentation([scaled.ravel().tolist()], width, height)
+
+        return fill
+    return None

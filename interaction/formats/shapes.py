@@ -1,0 +1,425 @@
+"""Lists of shapes (JSON, XML, text): one reader for what annotation programs write.
+
+A dialect turns its file into pictures and shapes; everything after that is the same for all.
+"""
+
+import base64
+import binascii
+import io
+import math
+import re
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from pycocotools import mask as coco_mask
+
+from interaction.errors import UserError
+from interaction.formats.mask_set import (
+    MOST_OBJECTS,
+    FoundObject,
+    MaskSet,
+    Surroundings,
+    check_pixels,
+    clean_name,
+    damaged,
+    place_listed,
+)
+from xmem_core.arrays import Labels
+
+__all__ = [
+    "InvalidMaskError",
+    "ListedPicture",
+    "Shape",
+    "ShapeList",
+    "decode_segmentation",
+    "from_coco",
+    "from_labelme",
+    "from_mots_text",
+    "from_youtube_vis",
+    "listed_file",
+    "placed",
+    "read_shapes",
+    "whole",
+]
+
+_MOST_POINTS: Final = 1_000_000
+_LONGEST_RUN_BITS: Final = 40
+
+
+class InvalidMaskError(ValueError):
+    """A code or polygon that stands for no mask of the size it is said to have."""
+
+
+def decode_segmentation(segmentation: Any, width: int, height: int) -> NDArray[np.bool_]:
+    """(height, width), from a run-length code, plain or compressed, or a list of polygons.
+
+    Raises InvalidMaskError.
+    """
+    if isinstance(segmentation, dict):
+        size, counts = segmentation.get("size"), segmentation.get("counts")
+        if size is not None and size != [height, width]:
+            raise InvalidMaskError(f"a code for {size} and not for [{height}, {width}]")
+        runs = _parse(counts) if isinstance(counts, str) else counts
+        return _of_runs(runs, width, height)
+    if isinstance(segmentation, list):
+        return _of_polygons(segmentation, width, height)
+    raise InvalidMaskError("a mask that is neither a run-length code nor a list of polygons")
+
+
+def _parse(text: str) -> list[int]:
+    runs: list[int] = []
+    value = shift = 0
+    for character in text:
+        digit = ord(character) - 48
+        if not 0 <= digit < 64 or shift > _LONGEST_RUN_BITS:
+            raise InvalidMaskError("a run-length code with characters that do not belong in it")
+        value |= (digit & 31) << shift
+        shift += 5
+        if digit & 32:
+            continue
+        if digit & 16:
+            value -= 1 << shift
+        runs.append(value + runs[-2] if len(runs) > 2 else value)
+        value = shift = 0
+    if shift:
+        raise InvalidMaskError("a run-length code that is cut off")
+    return runs
+
+
+def _of_runs(runs: Any, width: int, height: int) -> NDArray[np.bool_]:
+    if not isinstance(runs, list) or not all(type(run) is int and run >= 0 for run in runs):
+        raise InvalidMaskError("a run-length code that is no list of lengths")
+    if sum(runs) != width * height:
+        raise InvalidMaskError(f"a run-length code for another size than {width} × {height}")
+    values = np.arange(len(runs)) % 2 == 1
+    return np.repeat(values, runs).reshape((height, width), order="F")
+
+
+def _of_polygons(polygons: list[Any], width: int, height: int) -> NDArray[np.bool_]:
+    if not polygons:
+        return np.zeros((height, width), np.bool_)
+    checked: list[list[float]] = []
+    points = 0
+    for polygon in polygons:
+        if not isinstance(polygon, list) or len(polygon) < 6 or len(polygon) % 2:
+            raise InvalidMaskError("a polygon of fewer than three points")
+        points += len(polygon) // 2
+        if points > _MOST_POINTS or not all(
+            isinstance(value, int | float) and math.isfinite(value) for value in polygon
+        ):
+            raise InvalidMaskError("a polygon whose points are no numbers, or too many")
+        # Far outside the picture an edge would take pycocotools forever.
+        flat = np.array(polygon, np.float64).reshape(-1, 2)
+        checked.append(flat.clip((0, 0), (width, height)).ravel().tolist())
+    codes: Any = coco_mask.frPyObjects(cast("Any", checked), height, width)
+    merged: Any = coco_mask.merge(codes)
+    return _of_runs(_parse(merged["counts"].decode("ascii")), width, height)
+
+
+@dataclass(frozen=True, slots=True)
+class ListedPicture:
+    """A picture that a list names, and its size in pixels where the list tells it."""
+
+    file: Path
+    width: int | None = None
+    height: int | None = None
+    original: str | None = None  # its name before another program renamed it
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A region of one object on one picture.
+
+    segmentation: a run-length code or polygons, see `decode_segmentation`; or a function of
+    (width, height) that gives the mask (height, width) and raises InvalidMaskError.
+    """
+
+    picture: Hashable  # key in `ShapeList.pictures`
+    identity: Hashable  # the same for one object on all pictures
+    name: str | None
+    segmentation: Any
+
+
+@dataclass(slots=True)
+class ShapeList:
+    """What a dialect found in its file."""
+
+    format: str
+    title: str
+    pictures: dict[Hashable, ListedPicture] = field(default_factory=dict)
+    shapes: list[Shape] = field(default_factory=list)
+    has_ids: bool = False  # identities that are whole numbers are object ids
+    remarks: list[str] = field(default_factory=list)
+
+
+def listed_file(name: Any) -> Path:
+    """A file's name in a list, also one written on Windows."""
+    return Path(str(name).replace("\\", "/"))
+
+
+def whole(path: Path, value: Any) -> int:
+    """A size written as 160 or 160.0. Raises UserError."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+        raise damaged(path, "sizes in it are no whole numbers")
+    return int(value)
+
+
+def read_shapes(path: Path, listing: ShapeList, around: Surroundings) -> MaskSet:
+    """Places the pictures, numbers the objects and decodes shapes when they are asked for.
+
+    Raises UserError.
+    """
+    if not listing.pictures:
+        raise damaged(path, "there is not a single picture in it")
+    remarks = list(listing.remarks)
+    shapes, skipped = _sound_shapes(listing.shapes)
+    if skipped:
+        remarks.append(f"Left out: {skipped} polygons of fewer than three points.")
+    pictures = listing.pictures
+    originals = {one.file: one.original for one in pictures.values() if one.original}
+    found = place_listed([one.file for one in pictures.values()], around, originals)
+    frame_of_file = {file: frame for frame, file in found.by_frame.items()}
+    frame_of = {
+        key: frame_of_file[one.file]
+        for key, one in listing.pictures.items()
+        if one.file in frame_of_file
+    }
+    if found.remark:
+        remarks.append(found.remark)
+    sizes: dict[int, tuple[int, int]] = {}
+    for key, frame in frame_of.items():
+        one = listing.pictures[key]
+        sizes[frame] = (one.width or around.width, one.height or around.height)
+        check_pixels(path, *sizes[frame])
+    names: dict[Hashable, str | None] = {}
+    for shape in shapes:
+        names[shape.identity] = names.get(shape.identity) or shape.name
+    if len(names) > MOST_OBJECTS:
+        raise damaged(path, f"it holds {len(names)} objects; at most {MOST_OBJECTS} fit")
+    has_ids = listing.has_ids and all(
+        isinstance(one, int) and 1 <= one <= MOST_OBJECTS for one in names
+    )
+    order = sorted(names, key=lambda one: (str(type(one)), one))
+    key_of = {one: cast("int", one) if has_ids else key for key, one in enumerate(order, start=1)}
+    masks: dict[int, list[Shape]] = {frame: [] for frame in sorted(sizes)}
+    for shape in shapes:
+        if shape.picture in frame_of:
+            masks[frame_of[shape.picture]].append(shape)
+
+    def read(frame: int) -> Labels:
+        width, height = sizes[frame]
+        labels: Labels = np.zeros((height, width), np.uint8)
+        for shape in masks[frame]:  # where they overlap, the later lies on top
+            code = shape.segmentation
+            try:
+                mask = (
+                    code(width, height)
+                    if callable(code)
+                    else decode_segmentation(code, width, height)
+                )
+            except InvalidMaskError as error:
+                raise damaged(path, f"it holds {error} (frame {frame})") from error
+            labels[mask] = key_of[shape.identity]
+        return labels
+
+    unplaced = [one.file.name for key, one in listing.pictures.items() if key not in frame_of]
+    return MaskSet(
+        format=listing.format,
+        title=listing.title,
+        objects=tuple(FoundObject(key_of[one], clean_name(names[one])) for one in order),
+        sizes=dict(sorted(sizes.items())),
+        read=read,
+        has_ids=has_ids,
+        unmatched=tuple(unplaced),
+        remarks=tuple(remarks),
+    )
+
+
+def _sound_shapes(shapes: Iterable[Shape]) -> tuple[list[Shape], int]:
+    """Without polygons of fewer than three points, where there are others; and how many those are.
+
+    A file of nothing else is damaged, which decoding says.
+    """
+    kept: list[Shape] = []
+    skipped = 0
+    given = [one for one in shapes if one.segmentation]
+    for shape in given:
+        code = shape.segmentation
+        if isinstance(code, list):
+            good = [one for one in code if not (isinstance(one, list) and len(one) < 6)]
+            skipped += len(code) - len(good)
+            if not good:
+                continue
+            shape = replace(shape, segmentation=good)
+        kept.append(shape)
+    return (kept, skipped) if kept else (given, 0)
+
+
+# COCO and YouTube-VIS
+
+_TRACK_KEYS: Final = ("track_id", "instance_id", "object_id")
+
+
+def from_coco(path: Path, data: Mapping[str, Any]) -> ShapeList:
+    """Objects are told apart by track_id, also among CVAT's attributes; without one, every
+    category is one object."""
+    listing = ShapeList("coco", "COCO instances")
+    names = {str(one["id"]): one.get("name") for one in data.get("categories") or []}
+    for image in data["images"]:
+        extra = image.get("extra")
+        listing.pictures[str(image["id"])] = ListedPicture(
+            listed_file(image["file_name"]),
+            whole(path, image["width"]) if image.get("width") is not None else None,
+            whole(path, image["height"]) if image.get("height") is not None else None,
+            str(extra["name"]) if isinstance(extra, dict) and extra.get("name") else None,
+        )
+    tracks = [_track_of(one) for one in data["annotations"]]
+    listing.has_ids = None not in tracks
+    for track, one in zip(tracks, data["annotations"], strict=True):
+        category = one["category_id"]
+        identity = f"category {category}" if track is None else track
+        name = names.get(str(category))
+        shape = Shape(str(one["image_id"]), identity, name, one.get("segmentation"))
+        listing.shapes.append(shape)
+    if None in tracks:
+        listing.remarks.append(
+            "The file does not say which masks are the same object: each category is read as one."
+        )
+    return listing
+
+
+def _track_of(annotation: Mapping[str, Any]) -> Hashable | None:
+    attributes = annotation.get("attributes")
+    for holder in (annotation, attributes if isinstance(attributes, dict) else {}):
+        for key in _TRACK_KEYS:
+            if holder.get(key) is not None:
+                value: Hashable = holder[key]
+                return value
+    return None
+
+
+def from_youtube_vis(path: Path, data: Mapping[str, Any], around: Surroundings) -> ShapeList:
+    """One video of the file: the one called as this video is, or the only one. UserError."""
+    listing = ShapeList("youtube-vis", "YouTube-VIS", has_ids=True)
+    videos = {video["id"]: video for video in data["videos"]}
+    sequences = {
+        number: Path(str(video["file_names"][0])).parent.name for number, video in videos.items()
+    }
+    chosen = [number for number, name in sequences.items() if name == around.sequence]
+    if len(videos) == 1:
+        chosen = list(videos)
+    if len(chosen) != 1:
+        raise UserError(
+            f"“{path.name}” holds masks of {len(videos)} videos, and it is not clear which belong "
+            f"to “{around.sequence}”. Nothing was changed.\n\n"
+            f"Keep one video in the file. There are: {', '.join(sorted(sequences.values())[:10])}."
+        )
+    video = videos[chosen[0]]
+    names = {one["id"]: one.get("name") for one in data.get("categories") or []}
+    size = whole(path, video["width"]), whole(path, video["height"])
+    for position, name in enumerate(video["file_names"]):
+        listing.pictures[position] = ListedPicture(listed_file(name), *size)
+    for one in data["annotations"]:
+        if one["video_id"] == chosen[0]:
+            for position, code in enumerate(one["segmentations"]):
+                if position in listing.pictures:
+                    name = names.get(one["category_id"])
+                    listing.shapes.append(Shape(position, one["id"], name, code))
+    return listing
+
+
+# labelme
+
+
+def from_labelme(files: Iterable[tuple[Path, Mapping[str, Any]]]) -> ShapeList:
+    """A file beside each picture. A label is an object, or each of its groups is one."""
+    listing = ShapeList("labelme", "labelme")
+    for path, data in files:
+        width, height = (
+            whole(path, data[name]) if data.get(name) else None
+            for name in ("imageWidth", "imageHeight")
+        )
+        listing.pictures[path.name] = ListedPicture(path, width, height)
+        for one in data["shapes"]:
+            group = one.get("group_id")
+            label = str(one["label"])
+            identity = label if group is None else f"{label} {group}"
+            code = _labelme_code(path, one)
+            if code is not None:
+                listing.shapes.append(Shape(path.name, identity, identity, code))
+    return listing
+
+
+def _labelme_code(path: Path, shape: Mapping[str, Any]) -> Any:
+    kind = shape.get("shape_type") or "polygon"
+    points = [[float(x), float(y)] for x, y in shape["points"]]
+    if kind == "polygon":
+        return [[value for point in points for value in point]]
+    if kind == "mask" and shape.get("mask") and points:
+        return _bitmap(str(shape["mask"]), round(points[0][0]), round(points[0][1]))
+    if kind == "rectangle" and len(points) == 2:
+        (left, top), (right, bottom) = points
+        return [[left, top, right, top, right, bottom, left, bottom]]
+    if kind == "circle" and len(points) == 2:
+        radius = math.dist(*points)
+        turn = np.linspace(0, 2 * np.pi, 65)[:-1]
+        circle = np.stack([np.cos(turn), np.sin(turn)], axis=1) * radius + points[0]
+        return [circle.ravel().tolist()]
+    return None  # points and lines have no inside
+
+
+def _bitmap(text: str, left: int, top: int) -> Callable[[int, int], NDArray[np.bool_]]:
+    """A PNG in base64 of the mask's rectangle."""
+
+    def mask(width: int, height: int) -> NDArray[np.bool_]:
+        try:
+            data = base64.b64decode(text, validate=True)
+            with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+                if image.width > width or image.height > height:
+                    raise InvalidMaskError("a mask larger than its picture")
+                pixels = np.asarray(image.convert("L")) > 0
+        except (OSError, ValueError, binascii.Error, SyntaxError) as error:
+            raise InvalidMaskError("a mask that is no PNG picture") from error
+        return placed(pixels, left, top, width, height)
+
+    return mask
+
+
+def placed(
+    pixels: NDArray[np.bool_], left: int, top: int, width: int, height: int
+) -> NDArray[np.bool_]:
+    """(height, width) with `pixels` at (left, top); what lies outside is cut off."""
+    result = np.zeros((height, width), np.bool_)
+    x, y = max(0, left), max(0, top)
+    part = pixels[y - top : height - top, x - left : width - left]
+    result[y : y + part.shape[0], x : x + part.shape[1]] = part
+    return result
+
+
+# MOTS
+
+_MOTS_LINE: Final = re.compile(r"(\d+) (\d+) (\d+) (\d+) (\d+) (\S+)")
+_MOTS_IGNORED: Final = 10  # class of regions that are nobody's
+
+
+def from_mots_text(path: Path, text: str) -> ShapeList | None:
+    """Lines of frame, object, class, height, width and run-length code; None for another text."""
+    listing = ShapeList("mots-text", "MOTS text", has_ids=True)
+    for line in text.splitlines():
+        if not line.strip():
+            continue
+        match = _MOTS_LINE.fullmatch(line.strip())
+        if match is None:
+            return None
+        frame, track, kind, height, width = (int(value) for value in match.groups()[:5])
+        listing.pictures[frame] = ListedPicture(path.parent / f"{frame}.png", width, height)
+        if kind != _MOTS_IGNORED:
+            identity = track % 1000 if track >= 1000 and track // 1000 == kind else track
+            code = {"size": [height, width], "counts": match[6]}
+            listing.shapes.append(Shape(frame, identity, None, code))
+    return listing if listing.pictures else None
