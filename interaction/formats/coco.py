@@ -186,6 +186,8 @@ COCO: Final = ExportFormat(
     options=CocoOptions,
     write=_write_coco,
     is_importable=True,
+    writers="CVAT, Roboflow, Label Studio, COCO Annotator",
+    limits="track_id is the object, else the category; run lengths and polygons; pictures by name.",
 )
 YOUTUBE_VIS: Final = ExportFormat(
     name="youtube-vis",
@@ -197,4 +199,6 @@ YOUTUBE_VIS: Final = ExportFormat(
     options=CocoOptions,
     write=_write_youtube_vis,
     is_importable=True,
+    writers="YouTube-VIS, OVIS",
+    limits="One video of the file.",
 )

@@ -78,7 +78,8 @@ def _write_palette(job: ExportJob) -> Iterator[int]:
 
 def _write_davis(job: ExportJob) -> Iterator[int]:
     sequence = safe_name(job.source.name, "sequence")
-    job.write("ImageSets/2017/val.txt", f"{sequence}\n".encode())
+    for name in ("train", "val"):  # training reads the one, evaluation the other
+        job.write(f"ImageSets/2017/{name}.txt", f"{sequence}\n".encode())
     for frame in job.frames:
         _write_frame(job, frame, _davis_folder(job))
         yield frame
@@ -147,6 +148,8 @@ PALETTE_PNG: Final = ExportFormat(
     write=_write_palette,
     is_importable=True,
     pictures=_palette_pictures,
+    writers="DAVIS, Pascal VOC, XMem, Cutie, Cellpose, napari",
+    limits="Ids of 8 to 32 bits; above 255 they are numbered anew. 255 round objects is void.",
 )
 DAVIS: Final = ExportFormat(
     name="davis",
@@ -159,6 +162,8 @@ DAVIS: Final = ExportFormat(
     write=_write_davis,
     is_importable=True,
     pictures=_davis_pictures,
+    writers="DAVIS 2016 and 2017",
+    limits="The video's own sequence of several.",
 )
 YOUTUBE_VOS: Final = ExportFormat(
     name="youtube-vos",
@@ -171,6 +176,8 @@ YOUTUBE_VOS: Final = ExportFormat(
     write=_write_youtube_vos,
     is_importable=True,
     pictures=_youtube_vos_pictures,
+    writers="YouTube-VOS, MOSE",
+    limits="Names come from meta.json.",
 )
 
 
@@ -211,4 +218,6 @@ MOTS_PNG: Final = ExportFormat(
     options=MotsOptions,
     write=_write_mots,
     is_importable=True,
+    writers="KITTI MOTS, MOTSChallenge",
+    limits="Value 10000 is left out; instances of two classes are numbered anew.",
 )

@@ -132,6 +132,8 @@ BINARY: Final = ExportFormat(
     write=partial(write_pictures, pictures=_binary),
     is_importable=True,
     pictures=_binary,
+    writers="any program",
+    limits="A folder for each object; white is the object.",
 )
 MATTE: Final = ExportFormat(
     name="matte",
@@ -144,6 +146,8 @@ MATTE: Final = ExportFormat(
     write=partial(write_pictures, pictures=_mattes),
     is_importable=True,
     pictures=_mattes,
+    writers="After Effects, Nuke, DaVinci Resolve",
+    limits="From half white on a pixel is the object.",
 )
 CUT_OUTS: Final = ExportFormat(
     name="cut-outs",
@@ -156,6 +160,8 @@ CUT_OUTS: Final = ExportFormat(
     write=partial(write_pictures, pictures=_cut_outs),
     is_importable=True,
     pictures=_cut_outs,
+    writers="any program",
+    limits="What is at least half opaque is the object.",
 )
 PNG_SEQUENCE: Final = ExportFormat(
     name="png-sequence",
@@ -169,4 +175,6 @@ PNG_SEQUENCE: Final = ExportFormat(
     write=partial(write_pictures, pictures=_sequence),
     is_importable=True,
     pictures=_sequence,
+    writers="any program",
+    limits="Without layers all objects come back as one.",
 )

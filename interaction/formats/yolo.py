@@ -193,6 +193,8 @@ YOLO: Final = ExportFormat(
     options=YoloOptions,
     write=_write_yolo,
     is_importable=True,
+    writers="Ultralytics, CVAT, Roboflow",
+    limits="A class is an object, or a track where the file has that column; boxes are left out.",
 )
 
 

@@ -77,7 +77,12 @@ def test_every_export_tells_its_progress_and_lists_its_frames(
         rows = list(csv.DictReader(file))
     assert sorted({int(row["index"]) for row in rows}) == [1, 3, 5]
     assert float(rows[0]["timestamp_s"]) == pytest.approx(1 / 24, abs=1e-5)
-    if name not in ("coco", "youtube-vis", "cvat-xml", "label-studio"):  # those name pictures, not files of the export
+    if name not in (
+        "coco",
+        "youtube-vis",
+        "cvat-xml",
+        "label-studio",
+    ):  # those name pictures, not files of the export
         assert all((root / row["file"]).is_file() for row in rows)
     assert not list(tmp_path.glob(".*"))
 

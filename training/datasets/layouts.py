@@ -111,7 +111,10 @@ def davis_videos(root: Path, part: Part) -> list[Video]:
         # A name is one folder's, never a way out of the data.
         if Path(name).name != name or name == "..":
             raise ValueError(f"{root} lists {name!r}, which is not the name of a video")
-    return find_videos(root / "JPEGImages" / "480p", root / "Annotations" / "480p", names)
+    # This program's own export names the folder after the video's height.
+    sizes = ("480p", "1080p", "Full-Resolution")
+    size = next((one for one in sizes if (root / "JPEGImages" / one).is_dir()), sizes[0])
+    return find_videos(root / "JPEGImages" / size, root / "Annotations" / size, names)
 
 
 def plain_videos(root: Path, part: Part) -> list[Video]:

@@ -1,0 +1,243 @@
+"""Files in the form of other annotation programs: what is read of them, and what is refused."""
+
+import base64
+import io
+import json
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from PIL import Image
+from pycocotools import mask as coco_mask
+
+from interaction.errors import UserError
+from interaction.formats.table import FORMATS
+from interaction.video.video import Video
+from tests.unit.mask_scenes import annotate, open_frames, run_export, run_import
+from training.datasets.layouts import davis_videos
+
+WIDTH, HEIGHT, COUNT = 40, 30, 3
+BOX = np.zeros((HEIGHT, WIDTH), bool)
+BOX[5:15, 10:20] = True
+OTHER = np.roll(BOX, 12, axis=0)
+CORNERS = [[10, 5], [20, 5], [20, 15], [10, 15]]
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Any:
+    with open_frames(tmp_path / "bear", COUNT, WIDTH, HEIGHT) as video:
+        yield video
+
+
+def is_box(mask: Any, box: Any = BOX) -> bool:
+    """But for the pixels on a polygon's edge, which programs draw differently."""
+    return bool((mask & box).sum() > 0.75 * (mask | box).sum())
+
+
+def runs(mask: Any) -> Any:
+    code: Any = coco_mask.encode(np.asfortranarray(mask.astype(np.uint8)))
+    return {"size": list(code["size"]), "counts": code["counts"].decode()}
+
+
+def coco(**changes: Any) -> dict[str, Any]:
+    """Two cars on frame 1, as CVAT writes a video's tracks."""
+    annotations = [
+        {
+            "id": number + 1,
+            "image_id": 2,
+            "category_id": 1,
+            "segmentation": runs(mask),
+            "attributes": {"track_id": number, "keyframe": True},
+        }
+        for number, mask in enumerate((BOX, OTHER))
+    ]
+    images = [{"id": 2, "width": WIDTH, "height": HEIGHT, "file_name": "00001.PNG"}]
+    categories = [{"id": 1, "name": "car"}]
+    return {"images": images, "categories": categories, "annotations": annotations, **changes}
+
+
+def write(path: Path, data: Any) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(data if isinstance(data, str) else json.dumps(data), encoding="utf-8")
+    return path
+
+
+def test_cvats_tracks_in_coco_are_objects(video: Video, tmp_path: Path) -> None:
+    back, _ = run_import(write(tmp_path / "c.json", coco()), video)
+    assert [one.name for one in back.objects] == ["car", "car 2"]
+    np.testing.assert_array_equal(back.labels(1) == 1, BOX)
+    np.testing.assert_array_equal(back.labels(1) == 2, OTHER)
+
+
+def test_ids_as_text_sizes_with_a_point_and_windows_paths_are_read(
+    video: Video, tmp_path: Path
+) -> None:
+    image = {"id": "2", "width": 40.0, "height": 30.0, "file_name": "D:\\data\\bear\\00001.png"}
+    back, _ = run_import(write(tmp_path / "c.json", coco(images=[image])), video)
+    np.testing.assert_array_equal(back.labels(1) == 2, OTHER)
+
+
+def test_a_track_id_that_is_null_is_none(video: Video, tmp_path: Path) -> None:
+    data = coco()
+    for one in data["annotations"]:
+        one["attributes"] = {}
+        one["track_id"] = None
+    back, preview = run_import(write(tmp_path / "c.json", data), video)
+    assert [one.name for one in back.objects] == ["car"]
+    assert any("each category is read as one" in line for line in preview.lines())
+
+
+def test_a_degenerate_polygon_among_good_ones_is_left_out_and_counted(
+    video: Video, tmp_path: Path
+) -> None:
+    data = coco()
+    flat = [value for corner in CORNERS for value in corner]
+    data["annotations"][0]["segmentation"] = [flat, [3, 3, 4, 4], []]
+    back, preview = run_import(write(tmp_path / "c.json", data), video)
+    assert is_box(back.labels(1) == 1)
+    np.testing.assert_array_equal(back.labels(1) == 2, OTHER)
+    assert any("2 polygons of fewer than three points" in line for line in preview.lines())
+
+
+def labelme(*shapes: dict[str, Any]) -> dict[str, Any]:
+    return {"version": "5", "imagePath": "x.png", "imageWidth": WIDTH, "shapes": list(shapes)}
+
+
+def test_labelme_files_lie_beside_the_pictures(video: Video, tmp_path: Path) -> None:
+    png = io.BytesIO()
+    Image.fromarray(np.full((10, 10), 255, np.uint8)).save(png, "PNG")
+    bitmap = base64.b64encode(png.getvalue()).decode()
+    folder = tmp_path / "m"
+    car: dict[str, Any] = {"label": "car", "points": CORNERS, "shape_type": "polygon"}
+    mask = {"label": "dog", "points": [[10, 17], [19, 26]], "shape_type": "mask", "mask": bitmap}
+    line = {"label": "road", "points": [[0, 0], [9, 9]], "shape_type": "line"}
+    write(folder / "00000.json", labelme({**car, "group_id": 1}, mask, line))
+    write(folder / "00002.json", labelme({**car, "group_id": 1}, {**car, "group_id": 2}))
+    back, preview = run_import(folder, video)
+    assert preview.format == "labelme"
+    names = {one.name: one.id for one in back.objects}
+    assert set(names) == {"car 1", "car 2", "dog"}
+    assert is_box(back.labels(0) == names["car 1"])
+    np.testing.assert_array_equal(back.labels(0) == names["dog"], OTHER)
+    assert (back.labels(2) == names["car 2"]).any()
+
+
+def test_cvat_tracks_are_objects_and_end_where_they_are_outside(
+    video: Video, tmp_path: Path
+) -> None:
+    points = ";".join(f"{x}.0,{y}.0" for x, y in CORNERS)
+    polygons = "".join(
+        f'<polygon frame="{frame}" keyframe="1" outside="{frame // 2}" points="{points}"/>'
+        for frame in range(COUNT)
+    )
+    text = f'<annotations><track id="0" label="car &amp; van">{polygons}</track></annotations>'
+    back, preview = run_import(write(tmp_path / "annotations.xml", text), video)
+    assert preview.frames == (0, 1)
+    assert [one.name for one in back.objects] == ["car & van"]
+    assert is_box(back.labels(1) > 0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<annotations><image",
+        '<!DOCTYPE a [<!ENTITY x "y">]><annotations>&x;</annotations>',
+        '<annotations><image id="0" name="00000.png"/></annotations>',
+        '<annotations><image id="0" name="00000.png" width="40" height="30"><mask label="a" '
+        'rle="5" left="0" top="0" width="9" height="9"/></image></annotations>',
+        "<html></html>",
+    ],
+)
+def test_xml_that_holds_no_masks_is_refused(video: Video, tmp_path: Path, text: str) -> None:
+    with pytest.raises(UserError):
+        run_import(write(tmp_path / "a.xml", text), video)
+
+
+def test_mots_text_holds_a_run_length_code_a_line(video: Video, tmp_path: Path) -> None:
+    lines = [
+        f"{frame} {track} {kind} {HEIGHT} {WIDTH} {runs(mask)['counts']}"
+        for frame in range(COUNT)
+        for track, kind, mask in ((1001, 1, BOX), (10_000, 10, OTHER))
+    ]
+    back, preview = run_import(write(tmp_path / "gt" / "gt.txt", "\n".join(lines)).parent, video)
+    assert preview.format == "mots-text"
+    assert [one.id for one in back.objects] == [1]
+    np.testing.assert_array_equal(back.labels(2) == 1, BOX)
+
+
+def test_label_studios_polygons_are_in_per_cent(video: Video, tmp_path: Path) -> None:
+    points = [[x * 100 / WIDTH, y * 100 / HEIGHT] for x, y in CORNERS]
+    result = {
+        "type": "polygonlabels",
+        "original_width": WIDTH,
+        "original_height": HEIGHT,
+        "value": {"points": points, "polygonlabels": ["car"]},
+    }
+    task = {
+        "id": 7,
+        "data": {"image": "/data/upload/1/3f2a91bc-00002.png"},
+        "annotations": [{"result": [result]}],
+    }
+    back, preview = run_import(write(tmp_path / "ls.json", [task]), video)
+    assert preview.frames == (2,)
+    assert [one.name for one in back.objects] == ["car"]
+    assert is_box(back.labels(2) > 0)
+
+
+def test_label_studios_pictures_name_what_to_choose_instead(video: Video, tmp_path: Path) -> None:
+    (tmp_path / "m").mkdir()
+    name = "task-1-annotation-2-by-1-tag-car-0.png"
+    Image.fromarray(BOX.astype(np.uint8) * 255).save(tmp_path / "m" / name)
+    with pytest.raises(UserError, match="Export JSON"):
+        run_import(tmp_path / "m", video)
+
+
+@pytest.mark.parametrize(
+    ("tail", "expected", "column"),
+    [
+        ("", {1, 2}, None),
+        (" 0.873", {1, 2}, "confidence"),
+        (" {track}", {7, 8}, "track"),
+        (" 0.873 {track}", {7, 8}, "confidence and track"),
+    ],
+)
+def test_yolos_last_columns_are_no_corner(
+    tail: str, expected: set[int], column: str | None, video: Video, tmp_path: Path
+) -> None:
+    corners = " ".join(
+        f"{x / WIDTH} {y / HEIGHT}" for x, y in [[10, 5], [19, 5], [19, 14], [10, 14]]
+    )
+    text = "".join(f"{kind} {corners}{tail.format(track=kind + 7)}\n" for kind in (0, 1))
+    write(tmp_path / "y" / "labels" / "train" / "00001.txt", text)
+    back, preview = run_import(tmp_path / "y", video)
+    assert {one.key for one in preview.objects} == expected
+    np.testing.assert_array_equal(back.labels(1) > 0, BOX)  # the later lies on the first
+    assert column is None or any(f"read as {column}," in line for line in preview.lines())
+
+
+def test_our_davis_export_is_found_by_our_own_trainer(video: Video, tmp_path: Path) -> None:
+    masks = {frame: BOX.astype(np.uint8) for frame in range(COUNT)}
+    run_export(annotate(masks, video), video, "davis", tmp_path / "davis")
+    for part in ("training", "held out"):
+        found = davis_videos(tmp_path / "davis", cast("Any", part))
+        assert [one.name for one in found] == ["bear"]
+
+
+def test_the_page_of_formats_says_what_the_code_does() -> None:
+    """docs/formats.md: a row for each format, read and written as the table of formats has it."""
+    page = Path(__file__).parents[2] / "docs" / "formats.md"
+    rows = {}
+    for line in page.read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if line.startswith("|") and len(cells) == 5 and cells[0].startswith("`"):
+            rows[cells[0].strip("`")] = cells[1:]
+    for name, one in FORMATS.items():
+        writer, reads, writes, limits = rows.pop(name)
+        assert one.writers in writer
+        assert reads == ("yes" if one.is_importable else "no")
+        assert writes == "yes"
+        assert one.limits in limits
+    # Only read: each of them has a test by this name in this file or beside it.
+    assert set(rows) == {"labelme", "mots-text", "pascal-voc", "supervisely", "label-stack"}
+    assert all(cells[1] == "yes" and cells[2] == "no" for cells in rows.values())
