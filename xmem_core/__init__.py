@@ -1,7 +1,7 @@
 """The tracking engine: frames and masks in, probabilities out. It opens no file but weights.
 
-Names are imported when they are first used: importing torch takes seconds, and whoever only asks
-for an error class or for help on the command line should not wait for it.
+Names are imported when they are first used: importing torch takes seconds, and a caller
+that needs an error class or help on the command line should not wait for it.
 """
 
 from importlib import import_module

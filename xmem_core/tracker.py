@@ -30,7 +30,7 @@ from xmem_core.probabilities import one_hot, pad, soft_aggregate, unpad
 @dataclass(frozen=True, slots=True)
 class _ConfirmedFrame:
     labels: Labels
-    objects: tuple[int, ...]  # those the mask speaks for
+    objects: tuple[int, ...]  # those whose presence or absence the mask states
 
 
 class Tracker:
@@ -103,10 +103,10 @@ class Tracker:
         labels: Labels,
         objects: Sequence[int] | None = None,
     ) -> None:
-        """Keeps frame `index` and its confirmed mask for ever, or replaces them.
+        """Keeps frame `index` and its confirmed mask permanently, or replaces them.
 
-        frame (H, W, 3) uint8 RGB; labels (H, W) uint8 object ids. objects: the ids the mask
-        speaks for, absent ones included; by default those in it and those already known.
+        frame (H, W, 3) uint8 RGB; labels (H, W) uint8 object ids. objects: the ids whose
+        presence or absence the mask states; by default those in it and those already known.
         Any number of frames, from anywhere in the video, in any order, before or during a run.
         ValueError if sizes differ or an object in the mask is not among `objects`.
         """
@@ -234,7 +234,7 @@ class Tracker:
     def adopt(
         self, frame: Frame | EncodedFrame, masks: Tensor, objects: Sequence[int]
     ) -> Prediction:
-        """The run goes on from masks made elsewhere, which nobody has confirmed: they enter
+        """The run goes on from masks made elsewhere, not confirmed by the annotator: they enter
         working memory as tracked ones do, and may be distilled later.
 
         masks: (K, H, W) in [0, 1] at source size, in the order of `objects`.

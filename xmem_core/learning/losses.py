@@ -17,10 +17,10 @@ def bootstrapped_cross_entropy(probabilities: Tensor, labels: Tensor, share: flo
     probabilities (B, 1 + K, H, W) sum to 1 over channels; labels (B, H, W) int64 in 0..K;
     share in (0, 1], 1 for all pixels. Returns a scalar.
     """
-    said = labels != VOID
-    chosen = probabilities.gather(1, (labels * said).unsqueeze(1)).squeeze(1)
+    labelled = labels != VOID
+    chosen = probabilities.gather(1, (labels * labelled).unsqueeze(1)).squeeze(1)
     entropy = -chosen.clamp_min(_SMALLEST).log()
-    entropy = (entropy * said).flatten(1)  # (B, H*W)
+    entropy = (entropy * labelled).flatten(1)  # (B, H*W)
     if share < 1:
         kept = max(1, int(share * entropy.shape[1]))
         entropy = entropy.topk(kept, dim=1, sorted=False).values
@@ -34,9 +34,9 @@ def dice(probabilities: Tensor, labels: Tensor, present: Tensor | None = None) -
     labels (B, H, W) int64 in 0..K; present (B, K) bool: only these objects count, all for None.
     """
     objects = probabilities.shape[1] - 1
-    said = labels != VOID
-    truth = F.one_hot(labels * said, objects + 1).movedim(3, 1)[:, 1:].to(probabilities.dtype)
-    predicted = probabilities[:, 1:] * said.unsqueeze(1)
+    labelled = labels != VOID
+    truth = F.one_hot(labels * labelled, objects + 1).movedim(3, 1)[:, 1:].to(probabilities.dtype)
+    predicted = probabilities[:, 1:] * labelled.unsqueeze(1)
     overlap = (predicted * truth).sum(dim=(2, 3))
     total = predicted.sum(dim=(2, 3)) + truth.sum(dim=(2, 3))
     losses = 1 - (2 * overlap + 1) / (total + 1)

@@ -26,10 +26,11 @@ class NetworkConfig:
     has_position: bool = False
     # The mask that the value carries also goes straight to the decoder's finest stage.
     has_mask_skip: bool = False
-    # Added to the similarity of elements of confirmed frames, in nats: what a person said counts
+    # Added to the similarity of elements of confirmed frames, in nats: what a person gave counts
     # for more than what the network remembers of itself.
     confirmed_bonus: float = 0.0
-    # Between memory frames, every so many frames the newest one is memory until the next; 0 never.
+    # Frame step, between two memory frames, at which the newest frame is memory until the next
+    # such frame; 0: never.
     recent_every: int = 0
     # These weights were measured to track as well in bfloat16, so a CPU that multiplies it in
     # hardware may use it.
