@@ -15,23 +15,27 @@ import numpy as np
 import safetensors.torch
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from interaction.annotation.mask_files import decode_labels, encode_labels
 from interaction.annotation.requests import Direction
-from interaction.errors import UserError
+from interaction.engines import Engines, EngineSettings
+from interaction.errors import EngineMemoryError, UserError
 from interaction.files import write_bytes, write_text, writing_problem
 from interaction.formats.format import describe_frames
 from interaction.formats.import_masks import read_given_masks
 from interaction.models import find_model
 from interaction.tracking.propagation import (
     Position,
+    Run,
     TrackedFrame,
     memorize_all,
     plan,
     propagate,
 )
+from interaction.tracking.stepping import SteppingTrackers
 from interaction.video.video import Video, open_video
-from xmem_core import MemoryConfig, Tracker, XMem, best_device, load_xmem, prepare
+from xmem_core import MemoryConfig, Tracker
 from xmem_core.arrays import Labels
 from xmem_core.device import peak_memory_bytes
 from xmem_core.weights import CheckpointFileError, file_sha256, read_tensors
@@ -112,14 +116,9 @@ class ResultFolder:
         header["checksum"] = _checksum(header, state)
         write_bytes(self.folder / _UNFINISHED, safetensors.torch.save(state, header))
 
-    def load_unfinished(
-        self, tracker: Tracker, settings: Mapping[str, Any]
-    ) -> tuple[Position, Any] | None:
-        """Brings `tracker` to where the propagation stopped: the position and the tally.
-
-        None if there is nothing to go on with. UserError if it was made with other settings, or
-        is damaged.
-        """
+    def load_unfinished(self, settings: Mapping[str, Any]) -> "_Unfinished | None":
+        """None if there is nothing to go on with. UserError if it was made with other settings, or
+        is damaged."""
         path = self.folder / _UNFINISHED
         if not path.exists():
             return None
@@ -129,7 +128,8 @@ class ResultFolder:
             if header.pop("checksum") != _checksum(header, state):
                 raise ValueError("the contents have changed")
             position = Position(**json.loads(header["position"]))
-            made_with, tally = json.loads(header["settings"]), json.loads(header["tally"])
+            made_with = json.loads(header["settings"])
+            tally = _Tally(**json.loads(header["tally"]))
         except (CheckpointFileError, KeyError, TypeError, ValueError):
             raise UserError(
                 f"The interrupted propagation in “{self.folder}” cannot be read. The masks it "
@@ -142,8 +142,7 @@ class ResultFolder:
                 f"{' and another '.join(differing)}. Nothing was changed.\n\n"
                 "Go on with the same settings, or start again with --overwrite."
             )
-        tracker.restore_run(state)
-        return position, tally
+        return _Unfinished(position, tally, state)
 
     def _mask(self, name: str) -> Path:
         return self.folder / f"{name}.png"
@@ -161,8 +160,6 @@ def _checksum(header: Mapping[str, str], state: Mapping[str, torch.Tensor]) -> s
 
 # Between two savings of the tracker's memories: what a power cut may cost.
 _SAVE_EVERY_S = 300.0
-# A GPU is faster with several frames' keys at a time; a CPU is not.
-_KEYS_AT_A_TIME = {"cuda": 4}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,6 +202,7 @@ class _Tally:
     seconds: float = 0.0
     stages: dict[str, float] = field(default_factory=dict)
     damaged: list[int] = field(default_factory=list)  # frames that cannot be decoded
+    steps_down: int = 0  # how often the settings became smaller, see `SteppingTrackers`
 
     def plus(self, seconds: float, stages: Mapping[str, float]) -> "_Tally":
         merged = {
@@ -212,6 +210,15 @@ class _Tally:
             for name in {**self.stages, **stages}
         }
         return _Tally(self.frames, self.seconds + seconds, merged, self.damaged)
+
+
+@dataclass(frozen=True, slots=True)
+class _Unfinished:
+    """Where an interrupted propagation stopped."""
+
+    position: Position
+    tally: _Tally
+    state: dict[str, Tensor]  # of the tracker's run
 
 
 def run_batch(
@@ -237,11 +244,10 @@ def run_batch(
 
 
 @lru_cache(maxsize=1)
-def _network(path: Path, sha256: str, device: str, allows_half_precision: bool) -> XMem:
-    """Loaded once for many clips that are tracked one after the other. sha256: of the file."""
-    return prepare(
-        load_xmem(path), best_device(device), allows_half_precision=allows_half_precision
-    )
+def _engines(path: Path, sha256: str) -> Engines:
+    """Of one file of weights, by its SHA-256: the network is loaded once for many clips that are
+    tracked one after the other."""
+    return Engines(EngineSettings(tracker_model=str(path)))
 
 
 class _Batch:
@@ -268,42 +274,55 @@ class _Batch:
             resumes=settings.resumes,
             overwrites=settings.overwrites,
         )
-        network = _network(
-            self.model, self.model_sha256, settings.device, settings.allows_half_precision
+        wanted = EngineSettings(
+            tracker_model=str(self.model),
+            device=settings.device,
+            internal_size=settings.internal_size,
+            allows_half_precision=settings.allows_half_precision,
+            memory=settings.memory,
         )
-        self.tracker = Tracker(network, settings.memory, internal_size=settings.internal_size)
+        self.trackers = SteppingTrackers(_engines(self.model, self.model_sha256), video, wanted)
 
     def run(
         self, should_stop: Callable[[], bool]
     ) -> Generator[BatchProgress, None, dict[str, Any] | None]:
-        memorizing = memorize_all(
-            self.tracker,
-            self.video,
-            self.masks,
-            is_backward=self.settings.direction == "backward",
-            are_partial=self.settings.are_masks_partial,
-        )
-        for done, _ in enumerate(memorizing, start=1):
-            yield BatchProgress("memorising masks", done, len(self.masks))
-            if should_stop():
-                return None
-        position, tally = self._where_to_begin()
+        unfinished = None
+        if self.settings.resumes:
+            unfinished = self.folder.load_unfinished(self.fingerprint())
+        if unfinished is not None:
+            for _ in range(unfinished.tally.steps_down):
+                self.trackers.take_step(self.settings.device, 0)
+        memorizing = self._memorize()
+        while True:
+            try:
+                for done in memorizing:
+                    yield BatchProgress("memorising masks", done, len(self.masks))
+                    if should_stop():
+                        return None
+                break
+            except (EngineMemoryError, RuntimeError, MemoryError) as error:
+                remark = self.trackers.step_down(error, min(self.masks))
+            yield BatchProgress("memorising masks", 0, len(self.masks), remark)
+            memorizing = self._memorize()
+        if unfinished is None:
+            # From here on the folder counts as unfinished, also if the power goes.
+            position, tally = Position(), _Tally()
+            self._save(position, tally)
+        else:
+            self.tracker.restore_run(unfinished.state)
+            position, tally = unfinished.position, unfinished.tally
         started = saved = time.perf_counter()
 
         def tally_now() -> _Tally:
-            return tally.plus(time.perf_counter() - started, self.tracker.times.seconds())
+            now = tally.plus(time.perf_counter() - started, self.tracker.times.seconds())
+            now.steps_down = self.trackers.steps_down
+            return now
 
-        steps = propagate(
-            self.tracker,
-            self.video,
-            self.masks,
-            self.runs,
-            position,
-            keys_at_a_time=_KEYS_AT_A_TIME.get(self.tracker.device.type, 1),
-            before=self._mask_before(position),
-        )
+        steps = self._track(position)
         with closing(steps):
-            for result, position in steps:
+            for result, position, remark in steps:
+                if remark is not None:
+                    yield BatchProgress("tracking", tally.frames, len(self.results), remark)
                 if result is not None:
                     self._write(result)
                     tally.frames += 1
@@ -329,6 +348,59 @@ class _Batch:
         self.folder.write_report(report)
         return report
 
+    @property
+    def tracker(self) -> Tracker:
+        return self.trackers.current()
+
+    def _memorize(self) -> Generator[int, None, None]:
+        """Puts every given mask into permanent memory; how many are there."""
+        memorizing = memorize_all(
+            self.tracker,
+            self.video,
+            self.masks,
+            is_backward=self.settings.direction == "backward",
+            are_partial=self.settings.are_masks_partial,
+        )
+        for done, _ in enumerate(memorizing, start=1):
+            yield done
+
+    def _track(
+        self, position: Position
+    ) -> Generator[tuple[TrackedFrame | None, Position, str | None], None, None]:
+        """As `propagate`, and why the settings are smaller from a frame on; on a full device it
+        begins again from the last finished frame."""
+        remark: str | None = None
+        while position.run < len(self.runs):
+            frames, offset, adopted = self.runs[position.run].frames, 0, None
+            run, start = self.runs[position.run], position
+            if remark is not None and position.step > 0:
+                offset = position.step - 1
+                run, start = Run(frames[offset:], is_first_silent=True), Position(position.run)
+                adopted = self.folder.read_mask(self.names[frames[offset]])
+            try:
+                if self.trackers.tracker is None:
+                    for _ in self._memorize():
+                        pass
+                steps = propagate(
+                    self.tracker,
+                    self.video,
+                    self.masks,
+                    (*self.runs[: position.run], run),
+                    start,
+                    keys_at_a_time=self.trackers.keys_at_a_time,
+                    adopted=adopted,
+                    before=self._mask_before(start),
+                )
+                with closing(steps):
+                    for result, after in steps:
+                        position = Position(after.run, after.step + offset)
+                        yield result, position, remark
+                        remark = None
+                position = Position(position.run + 1)
+            except (EngineMemoryError, RuntimeError, MemoryError) as error:
+                at = frames[min(position.step, len(frames) - 1)]
+                remark = self.trackers.step_down(error, at)
+
     def fingerprint(self) -> dict[str, Any]:
         """What must be the same for an interrupted propagation to go on, by the name people know
         it under."""
@@ -349,15 +421,6 @@ class _Batch:
             "memory setting": asdict(self.settings.memory),
             "choice of --save-probabilities": self.settings.saves_probabilities,
         }
-
-    def _where_to_begin(self) -> tuple[Position, _Tally]:
-        if self.settings.resumes:
-            unfinished = self.folder.load_unfinished(self.tracker, self.fingerprint())
-            if unfinished is not None:
-                return unfinished[0], _Tally(**unfinished[1])
-        # From here on the folder counts as unfinished, also if the power goes.
-        self._save(Position(), _Tally())
-        return Position(), _Tally()
 
     def _mask_before(self, position: Position) -> Labels | None:
         """(H, W) the result before `position`, for a frame there that cannot be decoded."""

@@ -1,10 +1,9 @@
 """Run a session's propagation request step by step, and measure doubt."""
 
-import gc
 import math
 from collections.abc import Collection, Generator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 import cv2
@@ -21,7 +20,7 @@ from interaction.annotation.requests import (
     PropagationRequest,
 )
 from interaction.annotation.types import EMPTY_RECORD, Edit, Frames, FrameStatus
-from interaction.engines import EngineSettings, Networks
+from interaction.engines import Networks
 from interaction.errors import EngineMemoryError, UserError
 from interaction.tracking.propagation import (
     MOST_REMEMBERED,
@@ -31,11 +30,9 @@ from interaction.tracking.propagation import (
     memorize_all,
     propagate,
 )
+from interaction.tracking.stepping import SteppingTrackers
 from xmem_core.arrays import Labels
 from xmem_core.device import (
-    best_device,
-    is_out_of_memory,
-    release_freed_memory,
     used_memory_bytes,
 )
 from xmem_core.pictures import Prediction
@@ -121,8 +118,6 @@ def _clip(value: float) -> float:
 
 _SETTLED_IOU: Final = 0.98
 _SETTLED_FRAMES: Final = 5  # in a row
-_KEYS_AT_A_TIME: Final = {"cuda": 4}  # a CPU gains nothing by more than one
-_SMALLER_SIZES: Final = (480, 360, 240)
 _LABELS: Final = {
     "forward": "Track forward",
     "backward": "Track backward",
@@ -155,7 +150,7 @@ class PropagationJob:
         request: PropagationRequest,
     ) -> None:
         annotation.record(request.start)  # IndexError outside the video
-        self._video, self._engines, self._request = video, engines, request
+        self._video, self._request = video, request
         self._records = dict(annotation.records)
         self._shape = annotation.height, annotation.width
         self._given = {f: r for f, r in self._records.items() if r.status.is_given}
@@ -165,8 +160,7 @@ class PropagationJob:
         self._masks = GivenMasks(self._given, most=MOST_REMEMBERED)
         self._locked = annotation.locked
         self._group = new_group()
-        self._settings: EngineSettings | None = None  # None: the engines' own
-        self._keys_at_a_time: int | None = None
+        self._trackers = SteppingTrackers(engines, video)
         self._done = 0
         start = self._records.get(self._runs[0].frames[0], EMPTY_RECORD)
         self._total = sum(len(run.frames) - 1 for run in self._runs) + (start.mask is None)
@@ -175,32 +169,19 @@ class PropagationJob:
         start = self._runs[0].frames[0]
         record = self._records.get(start, EMPTY_RECORD)
         adopted = decode_labels(record.mask) if record.mask and start not in self._given else None
-        tracker: Tracker | None = None
         for index, run in enumerate(self._runs):
             progress = _Progress(run, adopted, writes_first=index == 0 and record.mask is None)
             while True:
                 try:
-                    if tracker is None:
-                        tracker = self._engines.start_tracker(*self._other_settings())
                     ahead = progress.rest.frames
-                    yield from self._memorize(tracker, ahead[0], ahead.step)
-                    for step, labels in self._run(tracker, progress):
+                    yield from self._memorize(self._trackers.current(), ahead[0], ahead.step)
+                    for step, labels in self._run(self._trackers.current(), progress):
                         yield step
                         if progress.rest.frames[0] == start and adopted is None:
                             adopted = labels
                     break
                 except (EngineMemoryError, RuntimeError, MemoryError) as error:
-                    if not isinstance(error, EngineMemoryError) and not is_out_of_memory(error):
-                        raise
-                    # The failed frames of the stack hold tensors as long as the error lives.
-                    error.__traceback__ = error.__cause__ = error.__context__ = None
-                    settings = self._settings or self._engines.settings
-                    device = tracker.device if tracker else best_device(settings.device)
-                    tracker = None
-                    problem = EngineMemoryError(str(device), progress.rest.frames[0])
-                    remark = self._step_down(str(device), problem)
-                gc.collect()
-                release_freed_memory(device)
+                    remark = self._trackers.step_down(error, progress.rest.frames[0])
                 yield Propagated(
                     None, progress.rest.frames[0], self._done, self._total, None, remark
                 )
@@ -257,7 +238,7 @@ class PropagationJob:
     ) -> Generator[tuple[Propagated, Labels], None, None]:
         """Tracks `progress.rest` and notes how far that has come."""
         run, writes = progress.rest, progress.writes_first
-        keys = self._keys_at_a_time or _KEYS_AT_A_TIME.get(tracker.device.type, 1)
+        keys = self._trackers.keys_at_a_time
         with closing(
             propagate(
                 tracker,
@@ -336,29 +317,6 @@ class PropagationJob:
             cause=self._request,
             locked=self._locked,
         )
-
-    # When the device is full
-
-    def _other_settings(self) -> tuple[EngineSettings, ...]:
-        return () if self._settings is None else (self._settings,)
-
-    def _step_down(self, device: str, problem: EngineMemoryError) -> str:
-        """Takes the next smaller settings and says so; raises `problem` if there are none."""
-        settings = self._settings or self._engines.settings
-        size_now = settings.internal_size or min(self._video[0].shape[:2])
-        smaller = [size for size in _SMALLER_SIZES if size < size_now]
-        full = f"“{device}” is out of memory: "
-        if settings.memory.objects_per_chunk != 1 or (self._keys_at_a_time or 0) != 1:
-            self._keys_at_a_time = 1
-            self._settings = replace(settings, memory=replace(settings.memory, objects_per_chunk=1))
-            return full + "going on with one frame and one object at a time."
-        if smaller:
-            self._settings = replace(settings, internal_size=smaller[0])
-            return full + f"going on at internal size {smaller[0]}."
-        if not device.startswith("cpu"):
-            self._settings = replace(settings, device="cpu")
-            return full + "going on without it, on the CPU, which is slower."
-        raise problem
 
 
 def composed(before: Labels, tracked: Labels, objects: Collection[int]) -> Labels:

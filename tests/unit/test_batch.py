@@ -3,24 +3,29 @@
 import dataclasses
 import functools
 import hashlib
+import itertools
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from interaction.annotation.mask_files import decode_labels
-from interaction.errors import DiskFullError, UserError
+from interaction.errors import DiskFullError, EngineMemoryError, UserError
 from interaction.files import write_bytes
 from interaction.tracking import batch
 from interaction.tracking import batch as result_folder
 from interaction.tracking.batch import BatchProgress, BatchSettings, run_batch
 from tests import tiny
-from xmem_core import MemoryConfig, load_xmem, prepare
+from xmem_core import MemoryConfig, Tracker, load_xmem, prepare, weights
+from xmem_core.arrays import Frame
+from xmem_core.network import inference
+from xmem_core.pictures import EncodedFrame
 from xmem_core.weights import network_bytes
 
 FRAMES = 9
@@ -43,8 +48,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def fast() -> Iterator[None]:
     """Each network is read and prepared once for the whole module; nothing writes to it."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(batch, "load_xmem", functools.cache(load_xmem))
-        patch.setattr(batch, "prepare", functools.cache(prepare))
+        patch.setattr(weights, "load_xmem", functools.cache(load_xmem))
+        patch.setattr(inference, "prepare", functools.cache(prepare))
         yield
 
 
@@ -510,3 +515,56 @@ def test_a_position_older_than_the_newest_mask_gives_the_same_masks(
     report = finish(changed(settings, resumes=True))
     assert masks_in(settings.output) == whole
     assert report["frames"] == FRAMES
+
+
+ENCODE = Tracker.encode
+
+
+def full_at(*calls: int) -> Callable[[Tracker, Sequence[Frame]], list[EncodedFrame]]:
+    """In place of `Tracker.encode`: the device is full at these calls, as a GPU would be."""
+    count = itertools.count(1)
+
+    def encode(tracker: Tracker, frames: Sequence[Frame]) -> list[EncodedFrame]:
+        if next(count) in calls:
+            raise torch.OutOfMemoryError("full")
+        return ENCODE(tracker, frames)
+
+    return encode
+
+
+@pytest.mark.parametrize("stop_after", [None, 5])
+def test_on_a_full_device_it_goes_on_with_smaller_settings_from_the_same_frame(
+    settings: BatchSettings,
+    whole: Mapping[str, bytes],
+    monkeypatch: pytest.MonkeyPatch,
+    stop_after: int | None,
+) -> None:
+    monkeypatch.setattr(Tracker, "encode", full_at(3))
+    remarks: list[str] = []
+    report = run_until(
+        settings, stop_after, lambda step: remarks.append(step.remark) if step.remark else None
+    )
+    if stop_after is not None:
+        assert report is None
+        report = run_until(changed(settings, resumes=True), None)
+    assert ["one object at a time" in remark for remark in remarks] == [True]
+    assert report is not None
+    assert report["frames"] == FRAMES
+    masks = masks_in(settings.output)
+    assert masks.keys() == whole.keys()
+    for name in ("00003.png", "00004.png"):  # finished before, or given
+        assert masks[name] == whole[name]
+
+
+def test_a_device_that_stays_full_ends_it_and_keeps_what_is_finished(
+    settings: BatchSettings, whole: Mapping[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Tracker, "encode", full_at(*range(3, 99)))
+    with pytest.raises(EngineMemoryError):
+        finish(settings)
+    done = masks_in(settings.output)
+    assert len(done) == 1
+    assert done.items() <= whole.items()
+    monkeypatch.setattr(Tracker, "encode", ENCODE)
+    finish(changed(settings, resumes=True))
+    assert masks_in(settings.output) == whole
