@@ -301,8 +301,8 @@ class _Batch:
                         return None
                 break
             except (EngineMemoryError, RuntimeError, MemoryError) as error:
-                remark = self.trackers.step_down(error, min(self.masks))
-            yield BatchProgress("memorising masks", 0, len(self.masks), remark)
+                smaller = self.trackers.step_down(error, min(self.masks))
+            yield BatchProgress("memorising masks", 0, len(self.masks), smaller)
             memorizing = self._memorize()
         if unfinished is None:
             # From here on the folder counts as unfinished, also if the power goes.
