@@ -195,6 +195,7 @@ def kills(folder: Path, count: int, pause_s: float = 0.02, seed: int = 0) -> Res
     Project.create(place, write_source(folder)).close()
     chance = random.Random(seed)
     twin, number = Annotator(), 0
+    reopened: set[int] = set()  # before which edits: later ones join no step made before
     worst = 0
     for _ in range(count):
         command = [sys.executable, "-c", _WORK, str(place), str(number), str(pause_s)]
@@ -223,11 +224,14 @@ def kills(folder: Path, count: int, pause_s: float = 0.02, seed: int = 0) -> Res
         worst = max(worst, last - alike[-1])
         result.count("edits made", last - states[0][0])
         result.count("edits lost", max(0, last - alike[-1]))
-        twin = Annotator()
         number = alike[-1] + 1
-        for made_before in range(number):
-            twin.act(made_before)
-        twin.forget_groups()
+        reopened.add(number)
+        twin = Annotator()
+        for made_before in range(number + 1):
+            if made_before in reopened:
+                twin.forget_groups()
+            if made_before < number:
+                twin.act(made_before)
     result.figures["most edits lost by a kill"] = worst
     return result
 
