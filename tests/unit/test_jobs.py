@@ -72,7 +72,7 @@ def test_the_weights_are_loaded_once_for_all_jobs(
         loaded.append(path)
         return load_xmem(path)
 
-    monkeypatch.setattr("interaction.tracking.batch.load_xmem", load)
+    monkeypatch.setattr("xmem_core.weights.load_xmem", load)
     # Weights that no other test has loaded.
     (place / "tiny.safetensors").write_bytes(network_bytes(tiny.network(seed=77), {}))
     tiny.write_mask(place / "clip2-masks", 0, tiny.labels(0))
