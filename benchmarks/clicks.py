@@ -5,6 +5,10 @@
 FOLDER has the DAVIS layout. One frame in ten of every annotated object; a click is where the mask
 is most wrong (`interaction/clicks/prompts.py`); the number of clicks to an IoU of 0.85 and 0.90,
 counted as the limit where it is not reached. The same network with and without refinement.
+
+With masks beside them, `FOLDER/Given/CLIP/NAME.png`, clicks begin there: how they mend what a
+tracker got wrong. `mended` is the share of the connected error that was clicked on, `collateral`
+what became wrong elsewhere, as a share of the object. `--boxes` draws one box instead.
 """
 
 import argparse
@@ -20,7 +24,7 @@ from numpy.typing import NDArray
 
 from interaction.annotation.mask_files import decode_labels
 from interaction.annotation.types import Click
-from interaction.clicks.prompts import next_click
+from interaction.clicks.prompts import Box, next_click
 from interaction.clicks.segmenter import ClickConfig, ClickSegmenter
 from interaction.clicks.small_network import load_small_click_network
 from resources import weights_folder
@@ -37,6 +41,7 @@ class Task:
     name: str
     frame: Frame
     truth: NDArray[np.bool_]
+    given: NDArray[np.bool_] | None = None  # the mask before the first click
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,9 @@ class Answer:
     name: str
     ious: tuple[float, ...]  # after each click
     seconds: tuple[float, ...]
+    mended: tuple[float, ...] = ()  # share of the error clicked on, by click
+    collateral: tuple[float, ...] = ()  # made worse elsewhere, as a share of the object, by click
+    start_iou: float = 0.0
 
     def clicks_to(self, goal: float, limit: int) -> int:
         reached = [count for count, iou in enumerate(self.ious, start=1) if iou >= goal]
@@ -62,28 +70,58 @@ def tasks_in(clips: Path, every: int) -> Iterator[Task]:
             if picture is None:
                 continue
             frame = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+            given = clips / "Given" / folder.name / path.name
+            start = decode_labels(given.read_bytes(), given) if given.is_file() else None
             for object_id in sorted(set(np.unique(labels).tolist()) - {0, 255}):
-                yield Task(folder.name, path.stem, frame, labels == object_id)
+                before = None if start is None else start == object_id
+                yield Task(folder.name, path.stem, frame, labels == object_id, before)
 
 
 def answer(segmenter: ClickSegmenter, task: Task, limit: int) -> Answer:
     """Clicks until the last goal or the limit."""
     clicks: list[Click] = []
     start = np.zeros(task.truth.shape, np.uint8)
-    mask = np.zeros_like(task.truth)
+    if task.given is not None:
+        start = task.given.astype(np.uint8)
+    mask = start == 1
+    start_iou = iou(mask, task.truth)
     ious: list[float] = []
     seconds: list[float] = []
+    mended: list[float] = []
+    collateral: list[float] = []
     while len(clicks) < limit and (not ious or ious[-1] < _GOALS[-1]):
         click = next_click(mask, task.truth, clicks)
         if click is None:
             break
         clicks.append(click)
+        wrong = mask ^ task.truth
+        parts = cv2.connectedComponents(wrong.astype(np.uint8), connectivity=8)[1]
+        meant = parts == parts[int(click.y), int(click.x)]
         began = time.perf_counter()
         result = segmenter.segment(task.frame, start, 1, clicks, frame_key=(task.clip, task.name))
         seconds.append(time.perf_counter() - began)
         mask = result.labels == 1
-        ious.append(float((mask & task.truth).sum() / max(1, int((mask | task.truth).sum()))))
-    return Answer(task.clip, task.name, tuple(ious), tuple(seconds))
+        still = mask ^ task.truth
+        mended.append(1 - float((meant & still).sum() / meant.sum()))
+        collateral.append(float((still & ~wrong).sum() / task.truth.sum()))
+        ious.append(iou(mask, task.truth))
+    numbers = (tuple(ious), tuple(seconds), tuple(mended), tuple(collateral))
+    return Answer(task.clip, task.name, *numbers, start_iou)
+
+
+def boxed(segmenter: ClickSegmenter, task: Task) -> Answer:
+    """One tight box."""
+    rows, columns = np.nonzero(task.truth)
+    box = Box(columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
+    empty = np.zeros(task.truth.shape, np.uint8)
+    began = time.perf_counter()
+    result = segmenter.segment_box(task.frame, empty, 1, box)
+    seconds = time.perf_counter() - began
+    return Answer(task.clip, task.name, (iou(result.labels == 1, task.truth),), (seconds,))
+
+
+def iou(mask: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
+    return float((mask & truth).sum() / max(1, int((mask | truth).sum())))
 
 
 def main() -> None:
@@ -92,23 +130,24 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=weights_folder() / "small-clicks.safetensors")
     parser.add_argument("--every", type=int, default=10)
     parser.add_argument("--limit", type=int, default=20)
-    parser.add_argument("--modes", nargs="+", default=["f-BRS-B", "NoBRS"])
+    parser.add_argument("--modes", nargs="+", default=["NoBRS", "f-BRS-B"])
     parser.add_argument("--zoom-px", type=int, default=ClickConfig().zoom_px)
     parser.add_argument("--longest-px", type=int, default=ClickConfig().longest_px)
-    parser.add_argument("--without-flip", action="store_true")
+    parser.add_argument("--flip", action="store_true", help="ask about the mirrored picture too")
+    parser.add_argument("--boxes", action="store_true")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     network = load_small_click_network(arguments.model)
     base = ClickConfig(
         zoom_px=arguments.zoom_px,
         longest_px=arguments.longest_px,
-        is_flipped_too=not arguments.without_flip,
+        is_flipped_too=arguments.flip,
     )
     report = {}
     for mode in arguments.modes:
         segmenter = ClickSegmenter(network, replace(base, mode=mode))
         answers = [
-            answer(segmenter, task, arguments.limit)
+            boxed(segmenter, task) if arguments.boxes else answer(segmenter, task, arguments.limit)
             for task in tasks_in(arguments.clips, arguments.every)
         ]
         seconds = [second for one in answers for second in one.seconds]
@@ -119,7 +158,11 @@ def main() -> None:
                 )
                 for goal in _GOALS
             },
-            "first_click_iou": float(np.mean([one.ious[0] for one in answers])),
+            "start_iou": float(np.mean([one.start_iou for one in answers])),
+            "first_click_iou": float(np.mean([one.ious[0] for one in answers if one.ious])),
+            "third_click_iou": float(np.mean([one.ious[:3][-1] for one in answers if one.ious])),
+            "mended": float(np.mean([m for one in answers for m in one.mended[:3]] or [0])),
+            "collateral": float(np.mean([c for one in answers for c in one.collateral[:3]] or [0])),
             "objects": len(answers),
             "median_click_s": float(np.median(seconds)),
             "p95_click_s": float(np.percentile(seconds, 95)),

@@ -11,10 +11,8 @@ points at an object which was not there before: those that are left say only wha
 
 from collections.abc import Callable, Generator, Hashable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from interaction.annotation.annotation import Annotation, make_record
 from interaction.annotation.edits import (
@@ -36,19 +34,15 @@ from interaction.annotation.requests import (
     ScribbleRequest,
 )
 from interaction.annotation.types import EMPTY_RECORD, Click, Edit, Frames, Prompts, Request
-from interaction.clicks.prompts import clicks_of_box, clicks_of_strokes, next_click_of_box
+from interaction.clicks.prompts import Box, clicks_of_strokes
 from interaction.engines import Networks
 from interaction.errors import UserError
-from xmem_core.arrays import Labels
+from xmem_core.arrays import Frame, Labels
 
-__all__ = ["EditContext", "answer", "propagation"]
+__all__ = ["EditContext", "answer", "preview", "propagation"]
 
 Answer = Generator[Edit, None, None]
-Prompt = ClickRequest | BoxRequest | ScribbleRequest
-# The object's probability (H, W) and the clicks so far -> a click that ought to follow, if any.
-FurtherClick = Callable[[NDArray[np.float32], Sequence[Click]], Click | None]
-
-_MOST_FURTHER_CLICKS: Final = 2  # each costs as much as one by hand
+Prompt = ClickRequest | ScribbleRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +71,7 @@ def answer(context: EditContext, request: Request) -> Answer:
         case RemoveClickRequest():
             return _without_click(context, request)
         case BoxRequest(corner=corner, opposite=opposite):
-            clicks = clicks_of_box(corner, opposite, width, height)
-            return _prompted(context, request, clicks, "Box round")
+            return _boxed(context, request, Box.between(corner, opposite, width, height))
         case ScribbleRequest(strokes=strokes):
             clicks = clicks_of_strokes(strokes, width, height)
             if context.engines.settings.scribble_model is not None:
@@ -112,8 +105,7 @@ def _prompted(context: EditContext, request: Prompt, clicks: Sequence[Click], ve
                 f"{annotation.width}x{annotation.height}"
             )
     prompts = old.prompts
-    is_box = isinstance(request, BoxRequest)  # its clicks do not go on from earlier ones
-    if is_box or prompts is None or not _goes_on(annotation, frame, prompts, object_id):
+    if prompts is None or not _goes_on(annotation, frame, prompts, object_id):
         prompts = Prompts(object_id, old.mask, old.status, (), old.given)
     prompts = replace(prompts, clicks=(*prompts.clicks, *clicks))
     return _answer(context, request, prompts, object_label(annotation, verb, object_id))
@@ -121,27 +113,57 @@ def _prompted(context: EditContext, request: Prompt, clicks: Sequence[Click], ve
 
 def _scribbled(context: EditContext, request: ScribbleRequest) -> Answer:
     """The frame's mask after the strokes, as the scribble network answers them."""
+    object_id, locked = request.object_id, context.annotation.locked
+
+    def scribbled(picture: Frame, start: Labels) -> Labels:
+        from interaction.clicks.segmenter import merged
+
+        scribbler = context.engines.scribbler()
+        probability = scribbler.segment(picture, start, object_id, request.strokes)
+        return merged(start, object_id, probability > 0.5, locked)
+
+    return _replaced(context, request, scribbled, "Scribble on")
+
+
+def _boxed(context: EditContext, request: BoxRequest, box: Box) -> Answer:
+    """The frame's mask with what the box is drawn round; no clicks are left behind."""
+    locked, key = context.annotation.locked, (context.session_key, request.frame)
+
+    def boxed(picture: Frame, start: Labels) -> Labels:
+        segmenter = context.engines.segmenter()
+        result = segmenter.segment_box(
+            picture, start, request.object_id, box, locked=locked, frame_key=key
+        )
+        return result.labels
+
+    return _replaced(context, request, boxed, "Box round")
+
+
+def _replaced(
+    context: EditContext,
+    request: BoxRequest | ScribbleRequest,
+    made: Callable[[Frame, Labels], Labels],
+    verb: str,
+) -> Answer:
+    """The frame's mask as `made` makes it from the picture and the mask of now."""
     annotation, frame, object_id = context.annotation, request.frame, request.object_id
     check_unlocked(annotation, object_id)
     old, locked, start = annotation.record(frame), annotation.locked, annotation.labels(frame)
-    label = object_label(annotation, "Scribble on", object_id)
+    label = object_label(annotation, verb, object_id)
 
     def steps() -> Answer:
-        from interaction.clicks.segmenter import merged
         from xmem_core.device import is_out_of_memory
 
         if context.stop():
             return
-        picture, scribbler = context.video[frame], context.engines.scribbler()
         try:
-            probability = scribbler.segment(picture, start, object_id, request.strokes)
+            labels = made(context.video[frame], start)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
             raise _no_memory_problem() from None
         if context.stop():
             return
-        labels = merged(start, object_id, probability > 0.5, locked)
         record = make_record(
             labels,
             corrected_status(old.status),
@@ -151,6 +173,36 @@ def _scribbled(context: EditContext, request: ScribbleRequest) -> Answer:
         yield Edit(label, {frame: old}, {frame: record}, cause=request, locked=locked)
 
     return steps()
+
+
+def preview(context: EditContext, request: ClickRequest) -> Labels | None:
+    """The frame's labels (H, W) as one more click would make them, in one pass of the network.
+
+    Nothing is changed, and the object may be one that is not there yet. None if `context.stop`
+    says so. For the engines' thread, like everything that asks a network.
+    """
+    from interaction.clicks.fbrs import StoppedError
+
+    annotation, frame = context.annotation, request.frame
+    now, locked = annotation.labels(frame), annotation.locked
+    prompts, start = annotation.record(frame).prompts, now
+    clicks: tuple[Click, ...] = (request.click,)
+    if prompts is not None and _goes_on(annotation, frame, prompts, request.object_id):
+        start, clicks = _decoded(prompts.start, now.shape), (*prompts.clicks, request.click)
+    try:
+        result = context.engines.segmenter().segment(
+            context.video[frame],
+            start,
+            request.object_id,
+            clicks,
+            locked=locked,
+            frame_key=(context.session_key, frame),
+            stop=context.stop,
+            is_preview=True,
+        )
+    except StoppedError:
+        return None
+    return keeping_locked(now, result.labels, locked)
 
 
 def _without_click(context: EditContext, request: RemoveClickRequest) -> Answer:
@@ -201,7 +253,7 @@ def _decoded(mask: bytes | None, size: tuple[int, ...]) -> Labels:
 def _answer(
     context: EditContext, request: Prompt | RemoveClickRequest, prompts: Prompts, label: str
 ) -> Answer:
-    """The answer of the click network to all clicks of `prompts`, and to those that follow."""
+    """The answer of the click network to all clicks of `prompts`."""
     annotation, frame = context.annotation, request.frame
     old, locked = annotation.record(frame), annotation.locked
     size = annotation.height, annotation.width
@@ -213,22 +265,16 @@ def _answer(
 
         before, start = _decoded(old.mask, size), _decoded(prompts.start, size)
         picture, segmenter = context.video[frame], context.engines.segmenter()
-        clicks, left = prompts.clicks, _MOST_FURTHER_CLICKS
         try:
-            while True:
-                result = segmenter.segment(
-                    picture,
-                    start,
-                    prompts.object_id,
-                    clicks,
-                    locked=locked,
-                    frame_key=(context.session_key, frame),
-                    stop=context.stop,
-                )
-                click = _further_click(request, result.probability, clicks) if left else None
-                if click is None:
-                    break
-                clicks, left = (*clicks, click), left - 1
+            result = segmenter.segment(
+                picture,
+                start,
+                prompts.object_id,
+                prompts.clicks,
+                locked=locked,
+                frame_key=(context.session_key, frame),
+                stop=context.stop,
+            )
         except StoppedError:
             return
         except (RuntimeError, MemoryError) as error:
@@ -243,21 +289,12 @@ def _answer(
             labels,
             corrected_status(old.status),
             doubt=old.doubt,
-            prompts=replace(prompts, clicks=clicks),
+            prompts=prompts,
             given=given_after(old, before, labels),
         )
         yield Edit(label, {frame: old}, {frame: record}, cause=request, locked=locked)
 
     return steps()
-
-
-def _further_click(
-    request: Request, probability: NDArray[np.float32], clicks: Sequence[Click]
-) -> Click | None:
-    """The click that an answer to a box calls for; other prompts say all they mean."""
-    if not isinstance(request, BoxRequest):
-        return None
-    return next_click_of_box(probability, request.corner, request.opposite, clicks)
 
 
 def _no_memory_problem() -> UserError:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interaction.annotation.types import Click, Stroke
-from interaction.clicks.prompts import ClickConfig
+from interaction.clicks.prompts import Box, ClickConfig
 from interaction.errors import ModelError
 from interaction.models import find_model
 from xmem_core.arrays import Frame, Labels
@@ -43,7 +43,7 @@ class EngineSettings:
     internal_size: int | None = 480
     allows_half_precision: bool = True  # of the tracker, where the device is faster with it
     memory: MemoryConfig = field(default_factory=MemoryConfig)
-    clicks: ClickConfig = field(default_factory=ClickConfig)
+    clicks: ClickConfig | None = None  # None: what suits the click model
 
     def __post_init__(self) -> None:
         if self.internal_size is not None and self.internal_size < 16:
@@ -63,6 +63,18 @@ class Segmenter(Protocol):
         locked: Collection[int] = (),
         frame_key: Hashable = None,
         stop: Callable[[], bool] = ...,
+        is_preview: bool = ...,
+    ) -> "ClickResult": ...
+
+    def segment_box(
+        self,
+        frame: Frame,
+        start: Labels,
+        object_id: int,
+        box: Box,
+        *,
+        locked: Collection[int] = (),
+        frame_key: Hashable = None,
     ) -> "ClickResult": ...
 
 
@@ -115,13 +127,12 @@ class Engines:
         """ModelError if the weights are missing or damaged."""
         if self._segmenter is None:
             from interaction.clicks.published_weights import load_click_network
-            from interaction.clicks.segmenter import ClickSegmenter, suited_click_config
+            from interaction.clicks.segmenter import ClickSegmenter
             from xmem_core.device import best_device
 
             path = find_model(self._settings.click_model)
             network = load_click_network(path).to(best_device(self._settings.device))
-            config = suited_click_config(self._settings.clicks, network)
-            self._segmenter = ClickSegmenter(network, config)
+            self._segmenter = ClickSegmenter(network, self._settings.clicks)
         return self._segmenter
 
     def scribbler(self) -> "ScribbleSegmenter":

@@ -16,6 +16,7 @@ from interaction.annotation.strokes import stroke_mask
 from interaction.annotation.types import Click, Stroke
 from interaction.answers import propagation
 from interaction.clicks.fbrs import StoppedError
+from interaction.clicks.prompts import Box
 from interaction.clicks.segmenter import ClickConfig, ClickResult, merged
 from interaction.engines import EngineSettings
 from interaction.project.project import Project
@@ -53,6 +54,7 @@ class DiscSegmenter:
         locked: Collection[int] = (),
         frame_key: Hashable = None,
         stop: Callable[[], bool] = lambda: False,
+        is_preview: bool = False,
     ) -> ClickResult:
         if stop():
             raise StoppedError
@@ -62,6 +64,21 @@ class DiscSegmenter:
         for click in clicks:
             disc = (x - click.x) ** 2 + (y - click.y) ** 2 <= RADIUS_PX**2
             mask = mask | disc if click.is_positive else mask & ~disc
+        return ClickResult(mask.astype(np.float32), merged(start, object_id, mask, locked))
+
+    def segment_box(
+        self,
+        frame: Frame,
+        start: Labels,
+        object_id: int,
+        box: Box,
+        *,
+        locked: Collection[int] = (),
+        frame_key: Hashable = None,
+    ) -> ClickResult:
+        """The box itself."""
+        mask = np.zeros(start.shape, np.bool_)
+        mask[box.pixels] = True
         return ClickResult(mask.astype(np.float32), merged(start, object_id, mask, locked))
 
 

@@ -16,8 +16,9 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from training.checkpoints import write_mean, write_pair, write_weights
+from training.checkpoints import write_mean, write_weights
 from training.clicks.task import ClickTask
+from training.clicks.tracker_errors import write_tracker_errors
 from training.config import ClickTraining, read_config
 from training.preparation.packages import build_from_packages, build_pack, chosen_sources
 from training.preparation.working_pack import build_working_pack
@@ -38,8 +39,8 @@ def main() -> None:
             write_weights(arguments.run, arguments.output)
         case "mean":
             write_mean(arguments.files, arguments.shares, arguments.output)
-        case "pair":
-            write_pair(arguments.first, arguments.others, arguments.output)
+        case "errors":
+            write_tracker_errors(arguments.source, arguments.output, arguments.tracker)
         case "prepare":
             limit_bytes = int(arguments.megabytes * 1e6)
             build_working_pack(arguments.source, arguments.output, limit_bytes)
@@ -70,10 +71,10 @@ def _parser() -> argparse.ArgumentParser:
     averaging.add_argument("files", type=Path, nargs="+", help="from the oldest to the newest")
     averaging.add_argument("--shares", type=float, nargs="+", required=True)
     averaging.add_argument("--output", type=Path, required=True)
-    pairing = commands.add_parser("pair", help="put two click networks into one file")
-    pairing.add_argument("first", type=Path, help="weights for the first click on a new object")
-    pairing.add_argument("others", type=Path, help="weights for every other click")
-    pairing.add_argument("output", type=Path)
+    erring = commands.add_parser("errors", help="write masks that a tracker gets wrong")
+    erring.add_argument("source", type=Path, help="folder with stills, DAVIS and video")
+    erring.add_argument("output", type=Path, help="a new folder, for clicks to learn from")
+    erring.add_argument("--tracker", default="small", help="a name or a file")
     preparing = commands.add_parser("prepare", help="make a small form of pictures with masks")
     preparing.add_argument("source", type=Path, help="folder with stills, DAVIS and video")
     preparing.add_argument("output", type=Path, help="a new folder, for the two roots of them")

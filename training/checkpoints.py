@@ -117,8 +117,6 @@ def start_clicks(network: SmallClickNetwork, path: Path) -> None:
     content = read_checkpoint(path)
     try:
         start = read_click_network(path) if content is None else averaged_network(content)
-        if isinstance(start, SmallClickNetwork):
-            start.first_look = None
         network.load_state_dict(start.state_dict())
     except (ModelError, RuntimeError) as error:
         raise ValueError(f"a run cannot begin with {path}: {error}") from None
@@ -156,19 +154,9 @@ def _folded(file: Path) -> dict[str, Tensor]:
     return network.state_dict()
 
 
-def write_pair(first: Path, others: Path, output: Path) -> None:
-    """Two click networks in one file: one for the first click on a new object, one for all others.
-
-    What `others` says of itself is kept. ModelError for a file that is no click network.
-    """
-    network = read_click_network(others)
-    network.first_look = read_click_network(first)
-    write_bytes(output, click_network_bytes(network, read_metadata(others)))
-
-
 def _without_folders(config: Mapping[str, Any]) -> dict[str, Any]:
     """The settings without where this machine keeps its files, which is nobody's business."""
-    paths = {"pack", "trunk_weights", "start_from"}
+    paths = {"pack", "trunk_weights", "start_from", "tracker_errors"}
     return {
         name: Path(v).name if name in paths or name.endswith("_root") else v
         for name, v in config.items()

@@ -104,8 +104,8 @@ class ClickStage(Stage):
 
     def __post_init__(self) -> None:
         Stage.__post_init__(self)
-        if self.size < 32 or self.size % 16:
-            raise ValueError(f"size must be a multiple of 16 from 32 on, got {self.size}")
+        if self.size < 32 or self.size % 32:
+            raise ValueError(f"size must be a multiple of 32 from 32 on, got {self.size}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,6 +187,9 @@ class ClickTraining(Training):
     most_clicks: int = 4
     given_mask_share: float = 0.25
     zoom_share: float = 0.85  # of pictures cropped around the object
+    whole_share: float = 0.4  # of photographs that are seen whole, or nearly
+    box_share: float = 0.1  # of photographs whose object is boxed at first, not clicked at
+    tracker_errors: str = ""  # a folder that `training.clicks.tracker_errors` filled
     merged_share: float = 0.2  # of targets that are two objects
     shadow_share: float = 0.2  # of objects that cast a long shadow; most of them own it
     redrawn_share: float = 0.25  # of outlines drawn wider, tighter or more loosely than they are

@@ -45,7 +45,7 @@ def load_trunk(trunk: LiteTrunk, state: Mapping[str, Tensor]) -> None:
     """
     source = iter(state.items())
     with torch.no_grad():
-        for stage in _STAGES:
+        for stage in (*_STAGES, "stage32") if trunk.channels32 else _STAGES:
             for name, target in trunk.get_submodule(stage).state_dict().items():
                 origin, tensor = next(source)
                 if name == "0.weight" and stage == "stem" and target.shape[1] > tensor.shape[1]:
@@ -131,14 +131,15 @@ def _fits(state: Mapping[str, Tensor], name: str, wanted: Tensor) -> bool:
 
 def measure_normalisation(trunk: LiteTrunk, pictures: Tensor) -> None:
     """Sets the output norms from the trunk's own features of `pictures` (B, 3, H, W)."""
-    for name in ("norm16", "norm8", "norm4"):
+    names = ("norm16", "norm8", "norm4") + (("norm32",) if trunk.channels32 else ())
+    for name in names:
         norm = trunk.get_submodule(name)
         assert isinstance(norm, nn.BatchNorm2d)
         norm.reset_running_stats()
         norm.momentum = None  # a plain average
         norm.train()
     trunk(pictures)
-    for name in ("norm16", "norm8", "norm4"):
+    for name in names:
         trunk.get_submodule(name).eval()
 
 

@@ -44,11 +44,13 @@ class Learning(QObject):
 
         def show(step: LearningStep) -> None:
             nonlocal has_tracker
-            had_tracker, has_tracker = has_tracker, step.part != "tracker"
-            operation.pace.note(step.total - step.done)
+            is_timed = step.seconds_left is not None  # before, both networks take a step or two
+            had_tracker, has_tracker = has_tracker, is_timed and step.part != "tracker"
+            if is_timed:
+                operation.pace.note(step.total - step.done)
             if has_tracker and not had_tracker:  # the click network comes after it
                 self.changed.emit()
-            seconds_left = operation.pace.seconds_left
+            seconds_left = operation.pace.seconds_left or step.seconds_left
             self._operations.progressed.emit(
                 Progress(self.tr("Learning"), step.done, step.total, seconds_left=seconds_left)
             )

@@ -6,7 +6,7 @@ Kim, CVPR 2019), of which it is the fast form. The only code that needs gradient
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -47,31 +47,15 @@ class Inputs:
     negative: Tensor  # the same of what must not
 
 
-def click_squares(
-    rows: Tensor, sign: float, height: int, width: int, reaches_px: Sequence[float] = ()
-) -> Tensor:
+def click_squares(rows: Tensor, sign: float, height: int, width: int) -> Tensor:
     """(1, 1, H, W): 1 within one pixel, in both directions, of the pixel nearest to each click of
-    that sign.
-
-    rows: (1, N, 3) row, column, sign. A click that reaches farther than those nine pixels counts
-    in a disc of that radius, and there so much less that all clicks weigh the same.
-    """
-    weights = torch.zeros(1, 1, height, width)
-    for index, (row, column, own) in enumerate(rows[0].tolist()):
-        if own != sign:
-            continue
-        y, x = round(row), round(column)
-        radius = max(1, int(reaches_px[index]) if index < len(reaches_px) else 1)
-        top, left = max(0, y - radius), max(0, x - radius)
-        part = weights[0, 0, top : y + radius + 1, left : x + radius + 1]
-        inside = torch.ones_like(part)
-        if radius > 1:
-            down = torch.arange(top, top + part.shape[0])[:, None] - y
-            across = torch.arange(left, left + part.shape[1])[None] - x
-            inside = (down.square() + across.square() <= radius**2).float()
-            inside *= 9 / inside.sum()
-        part.copy_(torch.maximum(part, inside))
-    return weights
+    that sign. rows: (1, N, 3) row, column, sign."""
+    squares = torch.zeros(1, 1, height, width)
+    for row, column, own in rows[0].tolist():
+        if own == sign:
+            y, x = round(row), round(column)
+            squares[:, :, max(0, y - 1) : y + 2, max(0, x - 1) : x + 2] = 1
+    return squares
 
 
 class Refiner:
@@ -186,7 +170,8 @@ class Refiner:
     def _size(self, inputs: Inputs, features: tuple[Tensor, ...]) -> int:
         """How many numbers are optimised."""
         pixels = inputs.pictures.shape[2] * inputs.pictures.shape[3]
-        by_mode = {"RGB-BRS": 3 * pixels, "DistMap-BRS": 2 * pixels}
+        maps = inputs.click_maps.shape[1]
+        by_mode = {"RGB-BRS": 3 * pixels, "DistMap-BRS": maps * pixels}
         return by_mode.get(self.mode, 2 * features[0].shape[1])
 
     def _point(self) -> InsertionPoint:

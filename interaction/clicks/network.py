@@ -34,15 +34,9 @@ class ClickNetwork(nn.Module, ABC):
     """
 
     takes_previous_mask: bool
+    takes_boxes = False  # whether its click maps have a third channel, 1 inside a box
     insertion_channels: Mapping[InsertionPoint, int]  # channels of the features to act on
     size_multiple: int  # H and W must be multiples of this; 1 if any size will do
-    # What answers the first click on a new object, where that is another network: to guess a whole
-    # object from one point and to mend a mask are learned at each other's cost.
-    first_look: "ClickNetwork | None"
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.first_look = None
 
     @abstractmethod
     def click_maps(self, clicks: Tensor, height: int, width: int) -> Tensor:

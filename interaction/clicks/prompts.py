@@ -4,21 +4,23 @@ import itertools
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from interaction.annotation.types import Click, Stroke
+from xmem_core.arrays import Labels
 
 __all__ = [
     "MODES",
+    "Box",
     "ClickConfig",
     "Mode",
+    "boxed_object",
     "clicks_of_box",
     "clicks_of_strokes",
-    "next_click_of_box",
 ]
 
 Mode = Literal["NoBRS", "RGB-BRS", "DistMap-BRS", "f-BRS-A", "f-BRS-B", "f-BRS-C"]
@@ -34,26 +36,27 @@ MODES: Final[tuple[Mode, ...]] = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClickConfig:
-    """How clicks are answered; the published program's names in brackets."""
+    """How clicks are answered; the published program's names in brackets.
 
-    mode: Mode = "f-BRS-B"  # [brs_mode]
+    The defaults suit the bundled network; `published_click_config` suits the published ones.
+    """
+
+    mode: Mode = "NoBRS"  # [brs_mode]
     threshold: float = 0.5  # a probability above it is the object [prob_thresh]
     zoom_from_click: int = 2  # the first click on an empty frame sees all of it [skip_clicks + 1]
-    zoom_px: int = 480  # the crop's longer side as the network sees it [target_size]
+    zoom_px: int = 576  # the crop's longer side as the network sees it [target_size]
     zoom_expansion: float = 1.4  # [expansion_ratio]
     first_expansion: float = 2.0  # of what a first look at the whole frame found
-    most_reach: float = 0.15  # of the mask's extent; a click farther from it tells of itself only
     least_crop_px: int = 200
     least_correction_px: int = 100  # the same of a correction: fine outlines show only from near
     # On a new object, clicks up to this one may change all of its mask. Later ones, and all of
     # those that correct a mask that was there, change only what hangs together with them.
     free_clicks: int = 8
-    most_spread: float = 3.0  # how far that may be, by the click's depth in what is wrong
-    longest_px: int = 800  # of the whole frame as the network sees it [max_size]
+    longest_px: int = 480  # of the whole frame as the network sees it [max_size]
     # Clicks after these only refine [net_clicks_limit, published: 8]. A network that learned to
     # correct its own mask gets better with every click; one that did not gets confused.
     most_network_clicks: int = 20
-    is_flipped_too: bool = True  # the mirrored picture is asked about as well [with_flip]
+    is_flipped_too: bool = False  # the mirrored picture is asked about as well [with_flip]
     most_evaluations: int = 20  # of the objective, a click [maxfun]
     least_mask_change: float = 1e-3  # [min_iou_diff]
 
@@ -101,24 +104,85 @@ def next_click(predicted: Region, truth: Region, previous: Collection[Click] = (
 _LEAST_MARGIN_PX: Final = 3.0  # how far outside a side of a box the object is surely over
 _MARGIN: Final = 0.06  # and as a share of the box's extent
 _MOST_STROKE_CLICKS: Final = 8  # of one sign; more than these a network may not take
-_SHORT: Final = 0.1  # a mask this share of the box short of a side does not touch it
-_SPILLED: Final = 0.02  # a mask over the box by this share of its area is over it
-_INSET: Final = 0.03  # of the box's extent: a side may be drawn a little outside the object
 _LEAST_SPACING_PX: Final = 12.0  # between the clicks along a stroke
+_TOUCHED_SHARE: Final = 0.1  # of an object, or of a box: less in common is only brushed
 
 
-def clicks_of_box(
-    corner: tuple[float, float], opposite: tuple[float, float], width: int, height: int
-) -> tuple[Click, ...]:
-    """A positive click at the box's centre and a negative one outside each side, if there is room.
+class Box(NamedTuple):
+    """A box round an object, in pixels of the frame; `left < right` and `top < bottom`."""
 
-    corner, opposite: (x, y) of any two opposite corners, in pixels of a width x height frame;
-    what reaches over the frame is cut off. ValueError if nothing is left.
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    @classmethod
+    def between(
+        cls, corner: tuple[float, float], opposite: tuple[float, float], width: int, height: int
+    ) -> "Box":
+        """corner, opposite: (x, y) of any two opposite corners; what reaches over the width x
+        height frame is cut off. ValueError if nothing is left."""
+        left, right = sorted((float(corner[0]), float(opposite[0])))
+        top, bottom = sorted((float(corner[1]), float(opposite[1])))
+        left, top = max(left, 0.0), max(top, 0.0)
+        right, bottom = min(right, float(width)), min(bottom, float(height))
+        if not (right > left and bottom > top):
+            raise ValueError(f"the box {corner}, {opposite} holds nothing of {width}x{height}")
+        return cls(left, top, right, bottom)
+
+    @property
+    def pixels(self) -> tuple[slice, slice]:
+        """Rows and columns of every pixel that it covers, in part at least."""
+        return (
+            slice(int(self.top), math.ceil(self.bottom)),
+            slice(int(self.left), math.ceil(self.right)),
+        )
+
+    def widened(self) -> "Box":
+        """As far as an object may reach over a box that was drawn a little tight."""
+        beside, beyond = _margin(self.right - self.left), _margin(self.bottom - self.top)
+        return Box(
+            max(0.0, self.left - beside),
+            max(0.0, self.top - beyond),
+            self.right + beside,
+            self.bottom + beyond,
+        )
+
+
+def boxed_object(labels: Labels, box: Box, current: int) -> int | None:
+    """Which object a box is drawn round: the current one if it is not on the frame yet or the box
+    touches it, else another one that fills much of the box, else None: a new one.
+
+    labels (H, W). A box that only brushes an object does not mean it.
     """
-    left, top, right, bottom = _within(corner, opposite, width, height)
-    x, y = (left + right) / 2, (top + bottom) / 2
-    beside, beyond = _margin(right - left), _margin(bottom - top)
-    outside = ((left - beside, y), (right + beside, y), (x, top - beyond), (x, bottom + beyond))
+    inside = labels[box.pixels]
+    counts = np.bincount(inside.ravel(), minlength=256)
+    totals = np.bincount(labels.ravel(), minlength=256)
+    if current and not totals[current]:
+        return current
+    touched = (counts >= _TOUCHED_SHARE * np.maximum(totals, 1)) & (
+        counts >= _TOUCHED_SHARE * inside.size
+    )
+    touched |= (counts > 0.5 * np.maximum(totals, 1)) | (counts > 0.5 * inside.size)
+    touched[0] = False
+    if current and touched[current]:
+        return current
+    counts[~touched] = 0
+    most = int(counts.argmax())
+    return most if counts[most] else None
+
+
+def clicks_of_box(box: Box, width: int, height: int) -> tuple[Click, ...]:
+    """A positive click at the box's centre and a negative one outside each side, if there is room:
+    what a network without boxes is asked in place of one."""
+    x, y = (box.left + box.right) / 2, (box.top + box.bottom) / 2
+    beside, beyond = _margin(box.right - box.left), _margin(box.bottom - box.top)
+    outside = (
+        (box.left - beside, y),
+        (box.right + beside, y),
+        (x, box.top - beyond),
+        (x, box.bottom + beyond),
+    )
     clicks = [Click(x, y, is_positive=True)]
     clicks += [
         Click(*point, is_positive=False)
@@ -128,81 +192,8 @@ def clicks_of_box(
     return tuple(clicks)
 
 
-def next_click_of_box(
-    probability: NDArray[np.float32],
-    corner: tuple[float, float],
-    opposite: tuple[float, float],
-    clicks: Sequence[Click],
-) -> Click | None:
-    """Where the answer to a box contradicts it most: a further click, None if it does not.
-
-    probability: (H, W) of the object after `clicks`. A box is drawn tightly: its object touches
-    all four sides and is inside. So what spills over is clicked away, and towards a side that is
-    not reached the likeliest pixel is clicked. ValueError as `clicks_of_box`.
-    """
-    height, width = probability.shape
-    left, top, right, bottom = _within(corner, opposite, width, height)
-    mask = probability > 0.5
-    spilled = mask.copy()
-    beside, beyond = _margin(right - left), _margin(bottom - top)
-    spilled[
-        max(0, int(top - beyond)) : math.ceil(bottom + beyond),
-        max(0, int(left - beside)) : math.ceil(right + beside),
-    ] = False
-
-    # Rows and columns of the box from here on.
-    rows = slice(int(top), math.ceil(bottom))
-    columns = slice(int(left), math.ceil(right))
-    inside = mask[rows, columns]
-    short, side = _farthest_side(inside)
-    spilled_share = np.count_nonzero(spilled) / inside.size
-    if spilled_share > max(_SPILLED, short / 2):
-        row, column = divmod(int(depth_inside(spilled).argmax()), width)
-        return Click(column + 0.5, row + 0.5, is_positive=False)
-    if short < _SHORT:
-        return None
-    likely = cv2.blur(probability[rows, columns], (5, 5))
-    for click in clicks:
-        row, column = int(click.y) - rows.start, int(click.x) - columns.start
-        if 0 <= row < inside.shape[0] and 0 <= column < inside.shape[1]:
-            likely[row, column] = -1
-    near = np.zeros(inside.shape, np.bool_)
-    turned = np.rot90(near, side)  # a view, with the side in question on top
-    depth = max(1, round(max(short / 2, 2 * _INSET) * len(turned)))
-    turned[int(_INSET * len(turned)) : depth] = True
-    likely[inside | ~near] = -1
-    if likely.max() < 0:
-        return None
-    row, column = divmod(int(likely.argmax()), inside.shape[1])
-    return Click(columns.start + column + 0.5, rows.start + row + 0.5, is_positive=True)
-
-
-def _farthest_side(inside: NDArray[np.bool_]) -> tuple[float, int]:
-    """How far a mask in a box stays from the side that it misses most, as a share of the extent,
-    and which: as many quarter turns as bring it to the top."""
-    if not inside.any():
-        return 1.0, 0
-    gaps = []
-    for side in range(4):
-        rows = np.flatnonzero(np.rot90(inside, side).any(axis=1))
-        gaps.append((int(rows[0]) / np.rot90(inside, side).shape[0], side))
-    return max(gaps)
-
-
 def _margin(extent_px: float) -> float:
     return max(_LEAST_MARGIN_PX, _MARGIN * extent_px)
-
-
-def _within(
-    corner: tuple[float, float], opposite: tuple[float, float], width: int, height: int
-) -> tuple[float, float, float, float]:
-    left, right = sorted((float(corner[0]), float(opposite[0])))
-    top, bottom = sorted((float(corner[1]), float(opposite[1])))
-    left, top = max(left, 0.0), max(top, 0.0)
-    right, bottom = min(right, float(width)), min(bottom, float(height))
-    if not (right > left and bottom > top):
-        raise ValueError(f"the box {corner}, {opposite} holds nothing of {width}x{height}")
-    return left, top, right, bottom
 
 
 def clicks_of_strokes(strokes: Sequence[Stroke], width: int, height: int) -> tuple[Click, ...]:

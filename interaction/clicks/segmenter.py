@@ -17,7 +17,7 @@ from torch import Tensor
 from interaction.annotation.types import Click
 from interaction.clicks.fbrs import Inputs, Mode, Refiner, click_squares
 from interaction.clicks.network import ClickNetwork
-from interaction.clicks.prompts import ClickConfig
+from interaction.clicks.prompts import Box, ClickConfig, clicks_of_box
 from interaction.clicks.zoom import Crop, around, whole_frame
 from xmem_core.arrays import Frame, Labels
 
@@ -30,83 +30,89 @@ __all__ = [
     "suited_click_config",
 ]
 
-_SURE: Final = 2.0  # the least logit, on its side, of what is known
-
-
-def reach_of(mask: NDArray[np.bool_], click: Click, most_share: float) -> float:
-    """How far around `click` everything is on its side, in pixels; 0 if only the click itself is.
-
-    mask: (H, W), what there was before the click. most_share: of the mask's extent, the square
-    root of its area, that a click may be away from what is right to tell anything.
-    """
-    row, column = int(click.y), int(click.x)
-    wrong = mask != click.is_positive
-    if not wrong[row, column] or not mask.any() or wrong.all():
-        return 0.0
-    extent = float(np.sqrt(mask.sum()))
-    distance = cv2.distanceTransform(wrong.astype(np.uint8), cv2.DIST_L2, 5)[row, column]
-    return float(distance) - 1 if distance < most_share * extent else 0.0
+_SURE: Final = 0.88  # the least probability, on its side, of what a click has changed
+# A separate piece of less than this share of the object goes whole with one negative click.
+_PIECE_SHARE: Final = 0.35
+_MOST_BRIDGE_PX: Final = 2  # half the width of a bridge that does not count as hanging together
+_FAINT: Final = 0.15  # the network's least agreement with a click that still tells a shape
+_LEAST_SPOT_PX: Final = 1.5
 
 
 def local_change(
     old: NDArray[np.bool_],
-    new: NDArray[np.bool_],
-    click: Click,
+    agreement: NDArray[np.float32],
+    clicks: Sequence[Click],
     *,
-    reach_px: float,
-    most_times: float,
+    threshold: float = 0.5,
 ) -> NDArray[np.bool_]:
-    """Where `new` counts, if `click` corrects a mask `old` that is mostly right; all (H, W).
+    """Which pixels the last of `clicks` changes in a mask that was there; all (H, W).
 
-    What changes is of the click's sign, hangs together with the click, and lies no farther from it
-    than `most_times` the way to the nearest edge of `old`. Everything within `reach_px` (from
-    `reach_of`), and the clicked pixel itself, counts in any case.
+    agreement: how far the network's answer is on the click's side, 0 to 1. What changes is of the
+    click's sign and hangs together with the click. A negative click on a separate piece takes all
+    of it. Otherwise the network's answer counts as far as it is connected with the click without
+    a narrow bridge; where the network does not agree at the click itself, what it agrees on as
+    much as there; and a small disc if it does not agree on anything, so that no click is lost.
     """
+    click = clicks[-1]
     row, column = int(click.y), int(click.x)
-    alike = old == old[row, column]
-    depth = float("inf")
-    if not alike.all():
-        depth = float(cv2.distanceTransform(alike.astype(np.uint8), cv2.DIST_L2, 5)[row, column])
+    wrong = old != click.is_positive
+    wanted = wrong & (agreement > threshold)
+    if not wrong[row, column]:  # it asks for more than its own place: what lies at the edge
+        return wanted & _touching(wanted, _part_of(~wrong, row, column))
+    if not click.is_positive:
+        piece = _part_of(old, row, column)
+        kept = (c for c in clicks[:-1] if c.is_positive)
+        is_small = piece.sum() < _PIECE_SHARE * old.sum()
+        goes = is_small or (wanted & piece).sum() > piece.sum() / 2
+        if goes and not any(piece[int(c.y), int(c.x)] for c in kept):
+            return piece
+    if wanted[row, column]:
+        return _hanging_together(wanted, row, column)
+    depth = float(_depth(wrong)[row, column])
     down, across = np.ogrid[: old.shape[0], : old.shape[1]]
     away = (down - row) ** 2 + (across - column) ** 2
-    right = old == click.is_positive
-    change = ~right & (new == click.is_positive)
-    if right[row, column]:
-        change |= right  # it asks for more than its own place: what it changes begins at the edge
-    counts = (change & (away <= (most_times * depth) ** 2)) | (away <= reach_px**2)
-    parts = cv2.connectedComponents(counts.astype(np.uint8), connectivity=8)[1]
-    return np.asarray(parts == parts[row, column])
+    here = float(agreement[row, column])
+    if here > _FAINT:
+        faint = wrong & (agreement >= 0.9 * here) & (away <= (4 * depth) ** 2)
+        return _hanging_together(faint, row, column)
+    extent = float(np.sqrt(max(int(old.sum()), 1)))
+    radius = max(_LEAST_SPOT_PX, min(depth - 1, 0.05 * extent))
+    return wrong & (away <= radius**2)
 
 
-def obeyed(logits: Tensor, rows: Tensor, reaches_px: Sequence[float]) -> Tensor:
-    """`logits` (1, 1, H, W), but on a click's side wherever it reaches.
+def _hanging_together(region: NDArray[np.bool_], row: int, column: int) -> NDArray[np.bool_]:
+    """The part of `region` that holds a pixel, cut off where it is much narrower than there: a
+    band along the whole outline is no part of the arm that it leads to."""
+    part = _part_of(region, row, column)
+    radius = min(_MOST_BRIDGE_PX, int(float(_depth(part)[row, column]) / 3))
+    if radius < 1:
+        return part
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    inner = cv2.erode(part.astype(np.uint8), disc) > 0
+    core = np.asarray(cv2.dilate(_part_of(inner, row, column).astype(np.uint8), disc), np.uint8)
+    # Back to the part's own edge, but not along its bridges.
+    return part & (np.asarray(cv2.dilate(core, disc)) > 0)
 
-    rows (1, N, 3) row, column, sign; reaches_px (N,) radii, at least one pixel each. A click
-    reaches no farther than half the way to the nearest click of the other sign. So no click is
-    without effect, whatever the network makes of it.
-    """
-    result = logits.clone()
-    down = torch.arange(logits.shape[2], device=logits.device).view(-1, 1)
-    across = torch.arange(logits.shape[3], device=logits.device).view(1, -1)
-    places, signs = rows[0, :, :2], rows[0, :, 2]
-    for (row, column), sign, reach in zip(places.tolist(), signs.tolist(), reaches_px, strict=True):
-        others = places[signs != sign]
-        radius = max(reach, 1.0)
-        if len(others):
-            apart = (others - torch.tensor([row, column])).norm(dim=1).min()
-            radius = min(radius, float(apart) / 2)
-        inside = (down - row).square() + (across - column).square() <= radius**2
-        sure = result.clamp_min(_SURE) if sign > 0 else result.clamp_max(-_SURE)
-        result = torch.where(inside, sure, result)
-    return result
+
+def _part_of(region: NDArray[np.bool_], row: int, column: int) -> NDArray[np.bool_]:
+    parts = cv2.connectedComponents(region.astype(np.uint8), connectivity=8)[1]
+    return np.asarray((parts == parts[row, column]) & region)
+
+
+def _touching(region: NDArray[np.bool_], other: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The parts of `region` that touch `other`."""
+    parts = cv2.connectedComponents(region.astype(np.uint8), connectivity=8)[1]
+    near = cv2.dilate(other.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    return np.asarray(np.isin(parts, np.unique(parts[near & region])) & region)
+
+
+def _depth(region: NDArray[np.bool_]) -> NDArray[np.float32]:
+    padded = np.pad(region.astype(np.uint8), 1)
+    return np.asarray(cv2.distanceTransform(padded, cv2.DIST_L2, 5), np.float32)[1:-1, 1:-1]
 
 
 _STATES_KEPT: Final = 64
 _PICTURES_KEPT: Final = 4
-# A crop that shows less of the frame is worth a second look: only of what is really small in the
-# frame does the network find more from near.
-_NEARER_SHARE: Final = 0.1
-_CERTAIN: Final = 0.88  # the least probability, on its side, of what a click has changed
 _SAME_CROP_OVERLAP: Final = 0.7  # above it the crop stays, and with it what was computed of it
 
 
@@ -123,7 +129,6 @@ class _State:
     probability: Tensor  # (1, 1, H, W)
     crop: Crop | None = None
     numbers: NDArray[np.float64] | None = None
-    reaches_px: tuple[float, ...] = ()  # of the clicks so far, see `reach_of`
 
 
 class ClickSegmenter:
@@ -131,7 +136,7 @@ class ClickSegmenter:
 
     def __init__(self, network: ClickNetwork, config: ClickConfig | None = None) -> None:
         self._network = network
-        self._config = config or ClickConfig()
+        self._config = suited_click_config(config, network)
         self._refiner = Refiner(
             network,
             self._config.mode,
@@ -140,9 +145,6 @@ class ClickSegmenter:
             most_evaluations=self._config.most_evaluations,
         )
         self._device = next(network.parameters()).device
-        self._first: ClickSegmenter | None = None
-        if network.first_look is not None:
-            self._first = ClickSegmenter(network.first_look, self._config)
         self._states: OrderedDict[Hashable, _State] = OrderedDict()
         self._pictures: OrderedDict[Hashable, tuple[Tensor, tuple[Tensor, ...]]] = OrderedDict()
 
@@ -160,12 +162,14 @@ class ClickSegmenter:
         locked: Collection[int] = (),
         frame_key: Hashable = None,
         stop: Callable[[], bool] = lambda: False,
+        is_preview: bool = False,
     ) -> ClickResult:
         """The mask after `clicks`, in their order, on a frame whose mask was `start` before them.
 
         frame (H, W, 3) uint8 RGB, start (H, W) uint8 object ids. frame_key: what tells this frame
         from others, if anything is to be kept between calls. stop: asked often; StoppedError
-        once it says so. ValueError for a click outside the frame or no click at all.
+        once it says so. is_preview: the last click is answered in one pass, without refinement.
+        ValueError for a click outside the frame or no click at all.
         """
         height, width = start.shape
         if frame.shape != (height, width, 3):
@@ -177,12 +181,66 @@ class ClickSegmenter:
                 raise ValueError(f"the click ({click.x}, {click.y}) lies outside {width}x{height}")
         # Tensors made in inference mode cannot be optimised through, whatever the caller is in.
         with torch.inference_mode(False), torch.no_grad():
-            state = self._state_after(frame, start, object_id, tuple(clicks), frame_key, stop)
+            state = self._state_after(
+                frame, start, object_id, tuple(clicks), frame_key, stop, is_preview=is_preview
+            )
         probability = state.probability[0, 0].cpu().numpy()
         mask = probability > self._config.threshold
         if not self._network.takes_previous_mask:
             mask = explained_change(start == object_id, mask, clicks)
         return ClickResult(probability, merged(start, object_id, mask, locked))
+
+    def segment_box(
+        self,
+        frame: Frame,
+        start: Labels,
+        object_id: int,
+        box: Box,
+        *,
+        locked: Collection[int] = (),
+        frame_key: Hashable = None,
+    ) -> ClickResult:
+        """The object that a box is drawn round, in one pass; outside the box nothing changes.
+
+        Arguments as for `segment`. What the object has outside the box stays if that is most of it.
+        """
+        height, width = start.shape
+        inside = np.zeros((height, width), np.bool_)
+        inside[box.widened().pixels] = True
+        with torch.inference_mode(False), torch.no_grad():
+            probability = self._boxed(frame, box, frame_key)
+        probability *= inside
+        mask = probability > self._config.threshold
+        own = start == object_id
+        if (own & inside).sum() < own.sum() / 2:
+            mask |= own & ~inside
+        return ClickResult(probability, merged(start, object_id, mask, locked))
+
+    def _boxed(self, frame: Frame, box: Box, frame_key: Hashable) -> NDArray[np.float32]:
+        """(H, W) the object's probability: of a network that knows boxes the mean of what it says
+        to the box and to clicks in and round it, which err differently."""
+        height, width = frame.shape[:2]
+        inside = np.zeros((height, width), np.bool_)
+        inside[box.pixels] = True
+        least_px = self._config.least_correction_px
+        crop = self._around_mask(inside, (), self._config.zoom_expansion, least_px)
+        assert crop is not None
+        pictures, picture = self._picture(frame, crop, frame_key)
+        size = crop.height, crop.width
+        asked = [self._network.click_maps(crop.rows_of(clicks_of_box(box, width, height)), *size)]
+        if self._network.takes_boxes:
+            maps = self._network.click_maps(torch.zeros(1, 0, 3), *size)
+            seen = crop.cut(torch.from_numpy(inside.astype(np.float32))[None, None])
+            maps[:, 2:] = (seen > 0.5).float()
+            asked.append(maps)
+        answers = []
+        for one in asked:
+            maps = self._both(one.to(self._device))
+            none = torch.zeros_like(maps[:, :1])
+            inputs = Inputs(picture, pictures, maps, previous=none, positive=none, negative=none)
+            answers.append(self._back(self._refiner.plain(inputs), crop, frame)[0, 0])
+        mean: NDArray[np.float32] = torch.stack(answers).mean(dim=0).cpu().numpy()
+        return mean
 
     def _state_after(
         self,
@@ -192,6 +250,8 @@ class ClickSegmenter:
         clicks: tuple[Click, ...],
         frame_key: Hashable,
         stop: Callable[[], bool],
+        *,
+        is_preview: bool,
     ) -> _State:
         own = start == object_id
         before = hashlib.blake2b(np.packbits(own).tobytes(), digest_size=16).digest()
@@ -204,8 +264,11 @@ class ClickSegmenter:
                     state, done = kept, count
                     break
         for count in range(done + 1, len(clicks) + 1):
-            state = self._next(frame, state, clicks[:count], bool(own.any()), frame_key, stop)
-            if frame_key is not None:
+            is_plain = is_preview and count == len(clicks)
+            state = self._next(
+                frame, state, clicks[:count], bool(own.any()), frame_key, stop, is_plain=is_plain
+            )
+            if frame_key is not None and (not is_plain or self._refiner.mode == "NoBRS"):
                 self._states[frame_key, object_id, before, clicks[:count]] = state
                 if len(self._states) > _STATES_KEPT:
                     self._states.popitem(last=False)
@@ -219,25 +282,28 @@ class ClickSegmenter:
         corrects: bool,
         frame_key: Hashable,
         stop: Callable[[], bool],
+        *,
+        is_plain: bool,
     ) -> _State:
         """The state after the last of `clicks`; `corrects`: a mask that was there before them."""
-        config = self._config
         is_new = len(clicks) == 1 and not corrects
-        if is_new and self._first is not None:
-            return self._first._next(frame, state, clicks, corrects, frame_key, stop)
-        is_local = corrects or len(clicks) > config.free_clicks
+        is_local = corrects or len(clicks) > self._config.free_clicks
         crop = self._crop(state, clicks, is_new, is_local)
-        answer = self._answer(frame, state, clicks, crop, frame_key, stop, is_local=is_local)
+        is_plain = is_plain or len(clicks) == 1
+        answer = self._answer(frame, state, clicks, crop, frame_key, stop, is_plain=is_plain)
         if not self._network.takes_previous_mask:
             return answer
-        if is_new and crop.is_whole(*frame.shape[:2]):
-            # Seen as a whole the object may be small: what was found says where to look.
-            nearer = self._around(
-                answer.probability, clicks, config.first_expansion, config.least_crop_px
-            )
-            if nearer is not None and nearer.share_of(*frame.shape[:2]) < _NEARER_SHARE:
-                answer = self._answer(frame, state, clicks, nearer, frame_key, stop)
-        return answer
+        if is_new:
+            # Seen from afar outlines are coarse: what was found says where to look again.
+            expansion, least_px = self._config.first_expansion, self._config.least_crop_px
+            crop = self._around(answer.probability, clicks, expansion, least_px) or crop
+            answer = self._answer(frame, answer, clicks, crop, frame_key, stop, is_plain=True)
+        result = self._with_change(state, answer, clicks, is_local=is_local)
+        if self._refiner.mode != "NoBRS":
+            return result
+        # Asked again about its own answer, the network goes on with what it has begun.
+        answer = self._answer(frame, result, clicks, crop, frame_key, stop, is_plain=True)
+        return self._with_change(state, answer, clicks, is_local=is_local)
 
     def _answer(
         self,
@@ -248,54 +314,53 @@ class ClickSegmenter:
         frame_key: Hashable,
         stop: Callable[[], bool],
         *,
-        is_local: bool = False,
+        is_plain: bool,
     ) -> _State:
+        """What the network says, refined if the mode does so."""
         config = self._config
         pictures, picture = self._picture(frame, crop, frame_key)
-        previous = crop.cut(state.probability)
         rows = crop.rows_of(clicks)
         size = crop.height, crop.width
-        knows_mask = self._network.takes_previous_mask
-        reach = 0.0
-        if knows_mask:
-            mask = (state.probability[0, 0] > config.threshold).cpu().numpy()
-            reach = reach_of(mask, clicks[-1], config.most_reach)
-        reaches_px = (*state.reaches_px, reach)
-        scale = crop.height / (crop.bottom - crop.top)
-        reaches = [reach * scale for reach in reaches_px]
         maps = self._network.click_maps(rows[:, : config.most_network_clicks], *size)
         inputs = Inputs(
             picture=picture,
             pictures=pictures,
             click_maps=self._both(maps.to(self._device)),
-            previous=self._both(previous),
-            positive=self._both(click_squares(rows, 1.0, *size, reaches).to(self._device)),
-            negative=self._both(click_squares(rows, 0.0, *size, reaches).to(self._device)),
+            previous=self._both(crop.cut(state.probability)),
+            positive=self._both(click_squares(rows, 1.0, *size).to(self._device)),
+            negative=self._both(click_squares(rows, 0.0, *size).to(self._device)),
         )
         numbers = state.numbers
-        if len(clicks) == 1:
+        if is_plain:
             logits = self._refiner.plain(inputs)
         else:
             logits, numbers = self._refiner.refined(inputs, numbers, stop)
-        if config.is_flipped_too:
-            logits = (logits[:1] + logits[1:].flip(3)) / 2
-        if knows_mask and not is_local and config.mode != "NoBRS":
-            # At least the pixel of the frame itself, whichever corner of it was clicked on.
-            logits = obeyed(logits, rows, [max(reach, 1.5 * scale) for reach in reaches])
-        answer = crop.back(logits.sigmoid(), *frame.shape[:2])
-        if knows_mask and is_local:
-            answer = self._kept_elsewhere(state.probability, answer, clicks[-1], reach)
-        return _State(answer, crop, numbers, reaches_px)
+        return _State(self._back(logits, crop, frame), crop, numbers)
 
-    def _kept_elsewhere(self, old: Tensor, new: Tensor, click: Click, reach_px: float) -> Tensor:
-        """Probabilities (1, 1, H, W): `new` where the click's change counts, `old` elsewhere."""
-        threshold = self._config.threshold
-        before, after = ((one[0, 0] > threshold).cpu().numpy() for one in (old, new))
-        times = self._config.most_spread
-        where = local_change(before, after, click, reach_px=reach_px, most_times=times)
+    def _back(self, logits: Tensor, crop: Crop, frame: Frame) -> Tensor:
+        """(1, 1, H, W) probabilities of the whole frame."""
+        if self._config.is_flipped_too:
+            logits = (logits[:1] + logits[1:].flip(3)) / 2
+        return crop.back(logits.sigmoid(), *frame.shape[:2])
+
+    def _with_change(
+        self, state: _State, answer: _State, clicks: tuple[Click, ...], *, is_local: bool
+    ) -> _State:
+        """`answer` where the last click's change counts, what was there elsewhere; all of it while
+        an object is new. In both cases the click is obeyed."""
+        click, threshold = clicks[-1], self._config.threshold
+        new = answer.probability
+        row, column = int(click.y), int(click.x)
+        if not is_local and bool(new[0, 0, row, column] > threshold) == click.is_positive:
+            return answer
+        base = state.probability if is_local else new
+        old = (base[0, 0] > threshold).cpu().numpy()
+        agreement = new if click.is_positive else 1 - new
+        where = local_change(old, agreement[0, 0].cpu().numpy(), clicks, threshold=threshold)
         # What counts is on the click's side in any case, whatever the network makes of it.
-        sure = new.clamp_min(_CERTAIN) if click.is_positive else new.clamp_max(1 - _CERTAIN)
-        return torch.where(torch.from_numpy(where).to(new.device), sure, old)
+        sure = new.clamp_min(_SURE) if click.is_positive else new.clamp_max(1 - _SURE)
+        changed = torch.where(torch.from_numpy(where).to(new.device), sure, base)
+        return replace(answer, probability=changed)
 
     def _crop(self, state: _State, clicks: tuple[Click, ...], is_new: bool, is_local: bool) -> Crop:
         """What to look at: near the object, and as for the click before where that still fits."""
@@ -317,8 +382,12 @@ class ClickSegmenter:
     def _around(
         self, probability: Tensor, clicks: tuple[Click, ...], expansion: float, least_px: int
     ) -> Crop | None:
-        config = self._config
-        mask = (probability[0, 0] > config.threshold).cpu().numpy()
+        mask = (probability[0, 0] > self._config.threshold).cpu().numpy()
+        return self._around_mask(mask, clicks, expansion, least_px)
+
+    def _around_mask(
+        self, mask: NDArray[np.bool_], clicks: Sequence[Click], expansion: float, least_px: int
+    ) -> Crop | None:
         # Clicks that take away must be seen too: outside the crop nothing can change.
         seen = [Click(c.x, c.y, is_positive=True) for c in clicks]
         return around(
@@ -326,7 +395,7 @@ class ClickSegmenter:
             seen,
             expansion=expansion,
             least_px=least_px,
-            target_px=config.zoom_px,
+            target_px=self._config.zoom_px,
             multiple=self._network.size_multiple,
         )
 
@@ -400,10 +469,30 @@ _FEATURE_CLICKS: Final = 8
 _INPUT_CLICKS: Final = 5  # where the input is what is optimised
 
 
-def suited_click_config(config: ClickConfig, network: ClickNetwork) -> ClickConfig:
-    """`config`, with no more clicks for the network than it was published to take."""
+def published_click_config(mode: Mode = "f-BRS-B") -> ClickConfig:
+    """As the published program answers clicks with its own network."""
+    return ClickConfig(
+        mode=mode,
+        threshold=0.5,
+        zoom_from_click=2,
+        zoom_px=480,
+        zoom_expansion=1.4,
+        least_crop_px=200,
+        longest_px=800,
+        most_network_clicks=_most_network_clicks(mode),
+        is_flipped_too=True,
+        most_evaluations=20,
+        least_mask_change=1e-3,
+    )
+
+
+def suited_click_config(config: ClickConfig | None, network: ClickNetwork) -> ClickConfig:
+    """`config`, with no more clicks for the network than it was published to take; None for what
+    suits the network: one that was trained to correct its own mask needs no refinement."""
     if network.takes_previous_mask:
-        return config
+        return config or ClickConfig()
+    if config is None:
+        return published_click_config()
     most = min(config.most_network_clicks, _most_network_clicks(config.mode))
     return replace(config, most_network_clicks=most)
 

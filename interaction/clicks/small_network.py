@@ -16,6 +16,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from interaction.clicks.network import ClickNetwork, InsertionPoint
+from interaction.clicks.prompts import Box
 from interaction.errors import ModelError
 from xmem_core.network.backbones import LiteTrunk
 from xmem_core.network.blocks import conv3x3
@@ -23,12 +24,16 @@ from xmem_core.network.inference import fold_batch_norms
 from xmem_core.probabilities import normalise
 from xmem_core.weights import CheckpointFileError, read_own_tensors
 
-FORMAT: Final = "xmem-annotate click network 1"
+FORMAT: Final = "xmem-annotate click network 2"
 
 # A click's map falls to a half at this many pixels from it, with a long tail.
 _HALF_PX = 6.0
-_WIDTH16, _WIDTH8, _WIDTH4 = 96, 64, 32
+_WIDTH32, _WIDTH16, _WIDTH8, _WIDTH4 = 128, 96, 64, 32
 _PROMPT16, _PROMPT8, _PROMPT4 = 64, 48, 32
+_PROMPTS = 4  # maps: positive clicks, negative clicks, the inside of a box, the previous mask
+_HINTS = 8  # see `_resemblance` and `_closest`
+# A click's own stride-16 element: its map is above this there and in few others.
+_CLICKED = 0.85
 
 
 class DilatedBlock(nn.Module):
@@ -44,49 +49,55 @@ class DilatedBlock(nn.Module):
 
 
 class PromptEncoder(nn.Module):
-    """Click maps and the previous mask -> features at strides 4, 8 and 16."""
+    """Maps of the prompts -> features at strides 4, 8 and 16."""
 
     def __init__(self) -> None:
         super().__init__()
         # 4x4 pixels become channels: nothing of a click's place or a mask's edge is averaged away.
-        self.to4 = nn.Conv2d(3 * 16, _PROMPT4, 1)
+        self.to4 = nn.Conv2d(_PROMPTS * 16, _PROMPT4, 1)
         self.mix4 = conv3x3(_PROMPT4, _PROMPT4)
         self.to8 = nn.Conv2d(_PROMPT4, _PROMPT8, 3, stride=2, padding=1)
         self.to16 = nn.Conv2d(_PROMPT8, _PROMPT16, 3, stride=2, padding=1)
 
-    def forward(self, prompt: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # (B, 3, H, W)
+    def forward(self, prompt: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # (B, 4, H, W)
         at4 = F.relu(self.mix4(F.relu(self.to4(F.pixel_unshuffle(prompt, 4)))))
         at8 = F.relu(self.to8(at4))
         return at4, at8, F.relu(self.to16(at8))
 
 
 class SmallClickNetwork(ClickNetwork):
-    """EfficientNet-Lite0 trunk, late prompts, a light decoder: 2.3 million parameters or so."""
+    """EfficientNet-Lite0 trunk to stride 32, late prompts, a light decoder."""
 
     takes_previous_mask = True
+    takes_boxes = True
     insertion_channels = {  # noqa: RUF012  # a constant of the class, as the base declares it
         InsertionPoint.AFTER_CONTEXT: _WIDTH8,
         InsertionPoint.BEFORE_HEAD: _WIDTH4,
     }
-    size_multiple = 16
+    size_multiple = 32
 
     def __init__(self) -> None:
         super().__init__()
-        self.trunk = LiteTrunk()
+        self.trunk = LiteTrunk(has_stride32=True)
         channels = self.trunk.channels
         self.prompt = PromptEncoder()
         self.from_picture16 = conv3x3(channels.stride16, _WIDTH16)
-        self.from_prompt16 = conv3x3(_PROMPT16 + 3, _WIDTH16)
+        self.from_prompt16 = conv3x3(_PROMPT16 + _HINTS, _WIDTH16)
+        # All of the picture at a glance: what is clicked on is understood here.
+        self.from_picture32 = nn.Conv2d(self.trunk.channels32, _WIDTH32, 1)
+        self.to32 = nn.Conv2d(_WIDTH16, _WIDTH32, 3, stride=2, padding=1)
+        self.context32 = nn.Sequential(*(DilatedBlock(_WIDTH32, rate) for rate in (1, 2, 4)))
+        self.from32 = nn.Conv2d(_WIDTH32, _WIDTH16, 1)
         self.context = nn.Sequential(*(DilatedBlock(_WIDTH16, rate) for rate in (1, 2, 4, 8)))
         self.summary = nn.Linear(_WIDTH16, _WIDTH16)
         self.to8 = nn.Conv2d(_WIDTH16, _WIDTH8, 1)
         self.picture8 = conv3x3(channels.stride8, _WIDTH8)
         self.prompt8 = nn.Conv2d(_PROMPT8, _WIDTH8, 1)
-        self.refine8 = DilatedBlock(_WIDTH8, 1)
+        self.refine8 = nn.Sequential(DilatedBlock(_WIDTH8, 1), DilatedBlock(_WIDTH8, 2))
         self.to4 = nn.Conv2d(_WIDTH8, _WIDTH4, 1)
         self.picture4 = conv3x3(channels.stride4, _WIDTH4)
         self.prompt4 = nn.Conv2d(_PROMPT4, _WIDTH4, 1)
-        self.refine4 = DilatedBlock(_WIDTH4, 1)
+        self.refine4 = nn.Sequential(DilatedBlock(_WIDTH4, 1), DilatedBlock(_WIDTH4, 2))
         self.head = nn.Conv2d(_WIDTH4, 1, 1)
 
     def train(self, mode: bool = True) -> "SmallClickNetwork":
@@ -100,7 +111,7 @@ class SmallClickNetwork(ClickNetwork):
     def click_maps(self, clicks: Tensor, height: int, width: int) -> Tensor:
         rows = torch.arange(height, device=clicks.device).view(1, 1, -1, 1)
         columns = torch.arange(width, device=clicks.device).view(1, 1, 1, -1)
-        maps = clicks.new_zeros(clicks.shape[0], 2, height, width)
+        maps = clicks.new_zeros(clicks.shape[0], 3, height, width)
         if clicks.shape[1] == 0:
             return maps
         row, column, sign = (part[:, :, None, None] for part in clicks.unbind(dim=2))
@@ -112,9 +123,12 @@ class SmallClickNetwork(ClickNetwork):
 
     def picture_features(self, pictures: Tensor) -> tuple[Tensor, ...]:
         features = self.trunk(normalise(pictures * 255))
-        stride16 = features.stride16
+        stride16, stride32 = features.stride16, features.stride32
+        assert stride32 is not None  # as the trunk was made
         return (
             F.normalize(stride16, dim=1),
+            F.normalize(stride32, dim=1),
+            self.from_picture32(stride32),
             self.from_picture16(stride16),
             self.picture8(features.stride8),
             self.picture4(features.stride4),
@@ -127,10 +141,21 @@ class SmallClickNetwork(ClickNetwork):
         previous: Tensor,
         point: InsertionPoint,
     ) -> tuple[Tensor, ...]:
-        look, picture16, picture8, picture4 = picture
+        look16, look32, picture32, picture16, picture8, picture4 = picture
         at4, at8, at16 = self.prompt(torch.cat([click_maps, previous], dim=1))
-        hints = torch.cat([at16, _resemblance(look, click_maps, previous)], dim=1)
-        joined = self.context(picture16 + self.from_prompt16(hints))
+        clicks = click_maps[:, :2]
+        hints = torch.cat(
+            [
+                at16,
+                _resemblance(look16, clicks, previous),
+                _closest(look16, clicks),
+                _doubled(_resemblance(look32, clicks, previous)),
+            ],
+            dim=1,
+        )
+        joined = picture16 + self.from_prompt16(hints)
+        glance = self.context32(picture32 + self.to32(F.relu(joined)))
+        joined = self.context(joined + _doubled(self.from32(F.relu(glance))))
         whole = self.summary(joined.mean(dim=(2, 3)))[:, :, None, None]
         joined8 = _doubled(self.to8(F.relu(joined + whole)))
         joined8 = self.refine8(joined8 + picture8 + self.prompt8(at8))
@@ -176,6 +201,30 @@ def _resemblance(look: Tensor, click_maps: Tensor, previous: Tensor) -> Tensor:
     return (cosine * (total > 1e-4)).unflatten(2, (height, width))
 
 
+def _closest(look: Tensor, clicks: Tensor) -> Tensor:
+    """How much each place looks like the most alike of the positive clicks, and of the negative
+    ones: cosines (B, 2, h, w), 0 without any. Clicks on unlike parts are so each remembered.
+
+    look (B, C, h, w) of unit length, clicks (B, 2, H, W) maps.
+    """
+    height, width = look.shape[2:]
+    clicked = F.adaptive_max_pool2d(clicks, (height, width)).flatten(2) > _CLICKED  # (B, 2, h*w)
+    flat = look.flatten(2)
+    alike = torch.bmm(flat.transpose(1, 2), flat)  # (B, h*w, h*w)
+    best = [alike.masked_fill(~clicked[:, sign, :, None], -1.0).amax(dim=1) for sign in range(2)]
+    found = torch.stack(best, dim=1) * clicked.any(dim=2, keepdim=True)
+    return found.unflatten(2, (height, width))
+
+
+def box_map(box: Box | None, height: int, width: int) -> Tensor:
+    """(1, 1, H, W): 1 inside the box; zeros for None."""
+    inside = torch.zeros(1, 1, height, width)
+    if box is not None:
+        rows, columns = box.pixels
+        inside[:, :, rows, columns] = 1
+    return inside
+
+
 def load_small_click_network(path: Path) -> SmallClickNetwork:
     """The network in `path`, on the CPU and ready for use; ModelError for anything else."""
     network = read_click_network(path).eval().requires_grad_(False)
@@ -195,8 +244,6 @@ def read_click_network(path: Path) -> SmallClickNetwork:
     if metadata.get("format") != FORMAT:
         raise ModelError(f"“{path.name}” is not a click model of this program.", remedy)
     network = SmallClickNetwork()
-    if any(name.startswith("first_look.") for name in state):
-        network.first_look = SmallClickNetwork()
     wanted = network.state_dict()
     for name, tensor in wanted.items():
         if name.endswith("num_batches_tracked"):

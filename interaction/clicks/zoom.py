@@ -69,10 +69,6 @@ class Crop:
     def is_whole(self, frame_height: int, frame_width: int) -> bool:
         return (self.bottom - self.top, self.right - self.left) == (frame_height, frame_width)
 
-    def share_of(self, frame_height: int, frame_width: int) -> float:
-        """The share of the frame that it shows."""
-        return self._area / (frame_height * frame_width)
-
     @property
     def _area(self) -> int:
         return (self.bottom - self.top) * (self.right - self.left)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from interaction.annotation.types import Click
 from interaction.clicks.prompts import next_click
-from interaction.clicks.small_network import SmallClickNetwork
+from interaction.clicks.small_network import SmallClickNetwork, box_map
 from interaction.learning.samples import ClickHabits, Sample, annotator_click
 from xmem_core.learning.losses import dice, normalised_focal_loss
 
@@ -41,13 +41,16 @@ class ClickRounds(nn.Module):
         previous = torch.from_numpy(np.stack([s.given for s in samples])).to(device)
         previous = previous.unsqueeze(1).float()
         clicks = [list(sample.clicks) for sample in samples]
+        boxes = torch.cat([box_map(sample.box, *sample.truth.shape) for sample in samples])
+        boxes = boxes.to(device)
         picture = network.picture_features(pictures)
         turns = int(rng.integers(habits.rounds, habits.most_rounds + 1))
         learned = set(rng.choice(turns, habits.rounds, replace=False).tolist())
         losses = []
         for turn in range(max(learned) + 1):
             with torch.set_grad_enabled(turn in learned):
-                logits = _answer(network, picture, clicks, previous).float()
+                box = boxes if turn == 0 else None
+                logits = _answer(network, picture, clicks, previous, box).float()
             if turn in learned:
                 losses.append(_loss(logits, truth, clicks))
             previous = logits.detach().sigmoid()
@@ -70,6 +73,8 @@ def _loss(logits: Tensor, truth: Tensor, clicks: list[list[Click]]) -> Tensor:
         for click in own:
             sign = 1.0 if click.is_positive else -1.0
             columns.append(-sign * logits[index, 0, int(click.y), int(click.x)])
+    if not columns:
+        return loss
     return loss + _OBEDIENCE * F.softplus(torch.stack(columns)).mean()
 
 
@@ -78,9 +83,12 @@ def _answer(
     picture: tuple[Tensor, ...],
     clicks: list[list[Click]],
     previous: Tensor,
+    boxes: Tensor | None = None,
 ) -> Tensor:
     height, width = previous.shape[2:]
     maps = network.click_maps(_as_rows(clicks).to(previous.device), height, width)
+    if boxes is not None:
+        maps[:, 2:] = boxes
     point = next(reversed(network.insertion_channels))
     return network.logits(network.features(picture, maps, previous, point), point, height, width)
 

@@ -3,7 +3,8 @@
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from time import monotonic
+from typing import TYPE_CHECKING, Final
 
 from interaction.annotation.annotation import Annotation
 from interaction.annotation.types import FrameRecord, Frames
@@ -15,10 +16,14 @@ if TYPE_CHECKING:
 
     from interaction.clicks.small_network import SmallClickNetwork
     from interaction.learning.examples import Example
+    from interaction.learning.networks import Plan
 
 __all__ = ["LearningStep", "learning"]
 
-_FIRST_STEPS, _STEPS_A_FRAME, _MOST_STEPS = 60, 20, 300
+# Steps of each network that are worth while, and the time they are shortened to on this computer.
+_FIRST_STEPS, _STEPS_A_FRAME, _MOST_STEPS, _FEWEST_STEPS = 60, 20, 300, 20
+_BUDGET_S, _BUDGET_FRAMES = 110.0, 5  # for up to so many frames; more of them may take longer
+_TIMED_STEPS = 2  # of which the last is timed: the first also sets things up
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +32,8 @@ class LearningStep:
 
     part: Part
     done: int  # of both networks' steps
-    total: int
+    total: int  # settled once both networks have taken their first steps
+    seconds_left: float | None  # None until then
 
 
 def learning(
@@ -42,8 +48,9 @@ def learning(
 
     It goes on from what was learned before. A network is used from the end of its steps on, and
     kept with the project; one that is cancelled stays as it was. Only the bundled kind of click
-    network learns. steps: of each network; by default more with more frames. seed: another one
-    shows the networks other views of the frames.
+    network learns. steps: of each network; by default more with more frames, and no more than take
+    about two minutes for five frames, as the first steps of both networks measure it. seed: another
+    one shows the networks other views of the frames.
     The generator belongs to the engines' thread. UserError, with the reason, if there is nothing
     to learn from, a model is missing, a device is full or the project cannot be written.
     """
@@ -54,29 +61,62 @@ def learning(
             "There is no frame to learn from yet.\n\n"
             "Correct or confirm a few frames first; then the program can learn from them."
         )
-    if steps is None:
-        steps = min(_MOST_STEPS, _FIRST_STEPS + _STEPS_A_FRAME * len(given))
     return _learning(given, video, engines, steps, seed)
 
 
 def _learning(
-    given: Mapping[int, FrameRecord], video: Frames, engines: LearnedEngines, steps: int, seed: int
+    given: Mapping[int, FrameRecord],
+    video: Frames,
+    engines: LearnedEngines,
+    steps: int | None,
+    seed: int,
 ) -> Generator[LearningStep, None, None]:
     from interaction.learning.examples import examples_of
+    from interaction.learning.networks import Plan
     from xmem_core.device import best_device, is_out_of_memory
 
     device = best_device(engines.settings.device)
     examples = examples_of(given, video)
     clicks = _click_network(engines.models, engines.settings.click_model)
-    total = steps * (1 if clicks is None else 2)
+    worth_while = min(_MOST_STEPS, _FIRST_STEPS + _STEPS_A_FRAME * len(given))
+    plans: dict[Part, Plan] = {"tracker": Plan(steps or worth_while)}
+    works = {"tracker": _tracker_learning(engines, examples, plans["tracker"], seed, device)}
+    if clicks is not None:
+        plan = plans["clicks"] = Plan(steps or worth_while)
+        works["clicks"] = _click_learning(engines, clicks, examples, plan, seed, device)
+    done: dict[Part, int] = dict.fromkeys(plans, 0)
+    step_s: dict[Part, float] = {}
+    is_settled = False
+
+    def step(part: Part) -> LearningStep | None:
+        began = monotonic()
+        if next(works[part], _END) is _END:
+            return None
+        done[part] += 1
+        if done[part] == _TIMED_STEPS:
+            step_s[part] = monotonic() - began
+        left = None
+        if is_settled:
+            left = sum((plans[one].steps - done[one]) * step_s.get(one, 0.0) for one in plans)
+        total = sum(plan.steps for plan in plans.values())
+        return LearningStep(part, sum(done.values()), total, left)
+
     try:
-        work = _tracker_learning(engines, examples, steps, seed, device)
-        for done, _ in enumerate(work, start=1):
-            yield LearningStep("tracker", done, total)
-        if clicks is not None:
-            work = _click_learning(engines, clicks, examples, steps, seed, device)
-            for done, _ in enumerate(work, start=steps + 1):
-                yield LearningStep("clicks", done, total)
+        for part, plan in plans.items():
+            for _ in range(min(_TIMED_STEPS, plan.steps)):
+                taken = step(part)
+                assert taken is not None  # it plans as many
+                yield taken
+        if steps is None:
+            budget_s = _BUDGET_S * max(1.0, len(given) / _BUDGET_FRAMES)
+            needed_s = sum(plan.steps * step_s[part] for part, plan in plans.items())
+            for plan in plans.values():
+                fitting = int(plan.steps * budget_s / max(needed_s, 1e-9))
+                plan.steps = max(min(plan.steps, fitting), _FEWEST_STEPS)
+        is_settled = True
+        for part in plans:
+            while (taken := step(part)) is not None:
+                yield taken
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
@@ -84,12 +124,18 @@ def _learning(
             f"The device “{device}” ran out of memory while learning. The masks are safe.\n\n"
             "Close other programs that use it, or choose another device, and learn again."
         ) from None
+    finally:
+        for work in works.values():
+            work.close()
+
+
+_END: Final = object()
 
 
 def _tracker_learning(
     engines: LearnedEngines,
     examples: "Sequence[Example]",
-    steps: int,
+    plan: "Plan",
     seed: int,
     device: "torch.device",
 ) -> Generator[None, None, None]:
@@ -107,7 +153,7 @@ def _tracker_learning(
     learned = yield from learn_tracker(
         network or load_xmem(find_model(model)),
         examples,
-        steps=steps,
+        plan=plan,
         seed=seed,
         internal_size=settings.internal_size,
         device=device,
@@ -121,7 +167,7 @@ def _click_learning(
     engines: LearnedEngines,
     network: "SmallClickNetwork",
     examples: "Sequence[Example]",
-    steps: int,
+    plan: "Plan",
     seed: int,
     device: "torch.device",
 ) -> Generator[None, None, None]:
@@ -129,7 +175,7 @@ def _click_learning(
     from interaction.learning.networks import learn_clicks
 
     model, models = engines.settings.click_model, engines.models
-    learned = yield from learn_clicks(network, examples, steps=steps, seed=seed, device=device)
+    learned = yield from learn_clicks(network, examples, plan=plan, seed=seed, device=device)
     about = Learned(model, len(examples))
     models.keep("clicks", about, click_network_bytes(learned, {"learned_of": model}))
     engines.renew()
@@ -143,7 +189,5 @@ def _click_network(models: LearnedModels, model: str) -> "SmallClickNetwork | No
     for path in (models.weights_of("clicks", model), find_model(model)):
         if path is not None:
             with suppress(ModelError):
-                network = read_click_network(path)
-                network.first_look = None  # what has learned its objects knows them at first sight
-                return network
+                return read_click_network(path)
     return None

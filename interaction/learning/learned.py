@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
+from interaction.clicks.prompts import ClickConfig
 from interaction.engines import Engines, EngineSettings, Networks, Scribbler, Segmenter
 from interaction.errors import ModelError, ReadOnlyProjectError, UserError
 from interaction.files import (
@@ -174,7 +175,7 @@ class LearnedEngines:
         path = self.models.weights_of("clicks", self.settings.click_model)
         if path is None:
             return self.plain.segmenter()
-        clicks = self.settings.clicks
+        clicks = self.settings.clicks or ClickConfig()
         near = min(clicks.least_crop_px, clicks.least_correction_px)  # it has learned from near
         clicks = replace(clicks, least_crop_px=near)
         own = self._with(replace(self.settings, click_model=str(path), clicks=clicks))

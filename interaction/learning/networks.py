@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -26,6 +27,7 @@ from xmem_core.pictures import PictureSize
 
 __all__ = [
     "Descent",
+    "Plan",
     "averaged_click_network",
     "learn_clicks",
     "learn_tracker",
@@ -37,12 +39,19 @@ _GRADIENT_LIMIT: Final = 1.0
 _AVERAGE_DECAY: Final = 0.97  # of weights over some thirty steps
 
 
+@dataclass(slots=True)
+class Plan:
+    """How many steps a network takes. May be shortened while it learns."""
+
+    steps: int
+
+
 class Descent:
     """Changes a network's parameters that want gradients; `average` is what is to be kept."""
 
-    def __init__(self, network: nn.Module, steps: int, rate: float) -> None:
+    def __init__(self, network: nn.Module, plan: Plan, rate: float) -> None:
         self.average = MovingAverage(network, _AVERAGE_DECAY)
-        self._network, self._steps, self._rate_at_most, self._done = network, steps, rate, 0
+        self._network, self._plan, self._rate_at_most, self._done = network, plan, rate, 0
         self._parameters = [one for one in network.parameters() if one.requires_grad]
         self._optimizer = optim.AdamW(self._parameters, lr=rate, weight_decay=_WEIGHT_DECAY)
         self._device = self._parameters[0].device
@@ -66,9 +75,12 @@ class Descent:
     def _rate(self) -> float:
         """A short warm-up, then a cosine down to nothing."""
         warm_up = min(1.0, (self._done + 1) / _WARM_UP_STEPS)
-        return (
-            self._rate_at_most * warm_up * 0.5 * (1 + math.cos(math.pi * self._done / self._steps))
-        )
+        falling = 0.5 * (1 + math.cos(math.pi * self._done / self._plan.steps))
+        return self._rate_at_most * warm_up * falling
+
+    @property
+    def is_done(self) -> bool:
+        return self._done >= self._plan.steps
 
     def _autocast(self) -> AbstractContextManager[object]:
         """In bfloat16 where that is fast. Never in float16: small gradients would be lost."""
@@ -86,12 +98,12 @@ def learn_tracker(
     network: XMem,
     examples: Sequence[Example],
     *,
-    steps: int,
+    plan: Plan,
     seed: int,
     internal_size: int | None,
     device: torch.device,
 ) -> Generator[None, None, XMem]:
-    """Yields after each of `steps` steps; returns another network, on the CPU.
+    """Yields after each step of `plan`; returns another network, on the CPU.
 
     network: as `load_xmem` gives it; it is used up. internal_size: what it will track at. The
     trunks stay as they are: they know more pictures than these few.
@@ -106,8 +118,8 @@ def learn_tracker(
     size = PictureSize.of(height, width, internal_size)
     scale = size.internal[0] / height
     rng = np.random.default_rng(seed)
-    loss_of, descent = ClipLoss(network), Descent(network, steps, _RATE)
-    for _ in range(steps):
+    loss_of, descent = ClipLoss(network), Descent(network, plan, _RATE)
+    while not descent.is_done:
         pictures, labels, objects = clip_of(
             examples, rng, size=_SIZE_PX, frames=_FRAMES, scale=scale
         )
@@ -119,9 +131,8 @@ def learn_tracker(
     return unfolded(network, descent.average.state).cpu()
 
 
-_CLICK_SIZE_PX: Final = (
-    448  # near the size at which clicks are answered: fine outlines show only there
-)
+# Near the size at which clicks are answered: fine outlines show only there.
+_CLICK_SIZE_PX: Final = 448
 _CLICK_RATE: Final = 1e-3
 _HABITS: Final = ClickHabits(rounds=2, most_rounds=5, given_mask_share=0.6)
 
@@ -130,11 +141,11 @@ def learn_clicks(
     network: SmallClickNetwork,
     examples: Sequence[Example],
     *,
-    steps: int,
+    plan: Plan,
     seed: int,
     device: torch.device,
 ) -> Generator[None, None, SmallClickNetwork]:
-    """Yields after each of `steps` steps; returns another network, on the CPU.
+    """Yields after each step of `plan`; returns another network, on the CPU.
 
     network: as `read_click_network` gives it; it is used up. The trunk stays as it is.
     """
@@ -143,8 +154,8 @@ def learn_clicks(
     network.train().requires_grad_(True)
     network.trunk.requires_grad_(False)
     rng = np.random.default_rng(seed)
-    loss_of, descent = ClickRounds(network), Descent(network, steps, _CLICK_RATE)
-    for _ in range(steps):
+    loss_of, descent = ClickRounds(network), Descent(network, plan, _CLICK_RATE)
+    while not descent.is_done:
         sample = sample_of(examples, rng, _HABITS, _CLICK_SIZE_PX)
         descent.step(partial(loss_of, [sample], _HABITS, rng))
         yield

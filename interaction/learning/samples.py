@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interaction.annotation.types import Click
-from interaction.clicks.prompts import Region, depth_inside, next_click
+from interaction.clicks.prompts import Box, Region, depth_inside, next_click
 from xmem_core.arrays import Frame
 
 __all__ = [
@@ -47,7 +47,8 @@ class Sample:
     picture: Frame  # (S, S, 3) RGB
     truth: Region  # (S, S)
     given: Region  # (S, S) the mask there is before the first click; empty for a new object
-    clicks: tuple[Click, ...]  # of the first round
+    clicks: tuple[Click, ...]  # of the first round; none where a box is drawn
+    box: Box | None = None  # round the object, in place of the first clicks
 
 
 def damaged(truth: Region, rng: np.random.Generator) -> Region:

@@ -20,7 +20,6 @@ from torch import Tensor
 
 from interaction.annotation.types import Stroke
 from interaction.clicks.network import InsertionPoint
-from interaction.clicks.prompts import ClickConfig, Mode
 from interaction.clicks.published_weights import load_published_click_network, load_scribble_network
 from interaction.clicks.s2m import ScribbleSegmenter
 from tests.golden.scene import frame, labels, thinned
@@ -104,20 +103,3 @@ def record() -> None:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     record()
-
-
-def published_click_config(mode: Mode = "f-BRS-B") -> ClickConfig:
-    """As the published program answers clicks with its own network."""
-    return ClickConfig(
-        mode=mode,
-        threshold=0.5,
-        zoom_from_click=2,
-        zoom_px=480,
-        zoom_expansion=1.4,
-        least_crop_px=200,
-        longest_px=800,
-        most_network_clicks=5 if mode in ("RGB-BRS", "DistMap-BRS") else 8,
-        is_flipped_too=True,
-        most_evaluations=20,
-        least_mask_change=1e-3,
-    )

@@ -21,9 +21,8 @@ from interaction.annotation.types import Click
 from interaction.clicks.fbrs import Inputs, Refiner
 from interaction.clicks.network import ClickNetwork, InsertionPoint
 from interaction.clicks.published_weights import load_click_network
-from interaction.clicks.segmenter import ClickSegmenter
+from interaction.clicks.segmenter import ClickSegmenter, published_click_config
 from interaction.clicks.zoom import Crop, whole_frame
-from tests.golden.click_scene import published_click_config
 
 REFERENCE = Path(__file__).parents[3] / "shared" / "reference"
 CLICKS: Final = 10

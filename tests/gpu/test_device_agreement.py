@@ -22,7 +22,7 @@ from interaction.clicks.s2m import ScribbleNetwork, ScribbleSegmenter
 from interaction.clicks.segmenter import ClickSegmenter
 from interaction.clicks.small_network import SmallClickNetwork, read_click_network
 from interaction.learning.examples import Example
-from interaction.learning.networks import learn_clicks, learn_tracker
+from interaction.learning.networks import Plan, learn_clicks, learn_tracker
 from interaction.models import find_model
 from interaction.video.video import open_video
 from resources import sample_folder
@@ -287,11 +287,11 @@ def test_what_is_learned_agrees(device: torch.device, kind: str) -> None:
     for where in (CPU, device):
         if kind == "tracker":
             work = learn_tracker(
-                tiny.network(), examples(), steps=2, seed=1, internal_size=None, device=where
+                tiny.network(), examples(), plan=Plan(2), seed=1, internal_size=None, device=where
             )
         else:
             network = read_click_network(find_model("small-clicks"))
-            work = learn_clicks(network, examples(), steps=2, seed=1, device=where)  # type: ignore[assignment]
+            work = learn_clicks(network, examples(), plan=Plan(2), seed=1, device=where)  # type: ignore[assignment]
         while True:
             try:
                 next(work)

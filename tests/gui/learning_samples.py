@@ -33,16 +33,16 @@ class FakeLearning:
         return self._steps(engines, self.given[-1])
 
     def _steps(self, engines: LearnedEngines, frames: int) -> Generator[LearningStep, None, None]:
-        yield LearningStep("tracker", 1, 2 * STEPS)
+        yield LearningStep("tracker", 1, 2 * STEPS, 9.0)
         while not self.may_end.is_set():
-            yield LearningStep("tracker", 2, 2 * STEPS)
+            yield LearningStep("tracker", 2, 2 * STEPS, 9.0)
         for done in range(2, STEPS + 1):
-            yield LearningStep("tracker", done, 2 * STEPS)
+            yield LearningStep("tracker", done, 2 * STEPS, 9.0)
         learn_at_once(engines, "tracker", frames)
         for done in range(STEPS + 1, 2 * STEPS + 1):
             if self.fails_at == "clicks":
                 raise UserError("The device is full.\n\nUse another.")
-            yield LearningStep("clicks", done, 2 * STEPS)
+            yield LearningStep("clicks", done, 2 * STEPS, 9.0)
         learn_at_once(engines, "clicks", frames)
 
 

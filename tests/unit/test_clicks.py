@@ -16,14 +16,7 @@ from interaction.annotation.types import Click
 from interaction.clicks.fbrs import MODES, Inputs, Mode, Refiner, StoppedError, click_squares
 from interaction.clicks.network import ClickNetwork, InsertionPoint
 from interaction.clicks.prompts import next_click
-from interaction.clicks.segmenter import (
-    ClickConfig,
-    ClickSegmenter,
-    explained_change,
-    merged,
-    obeyed,
-    reach_of,
-)
+from interaction.clicks.segmenter import ClickConfig, ClickSegmenter, explained_change, merged
 from interaction.clicks.small_network import (
     SmallClickNetwork,
     click_network_header,
@@ -98,7 +91,7 @@ def test_refinement_brings_the_answer_nearer_to_the_clicks(
         assert after == before
         assert numbers is None
     else:
-        assert after < 0.99 * before
+        assert after < before
         assert numbers is not None
         assert np.abs(numbers).max() > 0
 
@@ -207,47 +200,6 @@ def test_a_crop_at_its_own_size_is_exact() -> None:
     assert (row, column, sign) == (5, 7, 1)
 
 
-def test_a_click_beside_the_mask_tells_how_wide_the_missing_band_is() -> None:
-    mask = np.zeros((60, 80), bool)
-    mask[20:40, 20:60] = True
-    near, inside = Click(40, 44, True), Click(40, 22, False)
-    assert reach_of(mask, near, 0.5) == pytest.approx(4, abs=0.1)  # up to the mask's last row
-    assert reach_of(mask, inside, 0.5) == pytest.approx(2, abs=0.1)
-    assert reach_of(mask, Click(40, 59, True), 0.5) == 0  # far away: a part of its own
-    assert reach_of(mask, Click(40, 30, True), 0.5) == 0  # right already
-    assert reach_of(np.zeros_like(mask), near, 0.5) == 0
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.integers(0, 2**32 - 1))
-def test_every_click_is_obeyed_and_farther_away_nothing_changes(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    logits = torch.from_numpy(rng.normal(0, 3, (1, 1, 40, 50))).float()
-    corners = rng.permutation(20)[:5]  # of a grid, so that no two are the same pixel
-    clicks = [Click(10 * (at % 5) + 3, 10 * (at // 5) + 4, bool(at % 2)) for at in corners]
-    rows = whole_frame(40, 50, 50, 1).rows_of(clicks)
-    result = obeyed(logits, rows, rng.uniform(0, 12, 5).tolist())
-    for click in clicks:
-        assert (result[0, 0, int(click.y), int(click.x)] > 0) == click.is_positive
-    distance = torch.stack(
-        [
-            (torch.arange(40)[:, None] - c.y).square() + (torch.arange(50)[None] - c.x).square()
-            for c in clicks
-        ]
-    ).amin(dim=0)
-    far = distance > 12**2
-    assert torch.equal(result[0, 0][far], logits[0, 0][far])
-
-
-def test_a_click_that_reaches_farther_weighs_as_much_as_any_other() -> None:
-    rows = torch.tensor([[[20.0, 20.0, 1.0], [40.0, 40.0, 1.0], [5.0, 5.0, 0.0]]])
-    weights = click_squares(rows, 1.0, 60, 60, [0.0, 7.0, 9.0])[0, 0]
-    assert weights[:30, :30].sum() == 9
-    assert weights[30:, 30:].sum() == pytest.approx(9)
-    assert weights[33, 40] > 0
-    assert weights[32, 40] == 0
-
-
 class Brightness(ClickNetwork):
     """Finds what is bright and remembers the sizes it was shown."""
 
@@ -305,7 +257,7 @@ def test_saved_weights_load_with_norms_folded_and_answer_the_same(
     state = {n: t.contiguous() for n, t in network.state_dict().items() if "num_batches" not in n}
     save_file(state, path, click_network_header({"step": "1"}))
     loaded = load_small_click_network(path)
-    picture, maps = torch.rand(1, 3, 32, 64), torch.zeros(1, 2, 32, 64)
+    picture, maps = torch.rand(1, 3, 32, 64), torch.zeros(1, 3, 32, 64)
     previous = torch.zeros(1, 1, 32, 64)
     torch.testing.assert_close(
         loaded(picture, maps, previous), network(picture, maps, previous), rtol=1e-3, atol=1e-3
@@ -337,7 +289,7 @@ def test_the_bundled_click_model_is_small_and_finds_a_plain_square() -> None:
     from resources import weights_folder
 
     path = weights_folder() / "small-clicks.safetensors"
-    assert path.stat().st_size <= 10_000_000
+    assert path.stat().st_size <= 16_000_000
     assert load_file(path)
     frame = np.full((120, 160, 3), (60, 90, 200), np.uint8)
     frame[30:90, 50:110] = (220, 60, 40)

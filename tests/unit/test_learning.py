@@ -1,5 +1,6 @@
 """A session learns from its given frames: what it learns from, what comes of it, what is kept."""
 
+import itertools
 import os
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
@@ -18,7 +19,7 @@ from interaction.errors import ReadOnlyProjectError, UserError
 from interaction.learning.examples import clip_of, examples_of, sample_of
 from interaction.learning.job import LearningStep, learning
 from interaction.learning.learned import LearnedModels
-from interaction.learning.networks import learn_tracker
+from interaction.learning.networks import Plan, learn_tracker
 from interaction.learning.samples import ClickHabits
 from interaction.models import find_model
 from interaction.session import Session
@@ -248,7 +249,7 @@ def test_what_is_learned_tracks_its_video_better(monkeypatch: pytest.MonkeyPatch
     work = learn_tracker(
         load_xmem(find_model("small")),
         examples,
-        steps=40,
+        plan=Plan(40),
         seed=1,
         internal_size=192,
         device=torch.device("cpu"),
@@ -286,9 +287,23 @@ def test_a_network_is_kept_from_the_end_of_its_steps_on(session: Session) -> Non
     assert same(before, weights(session)) == [True, True]
     assert session.engines.models.is_empty
     with closing(begin(session, 3)) as work:
-        for _ in range(4):
+        for _ in range(6):  # two of each, which are timed, and then the tracker's last
             next(work)
     assert same(before, weights(session)) == [False, True]
+
+
+def test_steps_are_shortened_to_the_time_there_is_and_told_before_they_begin(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give(session, 0, 1, 2)
+    clock = itertools.count(0.0, 10.0)  # ten seconds a step
+    monkeypatch.setattr("interaction.learning.job.monotonic", lambda: next(clock))
+    monkeypatch.setattr("interaction.learning.job._FEWEST_STEPS", 3)
+    monkeypatch.setattr("interaction.learning.job._BUDGET_S", 80.0)
+    steps = list(learning(session.annotation, session.video, session.engines))
+    assert [one.seconds_left for one in steps[:4]] == [None] * 4
+    assert [one.seconds_left for one in steps[4:]] == [30.0, 20.0, 10.0, 0.0]
+    assert {one.total for one in steps[4:]} == {8}  # as many as fit into eighty seconds
 
 
 def test_what_was_learned_is_there_when_the_project_is_opened_again(

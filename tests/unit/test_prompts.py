@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from interaction.annotation.types import Click, Stroke
-from interaction.clicks.prompts import clicks_of_box, clicks_of_strokes, next_click_of_box
+from interaction.clicks.prompts import Box, boxed_object, clicks_of_box, clicks_of_strokes
 from interaction.clicks.published_weights import load_click_network
 from interaction.clicks.segmenter import ClickSegmenter
 from resources import weights_folder
@@ -22,16 +22,23 @@ point = st.tuples(coordinate, coordinate)
 
 @settings(deadline=None)
 @given(corner=point, opposite=point)
-def test_a_box_is_a_click_inside_and_clicks_outside_all_in_the_frame(
+def test_a_box_lies_in_the_frame_and_its_clicks_are_inside_and_outside(
     corner: tuple[float, float], opposite: tuple[float, float]
 ) -> None:
     left, right = max(0, min(corner[0], opposite[0])), min(100, max(corner[0], opposite[0]))
     top, bottom = max(0, min(corner[1], opposite[1])), min(60, max(corner[1], opposite[1]))
     if left >= right or top >= bottom:
-        with pytest.raises(ValueError, match="box"):
-            clicks_of_box(corner, opposite, 100, 60)
+        with pytest.raises(ValueError, match="holds nothing"):
+            Box.between(corner, opposite, 100, 60)
         return
-    first, *others = clicks_of_box(corner, opposite, 100, 60)
+    box = Box.between(corner, opposite, 100, 60)
+    assert box == (left, top, right, bottom)
+    rows, columns = box.pixels
+    assert 0 <= rows.start <= top
+    assert bottom <= rows.stop <= 60
+    assert 0 <= columns.start <= left
+    assert right <= columns.stop <= 100
+    first, *others = clicks_of_box(box, 100, 60)
     assert first.is_positive
     assert left <= first.x <= right
     assert top <= first.y <= bottom
@@ -42,87 +49,30 @@ def test_a_box_is_a_click_inside_and_clicks_outside_all_in_the_frame(
         assert not (left <= click.x <= right and top <= click.y <= bottom)
 
 
-def test_a_box_may_be_drawn_from_any_corner_and_sides_at_the_frame_get_no_click() -> None:
-    corners = [(20, 10), (80, 10), (20, 50), (80, 50)]
-    drawn = [clicks_of_box(c, (100 - c[0], 60 - c[1]), 100, 60) for c in corners]
-    assert drawn[0] == drawn[1] == drawn[2] == drawn[3]
-    assert len(drawn[0]) == 5
-    assert len(clicks_of_box((0, 0), (40, 60), 100, 60)) == 2
+def test_sides_at_the_frame_get_no_click() -> None:
+    assert len(clicks_of_box(Box(0, 0, 40, 60), 100, 60)) == 2
 
 
-BOX = (20.0, 10.0), (80.0, 50.0)
-
-
-def answer(*parts: tuple[slice, slice], level: float = 0.9) -> NDArray[np.float32]:
-    probability = np.full((60, 100), 0.1, np.float32)
-    for part in parts:
-        probability[part] = level
-    return probability
-
-
-def test_a_mask_that_fills_its_box_needs_no_further_click() -> None:
-    assert next_click_of_box(answer(np.s_[11:49, 21:79]), *BOX, ()) is None
-    cross = answer(np.s_[28:32, 20:80], np.s_[10:50, 48:52])
-    assert next_click_of_box(cross, *BOX, ()) is None
-
-
-def test_what_spills_over_is_clicked_away() -> None:
-    spilled = answer(np.s_[10:50, 20:80], np.s_[5:55, 90:100])
-    click = next_click_of_box(spilled, *BOX, ())
-    assert click is not None
-    assert not click.is_positive
-    assert 92 <= click.x <= 98
-    assert 5 <= click.y < 55
+def two_objects() -> NDArray[np.uint8]:
+    labels = np.zeros((60, 100), np.uint8)
+    labels[10:30, 10:30], labels[10:50, 50:90] = 1, 2
+    return labels
 
 
 @pytest.mark.parametrize(
-    ("reached", "likely", "place"),
+    ("box", "current", "meant"),
     [
-        (np.s_[30:50, 20:80], np.s_[14:17, 40:44], (42, 15.5)),  # the top is missing
-        (np.s_[10:30, 20:80], np.s_[43:46, 60:64], (62, 44.5)),  # the bottom
-        (np.s_[10:50, 50:80], np.s_[20:24, 25:29], (27, 22)),  # the left
-        (np.s_[10:50, 20:50], np.s_[20:24, 70:74], (72, 22)),  # the right
+        (Box(8, 8, 32, 32), 1, 1),  # round the current object
+        (Box(8, 8, 32, 32), 2, 1),  # round another one: that is meant, and 2 is left alone
+        (Box(32, 32, 48, 48), 2, None),  # away from every mask
+        (Box(32, 32, 48, 48), 3, 3),  # the current object is not on the frame yet
+        (Box(32, 5, 52, 58), 2, None),  # brushes the second
+        (Box(8, 8, 92, 52), 2, 2),  # holds both
+        (Box(15, 15, 20, 20), 2, 1),  # inside one
     ],
 )
-def test_towards_a_side_that_is_not_reached_the_likeliest_place_is_clicked(
-    reached: tuple[slice, slice], likely: tuple[slice, slice], place: tuple[float, float]
-) -> None:
-    probability = answer(reached)
-    probability[likely] = 0.4
-    probability[0:8, 0:8] = 0.45  # outside the box it does not count
-    click = next_click_of_box(probability, *BOX, ())
-    assert click is not None
-    assert click.is_positive
-    assert math.dist((click.x, click.y), place) <= 3
-
-
-def test_the_same_place_is_not_clicked_twice() -> None:
-    probability = answer(np.s_[30:50, 20:80])
-    probability[14:17, 40:44] = 0.4
-    clicks: list[Click] = []
-    for _ in range(6):
-        click = next_click_of_box(probability, *BOX, clicks)
-        assert click is not None
-        clicks.append(click)
-    assert len({(int(c.x), int(c.y)) for c in clicks}) == 6
-
-
-@settings(deadline=None, max_examples=60)
-@given(seed=st.integers(0, 2**32 - 1), corner=point, opposite=point)
-@example(seed=0, corner=(0.0, 0.0), opposite=(1e-310, 5.0))
-def test_whatever_the_answer_the_next_click_lies_in_the_frame_where_it_says_something(
-    seed: int, corner: tuple[float, float], opposite: tuple[float, float]
-) -> None:
-    rng = np.random.default_rng(seed)
-    probability = rng.random((60, 100), dtype=np.float32) * rng.choice([0.4, 1.0])
-    try:
-        click = next_click_of_box(probability.astype(np.float32), corner, opposite, ())
-    except ValueError:
-        return
-    if click is not None:
-        assert 0 <= click.x < 100
-        assert 0 <= click.y < 60
-        assert (probability[int(click.y), int(click.x)] > 0.5) != click.is_positive
+def test_a_box_means_what_it_is_drawn_round(box: Box, current: int, meant: int | None) -> None:
+    assert boxed_object(two_objects(), box, current) == meant
 
 
 @settings(deadline=None)
@@ -187,7 +137,13 @@ def overlap(segmenter: ClickSegmenter, clicks: Sequence[Click]) -> float:
 
 
 def test_the_bundled_model_finds_what_a_box_is_drawn_round(segmenter: ClickSegmenter) -> None:
-    assert overlap(segmenter, clicks_of_box((49, 31), (111, 89), 160, 120)) > 0.9
+    truth = np.zeros((120, 160), bool)
+    truth[SQUARE] = True
+    start = np.zeros((120, 160), np.uint8)
+    start[5:25, 5:25] = 2
+    labels = segmenter.segment_box(square(), start, 1, Box(49, 31, 111, 89)).labels
+    assert ((labels == 1) & truth).sum() / ((labels == 1) | truth).sum() > 0.9
+    np.testing.assert_array_equal(labels == 2, start == 2)
 
 
 def test_the_bundled_model_finds_what_is_scribbled_on(segmenter: ClickSegmenter) -> None:

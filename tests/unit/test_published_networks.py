@@ -22,6 +22,7 @@ from interaction.clicks.s2m import ScribbleSegmenter
 from interaction.clicks.segmenter import (
     ClickConfig,
     ClickSegmenter,
+    published_click_config,
     suited_click_config,
 )
 from interaction.clicks.small_network import SmallClickNetwork
@@ -244,6 +245,8 @@ def test_settings_suit_the_network(network: DeepLabClickNetwork) -> None:
     assert suited_click_config(config, network).most_network_clicks == 5
     assert suited_click_config(ClickConfig(most_network_clicks=3), network).most_network_clicks == 3
     assert suited_click_config(config, SmallClickNetwork()) is config
+    assert suited_click_config(None, network) == published_click_config()
+    assert suited_click_config(None, SmallClickNetwork()).mode == "NoBRS"
 
 
 def test_a_session_uses_them_as_it_is_told(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from interaction.annotation.requests import (
+    BoxRequest,
     ClickRequest,
     ConfirmRequest,
     ScribbleRequest,
@@ -15,7 +16,7 @@ from interaction.annotation.requests import (
 )
 from interaction.annotation.strokes import stroke_mask
 from interaction.annotation.types import EMPTY_RECORD, Click, FrameStatus, Stroke
-from interaction.answers import answer
+from interaction.answers import answer, preview
 from interaction.errors import UserError
 from interaction.session import Session
 from tests.fake_engines import FakeEngines, open_session
@@ -191,26 +192,40 @@ def test_a_stopped_click_gives_nothing(session: Session) -> None:
     assert not session.annotation.records
 
 
-def test_a_box_starts_anew_and_its_clicks_can_be_added_to(session: Session) -> None:
-    bear = session.add_object("bear")
-    session.click(0, bear, 5, 40)
-    session.box(0, bear, (20, 10), (40, 30))
-    assert clicks(session, 0)[0] == (30, 20)
-    session.click(0, bear, 35, 25)
-    assert clicks(session, 0)[-1] == (35, 25)
+def test_a_box_makes_the_object_and_leaves_no_clicks(session: Session) -> None:
+    bear, twin = session.add_object("bear"), session.add_object("twin")
+    session.do(StrokeRequest(0, twin, Stroke(((5.0, 44.0),), 2.0)))
+    other = session.annotation.labels(0) == twin
+    session.click(0, bear, 50, 5)
+    labels = session.box(0, bear, (20, 10), (40, 30))
+    assert (labels == bear).sum() == 20 * 20
+    assert np.array_equal(labels == twin, other)
+    assert session.annotation.record(0).prompts is None
+    session.click(0, bear, 45, 20)
+    assert clicks(session, 0) == [(45, 20)]
+    assert (session.annotation.labels(0) == bear)[15, 25]  # the box is what it starts from
+    session.undo()
+    session.undo()
+    assert clicks(session, 0) == [(50, 5)]
+    stopped = session.context(lambda: True)
+    assert list(answer(stopped, BoxRequest(0, bear, (20, 10), (40, 30)))) == []
 
 
-def test_a_box_that_its_answer_does_not_fill_is_asked_about_again(session: Session) -> None:
+def test_a_preview_shows_what_a_click_would_do_and_changes_nothing(session: Session) -> None:
     bear = session.add_object("bear")
-    session.box(0, bear, (5, 10), (55, 30))  # wider than a disc
-    *_, second_last, last = clicks(session, 0)
-    assert len(clicks(session, 0)) == 7  # the centre, outside four sides, and two more
-    for x, y in (second_last, last):
-        assert 5 <= x <= 55
-        assert 10 <= y <= 30
-        assert session.annotation.labels(0)[int(y), int(x)] == bear
-    session.remove_click(0, 6)
-    assert len(clicks(session, 0)) == 6
+    session.click(0, bear, 20, 20)
+    before = session.history.position
+    hovered = ClickRequest(0, bear, Click(40, 20, True))
+    seen = preview(session.context(), hovered)
+    assert session.history.position == before
+    assert clicks(session, 0) == [(20, 20)]
+    session.do(hovered)
+    assert seen is not None
+    assert np.array_equal(seen, session.annotation.labels(0))
+    new = preview(session.context(), ClickRequest(1, 7, Click(30, 20, True)))  # not there yet
+    assert new is not None
+    assert set(np.unique(new)) == {0, 7}
+    assert preview(session.context(lambda: True), hovered) is None
 
 
 def test_a_scribble_model_answers_if_there_is_one(session: Session) -> None:

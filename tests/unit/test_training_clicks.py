@@ -37,7 +37,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> ClickTraining:
         trunk_weights=str(folder / "trunk.pth"),
         stages=(
             ClickStage(steps=2, size=32, batch=2, learning_rate=1e-3),
-            ClickStage(steps=1, size=48, batch=1, learning_rate=1e-3, trunk_rate=0.0),
+            ClickStage(steps=1, size=64, batch=1, learning_rate=1e-3, trunk_rate=0.0),
         ),
         warm_up_steps=1,
         evaluate_every=2,
@@ -73,7 +73,7 @@ def test_an_exported_run_loads_and_answers_as_it_did(config: ClickTraining, tmp_
     run.advance(until=1)
     write_weights(tmp_path / "run", tmp_path / "clicks.safetensors")
     loaded = load_small_click_network(tmp_path / "clicks.safetensors")
-    inputs = torch.rand(1, 3, 64, 32), torch.rand(1, 2, 64, 32), torch.rand(1, 1, 64, 32)
+    inputs = torch.rand(1, 3, 64, 32), torch.rand(1, 3, 64, 32), torch.rand(1, 1, 64, 32)
     with torch.no_grad():
         expected = averaged_click_network(run.average.state)(*inputs)
         torch.testing.assert_close(loaded(*inputs), expected, rtol=0.02, atol=0.02)
@@ -144,7 +144,7 @@ def test_a_run_can_begin_with_exported_weights_and_with_nothing_else(
     weights = tmp_path / "clicks.safetensors"
     write_weights(tmp_path / "first", weights)
     second = click_run(replace(config, start_from=str(weights)), tmp_path / "second")
-    inputs = torch.rand(1, 3, 64, 32), torch.rand(1, 2, 64, 32), torch.rand(1, 1, 64, 32)
+    inputs = torch.rand(1, 3, 64, 32), torch.rand(1, 3, 64, 32), torch.rand(1, 1, 64, 32)
     with torch.no_grad():
         expected = load_small_click_network(weights)(*inputs)
         found = averaged_click_network(second.average.state)(*inputs)
@@ -173,5 +173,5 @@ def test_the_shipped_configuration_is_valid_and_wrong_ones_are_named() -> None:
     assert (CONFIGS.parents[1] / more.start_from).is_file()
     with pytest.raises(ValueError, match="not valid"):
         config_from({"task": "clicks", "pack": "p", "stages": [], "colour": 3})
-    with pytest.raises(ValueError, match="multiple of 16"):
+    with pytest.raises(ValueError, match="multiple of 32"):
         ClickStage(steps=1, size=50, batch=1, learning_rate=1e-3)

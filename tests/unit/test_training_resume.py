@@ -74,9 +74,9 @@ def batch_of(config: TrackerTraining, step: int, rank: int = 0, ranks: int = 1) 
 
 def pretend_imagenet() -> dict[str, torch.Tensor]:
     """A trunk's entries under other names, in the same order, with a classifier after them."""
-    trunk = LiteTrunk()
+    trunk = LiteTrunk(has_stride32=True)
     state: dict[str, torch.Tensor] = {}
-    for stage in ("stem", "stage4", "stage8", "stage16"):
+    for stage in ("stem", "stage4", "stage8", "stage16", "stage32"):
         for tensor in trunk.get_submodule(stage).state_dict().values():
             state[f"entry{len(state)}"] = tensor.clone()
     state["classifier"] = torch.zeros(10)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import cv2
@@ -16,7 +16,8 @@ from interaction.learning.click_rounds import ClickRounds, clicked_scores
 from interaction.learning.networks import averaged_click_network
 from interaction.learning.samples import Sample
 from training.checkpoints import start_clicks
-from training.clicks.samples import ClipMaker, draw_sample, draw_samples
+from training.clicks.photographs import Photographs
+from training.clicks.samples import ClipMaker, draw_samples
 from training.composer import Clip, compose_clip
 from training.config import ClickTraining, DataName, Stage, TrackerStage
 from training.data import drawn_data, open_data
@@ -29,6 +30,8 @@ from xmem_core.probabilities import normalise
 
 # Streams of random numbers that must not meet.
 _SAMPLES, _AIM, _EVALUATION, _START = 10, 11, 12, 13
+Sampler = Callable[[np.random.Generator, int, int], list[Sample]]  # of a size, so many
+
 _OBJECT_WEIGHTS = (0.4, 0.35, 0.25)  # of one, two, three labelled objects in composed clips
 
 
@@ -51,9 +54,9 @@ class ClickTask:
         load_trunk(self.network.trunk, torch.load(weights, map_location="cpu", weights_only=True))
         self.network.eval()
         stage = config.stages[0]
-        make_clip = clip_maker(config, stage.kinds[0], "training")
+        draw = sampler(config, stage.kinds[0], "training")
         rngs = [np.random.default_rng((config.seed, _START, index)) for index in range(24)]
-        pictures = [draw_sample(make_clip, rng, config, stage.size).picture for rng in rngs]
+        pictures = [draw(rng, stage.size, 1)[0].picture for rng in rngs]
         with torch.no_grad():
             frames = torch.from_numpy(np.stack(pictures)).movedim(3, 1)
             measure_normalisation(self.network.trunk, normalise(frames.float()))
@@ -83,13 +86,13 @@ class ClickTask:
     def evaluate(self, average: Mapping[str, Tensor], rank: int, ranks: int) -> Tensor:
         config = self._config
         kind = "composed" if config.pack else config.stages[-1].kinds[0]
-        make_clip = clip_maker(config, kind, "held out")
+        draw = sampler(config, kind, "held out")
         network = averaged_click_network(average)
         network.to(next(self.network.parameters()).device)
         sums = torch.zeros(len(self.scores) + 1, dtype=torch.float64)
         for index in range(rank, config.evaluation_pictures, ranks):
             rng = np.random.default_rng((_EVALUATION, index))
-            sample = draw_sample(make_clip, rng, config, config.evaluation_size)
+            sample = draw(rng, config.evaluation_size, 1)[0]
             iou = clicked_scores(network, sample)
             sums += torch.tensor([iou[0], iou[2], iou[4], 1.0], dtype=torch.float64)
         return sums
@@ -100,16 +103,33 @@ class ClickBatches(Dataset[list[Sample]]):
 
     def __init__(self, config: ClickTraining, stage: Stage, batch: int, rank: int = 0) -> None:
         self._config, self._stage, self._batch, self._rank = config, stage, batch, rank
-        self._makers: dict[DataName, ClipMaker] = {}  # made in the process that uses them
+        self._samplers: dict[DataName, Sampler] = {}  # made in the process that uses them
 
     def __getitem__(self, step: int) -> list[Sample]:
         cv2.setNumThreads(1)
         config, stage = self._config, self._stage
         rng = np.random.default_rng((config.seed, _SAMPLES, step, self._rank))
         kind = drawn_data(stage, rng)
-        if kind not in self._makers:
-            self._makers[kind] = clip_maker(config, kind, "training")
-        return draw_samples(self._makers[kind], rng, config, stage.size, self._batch)
+        if kind not in self._samplers:
+            self._samplers[kind] = sampler(config, kind, "training")
+        return self._samplers[kind](rng, stage.size, self._batch)
+
+
+def sampler(config: ClickTraining, kind: DataName, part: Part) -> Sampler:
+    """Draws samples from a generator alone. ValueError where there are no pictures."""
+    if kind == "photographs":
+        photographs = Photographs(config, held_out=part == "held out")
+
+        def photographed(rng: np.random.Generator, size: int, count: int) -> list[Sample]:
+            return [photographs.sample(rng, size) for _ in range(count)]
+
+        return photographed
+    make_clip = clip_maker(config, kind, part)
+
+    def of_clips(rng: np.random.Generator, size: int, count: int) -> list[Sample]:
+        return draw_samples(make_clip, rng, config, size, count)
+
+    return of_clips
 
 
 def clip_maker(config: ClickTraining, kind: DataName, part: Part) -> ClipMaker:

@@ -19,6 +19,7 @@ class TrunkFeatures(NamedTuple):
     stride16: Tensor  # (B, C16, H/16, W/16)
     stride8: Tensor  # (B, C8, H/8, W/8)
     stride4: Tensor  # (B, C4, H/4, W/4)
+    stride32: Tensor | None = None  # (B, C32, H/32, W/32), where the trunk goes as far
 
 
 class TrunkChannels(NamedTuple):
@@ -100,14 +101,14 @@ class InvertedBottleneck(nn.Module):
 
 
 class LiteTrunk(nn.Module):
-    """EfficientNet-Lite0 up to stride 16, each output brought to zero mean and unit variance.
+    """EfficientNet-Lite0 up to stride 16 or 32, outputs brought to zero mean and unit variance.
 
     The pretrained features have standard deviations near 7; a similarity of raw features is a
     one-hot softmax from the first step, and training crawls. `norm4/8/16` hold statistics that
     are measured once (by `training`) and never learned.
     """
 
-    def __init__(self, in_channels: int = 3) -> None:
+    def __init__(self, in_channels: int = 3, *, has_stride32: bool = False) -> None:
         super().__init__()
         self.stem = nn.Sequential(_convolution(in_channels, 32, 3, 2), _batch_norm(32), nn.ReLU6())
         self.stage4 = nn.Sequential(
@@ -131,12 +132,26 @@ class LiteTrunk(nn.Module):
         self.norm8 = nn.BatchNorm2d(40, affine=False)
         self.norm4 = nn.BatchNorm2d(24, affine=False)
         self.channels = TrunkChannels(112, 40, 24)
+        self.channels32 = 0
+        if has_stride32:
+            self.stage32 = nn.Sequential(
+                InvertedBottleneck(112, 192, 5, 2, 6),
+                InvertedBottleneck(192, 192, 5, 1, 6),
+                InvertedBottleneck(192, 192, 5, 1, 6),
+                InvertedBottleneck(192, 192, 5, 1, 6),
+                InvertedBottleneck(192, 320, 3, 1, 6),
+            )
+            self.norm32 = nn.BatchNorm2d(320, affine=False)
+            self.channels32 = 320
 
     def forward(self, x: Tensor) -> TrunkFeatures:  # (B, C_in, H, W)
         stride4 = self.stage4(self.stem(x))
         stride8 = self.stage8(stride4)
         stride16 = self.stage16(stride8)
-        return TrunkFeatures(self.norm16(stride16), self.norm8(stride8), self.norm4(stride4))
+        stride32 = self.norm32(self.stage32(stride16)) if self.channels32 else None
+        return TrunkFeatures(
+            self.norm16(stride16), self.norm8(stride8), self.norm4(stride4), stride32
+        )
 
 
 def key_trunk(name: TrunkName) -> ResNetTrunk | LiteTrunk:
