@@ -179,4 +179,6 @@ def described_data(kinds: Iterable[DataName]) -> str:
     """What a network was trained on, in words, for those who get its weights."""
     kinds = list(kinds)
     text = ", ".join(_DATA[kind] for kind in kinds)
-    return text if _REAL_VIDEO & set(kinds) else f"{text}; no real video"
+    # A folder of photographs may hold frames of videos, for the click network.
+    is_still = not (_REAL_VIDEO | {"photographs"}) & set(kinds)
+    return f"{text}; no real video" if is_still else text
