@@ -1,8 +1,12 @@
 """`xmem-annotate batch`: a list of propagations, with one report for all."""
 
 import json
+import sys
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, redirect_stdout
+from functools import cache, partial
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,11 +14,19 @@ import typer
 from rich.console import Console
 
 from interaction.command_line.config import ConfigFile, default_map
-from interaction.command_line.propagate import batch_settings, stop_on_interrupt
+from interaction.command_line.propagate import batch_settings, propagate, stop_on_interrupt
 from interaction.command_line.sources import frame_progress
 from interaction.errors import UserError
 from interaction.files import is_file, write_text
-from interaction.tracking.jobs import Job, JobResult, read_jobs, run_jobs
+from interaction.tracking.jobs import (
+    Job,
+    JobResult,
+    finished,
+    is_finished,
+    read_jobs,
+    run_job,
+    run_jobs,
+)
 
 __all__ = ["batch"]
 
@@ -41,9 +53,22 @@ def batch(
     resume: Annotated[
         bool, typer.Option("--resume", help="Do only what is missing; go on where it stopped.")
     ] = False,
+    cluster: Annotated[
+        bool,
+        typer.Option("--cluster", help="Several at a time, by a Ray of its own on this machine."),
+    ] = False,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            help="The same on a Ray cluster, whose machines see the files under the same paths: "
+            "HOST:PORT or auto."
+        ),
+    ] = None,
+    cpus: Annotated[int, typer.Option(min=1, help="Processors for each job on a cluster.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report.")] = False,
 ) -> None:
-    """Propagate many videos, one after the other. One that fails does not stop the others.
+    """Propagate many videos, one after the other or on a cluster. One that fails does not stop the
+    others.
 
     Exit code 3 if one failed.
     """
@@ -54,16 +79,16 @@ def batch(
     output = output or base.with_name(f"{base.name}-results")
     report = report or base.with_name(f"{base.name}-report.json")
     found = read_jobs(jobs, output)
-    command = _propagate(context)
+    files: tuple[ConfigFile, ...] = context.obj
+    is_cluster = cluster or address is not None
     results: list[JobResult] = []
     console = Console(stderr=True, highlight=False)
-
-    def run(job: Job) -> Mapping[str, Any]:
-        return _run(context, command, jobs, job, resume, stop.is_set)
-
     try:
-        with stop_on_interrupt() as stop, frame_progress("jobs") as show:
-            for result in run_jobs(found, run, resumes=resume):
+        with (
+            frame_progress("jobs") as show,
+            _steps(files, jobs, found, resume, is_cluster, address, cpus) as steps,
+        ):
+            for result in steps:
                 results.append(result)
                 show(len(results), len(found))
                 if result.error:
@@ -84,37 +109,78 @@ def batch(
         raise typer.Exit(_INCOMPLETE)
 
 
-def _propagate(context: typer.Context) -> Any:
-    group: Any = context.parent.command if context.parent else None
-    return group.get_command(context, "propagate")
+@contextmanager
+def _steps(
+    files: tuple[ConfigFile, ...],
+    path: Path,
+    jobs: list[Job],
+    resumes: bool,
+    is_cluster: bool,
+    address: str | None,
+    cpus: int,
+) -> Iterator[Iterator[JobResult]]:
+    """The results, as they come, here or from a cluster."""
+    if not is_cluster:
+        with stop_on_interrupt() as stop:
+            yield run_jobs(jobs, partial(_run, files, path, resumes, stop.is_set), resumes=resumes)
+        return
+    from interaction.tracking.cluster import run_on_cluster
+
+    done = [job for job in jobs if resumes and is_finished(job)]
+    rest = [job for job in jobs if job not in done]
+    fresh = frozenset(job.name for job in rest if resumes or not job.output.exists())
+    if not rest:
+        yield map(finished, done)
+        return
+    defaults = {**_parsed(files, path, {"source": ""}), **rest[0].values}
+    steps = run_on_cluster(
+        rest,
+        _run_on_worker,
+        (files, path.resolve(), fresh),
+        address=address,
+        cpus_per_job=cpus,
+        model=defaults["model"],
+        uses_gpu=defaults["device"] != "cpu",
+    )
+    # Ray prints what happens to workers, and standard output is for the report.
+    with redirect_stdout(sys.stderr), closing(steps):
+        yield chain(map(finished, done), steps)
+
+
+@cache
+def _propagate() -> Any:
+    single = typer.Typer(add_completion=False)
+    single.command()(propagate)
+    command: Any = typer.main.get_command(single)
+    command.name = "propagate"
+    return command
+
+
+def _parsed(files: tuple[ConfigFile, ...], path: Path, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of `propagate`: a job's values, over those of config files. UserError for
+    what makes no sense."""
+    row = ConfigFile(path, {"propagate": {k: v for k, v in values.items() if k != "source"}})
+    try:
+        defaults = default_map((*files, row), _propagate())
+        context = _propagate().make_context("propagate", [values["source"]], default_map=defaults)
+    except typer.BadParameter as error:
+        raise UserError(error.format_message()) from None
+    parameters: dict[str, Any] = context.params
+    return parameters
 
 
 def _run(
-    context: typer.Context,
-    command: Any,
+    files: tuple[ConfigFile, ...],
     path: Path,
-    job: Job,
     resumes: bool,
     should_stop: Callable[[], bool],
+    job: Job,
 ) -> Mapping[str, Any]:
-    """The job's values go through the options of `propagate`, over the values of config files.
-    KeyboardInterrupt once `should_stop` says so, with everything finished on disk."""
+    """KeyboardInterrupt once `should_stop` says so, with everything finished on disk."""
     from interaction.tracking.batch import run_batch
 
-    values = dict(job.values)
-    source = values.pop("source")
-    row = ConfigFile(path, {command.name: values})
-    try:
-        parsed = command.make_context(
-            command.name,
-            [source, *(["--resume"] if resumes else [])],
-            parent=context.parent,
-            default_map=default_map((*context.obj, row), command),
-        )
-    except typer.BadParameter as error:
-        raise UserError(error.format_message()) from None
-    with parsed:
-        steps = run_batch(batch_settings(parsed.params), should_stop)
+    parameters = _parsed(files, path, job.values)
+    steps = run_batch(batch_settings({**parameters, "resume": resumes}), should_stop)
     while True:
         try:
             next(steps)
@@ -122,3 +188,15 @@ def _run(
             if end.value is None:
                 raise KeyboardInterrupt from None
             return end.value
+
+
+def _never() -> bool:
+    return False
+
+
+def _run_on_worker(
+    files: tuple[ConfigFile, ...], path: Path, fresh: frozenset[str], job: Job
+) -> JobResult:
+    """On a machine of the cluster. A fresh job that is begun again, because its worker died, goes
+    on where that stopped."""
+    return run_job(job, partial(_run, files, path, job.name in fresh, _never))

@@ -13,7 +13,15 @@ from interaction.annotation.mask_folders import list_pictures, natural_key
 from interaction.errors import UserError
 from interaction.files import is_folder
 
-__all__ = ["Job", "JobResult", "read_jobs", "run_job", "run_jobs"]
+__all__ = [
+    "Job",
+    "JobResult",
+    "finished",
+    "is_finished",
+    "read_jobs",
+    "run_job",
+    "run_jobs",
+]
 
 _MASKS: Final = "-masks"
 _PATHS: Final = ("source", "masks", "output")
@@ -103,6 +111,7 @@ def is_finished(job: Job) -> bool:
 
 
 def finished(job: Job) -> JobResult:
+    """The result of a job that was done before."""
     try:
         frames = int(json.loads((job.output / "report.json").read_text("utf-8"))["frames"])
     except (OSError, ValueError, KeyError, TypeError):
