@@ -5,7 +5,7 @@ the weights once. https://docs.ray.io
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,7 +28,7 @@ def run_on_cluster(
     cpus_per_job: int,
     model: str,
     uses_gpu: bool,
-) -> Iterator[JobResult]:
+) -> Generator[JobResult, None, None]:
     """The result of each job as it ends: `work(*arguments, job)`, a function that every machine can
     import.
 
