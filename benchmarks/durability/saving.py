@@ -139,6 +139,14 @@ def _opened_at_last(folder: Path) -> Project:
             project.close()
 
 
+def _close_at_last(project: Project) -> None:
+    """An attempt that began while the disk was full may still report that once."""
+    with suppress(UserError):
+        project.close()
+        return
+    project.close()
+
+
 def full_disk(folder: Path, fillings: int, edits: int = 20) -> Result:
     """Fills the disk after so many calls, works on, frees it; and once leaves on a full disk."""
     result = Result()
@@ -161,7 +169,7 @@ def full_disk(folder: Path, fillings: int, edits: int = 20) -> Result:
             with suppress(UserError):
                 project.save_version("while full")
             full.is_full = False
-            project.close()
+            _close_at_last(project)
         result.count("fillings")
         _compare(result, f"full after {3 * filling} calls", place / "p.vos", twin)
         left = [path.name for path in place.rglob("*.partial")]

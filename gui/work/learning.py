@@ -50,7 +50,9 @@ class Learning(QObject):
                 operation.pace.note(step.total - step.done)
             if has_tracker and not had_tracker:  # the click network comes after it
                 self.changed.emit()
-            seconds_left = operation.pace.seconds_left or step.seconds_left
+            seconds_left = operation.pace.seconds_left
+            if seconds_left is None:
+                seconds_left = step.seconds_left
             self._operations.progressed.emit(
                 Progress(self.tr("Learning"), step.done, step.total, seconds_left=seconds_left)
             )

@@ -16,7 +16,7 @@ from interaction.video.video import Video
 from tests.unit.mask_scenes import annotate, finish, open_frames, scene
 
 WIDTH, HEIGHT, COUNT = 64, 47, 3
-NUMBERS = {"coco", "youtube-vis", "mots", "yolo"}
+NUMBERS = {"coco", "cvat-xml", "label-studio", "mots", "yolo", "youtube-vis"}
 
 
 @pytest.fixture

@@ -215,7 +215,13 @@ def test_an_old_journal_is_done_again_to_the_very_same_masks(
     }
     steps = list(replay(other, history.entries[: history.position]))
     assert {step.label for step in steps if step.remark} <= {"Import"}
-    assert dict(other.annotation.records) == dict(records)
+    # Boxes and clicks are answered by other rules since, so masks that come from them may differ.
+    assert {f: (r.status, r.present, r.given) for f, r in other.annotation.records.items()} == {
+        f: (r.status, r.present, r.given) for f, r in records.items()
+    }
+    differ = {f for f, r in records.items() if other.annotation.record(f).mask != r.mask}
+    prompted = {c.frame for c in causes if isinstance(c, BoxRequest | ClickRequest)}
+    assert differ <= prompted | {f for f, r in records.items() if not r.status.is_given}
 
 
 def test_causes_are_read_as_they_were_written() -> None:
