@@ -176,7 +176,8 @@ def _replaced(
 
 
 def preview(context: EditContext, request: ClickRequest) -> Labels | None:
-    """The frame's labels (H, W) as one more click would make them, in one pass of the network.
+    """The frame's labels (H, W) as one more click would make them; of a new object roughly, as its
+    outlines are only looked at from near when it is clicked on.
 
     Nothing is changed, and the object may be one that is not there yet. None if `context.stop`
     says so. For the engines' thread, like everything that asks a network.

@@ -44,7 +44,8 @@ class ClickConfig:
     mode: Mode = "NoBRS"  # [brs_mode]
     threshold: float = 0.5  # a probability above it is the object [prob_thresh]
     zoom_from_click: int = 2  # the first click on an empty frame sees all of it [skip_clicks + 1]
-    zoom_px: int = 576  # the crop's longer side as the network sees it [target_size]
+    zoom_px: int = 480  # the crop's longer side as the network sees it [target_size]
+    first_zoom_px: int = 576  # the same for a second look at a new object, and for a box
     zoom_expansion: float = 1.4  # [expansion_ratio]
     first_expansion: float = 2.0  # of what a first look at the whole frame found
     least_crop_px: int = 200
@@ -65,7 +66,13 @@ class ClickConfig:
             raise ValueError(f"mode must be one of {', '.join(MODES)}, got {self.mode!r}")
         if not 0 < self.threshold < 1:
             raise ValueError(f"threshold must be between 0 and 1, got {self.threshold}")
-        for name in ("zoom_px", "least_crop_px", "least_correction_px", "longest_px"):
+        for name in (
+            "zoom_px",
+            "first_zoom_px",
+            "least_crop_px",
+            "least_correction_px",
+            "longest_px",
+        ):
             if getattr(self, name) < 16:
                 raise ValueError(f"{name} must be at least 16, got {getattr(self, name)}")
         if self.zoom_expansion < 1:

@@ -168,8 +168,9 @@ class ClickSegmenter:
 
         frame (H, W, 3) uint8 RGB, start (H, W) uint8 object ids. frame_key: what tells this frame
         from others, if anything is to be kept between calls. stop: asked often; StoppedError
-        once it says so. is_preview: the last click is answered in one pass, without refinement.
-        ValueError for a click outside the frame or no click at all.
+        once it says so. is_preview: the last click is answered quickly, without refinement and, on
+        a new object, without the second look from near. ValueError for a click outside the frame or
+        no click at all.
         """
         height, width = start.shape
         if frame.shape != (height, width, 3):
@@ -222,8 +223,10 @@ class ClickSegmenter:
         height, width = frame.shape[:2]
         inside = np.zeros((height, width), np.bool_)
         inside[box.pixels] = True
-        least_px = self._config.least_correction_px
-        crop = self._around_mask(inside, (), self._config.zoom_expansion, least_px)
+        config = self._config
+        crop = self._around(
+            inside, (), config.zoom_expansion, config.least_correction_px, config.first_zoom_px
+        )
         assert crop is not None
         pictures, picture = self._picture(frame, crop, frame_key)
         size = crop.height, crop.width
@@ -264,11 +267,14 @@ class ClickSegmenter:
                     state, done = kept, count
                     break
         for count in range(done + 1, len(clicks) + 1):
-            is_plain = is_preview and count == len(clicks)
+            is_quick = is_preview and count == len(clicks)
+            corrects = bool(own.any())
             state = self._next(
-                frame, state, clicks[:count], bool(own.any()), frame_key, stop, is_plain=is_plain
+                frame, state, clicks[:count], corrects, frame_key, stop, is_quick=is_quick
             )
-            if frame_key is not None and (not is_plain or self._refiner.mode == "NoBRS"):
+            # What is quick is the answer itself only where neither a search nor a look is left out.
+            is_whole = not is_quick or (self._refiner.mode == "NoBRS" and (corrects or count > 1))
+            if frame_key is not None and is_whole:
                 self._states[frame_key, object_id, before, clicks[:count]] = state
                 if len(self._states) > _STATES_KEPT:
                     self._states.popitem(last=False)
@@ -283,20 +289,34 @@ class ClickSegmenter:
         frame_key: Hashable,
         stop: Callable[[], bool],
         *,
-        is_plain: bool,
+        is_quick: bool,
     ) -> _State:
-        """The state after the last of `clicks`; `corrects`: a mask that was there before them."""
+        """The state after the last of `clicks`; `corrects`: a mask that was there before them.
+
+        is_quick: without refinement, and of a new object without a second look.
+        """
         is_new = len(clicks) == 1 and not corrects
         is_local = corrects or len(clicks) > self._config.free_clicks
         crop = self._crop(state, clicks, is_new, is_local)
-        is_plain = is_plain or len(clicks) == 1
+        is_plain = is_quick or len(clicks) == 1
         answer = self._answer(frame, state, clicks, crop, frame_key, stop, is_plain=is_plain)
         if not self._network.takes_previous_mask:
             return answer
+        if is_new and is_quick:
+            return self._with_change(state, answer, clicks, is_local=is_local)
         if is_new:
             # Seen from afar outlines are coarse: what was found says where to look again.
-            expansion, least_px = self._config.first_expansion, self._config.least_crop_px
-            crop = self._around(answer.probability, clicks, expansion, least_px) or crop
+            mask, config = self._mask_of(answer.probability), self._config
+            crop = (
+                self._around(
+                    mask,
+                    clicks,
+                    config.first_expansion,
+                    config.least_crop_px,
+                    config.first_zoom_px,
+                )
+                or crop
+            )
             answer = self._answer(frame, answer, clicks, crop, frame_key, stop, is_plain=True)
         result = self._with_change(state, answer, clicks, is_local=is_local)
         if self._refiner.mode != "NoBRS":
@@ -354,7 +374,7 @@ class ClickSegmenter:
         if not is_local and bool(new[0, 0, row, column] > threshold) == click.is_positive:
             return answer
         base = state.probability if is_local else new
-        old = (base[0, 0] > threshold).cpu().numpy()
+        old = self._mask_of(base)
         agreement = new if click.is_positive else 1 - new
         where = local_change(old, agreement[0, 0].cpu().numpy(), clicks, threshold=threshold)
         # What counts is on the click's side in any case, whatever the network makes of it.
@@ -371,7 +391,8 @@ class ClickSegmenter:
             least_px = config.least_crop_px
             if is_local and self._network.takes_previous_mask:
                 least_px = min(least_px, config.least_correction_px)
-            crop = self._around(state.probability, clicks, config.zoom_expansion, least_px)
+            mask = self._mask_of(state.probability)
+            crop = self._around(mask, clicks, config.zoom_expansion, least_px, config.zoom_px)
         if crop is None:
             return whole_frame(height, width, config.longest_px, self._network.size_multiple)
         kept = state.crop
@@ -379,15 +400,19 @@ class ClickSegmenter:
             return crop
         return kept if crop.overlap(kept) > _SAME_CROP_OVERLAP else crop
 
-    def _around(
-        self, probability: Tensor, clicks: tuple[Click, ...], expansion: float, least_px: int
-    ) -> Crop | None:
-        mask = (probability[0, 0] > self._config.threshold).cpu().numpy()
-        return self._around_mask(mask, clicks, expansion, least_px)
+    def _mask_of(self, probability: Tensor) -> NDArray[np.bool_]:
+        mask: NDArray[np.bool_] = (probability[0, 0] > self._config.threshold).cpu().numpy()
+        return mask
 
-    def _around_mask(
-        self, mask: NDArray[np.bool_], clicks: Sequence[Click], expansion: float, least_px: int
+    def _around(
+        self,
+        mask: NDArray[np.bool_],
+        clicks: Sequence[Click],
+        expansion: float,
+        least_px: int,
+        target_px: int,
     ) -> Crop | None:
+        """See `around`. None if there is nothing to look at more closely."""
         # Clicks that take away must be seen too: outside the crop nothing can change.
         seen = [Click(c.x, c.y, is_positive=True) for c in clicks]
         return around(
@@ -395,7 +420,7 @@ class ClickSegmenter:
             seen,
             expansion=expansion,
             least_px=least_px,
-            target_px=self._config.zoom_px,
+            target_px=target_px,
             multiple=self._network.size_multiple,
         )
 

@@ -101,7 +101,7 @@ def test_a_positive_click_brings_the_missing_part(
     missing = rabbit & part
     mended = after(segmenter, picture, rabbit & ~part, Click(*at, is_positive=True))
     assert (mended & missing).sum() > 0.75 * missing.sum()
-    assert (mended & ~rabbit).sum() < 0.05 * rabbit.sum()
+    assert (mended & ~rabbit).sum() < 0.1 * rabbit.sum()
     assert not (rabbit & ~part & ~mended).any()
 
 

@@ -176,3 +176,8 @@ def test_a_preview_is_what_the_click_then_gives_and_is_not_refined() -> None:
         np.testing.assert_array_equal(given.probability, again.probability)
         if mode == "NoBRS":
             np.testing.assert_array_equal(seen.labels, given.labels)
+        empty = np.zeros_like(start)
+        segmenter.segment(frame, empty, 1, clicks[:1], frame_key="f", is_preview=True)
+        first = segmenter.segment(frame, empty, 1, clicks[:1], frame_key="f")
+        fresh = ClickSegmenter(network, config).segment(frame, empty, 1, clicks[:1])
+        np.testing.assert_array_equal(first.probability, fresh.probability)

@@ -230,7 +230,7 @@ def test_a_small_object_is_looked_at_again_from_nearby() -> None:
     network = Brightness()
     frame = np.zeros((200, 300, 3), np.uint8)
     frame[50:70, 100:130] = 255
-    near = ClickSegmenter(network, ClickConfig(mode="NoBRS", zoom_px=64, least_crop_px=40))
+    near = ClickSegmenter(network, ClickConfig(first_zoom_px=64, least_crop_px=40))
     found = near.segment(frame, np.zeros((200, 300), np.uint8), 1, [Click(110, 60, True)])
     assert network.seen[0] == (200, 300)
     assert max(network.seen[1]) == 64

@@ -170,6 +170,7 @@ def test_clicks_by_the_rule_and_beside_it_are_errors(config: ClickTraining) -> N
 def test_the_shipped_configuration_is_valid_and_wrong_ones_are_named() -> None:
     assert read_config(CONFIGS / "small_clicks.toml", {}).total_steps == 2000
     more = read_config(CONFIGS / "small_clicks_more.toml", {})
+    assert read_config(CONFIGS / "small_clicks_real.toml", {}).total_steps == 2100
     assert (CONFIGS.parents[1] / more.start_from).is_file()
     with pytest.raises(ValueError, match="not valid"):
         config_from({"task": "clicks", "pack": "p", "stages": [], "colour": 3})
