@@ -1,8 +1,8 @@
 """Engine settings, and both networks of a session, loaded when they are first needed."""
 
-from collections.abc import Callable, Collection, Hashable, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,12 +23,61 @@ if TYPE_CHECKING:
     from xmem_core.tracker import Tracker
 
 __all__ = [
+    "MEMORY_LIMITS",
     "EngineSettings",
     "Engines",
     "Networks",
     "Scribbler",
     "Segmenter",
+    "check_limits",
+    "limits_of",
+    "with_limits",
 ]
+
+# The limits of the tracker's memory that a project may set for itself, with the values that the
+# published window offers.
+MEMORY_LIMITS: Final[Mapping[str, range]] = {
+    "memorize_every": range(1, 101),
+    "top_k": range(1, 201),
+    "min_working_frames": range(1, 101),
+    "max_working_frames": range(2, 101),
+    "max_long_term": range(1_000, 100_001),
+    "prototypes": range(32, 1_281),
+}
+
+
+def with_limits(memory: MemoryConfig, limits: Mapping[str, int]) -> MemoryConfig:
+    """`memory` with all of MEMORY_LIMITS as in `limits`. ValueError if they contradict each
+    other."""
+    return replace(
+        memory,
+        memorize_every=limits["memorize_every"],
+        top_k=limits["top_k"],
+        min_working_frames=limits["min_working_frames"],
+        max_working_frames=limits["max_working_frames"],
+        max_long_term=limits["max_long_term"],
+        prototypes=limits["prototypes"],
+    )
+
+
+def limits_of(memory: MemoryConfig) -> dict[str, int]:
+    """The values of MEMORY_LIMITS in `memory`."""
+    return {name: getattr(memory, name) for name in MEMORY_LIMITS}
+
+
+def check_limits(limits: Mapping[str, object]) -> dict[str, int]:
+    """`limits`, if all of MEMORY_LIMITS are there and the tracker can work with them. Any value may
+    be in it, as from a file; ValueError, with the reason."""
+    if limits.keys() != MEMORY_LIMITS.keys():
+        raise ValueError(f"they must be {', '.join(MEMORY_LIMITS)}")
+    checked: dict[str, int] = {}
+    for name, allowed in MEMORY_LIMITS.items():
+        value = limits[name]
+        if type(value) is not int or value not in allowed:
+            raise ValueError(f"{name} must be {allowed[0]} to {allowed[-1]}")
+        checked[name] = value
+    with_limits(MemoryConfig(), checked)
+    return checked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

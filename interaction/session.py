@@ -10,8 +10,9 @@ Methods compute and apply at once, on the calling thread. The window runs the sa
 step on another thread, see `interaction.answers`.
 """
 
+import logging
 import uuid
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -34,7 +35,7 @@ from interaction.annotation.requests import (
 )
 from interaction.annotation.types import Click, Edit, Point, Request, Stroke
 from interaction.answers import EditContext, answer, propagation
-from interaction.engines import Engines, EngineSettings, Networks
+from interaction.engines import Engines, EngineSettings, Networks, check_limits, limits_of
 from interaction.errors import ProjectError, UserError
 from interaction.learning.job import LearningStep, learning
 from interaction.learning.learned import LearnedEngines, LearnedModels
@@ -57,6 +58,9 @@ if TYPE_CHECKING:
     from interaction.formats.import_plan import ImportChoices
 
 __all__ = ["Masks", "Session", "TrackedMasks", "check_fit", "is_known_place", "plain_settings"]
+
+
+log = logging.getLogger(__name__)
 
 
 def check_fit(project: Project, video: Video) -> None:
@@ -143,6 +147,11 @@ class Session:
         is_read_only = project is not None and project.is_read_only
         models = LearnedModels(learned, is_read_only=is_read_only)
         self.engines = LearnedEngines(engines or Engines(), models)
+        if project is not None and project.view.memory:
+            try:
+                self.engines.limits = check_limits(project.view.memory)
+            except ValueError as error:
+                log.warning("The project's memory limits are not used: %s", error)
         if project is None:
             annotation, history = Annotation(len(video), video.width, video.height), History()
         else:
@@ -269,6 +278,19 @@ class Session:
     @property
     def is_read_only(self) -> bool:
         return self.ledger.is_read_only
+
+    @property
+    def memory_limits(self) -> dict[str, int]:
+        """Of the tracker, by the names of `interaction.engines.MEMORY_LIMITS`."""
+        return limits_of(self.engines.settings.memory)
+
+    def set_memory_limits(self, limits: Mapping[str, int]) -> None:
+        """This project's own limits, from the next frame on, also of a propagation that runs; kept
+        with the project. None: those that the engines are set to. ValueError for others than
+        `check_limits` allows."""
+        self.engines.limits = check_limits(limits) if limits else {}
+        if self.project is not None and not self.is_read_only:
+            self.project.change_memory(self.engines.limits)
 
     # Edits
 

@@ -1,4 +1,4 @@
-"""How the tracker is set up. Frozen: a running tracker's settings cannot change under it."""
+"""How the tracker is set up. Frozen: a running tracker changes only by `Tracker.configure`."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -83,6 +83,21 @@ class Tracker:
     def config(self) -> MemoryConfig:
         return self.bank.config
 
+    @torch.inference_mode()
+    def configure(self, config: MemoryConfig) -> None:
+        """Use other limits from the next frame on, also within a run.
+
+        What is remembered stays; long-term memory is cut down to its new limit at once, working
+        memory by its next frame. ValueError for another `affinity` or `has_sensory`: what is
+        remembered was made for those.
+        """
+        now = self.config
+        if (config.affinity, config.has_sensory) != (now.affinity, now.has_sensory):
+            raise ValueError("affinity and has_sensory cannot change while a tracker lives")
+        self.bank.config = config
+        self.bank.long_term.keep_most_used(config.max_long_term)
+        self.engine.objects_per_chunk = config.objects_per_chunk
+
     @property
     def objects(self) -> tuple[int, ...]:
         """Every object that has been memorised or tracked, in order of id."""

@@ -116,7 +116,10 @@ class PreferencesDialog(QDialog):
             (
                 self.tr("Memorise every"),
                 self.memorize_every,
-                self.tr("Fewer frames between: follows changes better, takes more time"),
+                self.tr(
+                    "Fewer frames between: follows changes better, takes more time. A project with "
+                    "limits of its own, see the Memory panel, keeps them."
+                ),
             ),
             (self.tr("Memory for frames"), self.cache, self.tr("Decoded frames kept at hand")),
         ):

@@ -13,17 +13,20 @@ from PySide6.QtCore import (
 )
 from PySide6.QtGui import QColor, QIcon, QKeyEvent, QPainter, QPaintEvent, QPixmap
 from PySide6.QtWidgets import (
+    QFormLayout,
     QGridLayout,
     QHBoxLayout,
     QLabel,
     QListView,
+    QPushButton,
     QSizePolicy,
+    QSpinBox,
     QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
-from gui.theme import ACCENT, icon
+from gui.theme import ACCENT, guard_wheel, icon
 from gui.timeline.frame_table import FrameTable
 from gui.timeline.thumbnails import Thumbnails
 from gui.work.annotator import Annotator
@@ -31,6 +34,7 @@ from gui.work.document import Document
 from gui.work.operations import Progress
 from interaction.annotation.requests import MemoryUse
 from interaction.annotation.types import FrameStatus
+from interaction.engines import MEMORY_LIMITS
 
 __all__ = ["MemoryPanel"]
 
@@ -49,7 +53,8 @@ def _is_modified(event: QKeyEvent) -> bool:
 
 
 class MemoryPanel(QWidget):
-    """Gauges of the last propagation, and the given frames to look at and take out."""
+    """Gauges of the last propagation, the limits of the tracker's memory, and the given frames to
+    look at and take out."""
 
     def __init__(
         self, document: Document, annotator: Annotator, parent: QWidget | None = None
@@ -61,7 +66,10 @@ class MemoryPanel(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(10, 6, 10, 6)
         column.setSpacing(4)
-        column.addLayout(self._gauges())
+        self.use = MemoryGauges(document, self)
+        column.addWidget(self.use)
+        self.limits = MemoryLimits(document, annotator, self)
+        column.addWidget(self.limits)
         column.addLayout(self._title_row())
         self.frames = GivenFrames(document, self)
         self.view = self._make_view()
@@ -78,44 +86,10 @@ class MemoryPanel(QWidget):
         self.frames.modelReset.connect(self._show_frames)
         document.frame_changed.connect(self._show_current)
         self._show_frames()
-        self._show_use(None)
 
     def shutdown(self) -> None:
         """Ends the thread that makes thumbnails."""
         self._thumbnails.close()
-
-    def _gauges(self) -> QGridLayout:
-        grid = QGridLayout()
-        grid.setHorizontalSpacing(8)
-        grid.setVerticalSpacing(3)
-        self.gauges: dict[str, _Gauge] = {}
-        self.figures: dict[str, QLabel] = {}
-        for row, (name, text, tip) in enumerate(
-            (
-                ("working", self.tr("Working"), self.tr("The last frames, in full")),
-                (
-                    "long_term",
-                    self.tr("Long-term"),
-                    self.tr("What was distilled from them, the most used kept"),
-                ),
-                ("permanent", self.tr("Permanent"), self.tr("The frames you answer for")),
-                ("device", self.tr("Device"), self.tr("Memory this program uses on the device")),
-            )
-        ):
-            label = QLabel(text, self)
-            gauge = _Gauge(self)
-            figure = QLabel(self)
-            figure.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-            for widget in (label, gauge, figure):
-                widget.setToolTip(tip)
-            gauge.setAccessibleName(text)
-            figure.setAccessibleName(text)
-            self.gauges[name], self.figures[name] = gauge, figure
-            grid.addWidget(label, row, 0)
-            grid.addWidget(gauge, row, 1)
-            grid.addWidget(figure, row, 2)
-        grid.setColumnStretch(1, 1)
-        return grid
 
     def _title_row(self) -> QHBoxLayout:
         row = QHBoxLayout()
@@ -206,9 +180,49 @@ class MemoryPanel(QWidget):
 
     def _show_progress(self, progress: Progress) -> None:
         if isinstance(progress.memory, MemoryUse):
-            self._show_use(progress.memory)
+            self.use.show_use(progress.memory)
 
-    def _show_use(self, use: MemoryUse | None) -> None:
+
+class MemoryGauges(QWidget):
+    """How full the memories are."""
+
+    def __init__(self, document: Document, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._document = document
+        grid = QGridLayout(self)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setHorizontalSpacing(8)
+        grid.setVerticalSpacing(3)
+        self.gauges: dict[str, _Gauge] = {}
+        self.figures: dict[str, QLabel] = {}
+        for row, (name, text, tip) in enumerate(
+            (
+                ("working", self.tr("Working"), self.tr("The last frames, in full")),
+                (
+                    "long_term",
+                    self.tr("Long-term"),
+                    self.tr("What was distilled from them, the most used kept"),
+                ),
+                ("permanent", self.tr("Permanent"), self.tr("The frames you answer for")),
+                ("device", self.tr("Device"), self.tr("Memory this program uses on the device")),
+            )
+        ):
+            label = QLabel(text, self)
+            gauge = _Gauge(self)
+            figure = QLabel(self)
+            figure.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+            for widget in (label, gauge, figure):
+                widget.setToolTip(tip)
+            gauge.setAccessibleName(text)
+            figure.setAccessibleName(text)
+            self.gauges[name], self.figures[name] = gauge, figure
+            grid.addWidget(label, row, 0)
+            grid.addWidget(gauge, row, 1)
+            grid.addWidget(figure, row, 2)
+        grid.setColumnStretch(1, 1)
+        self.show_use(None)
+
+    def show_use(self, use: MemoryUse | None) -> None:
         """use: None before anything was tracked."""
         if use is None:
             for name, figure in self.figures.items():
@@ -226,6 +240,150 @@ class MemoryPanel(QWidget):
         self.gauges["long_term"].setToolTip(self.tr("At most {}").format(most))
         self.figures["device"].setText(_gibibytes(use.device_bytes))
         self.gauges["device"].show_share(None)
+
+
+_STEPS: Final = {"max_long_term": 1_000, "prototypes": 32}
+
+
+class MemoryLimits(QWidget):
+    """The limits of the tracker's memory, folded away until they are asked for.
+
+    A change holds from the next frame on, also of a propagation that runs, and for this project.
+    """
+
+    def __init__(
+        self, document: Document, annotator: Annotator, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self._document = document
+        self.fold = QToolButton(self)
+        self.fold.setText(self.tr("Limits"))
+        self.fold.setToolTip(
+            self.tr("What the tracker may remember, for this project, from the next frame on")
+        )
+        self.fold.setAccessibleName(self.tr("Limits of the tracker's memory"))
+        self.fold.setCheckable(True)
+        self.fold.setAutoRaise(True)
+        self.fold.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.fold.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.fold.toggled.connect(self._unfold)
+        self.rows = QWidget(self)
+        self.boxes: dict[str, QSpinBox] = {}
+        form = QFormLayout(self.rows)
+        form.setContentsMargins(18, 0, 0, 4)
+        form.setVerticalSpacing(2)
+        for name, title, tip in self._texts():
+            form.addRow(title, self._box(name, title, tip))
+        self.reset = QPushButton(self.tr("Reset to default"), self.rows)
+        self.reset.setToolTip(self.tr("The limits that the preferences and the program say"))
+        self.reset.clicked.connect(lambda: document.set_memory_limits({}))
+        form.addRow(self.reset)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(2)
+        column.addWidget(self.fold, 0, Qt.AlignmentFlag.AlignLeft)
+        column.addWidget(self.rows)
+        document.memory_limits_changed.connect(self._show)
+        annotator.operations.changed.connect(self._show)  # the preferences may have changed
+        self._unfold(False)
+
+    def _texts(self) -> tuple[tuple[str, str, str], ...]:
+        """Name, title and what it does, in the order of the rows."""
+        return (
+            (
+                "memorize_every",
+                self.tr("Memorise every"),
+                self.tr(
+                    "Frames between two that working memory takes in. Fewer: follows changes "
+                    "better, takes more time. Other projects: see the preferences."
+                ),
+            ),
+            (
+                "top_k",
+                self.tr("Top k"),
+                self.tr(
+                    "Memory elements that each place of the picture looks at. More: smoother, "
+                    "and look-alikes are mixed up more easily."
+                ),
+            ),
+            (
+                "min_working_frames",
+                self.tr("Working, least"),
+                self.tr("Frames that stay in working memory when the rest is distilled"),
+            ),
+            (
+                "max_working_frames",
+                self.tr("Working, most"),
+                self.tr(
+                    "Working memory is distilled on reaching so many frames. More: more exact, "
+                    "slower, needs more memory."
+                ),
+            ),
+            (
+                "prototypes",
+                self.tr("Prototypes"),
+                self.tr("Elements that long-term memory gets each time working memory is full"),
+            ),
+            (
+                "max_long_term",
+                self.tr("Long-term, most"),
+                self.tr("Elements of long-term memory; the least used make room for new ones"),
+            ),
+        )
+
+    def _box(self, name: str, title: str, tip: str) -> QSpinBox:
+        allowed = MEMORY_LIMITS[name]
+        box = QSpinBox(self.rows)
+        box.setRange(allowed[0], allowed[-1])
+        box.setSingleStep(_STEPS.get(name, 1))
+        box.setKeyboardTracking(False)  # a number that is being typed is none yet
+        if name in ("memorize_every", "min_working_frames", "max_working_frames"):
+            box.setSuffix(self.tr(" frames"))
+        box.setToolTip(f"{tip} ({allowed[0]}–{allowed[-1]})")
+        box.setAccessibleName(title)
+        box.setAccessibleDescription(tip)
+        box.valueChanged.connect(lambda value: self._set(name, value))
+        guard_wheel(box)
+        self.boxes[name] = box
+        return box
+
+    def _unfold(self, is_open: bool) -> None:
+        arrow = Qt.ArrowType.DownArrow if is_open else Qt.ArrowType.RightArrow
+        self.fold.setArrowType(arrow)
+        self.rows.setVisible(is_open)
+        self._show()
+
+    def _set(self, name: str, value: int) -> None:
+        """What the new value leaves no room for gives way to it."""
+        limits = self._document.session.memory_limits
+        if limits[name] == value:
+            return
+        for other, allowed in MEMORY_LIMITS.items():  # the command line allows more
+            limits[other] = min(max(limits[other], allowed[0]), allowed[-1])
+        limits[name] = value
+        least, most = limits["min_working_frames"], limits["max_working_frames"]
+        if least >= most and name == "min_working_frames":
+            most = least + 1
+        elif least >= most:
+            least = most - 1
+        ceiling = MEMORY_LIMITS["max_working_frames"][-1]
+        limits["max_working_frames"] = min(most, ceiling)
+        limits["min_working_frames"] = min(least, ceiling - 1)
+        if name == "prototypes":
+            limits["max_long_term"] = max(limits["max_long_term"], value)
+        else:
+            limits["prototypes"] = min(limits["prototypes"], limits["max_long_term"])
+        self._document.set_memory_limits(limits)
+        self._show()
+
+    def _show(self) -> None:
+        for name, value in self._document.session.memory_limits.items():
+            box = self.boxes[name]
+            if box.value() != value:
+                box.blockSignals(True)
+                box.setValue(value)
+                box.blockSignals(False)
+        self.reset.setEnabled(bool(self._document.session.engines.limits))
 
 
 class GivenFrames(QAbstractListModel):

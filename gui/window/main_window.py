@@ -157,6 +157,8 @@ class MainWindow(QMainWindow):
             self._show_page()
             return
         session.video.limit_cache(self._cache_bytes(session))
+        if self.opener.given is not None and self.opener.given.memory:
+            session.engines.limits = {}  # what was typed comes before what the project says
         workspace = Workspace(session, self)
         self.workspace = workspace
         self.pages.addWidget(workspace)

@@ -1,6 +1,6 @@
 """The state that the window shows, as one object with signals."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum
 
 from PySide6.QtCore import QObject, Signal
@@ -71,6 +71,7 @@ class Document(QObject):
     noticed = Signal(str)  # something to know that is no error
     offered = Signal(str, str, object)  # the same, a button's text, and what to call for it
     follow_changed = Signal(bool)
+    memory_limits_changed = Signal()
 
     def __init__(self, session: Session, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -268,6 +269,13 @@ class Document(QObject):
         if is_on != self._follows_head:
             self._follows_head = is_on
             self.follow_changed.emit(is_on)
+
+    def set_memory_limits(self, limits: Mapping[str, int]) -> None:
+        """Of the tracker, for this project, from the next frame on; none: the engines' own."""
+        before = self.session.memory_limits
+        self.session.set_memory_limits(limits)
+        if self.session.memory_limits != before:
+            self.memory_limits_changed.emit()
 
     @property
     def new_object(self) -> int:

@@ -284,6 +284,8 @@ def _propagate_project(values: Mapping[str, Any]) -> None:
     console = Console(stderr=True, highlight=False)
     started = time.perf_counter()
     with Session.open_project(Path(values["source"]), settings=settings) as session:
+        if memory != MemoryConfig():
+            session.engines.limits = {}  # what was typed comes before what the project says
         chosen = object_ids(session.annotation.objects, values["objects"])
         with stop_on_interrupt() as stop, frame_progress("tracking") as show:
 

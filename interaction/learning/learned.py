@@ -2,13 +2,21 @@
 
 import json
 import logging
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from interaction.clicks.prompts import ClickConfig
-from interaction.engines import Engines, EngineSettings, Networks, Scribbler, Segmenter
+from interaction.engines import (
+    Engines,
+    EngineSettings,
+    Networks,
+    Scribbler,
+    Segmenter,
+    with_limits,
+)
 from interaction.errors import ModelError, ReadOnlyProjectError, UserError
 from interaction.files import (
     is_plain_file,
@@ -152,11 +160,17 @@ class LearnedEngines:
         """engines: shared with other sessions, which learned nothing from this one."""
         self.models = models
         self.plain = engines
+        # Of the tracker's memory, in place of the engines' own: all of MEMORY_LIMITS, or none.
+        # Replaced as a whole, so that a running propagation may read it on its thread.
+        self.limits: Mapping[str, int] = {}
         self._own: Engines | None = None  # with learned weights in place of the models
 
     @property
     def settings(self) -> EngineSettings:
-        return self.plain.settings
+        settings, limits = self.plain.settings, self.limits
+        if not limits:
+            return settings
+        return replace(settings, memory=with_limits(settings.memory, limits))
 
     def configure(self, settings: EngineSettings) -> None:
         self.plain.configure(settings)

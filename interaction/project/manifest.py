@@ -241,6 +241,7 @@ _KNOWN: Final = {
     "journal_bytes",
     "source",
     "engine",
+    "memory",
     "objects",
     "frames",
 }
@@ -260,6 +261,7 @@ class Manifest:
     source: SourceInfo
     journal_bytes: int = 0  # how much of the journal the frames and objects include
     engine: Mapping[str, Any] = field(default_factory=dict)  # what the engines were set to
+    memory: Mapping[str, Any] = field(default_factory=dict)  # the project's own limits, if any
     objects: tuple[ObjectInfo, ...] = ()
     frames: Mapping[int, str] = field(default_factory=dict)  # a record's JSON by frame
     unknown: Mapping[str, Any] = field(default_factory=dict)
@@ -284,6 +286,7 @@ def manifest_text(manifest: Manifest) -> str:
         "journal_bytes": manifest.journal_bytes,
         "source": manifest.source.to_json(),
         "engine": dict(manifest.engine),
+        **({"memory": dict(manifest.memory)} if manifest.memory else {}),
         **manifest.unknown,
     }
     lines = [f"  {encode_json(key)}: {encode_json(value)}" for key, value in head.items()]
@@ -325,6 +328,7 @@ def read_manifest(path: Path) -> tuple[Manifest, list[str]]:
     if not isinstance(engine, dict):
         damages.append("The settings of the engines are unreadable")
         engine = {}
+    memory = data.get("memory")
     manifest = Manifest(
         name=text(data.get("name"), "the name"),
         created=text(data.get("created"), "the date"),
@@ -332,6 +336,7 @@ def read_manifest(path: Path) -> tuple[Manifest, list[str]]:
         source=source,
         journal_bytes=integer(data.get("journal_bytes"), "journal_bytes", 0, 2**62),
         engine=engine,
+        memory=memory if isinstance(memory, dict) else {},
         objects=objects,
         frames=frames,
         unknown=unknown,

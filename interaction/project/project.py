@@ -292,6 +292,16 @@ class Project:
         else:
             self._change(source=source)
 
+    def change_memory(self, limits: Mapping[str, int]) -> None:
+        """The project's own limits of the tracker's memory; none: those of the engines.
+
+        They alone are no reason to make a late project's folder. Raises ReadOnlyProjectError.
+        """
+        if self._late is None:
+            self._change(memory=dict(limits))
+        else:
+            self.view.manifest = replace(self.view.manifest, memory=dict(limits))
+
     def save_index(self, index: VideoIndex) -> None:
         """For `load_index`. It is only a shortcut: if it cannot be written, nothing is said."""
         if self._late is not None:
@@ -439,6 +449,7 @@ def copy_project(project: Project, annotation: Annotation, folder: Path) -> None
     )
     copy = Project.create(folder, project.source, engine=project.view.engine)
     try:
+        copy.change_memory({**project.view.memory})
         copy.record(edit, 1)
         copy.flush()
     finally:

@@ -77,6 +77,11 @@ class ProjectView:
         return self.manifest.engine
 
     @property
+    def memory(self) -> Mapping[str, Any]:
+        """The project's own limits of the tracker's memory, as `engine`; empty for none."""
+        return self.manifest.memory
+
+    @property
     def is_loaded(self) -> bool:
         """Whether the annotation as it was found has been loaded; another is read from the disk."""
         return self._checked is None

@@ -284,6 +284,7 @@ class PropagationJob:
                 )
                 if is_settled:
                     return
+                self._trackers.follow_limits()
                 if len(self._masks) > MOST_REMEMBERED and result.frame in self._masks:
                     for step in self._memorize(tracker, result.frame, run.frames.step):
                         yield step, labels

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 from interaction.annotation.types import Frames
-from interaction.engines import EngineSettings, Networks
+from interaction.engines import EngineSettings, Networks, limits_of, with_limits
 from interaction.errors import EngineMemoryError
 from xmem_core.device import best_device, is_out_of_memory, release_freed_memory
 from xmem_core.tracker import Tracker
@@ -52,6 +52,20 @@ class SteppingTrackers:
         other = () if self._settings is None else (self._settings,)
         self.tracker = self._engines.start_tracker(*other)
         return self.tracker
+
+    def follow_limits(self) -> None:
+        """Give the tracker the memory limits that the engines are set to now, for its next frame;
+        what was stepped down stays so."""
+        if self.tracker is None:
+            return
+        limits = limits_of(self._engines.settings.memory)
+        memory = with_limits(self.tracker.config, limits)
+        if memory == self.tracker.config:
+            return
+        self.tracker.configure(memory)
+        if self._settings is not None:
+            memory = with_limits(self._settings.memory, limits)
+            self._settings = replace(self._settings, memory=memory)
 
     def step_down(self, error: Exception, frame: int) -> str:
         """Frees the tracker and takes smaller settings for the next; what to tell people.

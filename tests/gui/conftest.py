@@ -131,3 +131,15 @@ def open_path(window: MainWindow, qtbot: QtBot) -> Callable[[Path], Workspace]:
         return window.workspace
 
     return run
+
+
+@pytest.fixture
+def workspace(
+    window: MainWindow, open_path: Callable[[Path], Workspace], clip: Path, qtbot: QtBot
+) -> Workspace:
+    """Of the clip, its first frame in sight; the canvas has the focus."""
+    workspace = open_path(clip)
+    qtbot.waitUntil(window.isActiveWindow, timeout=20_000)
+    workspace.canvas.setFocus()
+    qtbot.waitUntil(lambda: workspace.canvas.shown_frame == 0, timeout=20_000)
+    return workspace

@@ -1,6 +1,5 @@
 """What new users stumbled over, in the whole window, with real mouse and keys."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ from pytestqt.qtbot import QtBot
 from gui.dialogs.command_search import CommandSearch
 from gui.dialogs.preferences import PreferencesDialog
 from gui.dialogs.shortcuts import CheatSheet, ShortcutsDialog
-from gui.preferences import Preferences, RecentProject
+from gui.preferences import RecentProject
 from gui.timeline.painting import HEADER_PX
 from gui.window.main_window import MainWindow
 from gui.window.workspace import Workspace
@@ -23,54 +22,13 @@ from interaction.annotation.annotation import make_record
 from interaction.annotation.edits import OKABE_ITO, next_color
 from interaction.annotation.types import Edit, FrameStatus, Stroke
 from tests import tiny
-from tests.fake_engines import FakeEngines
-from tests.gui.windows import once_at
+from tests.gui.windows import click, is_idle, once_at, press
 
 ALT, CTRL = Qt.KeyboardModifier.AltModifier, Qt.KeyboardModifier.ControlModifier
 SHIFT, NO_KEY = Qt.KeyboardModifier.ShiftModifier, Qt.KeyboardModifier.NoModifier
 LEFT, RIGHT = Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton
 DAB = Stroke(((20.0, 20.0),), 6)
 OTHER = Stroke(((45.0, 35.0),), 4)
-
-
-@pytest.fixture
-def window(qtbot: QtBot, preferences: Preferences, tmp_path: Path) -> Iterator[MainWindow]:
-    clip = tmp_path / "clip"
-    tiny.write_clip(clip, 8)
-    window = MainWindow(preferences)
-    window.opener.engines = FakeEngines()  # type: ignore[assignment]  # keeps the contract
-    window.show()
-    window.activateWindow()
-    window.open_path(clip)
-    qtbot.waitUntil(lambda: window.workspace is not None, timeout=20_000)
-    qtbot.waitUntil(window.isActiveWindow, timeout=20_000)
-    yield window
-    window.close()
-    window.deleteLater()
-
-
-@pytest.fixture
-def workspace(window: MainWindow, qtbot: QtBot) -> Workspace:
-    workspace = window.workspace
-    assert workspace is not None
-    workspace.canvas.setFocus()
-    qtbot.waitUntil(lambda: workspace.canvas.shown_frame == 0, timeout=20_000)
-    return workspace
-
-
-def press(window: MainWindow, key: Qt.Key, modifiers: Qt.KeyboardModifier = NO_KEY) -> None:
-    QApplication.processEvents()
-    QTest.keyClick(window.focusWidget() or window, key, modifiers)
-    QApplication.processEvents()
-
-
-def click(workspace: Workspace, x: float, y: float, button: Qt.MouseButton = LEFT) -> None:
-    at = workspace.canvas.to_viewport(QPointF(x, y)).toPoint()
-    QTest.mouseClick(workspace.canvas.viewport(), button, NO_KEY, at)
-
-
-def is_idle(workspace: Workspace) -> bool:
-    return workspace.annotator.operations.busy is Busy.IDLE
 
 
 def put_tracked(workspace: Workspace, frames: range) -> int:

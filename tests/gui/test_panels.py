@@ -406,12 +406,12 @@ def test_a_given_frame_can_be_forgotten(
 def test_gauges_show_what_the_tracker_remembers(
     memory: MemoryPanel, annotator: RecordingAnnotator
 ) -> None:
-    assert memory.figures["working"].text() == "–"
+    assert memory.use.figures["working"].text() == "–"
     use = MemoryUse(permanent=100, working=250, long_term=5000, device_bytes=3 * 2**30)
     annotator.operations.progressed.emit(Progress("Tracking", 1, 2, memory=use))
-    assert memory.figures["working"].text() == "250"
-    assert memory.figures["device"].text() == "3.00 GiB"
-    assert "%" in memory.gauges["long_term"].accessibleDescription()
+    assert memory.use.figures["working"].text() == "250"
+    assert memory.use.figures["device"].text() == "3.00 GiB"
+    assert "%" in memory.use.gauges["long_term"].accessibleDescription()
 
 
 # History

@@ -2,14 +2,19 @@
 
 from collections.abc import Callable
 
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import QPointF, Qt, QTimer
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMessageBox, QWidget
 from pytestqt.qtbot import QtBot
 
+from gui.window.main_window import MainWindow
+from gui.window.workspace import Workspace
 from gui.work.annotator import Annotator
+from gui.work.operations import Busy
 
-__all__ = ["once_at", "press_when_asked", "shown"]
+__all__ = ["click", "is_idle", "once_at", "press", "press_when_asked", "shown"]
+
+_NO_KEY = Qt.KeyboardModifier.NoModifier
 
 
 def press_when_asked(*texts: str) -> None:
@@ -45,3 +50,25 @@ def once_at(annotator: Annotator, frame: int, act: Callable[[], None]) -> None:
             act()
 
     annotator.tracking.tracked.connect(follow)
+
+
+def press(window: MainWindow, key: Qt.Key, modifiers: Qt.KeyboardModifier = _NO_KEY) -> None:
+    QApplication.processEvents()
+    QTest.keyClick(window.focusWidget() or window, key, modifiers)
+    QApplication.processEvents()
+
+
+def click(
+    workspace: Workspace,
+    x: float,
+    y: float,
+    button: Qt.MouseButton = Qt.MouseButton.LeftButton,
+    modifiers: Qt.KeyboardModifier = _NO_KEY,
+) -> None:
+    """On the picture, at source pixels."""
+    at = workspace.canvas.to_viewport(QPointF(x, y)).toPoint()
+    QTest.mouseClick(workspace.canvas.viewport(), button, modifiers, at)
+
+
+def is_idle(workspace: Workspace) -> bool:
+    return workspace.annotator.operations.busy is Busy.IDLE

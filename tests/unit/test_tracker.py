@@ -1005,3 +1005,22 @@ def test_only_different_ids_from_1_to_255_can_be_asked_for(
     tracker.begin()
     with pytest.raises(ValueError, match="different ids from 1 to 255"):
         tracker.track(tiny.frame(1), objects)
+
+
+def test_limits_that_change_within_a_run_hold_from_the_next_frame(network: XMem) -> None:
+    tracker = started(network)
+    before = tracked(tracker, range(1, 12))
+    elements = len(tracker.bank.long_term)
+    assert elements > 3
+    tracker.configure(replace(SHORT, prototypes=2, max_long_term=3, top_k=2))
+    assert len(tracker.bank.long_term) == 3  # the least used are gone at once
+    after = tracked(tracker, range(12, 20))
+    assert len(tracker.bank.long_term) <= 3
+    assert len(before) + len(after) == 19
+
+    same = started(network)
+    tracked(same, range(1, 12))
+    unchanged = tracked(same, range(12, 20))
+    assert any(not torch.equal(one, two) for one, two in zip(after, unchanged, strict=True))
+    with pytest.raises(ValueError, match="affinity"):
+        tracker.configure(replace(SHORT, affinity="stcn"))
