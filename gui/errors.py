@@ -25,6 +25,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from gui.language import tr
 from gui.theme import ICON_PX, icon
 from interaction.doctor import as_text, examine, package_versions
 from interaction.errors import UserError
@@ -76,8 +77,9 @@ log = logging.getLogger(__name__)
 
 
 def summary_and_advice(error: Exception) -> tuple[str, str]:
-    """What happened and what to do, of an error that the annotator can do something about."""
-    summary, _, advice = str(error).partition("\n\n")
+    """What happened and what to do, of an error that the annotator can do something about, in the
+    window's language."""
+    summary, _, advice = tr(str(error)).partition("\n\n")
     return summary, advice
 
 
@@ -99,20 +101,18 @@ class ReportDialog(QMessageBox):
         self.report = report_of(error)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setIcon(QMessageBox.Icon.Critical)
-        self.setWindowTitle(self.tr("Something went wrong"))
-        self.setText(self.tr("Something went wrong inside the program. Your work is saved."))
+        self.setWindowTitle(tr("Something went wrong"))
+        self.setText(tr("Something went wrong inside the program. Your work is saved."))
         self.setInformativeText(
-            self.tr(
+            tr(
                 "It is safest to restart the program: it will open where you were. "
                 "Please send the report to the developers."
             )
         )
         self.setDetailedText(self.report)
-        self.restart_button = self.addButton(self.tr("Restart"), QMessageBox.ButtonRole.AcceptRole)
-        self.continue_button = self.addButton(
-            self.tr("Continue"), QMessageBox.ButtonRole.RejectRole
-        )
-        self.copy_button = self.addButton(self.tr("Copy report"), QMessageBox.ButtonRole.ActionRole)
+        self.restart_button = self.addButton(tr("Restart"), QMessageBox.ButtonRole.AcceptRole)
+        self.continue_button = self.addButton(tr("Continue"), QMessageBox.ButtonRole.RejectRole)
+        self.copy_button = self.addButton(tr("Copy report"), QMessageBox.ButtonRole.ActionRole)
         self.copy_button.clicked.disconnect()  # it must not close the dialog
         self.copy_button.clicked.connect(lambda: QGuiApplication.clipboard().setText(self.report))
         self.setDefaultButton(self.restart_button)
@@ -145,7 +145,7 @@ class CrashHook(QObject):
         if issubclass(kind, KeyboardInterrupt):
             QCoreApplication.quit()
             return
-        log.error("Nobody caught this", exc_info=(kind, error, trace))
+        log.error("Uncaught exception", exc_info=(kind, error, trace))
         try:
             self._save()
         except UserError as problem:
@@ -187,7 +187,7 @@ class Banner(QFrame):
             | Qt.TextInteractionFlag.TextSelectableByKeyboard
         )
         self.more = QToolButton(self)
-        self.more.setText(self.tr("More"))
+        self.more.setText(tr("More"))
         self.more.setCheckable(True)
         self.more.toggled.connect(self._show_text)
         self.button = QPushButton(self)
@@ -195,8 +195,8 @@ class Banner(QFrame):
         self.close_button = QToolButton(self)
         self.close_button.setIcon(icon("x"))
         self.close_button.setAutoRaise(True)
-        self.close_button.setAccessibleName(self.tr("Close this message"))
-        self.close_button.setToolTip(self.tr("Close this message"))
+        self.close_button.setAccessibleName(tr("Close this message"))
+        self.close_button.setToolTip(tr("Close this message"))
         self.close_button.clicked.connect(self._dismiss)
         row = QHBoxLayout(self)
         row.setContentsMargins(12, 6, 8, 6)

@@ -7,12 +7,17 @@ Whether a file is there is the caller's question: bundled weights and the sample
 from importlib.resources import files
 from pathlib import Path
 
-__all__ = ["icons_folder", "models_file", "sample_folder", "weights_folder"]
+__all__ = ["icons_folder", "languages_folder", "models_file", "sample_folder", "weights_folder"]
 
 
 def icons_folder() -> Path:
     """The folder with the program's icons, SVG in `currentColor`, and their licence."""
     return _root() / "icons"
+
+
+def languages_folder() -> Path:
+    """The folder with a catalogue for each language: de.po, as people edit it, and de.mo."""
+    return _root() / "languages"
 
 
 def models_file() -> Path:

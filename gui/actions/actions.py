@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Collection, Mapping
 
-from PySide6.QtCore import QCoreApplication, QObject, Signal
+from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 from PySide6.QtWidgets import QMenu, QMenuBar, QWidget
 
 from gui.actions.fixed_keys import FixedKey, fixed_key
 from gui.actions.table import ACTIONS, MENUS, ActionSpec, Needs
+from gui.language import tr
 from gui.preferences import Preferences
 from gui.theme import icon
 
@@ -38,7 +39,7 @@ class Actions(QObject):
         self._actions: dict[str, QAction] = {}
         groups: dict[str, QActionGroup] = {}
         for spec in ACTIONS:
-            action = QAction(_translated(spec.text), owner)
+            action = QAction(tr(spec.text), owner)
             action.setObjectName(spec.id)
             action.setCheckable(spec.is_checkable)
             if spec.icon:
@@ -57,11 +58,11 @@ class Actions(QObject):
 
     def title(self, name: str) -> str:
         """What the action is called, without the menu's mnemonic and dots."""
-        return _translated(self.specs[name].text).replace("&", "").rstrip("…")
+        return tr(self.specs[name].text).replace("&", "").rstrip("…")
 
     def words(self, name: str) -> str:
         """Further words by which the action is found."""
-        return _translated(self.specs[name].words)
+        return tr(self.specs[name].words)
 
     def keys(self, name: str) -> list[str]:
         """The keys in effect, as QKeySequence writes them portably."""
@@ -110,7 +111,7 @@ class Actions(QObject):
     def fill_menu_bar(self, bar: QMenuBar) -> dict[str, QMenu]:
         menus = {}
         for name, title in MENUS.items():
-            menu = bar.addMenu(_translated(title))
+            menu = bar.addMenu(tr(title))
             menu.setToolTipsVisible(True)
             for spec in (spec for spec in ACTIONS if spec.menu == name):
                 if spec.begins_section:
@@ -144,7 +145,7 @@ class Actions(QObject):
             action.setShortcuts(self._shortcuts(name))
             keys = [_sequence(key) for key in self.keys(name)]
             action.setToolTip(_tip(action, self.specs[name], keys))
-            action.setStatusTip(_translated(self.specs[name].tip))
+            action.setStatusTip(tr(self.specs[name].tip))
 
 
 def _tip(action: QAction, spec: ActionSpec, keys: list[QKeySequence]) -> str:
@@ -153,7 +154,7 @@ def _tip(action: QAction, spec: ActionSpec, keys: list[QKeySequence]) -> str:
     if keys:
         shown = keys[0].toString(QKeySequence.SequenceFormat.NativeText)
         title = f"{title} ({shown})"
-    return f"{title}\n{_translated(spec.tip)}" if spec.tip else title
+    return f"{title}\n{tr(spec.tip)}" if spec.tip else title
 
 
 def _called(handler: Callable[[], object]) -> Callable[[], None]:
@@ -169,7 +170,3 @@ def _sequence(key: str) -> QKeySequence:
 
 def _portable(key: str) -> str:
     return QKeySequence(key).toString(QKeySequence.SequenceFormat.PortableText)
-
-
-def _translated(text: str) -> str:
-    return QCoreApplication.translate("Actions", text) if text else ""

@@ -4,13 +4,11 @@ to an action."""
 from dataclasses import dataclass
 from typing import Final
 
-from PySide6.QtCore import QT_TRANSLATE_NOOP, QCoreApplication
-
 from gui.actions.table import MENUS
+from gui.language import tr
+from xmem_core.messages import Message
 
 __all__ = ["FIXED_KEYS", "FixedKey", "fixed_key"]
-
-_C: Final = "FixedKeys"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,39 +24,35 @@ class FixedKey:
     @property
     def title(self) -> str:
         """Translated."""
-        menu = QCoreApplication.translate("Actions", self.menu).replace("&", "")
-        return QCoreApplication.translate(_C, self.text).format(menu)
-
-
-def _T(context: str, text: str) -> str:  # as Qt's own macro of this kind
-    """Marks a text for translation, which happens where it is shown."""
-    return str(QT_TRANSLATE_NOOP(context, text))
+        return tr(self.text, menu=tr(self.menu).replace("&", "")) if self.menu else tr(self.text)
 
 
 FIXED_KEYS: Final[tuple[FixedKey, ...]] = (
-    FixedKey(tuple("123456789"), _T(_C, "The objects in order")),
-    FixedKey(("H",), _T(_C, "Hide the masks, while it is held")),
-    FixedKey(("Space",), _T(_C, "Play, or move the picture while it is held"), "go.play"),
-    FixedKey(("Esc",), _T(_C, "Abandon what is being done"), "edit.stop"),
-    FixedKey(("Tab", "Shift+Tab"), _T(_C, "To the next part of the window")),
+    FixedKey(tuple("123456789"), Message("The objects in order")),
+    FixedKey(("H",), Message("Hide the masks, while it is held")),
+    FixedKey(("Space",), Message("Play, or move the picture while it is held"), "go.play"),
+    FixedKey(("Esc",), Message("Abandon what is being done"), "edit.stop"),
+    FixedKey(("Tab", "Shift+Tab"), Message("To the next part of the window")),
 )
 
 
 def _menu_keys() -> dict[str, FixedKey]:
+    """Of the menu bar, in the window's language."""
     found = {}
     for title in MENUS.values():
-        _, _, after = title.partition("&")
+        _, _, after = tr(title).partition("&")
         if after:
             key = f"Alt+{after[0].upper()}"
-            found[key] = FixedKey((key,), _T(_C, "Open the menu {}"), menu=title)
+            found[key] = FixedKey((key,), Message("Open the menu “{menu}”"), menu=title)
     return found
 
 
-_BY_KEY: Final = {key: one for one in FIXED_KEYS for key in one.keys} | _menu_keys()
+_BY_KEY: Final = {key: one for one in FIXED_KEYS for key in one.keys}
 
 
 def fixed_key(key: str, action: str) -> FixedKey | None:
     """What a key means already, so that the action cannot have it. key: as QKeySequence writes it
     portably."""
-    found = _BY_KEY.get("Shift+Tab" if key == "Shift+Backtab" else key)
+    key = "Shift+Tab" if key == "Shift+Backtab" else key
+    found = _BY_KEY.get(key) or _menu_keys().get(key)
     return None if found is None or found.action == action else found

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from PySide6.QtCore import QCoreApplication, QPoint, QPointF, QRectF, Qt
+from PySide6.QtCore import QPoint, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPainterPath, QPaintEvent, QPen, QTransform
 from PySide6.QtWidgets import QWidget
 
@@ -11,6 +11,7 @@ from gui.canvas.backdrop import Backdrop
 from gui.canvas.markers import BrushRing, ClickMarkers
 from gui.canvas.shown_frame import ShownFrame
 from gui.canvas.tools import REMOVING, CanvasTool
+from gui.language import tr
 
 __all__ = [
     "Magnifier",
@@ -36,7 +37,7 @@ class Magnifier(QWidget):
         self._brush_radius_px = 0.0
         self.setFixedSize(_SIZE_PX, _SIZE_PX)
         self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-        self.setAccessibleName(self.tr("Magnifier"))
+        self.setAccessibleName(tr("Magnifier"))
         self.hide()
 
     def follow(
@@ -131,9 +132,7 @@ class PointerLook:
         self._markers.set_hovered(marker)
         tip = ""
         if marker is not None:
-            tip = QCoreApplication.translate(
-                "CanvasView", "Click {}. Delete or Alt-click takes it out."
-            ).format(marker.index + 1)
+            tip = tr("Click {index}. Delete or Alt-click takes it out.", index=marker.index + 1)
         if self._viewport.toolTip() != tip:
             self._viewport.setToolTip(tip)
 

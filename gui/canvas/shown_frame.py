@@ -8,11 +8,12 @@ from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QCoreApplication, QObject, Signal
+from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QColor, QImage
 
 from gui.canvas.backdrop import Backdrop, Look
 from gui.canvas.sketch import StrokePreview
+from gui.language import tr
 from gui.work.document import Document
 from interaction.annotation.mask_files import davis_palette
 from interaction.annotation.strokes import Rectangle
@@ -20,6 +21,7 @@ from interaction.errors import UnreadableVideoError
 from interaction.video.picture_folder import PICTURE_SUFFIXES
 from interaction.video.video import Video, open_video
 from xmem_core.arrays import Labels
+from xmem_core.messages import Message
 
 __all__ = [
     "FrameLoader",
@@ -198,10 +200,8 @@ class _LateVideo:
 def _unreadable(path: Path) -> UnreadableVideoError:
     return UnreadableVideoError(
         path,
-        QCoreApplication.translate("Layer", "it is not a picture that can be read"),
-        QCoreApplication.translate(
-            "Layer", "Nothing lies behind the objects now. Choose another picture."
-        ),
+        Message("it is not a picture that can be read"),
+        Message("Nothing lies behind the objects now. Choose another picture."),
     )
 
 
@@ -368,7 +368,7 @@ class ShownFrame(QObject):
         if self._is_late(frame):
             return
         self._backdrop.set_picture(None)
-        self._show(frame, str(error))
+        self._show(frame, tr(str(error)))
         self.failed.emit(frame, error)
 
     def _show(self, frame: int, problem: str) -> None:

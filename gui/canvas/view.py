@@ -28,6 +28,7 @@ from gui.canvas.shown_frame import ShownFrame
 from gui.canvas.sketch import Sketch
 from gui.canvas.tools import Stage, make_tools
 from gui.canvas.viewport import ZoomableView
+from gui.language import tr
 from gui.work.annotator import Annotator
 from gui.work.document import Document
 from interaction.annotation.strokes import Rectangle
@@ -59,7 +60,7 @@ class CanvasView(ZoomableView):
         self._backdrop = Backdrop(document.video.width, document.video.height)
         super().__init__(self._backdrop.extent, parent)
         self._document, self._annotator = document, annotator
-        self.setAccessibleName(self.tr("Picture"))
+        self.setAccessibleName(tr("Picture"))
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMouseTracking(True)
         self.setBackgroundBrush(SURROUND)
@@ -252,7 +253,7 @@ class CanvasView(ZoomableView):
 
     def _draw_problem(self, painter: QPainter, frame: QRectF) -> None:
         area = frame.intersected(QRectF(self.viewport().rect())).adjusted(16, 16, -16, -16)
-        text = self.tr("Frame {} cannot be shown.").format(self._shown.frame)
+        text = tr("Frame {frame} cannot be shown.", frame=self._shown.frame)
         painter.setPen(QColor(0xDD, 0xDD, 0xDD))
         flags = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
         painter.drawText(area, int(flags), f"{text}\n\n{self._shown.problem}")

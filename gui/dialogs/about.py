@@ -5,7 +5,7 @@ import sys
 from html import escape
 from importlib.metadata import PackageNotFoundError, version
 
-from PySide6.QtCore import QCoreApplication, Qt, QUrl
+from PySide6.QtCore import Qt, QUrl
 from PySide6.QtGui import QDesktopServices, QFontDatabase, QGuiApplication
 from PySide6.QtWidgets import (
     QDialog,
@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from gui.errors import last_lines, log_file
+from gui.language import tr
 from interaction.doctor import package_versions
 from resources import icons_folder, sample_folder
 
@@ -33,20 +34,20 @@ class LogDialog(QDialog):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle(self.tr("Log"))
+        self.setWindowTitle(tr("Log"))
         self.resize(820, 520)
         self.text = QPlainTextEdit(self)
         self.text.setReadOnly(True)
-        self.text.setAccessibleName(self.tr("Log"))
+        self.text.setAccessibleName(tr("Log"))
         self.text.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
         self.text.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
         lines = last_lines(_LINES)
-        self.text.setPlainText("".join(lines) or self.tr("Nothing was noted yet."))
+        self.text.setPlainText("".join(lines) or tr("Nothing was noted yet."))
         self.text.verticalScrollBar().setValue(self.text.verticalScrollBar().maximum())
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close, self)
-        copy = buttons.addButton(self.tr("Copy report"), QDialogButtonBox.ButtonRole.ActionRole)
+        copy = buttons.addButton(tr("Copy report"), QDialogButtonBox.ButtonRole.ActionRole)
         copy.clicked.connect(lambda: QGuiApplication.clipboard().setText(self.report()))
-        show = buttons.addButton(self.tr("Show file"), QDialogButtonBox.ButtonRole.ActionRole)
+        show = buttons.addButton(tr("Show file"), QDialogButtonBox.ButtonRole.ActionRole)
         show.clicked.connect(
             lambda: QDesktopServices.openUrl(QUrl.fromLocalFile(str(log_file().parent)))
         )
@@ -61,22 +62,18 @@ class LogDialog(QDialog):
         return "\n".join(head) + "\n" + self.text.toPlainText()
 
 
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("AboutDialog", text)
-
-
 def _credits() -> list[tuple[str, str, str]]:
     """What, by whom, licence."""
     return [
-        ("XMem", "Cheng and Schwing, ECCV 2022 (arXiv 2207.07115)", _tr("method; code is our own")),
-        ("f-BRS", "Sofiiuk et al., CVPR 2020 (arXiv 2001.10331)", _tr("method; code is our own")),
-        ("MiVOS, Scribble-to-Mask", "Cheng et al., CVPR 2021", _tr("method; code is our own")),
+        ("XMem", "Cheng and Schwing, ECCV 2022 (arXiv 2207.07115)", tr("method; code is our own")),
+        ("f-BRS", "Sofiiuk et al., CVPR 2020 (arXiv 2001.10331)", tr("method; code is our own")),
+        ("MiVOS, Scribble-to-Mask", "Cheng et al., CVPR 2021", tr("method; code is our own")),
         ("EfficientNet-Lite0", "Tan and Le; ImageNet weights", "Apache-2.0"),
         ("Qt, PySide6", "The Qt Company", "LGPL-3.0"),
         ("PyTorch, torchvision", "PyTorch contributors", "BSD-3-Clause"),
         ("FFmpeg, PyAV", "FFmpeg and PyAV contributors", "LGPL-2.1, BSD-3-Clause"),
         ("OpenCV", "OpenCV contributors", "Apache-2.0"),
-        ("NumPy, SciPy, Pillow", _tr("their contributors"), "BSD-3-Clause, MIT-CMU"),
+        ("NumPy, SciPy, Pillow", tr("their contributors"), "BSD-3-Clause, MIT-CMU"),
         ("Lucide", "Lucide contributors", "ISC"),
         ("Big Buck Bunny", "Blender Foundation", "CC BY 3.0"),
     ]
@@ -86,19 +83,20 @@ class AboutDialog(QDialog):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle(self.tr("About xmem-annotate"))
+        self.setWindowTitle(tr("About xmem-annotate"))
         self.resize(620, 480)
         tabs = QTabWidget(self)
         try:
             number = version("xmem-annotate")
         except PackageNotFoundError:
             number = ""
-        about = self.tr(
-            "<h2>xmem-annotate {}</h2><p>Cut masks out of video: click an object, follow it "
+        about = tr(
+            "<h2>xmem-annotate {version}</h2><p>Cut masks out of video: click an object, follow it "
             "through the whole clip, correct what is wrong, export.</p><p>It works offline: "
             "nothing leaves this computer. The network is only used when you download a model.</p>"
-            "<p>MIT licence.</p>"
-        ).format(escape(number))
+            "<p>MIT licence.</p>",
+            version=escape(number),
+        )
         rows = "".join(
             "<tr>"
             + "".join(f"<td style='padding: 3px 12px 3px 0'>{escape(one)}</td>" for one in row)
@@ -109,9 +107,9 @@ class AboutDialog(QDialog):
         licences += "</pre><h3>Sample</h3><pre>"
         licences += escape((sample_folder() / "LICENSE.md").read_text("utf-8")) + "</pre>"
         for title, text in (
-            (self.tr("About"), about),
-            (self.tr("Credits"), credits_page),
-            (self.tr("Licences"), licences),
+            (tr("About"), about),
+            (tr("Credits"), credits_page),
+            (tr("Licences"), licences),
         ):
             page = QTextBrowser(self)
             page.setOpenExternalLinks(True)

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 
 from gui.actions.actions import Actions
 from gui.actions.table import ACTIONS, ActionSpec, Needs
+from gui.language import tr
 
 __all__ = ["CommandSearch"]
 
@@ -33,17 +34,17 @@ class CommandSearch(QDialog):
     def __init__(self, actions: Actions, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle(self.tr("Find a command"))
+        self.setWindowTitle(tr("Find a command"))
         self.resize(520, 420)
         self._actions = actions
         self.search = QLineEdit(self)
-        self.search.setPlaceholderText(self.tr("What do you want to do?"))
+        self.search.setPlaceholderText(tr("What do you want to do?"))
         self.search.setAccessibleName(self.search.placeholderText())
         self.search.textChanged.connect(self._filter)
         self.search.returnPressed.connect(self._run)
         self.search.installEventFilter(self)
         self.list = QListWidget(self)
-        self.list.setAccessibleName(self.tr("Commands"))
+        self.list.setAccessibleName(tr("Commands"))
         self.list.setUniformItemSizes(True)
         self.list.setIconSize(QSize(18, 18))
         self.list.setItemDelegate(_WithKeys(self.list))
@@ -85,7 +86,7 @@ class CommandSearch(QDialog):
                 item.setData(_KeysRole, keys)
             self.list.addItem(item)
         if not found:
-            nothing = QListWidgetItem(self.tr("No command fits “{}”.").format(text.strip()))
+            nothing = QListWidgetItem(tr("No command fits “{text}”.", text=text.strip()))
             nothing.setFlags(Qt.ItemFlag.NoItemFlags)
             self.list.addItem(nothing)
         self.list.setCurrentRow(0)
@@ -93,20 +94,20 @@ class CommandSearch(QDialog):
     def _reason(self, missing: Needs) -> str:
         """Why it cannot be done now; the one thing to do about it first."""
         reasons = (
-            (Needs.PROJECT, self.tr("open a video first")),
-            (Needs.WRITABLE, self.tr("this project can only be read")),
-            (Needs.RUN, self.tr("only while it tracks or learns")),
-            (Needs.IDLE, self.tr("not while it tracks or learns")),
-            (Needs.OBJECT, self.tr("choose an object first")),
-            (Needs.MASK, self.tr("this frame has no mask")),
-            (Needs.GIVEN, self.tr("correct or confirm a few frames first")),
-            (Needs.LEARNED, self.tr("nothing was learned yet")),
-            (Needs.UNDO, self.tr("nothing to undo")),
-            (Needs.REDO, self.tr("nothing to redo")),
-            (Needs.BUSY, self.tr("nothing to cancel or to take back")),
+            (Needs.PROJECT, tr("open a video first")),
+            (Needs.WRITABLE, tr("this project can only be read")),
+            (Needs.RUN, tr("only while it tracks or learns")),
+            (Needs.IDLE, tr("not while it tracks or learns")),
+            (Needs.OBJECT, tr("choose an object first")),
+            (Needs.MASK, tr("this frame has no mask")),
+            (Needs.GIVEN, tr("correct or confirm a few frames first")),
+            (Needs.LEARNED, tr("nothing was learned yet")),
+            (Needs.UNDO, tr("nothing to undo")),
+            (Needs.REDO, tr("nothing to redo")),
+            (Needs.BUSY, tr("nothing to cancel or to take back")),
         )
         if self._actions.missing("file.close"):  # nothing is open: that comes first
-            return self.tr("open a video first")
+            return tr("open a video first")
         return next((text for need, text in reasons if need in missing), "")
 
     def _run(self) -> None:

@@ -34,6 +34,7 @@ from PySide6.QtWidgets import (
 
 from gui.dialogs.frame_preview import LONGEST_PX, FramePreview
 from gui.dialogs.option_form import OptionForm, align_labels, as_text
+from gui.language import tr
 from gui.preferences import Preferences
 from gui.theme import guard_wheel
 from gui.work.annotator import Annotator
@@ -52,6 +53,7 @@ from interaction.formats.export import (
 from interaction.formats.format import ExportFormat, ExportSource, FormatGroup, TargetKind
 from interaction.formats.table import FORMATS
 from interaction.video.video import Video
+from xmem_core.messages import Message
 
 __all__ = [
     "ExportDialog",
@@ -65,11 +67,11 @@ class ExportPicture(QWidget):
     def __init__(self, video: Video, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._pictures = _Pictures(video)
-        self.preview = FramePreview(self._pictures, self.tr("What a frame will look like"), self)
+        self.preview = FramePreview(self._pictures, tr("What a frame will look like"), self)
         self.preview.shown.connect(self._show_names)
         self.files = QComboBox(self)
-        self.files.setAccessibleName(self.tr("File of the preview"))
-        self.files.setToolTip(self.tr("Which of a frame’s files is shown"))
+        self.files.setAccessibleName(tr("File of the preview"))
+        self.files.setToolTip(tr("Which of a frame’s files is shown"))
         self.files.setSizeAdjustPolicy(
             QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         )
@@ -90,7 +92,7 @@ class ExportPicture(QWidget):
     ) -> None:
         """What would be written. frames: of the export; first: which is to be seen first."""
         if FORMATS[settings.format].pictures is None:
-            self.show_nothing(self.tr("This format holds numbers: there is nothing to look at."))
+            self.show_nothing(tr("This format holds numbers: there is nothing to look at."))
             return
         old = self._pictures.settings
         if old is None or old.format != settings.format:
@@ -108,7 +110,7 @@ class ExportPicture(QWidget):
 
     def _show_names(self, frame: int) -> None:
         self._set_names(self._pictures.names)
-        self.preview.caption.setText(self.tr("Frame {}").format(frame))
+        self.preview.caption.setText(tr("Frame {frame}", frame=frame))
 
     def _set_names(self, names: tuple[str, ...]) -> None:
         if names != tuple(self.files.itemText(row) for row in range(self.files.count())):
@@ -166,7 +168,7 @@ class ExportDialog(QDialog):
     ) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle(self.tr("Export"))
+        self.setWindowTitle(tr("Export"))
         self.resize(1120, 660)
         self._document, self._annotator, self._preferences = document, annotator, preferences
         self._form: OptionForm | None = None
@@ -217,12 +219,14 @@ class ExportDialog(QDialog):
             problem, lines, count = preview.problem, preview.lines(), len(preview.frames)
             self.picture.show_export(source, settings, preview.frames, self._document.frame)
         except (UserError, ValueError) as error:
-            problem = str(error)
+            problem = tr(str(error))
             self.picture.show_nothing()
         if not self.target.text().strip():
-            problem = self.tr("Choose where to export to.")
-        text = [problem] if problem else [self.tr("{} frames will be exported.").format(count)]
-        self.preview.setPlainText(as_text([*text, *lines]))
+            problem = tr("Choose where to export to.")
+        will = Message(
+            "{count} frame will be exported.", "{count} frames will be exported.", count=count
+        )
+        self.preview.setPlainText(as_text([problem or will, *lines]))
         self.export_button.setEnabled(problem is None)
 
     def _source(self) -> ExportSource:
@@ -247,7 +251,7 @@ class ExportDialog(QDialog):
         )
         if not self._annotator.operations.start(operation):
             self._show_running(False)
-            self.status.setText(self.tr("Something else is being written. Wait until it is done."))
+            self.status.setText(tr("Something else is being written. Wait until it is done."))
 
     def _keep_report(
         self, steps: Generator[ExportProgress, None, ExportReport]
@@ -257,22 +261,25 @@ class ExportDialog(QDialog):
     def _show_progress(self, step: ExportProgress) -> None:
         self.bar.setRange(0, step.total)
         self.bar.setValue(step.done)
-        self.status.setText(self.tr("{} of {} frames").format(step.done, step.total))
+        self.status.setText(tr("{done} of {total} frames", done=step.done, total=step.total))
 
     def _end(self, error: Exception | None) -> None:
         self._show_running(False)
         if isinstance(error, CancelledError):
-            self.status.setText(self.tr("Cancelled. Nothing was left behind."))
+            self.status.setText(tr("Cancelled. Nothing was left behind."))
         elif error is not None:
-            self.status.setText(str(error))
+            self.status.setText(tr(str(error)))
             if not isinstance(error, UserError):
                 self._document.failed.emit(error)
         elif self._report is not None:
             lines = [
-                self.tr("Done: {} frames in {}.").format(
-                    self._report.frame_count, self._report.target
+                tr(
+                    "Done: {count} frame in {target}.",
+                    "Done: {count} frames in {target}.",
+                    count=self._report.frame_count,
+                    target=self._report.target,
                 ),
-                *self._report.notices,
+                *map(tr, self._report.notices),
             ]
             self.status.setText("\n".join(lines))
             self.show_button.setVisible(True)
@@ -284,7 +291,7 @@ class ExportDialog(QDialog):
         self.show_button.setVisible(False)
         self.choices.setEnabled(not is_running)
         self.export_button.setEnabled(not is_running)
-        self.close_button.setText(self.tr("Cancel") if is_running else self.tr("Close"))
+        self.close_button.setText(tr("Cancel") if is_running else tr("Close"))
 
     def reject(self) -> None:
         if self._is_running:
@@ -301,16 +308,16 @@ class ExportDialog(QDialog):
     def _build(self) -> None:
         self.formats = QTreeWidget(self)
         self.formats.setHeaderHidden(True)
-        self.formats.setAccessibleName(self.tr("Format"))
+        self.formats.setAccessibleName(tr("Format"))
         self.formats.setIndentation(12)
         self._items: dict[str, QTreeWidgetItem] = {}
         for group in FormatGroup:
-            top = QTreeWidgetItem([str(group.value)])
+            top = QTreeWidgetItem([tr(group.value)])
             top.setFlags(Qt.ItemFlag.ItemIsEnabled)
             self.formats.addTopLevelItem(top)
             for kind in (kind for kind in FORMATS.values() if kind.group is group):
-                leaf = QTreeWidgetItem([kind.title])
-                leaf.setToolTip(0, kind.description)
+                leaf = QTreeWidgetItem([tr(kind.title)])
+                leaf.setToolTip(0, tr(kind.description))
                 leaf.setData(0, _NameRole, kind.name)
                 top.addChild(leaf)
                 self._items[kind.name] = leaf
@@ -325,7 +332,7 @@ class ExportDialog(QDialog):
         self._form_place.setContentsMargins(0, 0, 0, 0)
 
         self.objects = QListWidget(self)
-        self.objects.setAccessibleName(self.tr("Objects"))
+        self.objects.setAccessibleName(tr("Objects"))
         for one in self._document.objects:
             item = QListWidgetItem(f"{one.id}  {one.name}")
             item.setData(_NameRole, one.id)
@@ -339,15 +346,15 @@ class ExportDialog(QDialog):
         self.objects.itemChanged.connect(self._check_soon)
 
         final = self._document.frame_count - 1
-        self.first = self._number(self.tr("First frame"), 0, final, self._document.range_in or 0)
+        self.first = self._number(tr("First frame"), 0, final, self._document.range_in or 0)
         out = self._document.range_out
-        self.last = self._number(self.tr("Last frame"), 0, final, final if out is None else out)
-        self.step = self._number(self.tr("Every so many frames"), 1, max(1, final), 1)
+        self.last = self._number(tr("Last frame"), 0, final, final if out is None else out)
+        self.step = self._number(tr("Every so many frames"), 1, max(1, final), 1)
         frames = QHBoxLayout()
         for text, box in (
             ("", self.first),
-            (self.tr("to"), self.last),
-            (self.tr("every"), self.step),
+            (tr("to"), self.last),
+            (tr("every"), self.step),
         ):
             if text:
                 frames.addWidget(QLabel(text, self))
@@ -355,26 +362,26 @@ class ExportDialog(QDialog):
         frames.addStretch(1)
 
         self.target = QLineEdit(self)
-        self.target.setAccessibleName(self.tr("Where to"))
+        self.target.setAccessibleName(tr("Where to"))
         self.target.textChanged.connect(self.target.setToolTip)  # a long one is cut off
         self.target.textChanged.connect(self._check_soon)
-        browse = QPushButton(self.tr("Choose…"), self)
+        browse = QPushButton(tr("Choose…"), self)
         browse.clicked.connect(self._ask_target)
         where = QHBoxLayout()
         where.addWidget(self.target, 1)
         where.addWidget(browse)
-        self.overwrites = QCheckBox(self.tr("Replace files of the same names"), self)
+        self.overwrites = QCheckBox(tr("Replace files of the same names"), self)
         self.overwrites.toggled.connect(self._check_soon)
 
         self.preview = QPlainTextEdit(self)
         self.preview.setReadOnly(True)
-        self.preview.setAccessibleName(self.tr("What will be exported"))
+        self.preview.setAccessibleName(tr("What will be exported"))
         self.preview.setMinimumHeight(70)
 
         form = self._common = QFormLayout()
-        form.addRow(self.tr("Objects"), self.objects)
-        form.addRow(self.tr("Frames"), frames)
-        form.addRow(self.tr("Where to"), where)
+        form.addRow(tr("Objects"), self.objects)
+        form.addRow(tr("Frames"), frames)
+        form.addRow(tr("Where to"), where)
         form.addRow("", self.overwrites)
         right = QWidget(self)
         column = QVBoxLayout(right)
@@ -394,17 +401,15 @@ class ExportDialog(QDialog):
         self.choices.setSizes([210, 450, 440])
 
         self.bar = QProgressBar(self)
-        self.bar.setAccessibleName(self.tr("Progress of the export"))
+        self.bar.setAccessibleName(tr("Progress of the export"))
         self.bar.hide()
         self.status = QLabel(self)
         self.status.setWordWrap(True)
-        self.show_button = QPushButton(self.tr("Show in folder"), self)
+        self.show_button = QPushButton(tr("Show in folder"), self)
         self.show_button.clicked.connect(self._show_result)
         self.show_button.hide()
         buttons = QDialogButtonBox(self)
-        self.export_button = buttons.addButton(
-            self.tr("Export"), QDialogButtonBox.ButtonRole.ActionRole
-        )
+        self.export_button = buttons.addButton(tr("Export"), QDialogButtonBox.ButtonRole.ActionRole)
         self.export_button.setDefault(True)
         self.export_button.clicked.connect(self.start)
         self.close_button = buttons.addButton(QDialogButtonBox.StandardButton.Close)
@@ -430,7 +435,7 @@ class ExportDialog(QDialog):
 
     def _show_format(self) -> None:
         kind = self.format
-        self.description.setText(kind.description)
+        self.description.setText(tr(kind.description))
         if self._form is not None:
             self._form_place.removeWidget(self._form)
             self._form.hide()  # until it is really gone it would lie over the new one
@@ -450,9 +455,9 @@ class ExportDialog(QDialog):
 
     def _ask_target(self) -> None:
         if self.format.target is TargetKind.FOLDER:
-            path = QFileDialog.getExistingDirectory(self, self.tr("Export to"), self.target.text())
+            path = QFileDialog.getExistingDirectory(self, tr("Export to"), self.target.text())
         else:
-            path, _ = QFileDialog.getSaveFileName(self, self.tr("Export to"), self.target.text())
+            path, _ = QFileDialog.getSaveFileName(self, tr("Export to"), self.target.text())
         if path:
             self.target.setText(path)
             self._preferences.last_folder = str(Path(path).parent)

@@ -9,6 +9,7 @@ from PySide6.QtGui import QImage, QPainter, QPaintEvent, QPalette
 from PySide6.QtWidgets import QFrame, QLabel, QSizePolicy, QSlider, QVBoxLayout, QWidget
 
 from gui.canvas.shown_frame import FrameLoader, FrameSource
+from gui.language import tr
 from interaction.errors import UserError
 
 __all__ = ["LONGEST_PX", "FramePreview"]
@@ -37,8 +38,8 @@ class FramePreview(QWidget):
         self.picture = _Picture(self)
         self.picture.setAccessibleName(title)
         self.slider = QSlider(Qt.Orientation.Horizontal, self)
-        self.slider.setAccessibleName(self.tr("Frame of the preview"))
-        self.slider.setToolTip(self.tr("Frame of the preview"))
+        self.slider.setAccessibleName(tr("Frame of the preview"))
+        self.slider.setToolTip(tr("Frame of the preview"))
         self.slider.valueChanged.connect(self._choose)
         self.caption = QLabel(self)
         self.caption.setWordWrap(True)
@@ -101,8 +102,8 @@ class FramePreview(QWidget):
 
     def _fail(self, frame: int, error: Exception) -> None:
         if self._frames:
-            summary = str(error).partition("\n\n")[0] if isinstance(error, UserError) else ""
-            self.picture.show_text(summary or self.tr("There is no picture of this frame."))
+            summary = tr(str(error)).partition("\n\n")[0] if isinstance(error, UserError) else ""
+            self.picture.show_text(summary or tr("There is no picture of this frame."))
 
 
 class _Picture(QFrame):

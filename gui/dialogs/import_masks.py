@@ -31,6 +31,7 @@ from PySide6.QtWidgets import (
 
 from gui.dialogs.frame_preview import LONGEST_PX, FramePreview
 from gui.dialogs.option_form import as_text
+from gui.language import tr
 from gui.preferences import Preferences
 from gui.theme import guard_wheel
 from gui.work.annotator import Annotator
@@ -68,7 +69,7 @@ class ImportDialog(QDialog):
     ) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle(self.tr("Import masks"))
+        self.setWindowTitle(tr("Import masks"))
         self.resize(1040, 640)
         self._document, self._annotator, self._preferences = document, annotator, preferences
         self._preview: ImportPreview | None = None
@@ -84,7 +85,7 @@ class ImportDialog(QDialog):
         """Recognises what is there; nothing is changed. What was being looked at is left."""
         self.path.setText(str(path))
         self._preview = self._plan = None
-        self.report.setPlainText(self.tr("Looking…"))
+        self.report.setPlainText(tr("Looking…"))
         self.picture.show_message("")
         self._show_objects()
         if self._stop is not None:
@@ -121,7 +122,7 @@ class ImportDialog(QDialog):
         if self._annotator.operations.start(operation):
             self._stop = stop
         else:
-            self.report.setPlainText(self.tr("Something is being written. Wait until it is done."))
+            self.report.setPlainText(tr("Something is being written. Wait until it is done."))
 
     def _look_again(self) -> None:
         if self.path.text():
@@ -137,7 +138,7 @@ class ImportDialog(QDialog):
             self.accept()
         else:
             self.report.setPlainText(
-                self.tr("Many frames are being changed. Wait until that is done, then import.")
+                tr("Many frames are being changed. Wait until that is done, then import.")
             )
 
     def object_ids(self) -> dict[int, int]:
@@ -183,7 +184,7 @@ class ImportDialog(QDialog):
 
     def _show_progress(self, done: int, total: int) -> None:
         if self._stop is not None and not self._stop.is_set():
-            text = self.tr("Looking… {} %").format(100 * done // max(1, total))
+            text = tr("Looking… {done} %", done=100 * done // max(1, total))
             self.report.setPlainText(text)
 
     def _end_look(self, preview: ImportPreview | None, error: Exception | None) -> None:
@@ -194,9 +195,9 @@ class ImportDialog(QDialog):
             path, self._next = self._next, None
             self.look(path)
         elif isinstance(error, UserError):
-            self.report.setPlainText(str(error))
+            self.report.setPlainText(tr(str(error)))
         elif isinstance(error, CancelledError):
-            self.report.setPlainText(self.tr("Cancelled."))
+            self.report.setPlainText(tr("Cancelled."))
         elif preview is not None:
             self._preview = preview
             self._show_objects()
@@ -209,25 +210,25 @@ class ImportDialog(QDialog):
             return
         outcome = plan.outcomes.get(frame)
         if outcome is None:
-            words = self.tr("left alone, nothing of the objects is in the mask")
+            words = tr("left alone, nothing of the objects is in the mask")
             if frame in plan.left_given:
-                words = self.tr("left alone, as it was made or confirmed by hand")
-            words = self.tr("{} (this is the mask that was found)").format(words)
+                words = tr("left alone, as it was made or confirmed by hand")
+            words = tr("{words} (this is the mask that was found)", words=words)
         else:
             words = {
-                FrameStatus.CONFIRMED: self.tr("will be right and whole"),
-                FrameStatus.CORRECTED: self.tr("will be right for what is imported"),
-            }.get(outcome.status, self.tr("will be tracked, and may be replaced"))
-        self.picture.caption.setText(self.tr("Frame {}: {}").format(frame, words))
+                FrameStatus.CONFIRMED: tr("will be right and whole"),
+                FrameStatus.CORRECTED: tr("will be right for what is imported"),
+            }.get(outcome.status, tr("will be tracked, and may be replaced"))
+        self.picture.caption.setText(tr("Frame {frame}: {words}", frame=frame, words=words))
 
     def _build(self) -> None:
         self.path = QLineEdit(self)
-        self.path.setPlaceholderText(self.tr("A folder of masks, or a file"))
-        self.path.setAccessibleName(self.tr("Where the masks are"))
+        self.path.setPlaceholderText(tr("A folder of masks, or a file"))
+        self.path.setAccessibleName(tr("Where the masks are"))
         self.path.returnPressed.connect(self._look_again)
-        folder = QPushButton(self.tr("Folder…"), self)
+        folder = QPushButton(tr("Folder…"), self)
         folder.clicked.connect(self._ask_folder)
-        file = QPushButton(self.tr("File…"), self)
+        file = QPushButton(tr("File…"), self)
         file.clicked.connect(self._ask_file)
         where = QHBoxLayout()
         where.addWidget(self.path, 1)
@@ -241,12 +242,12 @@ class ImportDialog(QDialog):
         column.addWidget(self.report, 1)
         column.addWidget(self.table, 1)
         counting = QFormLayout()
-        counting.addRow(self.tr("Numbers in file names"), self.first_number)
-        counting.addRow(self.tr("The frames count as"), self.status)
+        counting.addRow(tr("Numbers in file names"), self.first_number)
+        counting.addRow(tr("The frames count as"), self.status)
         column.addLayout(counting)
         for part in (self.keeps_others, self.takes_empty, self.replaces_given):
             column.addWidget(part)
-        title = self.tr("What a frame will look like")
+        title = tr("What a frame will look like")
         self.picture = FramePreview(self._pictures, title, self)
         self.picture.frame_changed.connect(self._show_caption)
         halves = QSplitter(Qt.Orientation.Horizontal, self)
@@ -258,9 +259,7 @@ class ImportDialog(QDialog):
         halves.setSizes([500, 520])
 
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel, self)
-        self.import_button = buttons.addButton(
-            self.tr("Import"), QDialogButtonBox.ButtonRole.ActionRole
-        )
+        self.import_button = buttons.addButton(tr("Import"), QDialogButtonBox.ButtonRole.ActionRole)
         self.import_button.setDefault(True)
         self.import_button.setEnabled(False)
         self.import_button.clicked.connect(self.start)
@@ -273,15 +272,13 @@ class ImportDialog(QDialog):
     def _build_choices(self) -> None:
         self.report = QPlainTextEdit(self)
         self.report.setReadOnly(True)
-        self.report.setAccessibleName(self.tr("What was found, and what will happen"))
+        self.report.setAccessibleName(tr("What was found, and what will happen"))
         self.report.setPlainText(
-            self.tr("Choose a folder of masks or a file; you will see here what is in it.")
+            tr("Choose a folder of masks or a file; you will see here what is in it.")
         )
         self.table = QTableWidget(0, 3, self)
-        self.table.setAccessibleName(self.tr("Objects"))
-        self.table.setHorizontalHeaderLabels(
-            [self.tr("In the masks"), self.tr("Frames"), self.tr("Becomes")]
-        )
+        self.table.setAccessibleName(tr("Objects"))
+        self.table.setHorizontalHeaderLabels([tr("In the masks"), tr("Frames"), tr("Becomes")])
         self.table.verticalHeader().hide()
         self.table.setShowGrid(False)
         header = self.table.horizontalHeader()
@@ -290,32 +287,32 @@ class ImportDialog(QDialog):
         header.setSectionResizeMode(2, QHeaderView.ResizeMode.ResizeToContents)
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         self.status = QComboBox(self)
-        self.status.setAccessibleName(self.tr("The frames count as"))
-        self.status.addItem(self.tr("The masks are right"), FrameStatus.CONFIRMED)
-        self.status.addItem(self.tr("The masks are tracked: may be replaced"), FrameStatus.TRACKED)
+        self.status.setAccessibleName(tr("The frames count as"))
+        self.status.addItem(tr("The masks are right"), FrameStatus.CONFIRMED)
+        self.status.addItem(tr("The masks are tracked: may be replaced"), FrameStatus.TRACKED)
         self.status.currentIndexChanged.connect(self.update_plan)
         guard_wheel(self.status)
         self.first_number = QComboBox(self)
-        self.first_number.setAccessibleName(self.tr("Numbers in file names"))
-        self.first_number.addItem(self.tr("As they fit the video"), None)
-        self.first_number.addItem(self.tr("The first frame is 0"), 0)
-        self.first_number.addItem(self.tr("The first frame is 1"), 1)
+        self.first_number.setAccessibleName(tr("Numbers in file names"))
+        self.first_number.addItem(tr("As they fit the video"), None)
+        self.first_number.addItem(tr("The first frame is 0"), 0)
+        self.first_number.addItem(tr("The first frame is 1"), 1)
         self.first_number.currentIndexChanged.connect(self._look_again)
         guard_wheel(self.first_number)
-        self.keeps_others = QCheckBox(self.tr("Other objects keep their pixels"), self)
+        self.keeps_others = QCheckBox(tr("Other objects keep their pixels"), self)
         self.keeps_others.setChecked(True)
         self.takes_empty = QCheckBox(
-            self.tr("Also take empty masks: the objects are not on those frames"), self
+            tr("Also take empty masks: the objects are not on those frames"), self
         )
         self.replaces_given = QCheckBox(
-            self.tr("Also replace masks that were made or confirmed by hand"), self
+            tr("Also replace masks that were made or confirmed by hand"), self
         )
         for box in (self.keeps_others, self.takes_empty, self.replaces_given):
             box.toggled.connect(self.update_plan)
 
     def _ask_folder(self) -> None:
         path = QFileDialog.getExistingDirectory(
-            self, self.tr("Folder of masks"), self._preferences.last_folder
+            self, tr("Folder of masks"), self._preferences.last_folder
         )
         if path:
             self._choose(Path(path))
@@ -323,11 +320,9 @@ class ImportDialog(QDialog):
     def _ask_file(self) -> None:
         path, _ = QFileDialog.getOpenFileName(
             self,
-            self.tr("File of masks"),
+            tr("File of masks"),
             self._preferences.last_folder,
-            self.tr("Masks")
-            + " (*.png *.bmp *.tif *.tiff *.json *.xml *.txt);;"
-            + self.tr("All files (*)"),
+            tr("Masks") + " (*.png *.bmp *.tif *.tiff *.json *.xml *.txt);;" + tr("All files (*)"),
         )
         if path:
             self._choose(Path(path))
@@ -341,7 +336,7 @@ class ImportDialog(QDialog):
         objects = () if preview is None else preview.objects
         self.table.setRowCount(len(objects))
         for row, one in enumerate(objects):
-            name = QTableWidgetItem(one.name or self.tr("Object {}").format(one.key))
+            name = QTableWidgetItem(one.name or tr("Object {key}", key=one.key))
             name.setFlags(Qt.ItemFlag.ItemIsEnabled)
             if one.color is not None:
                 name.setIcon(_swatch(one.color))
@@ -360,15 +355,15 @@ class ImportDialog(QDialog):
     def _choice(self, one: ImportedObject) -> QComboBox:
         """Which object it becomes: one that is there, a new one, or none."""
         box = QComboBox(self.table)
-        box.setAccessibleName(self.tr("Becomes"))
+        box.setAccessibleName(tr("Becomes"))
         known: dict[int, Any] = {}
         for other in self._document.objects:
             known[other.id] = other.name
-            text = self.tr("{}  {} (locked)") if other.is_locked else "{}  {}"
-            box.addItem(text.format(other.id, other.name), other.id)
+            text = f"{other.id}  {other.name}"
+            box.addItem(tr("{text} (locked)", text=text) if other.is_locked else text, other.id)
         if one.object_id and one.object_id not in known:
-            box.addItem(self.tr("{}  a new object").format(one.object_id), one.object_id)
-        box.addItem(self.tr("left out"), _LEFT_OUT)
+            box.addItem(tr("{object_id}  a new object", object_id=one.object_id), one.object_id)
+        box.addItem(tr("left out"), _LEFT_OUT)
         box.setCurrentIndex(box.findData(one.object_id))
         box.currentIndexChanged.connect(self.update_plan)
         guard_wheel(box)

@@ -20,9 +20,11 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from gui.language import tr
 from gui.preferences import Preferences
 from gui.work.operations import EngineThread, Kind, Operation
 from interaction.models import DownloadProgress, Model, ModelNeeds, ModelStore, default_store
+from xmem_core.messages import Message
 
 __all__ = ["ModelsDialog"]
 
@@ -43,7 +45,7 @@ class ModelsDialog(QDialog):
     ) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle(self.tr("Models"))
+        self.setWindowTitle(tr("Models"))
         self.resize(900, 520)
         self._preferences = preferences
         self._store = store or default_store()
@@ -55,19 +57,19 @@ class ModelsDialog(QDialog):
         self.table.setAccessibleName(self.windowTitle())
         self.table.setHeaderLabels(
             [
-                self.tr("Model"),
-                self.tr("For"),
-                self.tr("Here"),
-                self.tr("File"),
-                self.tr("Memory"),
-                self.tr("Time"),
-                self.tr("Licence"),
+                tr("Model"),
+                tr("For"),
+                tr("Here"),
+                tr("File"),
+                tr("Memory"),
+                tr("Time"),
+                tr("Licence"),
             ]
         )
         header = self.table.headerItem()
-        header.setToolTip(_FILE, self.tr("Size of the file"))
-        header.setToolTip(_MEMORY, self.tr("While it works on a processor, measured"))
-        header.setToolTip(_TIME, self.tr("Of one processor core, measured"))
+        header.setToolTip(_FILE, tr("Size of the file"))
+        header.setToolTip(_MEMORY, tr("While it works on a processor, measured"))
+        header.setToolTip(_TIME, tr("Of one processor core, measured"))
         self.table.header().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         self.table.header().setStretchLastSection(True)
         self.table.setItemDelegate(_Roomy(self.table))
@@ -83,14 +85,14 @@ class ModelsDialog(QDialog):
         self.status = QLabel(self)
         self.status.setWordWrap(True)
         self.bar = QProgressBar(self)
-        self.bar.setAccessibleName(self.tr("Download"))
+        self.bar.setAccessibleName(tr("Download"))
         self.bar.hide()
 
         buttons = QDialogButtonBox(self)
         action = QDialogButtonBox.ButtonRole.ActionRole
-        self.use_button = buttons.addButton(self.tr("Use"), action)
-        self.download_button = buttons.addButton(self.tr("Download"), action)
-        self.file_button = buttons.addButton(self.tr("Use a file…"), action)
+        self.use_button = buttons.addButton(tr("Use"), action)
+        self.download_button = buttons.addButton(tr("Download"), action)
+        self.file_button = buttons.addButton(tr("Use a file…"), action)
         self.close_button = buttons.addButton(QDialogButtonBox.StandardButton.Close)
         self.use_button.clicked.connect(self.use)
         self.download_button.clicked.connect(self.download)
@@ -108,20 +110,20 @@ class ModelsDialog(QDialog):
         """Shows what is here now."""
         chosen = self.current_name()
         self.table.clear()
-        uses = {"tracker": self.tr("tracking"), "click": self.tr("clicks")}
+        uses = {"tracker": tr("tracking"), "click": tr("clicks")}
         for model in self._store.available():
             path = self._store.locate(model)
             size_bytes = path.stat().st_size if path else model.size_bytes
-            here = self.tr("no")
+            here = tr("no")
             if path is not None:
-                here = self.tr("bundled") if model.is_bundled else self.tr("downloaded")
+                here = tr("bundled") if model.is_bundled else tr("downloaded")
                 if not model.is_bundled and not model.has_checksum:
-                    here = self.tr("downloaded, not verified")
+                    here = tr("downloaded, not verified")
             item = QTreeWidgetItem(
                 [
                     model.name,
-                    uses.get(model.kind, self.tr("scribbles")),
-                    self.tr("{}, in use").format(here) if self._is_used(model) else here,
+                    uses.get(model.kind, tr("scribbles")),
+                    tr("{here}, in use", here=here) if self._is_used(model) else here,
                     self._size(model, size_bytes),
                     "" if model.needs is None else _size_of(model.needs.cpu_memory_bytes),
                     "" if model.needs is None else self._time(model, model.needs),
@@ -165,7 +167,7 @@ class ModelsDialog(QDialog):
 
         self.bar.setRange(0, 0)
         self.bar.show()
-        self.status.setText(self.tr("Downloading {}…").format(name))
+        self.status.setText(tr("Downloading {name}…", name=name))
         self._download = Operation(Kind.BACKGROUND, steps, self._show_progress, self._end)
         self._thread.start(self._download)
         self._update()
@@ -191,24 +193,26 @@ class ModelsDialog(QDialog):
         self._download = None
         self.bar.hide()
         if isinstance(error, CancelledError):
-            self.status.setText(self.tr("Stopped. What has arrived is kept for next time."))
+            self.status.setText(tr("Stopped. What has arrived is kept for next time."))
         elif error is not None:
-            self.status.setText(str(error))
+            self.status.setText(tr(str(error)))
         else:
-            self.status.setText(self.tr("Done."))
+            self.status.setText(tr("Done."))
         self.refresh()
 
     def _ask_file(self) -> None:
         path, _ = QFileDialog.getOpenFileName(
             self,
-            self.tr("Weights"),
+            tr("Weights"),
             self._preferences.last_folder,
-            self.tr("Weights") + " (*.pth *.pt *.safetensors)",
+            tr("Weights") + " (*.pth *.pt *.safetensors)",
         )
         model = self._current()
         if path and model is not None:
             self._set_model(model.kind, path)
-            self.status.setText(self.tr("{} is used for {} from now on.").format(path, model.kind))
+            self.status.setText(
+                tr("{path} is used for {kind} from now on.", path=path, kind=model.kind)
+            )
             self.refresh()
 
     def _set_model(self, kind: str, model: str) -> None:
@@ -238,43 +242,46 @@ class ModelsDialog(QDialog):
         self.download_button.setEnabled(is_idle and model is not None and not is_here)
         self.file_button.setEnabled(is_idle and model is not None)
         self.about.setText("" if model is None else self._about(model))
-        self.close_button.setText(self.tr("Close") if is_idle else self.tr("Cancel"))
+        self.close_button.setText(tr("Close") if is_idle else tr("Cancel"))
 
     def _time(self, model: Model, needs: ModelNeeds) -> str:
         text = {
-            "tracker": self.tr("{} s a frame"),
-            "click": self.tr("{} s a click"),
-        }.get(model.kind, self.tr("{} s a stroke"))
-        return text.format(QLocale().toString(needs.cpu_seconds, "g", 2))
+            "tracker": Message("{seconds:.2g} s a frame"),
+            "click": Message("{seconds:.2g} s a click"),
+        }.get(model.kind, Message("{seconds:.2g} s a stroke"))
+        return tr(text, seconds=float(needs.cpu_seconds))
 
     def _about(self, model: Model) -> str:
         """What it does and what it needs, in full."""
-        lines = [model.description]
+        lines = [tr(model.description)]
         needs = model.needs
         if needs is not None:
             lines.append(
-                self.tr("On one core of a processor: {0}, {1} of memory.").format(
-                    self._time(model, needs), _size_of(needs.cpu_memory_bytes)
+                tr(
+                    "On one core of a processor: {time}, {size} of memory.",
+                    time=self._time(model, needs),
+                    size=_size_of(needs.cpu_memory_bytes),
                 )
-                + f" {needs.note}"
+                + f" {tr(needs.note)}"
             )
             if needs.published_gpu_per_second is not None:
                 lines.append(
-                    self.tr("Published, on a GPU: {} frames/s.").format(
-                        QLocale().toString(needs.published_gpu_per_second, "f", 1)
+                    tr(
+                        "Published, on a GPU: {rate} frames/s.",
+                        rate=QLocale().toString(needs.published_gpu_per_second, "f", 1),
                     )
                 )
             else:
-                lines.append(self.tr("On a GPU: not measured."))
+                lines.append(tr("On a GPU: not measured."))
         lines.append(
-            self.tr(
+            tr(
                 "Runs on a processor (CPU), an NVIDIA GPU (CUDA) or an Apple GPU (MPS), as chosen "
                 "in the preferences."
             )
         )
         if not model.has_checksum:
             lines.append(
-                self.tr(
+                tr(
                     "Not verified against a published checksum: its publisher states none. Size, "
                     "names and shapes are compared with those of the published file."
                 )
@@ -285,7 +292,7 @@ class ModelsDialog(QDialog):
         if size_bytes:
             return _size_of(size_bytes)
         if model.parameters:
-            return self.tr("about {}").format(_size_of(model.parameters * _BYTES_A_NUMBER))
+            return tr("about {size}", size=_size_of(model.parameters * _BYTES_A_NUMBER))
         return ""
 
 

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from gui.language import tr
 from gui.theme import guard_wheel
 from interaction.formats.options import ExportOptions, OptionInfo, describe_options
 
@@ -29,8 +30,8 @@ __all__ = [
 
 
 def as_text(lines: Iterable[str]) -> str:
-    """Each line begins with a capital letter, as what comes before it may be a sentence too."""
-    return "\n".join(line[:1].upper() + line[1:] for line in lines)
+    """Translated, and each line with a capital letter first, as it may follow a sentence."""
+    return "\n".join(line[:1].upper() + line[1:] for line in map(tr, lines))
 
 
 _UNBOUNDED = 1_000_000
@@ -56,14 +57,14 @@ class OptionForm(QWidget):
         form.setContentsMargins(0, 0, 0, 0)
         for info in describe_options(kind):
             field = _field(info, self)
-            field.widget.setToolTip(info.help)
-            field.widget.setAccessibleName(info.title)
-            field.widget.setAccessibleDescription(info.help)
+            field.widget.setToolTip(tr(info.help))
+            field.widget.setAccessibleName(tr(info.title))
+            field.widget.setAccessibleDescription(tr(info.help))
             self._fields[info.name] = field
             field.changed.connect(lambda *_: self.changed.emit())
             guard_wheel(field.widget)
             # A check box says itself what it is for.
-            form.addRow("" if info.kind == "bool" else info.title, field.widget)
+            form.addRow("" if info.kind == "bool" else tr(info.title), field.widget)
 
     def options(self) -> ExportOptions:
         """What was chosen. ValueError for a text that cannot be."""
@@ -86,13 +87,13 @@ def align_labels(*forms: QFormLayout) -> None:
 
 def _field(info: OptionInfo, parent: QWidget) -> _Field:
     if info.kind == "bool":
-        box = QCheckBox(info.title, parent)
+        box = QCheckBox(tr(info.title), parent)
         box.setChecked(info.default)
         return _Field(box, box.isChecked, box.toggled)
     if info.kind == "choice":
         combo = QComboBox(parent)
         for value, title in info.choices:
-            combo.addItem(title, value)
+            combo.addItem(tr(title), value)
         combo.setCurrentIndex(combo.findData(info.default))
         return _Field(combo, combo.currentData, combo.currentIndexChanged)
     if info.kind == "int":
@@ -101,7 +102,7 @@ def _field(info: OptionInfo, parent: QWidget) -> _Field:
             int(-_UNBOUNDED if info.minimum is None else info.minimum),
             int(_UNBOUNDED if info.maximum is None else info.maximum),
         )
-        number.setSuffix(f" {info.unit}" if info.unit else "")
+        number.setSuffix(f" {tr(info.unit)}" if info.unit else "")
         number.setValue(info.default)
         return _Field(number, number.value, number.valueChanged)
     if info.kind == "float":
@@ -111,7 +112,7 @@ def _field(info: OptionInfo, parent: QWidget) -> _Field:
             _UNBOUNDED if info.maximum is None else info.maximum,
         )
         decimal.setSingleStep(0.1)
-        decimal.setSuffix(f" {info.unit}" if info.unit else "")
+        decimal.setSuffix(f" {tr(info.unit)}" if info.unit else "")
         decimal.setValue(info.default)
         return _Field(decimal, decimal.value, decimal.valueChanged)
     if info.kind == "color":

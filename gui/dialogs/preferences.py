@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 
 from gui.actions.actions import Actions
 from gui.dialogs.shortcuts import ShortcutsDialog
+from gui.language import tr
 from gui.preferences import Preferences
 from gui.theme import guard_wheel
 from gui.work.document import WIDEST_OUTLINE_PX
@@ -34,15 +35,15 @@ class PreferencesDialog(QDialog):
     ) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle(self.tr("Preferences"))
+        self.setWindowTitle(tr("Preferences"))
         self.setMinimumWidth(460)
         self._preferences = preferences
 
         self.scheme = QComboBox(self)
         for value, title in (
-            ("system", self.tr("As the system")),
-            ("light", self.tr("Light")),
-            ("dark", self.tr("Dark")),
+            ("system", tr("As the system")),
+            ("light", tr("Light")),
+            ("dark", tr("Dark")),
         ):
             self.scheme.addItem(title, value)
         self.scheme.setCurrentIndex(self.scheme.findData(preferences.scheme))
@@ -51,7 +52,7 @@ class PreferencesDialog(QDialog):
         self.opacity = self._percent(preferences.opacity, self._set_opacity)
         self.outline_px = QSpinBox(self)
         self.outline_px.setRange(1, WIDEST_OUTLINE_PX)
-        self.outline_px.setSuffix(self.tr(" px"))
+        self.outline_px.setSuffix(tr(" px"))
         self.outline_px.setValue(preferences.outline_px)
         self.outline_px.valueChanged.connect(self._set_outline_px)
         self.outline_opacity = self._percent(preferences.outline_opacity, self._set_outline_opacity)
@@ -59,10 +60,10 @@ class PreferencesDialog(QDialog):
         self.device = QComboBox(self)
         self.device.setEditable(True)  # "cuda:1"
         for value, title in (
-            ("auto", self.tr("The best there is")),
-            ("cuda", self.tr("Graphics card (CUDA)")),
-            ("mps", self.tr("Apple GPU (MPS)")),
-            ("cpu", self.tr("Processor (CPU)")),
+            ("auto", tr("The best there is")),
+            ("cuda", tr("Graphics card (CUDA)")),
+            ("mps", tr("Apple GPU (MPS)")),
+            ("cpu", tr("Processor (CPU)")),
         ):
             self.device.addItem(f"{value} — {title}", value)
         index = self.device.findData(preferences.device)
@@ -74,7 +75,7 @@ class PreferencesDialog(QDialog):
 
         self.internal_size = QComboBox(self)
         for size_px in sorted({*_SIZES_PX, preferences.internal_size_px}):
-            self.internal_size.addItem(self.tr("{} pixels").format(size_px), size_px)
+            self.internal_size.addItem(tr("{size_px} pixels", size_px=size_px), size_px)
         self.internal_size.setCurrentIndex(
             self.internal_size.findData(preferences.internal_size_px)
         )
@@ -82,7 +83,7 @@ class PreferencesDialog(QDialog):
 
         self.memorize_every = QSpinBox(self)
         self.memorize_every.setRange(1, 100)
-        self.memorize_every.setSuffix(self.tr(" frames"))
+        self.memorize_every.setSuffix(tr(" frames"))
         self.memorize_every.setValue(preferences.memorize_every)
         self.memorize_every.valueChanged.connect(self._set_memorize_every)
 
@@ -95,33 +96,33 @@ class PreferencesDialog(QDialog):
 
         form = QFormLayout()
         for title, field, tip in (
-            (self.tr("Colours"), self.scheme, ""),
-            (self.tr("Opacity of masks"), self.opacity, self.tr("Of the colour over an object")),
+            (tr("Colours"), self.scheme, ""),
+            (tr("Opacity of masks"), self.opacity, tr("Of the colour over an object")),
             (
-                self.tr("Width of outlines"),
+                tr("Width of outlines"),
                 self.outline_px,
-                self.tr("On either side of an edge, in pixels of the window"),
+                tr("On either side of an edge, in pixels of the window"),
             ),
             (
-                self.tr("Opacity of outlines"),
+                tr("Opacity of outlines"),
                 self.outline_opacity,
-                self.tr("Of the current object's; the others' are fainter"),
+                tr("Of the current object's; the others' are fainter"),
             ),
-            (self.tr("Device"), self.device, self.tr("Where the networks run")),
+            (tr("Device"), self.device, tr("Where the networks run")),
             (
-                self.tr("Tracking size"),
+                tr("Tracking size"),
                 self.internal_size,
-                self.tr("Shorter side at which the tracker works: smaller is faster, less exact"),
+                tr("Shorter side at which the tracker works: smaller is faster, less exact"),
             ),
             (
-                self.tr("Memorise every"),
+                tr("Memorise every"),
                 self.memorize_every,
-                self.tr(
+                tr(
                     "Fewer frames between: follows changes better, takes more time. A project with "
                     "limits of its own, see the Memory panel, keeps them."
                 ),
             ),
-            (self.tr("Memory for frames"), self.cache, self.tr("Decoded frames kept at hand")),
+            (tr("Memory for frames"), self.cache, tr("Decoded frames kept at hand")),
         ):
             guard_wheel(field)
             field.setToolTip(tip)
@@ -129,7 +130,7 @@ class PreferencesDialog(QDialog):
             field.setAccessibleDescription(tip)
             form.addRow(title, field)
         note = QLabel(
-            self.tr(
+            tr(
                 "Device, tracking size and memorising hold from the next propagation on; memory "
                 "for frames from the next project on."
             ),
@@ -139,10 +140,10 @@ class PreferencesDialog(QDialog):
         note.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close, self)
         buttons.rejected.connect(self.reject)
-        self.keys = buttons.addButton(self.tr("Keys…"), QDialogButtonBox.ButtonRole.ActionRole)
+        self.keys = buttons.addButton(tr("Keys…"), QDialogButtonBox.ButtonRole.ActionRole)
         self.keys.setAutoDefault(False)
         buttons.button(QDialogButtonBox.StandardButton.Close).setDefault(True)
-        self.keys.setToolTip(self.tr("Change the keys of the commands"))
+        self.keys.setToolTip(tr("Change the keys of the commands"))
         self.keys.clicked.connect(lambda: ShortcutsDialog(actions, self).open())
         column = QVBoxLayout(self)
         column.addLayout(form)
@@ -154,7 +155,7 @@ class PreferencesDialog(QDialog):
         box = QSpinBox(self)
         box.setRange(0, 100)
         box.setSingleStep(5)
-        box.setSuffix(self.tr(" %"))
+        box.setSuffix(tr(" %"))
         box.setValue(round(100 * share))
         box.valueChanged.connect(on_change)
         return box

@@ -3,7 +3,7 @@
 from html import escape
 from typing import Final
 
-from PySide6.QtCore import QCoreApplication, QSize, Qt
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QBrush, QColor, QKeySequence, QPageLayout, QTextDocument
 from PySide6.QtPrintSupport import QPrintDialog, QPrinter
 from PySide6.QtWidgets import (
@@ -24,6 +24,7 @@ from PySide6.QtWidgets import (
 
 from gui.actions.actions import Actions
 from gui.actions.table import ACTIONS, MENUS
+from gui.language import tr
 from gui.theme import icon
 
 __all__ = [
@@ -37,23 +38,19 @@ _KEYS_PX, _SHEET_TEXT_PX = 104, 12
 _SHEET_PX: Final = QSize(1240, 740)  # fits a screen of 1280x800
 
 
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("CheatSheet", text)
-
-
 def mouse_rows() -> list[tuple[str, str]]:
     """What the mouse does, which no action's shortcut tells."""
     return [
-        (_tr("Left, right click"), _tr("Add to the object, take away (click tool)")),
-        (_tr("Ctrl+click"), _tr("Make the object under the cursor current")),
-        (_tr("Wheel, pinch"), _tr("Zoom about the cursor")),
-        (_tr("Ctrl+wheel"), _tr("Size of the brush")),
-        (_tr("Space or middle button, drag"), _tr("Move the picture")),
-        (_tr("Shift, Alt while painting"), _tr("Straight line, erase")),
-        (_tr("Enter, Backspace"), _tr("Close a polygon, take its last corner back")),
-        (_tr("Hold H"), _tr("Hide the masks")),
-        ("1 … 9", _tr("The objects in order")),
-        ("K, L", _tr("While it plays: stop, go forward (also after K); again: faster")),
+        (tr("Left, right click"), tr("Add to the object, take away (click tool)")),
+        (tr("Ctrl+click"), tr("Make the object under the cursor current")),
+        (tr("Wheel, pinch"), tr("Zoom about the cursor")),
+        (tr("Ctrl+wheel"), tr("Size of the brush")),
+        (tr("Space or middle button, drag"), tr("Move the picture")),
+        (tr("Shift, Alt while painting"), tr("Straight line, erase")),
+        (tr("Enter, Backspace"), tr("Close a polygon, take its last corner back")),
+        (tr("Hold H"), tr("Hide the masks")),
+        ("1 … 9", tr("The objects in order")),
+        ("K, L", tr("While it plays: stop, go forward (also after K); again: faster")),
     ]
 
 
@@ -70,12 +67,12 @@ def cheat_sheet_html(actions: Actions) -> str:
             if keys:
                 rows.append((", ".join(keys), actions.title(spec.id)))
         if rows:
-            sections.append((QCoreApplication.translate("Actions", title).replace("&", ""), rows))
-    sections.append((_tr("Mouse and more"), mouse_rows()))
+            sections.append((tr(title).replace("&", ""), rows))
+    sections.append((tr("Mouse and more"), mouse_rows()))
     # Filled top to bottom, the shortest column first, so that it fits on one page.
     columns: list[list[str]] = [[] for _ in range(_COLUMNS)]
     heights = [0] * _COLUMNS
-    for title, rows in sections:
+    for heading, rows in sections:
         shortest = heights.index(min(heights))
         heights[shortest] += len(rows) + 2
         lines = "".join(
@@ -83,7 +80,7 @@ def cheat_sheet_html(actions: Actions) -> str:
             for keys, text in rows
         )
         columns[shortest].append(
-            f"<h4 style='margin: 6px 0 2px'>{escape(title)}</h4><table>{lines}</table>"
+            f"<h4 style='margin: 6px 0 2px'>{escape(heading)}</h4><table>{lines}</table>"
         )
     cells = "".join(
         f"<td valign='top' width='{100 // _COLUMNS}%'>{''.join(parts)}</td>" for parts in columns
@@ -96,19 +93,17 @@ class CheatSheet(QDialog):
     def __init__(self, actions: Actions, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle(self.tr("Keys at a glance"))
+        self.setWindowTitle(tr("Keys at a glance"))
         self.resize(_SHEET_PX)
         self._page = QTextBrowser(self)
         self._page.setAccessibleName(self.windowTitle())
         self._actions = actions
         self._fill()
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close, self)
-        self.change = buttons.addButton(
-            self.tr("Change keys…"), QDialogButtonBox.ButtonRole.ActionRole
-        )
+        self.change = buttons.addButton(tr("Change keys…"), QDialogButtonBox.ButtonRole.ActionRole)
         self.change.clicked.connect(lambda: ShortcutsDialog(actions, self).open())
         actions.keys_changed.connect(self._fill)
-        self._print = buttons.addButton(self.tr("Print…"), QDialogButtonBox.ButtonRole.ActionRole)
+        self._print = buttons.addButton(tr("Print…"), QDialogButtonBox.ButtonRole.ActionRole)
         buttons.button(QDialogButtonBox.StandardButton.Close).setDefault(True)
         self._print.clicked.connect(self._ask_for_printer)
         buttons.rejected.connect(self.reject)
@@ -146,18 +141,18 @@ class ShortcutsDialog(QDialog):
     def __init__(self, actions: Actions, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle(self.tr("Change keys"))
+        self.setWindowTitle(tr("Change keys"))
         self.resize(620, 640)
         self._actions = actions
         self._keys = {spec.id: list(actions.keys(spec.id)) for spec in ACTIONS}
         self.search = QLineEdit(self)
-        self.search.setPlaceholderText(self.tr("Search an action or a key"))
+        self.search.setPlaceholderText(tr("Search an action or a key"))
         self.search.setAccessibleName(self.search.placeholderText())
         self.search.setClearButtonEnabled(True)
         self.search.textChanged.connect(self._filter)
         self.tree = QTreeWidget(self)
-        self.tree.setHeaderLabels([self.tr("Action"), self.tr("Keys")])
-        self.tree.setAccessibleName(self.tr("Actions and their keys"))
+        self.tree.setHeaderLabels([tr("Action"), tr("Keys")])
+        self.tree.setAccessibleName(tr("Actions and their keys"))
         self.tree.header().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         self.tree.header().setStretchLastSection(False)
         self.tree.header().resizeSection(1, 200)
@@ -167,15 +162,15 @@ class ShortcutsDialog(QDialog):
 
         self.edit = QKeySequenceEdit(self)
         self.edit.setMaximumSequenceLength(1)
-        self.edit.setAccessibleName(self.tr("New key"))
+        self.edit.setAccessibleName(tr("New key"))
         self.edit.editingFinished.connect(self._assign)
-        self._clear = QPushButton(self.tr("None"), self)
-        self._clear.setToolTip(self.tr("This action gets no key"))
+        self._clear = QPushButton(tr("None"), self)
+        self._clear.setToolTip(tr("This action gets no key"))
         self._clear.clicked.connect(lambda: self._set_keys([]))
-        self._default = QPushButton(self.tr("Default"), self)
+        self._default = QPushButton(tr("Default"), self)
         self._default.clicked.connect(self._restore_one)
         row = QHBoxLayout()
-        row.addWidget(QLabel(self.tr("Press the new key:"), self))
+        row.addWidget(QLabel(tr("Press the new key:"), self))
         row.addWidget(self.edit, 1)
         row.addWidget(self._clear)
         row.addWidget(self._default)
@@ -214,7 +209,7 @@ class ShortcutsDialog(QDialog):
 
     def _fill(self) -> None:
         for menu, title in MENUS.items():
-            section = QTreeWidgetItem([self.tr(title).replace("&", "")])
+            section = QTreeWidgetItem([tr(title).replace("&", "")])
             section.setFlags(Qt.ItemFlag.ItemIsEnabled)
             self.tree.addTopLevelItem(section)
             for spec in (spec for spec in ACTIONS if spec.menu == menu):
@@ -269,7 +264,7 @@ class ShortcutsDialog(QDialog):
             item.setForeground(1, brush)
         lines = [line for line, _ in problems]
         if lines:
-            lines.append(self.tr("A key can mean one thing only: choose others, then OK."))
+            lines.append(tr("A key can mean one thing only: choose others, then OK."))
         self.warning.setText("\n".join(lines))
         self.warning.setVisible(bool(lines))
         self.buttons.button(QDialogButtonBox.StandardButton.Ok).setEnabled(not lines)
@@ -278,9 +273,10 @@ class ShortcutsDialog(QDialog):
         """In words, and the actions concerned: keys that would mean two things."""
         found = [
             (
-                self.tr("{} is the key of {}.").format(
-                    _shown(key),
-                    self.tr(" and of ").join(f"“{self._actions.title(name)}”" for name in names),
+                tr(
+                    "{key} is the key of {names}.",
+                    key=_shown(key),
+                    names=tr(" and of ").join(f"“{self._actions.title(name)}”" for name in names),
                 ),
                 names,
             )
@@ -288,8 +284,11 @@ class ShortcutsDialog(QDialog):
         ]
         found += [
             (
-                self.tr("{0} cannot be the key of “{1}”. It is kept for: {2}.").format(
-                    _shown(key), self._actions.title(name), fixed.title
+                tr(
+                    "{key} cannot be the key of “{action}”. It is kept for: {purpose}.",
+                    key=_shown(key),
+                    action=self._actions.title(name),
+                    purpose=fixed.title,
                 ),
                 [name],
             )

@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from gui.language import tr
 from gui.work.annotator import Annotator
 from gui.work.document import Document
 from interaction.errors import UserError
@@ -34,20 +35,20 @@ class VersionsDialog(QDialog):
     ) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle(self.tr("Named versions"))
+        self.setWindowTitle(tr("Named versions"))
         self.resize(540, 380)
         self._annotator = annotator
         self._session = document.session
         note = QLabel(
-            self.tr("Everything is saved all the time. A named version is a place to return to."),
+            tr("Everything is saved all the time. A named version is a place to return to."),
             self,
         )
         note.setWordWrap(True)
         note.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self.name = QLineEdit(self)
-        self.name.setPlaceholderText(self.tr("Name of the version"))
+        self.name.setPlaceholderText(tr("Name of the version"))
         self.name.setAccessibleName(self.name.placeholderText())
-        self.save_button = QPushButton(self.tr("Save"), self)
+        self.save_button = QPushButton(tr("Save"), self)
         self.save_button.setDefault(True)
         self.save_button.clicked.connect(self.save)
         self.name.textChanged.connect(self._update)
@@ -55,15 +56,15 @@ class VersionsDialog(QDialog):
         row.addWidget(self.name, 1)
         row.addWidget(self.save_button)
         self.list = QListWidget(self)
-        self.list.setAccessibleName(self.tr("Versions"))
+        self.list.setAccessibleName(tr("Versions"))
         self.list.currentItemChanged.connect(self._update)
         self.status = QLabel(self)
         self.status.setWordWrap(True)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close, self)
         self.restore_button = buttons.addButton(
-            self.tr("Bring back"), QDialogButtonBox.ButtonRole.ActionRole
+            tr("Bring back"), QDialogButtonBox.ButtonRole.ActionRole
         )
-        self.restore_button.setToolTip(self.tr("Undo takes you back to what is there now"))
+        self.restore_button.setToolTip(tr("Undo takes you back to what is there now"))
         self.restore_button.clicked.connect(self.restore)
         buttons.rejected.connect(self.reject)
         column = QVBoxLayout(self)
@@ -82,7 +83,7 @@ class VersionsDialog(QDialog):
             item.setData(_VersionRole, version)
             self.list.addItem(item)
         if not self.list.count():
-            self.status.setText(self.tr("No version was saved yet."))
+            self.status.setText(tr("No version was saved yet."))
         self._update()
 
     def save(self) -> None:
@@ -92,10 +93,10 @@ class VersionsDialog(QDialog):
         try:
             version = project.save_version(self.name.text().strip())
         except UserError as error:
-            self.status.setText(str(error))
+            self.status.setText(tr(str(error)))
             return
         self.name.clear()
-        self.status.setText(self.tr("“{}” is saved.").format(version.name))
+        self.status.setText(tr("“{name}” is saved.", name=version.name))
         self.refresh()
 
     def restore(self) -> None:
@@ -105,13 +106,13 @@ class VersionsDialog(QDialog):
         try:
             edits = project.view.restoring(item.data(_VersionRole), self._session.annotation)
         except UserError as error:
-            self.status.setText(str(error))
+            self.status.setText(tr(str(error)))
             return
         if self._annotator.bulk.apply(edits):
             self.accept()
         else:
             self.status.setText(
-                self.tr("Many frames are being changed. Wait until that is done, then go back.")
+                tr("Many frames are being changed. Wait until that is done, then go back.")
             )
 
     def _update(self) -> None:

@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from gui.language import tr
 from gui.work.annotator import Annotator
 from gui.work.document import Document
 from gui.work.operations import Busy
@@ -42,7 +43,7 @@ class HistoryPanel(QWidget):
     ) -> None:
         super().__init__(parent)
         self._document, self._annotator = document, annotator
-        self.setAccessibleName(self.tr("History"))
+        self.setAccessibleName(tr("History"))
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
@@ -54,12 +55,12 @@ class HistoryPanel(QWidget):
         self.view.setMinimumHeight(3 * _ROW_PX)
         self.view.setFrameShape(QListView.Shape.NoFrame)
         self.view.setIconSize(QSize(12, 12))
-        self.view.setAccessibleName(self.tr("History"))
-        self.view.setToolTip(self.tr("Click a step to go back to it"))
+        self.view.setAccessibleName(tr("History"))
+        self.view.setToolTip(tr("Click a step to go back to it"))
         self.view.clicked.connect(self._go)
         self.view.activated.connect(self._go)
         column.addWidget(self.view, 1)
-        self.notice = QLabel(self.tr("Wait for the run to end to go back."), self)
+        self.notice = QLabel(tr("Wait for the run to end to go back."), self)
         self.notice.setContentsMargins(10, 4, 10, 4)
         self.notice.setForegroundRole(self.palette().ColorRole.PlaceholderText)
         column.addWidget(self.notice)
@@ -111,11 +112,11 @@ class HistorySteps(QAbstractListModel):
             return self._text(row)
         if role == Qt.ItemDataRole.AccessibleTextRole:
             if row == self._position:
-                return self.tr("{}, in effect").format(self._text(row))
+                return tr("{text}, in effect", text=self._text(row))
             return (
                 self._text(row)
                 if row < self._position
-                else self.tr("{}, undone").format(self._text(row))
+                else tr("{text}, undone", text=self._text(row))
             )
         if role == Qt.ItemDataRole.FontRole and row == self._position:
             font = QFont(QGuiApplication.font())
@@ -127,12 +128,17 @@ class HistorySteps(QAbstractListModel):
 
     def _text(self, row: int) -> str:
         if row == 0:
-            return self.tr("Beginning")
+            return tr("Beginning")
         entry = self._entries[row - 1]
-        if len(entry.frames) == 1:
-            return self.tr("{0} · frame {1}").format(entry.label, *entry.frames)
-        count = len(entry.frames)
-        return self.tr("{0} · {1} frames").format(entry.label, count) if count else entry.label
+        if not entry.frames:
+            return tr(entry.label)
+        return tr(
+            "{label} · frame {frame}",
+            "{label} · {count} frames",
+            label=entry.label,
+            frame=min(entry.frames),
+            count=len(entry.frames),
+        )
 
     def _follow(self) -> None:
         history = self._document.session.history

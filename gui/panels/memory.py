@@ -26,6 +26,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from gui.language import tr
 from gui.theme import ACCENT, guard_wheel, icon
 from gui.timeline.frame_table import FrameTable
 from gui.timeline.thumbnails import Thumbnails
@@ -35,6 +36,7 @@ from gui.work.operations import Progress
 from interaction.annotation.requests import MemoryUse
 from interaction.annotation.types import FrameStatus
 from interaction.engines import MEMORY_LIMITS
+from xmem_core.messages import Message
 
 __all__ = ["MemoryPanel"]
 
@@ -62,7 +64,7 @@ class MemoryPanel(QWidget):
         super().__init__(parent)
         self._document, self._annotator = document, annotator
         self._thumbnails = Thumbnails.of(document)
-        self.setAccessibleName(self.tr("Memory"))
+        self.setAccessibleName(tr("Memory"))
         column = QVBoxLayout(self)
         column.setContentsMargins(10, 6, 10, 6)
         column.setSpacing(4)
@@ -74,9 +76,7 @@ class MemoryPanel(QWidget):
         self.frames = GivenFrames(document, self)
         self.view = self._make_view()
         column.addWidget(self.view, 1)
-        self.empty = QLabel(
-            self.tr("Frames that you correct or confirm are remembered for ever."), self
-        )
+        self.empty = QLabel(tr("Frames that you correct or confirm are remembered for ever."), self)
         self.empty.setWordWrap(True)
         self.empty.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.empty.setForegroundRole(self.palette().ColorRole.PlaceholderText)
@@ -102,8 +102,8 @@ class MemoryPanel(QWidget):
         self.remove.setIconSize(QSize(16, 16))
         self.remove.setAutoRaise(True)
         self.remove.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.remove.setToolTip(self.tr("Forget this frame (Delete): its mask stays, as tracked"))
-        self.remove.setAccessibleName(self.tr("Forget the selected frame"))
+        self.remove.setToolTip(tr("Forget this frame (Delete): its mask stays, as tracked"))
+        self.remove.setAccessibleName(tr("Forget the selected frame"))
         self.remove.clicked.connect(self._remove)
         row.addWidget(self.remove)
         return row
@@ -111,7 +111,7 @@ class MemoryPanel(QWidget):
     def _make_view(self) -> QListView:
         view = QListView(self)
         view.setModel(self.frames)
-        view.setAccessibleName(self.tr("Frames that are remembered for ever"))
+        view.setAccessibleName(tr("Frames that are remembered for ever"))
         view.setViewMode(QListView.ViewMode.IconMode)
         view.setMovement(QListView.Movement.Static)
         view.setResizeMode(QListView.ResizeMode.Adjust)
@@ -157,9 +157,7 @@ class MemoryPanel(QWidget):
         self.view.setVisible(count > 0)
         self.empty.setVisible(count == 0)
         self.title.setText(
-            self.tr("One frame kept for ever")
-            if count == 1
-            else self.tr("{} frames kept for ever").format(count)
+            tr("One frame kept for ever", "{count} frames kept for ever", count=count)
         )
         self.title.setVisible(count > 0)
         self.remove.setVisible(count > 0)
@@ -197,14 +195,14 @@ class MemoryGauges(QWidget):
         self.figures: dict[str, QLabel] = {}
         for row, (name, text, tip) in enumerate(
             (
-                ("working", self.tr("Working"), self.tr("The last frames, in full")),
+                ("working", tr("Working"), tr("The last frames, in full")),
                 (
                     "long_term",
-                    self.tr("Long-term"),
-                    self.tr("What was distilled from them, the most used kept"),
+                    tr("Long-term"),
+                    tr("What was distilled from them, the most used kept"),
                 ),
-                ("permanent", self.tr("Permanent"), self.tr("The frames you answer for")),
-                ("device", self.tr("Device"), self.tr("Memory this program uses on the device")),
+                ("permanent", tr("Permanent"), tr("The frames you answer for")),
+                ("device", tr("Device"), tr("Memory this program uses on the device")),
             )
         ):
             label = QLabel(text, self)
@@ -237,7 +235,7 @@ class MemoryGauges(QWidget):
         most = settings.memory.max_long_term
         self.figures["long_term"].setText(f"{use.long_term:,}".replace(",", "\u2009"))
         self.gauges["long_term"].show_share(use.long_term / most)
-        self.gauges["long_term"].setToolTip(self.tr("At most {}").format(most))
+        self.gauges["long_term"].setToolTip(tr("At most {size}", size=most))
         self.figures["device"].setText(_gibibytes(use.device_bytes))
         self.gauges["device"].show_share(None)
 
@@ -257,11 +255,11 @@ class MemoryLimits(QWidget):
         super().__init__(parent)
         self._document = document
         self.fold = QToolButton(self)
-        self.fold.setText(self.tr("Limits"))
+        self.fold.setText(tr("Limits"))
         self.fold.setToolTip(
-            self.tr("What the tracker may remember, for this project, from the next frame on")
+            tr("What the tracker may remember, for this project, from the next frame on")
         )
-        self.fold.setAccessibleName(self.tr("Limits of the tracker's memory"))
+        self.fold.setAccessibleName(tr("Limits of the tracker's memory"))
         self.fold.setCheckable(True)
         self.fold.setAutoRaise(True)
         self.fold.setFocusPolicy(Qt.FocusPolicy.TabFocus)
@@ -274,8 +272,8 @@ class MemoryLimits(QWidget):
         form.setVerticalSpacing(2)
         for name, title, tip in self._texts():
             form.addRow(title, self._box(name, title, tip))
-        self.reset = QPushButton(self.tr("Reset to default"), self.rows)
-        self.reset.setToolTip(self.tr("The limits that the preferences and the program say"))
+        self.reset = QPushButton(tr("Reset to default"), self.rows)
+        self.reset.setToolTip(tr("The limits that the preferences and the program say"))
         self.reset.clicked.connect(lambda: document.set_memory_limits({}))
         form.addRow(self.reset)
         column = QVBoxLayout(self)
@@ -292,42 +290,42 @@ class MemoryLimits(QWidget):
         return (
             (
                 "memorize_every",
-                self.tr("Memorise every"),
-                self.tr(
+                tr("Memorise every"),
+                tr(
                     "Frames between two that working memory takes in. Fewer: follows changes "
                     "better, takes more time. Other projects: see the preferences."
                 ),
             ),
             (
                 "top_k",
-                self.tr("Top k"),
-                self.tr(
+                tr("Top k"),
+                tr(
                     "Memory elements that each place of the picture looks at. More: smoother, "
                     "and look-alikes are mixed up more easily."
                 ),
             ),
             (
                 "min_working_frames",
-                self.tr("Working, least"),
-                self.tr("Frames that stay in working memory when the rest is distilled"),
+                tr("Working, least"),
+                tr("Frames that stay in working memory when the rest is distilled"),
             ),
             (
                 "max_working_frames",
-                self.tr("Working, most"),
-                self.tr(
+                tr("Working, most"),
+                tr(
                     "Working memory is distilled on reaching so many frames. More: more exact, "
                     "slower, needs more memory."
                 ),
             ),
             (
                 "prototypes",
-                self.tr("Prototypes"),
-                self.tr("Elements that long-term memory gets each time working memory is full"),
+                tr("Prototypes"),
+                tr("Elements that long-term memory gets each time working memory is full"),
             ),
             (
                 "max_long_term",
-                self.tr("Long-term, most"),
-                self.tr("Elements of long-term memory; the least used make room for new ones"),
+                tr("Long-term, most"),
+                tr("Elements of long-term memory; the least used make room for new ones"),
             ),
         )
 
@@ -338,7 +336,7 @@ class MemoryLimits(QWidget):
         box.setSingleStep(_STEPS.get(name, 1))
         box.setKeyboardTracking(False)  # a number that is being typed is none yet
         if name in ("memorize_every", "min_working_frames", "max_working_frames"):
-            box.setSuffix(self.tr(" frames"))
+            box.setSuffix(tr(" frames"))
         box.setToolTip(f"{tip} ({allowed[0]}–{allowed[-1]})")
         box.setAccessibleName(title)
         box.setAccessibleDescription(tip)
@@ -420,11 +418,11 @@ class GivenFrames(QAbstractListModel):
         if role in (Qt.ItemDataRole.ToolTipRole, Qt.ItemDataRole.AccessibleTextRole):
             status = self._document.annotation.record(frame).status
             text = (
-                self.tr("Frame {}, confirmed")
+                Message("Frame {frame}, confirmed")
                 if status is FrameStatus.CONFIRMED
-                else self.tr("Frame {}, made by hand")
+                else Message("Frame {frame}, made by hand")
             )
-            return text.format(frame)
+            return tr(text, frame=frame)
         return None
 
     def _show_changed(self, frames: set[int]) -> None:

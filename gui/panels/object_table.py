@@ -21,6 +21,7 @@ from PySide6.QtCore import (
 from PySide6.QtGui import QColor, QIcon, QPainter, QPalette, QPixmap
 from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
+from gui.language import tr
 from gui.theme import icon
 from gui.timeline.frame_table import FrameTable
 from gui.work.document import Document
@@ -183,31 +184,34 @@ class ObjectTable(QAbstractTableModel):
     def _tip(self, row: int, column: Column, info: ObjectInfo) -> str:
         is_solo = self._document.solo == info.id
         return {
-            Column.COLOR: self.tr("Colour of “{}”: click to change it").format(info.name),
+            Column.COLOR: tr("Colour of “{name}”: click to change it", name=info.name),
             Column.NUMBER: (
-                self.tr("Press {0} to work on “{1}”").format(row + 1, info.name)
+                tr("Press {number} to work on “{name}”", number=row + 1, name=info.name)
                 if row < _DIGITS
-                else self.tr("Ctrl+F and {0} finds “{1}”").format(row + 1, info.name)
+                else tr("Ctrl+F and {number} finds “{name}”", number=row + 1, name=info.name)
             ),
-            Column.NAME: self.tr("{}: double-click to rename").format(info.name),
-            Column.FRAMES: self.tr("“{0}” is on {1} of {2} frames").format(
-                info.name, self._frames.frames_covered(info.id), self._document.frame_count
+            Column.NAME: tr("{name}: double-click to rename", name=info.name),
+            Column.FRAMES: tr(
+                "“{name}” is on {covered} of {frame_count} frames",
+                name=info.name,
+                covered=self._frames.frames_covered(info.id),
+                frame_count=self._document.frame_count,
             ),
             Column.VISIBLE: (
-                self.tr("“{}” is shown: click to hide it")
+                tr("“{name}” is shown: click to hide it", name=info.name)
                 if info.is_visible
-                else self.tr("“{}” is hidden: click to show it")
-            ).format(info.name),
+                else tr("“{name}” is hidden: click to show it", name=info.name)
+            ),
             Column.LOCKED: (
-                self.tr("“{}” is locked and does not change: click to unlock it")
+                tr("“{name}” is locked and does not change: click to unlock it", name=info.name)
                 if info.is_locked
-                else self.tr("“{}” may be changed: click to lock it")
-            ).format(info.name),
+                else tr("“{name}” may be changed: click to lock it", name=info.name)
+            ),
             Column.SOLO: (
-                self.tr("Only “{}” is shown: click to show the others again")
+                tr("Only “{name}” is shown: click to show the others again", name=info.name)
                 if is_solo
-                else self.tr("Show only “{}”")
-            ).format(info.name),
+                else tr("Show only “{name}”", name=info.name)
+            ),
         }[column]
 
     # Dragging rows

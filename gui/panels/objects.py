@@ -30,6 +30,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from gui.language import tr
 from gui.panels.object_table import (
     FIND_ROLE,
     ICON_COLUMNS,
@@ -105,23 +106,23 @@ class ObjectMenus(QObject):
 
     def colors(self, info: ObjectInfo) -> QMenu:
         """Colours that tell objects apart for every kind of vision, and any other."""
-        menu = QMenu(self.tr("Colour"), self._owner)
+        menu = QMenu(tr("Colour"), self._owner)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.setIcon(icon("palette"))
         names = (
-            self.tr("Orange"),
-            self.tr("Sky blue"),
-            self.tr("Green"),
-            self.tr("Yellow"),
-            self.tr("Blue"),
-            self.tr("Vermilion"),
-            self.tr("Purple"),
+            tr("Orange"),
+            tr("Sky blue"),
+            tr("Green"),
+            tr("Yellow"),
+            tr("Blue"),
+            tr("Vermilion"),
+            tr("Purple"),
         )
         for name, color in zip(names, OKABE_ITO, strict=True):
             recolor = partial(self._document.recolor_object, info.id, color)
             menu.addAction(swatch(color), name, recolor)
         menu.addSeparator()
-        menu.addAction(icon("palette"), self.tr("Other…"), partial(self._choose_color, info))
+        menu.addAction(icon("palette"), tr("Other…"), partial(self._choose_color, info))
         menu.setEnabled(self.may_change)
         return menu
 
@@ -132,26 +133,26 @@ class ObjectMenus(QObject):
         menu = QMenu(self._owner)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         has_others = len(self._document.objects) > 1
-        menu.addAction(icon("pen-line"), self.tr("Rename"), rename).setEnabled(self.may_change)
+        menu.addAction(icon("pen-line"), tr("Rename"), rename).setEnabled(self.may_change)
         self._add_submenu(menu, self.colors(info), self.may_change)
         menu.addSeparator()
-        hide = self.tr("Hide") if info.is_visible else self.tr("Show")
-        lock = self.tr("Unlock") if info.is_locked else self.tr("Lock")
+        hide = tr("Hide") if info.is_visible else tr("Show")
+        lock = tr("Unlock") if info.is_locked else tr("Lock")
         for column, name, text in ((Column.VISIBLE, "eye", hide), (Column.LOCKED, "lock", lock)):
             action = menu.addAction(icon(name), text, partial(self.toggle, column, info))
             action.setEnabled(self.may_change)
-        solo = menu.addAction(icon("focus"), self.tr("Show only this one"))
+        solo = menu.addAction(icon("focus"), tr("Show only this one"))
         solo.setCheckable(True)
         solo.setChecked(self._document.solo == info.id)
         solo.triggered.connect(partial(self.toggle, Column.SOLO, info))
         menu.addSeparator()
-        merge = self.others(self.merge_current, self.tr("Merge into"), "merge")
-        swap = self.others(self.swap_current, self.tr("Swap from here on with"), "arrow-left-right")
+        merge = self.others(self.merge_current, tr("Merge into"), "merge")
+        swap = self.others(self.swap_current, tr("Swap from here on with"), "arrow-left-right")
         for others in (merge, swap):
             self._add_submenu(menu, others, self.is_free and has_others)
         for name, text, do in (
-            ("split", self.tr("Split into its parts"), self.split_current),
-            ("trash-2", self.tr("Delete"), delete),
+            ("split", tr("Split into its parts"), self.split_current),
+            ("trash-2", tr("Delete"), delete),
         ):
             menu.addAction(icon(name), text, do).setEnabled(self.is_free)
         return menu
@@ -163,7 +164,7 @@ class ObjectMenus(QObject):
         menu.addMenu(submenu)
 
     def _choose_color(self, info: ObjectInfo) -> None:
-        color = QColorDialog.getColor(QColor(*info.color), self._owner, self.tr("Colour"))
+        color = QColorDialog.getColor(QColor(*info.color), self._owner, tr("Colour"))
         if color.isValid():
             self._document.recolor_object(info.id, (color.red(), color.green(), color.blue()))
 
@@ -181,7 +182,7 @@ class ObjectsPanel(QWidget):
     ) -> None:
         super().__init__(parent)
         self._document, self._annotator = document, annotator
-        self.setAccessibleName(self.tr("Objects"))
+        self.setAccessibleName(tr("Objects"))
         self.table = ObjectTable(document, self)
         self.menus = ObjectMenus(document, annotator, self)
         self._found = QSortFilterProxyModel(self)
@@ -196,9 +197,9 @@ class ObjectsPanel(QWidget):
         column.setSpacing(0)
         column.addLayout(self._tool_row())
         self.search = QLineEdit(self)
-        self.search.setPlaceholderText(self.tr("Find an object"))
-        self.search.setAccessibleName(self.tr("Find an object"))
-        self.search.setToolTip(self.tr("Find an object by its name or number (Ctrl+F)"))
+        self.search.setPlaceholderText(tr("Find an object"))
+        self.search.setAccessibleName(tr("Find an object"))
+        self.search.setToolTip(tr("Find an object by its name or number (Ctrl+F)"))
         self.search.setClearButtonEnabled(True)
         self.search.textChanged.connect(self._search)
         self.search.returnPressed.connect(self._take_found)
@@ -206,7 +207,7 @@ class ObjectsPanel(QWidget):
         column.addWidget(self.search)
         self.view = self._make_view()
         column.addWidget(self.view, 1)
-        self.empty = QLabel(self.tr("No objects yet.\nPress + or just click in the picture."), self)
+        self.empty = QLabel(tr("No objects yet.\nPress + or just click in the picture."), self)
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.empty.setWordWrap(True)
         self.empty.setForegroundRole(self.empty.palette().ColorRole.PlaceholderText)
@@ -239,26 +240,26 @@ class ObjectsPanel(QWidget):
         row = QHBoxLayout()
         row.setContentsMargins(10, 3, 4, 3)
         row.setSpacing(0)
-        title = QLabel(self.tr("Objects"), self)
+        title = QLabel(tr("Objects"), self)
         font = title.font()
         font.setBold(True)
         title.setFont(font)
         row.addWidget(title)
         row.addStretch(1)
-        self.add = self._button("plus", self.tr("New object (Ctrl+N)"), self._add)
-        self.merge = self._button("merge", self.tr("Merge this object into another…"))
+        self.add = self._button("plus", tr("New object (Ctrl+N)"), self._add)
+        self.merge = self._button("merge", tr("Merge this object into another…"))
         self.merge.setMenu(self.menus.others(self.menus.merge_current))
         self.split = self._button(
             "split",
-            self.tr("Split: each further part on this frame becomes an object of its own"),
+            tr("Split: each further part on this frame becomes an object of its own"),
             self.menus.split_current,
         )
         self.swap = self._button(
-            "arrow-left-right", self.tr("Swap with another object from this frame on…")
+            "arrow-left-right", tr("Swap with another object from this frame on…")
         )
         self.swap.setMenu(self.menus.others(self.menus.swap_current))
         self.delete = self._button(
-            "trash-2", self.tr("Delete from every frame (Ctrl+Del)"), self._delete
+            "trash-2", tr("Delete from every frame (Ctrl+Del)"), self._delete
         )
         for button in (self.add, self.merge, self.split, self.swap, self.delete):
             row.addWidget(button)
@@ -283,7 +284,7 @@ class ObjectsPanel(QWidget):
         view = QTreeView(self)
         view.setModel(self._found)
         view.setItemDelegate(ObjectDelegate(self.table, view))
-        view.setAccessibleName(self.tr("Objects"))
+        view.setAccessibleName(tr("Objects"))
         view.setRootIsDecorated(False)
         view.setHeaderHidden(True)
         view.setUniformRowHeights(True)

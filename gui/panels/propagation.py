@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from gui.language import tr
 from gui.theme import guard_wheel, icon
 from gui.timeline.frame_table import FrameTable
 from gui.timeline.scale import short_timecode
@@ -26,6 +27,7 @@ from gui.work.document import Document
 from gui.work.learning import learned_from
 from gui.work.operations import Busy, Progress
 from interaction.annotation.requests import Direction, Until
+from xmem_core.messages import Message
 
 __all__ = [
     "RUNNING",
@@ -53,11 +55,11 @@ class RunProgress(QWidget):
         self.bar.setFixedHeight(16)
         above.addWidget(self.bar, 1)
         self.figures = QLabel(self)
-        self.figures.setAccessibleName(self.tr("Speed and time left"))
+        self.figures.setAccessibleName(tr("Speed and time left"))
         above.addWidget(self.figures)
         self.pause = QPushButton(self)
         self.pause.clicked.connect(self._toggle_pause)
-        self.cancel = QPushButton(icon("x"), self.tr("Cancel"), self)
+        self.cancel = QPushButton(icon("x"), tr("Cancel"), self)
         self.cancel.clicked.connect(lambda: self._annotator.cancel())
         for button in (self.pause, self.cancel):
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
@@ -89,34 +91,32 @@ class RunProgress(QWidget):
         self.cancel.setEnabled(not is_stopping)
         self.pause.setEnabled(not is_stopping)
         if is_stopping:
-            self.figures.setText(self.tr("Stopping…"))
+            self.figures.setText(tr("Stopping…"))
 
     def _show_busy(self, busy: Busy) -> None:
         is_paused = busy is Busy.PAUSED
-        self.pause.setText(self.tr("Resume") if is_paused else self.tr("Pause"))
+        self.pause.setText(tr("Resume") if is_paused else tr("Pause"))
         self.pause.setIcon(icon("play" if is_paused else "pause"))
-        self.pause.setToolTip(
-            self.tr("Go on (Space)") if is_paused else self.tr("Stand still (Space)")
-        )
+        self.pause.setToolTip(tr("Go on (Space)") if is_paused else tr("Stand still (Space)"))
         if self._annotator.learning.is_running:
-            self.bar.setAccessibleName(self.tr("Progress of learning"))
+            self.bar.setAccessibleName(tr("Progress of learning"))
             self.cancel.setToolTip(
-                self.tr("Cancel (Esc): the tracker stays as it is, unless its part is finished")
+                tr("Cancel (Esc): the tracker stays as it is, unless its part is finished")
             )
         else:
-            self.bar.setAccessibleName(self.tr("Progress of tracking"))
-            self.cancel.setToolTip(self.tr("Cancel (Esc): every finished frame is kept"))
+            self.bar.setAccessibleName(tr("Progress of tracking"))
+            self.cancel.setToolTip(tr("Cancel (Esc): every finished frame is kept"))
         if is_paused:
-            self.figures.setText(self.tr("Paused"))
+            self.figures.setText(tr("Paused"))
         elif busy not in RUNNING:
             self.bar.setRange(0, 1)
             self.bar.setValue(0)
             self.figures.clear()
         elif not self.bar.value():
             self.bar.setRange(0, 0)
-            self.figures.setText(self.tr("Getting ready…"))
+            self.figures.setText(tr("Getting ready…"))
         else:  # resumed
-            self.figures.setText(self.tr("Resuming…"))
+            self.figures.setText(tr("Resuming…"))
 
     def _show_progress(self, progress: Progress) -> None:
         if self._annotator.operations.busy not in RUNNING:
@@ -129,16 +129,16 @@ class RunProgress(QWidget):
             return
         parts = []
         if progress.frames_per_second is not None:
-            parts.append(self.tr("{:.1f} fps").format(progress.frames_per_second))
+            parts.append(tr("{rate:.1f} fps", rate=progress.frames_per_second))
         if progress.seconds_left is not None:
             parts.append(short_timecode(progress.seconds_left + 0.5))
-        self.figures.setText("  ".join(parts) or self.tr("Getting ready…"))
+        self.figures.setText("  ".join(parts) or tr("Getting ready…"))
         tip = (
-            self.tr("{0} of {1} steps; time left")
+            Message("{done} of {total} steps; time left")
             if self._annotator.learning.is_running
-            else self.tr("{0} of {1} frames; speed, and time left")
+            else Message("{done} of {total} frames; speed, and time left")
         )
-        self.figures.setToolTip(tip.format(progress.done, progress.total))
+        self.figures.setToolTip(tr(tip, done=progress.done, total=progress.total))
 
 
 class LearningRow(QWidget):
@@ -151,10 +151,10 @@ class LearningRow(QWidget):
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(8)
-        self.button = QPushButton(icon("wand-sparkles"), self.tr("Learn"), self)
-        self.button.setAccessibleName(self.tr("Learn from the given frames"))
+        self.button = QPushButton(icon("wand-sparkles"), tr("Learn"), self)
+        self.button.setAccessibleName(tr("Learn from the given frames"))
         self.button.setToolTip(
-            self.tr(
+            tr(
                 "Learn from the given frames (Shift+L)\n"
                 "Tracker and clicks get better at this video, from the frames you corrected or\n"
                 "confirmed. It takes a minute or two, and you can go on working meanwhile."
@@ -189,25 +189,27 @@ class LearningRow(QWidget):
         engines = self._document.session.engines
         models, settings = engines.models, engines.settings
         if models.is_empty:
-            tip = self.tr("Worth while from the first right mask on; best with some far apart")
-            if given > 1:
-                return self.tr("{} frames to learn from").format(given), tip
-            if given == 1:
-                return self.tr("1 frame to learn from"), tip
-            return self.tr("Not learned yet"), tip
+            tip = tr("Worth while from the first right mask on; best with some far apart")
+            if given:
+                text = tr(
+                    "{count} frame to learn from", "{count} frames to learn from", count=given
+                )
+                return text, tip
+            return tr("Not learned yet"), tip
         tracker = models.weights_of("tracker", settings.tracker_model)
         clicks = models.weights_of("clicks", settings.click_model)
         if tracker is None and clicks is None:
-            return self.tr("Learned for other models"), self.tr(
+            return tr("Learned for other models"), tr(
                 "What was learned is about models that are not chosen now. Learning begins anew."
             )
-        tip = self.tr(
+        tip = tr(
             "Tracking and clicks use what was learned; masks that are there stay as they are.\n"
             "In the menu Track it can be forgotten."
         )
         if given > models.frames:
-            more = self.tr("More frames are given by now: learning again goes on from there.\n")
-            return self.tr("Learned from {0} of {1}").format(models.frames, given), more + tip
+            more = tr("More frames are given by now: learning again goes on from there.\n")
+            text = tr("Learned from {frames} of {given}", frames=models.frames, given=given)
+            return text, more + tip
         return learned_from(models.frames), tip
 
 
@@ -234,12 +236,12 @@ class PropagationPanel(QWidget):
         super().__init__(parent)
         self._document, self._annotator = document, annotator
         self._table = FrameTable.of(document)
-        self.setAccessibleName(self.tr("Track"))
+        self.setAccessibleName(tr("Track"))
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         column = QVBoxLayout(self)
         column.setContentsMargins(10, 6, 10, 8)
         column.setSpacing(6)
-        title = QLabel(self.tr("Track"), self)
+        title = QLabel(tr("Track"), self)
         font = title.font()
         font.setBold(True)
         title.setFont(font)
@@ -268,13 +270,13 @@ class PropagationPanel(QWidget):
         row = QHBoxLayout()
         row.setSpacing(4)
         self.back = self._direction_button(
-            "arrow-left", self.tr("Back"), "backward", self.tr("Track backward (B)")
+            "arrow-left", tr("Back"), "backward", tr("Track backward (B)")
         )
         self.both = self._direction_button(
-            "move-horizontal", self.tr("Both"), "both", self.tr("Track both ways (Shift+B)")
+            "move-horizontal", tr("Both"), "both", tr("Track both ways (Shift+B)")
         )
         self.forward = self._direction_button(
-            "arrow-right", self.tr("Forward"), "forward", self.tr("Track forward (F)")
+            "arrow-right", tr("Forward"), "forward", tr("Track forward (F)")
         )
         self.forward.setLayoutDirection(Qt.LayoutDirection.RightToLeft)  # the arrow behind it
         for button in (self.back, self.both, self.forward):
@@ -299,31 +301,31 @@ class PropagationPanel(QWidget):
         form.setHorizontalSpacing(8)
         self.until = QComboBox(self)
         for text, until in (
-            (self.tr("the end"), "end"),
-            (self.tr("the next confirmed frame"), "next_confirmed"),
-            (self.tr("halfway to the next keyframe"), "halfway"),
-            (self.tr("nothing changes any more"), "settled"),
+            (tr("the end"), "end"),
+            (tr("the next confirmed frame"), "next_confirmed"),
+            (tr("halfway to the next keyframe"), "halfway"),
+            (tr("nothing changes any more"), "settled"),
         ):
             self.until.addItem(text, until)
-        self.until.setAccessibleName(self.tr("Track until"))
+        self.until.setAccessibleName(tr("Track until"))
         self.until.setToolTip(
-            self.tr(
+            tr(
                 "Where a run stops. Frames you corrected or confirmed are never overwritten, "
                 "however far it goes."
             )
         )
         self.range = QComboBox(self)
-        self.range.setAccessibleName(self.tr("Frames to track"))
-        self.range.setToolTip(self.tr("Set the range with I and U, or Shift+drag in the timeline"))
+        self.range.setAccessibleName(tr("Frames to track"))
+        self.range.setToolTip(tr("Set the range with I and U, or Shift+drag in the timeline"))
         self.range.activated.connect(self._choose_range)
         self.count = QSpinBox(self)
         self.count.setRange(1, max(1, self._document.frame_count - 1))
         self.count.setValue(min(25, self.count.maximum()))
-        self.count.setSuffix(self.tr(" frames"))
-        self.count.setAccessibleName(self.tr("Number of frames"))
-        self.count.setToolTip(self.tr("Most frames to track, each way"))
-        self.only_current = QCheckBox(self.tr("only the current object"), self)
-        self.only_current.setToolTip(self.tr("The other objects keep the masks they have"))
+        self.count.setSuffix(tr(" frames"))
+        self.count.setAccessibleName(tr("Number of frames"))
+        self.count.setToolTip(tr("Most frames to track, each way"))
+        self.only_current = QCheckBox(tr("only the current object"), self)
+        self.only_current.setToolTip(tr("The other objects keep the masks they have"))
         self.only_current.toggled.connect(self._show_state)
         for box in (self.until, self.range, self.count, self.only_current):
             box.setFocusPolicy(Qt.FocusPolicy.TabFocus | Qt.FocusPolicy.ClickFocus)
@@ -333,12 +335,12 @@ class PropagationPanel(QWidget):
                 QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
             )
             combo.setMinimumContentsLength(8)
-        form.addRow(self.tr("Until"), self.until)
+        form.addRow(tr("Until"), self.until)
         line = QHBoxLayout()
         line.setSpacing(4)
         line.addWidget(self.range, 1)
         line.addWidget(self.count)
-        form.addRow(self.tr("In"), line)
+        form.addRow(tr("In"), line)
         form.addRow("", self.only_current)
         return form
 
@@ -391,12 +393,12 @@ class PropagationPanel(QWidget):
         elif not has_range and chosen == _RANGE:
             chosen = _WHOLE
         self.range.clear()
-        self.range.addItem(self.tr("the whole video"), _WHOLE)
+        self.range.addItem(tr("the whole video"), _WHOLE)
         if has_range:
             first = document.range_in or 0
             last = document.frame_count - 1 if document.range_out is None else document.range_out
-            self.range.addItem(self.tr("frames {0}–{1}").format(first, last), _RANGE)
-        self.range.addItem(self.tr("at most"), _COUNT)
+            self.range.addItem(tr("frames {first}–{last}", first=first, last=last), _RANGE)
+        self.range.addItem(tr("at most"), _COUNT)
         self.range.setCurrentIndex(self.range.findData(chosen))
         self.count.setVisible(chosen == _COUNT)
         self._show_state()
@@ -405,20 +407,20 @@ class PropagationPanel(QWidget):
         """What stands in the way of tracking; empty if nothing does."""
         document = self._document
         if document.session.is_read_only:
-            return self.tr("This project is open for reading only.")
+            return tr("This project is open for reading only.")
         if self._annotator.operations.busy is Busy.WORKING:
-            return self.tr("Masks are being changed.")
+            return tr("Masks are being changed.")
         is_here = bool(document.annotation.record(document.frame).present)
         if not is_here and not self._table.frames_to_learn_from:
             if document.annotation.records:
-                return self.tr("No mask here: go to a frame that has one, or click an object.")
-            return self.tr("Nothing yet: click an object first.")
+                return tr("No mask here: go to a frame that has one, or click an object.")
+            return tr("Nothing yet: click an object first.")
         if self.only_current.isChecked():
             one = document.object(document.current_object)
             if one is not None and one.is_locked:
-                return self.tr("“{}” is locked.").format(one.name)
+                return tr("“{name}” is locked.", name=one.name)
         if document.frame_count == 1:
-            return self.tr("The video has a single frame.")
+            return tr("The video has a single frame.")
         return ""
 
     def _show_state(self, *_: object) -> None:
@@ -433,7 +435,7 @@ class PropagationPanel(QWidget):
         self.both.setEnabled(may)
         for box in (self.until, self.range, self.count, self.only_current):
             box.setEnabled(not is_running)
-        self.reason.setText(reason or self.tr("Tracks from frame {}.").format(self._document.frame))
+        self.reason.setText(reason or tr("Tracks from frame {frame}.", frame=self._document.frame))
         self.forward.setDefault(may)
 
     def _show_busy(self, busy: Busy) -> None:

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QCoreApplication, QLineF, QPointF, QRect, QRectF, QSize, Qt
+from PySide6.QtCore import QLineF, QPointF, QRect, QRectF, QSize, Qt
 from PySide6.QtGui import (
     QColor,
     QFont,
@@ -19,6 +19,7 @@ from PySide6.QtGui import (
     QPolygonF,
 )
 
+from gui.language import tr
 from gui.theme import ACCENT
 from gui.timeline.frame_table import FrameTable, Presence
 from gui.timeline.scale import TimeScale, short_timecode
@@ -418,9 +419,9 @@ class TimelinePicture:
         painter.setFont(self._small)
         painter.setPen(self._color(QPalette.ColorRole.PlaceholderText))
         flags = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-        painter.drawText(QRect(8, 0, HEADER_PX - 16, RULER_PX), flags, _tr("Frame"))
+        painter.drawText(QRect(8, 0, HEADER_PX - 16, RULER_PX), flags, tr("Frame"))
         top = LANES_TOP_PX - _DOUBT_PX - 8
-        painter.drawText(QRect(8, top, HEADER_PX - 16, 12), flags, _tr("Doubt"))
+        painter.drawText(QRect(8, top, HEADER_PX - 16, 12), flags, tr("Doubt"))
 
     def _draw_strips(
         self, painter: QPainter, width: float, film: list[Slot], thumbnails: Thumbnails
@@ -444,7 +445,7 @@ class TimelinePicture:
             painter.setPen(self._color(QPalette.ColorRole.PlaceholderText))
             hint = QRect(_LEFT_PX + 8, LANES_TOP_PX, lanes.width(), LANE_PX)
             flags = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
-            painter.drawText(hint, flags, _tr("Click an object in the picture."))
+            painter.drawText(hint, flags, tr("Click an object in the picture."))
         line = self._color(QPalette.ColorRole.Midlight)
         for row, info in enumerate(self._document.objects):
             lane = QRect(0, LANES_TOP_PX + row * LANE_PX - scroll_px, size.width(), LANE_PX)
@@ -502,7 +503,3 @@ class TimelinePicture:
             painter.fillRect(QRectF(x - (0 if way > 0 else 2), 0, 2, RULER_PX), ACCENT)
             corner = [QPointF(x, 0), QPointF(x + 7 * way, 0), QPointF(x, 9)]
             painter.drawPolygon(QPolygonF(corner))
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("Timeline", text)

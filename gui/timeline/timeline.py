@@ -4,7 +4,7 @@ from enum import Enum
 from math import log
 from typing import Final
 
-from PySide6.QtCore import QCoreApplication, QEvent, QPoint, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QContextMenuEvent,
     QHelpEvent,
@@ -20,6 +20,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QSizePolicy, QToolTip, QWidget
 
+from gui.language import tr
 from gui.theme import ACCENT
 from gui.timeline.frame_table import FrameTable
 from gui.timeline.painting import (
@@ -118,24 +119,20 @@ def describe_frame(document: Document, frame: int) -> str:
     """Number and time, status, objects, doubt: a line each."""
     record = document.annotation.record(frame)
     status = {
-        FrameStatus.EMPTY: _tr("no mask yet"),
-        FrameStatus.TRACKED: _tr("tracked"),
-        FrameStatus.CORRECTED: _tr("made by hand"),
-        FrameStatus.CONFIRMED: _tr("confirmed"),
+        FrameStatus.EMPTY: tr("no mask yet"),
+        FrameStatus.TRACKED: tr("tracked"),
+        FrameStatus.CORRECTED: tr("made by hand"),
+        FrameStatus.CONFIRMED: tr("confirmed"),
     }[record.status]
     time = format_timecode(float(document.video.timestamps_s[frame]))
     final = document.frame_count - 1
-    lines = [_tr("Frame {0} of {1}, {2}").format(frame, final, time), status]
+    lines = [tr("Frame {frame} of {final}, {time}", frame=frame, final=final, time=time), status]
     if record.mask is not None:
         names = [info.name for info in document.objects if info.id in record.present]
-        lines.append(", ".join(names) if names else _tr("no object"))
+        lines.append(", ".join(names) if names else tr("no object"))
     if record.status is FrameStatus.TRACKED:
-        lines.append(_tr("Doubt: {} %").format(round(record.doubt * 100)))
+        lines.append(tr("Doubt: {doubt} %", doubt=round(record.doubt * 100)))
     return "\n".join(lines)
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("Timeline", text)
 
 
 _PAGE: Final = 10  # frames
@@ -201,11 +198,11 @@ class Timeline(QAbstractScrollArea):
 
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setAccessibleName(self.tr("Timeline"))
+        self.setAccessibleName(tr("Timeline"))
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
-        self.horizontalScrollBar().setAccessibleName(self.tr("Scroll through time"))
-        self.verticalScrollBar().setAccessibleName(self.tr("Scroll through objects"))
+        self.horizontalScrollBar().setAccessibleName(tr("Scroll through time"))
+        self.verticalScrollBar().setAccessibleName(tr("Scroll through objects"))
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self.viewport().setMouseTracking(True)
         self.viewport().setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)

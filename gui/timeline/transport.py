@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from gui.language import tr
 from gui.theme import guard_wheel, icon
 from gui.timeline.frame_table import FrameTable
 from gui.timeline.player import Player
@@ -78,7 +79,7 @@ class Transport(QWidget):
         self._player, self._timeline = player, timeline
         self._table = FrameTable.of(document)
         self._times_s = document.video.timestamps_s
-        self.setAccessibleName(self.tr("Transport"))
+        self.setAccessibleName(tr("Transport"))
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self._row = QHBoxLayout(self)
         self._row.setContentsMargins(8, 3, 8, 3)
@@ -112,32 +113,30 @@ class Transport(QWidget):
     def _add_going(self) -> None:
         document, player = self._document, self._player
         final = document.frame_count - 1
-        self.first = self._button("skip-back", self.tr("First frame"), "Home", lambda: self._go(0))
+        self.first = self._button("skip-back", tr("First frame"), "Home", lambda: self._go(0))
         self.previous_key = self._button(
             "keyframe-previous",
-            self.tr("Previous keyframe"),
+            tr("Previous keyframe"),
             "Ctrl+←",
             lambda: self._go(self._table.previous_given(document.frame)),
         )
         self.back = self._button(
-            "step-back", self.tr("Previous frame"), "←", lambda: self._go(document.frame - 1)
+            "step-back", tr("Previous frame"), "←", lambda: self._go(document.frame - 1)
         )
-        self.play = self._button("play", self.tr("Play"), "Space", player.toggle)
+        self.play = self._button("play", tr("Play"), "Space", player.toggle)
         self.forward = self._button(
-            "step-forward", self.tr("Next frame"), "→", lambda: self._go(document.frame + 1)
+            "step-forward", tr("Next frame"), "→", lambda: self._go(document.frame + 1)
         )
         for button in (self.back, self.forward):
             button.setAutoRepeat(True)
         self.next_key = self._button(
             "keyframe-next",
-            self.tr("Next keyframe"),
+            tr("Next keyframe"),
             "Ctrl+→",
             lambda: self._go(self._table.next_given(document.frame)),
         )
-        self.last = self._button(
-            "skip-forward", self.tr("Last frame"), "End", lambda: self._go(final)
-        )
-        self.loop = self._button("loop", self.tr("Start again at the end"), "", lambda: None)
+        self.last = self._button("skip-forward", tr("Last frame"), "End", lambda: self._go(final))
+        self.loop = self._button("loop", tr("Start again at the end"), "", lambda: None)
         self.loop.setCheckable(True)
         self.loop.setChecked(player.is_looping)
         self.loop.toggled.connect(player.set_looping)
@@ -151,8 +150,8 @@ class Transport(QWidget):
         self.frame_box.setKeyboardTracking(False)
         self.frame_box.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
         self.frame_box.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.frame_box.setAccessibleName(self.tr("Frame"))
-        self.frame_box.setToolTip(self.tr("Frame (Ctrl+G): type a number"))
+        self.frame_box.setAccessibleName(tr("Frame"))
+        self.frame_box.setToolTip(tr("Frame (Ctrl+G): type a number"))
         self.frame_box.valueChanged.connect(self._go)
         self.frame_box.setFocusPolicy(Qt.FocusPolicy.ClickFocus | Qt.FocusPolicy.TabFocus)
         wide = self.fontMetrics().horizontalAdvance(f"{final} / {final}") + 24
@@ -162,9 +161,9 @@ class Transport(QWidget):
 
         self.time_box = QLineEdit(self)
         self.time_box.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.time_box.setAccessibleName(self.tr("Time"))
+        self.time_box.setAccessibleName(tr("Time"))
         self.time_box.setToolTip(
-            self.tr("Time: type 1:02.5, or 62.5, or 00:01:02:12 with frames, to go there")
+            tr("Time: type 1:02.5, or 62.5, or 00:01:02:12 with frames, to go there")
         )
         wide = self.fontMetrics().horizontalAdvance("00:00:00.000") + 20
         self.time_box.setFixedSize(wide, _ROW_PX)
@@ -175,7 +174,7 @@ class Transport(QWidget):
         guard_wheel(self.frame_box)
 
     def _add_confirm(self) -> None:
-        self.confirm = QPushButton(self.tr("Confirm"), self)
+        self.confirm = QPushButton(tr("Confirm"), self)
         self.confirm.setIcon(icon("circle-check"))
         self.confirm.setAutoDefault(False)
         self.confirm.setFixedHeight(_ROW_PX)
@@ -184,7 +183,7 @@ class Transport(QWidget):
         self._row.addWidget(self.confirm)
         self.doubtful = self._button(
             "flag",
-            self.tr("Next doubtful frame"),
+            tr("Next doubtful frame"),
             "N",
             lambda: self._go(self._table.next_doubtful(self._document.frame)),
         )
@@ -193,18 +192,18 @@ class Transport(QWidget):
         document = self._document
         self.range_in = self._button(
             "arrow-left-to-line",
-            self.tr("Range begins here"),
+            tr("Range begins here"),
             "I",
             lambda: document.set_range(document.frame, document.range_out),
         )
         self.range_out = self._button(
             "arrow-right-to-line",
-            self.tr("Range ends here"),
+            tr("Range ends here"),
             "U",
             lambda: document.set_range(document.range_in, document.frame),
         )
         self.no_range = self._button(
-            "x", self.tr("Whole video"), "Alt+I", lambda: document.set_range(None, None)
+            "x", tr("Whole video"), "Alt+I", lambda: document.set_range(None, None)
         )
 
     def _add_zoom(self) -> None:
@@ -213,8 +212,8 @@ class Transport(QWidget):
         self.zoom.setPageStep(_ZOOM_STEPS // 10)
         self.zoom.setSingleStep(_ZOOM_STEPS // 50)
         self.zoom.setFixedWidth(96)
-        self.zoom.setAccessibleName(self.tr("Zoom of the timeline"))
-        self.zoom.setToolTip(self.tr("Zoom of the timeline (Ctrl+wheel)"))
+        self.zoom.setAccessibleName(tr("Zoom of the timeline"))
+        self.zoom.setToolTip(tr("Zoom of the timeline (Ctrl+wheel)"))
         self.zoom.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.zoom.setValue(round(self._timeline.zoom * _ZOOM_STEPS))
         self.zoom.valueChanged.connect(self._zoom)
@@ -250,9 +249,10 @@ class Transport(QWidget):
                 self._go(frame)
             else:
                 self._annotator.document.noticed.emit(
-                    self.tr(
-                        "“{}” is no time. Type 1:02.5, or 62.5, or 00:01:02:12 with frames."
-                    ).format(text)
+                    tr(
+                        "“{text}” is no time. Type 1:02.5, or 62.5, or 00:01:02:12 with frames.",
+                        text=text,
+                    )
                 )
         self._show_frame(self._document.frame)
 
@@ -307,15 +307,15 @@ class Transport(QWidget):
         frame = self._document.frame
         status = self._status
         is_confirmed = status is FrameStatus.CONFIRMED
-        self.confirm.setText(self.tr("Confirmed") if is_confirmed else self.tr("Confirm"))
+        self.confirm.setText(tr("Confirmed") if is_confirmed else tr("Confirm"))
         tip = (
-            self.tr("Take the confirmation back (Shift+C)")
+            tr("Take the confirmation back (Shift+C)")
             if is_confirmed
-            else self.tr("The masks of this frame are right and whole (Return, C)")
+            else tr("The masks of this frame are right and whole (Return, C)")
         )
         self.confirm.setToolTip(tip)
         self.confirm.setAccessibleName(
-            self.tr("Take the confirmation back") if is_confirmed else self.tr("Confirm this frame")
+            tr("Take the confirmation back") if is_confirmed else tr("Confirm this frame")
         )
         self.confirm.setEnabled(not self._document.session.is_read_only)
         self.previous_key.setEnabled(self._table.previous_given(frame) is not None)
@@ -329,13 +329,14 @@ class Transport(QWidget):
     def _show_playing(self, *_: object) -> None:
         is_playing = self._player.is_playing
         self.play.setIcon(icon("pause" if is_playing else "play"))
-        text = self.tr("Stop") if is_playing else self.tr("Play")
+        text = tr("Stop") if is_playing else tr("Play")
         self.play.setAccessibleName(text)
         self.play.setToolTip(
-            self.tr(
-                "{} (Space). J plays backwards; while it plays, K stops and L goes forward, "
-                "faster with each press"
-            ).format(text)
+            tr(
+                "{text} (Space). J plays backwards; while it plays, K stops and L goes forward, "
+                "faster with each press",
+                text=text,
+            )
         )
         speed = self._player.speed
         fast = speed not in (0.0, 1.0)

@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
 )
 
 from gui.errors import Banner
+from gui.language import tr
 from gui.preferences import Preferences
 from gui.theme import UNLIMITED_PX, icon
 from gui.welcome.recent_list import RecentList
@@ -41,8 +42,8 @@ class OpeningPage(QWidget):
         self._bar.setRange(0, 0)
         self._bar.setTextVisible(False)
         self._bar.setFixedWidth(200)
-        self._bar.setAccessibleName(self.tr("Opening"))
-        self._cancel = QPushButton(self.tr("Cancel"), self)
+        self._bar.setAccessibleName(tr("Opening"))
+        self._cancel = QPushButton(tr("Cancel"), self)
         self._cancel.setShortcut("Esc")
         self._cancel.clicked.connect(self.cancelled)
         self._row = QWidget(self)
@@ -63,7 +64,7 @@ class OpeningPage(QWidget):
         """name: of what is being opened."""
         self._name = name
         self._picture.show_picture(None)
-        self._text.setText(self.tr("Opening “{}”…").format(name))
+        self._text.setText(tr("Opening “{name}”…", name=name))
         self._row.hide()
         self._late.start()
 
@@ -73,7 +74,7 @@ class OpeningPage(QWidget):
 
     def show_count(self, frames: int) -> None:
         self._text.setText(
-            self.tr("Opening “{}”: {} frames so far").format(self._name, f"{frames:,}")
+            tr("Opening “{name}”: {count:,} frames so far", name=self._name, count=frames)
         )
 
     @property
@@ -127,7 +128,7 @@ class WelcomePage(QWidget):
         font = title.font()
         font.setPixelSize(28)
         title.setFont(font)
-        subtitle = QLabel(self.tr("Click an object, and follow it through the video."), self)
+        subtitle = QLabel(tr("Click an object, and follow it through the video."), self)
         subtitle.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         left = QVBoxLayout()
         left.setSpacing(8)
@@ -136,10 +137,10 @@ class WelcomePage(QWidget):
         left.addWidget(subtitle)
         left.addSpacing(16)
         for text, picture, signal in (
-            (self.tr("Open video…"), "file-video", self.video_wanted),
-            (self.tr("Open folder of pictures…"), "images", self.folder_wanted),
-            (self.tr("Open project…"), "folder-open", self.project_wanted),
-            (self.tr("Try the sample"), "sparkles", self.sample_wanted),
+            (tr("Open video…"), "file-video", self.video_wanted),
+            (tr("Open folder of pictures…"), "images", self.folder_wanted),
+            (tr("Open project…"), "folder-open", self.project_wanted),
+            (tr("Try the sample"), "sparkles", self.sample_wanted),
         ):
             button = QToolButton(self)
             button.setIcon(icon(picture))
@@ -152,7 +153,7 @@ class WelcomePage(QWidget):
             button.clicked.connect(signal)
             left.addWidget(button)
         left.addSpacing(8)
-        drop = QLabel(self.tr("…or drop a video, a folder or a project here."), self)
+        drop = QLabel(tr("…or drop a video, a folder or a project here."), self)
         drop.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         left.addWidget(drop)
         left.addStretch(2)

@@ -6,7 +6,6 @@ from typing import Any, Final
 
 from PySide6.QtCore import (
     QAbstractListModel,
-    QCoreApplication,
     QDateTime,
     QEvent,
     QLocale,
@@ -31,6 +30,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from gui.language import tr
 from gui.preferences import THUMBNAIL, Preferences, RecentProject
 
 __all__ = ["RecentList"]
@@ -73,7 +73,7 @@ class _RecentModel(QAbstractListModel):
         if role == Qt.ItemDataRole.DisplayRole:
             return row.project.name
         if role == Qt.ItemDataRole.ToolTipRole:
-            missing = "" if row.is_there else "\n" + self.tr("It is no longer there.")
+            missing = "" if row.is_there else "\n" + tr("It is no longer there.")
             return row.project.folder + missing
         if role == Qt.ItemDataRole.AccessibleDescriptionRole:
             return f"{_progress(row.project)}, {_ago(row.project.opened_s)}"
@@ -135,30 +135,30 @@ class RecentList(QWidget):
     def __init__(self, preferences: Preferences, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._preferences = preferences
-        self.title = title = QLabel(self.tr("Recent projects"), self)
+        self.title = title = QLabel(tr("Recent projects"), self)
         font = title.font()
         font.setBold(True)
         title.setFont(font)
         self.search = QLineEdit(self)
-        self.search.setPlaceholderText(self.tr("Search"))
-        self.search.setAccessibleName(self.tr("Search recent projects"))
+        self.search.setPlaceholderText(tr("Search"))
+        self.search.setAccessibleName(tr("Search recent projects"))
         self.search.setClearButtonEnabled(True)
         self.search.textChanged.connect(self.refresh)
         self.search.returnPressed.connect(self._choose_first)
         self.search.installEventFilter(self)
-        self.empty = QLabel(self.tr("Nothing yet. What you open will be listed here."), self)
+        self.empty = QLabel(tr("Nothing yet. What you open will be listed here."), self)
         self.empty.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self._model = _RecentModel(self)
         self.view = QListView(self)
         self.view.setModel(self._model)
         self.view.setItemDelegate(_CardDelegate(self.view))
-        self.view.setAccessibleName(self.tr("Recent projects"))
+        self.view.setAccessibleName(tr("Recent projects"))
         self.view.setFrameShape(QListView.Shape.NoFrame)
         self.view.setMouseTracking(True)
         self.view.setUniformItemSizes(True)
         self.view.activated.connect(self._choose)
         self.view.clicked.connect(self._choose)
-        remove = self.view.addAction(self.tr("Remove from this list"))
+        remove = self.view.addAction(tr("Remove from this list"))
         remove.setShortcut("Del")
         remove.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
         remove.triggered.connect(self._remove)
@@ -184,9 +184,9 @@ class RecentList(QWidget):
         self.search.setVisible(len(everything) > 4)
         self.empty.setVisible(not projects)
         self.empty.setText(
-            self.tr("No project of that name.")
+            tr("No project of that name.")
             if everything
-            else self.tr("Nothing yet. What you open will be listed here.")
+            else tr("Nothing yet. What you open will be listed here.")
         )
         self.view.setVisible(bool(projects))
 
@@ -227,22 +227,16 @@ def _thumbnail(folder: Path) -> QImage:
     return reader.read() if reader.canRead() else QImage()
 
 
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("RecentList", text)
-
-
 def _progress(project: RecentProject) -> str:
-    locale = QLocale()
-    return _tr("{0} of {1} frames").format(
-        locale.toString(project.frames_done), locale.toString(project.frame_count)
-    )
+    done, total = project.frames_done, project.frame_count
+    return tr("{done:,} of {total:,} frames", done=done, total=total)
 
 
 def _ago(opened_s: float) -> str:
     opened = QDateTime.fromSecsSinceEpoch(round(opened_s)).date()
     days = opened.daysTo(QDateTime.currentDateTime().date())
     if days < 1:
-        return _tr("today")
+        return tr("today")
     if days == 1:
-        return _tr("yesterday")
+        return tr("yesterday")
     return QLocale().toString(opened, QLocale.FormatType.ShortFormat)

@@ -1,19 +1,15 @@
 """What is asked before a project closes, so that nothing ends without a word."""
 
-from PySide6.QtCore import QCoreApplication
 from PySide6.QtWidgets import QMessageBox, QWidget
 
 from gui.errors import summary_and_advice
+from gui.language import tr
 from gui.work.annotator import Annotator
 from interaction.errors import UserError
 
 __all__ = ["await_answers", "may_discard", "may_stop"]
 
 _CANCEL = QMessageBox.StandardButton.Cancel
-
-
-def tr(text: str) -> str:
-    return QCoreApplication.translate("Closing", text)
 
 
 def await_answers(annotator: Annotator, parent: QWidget) -> bool:

@@ -7,11 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from PySide6.QtCore import QCoreApplication
 from PySide6.QtGui import QColor, QGuiApplication
 from PySide6.QtWidgets import QColorDialog, QFileDialog, QInputDialog
 
 from gui.actions.table import ACTIONS, Needs
+from gui.language import tr
 from gui.timeline.frame_table import FrameTable
 from gui.window.opening import PROJECT_SUFFIX
 from gui.window.workspace import Workspace
@@ -20,6 +20,7 @@ from gui.work.hand import SPECK_PX, SURGERY
 from gui.work.operations import Busy, Kind, Operation
 from interaction.annotation.types import ObjectInfo
 from interaction.project.project import copy_project
+from xmem_core.messages import Message
 
 if TYPE_CHECKING:
     from gui.window.main_window import MainWindow
@@ -32,10 +33,6 @@ _VIDEO_SUFFIXES: Final = (
     "*.mp4 *.mov *.mkv *.avi *.webm *.m4v *.mpg *.mpeg *.mts *.m2ts *.wmv *.flv *.gif *.mxf *.ogv"
 )
 _PICTURE_SUFFIXES: Final = "*.png *.jpg *.jpeg *.webp *.bmp *.tif *.tiff"
-
-
-def tr(text: str) -> str:
-    return QCoreApplication.translate("Commands", text)
 
 
 def state_of(workspace: Workspace | None) -> Needs:
@@ -188,11 +185,14 @@ def _remove_last_click(workspace: Workspace) -> None:
     if workspace.annotator.prompts.remove_last_click() and prompts is not None:
         info = document.object(prompts.object_id)
         text = (
-            tr("Click {0}, which adds to “{1}”, is removed. Undo brings it back.")
+            Message("Click {number}, which adds to “{name}”, is removed. Undo brings it back.")
             if prompts.clicks[-1].is_positive
-            else tr("Click {0}, which takes away from “{1}”, is removed. Undo brings it back.")
+            else Message(
+                "Click {number}, which takes away from “{name}”, is removed. Undo brings it back."
+            )
         )
-        document.noticed.emit(text.format(len(prompts.clicks), "" if info is None else info.name))
+        name = "" if info is None else info.name
+        document.noticed.emit(tr(text, number=len(prompts.clicks), name=name))
 
 
 def _copy_mask(workspace: Workspace, step: int) -> None:
@@ -249,7 +249,7 @@ def _clean_range(workspace: Workspace) -> None:
     chosen, is_given = QInputDialog.getItem(
         workspace.window(),
         tr("Clean up the range"),
-        tr("On frames {0} to {1}:").format(first, last),
+        tr("On frames {first} to {last}:", first=first, last=last),
         list(names),
         editable=False,
     )

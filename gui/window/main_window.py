@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 from gui.actions.actions import Actions
 from gui.actions.keys import ShuttleKeys, TypingGuard
 from gui.errors import ReportDialog, summary_and_advice
+from gui.language import tr
 from gui.preferences import Preferences, RecentProject
 from gui.welcome.pages import OpeningPage, WelcomePage
 from gui.window.closing import await_answers, may_discard, may_stop
@@ -180,14 +181,15 @@ class MainWindow(QMainWindow):
         project = session.project
         if project is not None and project.damages:
             workspace.show_error(
-                self.tr("This project is damaged and open for reading only. Nothing was changed."),
-                "\n".join(project.damages),
+                tr("This project is damaged and open for reading only. Nothing was changed."),
+                "\n".join(map(tr, project.damages)),
                 lasts=True,
             )
         elif project is not None and project.notices:
-            workspace.banner.show_error(project.notices[0], "\n".join(project.notices[1:]))
+            first, *others = map(tr, project.notices)
+            workspace.banner.show_error(first, "\n".join(others))
         elif session.video.notice is not None:
-            workspace.banner.show_notice(session.video.notice)
+            workspace.banner.show_notice(tr(session.video.notice))
 
     def _cache_bytes(self, session: Session) -> int:
         """For decoded frames: what the preferences say, or so many frames as were asked for."""
@@ -276,8 +278,8 @@ class MainWindow(QMainWindow):
         entries, position = history.entries, history.position
         undone = entries[position - 1].label if history.can_undo else ""
         redone = entries[position].label if history.can_redo else ""
-        undo.setText(self.tr("Undo {}").format(undone).strip())
-        redo.setText(self.tr("Redo {}").format(redone).strip())
+        undo.setText(tr("Undo {label}", label=undone).strip())
+        redo.setText(tr("Redo {label}", label=redone).strip())
         self.tool_bar.show_mode(document.view_mode)
 
     def show_failure(self, error: Exception, *, lasts: bool = False) -> None:
@@ -297,7 +299,7 @@ class MainWindow(QMainWindow):
 
     def _show_saved(self) -> None:
         if self.workspace is not None:
-            self.workspace.banner.end_lasting(self.tr("Everything is saved again."))
+            self.workspace.banner.end_lasting(tr("Everything is saved again."))
 
     def _show_opening(self, name: str) -> None:
         self.opening.start(name)
@@ -315,7 +317,7 @@ class MainWindow(QMainWindow):
 
     def _show_already_open(self) -> None:
         self._show_page()
-        self.show_notice(self.tr("That is open already."))
+        self.show_notice(tr("That is open already."))
 
     def _show_page(self) -> None:
         self.pages.setCurrentWidget(self.workspace or self.welcome)
@@ -387,7 +389,7 @@ class MainWindow(QMainWindow):
         menu.popup(at)
 
     def _add_recent_menu(self) -> None:
-        menu = QMenu(self.tr("Open recent"), self)
+        menu = QMenu(tr("Open recent"), self)
         menu.aboutToShow.connect(lambda: self._fill_recent_menu(menu))
         self.menus["file"].insertMenu(self.actions_table["file.sample"], menu)
 

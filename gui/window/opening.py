@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from platformdirs import user_data_path
-from PySide6.QtCore import QCoreApplication, QObject, Signal
+from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QFileDialog
 
+from gui.language import tr
 from gui.preferences import Preferences
 from gui.window.arguments import WindowArguments
 from gui.work.operations import EngineThread, Kind, Operation
@@ -53,14 +54,10 @@ __all__ = [
 Remedy = tuple[str, Callable[[], object]]  # what the button says, and does
 
 
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("OpeningProblems", text)
-
-
 def remedy_for(window: MainWindow, error: Exception) -> Remedy | None:
     """For whatever fails while something is open; None if no button can help."""
     if isinstance(error, ModelError):
-        return _tr("Models…"), partial(_show_models, window, error)
+        return tr("Models…"), partial(_show_models, window, error)
     return None
 
 
@@ -69,15 +66,15 @@ def opening_remedy_for(window: MainWindow, error: Exception, project: Path | Non
     if project is None:
         return None
     if isinstance(error, ProjectInUseError):
-        return _tr("Open for reading only"), partial(window.opener.open_project, project, True)
+        return tr("Open for reading only"), partial(window.opener.open_project, project, True)
     if isinstance(error, SourceMovedError) and error.candidates:
         place = error.candidates[0]
         return (
-            _tr("Yes, it is “{}”").format(place.name),
+            tr("Yes, it is “{name}”", name=place.name),
             partial(window.opener.open_source_of, project, place),
         )
     if isinstance(error, SourceMissingError | SourceChangedError | SourceMovedError):
-        return _tr("Show where it is…"), partial(_ask_for_source, window, project)
+        return tr("Show where it is…"), partial(_ask_for_source, window, project)
     return None
 
 
@@ -92,7 +89,7 @@ def _show_models(window: MainWindow, error: ModelError) -> None:
 
 def _ask_for_source(window: MainWindow, project: Path) -> None:
     path, _ = QFileDialog.getOpenFileName(
-        window, _tr("Where is the video?"), window.preferences.last_folder
+        window, tr("Where is the video?"), window.preferences.last_folder
     )
     if path:
         window.opener.open_source_of(project, Path(path))
@@ -170,11 +167,10 @@ class Opener(QObject):
         except (OSError, RuntimeError, ValueError) as error:  # a circle of links, a null character
             self.failed.emit(
                 UserError(
-                    self.tr("There is no place to keep the work on “{0}”: {1}.").format(
-                        source.name, error
-                    )
-                    + "\n\n"
-                    + self.tr("Copy it to a folder that you may write to.")
+                    "There is no place to keep the work on “{name}”: {reason}.\n\n"
+                    "Copy it to a folder that you may write to.",
+                    name=source.name,
+                    reason=str(error),
                 )
             )
             return

@@ -5,9 +5,10 @@ from __future__ import annotations
 from math import exp, log
 from typing import TYPE_CHECKING, Final
 
-from PySide6.QtCore import QCoreApplication, Qt, QTimer
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QLabel, QSlider, QStatusBar, QWidget
 
+from gui.language import tr
 from gui.work.document import LARGEST_BRUSH_PX, Document
 from gui.work.operations import Busy
 from interaction.annotation.strokes import LEAST_RADIUS_PX
@@ -23,29 +24,25 @@ __all__ = [
 ]
 
 
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("Hints", text)
-
-
 def hint_for(workspace: Workspace | None) -> str:
     """For the status line."""
     if workspace is None:
-        return _tr("Open a video or a folder of pictures, or drop one here.")
+        return tr("Open a video or a folder of pictures, or drop one here.")
     annotator = workspace.annotator
     if annotator.operations.is_stopping:
-        return _tr("Stopping after the step in progress…")
+        return tr("Stopping after the step in progress…")
     if workspace.session.is_read_only:
-        return _tr("Open for reading only: look, play and export.")
+        return tr("Open for reading only: look, play and export.")
     if annotator.operations.busy is Busy.PROPAGATING:
-        return _tr("Tracking. Look around, correct what is done; Space pauses, Esc cancels.")
+        return tr("Tracking. Look around, correct what is done; Space pauses, Esc cancels.")
     if annotator.operations.busy is Busy.LEARNING:
-        return _tr("Learning. Go on correcting meanwhile; Space pauses, Esc cancels.")
+        return tr("Learning. Go on correcting meanwhile; Space pauses, Esc cancels.")
     if annotator.operations.busy is Busy.PAUSED and annotator.learning.is_running:
-        return _tr("Paused. Space goes on, Esc ends it; no mask changes.")
+        return tr("Paused. Space goes on, Esc ends it; no mask changes.")
     if annotator.operations.busy is Busy.PAUSED:
-        return _tr("Paused. Space goes on, Esc ends it; what is tracked stays.")
+        return tr("Paused. Space goes on, Esc ends it; what is tracked stays.")
     if annotator.operations.busy in (Busy.WORKING, Busy.EXPORTING):
-        return _tr("Working. Esc cancels.")
+        return tr("Working. Esc cancels.")
     return workspace.canvas.hint + _next_step(workspace)
 
 
@@ -56,11 +53,11 @@ def _next_step(workspace: Workspace) -> str:
         return ""
     record = document.annotation.record(document.frame)
     if record.mask is None:
-        return " " + _tr("No mask on this frame: track here, or click.")
+        return " " + tr("No mask on this frame: track here, or click.")
     if record.status is FrameStatus.CORRECTED and len(records) < document.frame_count:
-        return " " + _tr("Looks right? F follows it on.")
+        return " " + tr("Looks right? F follows it on.")
     if record.status is FrameStatus.TRACKED:
-        return " " + _tr("N goes to the next doubtful frame, Enter confirms this one.")
+        return " " + tr("N goes to the next doubtful frame, Enter confirms this one.")
     return ""
 
 
@@ -78,8 +75,8 @@ class StatusLine(QStatusBar):
         self.brush, self.zoom = QLabel(self), QLabel(self)
         for label in (self.hint, self.brush, self.zoom, self.saved):
             label.setContentsMargins(8, 0, 8, 0)
-        self.brush.setToolTip(self.tr("Width of the brush, in the video's pixels ([ and ])"))
-        self.zoom.setToolTip(self.tr("Zoom of the picture (+, -; Z fits it in)"))
+        self.brush.setToolTip(tr("Width of the brush, in the video's pixels ([ and ])"))
+        self.zoom.setToolTip(tr("Zoom of the picture (+, -; Z fits it in)"))
         self.zoom.setMinimumWidth(self.fontMetrics().horizontalAdvance("6400 %") + 16)
         self.hint.setMinimumWidth(40)  # the figures need the room more
         self.setSizeGripEnabled(False)
@@ -88,7 +85,7 @@ class StatusLine(QStatusBar):
         self.brush_slider.setRange(0, _BRUSH_STEPS)
         self.brush_slider.setPageStep(10)
         self.brush_slider.setFixedWidth(120)
-        self.brush_slider.setAccessibleName(self.tr("Size of the brush"))
+        self.brush_slider.setAccessibleName(tr("Size of the brush"))
         self.brush_slider.setToolTip(self.brush.toolTip())
         self.brush_slider.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.brush_slider.valueChanged.connect(self._choose_brush)
@@ -116,7 +113,7 @@ class StatusLine(QStatusBar):
         """Only for tools that have one."""
         width_px = round(2 * workspace.document.brush_radius_px)
         has_brush = workspace.canvas.has_brush
-        self.brush.setText(self.tr("brush {} px").format(width_px) if has_brush else "")
+        self.brush.setText(tr("brush {width_px} px", width_px=width_px) if has_brush else "")
         self.brush_slider.setVisible(has_brush)
         step = _BRUSH_STEPS * log(workspace.document.brush_radius_px / LEAST_RADIUS_PX)
         self.brush_slider.blockSignals(True)
@@ -132,7 +129,7 @@ class StatusLine(QStatusBar):
         """zoom: 1.0 is a pixel of the screen for one of the video."""
         percent = 100 * zoom
         self.zoom.setText(
-            self.tr("{} %").format(f"{percent:.0f}" if percent >= 10 else f"{percent:.1f}")
+            tr("{percent} %", percent=f"{percent:.0f}" if percent >= 10 else f"{percent:.1f}")
         )
 
     def show_cursor(self, document: Document, x: float, y: float, object_id: int) -> None:
@@ -149,13 +146,13 @@ class StatusLine(QStatusBar):
         if session is None:
             self.saved.clear()
         elif session.is_read_only:
-            self.saved.setText(self.tr("read only"))
+            self.saved.setText(tr("read only"))
         elif session.project is None:
-            self.saved.setText(self.tr("not kept"))
+            self.saved.setText(tr("not kept"))
         elif not session.project.is_made:
-            self.saved.setText(self.tr("no changes"))
+            self.saved.setText(tr("no changes"))
         elif session.project.is_saved:
-            self.saved.setText(self.tr("saved"))
+            self.saved.setText(tr("saved"))
         else:
-            self.saved.setText(self.tr("saving…"))
+            self.saved.setText(tr("saving…"))
             self._again.start()

@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
 from gui.actions.actions import Actions
 from gui.actions.table import ACTIONS
 from gui.canvas.view_modes import fill_opacity
+from gui.language import tr
 from gui.theme import ICON_PX, guard_wheel
 from gui.work.document import Document, ViewMode
 from interaction.engines import EngineSettings
@@ -29,7 +30,7 @@ class ToolBar(QToolBar):
 
     def __init__(self, actions: Actions, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setWindowTitle(self.tr("Tools"))
+        self.setWindowTitle(tr("Tools"))
         self.setObjectName("tools")
         self.setMovable(False)
         self.setIconSize(QSize(ICON_PX, ICON_PX))
@@ -43,7 +44,7 @@ class ToolBar(QToolBar):
             self.addAction(actions[name])
         self.addSeparator()
         self.modes = QComboBox(self)
-        self.modes.setAccessibleName(self.tr("View"))
+        self.modes.setAccessibleName(tr("View"))
         for mode in ViewMode:
             self.modes.addItem(actions.title(_action_of(mode)), mode)
         # As wide as its longest name, but in a small window the buttons need the room more.
@@ -64,8 +65,8 @@ class ToolBar(QToolBar):
         self.addWidget(space)
         self._model = QToolButton(self)
         self._model.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly)
-        self._model.setToolTip(self.tr("What tracks, at which size. Click to choose another."))
-        self._model.setAccessibleName(self.tr("Model"))
+        self._model.setToolTip(tr("What tracks, at which size. Click to choose another."))
+        self._model.setAccessibleName(tr("Model"))
         self._model.clicked.connect(actions["file.models"].trigger)
         self.addWidget(self._model)
         for name in ("file.export", "file.preferences", "help.cheat_sheet"):
@@ -82,13 +83,13 @@ class ToolBar(QToolBar):
         self.opacity.setSingleStep(5)
         self.opacity.setPageStep(10)
         self.opacity.setFixedWidth(72)
-        self.opacity.setAccessibleName(self.tr("Opacity of the masks"))
+        self.opacity.setAccessibleName(tr("Opacity of the masks"))
         self.opacity.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.opacity.valueChanged.connect(self._choose_opacity)
         self.opacity_value = QLabel(group)
         self.opacity_value.setFixedWidth(self.fontMetrics().horizontalAdvance("100 %") + 4)
         for widget in (self.opacity, self.opacity_value):
-            widget.setToolTip(self.tr("Opacity of the masks ({ and })"))
+            widget.setToolTip(tr("Opacity of the masks ({ and })"))
             row.addWidget(widget)
         return group
 
@@ -101,9 +102,7 @@ class ToolBar(QToolBar):
     def show_mode(self, mode: ViewMode) -> None:
         self.modes.setCurrentIndex(self.modes.findData(mode))
         self.modes.setToolTip(
-            self.tr("View: {}. How frame and masks are put together").format(
-                self.modes.currentText()
-            )
+            tr("View: {mode}. How frame and masks are put together", mode=self.modes.currentText())
         )
         self.opacity.setEnabled(fill_opacity(mode, 0.25) != fill_opacity(mode, 0.75))
         self.opacity_value.setEnabled(self.opacity.isEnabled())
@@ -112,13 +111,13 @@ class ToolBar(QToolBar):
         self.opacity.blockSignals(True)
         self.opacity.setValue(round(100 * opacity))
         self.opacity.blockSignals(False)
-        self.opacity_value.setText(self.tr("{} %").format(round(100 * opacity)))
+        self.opacity_value.setText(tr("{opacity} %", opacity=round(100 * opacity)))
 
     def show_model(self, settings: EngineSettings) -> None:
         device = "" if settings.device == "auto" else f" · {settings.device}"
-        size = self.tr("source size")
+        size = tr("source size")
         if settings.internal_size is not None:
-            size = self.tr("{} px").format(settings.internal_size)
+            size = tr("{size} px", size=settings.internal_size)
         self._model.setText(f"{Path(settings.tracker_model).name} · {size}{device}")
 
     def _choose_mode(self, index: int) -> None:

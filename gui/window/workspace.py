@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QScrollArea, QSplitter, QStyle, QTabWidget, QVBoxL
 
 from gui.canvas.view import CanvasView
 from gui.errors import FloatingBanner
+from gui.language import tr
 from gui.panels.history import HistoryPanel
 from gui.panels.memory import MemoryPanel
 from gui.panels.objects import ObjectsPanel
@@ -47,7 +48,7 @@ class PanelColumn(QScrollArea):
             self.splitter.addWidget(panel)
             self.splitter.setStretchFactor(index, stretch)
         self.setWidget(self.splitter)
-        self.verticalScrollBar().setAccessibleName(self.tr("Scroll through the panels"))
+        self.verticalScrollBar().setAccessibleName(tr("Scroll through the panels"))
 
     def sizeHint(self) -> QSize:
         return self.splitter.sizeHint()
@@ -95,9 +96,9 @@ class Workspace(QWidget):
 
         self.tabs = QTabWidget(self)
         self.tabs.setDocumentMode(True)
-        self.tabs.tabBar().setAccessibleName(self.tr("Memory and history"))
-        self.tabs.addTab(self.memory_panel, self.tr("Memory"))
-        self.tabs.addTab(self.history_panel, self.tr("History"))
+        self.tabs.tabBar().setAccessibleName(tr("Memory and history"))
+        self.tabs.addTab(self.memory_panel, tr("Memory"))
+        self.tabs.addTab(self.history_panel, tr("History"))
         self.panels = PanelColumn(
             (self.objects_panel, self.propagation_panel, self.tabs), (3, 0, 3), self
         )
@@ -217,8 +218,8 @@ class Workspace(QWidget):
 
     def _offer_tracking(self, frames: int) -> None:
         self.banner.show_notice(
-            self.tr("{}. Track again to use it.").format(learned_from(frames)),
-            self.tr("Track both ways"),
+            tr("{learned}. Track again to use it.", learned=learned_from(frames)),
+            tr("Track both ways"),
             lambda: self.propagation_panel.start("both"),
         )
 

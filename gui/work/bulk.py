@@ -4,8 +4,7 @@ from collections.abc import Callable, Collection, Generator
 from concurrent.futures import CancelledError
 from typing import Any, Final
 
-from PySide6.QtCore import QCoreApplication
-
+from gui.language import tr
 from gui.work.document import Document
 from gui.work.hand import SURGERY
 from gui.work.operations import AppliedEdits, Kind, Operation, Operations
@@ -23,10 +22,6 @@ from interaction.answers import answer
 __all__ = ["BulkEdits", "frames_text"]
 
 _MOST_STRETCHES: Final = 4
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("BulkEdits", text)
 
 
 class BulkEdits:
@@ -84,19 +79,24 @@ class BulkEdits:
         parts = []
         if isinstance(error, CancelledError) and applied.has_begun:
             parts.append(
-                _tr("“{0}” was stopped: {1} frames are changed, which Undo takes back.").format(
-                    applied.label, len(applied.done)
+                tr(
+                    "“{label}” was stopped: {count} frame is changed, which Undo takes back.",
+                    "“{label}” was stopped: {count} frames are changed, which Undo takes back.",
+                    label=applied.label,
+                    count=len(applied.done),
                 )
             )
         if applied.left:
             parts.append(
-                _tr("“{0}” left frames as they are that were changed meanwhile: {1}.").format(
-                    applied.label, frames_text(applied.left)
+                tr(
+                    "“{label}” left frames as they are that were changed meanwhile: {frames}.",
+                    label=applied.label,
+                    frames=frames_text(applied.left),
                 )
             )
         if applied.left or error is None:
             staying = [info.name for info in self._document.objects if info.id in applied.removes]
-            parts += [_tr("“{}” stays in the list of objects.").format(name) for name in staying]
+            parts += [tr("“{name}” stays in the list of objects.", name=name) for name in staying]
         return " ".join(parts)
 
 

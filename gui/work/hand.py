@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from PySide6.QtCore import QCoreApplication
-
+from gui.language import tr
 from gui.work.document import Document
 from interaction.annotation.requests import (
     ClearRequest,
@@ -19,6 +18,7 @@ from interaction.annotation.requests import (
 from interaction.annotation.requests import Operation as SurgeryName
 from interaction.annotation.surgery import part_sizes, reaches_edge
 from interaction.annotation.types import Edit, Point, Request, Stroke
+from xmem_core.messages import Message
 
 __all__ = ["SPECK_PX", "SURGERY", "HandEdits", "taken_text"]
 
@@ -26,17 +26,13 @@ SPECK_PX: Final = 64  # a piece with fewer pixels is a speck
 
 
 # What can be done on a range of frames: its name in English, and the size it is done with.
-SURGERY: Final[Mapping[SurgeryName, tuple[str, float | None]]] = {
-    "fill_holes": ("Fill holes", None),
-    "remove_specks": ("Remove specks", SPECK_PX),
-    "grow": ("Grow", 1),
-    "shrink": ("Shrink", 1),
-    "smooth": ("Smooth edge", 3),
+SURGERY: Final[Mapping[SurgeryName, tuple[Message, float | None]]] = {
+    "fill_holes": (Message("Fill holes"), None),
+    "remove_specks": (Message("Remove specks"), SPECK_PX),
+    "grow": (Message("Grow"), 1),
+    "shrink": (Message("Shrink"), 1),
+    "smooth": (Message("Smooth edge"), 3),
 }
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("HandEdits", text)
 
 
 class HandEdits:
@@ -66,7 +62,7 @@ class HandEdits:
         found = labels[int(y), int(x)]
         if found == 0 and reaches_edge(labels, x, y):
             self._document.noticed.emit(
-                _tr("This is no hole: it reaches the frame's edge. Draw around it instead.")
+                tr("This is no hole: it reaches the frame's edge. Draw around it instead.")
             )
         elif found != 0 and found == self._document.current_object:
             self._operate("remove_part", point=(x, y))
@@ -83,9 +79,15 @@ class HandEdits:
         filled = self._area_px(object_id) - before
         name, frame = self._session.annotation.object(object_id).name, self._document.frame
         self._document.noticed.emit(
-            _tr("Frame {0}: {1} pixels of “{2}” were filled.").format(frame, filled, name)
+            tr(
+                "Frame {frame}: {count} pixel of “{name}” was filled.",
+                "Frame {frame}: {count} pixels of “{name}” were filled.",
+                frame=frame,
+                count=filled,
+                name=name,
+            )
             if filled
-            else _tr("“{0}” has no hole on frame {1}.").format(name, frame)
+            else tr("“{name}” has no hole on frame {frame}.", name=name, frame=frame)
         )
 
     def remove_specks(self, smallest_px: int = SPECK_PX) -> None:
@@ -100,29 +102,34 @@ class HandEdits:
         self._operate("remove_specks", smallest_px)
         name = self._session.annotation.object(object_id).name
         removed = [size for size in sizes_px if size < smallest_px]
-        if len(removed) == 1:
+        if removed:
             document.noticed.emit(
-                _tr("Frame {0}: removed a piece of {1} pixels of “{2}”.").format(
-                    document.frame, removed[0], name
-                )
-            )
-        elif removed:
-            document.noticed.emit(
-                _tr("Frame {0}: removed {1} pieces of “{2}”, of {3} to {4} pixels.").format(
-                    document.frame, len(removed), name, removed[-1], removed[0]
+                tr(
+                    "Frame {frame}: removed a piece of {largest} pixels of “{name}”.",
+                    "Frame {frame}: removed {count} pieces of “{name}”, of {smallest} to {largest} "
+                    "pixels.",
+                    frame=document.frame,
+                    count=len(removed),
+                    name=name,
+                    smallest=removed[-1],
+                    largest=removed[0],
                 )
             )
         elif len(sizes_px) > 1:
             document.offered.emit(
-                _tr("No piece of “{0}” is smaller than {1} pixels; the smallest has {2}.").format(
-                    name, smallest_px, sizes_px[-1]
+                tr(
+                    "No piece of “{name}” is smaller than {smallest_px} pixels; the smallest has "
+                    "{size}.",
+                    name=name,
+                    smallest_px=smallest_px,
+                    size=sizes_px[-1],
                 ),
-                _tr("Remove it"),
+                tr("Remove it"),
                 lambda: self.remove_specks(sizes_px[-1] + 1),
             )
         else:
             document.noticed.emit(
-                _tr("“{0}” is in one piece on frame {1}.").format(name, document.frame)
+                tr("“{name}” is in one piece on frame {frame}.", name=name, frame=document.frame)
             )
 
     def grow(self, px: float) -> None:
@@ -165,25 +172,25 @@ class HandEdits:
             document.set_solo(info.id)
         else:
             document.set_visible(info.id, True)
-        document.noticed.emit(_tr("“{}” was hidden: it is shown again.").format(info.name))
+        document.noticed.emit(tr("“{name}” was hidden: it is shown again.", name=info.name))
 
     def object_to_edit(self, *, makes_one: bool = True) -> int:
         """The current object, visible. 0, with a notice, if it must not change, or if there is
         none and none is made."""
         document = self._document
         if self._session.is_read_only:
-            document.noticed.emit(_tr("This project is open for reading only."))
+            document.noticed.emit(tr("This project is open for reading only."))
             return 0
         object_id = document.current_object
         if not object_id and not makes_one:
-            document.noticed.emit(_tr("There is no object yet that anything could be taken from."))
+            document.noticed.emit(tr("There is no object yet that anything could be taken from."))
             return 0
         object_id = object_id or document.add_object()
         if not object_id:
             return 0
         info = document.object(object_id)
         if info is not None and info.is_locked:
-            document.noticed.emit(_tr("“{}” is locked: unlock it to change it.").format(info.name))
+            document.noticed.emit(tr("“{name}” is locked: unlock it to change it.", name=info.name))
             return 0
         self.show_current_object()
         return object_id
@@ -222,6 +229,8 @@ def taken_text(document: Document, edit: Edit) -> str:
     names = [f"“{info.name}”" for info in document.objects if info.id in lost]
     if not names:
         return ""
-    return _tr("“{0}” took all pixels of {1} here. Undo, lock {1}, and it keeps them.").format(
-        current.name, ", ".join(names)
+    return tr(
+        "“{name}” took all pixels of {names} here. Undo, lock {names}, and it keeps them.",
+        name=current.name,
+        names=", ".join(names),
     )

@@ -6,8 +6,9 @@ No mask changes, so Undo does not concern it.
 from collections.abc import Generator
 from concurrent.futures import CancelledError
 
-from PySide6.QtCore import QCoreApplication, QObject, Signal
+from PySide6.QtCore import QObject, Signal
 
+from gui.language import tr
 from gui.work.document import Document
 from gui.work.operations import Kind, Operation, Operations, Progress
 from interaction.learning.job import LearningStep, learning
@@ -54,7 +55,7 @@ class Learning(QObject):
             if seconds_left is None:
                 seconds_left = step.seconds_left
             self._operations.progressed.emit(
-                Progress(self.tr("Learning"), step.done, step.total, seconds_left=seconds_left)
+                Progress(tr("Learning"), step.done, step.total, seconds_left=seconds_left)
             )
 
         def end(error: Exception | None) -> None:
@@ -63,9 +64,9 @@ class Learning(QObject):
                 self.learned.emit(self._session.engines.models.frames)
             elif isinstance(error, CancelledError):
                 self._document.noticed.emit(
-                    self.tr("Learning was stopped; the tracker has learned, clicks have not.")
+                    tr("Learning was stopped; the tracker has learned, clicks have not.")
                     if has_tracker
-                    else self.tr("Learning was stopped; nothing was changed.")
+                    else tr("Learning was stopped; nothing was changed.")
                 )
 
         operation = Operation(Kind.LEARNING, steps, show, end, is_pausable=True)
@@ -84,7 +85,7 @@ class Learning(QObject):
             if error is None:
                 self.changed.emit()
                 self._document.noticed.emit(
-                    self.tr("What was learned is forgotten. Masks stay; you can learn again.")
+                    tr("What was learned is forgotten. Masks stay; you can learn again.")
                 )
 
         self._operations.start(Operation(Kind.BACKGROUND, steps, on_end=end))
@@ -92,6 +93,4 @@ class Learning(QObject):
 
 def learned_from(frames: int) -> str:
     """In words."""
-    if frames == 1:
-        return QCoreApplication.translate("Learning", "Learned from 1 frame")
-    return QCoreApplication.translate("Learning", "Learned from {} frames").format(frames)
+    return tr("Learned from 1 frame", "Learned from {count} frames", count=frames)

@@ -17,12 +17,14 @@ from enum import Enum
 from functools import partial
 from typing import Any, Final
 
-from PySide6.QtCore import QCoreApplication, QObject, Signal
+from PySide6.QtCore import QObject, Signal
 
+from gui.language import tr
 from gui.work.document import Document
 from interaction.annotation.history import Entry, History
 from interaction.annotation.requests import MemoryUse
 from interaction.annotation.types import Edit
+from xmem_core.messages import Message
 
 __all__ = [
     "AppliedEdits",
@@ -39,12 +41,12 @@ __all__ = [
 class Kind(Enum):
     """What an operation does. The value names it in a sentence, in English."""
 
-    PROMPT = "the click"  # a click, box or scribble on its way to a mask
-    TRACKING = "tracking"
-    LEARNING = "learning"
-    BULK_EDIT = "the change of many frames"  # delete, merge, swap, import
-    FILE = "writing"  # export and the like
-    BACKGROUND = "loading"  # nothing waits for it
+    PROMPT = Message("the click")  # a click, box or scribble on its way to a mask
+    TRACKING = Message("tracking")
+    LEARNING = Message("learning")
+    BULK_EDIT = Message("the change of many frames")  # delete, merge, swap, import
+    FILE = Message("writing")  # export and the like
+    BACKGROUND = Message("loading")  # nothing waits for it
 
 
 class Busy(Enum):
@@ -395,7 +397,10 @@ class Operations(QObject):
         blocker = self._blocker(kind)
         if blocker is not None and kind is not Kind.FILE:  # dialogs say it themselves
             self._document.noticed.emit(
-                _tr("Wait until {} is done, or cancel it.").format(_tr(blocker.kind.value))
+                tr(
+                    "Wait until {operation} is done, or cancel it.",
+                    operation=tr(blocker.kind.value),
+                )
             )
         return blocker is None
 
@@ -502,10 +507,6 @@ class Operations(QObject):
             self._announced = busy
             self.busy_changed.emit(busy)
         self.changed.emit()
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("Operations", text)
 
 
 def _is_stop(error: Exception) -> bool:

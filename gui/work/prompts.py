@@ -4,6 +4,7 @@ from collections.abc import Callable, Generator, Hashable, Sequence
 
 from PySide6.QtCore import QObject, Signal
 
+from gui.language import tr
 from gui.work.document import Document
 from gui.work.hand import HandEdits, taken_text
 from gui.work.operations import Kind, Operation, Operations
@@ -80,9 +81,8 @@ class PromptEdits(QObject):
             found = _index(self._session.annotation.record(frame).prompts, object_id, click)
             if found is None:
                 raise UserError(
-                    self.tr("The click is a part of the mask by now.")
-                    + "\n\n"
-                    + self.tr("The frame was changed after it. Undo goes back to it.")
+                    "The click is a part of the mask by now.\n\n"
+                    "The frame was changed after it. Undo goes back to it."
                 )
             context = self._session.context(lambda: operation.is_cancelled)
             return answer(context, RemoveClickRequest(frame, found))
@@ -125,7 +125,7 @@ class PromptEdits(QObject):
         if self._is_there(*place) or self._operations.will_give(place):
             return True
         self._document.noticed.emit(
-            self.tr("There is nothing to take away yet: click on the object first.")
+            tr("There is nothing to take away yet: click on the object first.")
         )
         return False
 
@@ -151,9 +151,7 @@ class PromptEdits(QObject):
             self._check_object(request.object_id)
             if not is_positive and not self._is_there(*place):
                 raise UserError(
-                    self.tr("There is nothing to take away any more.")
-                    + "\n\n"
-                    + self.tr("Click on the object first.")
+                    "There is nothing to take away any more.\n\nClick on the object first."
                 )
             return answer(self._session.context(lambda: operation.is_cancelled), request)
 
@@ -176,9 +174,7 @@ class PromptEdits(QObject):
     def _check_object(self, object_id: int) -> None:
         if self._document.object(object_id) is None:
             raise UserError(
-                self.tr("The object was deleted before it could be worked on.")
-                + "\n\n"
-                + self.tr("Undo brings it back.")
+                "The object was deleted before it could be worked on.\n\nUndo brings it back."
             )
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from PySide6.QtCore import QObject, Signal
 
+from gui.language import tr
 from gui.work.bulk import frames_text
 from gui.work.document import Document
 from gui.work.operations import AppliedEdits, Kind, Operation, Operations, Progress
@@ -59,7 +60,7 @@ class Tracking(QObject):
     def _start(self, run: "_Run", *, follows: bool = False, reason: str = "") -> None:
         def show(step: Propagated) -> None:
             if step.remark:
-                self._document.noticed.emit(step.remark)
+                self._document.noticed.emit(tr(step.remark))
             # Also after a cancel: what is finished is kept.
             is_applied = step.edit is not None and self._document.apply(step.edit)
             run.note(step, is_applied=is_applied)
@@ -70,7 +71,7 @@ class Tracking(QObject):
             pace.note(step.total - step.done)
             self._operations.progressed.emit(
                 Progress(
-                    self.tr("Tracking"),
+                    tr("Tracking"),
                     step.done,
                     step.total,
                     pace.steps_per_second,
@@ -100,15 +101,19 @@ class Tracking(QObject):
             corrected = run.corrected()
             if corrected:
                 self._document.noticed.emit(
-                    self.tr("Corrected meanwhile, but not tracked from again: frames {}.").format(
-                        frames_text(corrected)
+                    tr(
+                        "Corrected meanwhile, but not tracked from again: frames {frames}.",
+                        frames=frames_text(corrected),
                     )
                 )
             return
         again = run.again()
         if again is not None:
-            reason = self.tr("Frame {0} was corrected: tracking again over frames {1}–{2}.").format(
-                again.request.start, again.frames.start, again.frames.stop - 1
+            reason = tr(
+                "Frame {frame} was corrected: tracking again over frames {first}–{last}.",
+                frame=again.request.start,
+                first=again.frames.start,
+                last=again.frames.stop - 1,
             )
             self._document.noticed.emit(reason)
             self._start(again, reason=reason)

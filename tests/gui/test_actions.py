@@ -83,7 +83,7 @@ def test_keys_of_objects_menus_and_masks_are_kept_for_them(actions: Actions) -> 
         ("Shift+Tab", "tool.brush"),
         ("Space", "tool.brush"),
     ]
-    assert [one.title for _, _, one in actions.fixed(keys)][2] == "Open the menu File"
+    assert [one.title for _, _, one in actions.fixed(keys)][2] == "Open the menu “File”"
 
 
 def test_a_key_that_was_given_away_is_no_default_any_more(

@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Callable
+from gettext import NullTranslations
 from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QCoreApplication, QPointF, Qt, QTranslator
+from PySide6.QtCore import QPointF, Qt
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication, QFileDialog
 from pytestqt.qtbot import QtBot
@@ -14,6 +15,7 @@ from pytestqt.qtbot import QtBot
 from gui.canvas.view_modes import pixels_of
 from gui.dialogs.models import ModelsDialog
 from gui.dialogs.preferences import PreferencesDialog
+from gui.language import use_catalogue
 from gui.preferences import Preferences, RecentProject
 from gui.welcome.pages import WelcomePage
 from gui.window.main_window import MainWindow
@@ -280,13 +282,11 @@ def test_before_anything_was_opened_the_words_stand_below_their_title(
     assert recent.empty.y() - recent.title.geometry().bottom() < 2 * recent.title.height()
 
 
-class _Marked(QTranslator):
+class _Marked(NullTranslations):
     """Puts every text of the program into another language: its own, in brackets."""
 
-    def translate(
-        self, context: str, text: str, disambiguation: str | None = None, n: int = -1
-    ) -> str:
-        return f"[{text}]"
+    def gettext(self, message: str) -> str:
+        return f"[{message}]"
 
 
 def test_no_word_of_a_recent_project_escapes_translation(
@@ -296,8 +296,7 @@ def test_no_word_of_a_recent_project_escapes_translation(
     for age in (0, 1, 30):
         project = RecentProject(f"/p/{age}.vos", f"{age}.mp4", time.time() - age * day_s, 3, 9)
         preferences.add_recent(project)
-    translator = _Marked()
-    QCoreApplication.installTranslator(translator)
+    use_catalogue(_Marked())
     try:
         page = WelcomePage(preferences)
         qtbot.addWidget(page)
@@ -305,7 +304,7 @@ def test_no_word_of_a_recent_project_escapes_translation(
         role = Qt.ItemDataRole.AccessibleDescriptionRole
         texts = [model.index(row, 0).data(role) for row in range(3)]
     finally:
-        QCoreApplication.removeTranslator(translator)
+        use_catalogue(NullTranslations())
     assert texts[2] == "[3 of 9 frames], [today]"
     assert texts[1] == "[3 of 9 frames], [yesterday]"
     assert texts[0].startswith("[3 of 9 frames], ")

@@ -1,9 +1,10 @@
 """Tools that draw: scribble, brush, eraser, lasso."""
 
-from PySide6.QtCore import QCoreApplication, Qt
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor
 
 from gui.canvas.tools import REMOVING, CanvasTool, Point, Pointer, Stage
+from gui.language import tr
 from interaction.annotation.strokes import LEAST_RADIUS_PX
 from interaction.annotation.types import Stroke
 
@@ -19,10 +20,6 @@ _SHIFT = Qt.KeyboardModifier.ShiftModifier
 _CLOSING_PX = 10.0  # of the window: so near to the first corner, a polygon is closed
 
 
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("CanvasTool", text)
-
-
 class ScribbleTool(CanvasTool):
     """A rough line along the object; with the right button, along what is not the object."""
 
@@ -35,7 +32,7 @@ class ScribbleTool(CanvasTool):
 
     @property
     def hint(self) -> str:
-        return _tr(
+        return tr(
             "Draw roughly along the object; with the right button, along what does not belong."
         )
 
@@ -82,7 +79,7 @@ class BrushTool(CanvasTool):
 
     @property
     def hint(self) -> str:
-        return _tr(
+        return tr(
             "Paint; right button or Alt erases, Shift draws straight on, [ ] changes the size."
         )
 
@@ -141,7 +138,7 @@ class EraserTool(BrushTool):
 
     @property
     def hint(self) -> str:
-        return _tr(
+        return tr(
             "Erase; right button or Alt paints, Shift draws straight on, [ ] changes the size."
         )
 
@@ -162,7 +159,7 @@ class LassoTool(CanvasTool):
 
     @property
     def hint(self) -> str:
-        return _tr(
+        return tr(
             "Draw around it, or click corners: Enter closes, Backspace takes one back; "
             "Alt takes away."
         )

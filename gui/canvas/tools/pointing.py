@@ -2,17 +2,14 @@
 
 from typing import Final
 
-from PySide6.QtCore import QCoreApplication, QPointF, Qt
+from PySide6.QtCore import QPointF, Qt
 
 from gui.canvas.tools import CanvasTool, Pointer, Stage
+from gui.language import tr
 
 __all__ = ["BoxTool", "ClickTool", "FillTool", "SelectTool"]
 
 _SMALLEST_BOX_PX: Final = 3.0  # of the window
-
-
-def _tr(text: str) -> str:
-    return QCoreApplication.translate("CanvasTool", text)
 
 
 class SelectTool(CanvasTool):
@@ -31,7 +28,7 @@ class SelectTool(CanvasTool):
 
     @property
     def hint(self) -> str:
-        return _tr("Click an object to make it current. Drag to move the picture.")
+        return tr("Click an object to make it current. Drag to move the picture.")
 
     @property
     def active_cursor(self) -> Qt.CursorShape:
@@ -61,7 +58,7 @@ class ClickTool(CanvasTool):
 
     @property
     def hint(self) -> str:
-        return _tr(
+        return tr(
             "Click the object; right-click what does not belong. Esc takes the last click back."
         )
 
@@ -83,7 +80,7 @@ class BoxTool(CanvasTool):
 
     @property
     def hint(self) -> str:
-        return _tr("Draw a box around the object. Esc abandons it.")
+        return tr("Draw a box around the object. Esc abandons it.")
 
     def begin(self, at: Pointer) -> None:
         if at.is_right:
@@ -112,7 +109,7 @@ class FillTool(CanvasTool):
 
     @property
     def hint(self) -> str:
-        return _tr(
+        return tr(
             "Click a hole to fill it, a speck to remove it. "
             "Shift-click: all holes; Shift-right-click: all specks."
         )

@@ -1,0 +1,37 @@
+"""A text for people, in English, that still knows the template and the values it was made from."""
+
+from collections.abc import Callable
+from typing import Any, Self
+
+__all__ = ["Message"]
+
+
+class Message(str):
+    """The filled English text, as a string; the window translates `template` and fills it again.
+
+    template: with Python's format fields, by name; without values it is taken as it is, braces
+    included. plural: the template for any count but 1, which `values["count"]` then has to give.
+    Values may be messages themselves, the reason inside an error for example.
+    """
+
+    template: str
+    plural: str | None
+    values: dict[str, Any]
+
+    def __new__(cls, template: str, plural: str | None = None, /, **values: Any) -> Self:
+        chosen = template if plural is None or values["count"] == 1 else plural
+        message = super().__new__(cls, chosen.format(**values) if values else chosen)
+        message.template, message.plural, message.values = template, plural, values
+        return message
+
+    def __str__(self) -> str:
+        return self  # so that `str(error)` of a message is still one
+
+    def __reduce__(self) -> tuple[Callable[..., "Message"], tuple[Any, ...]]:
+        return _made_again, (type(self), self.template, self.plural, self.values)
+
+
+def _made_again(
+    kind: type[Message], template: str, plural: str | None, values: dict[str, Any]
+) -> Message:
+    return kind(template, plural, **values)
