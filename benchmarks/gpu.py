@@ -20,7 +20,6 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -324,7 +323,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     network = random_network(_TINY if given.tiny else NetworkConfig.published())
     frames = sample_frames(given.frames, 90 if given.tiny else None)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
-    report: dict[str, Any] = {"device": name, "torch": torch.__version__, "figures": []}
+    measured: list[dict[str, object]] = []
+    report = {"device": name, "torch": torch.__version__, "figures": measured}
     print(f"{name}, torch {torch.__version__}", flush=True)  # noqa: T201
     half = half_precision(device, tolerates_bfloat16=network.config.tolerates_bfloat16)
     for is_half in (False, True) if half is not None else (False,):
@@ -339,7 +339,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 product_side=256 if given.tiny else 4096,
             )
             print(table(figures), flush=True)  # noqa: T201
-            report["figures"].append(asdict(figures))
+            measured.append(asdict(figures))
             if given.output is not None:
                 given.output.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 

@@ -17,7 +17,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
@@ -66,8 +65,8 @@ def main() -> None:
         print(f"{what}: {figures}")  # noqa: T201
 
 
-def measure(folder: Path, seconds: float, starts: int) -> dict[str, Any]:
-    report: dict[str, Any] = {"start_s": spread(start_times(folder, starts))}
+def measure(folder: Path, seconds: float, starts: int) -> dict[str, object]:
+    report: dict[str, object] = {"start_s": spread(start_times(folder, starts))}
     application = QApplication.instance() or QApplication([])
     assert isinstance(application, QApplication)
     memory = psutil.Process().memory_info().rss

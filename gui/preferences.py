@@ -301,12 +301,12 @@ class Preferences(QObject):
             return default
         return value if least <= value <= most else default
 
-    def _json(self, name: str, default: Any) -> Any:
+    def _json(self, name: str, default: object) -> Any:
         try:
             return json.loads(self._text(name, json.dumps(default)))
         except ValueError:
             return default
 
-    def _set(self, name: str, value: Any) -> None:
+    def _set(self, name: str, value: object) -> None:
         self._settings.setValue(name, str(value))
         self.changed.emit(name)

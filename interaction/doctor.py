@@ -9,10 +9,13 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import psutil
 from platformdirs import user_cache_path, user_config_path, user_log_path
+
+if TYPE_CHECKING:
+    import torch
 
 __all__ = ["Finding", "as_text", "examine", "package_versions", "writable"]
 
@@ -33,7 +36,7 @@ class Finding:
     text: str
     is_fine: bool = True
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         return asdict(self)
 
 
@@ -112,7 +115,7 @@ def _devices(speed_test_s: float) -> Iterator[Finding]:
             yield Finding("speed", f"a matrix product fails: {str(error).splitlines()[0]}", False)
 
 
-def _speed(device: Any, seconds: float) -> str:
+def _speed(device: "torch.device", seconds: float) -> str:
     """Float32 products of 1024-wide matrices for about so many seconds."""
     import torch
 

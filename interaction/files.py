@@ -29,6 +29,7 @@ from interaction.errors import DiskFullError, UnwritableFileError
 __all__ = [
     "FileLock",
     "ForeignChangeError",
+    "JsonObject",
     "append_plain",
     "hidden_folder",
     "is_file",
@@ -369,6 +370,9 @@ def _read_all(file: BufferedReader, most_bytes: int) -> bytes:
         raise OSError("it is too large")
     return data
 
+
+# Parsed JSON or TOML whose values nobody has checked yet.
+JsonObject = dict[str, Any]
 
 _LONG_NUMBER: Final = re.compile(rb"[0-9]{19}")
 

@@ -85,7 +85,7 @@ def is_known_place(project: Project, source: Path) -> bool:
         return False
 
 
-def plain_settings(settings: EngineSettings) -> dict[str, Any]:
+def plain_settings(settings: EngineSettings) -> dict[str, object]:
     """For the project: what its masks were first made with."""
     plain = asdict(settings)
     return {name: plain[name] for name in sorted(plain)}

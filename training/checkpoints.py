@@ -8,9 +8,9 @@ from __future__ import annotations
 import io
 import json
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +21,7 @@ from interaction.clicks.small_network import (
     read_click_network,
 )
 from interaction.errors import ModelError
-from interaction.files import write_bytes
+from interaction.files import JsonObject, write_bytes
 from interaction.learning.networks import averaged_click_network
 from training.config import DataName, TrackerTraining, config_from
 from xmem_core.learning.folding import fold_norms, unfolded
@@ -33,15 +33,24 @@ log = logging.getLogger(__name__)
 _FILE = "checkpoint.pt"
 
 
-def save_checkpoint(run: Path, content: Mapping[str, Any]) -> None:
-    """content: config, network, average, optimizer, step, position, seconds."""
+class Checkpoint(TypedDict):
+    config: JsonObject  # as `Training.as_dict` gives it
+    network: dict[str, Tensor]
+    average: dict[str, Tensor]  # of the weights, as `MovingAverage` has it
+    optimizer: dict[str, Any]
+    step: int
+    position: float  # in steps of the configuration
+    seconds: float
+
+
+def save_checkpoint(run: Path, content: Checkpoint) -> None:
     run.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
     torch.save(dict(content), buffer)
     write_bytes(run / _FILE, buffer.getvalue())
 
 
-def read_checkpoint(run: Path) -> dict[str, Any] | None:
+def read_checkpoint(run: Path) -> Checkpoint | None:
     """What `save_checkpoint` wrote, on the CPU; None where nothing was yet.
 
     run: the folder, or the file itself.
@@ -49,14 +58,14 @@ def read_checkpoint(run: Path) -> dict[str, Any] | None:
     path = run / _FILE if run.is_dir() else run
     if path.suffix != Path(_FILE).suffix or not path.exists():
         return None
-    content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    content: Checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     return content
 
 
-def averaged_network(content: Mapping[str, Any]) -> XMem | SmallClickNetwork:
+def averaged_network(content: Checkpoint) -> XMem | SmallClickNetwork:
     """The plain network with a checkpoint's averaged weights, in evaluation mode."""
     config = config_from(content["config"])
-    average: dict[str, Tensor] = content["average"]
+    average = content["average"]
     if isinstance(config, TrackerTraining):
         return unfolded(XMem(config.network), average)
     return averaged_click_network(average)
@@ -154,7 +163,7 @@ def _folded(file: Path) -> dict[str, Tensor]:
     return network.state_dict()
 
 
-def _without_folders(config: Mapping[str, Any]) -> dict[str, Any]:
+def _without_folders(config: JsonObject) -> JsonObject:
     """The settings without where this machine keeps its files, which is nobody's business."""
     paths = {"pack", "trunk_weights", "start_from", "tracker_errors"}
     return {

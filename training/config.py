@@ -10,8 +10,9 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Final, Literal, get_args
 
+from interaction.files import JsonObject
 from interaction.learning.samples import ClickHabits
 from training.scene import ClipSettings
 from xmem_core.network.config import NetworkConfig
@@ -153,7 +154,7 @@ class Training:
                 return index
         return len(self.stages) - 1
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> JsonObject:
         return {"task": _TASKS[type(self)], **asdict(self)}
 
 
@@ -220,7 +221,7 @@ def read_config(path: Path, overrides: Mapping[str, str]) -> TrackerTraining | C
         return config_from({**tomllib.load(file), **overrides})
 
 
-def config_from(table: Mapping[str, Any]) -> TrackerTraining | ClickTraining:
+def config_from(table: JsonObject) -> TrackerTraining | ClickTraining:
     """Plain values -> a run; ValueError names what is unknown, missing or wrong."""
     values = dict(table)
     task = values.pop("task", "tracker")
@@ -241,7 +242,7 @@ def config_from(table: Mapping[str, Any]) -> TrackerTraining | ClickTraining:
     raise ValueError(f'task must be "tracker" or "clicks", got {task!r}')
 
 
-def _network(value: Any) -> NetworkConfig:
+def _network(value: object) -> NetworkConfig:
     if value == "small":
         return NetworkConfig.small()
     if value == "published":

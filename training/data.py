@@ -29,7 +29,7 @@ _YOUTUBE_STRIDE = 5  # its masks are on every fifth frame
 
 
 def open_data(config: Training, data: DataName, part: Part) -> ClipData:
-    """Any data but composed clips. ValueError names the folder in which none was found."""
+    """All data but composed clips. ValueError names the folder in which none was found."""
     if data == "static":
         return StaticClips(Path(config.static_root), part)
     if data == "photographs":

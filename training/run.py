@@ -23,7 +23,7 @@ from torch import Tensor, nn, optim
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset, Subset
 
-from training.checkpoints import read_checkpoint, save_checkpoint, write_weights
+from training.checkpoints import Checkpoint, read_checkpoint, save_checkpoint, write_weights
 from training.config import Training
 from xmem_core.learning.average import MovingAverage
 from xmem_core.learning.folding import fold_norms
@@ -144,7 +144,7 @@ class Run:
     def save(self) -> None:
         """Replaces the checkpoint, whole and at once."""
         if self._rank == 0:
-            content = {
+            content: Checkpoint = {
                 "config": self._config.as_dict(),
                 "network": self.task.network.state_dict(),
                 "average": self.average.state,
@@ -167,7 +167,7 @@ class Run:
             dist.all_reduce(sums)
         return (sums[:-1] / sums[-1].clamp_min(1)).tolist()
 
-    def _batches(self, index: int) -> Iterator[Any]:
+    def _batches(self, index: int) -> Iterator[object]:
         """Batches of a stage from the next step on, without end."""
         config, stage = self._config, self._config.stages[index]
         on_gpu = self._device.type == "cuda"

@@ -122,7 +122,7 @@ class Tracker:
 
         frame (H, W, 3) uint8 RGB; labels (H, W) uint8 object ids. objects: the ids whose
         presence or absence the mask states; by default those in it and those already known.
-        Any number of frames, from anywhere in the video, in any order, before or during a run.
+        As many frames as wanted, from anywhere in the video, in any order, before or during a run.
         ValueError if sizes differ or an object in the mask is not among `objects`.
         """
         encoded = self._encoded(frame)

@@ -20,6 +20,8 @@ from unittest.mock import patch
 __all__ = ["Call", "PowerCuts", "failing", "full_after", "watched"]
 
 _CHANGING: Final = ("write", "ftruncate", "fsync", "replace", "rename", "unlink", "mkdir", "link")
+StrPath = str | os.PathLike[str]
+
 _FOLDER: Final = -1  # in the place of a file's number
 
 
@@ -69,9 +71,11 @@ def watched(
     opened: dict[int, _Opened] = {}
     files = itertools.count(1)
     count = 0
-    real: dict[str, Any] = {name: getattr(os, name) for name in (*_CHANGING, "open", "close")}
+    real: dict[str, Callable[..., Any]] = {
+        name: getattr(os, name) for name in (*_CHANGING, "open", "close")
+    }
 
-    def full(path: Any, number: int | None = None) -> str:
+    def full(path: StrPath, number: int | None = None) -> str:
         path = os.fspath(path)
         if number is not None and number in opened:
             return os.path.join(opened[number].path, path)  # noqa: PTH118
@@ -89,7 +93,7 @@ def watched(
             watch.failures += 1
             raise
 
-    def open_(path: Any, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+    def open_(path: StrPath, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
         with watch.lock:
             name = full(path, dir_fd)
             is_new = bool(flags & os.O_CREAT) and is_ours(name) and name not in watch.names
@@ -108,7 +112,7 @@ def watched(
             opened.pop(number, None)
             real["close"](number)
 
-    def write(number: int, data: Any) -> int:
+    def write(number: int, data: bytes | memoryview) -> int:
         with watch.lock:
             if number not in opened:
                 return int(real["write"](number, data))
@@ -137,8 +141,8 @@ def watched(
 
     def move(name: str) -> Callable[..., None]:
         def rename(
-            source: Any,
-            target: Any,
+            source: StrPath,
+            target: StrPath,
             *,
             src_dir_fd: int | None = None,
             dst_dir_fd: int | None = None,
@@ -155,7 +159,7 @@ def watched(
 
         return rename
 
-    def unlink(path: Any, *, dir_fd: int | None = None) -> None:
+    def unlink(path: StrPath, *, dir_fd: int | None = None) -> None:
         with watch.lock:
             name = full(path, dir_fd)
             if is_ours(name):
@@ -165,7 +169,7 @@ def watched(
                 watch.names.pop(name, None)
                 watch.calls.append(Call("unlink", name))
 
-    def mkdir(path: Any, mode: int = 0o777, *, dir_fd: int | None = None) -> None:
+    def mkdir(path: StrPath, mode: int = 0o777, *, dir_fd: int | None = None) -> None:
         with watch.lock:
             name = full(path, dir_fd)
             if is_ours(name) and not os.path.lexists(name):
@@ -174,7 +178,7 @@ def watched(
             if is_ours(name):
                 watch.calls.append(Call("mkdir", name))
 
-    def link(source: Any, target: Any, **options: Any) -> None:
+    def link(source: StrPath, target: StrPath, **options: Any) -> None:
         with watch.lock:
             new = full(target)
             if is_ours(new):

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import psutil
 
@@ -157,7 +157,7 @@ def soak(folder: Path, seconds: int) -> Result:
         number += 1
     window.close()
     quarter = max(1, len(rows) // 4)
-    figures: dict[str, Any] = {"rounds": len(rows)}
+    figures: dict[str, float] = {"rounds": len(rows)}
     for name, column, share in (("memory MB", 0, 0.05), ("threads", 1, 0), ("open files", 2, 0)):
         early = statistics.median(row[column] for row in rows[quarter : 2 * quarter] or rows)
         late = statistics.median(row[column] for row in rows[-quarter:])

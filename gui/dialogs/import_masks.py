@@ -4,7 +4,7 @@ import threading
 from collections.abc import Generator
 from concurrent.futures import CancelledError
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -356,7 +356,7 @@ class ImportDialog(QDialog):
         """Which object it becomes: one that is there, a new one, or none."""
         box = QComboBox(self.table)
         box.setAccessibleName(tr("Becomes"))
-        known: dict[int, Any] = {}
+        known: dict[int, object] = {}
         for other in self._document.objects:
             known[other.id] = other.name
             text = f"{other.id}  {other.name}"

@@ -2,7 +2,7 @@
 
 from collections.abc import Generator
 from concurrent.futures import CancelledError
-from typing import Any, Final
+from typing import Final
 
 from PySide6.QtCore import QLocale, QModelIndex, QPersistentModelIndex, QSize, Qt
 from PySide6.QtWidgets import (
@@ -162,7 +162,7 @@ class ModelsDialog(QDialog):
             self._thread = EngineThread("download", self)
         name = model.name
 
-        def steps() -> Generator[DownloadProgress, None, Any]:
+        def steps() -> Generator[DownloadProgress, None, object]:
             return self._store.download(name)
 
         self.bar.setRange(0, 0)

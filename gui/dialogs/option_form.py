@@ -88,7 +88,7 @@ def align_labels(*forms: QFormLayout) -> None:
 def _field(info: OptionInfo, parent: QWidget) -> _Field:
     if info.kind == "bool":
         box = QCheckBox(tr(info.title), parent)
-        box.setChecked(info.default)
+        box.setChecked(bool(info.default))
         return _Field(box, box.isChecked, box.toggled)
     if info.kind == "choice":
         combo = QComboBox(parent)
@@ -103,6 +103,7 @@ def _field(info: OptionInfo, parent: QWidget) -> _Field:
             int(_UNBOUNDED if info.maximum is None else info.maximum),
         )
         number.setSuffix(f" {tr(info.unit)}" if info.unit else "")
+        assert isinstance(info.default, int)
         number.setValue(info.default)
         return _Field(number, number.value, number.valueChanged)
     if info.kind == "float":
@@ -113,10 +114,11 @@ def _field(info: OptionInfo, parent: QWidget) -> _Field:
         )
         decimal.setSingleStep(0.1)
         decimal.setSuffix(f" {tr(info.unit)}" if info.unit else "")
+        assert isinstance(info.default, float)
         decimal.setValue(info.default)
         return _Field(decimal, decimal.value, decimal.valueChanged)
     if info.kind == "color":
-        button = ColorButton(info.default, parent)
+        button = ColorButton(str(info.default), parent)
         return _Field(button, button.color_name, button.color_changed)
     line = QLineEdit(str(info.default), parent)
     return _Field(line, line.text, line.textChanged)

@@ -1,6 +1,6 @@
 """What the tracker remembers: how full its memories are, and the frames it never forgets."""
 
-from typing import Any, Final
+from typing import Final
 
 from PySide6.QtCore import (
     QAbstractListModel,
@@ -406,7 +406,7 @@ class GivenFrames(QAbstractListModel):
     def rowCount(self, parent: Index = _ROOT) -> int:
         return 0 if parent.isValid() else len(self._frames)
 
-    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
         if not 0 <= index.row() < len(self._frames):
             return None
         frame = self._frames[index.row()]

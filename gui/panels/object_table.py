@@ -123,7 +123,7 @@ class ObjectTable(QAbstractTableModel):
             flags |= Qt.ItemFlag.ItemIsEditable
         return flags
 
-    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
         info = self.object_at(index.row())
         if info is None:
             return None
@@ -142,7 +142,7 @@ class ObjectTable(QAbstractTableModel):
             return Qt.AlignmentFlag.AlignCenter
         return None
 
-    def setData(self, index: Index, value: Any, role: int = Qt.ItemDataRole.EditRole) -> bool:
+    def setData(self, index: Index, value: object, role: int = Qt.ItemDataRole.EditRole) -> bool:
         info = self.object_at(index.row())
         name = str(value).strip()
         if info is None or role != Qt.ItemDataRole.EditRole or index.column() != Column.NAME:
@@ -298,6 +298,7 @@ class ObjectDelegate(QStyledItemDelegate):
             is_on = self._table.is_on(column, info)
             painter.setOpacity(1.0 if is_on else _HOVERED if is_hovered else _OFF)
             picture = self._table.data(source, Qt.ItemDataRole.DecorationRole)
+            assert isinstance(picture, QIcon)
             mode = QIcon.Mode.Selected if is_selected else QIcon.Mode.Normal
             picture.paint(painter, _square(rect, _ICON_PX), Qt.AlignmentFlag.AlignCenter, mode)
         else:

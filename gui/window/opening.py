@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from platformdirs import user_data_path
 from PySide6.QtCore import QObject, Signal
@@ -179,7 +179,7 @@ class Opener(QObject):
             return
         self.project = folder
 
-        def steps() -> Generator[Any, None, None]:
+        def steps() -> Generator[object, None, None]:
             index = yield from index_video(source)
             folder.parent.mkdir(parents=True, exist_ok=True)
             engines = self._engines()
@@ -192,7 +192,7 @@ class Opener(QObject):
     def open_project(self, folder: Path, read_only: bool = False) -> None:
         self.project = folder
 
-        def steps() -> Generator[Any, None, None]:
+        def steps() -> Generator[object, None, None]:
             yield Session.open_project(folder, engines=self._engines(), read_only=read_only)
 
         self._start(folder, steps)
@@ -201,7 +201,7 @@ class Opener(QObject):
         """A project whose video was somewhere else; from now on it is known to be here."""
         self.project = folder
 
-        def steps() -> Generator[Any, None, None]:
+        def steps() -> Generator[object, None, None]:
             yield Session.open(source, folder, engines=self._engines())
 
         self._start(folder, steps)
@@ -233,7 +233,7 @@ class Opener(QObject):
             self.engines.configure(settings)
         return self.engines
 
-    def _start(self, what: Path, steps: Callable[[], Generator[Any, None, None]]) -> None:
+    def _start(self, what: Path, steps: Callable[[], Generator[object, None, None]]) -> None:
         self.cancel()
         folder = None if self.project is None else os.path.realpath(self.project)
         if self.in_use is not None and folder == os.path.realpath(self.in_use):
@@ -241,10 +241,10 @@ class Opener(QObject):
             return
         sessions: list[Session] = []
 
-        def show(step: Any) -> None:
+        def show(step: object) -> None:
             if isinstance(step, int):
                 self.progressed.emit(step)
-            else:
+            elif isinstance(step, Session):
                 sessions.append(step)
 
         def end(error: Exception | None) -> None:
@@ -267,14 +267,14 @@ class Opener(QObject):
         self._thread.start(operation)
 
     def _preview(self, source: Path) -> None:
-        def steps() -> Generator[Any, None, None]:
+        def steps() -> Generator[object, None, None]:
             # The opening itself reports what is wrong with the file.
             with suppress(UserError):
                 yield first_frame(source)
 
         opening = self._opening
 
-        def show(picture: Any) -> None:
+        def show(picture: object) -> None:
             if opening is self._opening and opening is not None:
                 self.previewed.emit(picture)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Generator
 from concurrent.futures import CancelledError
-from typing import Any, Final
+from typing import Final
 
 from gui.language import tr
 from gui.work.document import Document
@@ -53,14 +53,14 @@ class BulkEdits:
     def _request(self, request: Request) -> bool:
         return self._start(lambda: answer(self._session.context(), request))
 
-    def apply(self, edits: Generator[Edit, None, Any]) -> bool:
+    def apply(self, edits: Generator[Edit, None, object]) -> bool:
         """Masks that an importer reads."""
         return self._start(lambda: edits)
 
-    def _start(self, edits: Callable[[], Generator[Edit, None, Any]]) -> bool:
+    def _start(self, edits: Callable[[], Generator[Edit, None, object]]) -> bool:
         applied = AppliedEdits(self._session.history)
 
-        def steps() -> Generator[Edit, None, Any]:
+        def steps() -> Generator[Edit, None, object]:
             applied.begin()
             return edits()
 

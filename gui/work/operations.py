@@ -179,7 +179,7 @@ class Operation:
     def __init__(
         self,
         kind: Kind,
-        steps: Callable[[], Generator[Any, None, Any]],
+        steps: Callable[[], Generator[object, None, object]],
         on_step: Callable[[Any], None] = _ignore,
         on_end: Callable[[Exception | None], None] = _ignore,
         *,
@@ -209,7 +209,7 @@ class Operation:
 
     @property
     def is_cancelled(self) -> bool:
-        """Any thread may ask, within a step too."""
+        """All threads may ask, within a step too."""
         return self._is_cancelled
 
     @property
@@ -241,7 +241,7 @@ class Operation:
 
     # For the thread that pulls it
 
-    def show(self, step: Any) -> None:
+    def show(self, step: object) -> None:
         """On the GUI thread."""
         try:
             if not self._is_discarded:
@@ -314,7 +314,7 @@ class EngineThread(QObject):
 
     def _advance(
         self,
-        steps: Generator[Any, None, Any],
+        steps: Generator[object, None, object],
         operation: Operation,
         on_end: Callable[[Exception | None], None],
     ) -> None:

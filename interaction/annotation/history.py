@@ -89,7 +89,7 @@ class History:
 
         An edit of a group joins the group's entry, also below newer entries, unless one of those
         has touched the same frames since; what could be redone still can be, up to the first entry
-        that touches these frames. Any other edit is a new entry, and what could be redone is gone.
+        that touches these frames. Another edit is a new entry, and what could be redone is gone.
         One that changes the list of objects brings its entry to the top, if nothing can be redone.
         """
         joined = self._joinable(edit)

@@ -17,7 +17,7 @@ from interaction.command_line.config import ConfigFile, default_map
 from interaction.command_line.propagate import batch_settings, propagate, stop_on_interrupt
 from interaction.command_line.sources import frame_progress
 from interaction.errors import UserError
-from interaction.files import is_file, write_text
+from interaction.files import JsonObject, is_file, write_text
 from interaction.tracking.jobs import (
     Job,
     JobResult,
@@ -175,7 +175,7 @@ def _run(
     resumes: bool,
     should_stop: Callable[[], bool],
     job: Job,
-) -> Mapping[str, Any]:
+) -> JsonObject:
     """KeyboardInterrupt once `should_stop` says so, with everything finished on disk."""
     from interaction.tracking.batch import run_batch
 

@@ -3,7 +3,7 @@
 import json
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -86,7 +86,7 @@ def _parse(text: str) -> Click:
     return Click(x, y, sign == "+")
 
 
-def _click(session: "Session", frame: int, name: str, clicks: list[Click]) -> dict[str, Any]:
+def _click(session: "Session", frame: int, name: str, clicks: list[Click]) -> dict[str, object]:
     width, height = session.video.width, session.video.height
     if frame >= session.frame_count:
         raise UserError(

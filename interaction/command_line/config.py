@@ -28,7 +28,7 @@ _OPTION: Final = "--config"
 @dataclass(frozen=True, slots=True)
 class ConfigFile:
     path: Path
-    values: dict[str, Any]
+    values: dict[str, object]
 
 
 def taken_out(arguments: list[str]) -> tuple[list[str], Path | None]:
@@ -60,7 +60,7 @@ def read_files(given: Path | None) -> tuple[ConfigFile, ...]:
     return tuple(ConfigFile(path, _read(path)) for path in paths)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> dict[str, object]:
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
@@ -69,7 +69,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise UserError(f"“{path}” is no TOML file: {error}.") from None
 
 
-def default_map(files: tuple[ConfigFile, ...], command: Any) -> dict[str, Any]:
+def default_map(files: tuple[ConfigFile, ...], command: Any) -> dict[str, object]:
     """Defaults for `command` by parameter, as click takes them. UserError for a name in its own
     table that is none of its options."""
     return {name: value for name, (value, _) in _found(files, command).items()}
@@ -87,15 +87,16 @@ def unknown_names(files: tuple[ConfigFile, ...], commands: list[Any]) -> list[st
     ]
 
 
-def _found(files: tuple[ConfigFile, ...], command: Any) -> dict[str, tuple[Any, str]]:
+def _found(files: tuple[ConfigFile, ...], command: Any) -> dict[str, tuple[object, str]]:
     """Value and origin by parameter."""
-    found: dict[str, tuple[Any, str]] = {}
+    found: dict[str, tuple[object, str]] = {}
     keys = _keys(command)
     for file in files:
         for name, value in file.values.items():
             if not isinstance(value, dict) and _key(name) in keys:
                 found[keys[_key(name)]] = value, str(file.path)
-        for name, value in file.values.get(command.name, {}).items():
+        table = file.values.get(command.name)
+        for name, value in table.items() if isinstance(table, dict) else ():
             if _key(name) not in keys:
                 there = ", ".join(sorted(keys)) or "none"
                 raise UserError(
@@ -156,7 +157,7 @@ def config(
 
 def _rows(
     files: tuple[ConfigFile, ...], command: Any, *, has_defaults: bool
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[dict[str, object]]:
     found = _found(files, command)
     spelled: dict[str, str] = {}
     for key, parameter in _keys(command).items():

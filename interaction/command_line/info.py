@@ -1,13 +1,14 @@
 """`xmem-annotate info`: what is in a project and what is missing from it."""
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from interaction.command_line.sources import project_folder
+from interaction.files import JsonObject
 
 if TYPE_CHECKING:
     from interaction.annotation.annotation import Annotation
@@ -33,7 +34,7 @@ def info(
         _print(report)
 
 
-def _report(project: "Project", annotation: "Annotation") -> dict[str, Any]:
+def _report(project: "Project", annotation: "Annotation") -> JsonObject:
     from interaction.annotation.types import FrameStatus
     from interaction.errors import UserError
 
@@ -84,7 +85,7 @@ def _report(project: "Project", annotation: "Annotation") -> dict[str, Any]:
     }
 
 
-def _print(report: dict[str, Any]) -> None:
+def _print(report: JsonObject) -> None:
     console = Console(highlight=False)
     where = report["source_found"] or f"{report['source']} (not found)"
     console.print(f"{report['name']}: {where}", markup=False, soft_wrap=True)

@@ -1,7 +1,7 @@
 """`xmem-annotate confirm`, `undo` and `suggest`: small steps on a project."""
 
 import json
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -81,5 +81,5 @@ def suggest(
     _print({"frames": frames}, "\n".join(lines) or "No tracked frame is in doubt.", as_json)
 
 
-def _print(report: dict[str, Any], text: str, as_json: bool) -> None:
+def _print(report: dict[str, object], text: str, as_json: bool) -> None:
     typer.echo(json.dumps(report, indent=2) if as_json else text)

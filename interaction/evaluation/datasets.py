@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from interaction.annotation.mask_files import learn_reading, read_mask
 from interaction.annotation.mask_folders import list_pictures, natural_key
 from interaction.errors import UserError
 from interaction.evaluation.clips import ScoringRule
+from interaction.files import JsonObject
 from xmem_core.arrays import Labels
 
 __all__ = ["KINDS", "Dataset", "DatasetClip", "Kind", "find_dataset", "first_masks"]
@@ -237,7 +238,7 @@ def _categories(meta: Path) -> Mapping[str, dict[int, str]]:
     if not meta.is_file():
         return {}
     try:
-        videos: dict[str, Any] = json.loads(meta.read_text("utf-8"))["videos"]
+        videos: JsonObject = json.loads(meta.read_text("utf-8"))["videos"]
         return {
             clip: {int(one): str(info["category"]) for one, info in video["objects"].items()}
             for clip, video in videos.items()

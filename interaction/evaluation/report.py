@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from PIL import Image
@@ -48,7 +48,7 @@ class DatasetSummary:
     def frames_per_second(self) -> float:
         return self.frames / self.seconds if self.seconds else 0.0
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         whole = self.evaluation
         return {
             "overall": self.overall,

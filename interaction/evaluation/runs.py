@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,7 @@ from interaction.errors import UserError
 from interaction.evaluation.clips import pair_clip, score_clip
 from interaction.evaluation.datasets import Dataset, DatasetClip, first_masks
 from interaction.evaluation.scores import ClipScore, SkippedClip
-from interaction.files import hidden_folder, replace_file, write_bytes, write_text
+from interaction.files import JsonObject, hidden_folder, replace_file, write_bytes, write_text
 from interaction.models import find_model
 from interaction.video.video import open_video
 from xmem_core.arrays import Labels
@@ -55,7 +55,7 @@ class DatasetRun:
     def outcome(self, clip: str) -> Path:
         return self.output / "clips" / f"{clip}.json"
 
-    def fingerprint(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, object]:
         """What must be the same for finished clips to count."""
         return {
             "data set": f"{self.dataset.kind} {self.dataset.split}",
@@ -78,11 +78,11 @@ class ClipOutcome:
     skipped: str | None = None  # why it could not be scored
     error: str | None = None  # why it could not be tracked; not stored, so it is tried again
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, plain: dict[str, Any]) -> "ClipOutcome":
+    def from_json(cls, plain: JsonObject) -> "ClipOutcome":
         """KeyError, TypeError or ValueError if `plain` is no outcome."""
         score = None if plain["score"] is None else ClipScore.from_json(plain["score"])
         return cls(**{**plain, "score": score})

@@ -4,13 +4,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from math import ceil, hypot
-from typing import Any, Final
+from typing import Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from interaction.errors import UserError
+from interaction.files import JsonObject
 
 __all__ = [
     "ClipScore",
@@ -159,7 +160,7 @@ class ClipScore:
     late_objects: tuple[int, ...]  # in later ground truth but not in the first: not scored
 
     @classmethod
-    def from_json(cls, plain: Mapping[str, Any]) -> "ClipScore":
+    def from_json(cls, plain: JsonObject) -> "ClipScore":
         """The inverse of `dataclasses.asdict`. KeyError, TypeError or ValueError if it is none."""
         objects = tuple(
             ObjectScore.of(
@@ -228,7 +229,7 @@ class Evaluation:
         """J&F, the benchmark's ranking number."""
         return (self.region.mean + self.boundary.mean) / 2
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         """Plain values, ready for `json.dumps`; scores are between 0 and 1."""
         return {
             "j_and_f": self.mean,
@@ -247,7 +248,7 @@ def _average(parts: list[Statistics]) -> Statistics:
     )
 
 
-def _clip_to_json(clip: ClipScore) -> dict[str, Any]:
+def _clip_to_json(clip: ClipScore) -> dict[str, object]:
     return {
         "name": clip.name,
         "frame_count": clip.frame_count,

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
+from interaction.files import JsonObject
 from interaction.formats.format import (
     ExportFormat,
     ExportJob,
@@ -43,7 +44,7 @@ class CocoOptions(ExportOptions):
 def _write_coco(job: ExportJob) -> Iterator[int]:
     options = job.options_as(CocoOptions)
     category_of = _category_ids(job, options)
-    images: list[dict[str, Any]] = []
+    images: list[dict[str, object]] = []
     count = 0
     with (
         job.writing("annotations/instances.json") as path,
@@ -98,7 +99,7 @@ def _write_youtube_vis(job: ExportJob) -> Iterator[int]:
     category_of = _category_ids(job, options)
     sequence = safe_name(job.source.name, "sequence")
     names: list[str] = []
-    codes: dict[int, list[Any]] = {one.id: [] for one in job.objects}
+    codes: dict[int, list[object]] = {one.id: [] for one in job.objects}
     for frame in job.frames:
         labels = job.labels(frame)
         names.append(f"{sequence}/{job.source.frame_name(frame, _DIGITS)}.jpg")
@@ -134,7 +135,7 @@ def _write_youtube_vis(job: ExportJob) -> Iterator[int]:
     job.write("instances.json", json.dumps(data, ensure_ascii=False).encode())
 
 
-def _run_lengths(mask: NDArray[np.bool_]) -> dict[str, Any] | None:
+def _run_lengths(mask: NDArray[np.bool_]) -> JsonObject | None:
     """COCO's compressed run-length code of (H, W); None for an empty mask."""
     if not mask.any():
         return None
@@ -168,7 +169,7 @@ def _category_ids(job: ExportJob, options: CocoOptions) -> dict[int, int]:
 
 def _categories(
     category_of: dict[int, int], job: ExportJob, options: CocoOptions
-) -> list[dict[str, Any]]:
+) -> list[dict[str, object]]:
     names = {
         category_of[one.id]: "object" if options.categories == "one" else one.name
         for one in job.objects

@@ -4,7 +4,7 @@ from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import cv2
 import numpy as np
@@ -28,7 +28,7 @@ from interaction.formats.looks import no_larger
 from interaction.formats.options import ExportOptions
 from interaction.formats.table import FORMATS
 from interaction.video.video import Video
-from xmem_core.arrays import Frame
+from xmem_core.arrays import Frame, Pixels
 
 __all__ = [
     "ExportPreview",
@@ -258,7 +258,7 @@ def export_pictures(
     source: ExportSource, settings: ExportSettings, frame: int, video: Video, longest_px: int
 ) -> tuple[ExportedPicture, ...]:
     """What will be written of `frame`, made no larger than `longest_px`; nothing for a format that
-    holds only numbers. Any thread may call it.
+    holds only numbers. All threads may call it.
 
     UserError for what `check_export` would refuse, and for a damaged mask; ValueError for a frame
     that is not exported.
@@ -275,7 +275,7 @@ def export_pictures(
     )
 
 
-def _seen(pixels: NDArray[Any], longest_px: int) -> Frame:
+def _seen(pixels: Pixels, longest_px: int) -> Frame:
     """As a picture viewer shows it."""
     if pixels.dtype == np.uint16:
         pixels = (pixels >> 8).astype(np.uint8)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final, Protocol, Self, TypeVar
+from typing import Final, Protocol, Self, TypeVar
 
 import cv2
 import numpy as np
@@ -23,7 +23,7 @@ from interaction.files import hidden_folder, remove_leftovers, replace_file, wri
 from interaction.formats.options import ExportOptions, OptionInfo, describe_options
 from interaction.video.picture_folder import PictureFolderIndex
 from interaction.video.video import Video, VideoIndex
-from xmem_core.arrays import Frame, Labels
+from xmem_core.arrays import Frame, Labels, Pixels
 
 __all__ = [
     "FRAMES_CSV",
@@ -279,7 +279,7 @@ class MaskSource(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ExportSource:
-    """The masks, the objects and the video as they were when it was made. Any thread may read."""
+    """The masks, the objects and the video as they were when it was made. All threads may read."""
 
     frame_count: int
     width: int
@@ -478,7 +478,7 @@ class FormatGroup(StrEnum):
 
 
 # (name of the file, (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA, 8 or 16 bits a channel), each.
-Pictures = Callable[[ExportJob, int], Iterator[tuple[str, NDArray[Any]]]]
+Pictures = Callable[[ExportJob, int], Iterator[tuple[str, Pixels]]]
 
 
 def nothing_to_say(job: ExportJob) -> Iterable[str]:

@@ -144,7 +144,7 @@ _OUTLINE_PX: Final = 2
 
 def planned_picture(plan: ImportPlan, frame: int, video: Video, longest_px: int) -> Frame:
     """(H, W, 3) RGB, no larger than `longest_px`: the video's frame with its masks as they would
-    be, also of a frame that is left alone. Any thread may call it.
+    be, also of a frame that is left alone. All threads may call it.
 
     UserError for a mask or a frame that cannot be read any more; KeyError for a frame that has no
     mask to import.

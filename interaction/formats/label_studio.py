@@ -2,12 +2,13 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterator, Sequence
+from typing import Final, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
 
+from interaction.files import JsonObject
 from interaction.formats.format import ExportFormat, ExportJob, FormatGroup, TargetKind
 from interaction.formats.options import ExportOptions
 from interaction.formats.shapes import (
@@ -51,7 +52,7 @@ def encode_brush(mask: NDArray[np.bool_]) -> list[int]:
     return list(int(text, 2).to_bytes(len(text) // 8, "big"))
 
 
-def decode_brush(code: Sequence[Any], width: int, height: int) -> NDArray[np.bool_]:
+def decode_brush(code: Sequence[int], width: int, height: int) -> NDArray[np.bool_]:
     """(height, width). Raises InvalidMaskError."""
     try:
         data = bytes(code)
@@ -141,7 +142,7 @@ LABEL_STUDIO: Final = ExportFormat(
 _OBJECT: Final = re.compile(r"object (\d{1,3})")
 
 
-def is_label_studio(data: Any) -> bool:
+def is_label_studio(data: object) -> TypeGuard[list[JsonObject]]:
     return (
         isinstance(data, list)
         and bool(data)
@@ -151,7 +152,7 @@ def is_label_studio(data: Any) -> bool:
     )
 
 
-def from_label_studio(data: Sequence[Mapping[str, Any]]) -> ShapeList:
+def from_label_studio(data: Sequence[JsonObject]) -> ShapeList:
     listing = ShapeList("label-studio", "Label Studio", has_ids=True)
     for number, task in enumerate(data):
         source = next((str(v) for v in task["data"].values() if isinstance(v, str)), str(number))
@@ -172,7 +173,7 @@ def from_label_studio(data: Sequence[Mapping[str, Any]]) -> ShapeList:
     return listing
 
 
-def _code(value: Mapping[str, Any]) -> Any:
+def _code(value: JsonObject) -> object:
     if value.get("format") == "rle" and value.get("rle"):
         return lambda width, height: decode_brush(value["rle"], width, height)
     if value.get("points"):

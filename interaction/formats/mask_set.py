@@ -205,7 +205,7 @@ def read_text(path: Path) -> str:
         raise damaged(path, "it is not a text file that can be read") from error
 
 
-def clean_name(value: Any) -> str | None:
+def clean_name(value: object) -> str | None:
     """A name fit to be shown; None if there is none."""
     if not isinstance(value, str):
         return None

@@ -25,7 +25,7 @@ __all__ = [
 OptionKind = Literal["bool", "int", "float", "choice", "color", "text"]
 
 _COLOR: Final = re.compile(r"#[0-9a-fA-F]{6}")
-_TYPES: Final[Mapping[str, Any]] = {"bool": bool, "int": int, "float": (int, float)}
+_TYPES: Final[Mapping[str, type]] = {"bool": bool, "int": int, "float": float}
 _YES: Final = {"yes", "true", "on", "1"}
 _NO: Final = {"no", "false", "off", "0"}
 
@@ -40,31 +40,32 @@ class OptionInfo:
     title: str
     help: str
     kind: OptionKind
-    default: Any
+    default: object
     choices: tuple[tuple[str, str], ...] = ()  # (value, title) for kind "choice"
     minimum: float | None = None
     maximum: float | None = None
     unit: str = ""
 
-    def check(self, value: Any) -> None:
+    def check(self, value: object) -> None:
         """ValueError unless `value` can be this setting."""
         if not _is_a(value, self.kind):
             raise ValueError(f"{self.name} must be a {self.kind}, got {value!r}")
-        if isinstance(value, float) and not math.isfinite(value):
-            raise ValueError(f"{self.name} must be finite, got {value}")
-        if self.minimum is not None and value < self.minimum:
-            raise ValueError(f"{self.name} must be at least {self.minimum}, got {value}")
-        if self.maximum is not None and value > self.maximum:
-            raise ValueError(f"{self.name} must be at most {self.maximum}, got {value}")
+        if isinstance(value, int | float):
+            if not math.isfinite(value):
+                raise ValueError(f"{self.name} must be finite, got {value}")
+            if self.minimum is not None and value < self.minimum:
+                raise ValueError(f"{self.name} must be at least {self.minimum}, got {value}")
+            if self.maximum is not None and value > self.maximum:
+                raise ValueError(f"{self.name} must be at most {self.maximum}, got {value}")
         if self.kind == "choice" and value not in dict(self.choices):
             names = ", ".join(name for name, _ in self.choices)
             raise ValueError(f"{self.name} must be one of {names}, got {value!r}")
         if self.kind == "color":
-            parse_color(value)
+            parse_color(str(value))
 
-    def parse(self, text: str) -> Any:
+    def parse(self, text: str) -> object:
         """The value that `text` stands for; ValueError if it stands for none."""
-        value: Any = text
+        value: object = text
         if self.kind == "bool":
             if text.lower() not in _YES | _NO:
                 raise ValueError(f"{self.name} must be yes or no, got {text!r}")
@@ -88,7 +89,7 @@ class ExportOptions:
 
 
 def option(
-    default: Any,
+    default: object,
     title: str,
     help: str = "",
     *,
@@ -135,7 +136,7 @@ def describe_options(kind: type[ExportOptions]) -> tuple[OptionInfo, ...]:
 def options_from_texts(kind: type[_Options], texts: Mapping[str, str]) -> _Options:
     """Settings from `{"opacity": "0.4"}`, as a command line has them. Raises UserError."""
     known = {info.name: info for info in describe_options(kind)}
-    values: dict[str, Any] = {}
+    values: dict[str, object] = {}
     for name, text in texts.items():
         info = known.get(name.replace("-", "_"))
         if info is None:
@@ -151,6 +152,8 @@ def options_from_texts(kind: type[_Options], texts: Mapping[str, str]) -> _Optio
 def _is_a(value: object, kind: OptionKind) -> bool:
     if isinstance(value, bool):  # which counts as an int otherwise
         return kind == "bool"
+    if kind == "float" and isinstance(value, int):
+        return True
     return isinstance(value, _TYPES.get(kind, str))
 
 

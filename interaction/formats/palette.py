@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import cv2
 import numpy as np
@@ -20,6 +20,7 @@ from interaction.formats.format import (
     safe_name,
 )
 from interaction.formats.options import ExportOptions, option
+from xmem_core.arrays import Pixels
 
 __all__ = [
     "DAVIS",
@@ -59,7 +60,7 @@ def object_palette(job: ExportJob) -> NDArray[np.uint8]:
     return palette
 
 
-def _palette_pictures(job: ExportJob, frame: int) -> Iterator[tuple[str, NDArray[Any]]]:
+def _palette_pictures(job: ExportJob, frame: int) -> Iterator[tuple[str, Pixels]]:
     yield f"{job.source.frame_name(frame)}.png", _palette(job)[job.labels(frame)]
 
 
@@ -90,17 +91,15 @@ def _davis_folder(job: ExportJob) -> str:
     return f"{resolution}/{safe_name(job.source.name, 'sequence')}"
 
 
-def _davis_pictures(job: ExportJob, frame: int) -> Iterator[tuple[str, NDArray[Any]]]:
+def _davis_pictures(job: ExportJob, frame: int) -> Iterator[tuple[str, Pixels]]:
     return _frame_pictures(job, frame, _davis_folder(job))
 
 
-def _youtube_vos_pictures(job: ExportJob, frame: int) -> Iterator[tuple[str, NDArray[Any]]]:
+def _youtube_vos_pictures(job: ExportJob, frame: int) -> Iterator[tuple[str, Pixels]]:
     return _frame_pictures(job, frame, safe_name(job.source.name, "sequence"))
 
 
-def _frame_pictures(
-    job: ExportJob, frame: int, subfolder: str
-) -> Iterator[tuple[str, NDArray[Any]]]:
+def _frame_pictures(job: ExportJob, frame: int, subfolder: str) -> Iterator[tuple[str, Pixels]]:
     name = job.source.frame_name(frame, _DIGITS)
     yield f"Annotations/{subfolder}/{name}.png", davis_palette()[job.labels(frame)]
     if job.options_as(DatasetOptions).includes_pictures:

@@ -19,7 +19,7 @@ from interaction.formats.format import (
 )
 from interaction.formats.looks import cut_out, soft_edge
 from interaction.formats.options import ExportOptions, option
-from xmem_core.arrays import Labels
+from xmem_core.arrays import Labels, Pixels
 
 __all__ = ["BINARY", "CUT_OUTS", "MATTE", "PNG_SEQUENCE", "edge_option"]
 
@@ -67,8 +67,8 @@ class SequenceOptions(ExportOptions):
 
 
 def _per_object(
-    job: ExportJob, frame: int, picture: Callable[[NDArray[np.bool_]], NDArray[Any]]
-) -> Iterator[tuple[str, NDArray[Any]]]:
+    job: ExportJob, frame: int, picture: Callable[[NDArray[np.bool_]], Pixels]
+) -> Iterator[tuple[str, Pixels]]:
     """picture: one object's mask (H, W) -> what its PNG holds."""
     labels = job.labels(frame)
     name = f"{job.source.frame_name(frame)}.png"
@@ -76,29 +76,29 @@ def _per_object(
         yield f"{job.object_folder(one)}/{name}", picture(labels == one.id)
 
 
-def _binary(job: ExportJob, frame: int) -> Iterator[tuple[str, NDArray[Any]]]:
+def _binary(job: ExportJob, frame: int) -> Iterator[tuple[str, Pixels]]:
     return _per_object(job, frame, lambda mask: mask.astype(np.uint8) * 255)
 
 
-def _mattes(job: ExportJob, frame: int) -> Iterator[tuple[str, NDArray[Any]]]:
+def _mattes(job: ExportJob, frame: int) -> Iterator[tuple[str, Pixels]]:
     options = job.options_as(MatteOptions)
     depth: Any = np.uint16 if options.bits == "16" else np.uint8
 
-    def matte(mask: NDArray[np.bool_]) -> NDArray[Any]:
+    def matte(mask: NDArray[np.bool_]) -> Pixels:
         alpha = soft_edge(mask, options.edge_px)
         return np.round(alpha * np.iinfo(depth).max).astype(depth)
 
     return _per_object(job, frame, matte)
 
 
-def _cut_outs(job: ExportJob, frame: int) -> Iterator[tuple[str, NDArray[Any]]]:
+def _cut_outs(job: ExportJob, frame: int) -> Iterator[tuple[str, Pixels]]:
     options = job.options_as(CutOutOptions)
     return _per_object(
         job, frame, lambda mask: cut_out(job.picture(frame), soft_edge(mask, options.edge_px))
     )
 
 
-def _sequence(job: ExportJob, frame: int) -> Iterator[tuple[str, NDArray[Any]]]:
+def _sequence(job: ExportJob, frame: int) -> Iterator[tuple[str, Pixels]]:
     options = job.options_as(SequenceOptions)
 
     def layer(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import cv2
 import numpy as np
@@ -37,7 +37,7 @@ from interaction.formats.mask_set import (
     clean_name,
     place_files,
 )
-from xmem_core.arrays import Labels
+from xmem_core.arrays import Labels, Pixels
 
 __all__ = [
     "MOST_MIXED",
@@ -61,7 +61,7 @@ __all__ = [
 MOST_MIXED: Final = 0.3  # share of pixels of no real value; photographs have nothing else
 _MOST_COLORS: Final = 4096  # kept while learning; only a photograph has more
 _BINS: Final = 256
-Values = NDArray[Any]  # (H, W) ids, greys or 0xRRGGBB
+Values = Pixels  # (H, W) ids, greys or 0xRRGGBB
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +190,7 @@ _REACH_PX: Final = 2  # how far from a mixed pixel the colours it is mixed of ma
 _CHUNK: Final = 1 << 16  # pixels compared with all colours at a time
 
 
-def snap_to_real(values: NDArray[Any], labels: Labels, keys: Mapping[int, int]) -> Labels:
+def snap_to_real(values: Pixels, labels: Labels, keys: Mapping[int, int]) -> Labels:
     """labels (H, W) with the pixels whose `values` are in no key settled.
 
     values: (H, W) greys or 0xRRGGBB; keys: real value -> key, background (0) included. Colours
@@ -225,7 +225,7 @@ def snap_to_real(values: NDArray[Any], labels: Labels, keys: Mapping[int, int]) 
     return result
 
 
-def _channels(values: NDArray[Any]) -> NDArray[np.float32]:
+def _channels(values: Pixels) -> NDArray[np.float32]:
     """(N, 3) red, green, blue."""
     packed = np.asarray(values, np.int64)
     return np.stack([packed >> 16, packed >> 8 & 255, packed & 255], axis=1).astype(np.float32)

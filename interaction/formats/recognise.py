@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, TypeGuard
 
 from interaction.annotation.mask_folders import list_pictures
 from interaction.errors import UserError
-from interaction.files import is_file, is_folder
+from interaction.files import JsonObject, is_file, is_folder
 from interaction.formats.cvat import from_cvat
 from interaction.formats.format import OBJECTS_JSON
 from interaction.formats.label_studio import from_label_studio, is_label_studio
@@ -168,17 +168,17 @@ def _label_map(path: Path) -> dict[tuple[int, int, int], str]:
     return names
 
 
-def _has_lists(data: Any, name: str) -> bool:
+def _has_lists(data: object, name: str) -> TypeGuard[JsonObject]:
     return isinstance(data, dict) and all(
         isinstance(data.get(key), list) for key in (name, "annotations")
     )
 
 
-def _is_labelme(data: Any) -> bool:
+def _is_labelme(data: object) -> TypeGuard[JsonObject]:
     return isinstance(data, dict) and isinstance(data.get("shapes"), list) and "imagePath" in data
 
 
-def _of_json(path: Path, data: Any, around: Surroundings) -> MaskSet:
+def _of_json(path: Path, data: object, around: Surroundings) -> MaskSet:
     with _as_damage(path):
         if _has_lists(data, "videos"):
             return read_shapes(path, from_youtube_vis(path, data, around), around)

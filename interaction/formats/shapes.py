@@ -8,7 +8,7 @@ import binascii
 import io
 import math
 import re
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, cast
@@ -19,6 +19,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from interaction.errors import UserError
+from interaction.files import JsonObject
 from interaction.formats.mask_set import (
     MOST_OBJECTS,
     FoundObject,
@@ -55,7 +56,7 @@ class InvalidMaskError(ValueError):
     """A code or polygon that stands for no mask of the size it is said to have."""
 
 
-def decode_segmentation(segmentation: Any, width: int, height: int) -> NDArray[np.bool_]:
+def decode_segmentation(segmentation: object, width: int, height: int) -> NDArray[np.bool_]:
     """(height, width), from a run-length code, plain or compressed, or a list of polygons.
 
     Raises InvalidMaskError.
@@ -91,7 +92,7 @@ def _parse(text: str) -> list[int]:
     return runs
 
 
-def _of_runs(runs: Any, width: int, height: int) -> NDArray[np.bool_]:
+def _of_runs(runs: object, width: int, height: int) -> NDArray[np.bool_]:
     if not isinstance(runs, list) or not all(type(run) is int and run >= 0 for run in runs):
         raise InvalidMaskError("a run-length code that is no list of lengths")
     if sum(runs) != width * height:
@@ -100,7 +101,7 @@ def _of_runs(runs: Any, width: int, height: int) -> NDArray[np.bool_]:
     return np.repeat(values, runs).reshape((height, width), order="F")
 
 
-def _of_polygons(polygons: list[Any], width: int, height: int) -> NDArray[np.bool_]:
+def _of_polygons(polygons: list[object], width: int, height: int) -> NDArray[np.bool_]:
     if not polygons:
         return np.zeros((height, width), np.bool_)
     checked: list[list[float]] = []
@@ -142,7 +143,7 @@ class Shape:
     picture: Hashable  # key in `ShapeList.pictures`
     identity: Hashable  # the same for one object on all pictures
     name: str | None
-    segmentation: Any
+    segmentation: object
 
 
 @dataclass(slots=True)
@@ -157,12 +158,12 @@ class ShapeList:
     remarks: list[str] = field(default_factory=list)
 
 
-def listed_file(name: Any) -> Path:
+def listed_file(name: object) -> Path:
     """A file's name in a list, also one written on Windows."""
     return Path(str(name).replace("\\", "/"))
 
 
-def whole(path: Path, value: Any) -> int:
+def whole(path: Path, value: object) -> int:
     """A size written as 160 or 160.0. Raises UserError."""
     if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
         raise damaged(path, "sizes in it are no whole numbers")
@@ -265,7 +266,7 @@ def _sound_shapes(shapes: Iterable[Shape]) -> tuple[list[Shape], int]:
 _TRACK_KEYS: Final = ("track_id", "instance_id", "object_id")
 
 
-def from_coco(path: Path, data: Mapping[str, Any]) -> ShapeList:
+def from_coco(path: Path, data: JsonObject) -> ShapeList:
     """Objects are told apart by track_id, also among CVAT's attributes; without one, every
     category is one object."""
     listing = ShapeList("coco", "COCO instances")
@@ -293,7 +294,7 @@ def from_coco(path: Path, data: Mapping[str, Any]) -> ShapeList:
     return listing
 
 
-def _track_of(annotation: Mapping[str, Any]) -> Hashable | None:
+def _track_of(annotation: JsonObject) -> Hashable | None:
     attributes = annotation.get("attributes")
     for holder in (annotation, attributes if isinstance(attributes, dict) else {}):
         for key in _TRACK_KEYS:
@@ -303,7 +304,7 @@ def _track_of(annotation: Mapping[str, Any]) -> Hashable | None:
     return None
 
 
-def from_youtube_vis(path: Path, data: Mapping[str, Any], around: Surroundings) -> ShapeList:
+def from_youtube_vis(path: Path, data: JsonObject, around: Surroundings) -> ShapeList:
     """One video of the file: the one called as this video is, or the only one. UserError."""
     listing = ShapeList("youtube-vis", "YouTube-VIS", has_ids=True)
     videos = {video["id"]: video for video in data["videos"]}
@@ -336,7 +337,7 @@ def from_youtube_vis(path: Path, data: Mapping[str, Any], around: Surroundings) 
 # labelme
 
 
-def from_labelme(files: Iterable[tuple[Path, Mapping[str, Any]]]) -> ShapeList:
+def from_labelme(files: Iterable[tuple[Path, JsonObject]]) -> ShapeList:
     """A file beside each picture. A label is an object, or each of its groups is one."""
     listing = ShapeList("labelme", "labelme")
     for path, data in files:
@@ -355,7 +356,7 @@ def from_labelme(files: Iterable[tuple[Path, Mapping[str, Any]]]) -> ShapeList:
     return listing
 
 
-def _labelme_code(path: Path, shape: Mapping[str, Any]) -> Any:
+def _labelme_code(path: Path, shape: JsonObject) -> object:
     kind = shape.get("shape_type") or "polygon"
     points = [[float(x), float(y)] for x, y in shape["points"]]
     if kind == "polygon":

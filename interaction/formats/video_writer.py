@@ -47,7 +47,7 @@ class SoundCopy:
         self._container: Any = None
         self._track: Any = None
         self._packets: Iterator[Any] = iter(())
-        self._waiting: Any = None  # read, not due yet
+        self._waiting: Any | None = None  # read, not due yet
         self._is_from_start = start_s == 0
         self._shift = 0  # what is added to timestamps since the clock started again
         self._end: int | None = None  # of the packet read last, in the stream's time base
@@ -113,7 +113,7 @@ class SoundCopy:
         if self._container is not None:
             self._container.close()
 
-    def _read(self) -> Any:
+    def _read(self) -> Any | None:
         """The next packet of the range; None at its end or at damage."""
         while True:
             try:

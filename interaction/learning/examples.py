@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import cv2
 import numpy as np
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from interaction.annotation.types import FrameRecord, Frames
 from interaction.learning.samples import ClickHabits, Sample, damaged, first_clicks
 from interaction.tracking.propagation import GivenMasks
-from xmem_core.arrays import Frame, Labels
+from xmem_core.arrays import Frame, Labels, Pixels
 
 __all__ = ["Example", "clip_of", "examples_of", "sample_of"]
 
@@ -144,7 +144,7 @@ def _view(
     return matrix
 
 
-def _seen(pixels: NDArray[Any], view: NDArray[np.float64], size: int, how: int) -> NDArray[Any]:
+def _seen(pixels: Pixels, view: NDArray[np.float64], size: int, how: int) -> Pixels:
     border = cv2.BORDER_REFLECT_101
     return np.asarray(cv2.warpAffine(pixels, view, (size, size), flags=how, borderMode=border))
 

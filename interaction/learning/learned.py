@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from interaction.clicks.prompts import ClickConfig
 from interaction.engines import (
@@ -146,7 +146,7 @@ def _read(folder: Path) -> dict[Part, Learned]:
         return {}
 
 
-def _learned(plain: dict[str, Any]) -> Learned:
+def _learned(plain: dict[str, object]) -> Learned:
     model, frames = plain["of"], plain["frames"]
     if not isinstance(model, str) or not isinstance(frames, int) or frames < 1:
         raise ValueError("of must be a text and frames a number from 1 on")

@@ -51,7 +51,7 @@ from interaction.project.records import (
 
 __all__ = ["cause_from_json", "cause_to_json"]
 
-Json = Mapping[str, Any]
+Json = Mapping[str, object]
 T = TypeVar("T")
 
 _MOST_FRAMES: Final = 2**31
@@ -66,7 +66,7 @@ _SIZE_KEYS: Final = {
 }
 
 
-def cause_to_json(cause: Request | None, locked: frozenset[int]) -> dict[str, Any]:
+def cause_to_json(cause: Request | None, locked: frozenset[int]) -> dict[str, object]:
     """locked: the objects that were locked then."""
     value = {} if cause is None else _to_json(cause)
     if locked and not isinstance(cause, UnknownRequest):
@@ -74,7 +74,7 @@ def cause_to_json(cause: Request | None, locked: frozenset[int]) -> dict[str, An
     return value
 
 
-def cause_from_json(value: Any) -> tuple[Request | None, frozenset[int]]:
+def cause_from_json(value: object) -> tuple[Request | None, frozenset[int]]:
     """The cause and the objects that were locked then. DamagedValueError if `value` is no JSON
     object, or what was locked cannot be read: edits are rebased by it."""
     value = mapping(value, "the cause")
@@ -88,7 +88,7 @@ def cause_from_json(value: Any) -> tuple[Request | None, frozenset[int]]:
         return UnknownRequest(encode_json(value), str(error)), locked
 
 
-def _to_json(cause: Request) -> dict[str, Any]:
+def _to_json(cause: Request) -> dict[str, object]:
     match cause:
         case ClickRequest(frame, of, click):
             x, y, is_positive = click.x, click.y, click.is_positive
@@ -151,11 +151,11 @@ def _to_json(cause: Request) -> dict[str, Any]:
     raise TypeError(f"{type(cause).__name__} has no place in a journal")
 
 
-def _on(kind: str, frame: int, of: int | None, **others: Any) -> dict[str, Any]:
+def _on(kind: str, frame: int, of: int | None, **others: Any) -> dict[str, object]:
     return {"kind": kind, "frame": frame, "object": of, **others}
 
 
-def _stroke_to_json(stroke: Stroke) -> dict[str, Any]:
+def _stroke_to_json(stroke: Stroke) -> dict[str, object]:
     return {
         "points": [list(point) for point in stroke.points],
         "radius_px": stroke.radius_px,
@@ -246,7 +246,7 @@ _READERS: Final[Mapping[str, Callable[[Json], Request]]] = {
 }
 
 
-def _up_to(last: int | None) -> dict[str, Any]:
+def _up_to(last: int | None) -> dict[str, object]:
     return {} if last is None else {"last": last}
 
 
@@ -266,7 +266,7 @@ def _optional_object(value: Json) -> int | None:
     return None if value.get("object") is None else _object(value)
 
 
-def _pixels(value: Any) -> float:
+def _pixels(value: object) -> float:
     return number(value, "a coordinate", -MOST_PX, MOST_PX)
 
 
@@ -274,14 +274,14 @@ def _sign(value: Json) -> bool:
     return truth(value.get("is_positive"), "is_positive")
 
 
-def _point(value: Any) -> Point:
+def _point(value: object) -> Point:
     parts = listing(value, "a point")
     if len(parts) != 2:
         raise DamagedValueError("a point is not two numbers")
     return _pixels(parts[0]), _pixels(parts[1])
 
 
-def _points(value: Any) -> tuple[Point, ...]:
+def _points(value: object) -> tuple[Point, ...]:
     return tuple(map(_point, listing(value, "points")))
 
 
@@ -290,7 +290,7 @@ def _stroke(value: Json) -> Stroke:
     return Stroke(_points(value.get("points")), radius_px, _sign(value))
 
 
-def _one_of(known: tuple[T, ...], value: Any) -> T:
+def _one_of(known: tuple[T, ...], value: object) -> T:
     for one in known:
         if one == value:
             return one

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Set
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -63,7 +63,7 @@ class Contents:
     notices: list[str] = field(default_factory=list)
 
 
-def start_line(manifest: Manifest) -> dict[str, Any]:
+def start_line(manifest: Manifest) -> dict[str, object]:
     """The first line of a journal: enough to do without project.json."""
     return {
         "kind": "start",
@@ -218,7 +218,7 @@ class _MaskReading:
             self._checked.amends[frame] = mask
         return mask
 
-    def record(self, frame: int, value: Mapping[str, Any]) -> FrameRecord:
+    def record(self, frame: int, value: Mapping[str, object]) -> FrameRecord:
         """Without its clicks, where the mask that they began with is lost. DamagedValueError."""
         try:
             return record_from_json(value, self.bring)

@@ -6,17 +6,27 @@ anew.
 """
 
 import json
+import sys
 import zlib
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from interaction.files import read_plain, write_plain
 from interaction.project.manifest import parse_json
-from interaction.project.records import DamagedValueError, integer, listing, mapping, text
+from interaction.project.records import (
+    DamagedValueError,
+    integer,
+    listing,
+    mapping,
+    number,
+    text,
+    truth,
+)
 from interaction.video.container import MAX_FRAME_PIXELS, TagSource
 from interaction.video.decoder import VideoIndex
 from interaction.video.index import RunStart, VideoFileIndex
@@ -27,6 +37,7 @@ __all__ = ["index_bytes", "read_index", "write_index"]
 
 _MOST_BYTES: Final = 2**30
 _NONE: Final = -(2**63)  # in the place of a second way to ask for a run's start
+_MOST: Final = sys.float_info.max
 _Numbers = NDArray[np.int64]
 
 
@@ -54,7 +65,7 @@ def read_index(path: Path, source: Path, digest: str) -> VideoIndex | None:
 
 def index_bytes(index: VideoIndex, digest: str) -> bytes:
     if isinstance(index, PictureFolderIndex):
-        value: dict[str, Any] = {
+        value: dict[str, object] = {
             "kind": "pictures",
             "digest": digest,
             "width": index.width,
@@ -94,7 +105,7 @@ def _run_numbers(run: RunStart) -> list[int]:
     return [run.packet, run.tag, run.first_frame, *seeks]
 
 
-def _pictures(value: Any, source: Path) -> PictureFolderIndex:
+def _pictures(value: Mapping[str, object], source: Path) -> PictureFolderIndex:
     width, height = _size(value)
     names = [text(name, "a picture's name") for name in listing(value.get("names"), "names")]
     pictures = tuple(source / name for name in names)
@@ -106,21 +117,24 @@ def _pictures(value: Any, source: Path) -> PictureFolderIndex:
     return PictureFolderIndex(source, pictures, width, height, _visible(value))
 
 
-def _visible(value: Any) -> VisibleRange | None:
+def _visible(value: Mapping[str, object]) -> VisibleRange | None:
     if "visible" not in value:
         raise DamagedValueError("it is older than the visible range")
     if value["visible"] is None:
         return None
-    black, white = (float(one) for one in listing(value["visible"], "the visible range"))
-    if not (np.isfinite([black, white]).all() and black < white):
+    black, white = (
+        number(one, "the visible range", -_MOST, _MOST)
+        for one in listing(value["visible"], "the visible range")
+    )
+    if black >= white:
         raise DamagedValueError("the visible range is none")
     return VisibleRange(black, white)
 
 
-def _video_file(value: Any, numbers: _Numbers, source: Path) -> VideoFileIndex:
+def _video_file(value: Mapping[str, object], numbers: _Numbers, source: Path) -> VideoFileIndex:
     width, height = _size(value)
-    turns = listing(value.get("orientation"), "orientation")
-    if len(turns) != 3 or not all(isinstance(turn, bool) for turn in turns):
+    turns = [truth(turn, "a turn") for turn in listing(value.get("orientation"), "orientation")]
+    if len(turns) != 3:
         raise DamagedValueError("the orientation is none")
     packets = integer(value.get("packets"), "packets", 1, 2**31)
     frames = integer(value.get("frames"), "frames", 1, packets)
@@ -168,7 +182,7 @@ def _runs(rows: _Numbers, packet_tags: _Numbers, frames: int) -> list[RunStart]:
     return runs
 
 
-def _size(value: Any) -> tuple[int, int]:
+def _size(value: Mapping[str, object]) -> tuple[int, int]:
     width = integer(value.get("width"), "the width", 1, MAX_FRAME_PIXELS)
     height = integer(value.get("height"), "the height", 1, MAX_FRAME_PIXELS)
     if width * height > MAX_FRAME_PIXELS:
@@ -176,7 +190,7 @@ def _size(value: Any) -> tuple[int, int]:
     return width, height
 
 
-def _rate(value: Any) -> Fraction | None:
+def _rate(value: object) -> Fraction | None:
     if value is None:
         return None
     parts = [integer(part, "the rate", 1, 2**62) for part in listing(value, "the rate")]

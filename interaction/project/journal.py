@@ -1,16 +1,16 @@
 """The append-only journal of edits: writing and reading it."""
 
 import zlib
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import BinaryIO, Final
 
 from interaction.annotation.history import first_touching
 from interaction.annotation.types import Edit, FrameRecord, ObjectInfo
 from interaction.errors import NewerProjectError
-from interaction.files import open_plain
+from interaction.files import JsonObject, open_plain
 from interaction.project.causes import cause_from_json, cause_to_json
 from interaction.project.layout import ProjectLayout
 from interaction.project.manifest import FORMAT, Manifest, SourceInfo, encode_json, parse_json
@@ -126,17 +126,17 @@ class Line:
 
     offset: int
     size_bytes: int
-    value: dict[str, Any] | None
+    value: JsonObject | None
     reason: str = ""
 
 
-def seal(value: dict[str, Any]) -> bytes:
+def seal(value: JsonObject) -> bytes:
     """A line, with its checksum as the last key."""
     body = encode_json(value)[:-1].encode()
     return body + _CHECK + f'{zlib.crc32(body):08x}"}}\n'.encode()
 
 
-def unseal(line: bytes) -> dict[str, Any]:
+def unseal(line: bytes) -> JsonObject:
     """Raises DamagedValueError."""
     body, mark, check = line.rpartition(_CHECK)
     if not mark or check != f'{zlib.crc32(body):08x}"}}\n'.encode():
@@ -160,8 +160,8 @@ def read_lines(file: BinaryIO) -> Generator[Line, None, None]:
 
 def edit_line(
     edit: Edit, position: int, at: str, place: Callable[[bytes], MaskPlace]
-) -> dict[str, Any]:
-    value: dict[str, Any] = {"kind": "edit", "at": at, "position": position, "label": edit.label}
+) -> JsonObject:
+    value: JsonObject = {"kind": "edit", "at": at, "position": position, "label": edit.label}
     if edit.group is not None:
         value["group"] = edit.group
     value["cause"] = cause_to_json(edit.cause, edit.locked)
@@ -173,13 +173,11 @@ def edit_line(
     return value
 
 
-def move_line(position: int, at: str) -> dict[str, Any]:
+def move_line(position: int, at: str) -> JsonObject:
     return {"kind": "move", "at": at, "position": position}
 
 
-def decode_edit(
-    value: dict[str, Any], frame_count: int, mask_at: Callable[[MaskPlace], bytes]
-) -> Edit:
+def decode_edit(value: JsonObject, frame_count: int, mask_at: Callable[[MaskPlace], bytes]) -> Edit:
     """The edit of a line. Raises DamagedValueError."""
     before, after = frames_from_json(value.get("frames"), frame_count, mask_at)
     objects_before, objects_after = value.get("objects_before"), value.get("objects_after")
@@ -200,11 +198,11 @@ def decode_edit(
 
 
 @contextmanager
-def reading_parts(path: Path) -> Generator[Callable[[Part], dict[str, Any]], None, None]:
+def reading_parts(path: Path) -> Generator[Callable[[Part], JsonObject], None, None]:
     """Gives what brings the line of a part that is in the file. It raises DamagedValueError."""
     file: BinaryIO | None = None
 
-    def bring(part: Part) -> dict[str, Any]:
+    def bring(part: Part) -> JsonObject:
         nonlocal file
         try:
             if file is None:
@@ -257,10 +255,10 @@ class _State:
     """Of frames and objects, at a line."""
 
     def __init__(self) -> None:
-        self.frames: dict[int, Any] = {}  # a record's JSON value by frame
+        self.frames: dict[int, object] = {}  # a record's JSON value by frame
         self.objects: tuple[ObjectInfo, ...] = ()
 
-    def check(self, value: Mapping[str, Any]) -> None:
+    def check(self, value: JsonObject) -> None:
         """Raises DamagedValueError if the edit of a line was not made from this state."""
         for key, (before, _) in value["frames"].items():
             if not _is_same(before, self.frames.get(int(key))):
@@ -269,7 +267,7 @@ class _State:
         if objects is not None and objects_from_json(objects) != self.objects:
             raise DamagedValueError("it does not begin with the objects there were")
 
-    def apply(self, value: Mapping[str, Any], side: int) -> None:
+    def apply(self, value: JsonObject, side: int) -> None:
         """side: 0 to what was before the edit, 1 to what was after it."""
         for key, pair in value["frames"].items():
             if pair[side] is None:
@@ -284,7 +282,7 @@ class _State:
         return {frame: encode_json(value) for frame, value in self.frames.items()}
 
 
-def _is_same(one: Any, other: Any) -> bool:
+def _is_same(one: object, other: object) -> bool:
     """Whether two records say the same, as they are read and not as they are written: a mask may
     be stored twice, and older programs left out what now has a default.
 
@@ -293,7 +291,7 @@ def _is_same(one: Any, other: Any) -> bool:
     return one == other or _meaning(one) == _meaning(other)
 
 
-def _meaning(record: Any) -> FrameRecord:
+def _meaning(record: object) -> FrameRecord:
     return record_from_json(record, _mask_meant)
 
 
@@ -376,7 +374,7 @@ class JournalReading:
         elif kind == "move":
             self._move(line, integer(line.value.get("position"), "position", 0, 2**62))
 
-    def _start(self, value: dict[str, Any]) -> None:
+    def _start(self, value: dict[str, object]) -> None:
         if value.get("kind") != "start":
             raise DamagedValueError("it does not say what the project is")
         if integer(value.get("format"), "the format", 1, 2**31) > FORMAT:
@@ -389,7 +387,7 @@ class JournalReading:
                 source=SourceInfo.from_json(value.get("source")),
             )
 
-    def _edit(self, line: Line, value: dict[str, Any], frame_count: int) -> None:
+    def _edit(self, line: Line, value: JsonObject, frame_count: int) -> None:
         ends: list[int] = []
 
         def note(place: MaskPlace) -> bytes:
@@ -436,7 +434,7 @@ class JournalReading:
         if self._is_new(line):
             self._told, self._told_objects = self._state.texts(), self._state.objects
 
-    def _tell(self, value: Mapping[str, Any]) -> None:
+    def _tell(self, value: JsonObject) -> None:
         """Notes what an edit that project.json does not know of led to."""
         for key, (_, after) in value["frames"].items():
             if after is None:
@@ -458,7 +456,7 @@ class JournalReading:
             self.by_hand.objects = self._told_objects
 
 
-def _is_alike(told: Any, known: Any) -> bool:
+def _is_alike(told: object, known: object) -> bool:
     try:
         return _is_same(told, known)
     except DamagedValueError:  # told by whoever reads it

@@ -70,7 +70,7 @@ class SourceInfo:
             return replace(self, relative=None)
         return replace(self, relative=Path(relative).as_posix())
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         return {
             "path": str(self.path),
             "relative": self.relative,
@@ -83,7 +83,7 @@ class SourceInfo:
         }
 
     @classmethod
-    def from_json(cls, value: Any) -> "SourceInfo":
+    def from_json(cls, value: object) -> "SourceInfo":
         """Raises DamagedValueError."""
         if not isinstance(value, Mapping):
             raise DamagedValueError("the source is not an object")
@@ -220,7 +220,7 @@ def _hash_ends(path: Path, size_bytes: int, digest: "hashlib._Hash") -> None:
             digest.update(file.read(_HASHED_BYTES))
 
 
-def _path_text(value: Any) -> str:
+def _path_text(value: object) -> str:
     # Not `text`: names that are no UTF-8 hold halves of surrogate pairs.
     if not isinstance(value, str) or not 0 < len(value) < _MOST_PATH or "\0" in value:
         raise DamagedValueError("the source's path is not a path")
@@ -247,7 +247,7 @@ _KNOWN: Final = {
 }
 
 # From this format number to the next. Each takes and returns the whole of project.json.
-_Step = Callable[[dict[str, Any]], dict[str, Any]]
+_Step = Callable[[dict[str, object]], dict[str, object]]
 MIGRATIONS: Final[Mapping[int, _Step]] = {}
 
 
@@ -260,14 +260,14 @@ class Manifest:
     app_version: str  # that wrote it
     source: SourceInfo
     journal_bytes: int = 0  # how much of the journal the frames and objects include
-    engine: Mapping[str, Any] = field(default_factory=dict)  # what the engines were set to
-    memory: Mapping[str, Any] = field(default_factory=dict)  # the project's own limits, if any
+    engine: Mapping[str, object] = field(default_factory=dict)  # what the engines were set to
+    memory: Mapping[str, object] = field(default_factory=dict)  # the project's own limits, if any
     objects: tuple[ObjectInfo, ...] = ()
     frames: Mapping[int, str] = field(default_factory=dict)  # a record's JSON by frame
-    unknown: Mapping[str, Any] = field(default_factory=dict)
+    unknown: Mapping[str, object] = field(default_factory=dict)
 
 
-def encode_json(value: Any) -> str:
+def encode_json(value: object) -> str:
     """One line. TypeError or ValueError for what is not plain JSON, NaN included."""
     line = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     try:
@@ -278,7 +278,7 @@ def encode_json(value: Any) -> str:
 
 
 def manifest_text(manifest: Manifest) -> str:
-    head: dict[str, Any] = {
+    head: dict[str, object] = {
         "format": FORMAT,
         "app_version": manifest.app_version,
         "name": manifest.name,
@@ -353,8 +353,8 @@ def parse_json(data: bytes) -> Any:
 
 
 def migrate(
-    data: dict[str, Any], folder: Path, steps: Mapping[int, _Step] = MIGRATIONS, to: int = FORMAT
-) -> dict[str, Any]:
+    data: dict[str, object], folder: Path, steps: Mapping[int, _Step] = MIGRATIONS, to: int = FORMAT
+) -> dict[str, object]:
     """`data` in the format `to`. Raises NewerProjectError, DamagedValueError."""
     number = integer(data.get("format"), "the format", 0, 2**31)
     if number > to:

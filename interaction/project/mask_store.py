@@ -93,7 +93,7 @@ class MaskStore:
     def reading(self) -> Generator[Callable[[MaskPlace], bytes], None, None]:
         """Gives what brings a mask from its place, the same object for the same place.
 
-        It raises DamagedValueError if the mask is not there as it was. Any thread may read what
+        It raises DamagedValueError if the mask is not there as it was. All threads may read what
         was written.
         """
         brought: dict[MaskPlace, bytes] = {}

@@ -130,7 +130,7 @@ class Project:
         folder: Path,
         source: SourceInfo,
         *,
-        engine: Mapping[str, Any] | None = None,
+        engine: Mapping[str, object] | None = None,
         is_late: bool = False,
     ) -> Self:
         """A new project; the folder must not hold one yet and is made where it is missing.
@@ -292,7 +292,7 @@ class Project:
         else:
             self._change(source=source)
 
-    def change_memory(self, limits: Mapping[str, int]) -> None:
+    def change_memory(self, limits: Mapping[str, object]) -> None:
         """The project's own limits of the tracker's memory; none: those of the engines.
 
         They alone are no reason to make a late project's folder. Raises ReadOnlyProjectError.

@@ -5,7 +5,6 @@ what went in, floats included. What is read may be damaged or hostile: every val
 and DamagedValueError says in words what is wrong with it.
 """
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -60,7 +59,7 @@ def record_to_json(record: FrameRecord, place: Callable[[bytes], MaskPlace]) -> 
     """None for the empty record; `place` says where a mask is kept."""
     if record == EMPTY_RECORD:
         return None
-    value: dict[str, Any] = {
+    value: dict[str, object] = {
         "mask": None if record.mask is None else list(place(record.mask)),
         "status": record.status.value,
         "present": sorted(int(one) for one in record.present),
@@ -83,7 +82,7 @@ def record_to_json(record: FrameRecord, place: Callable[[bytes], MaskPlace]) -> 
     return value
 
 
-def record_from_json(value: Any, mask_at: Callable[[MaskPlace], bytes]) -> FrameRecord:
+def record_from_json(value: object, mask_at: Callable[[MaskPlace], bytes]) -> FrameRecord:
     """`mask_at` brings a mask, or raises; it is called for every mask the record names."""
     if value is None:
         return EMPTY_RECORD
@@ -102,7 +101,7 @@ def record_from_json(value: Any, mask_at: Callable[[MaskPlace], bytes]) -> Frame
     )
 
 
-def edit_frames_to_json(edit: Edit, place: Callable[[bytes], MaskPlace]) -> dict[str, Any]:
+def edit_frames_to_json(edit: Edit, place: Callable[[bytes], MaskPlace]) -> dict[str, object]:
     """{"12": [before, after]}"""
     return {
         str(frame): [
@@ -114,7 +113,7 @@ def edit_frames_to_json(edit: Edit, place: Callable[[bytes], MaskPlace]) -> dict
 
 
 def frames_from_json(
-    value: Any, frame_count: int, mask_at: Callable[[MaskPlace], bytes]
+    value: object, frame_count: int, mask_at: Callable[[MaskPlace], bytes]
 ) -> tuple[dict[int, FrameRecord], dict[int, FrameRecord]]:
     """Records before and after, by frame."""
     before: dict[int, FrameRecord] = {}
@@ -129,7 +128,7 @@ def frames_from_json(
     return before, after
 
 
-def objects_to_json(objects: Iterable[ObjectInfo]) -> list[dict[str, Any]]:
+def objects_to_json(objects: Iterable[ObjectInfo]) -> list[dict[str, object]]:
     return [
         {
             "id": int(one.id),
@@ -142,7 +141,7 @@ def objects_to_json(objects: Iterable[ObjectInfo]) -> list[dict[str, Any]]:
     ]
 
 
-def objects_from_json(value: Any) -> tuple[ObjectInfo, ...]:
+def objects_from_json(value: object) -> tuple[ObjectInfo, ...]:
     found: dict[int, ObjectInfo] = {}
     for one in listing(value, "objects"):
         entry = mapping(one, "an object")
@@ -162,25 +161,25 @@ def objects_from_json(value: Any) -> tuple[ObjectInfo, ...]:
     return tuple(found.values())
 
 
-def mapping(value: Any, name: str) -> Mapping[str, Any]:
+def mapping(value: object, name: str) -> Mapping[str, object]:
     if not isinstance(value, dict):
         raise DamagedValueError(f"{name} is not an object")
     return value
 
 
-def listing(value: Any, name: str) -> list[Any]:
+def listing(value: object, name: str) -> list[object]:
     if not isinstance(value, list):
         raise DamagedValueError(f"{name} is not a list")
     return value
 
 
-def integer(value: Any, name: str, lowest: int, highest: int) -> int:
+def integer(value: object, name: str, lowest: int, highest: int) -> int:
     if type(value) is not int or not lowest <= value <= highest:  # bool is an int as well
         raise DamagedValueError(f"{name} is not a whole number from {lowest} to {highest}")
     return value
 
 
-def text(value: Any, name: str) -> str:
+def text(value: object, name: str) -> str:
     if not isinstance(value, str) or len(value) > _MOST_NAME:
         raise DamagedValueError(f"{name} is not a text")
     try:
@@ -190,7 +189,7 @@ def text(value: Any, name: str) -> str:
     return value
 
 
-def object_id(value: Any) -> int:
+def object_id(value: object) -> int:
     return integer(value, "an object's number", 1, 255)
 
 
@@ -200,7 +199,7 @@ def frame_number(key: str, frame_count: int) -> int:
     raise DamagedValueError(f"there is no frame “{key[:20]}” in the video")
 
 
-def place_from_json(value: Any) -> MaskPlace | None:
+def place_from_json(value: object) -> MaskPlace | None:
     """Of the mask of a record, which may have none. Raises DamagedValueError."""
     if value is None:
         return None
@@ -212,12 +211,12 @@ def place_from_json(value: Any) -> MaskPlace | None:
     return MaskPlace(*numbers)
 
 
-def _mask(value: Any, mask_at: Callable[[MaskPlace], bytes]) -> bytes | None:
+def _mask(value: object, mask_at: Callable[[MaskPlace], bytes]) -> bytes | None:
     place = place_from_json(value)
     return None if place is None else mask_at(place)
 
 
-def _prompts(value: Mapping[str, Any], mask_at: Callable[[MaskPlace], bytes]) -> Prompts:
+def _prompts(value: Mapping[str, object], mask_at: Callable[[MaskPlace], bytes]) -> Prompts:
     clicks = listing(value.get("clicks"), "clicks")
     if len(clicks) > _MOST_CLICKS:
         raise DamagedValueError("there are too many clicks")
@@ -230,7 +229,7 @@ def _prompts(value: Mapping[str, Any], mask_at: Callable[[MaskPlace], bytes]) ->
     )
 
 
-def _click(value: Any) -> Click:
+def _click(value: object) -> Click:
     parts = listing(value, "a click")
     if len(parts) != 3:
         raise DamagedValueError("a click is not x, y and whether it adds")
@@ -238,22 +237,25 @@ def _click(value: Any) -> Click:
     return Click(x, y, truth(parts[2], "a click's sign"))
 
 
-def _status(value: Any) -> FrameStatus:
+def _status(value: object) -> FrameStatus:
     try:
-        return FrameStatus(value)
+        return FrameStatus(str(value))
     except ValueError:
         raise DamagedValueError("a frame's status is none that is known") from None
 
 
-def number(value: Any, name: str, lowest: float, highest: float) -> float:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+def number(value: object, name: str, lowest: float, highest: float) -> float:
     # NaN is not between any two numbers, and a huge int cannot become a float.
-    if not is_number or not lowest <= value <= highest or not math.isfinite(value):
+    if (
+        not isinstance(value, int | float)
+        or isinstance(value, bool)
+        or not lowest <= value <= highest
+    ):
         raise DamagedValueError(f"{name} is not a number from {lowest:g} to {highest:g}")
     return float(value)
 
 
-def truth(value: Any, name: str) -> bool:
+def truth(value: object, name: str) -> bool:
     if not isinstance(value, bool):
         raise DamagedValueError(f"{name} is neither true nor false")
     return value

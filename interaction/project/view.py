@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
-from typing import Any
 
 from interaction.annotation.annotation import Annotation
 from interaction.annotation.history import Entry, History
@@ -72,12 +71,12 @@ class ProjectView:
         return self.manifest.source
 
     @property
-    def engine(self) -> Mapping[str, Any]:
+    def engine(self) -> Mapping[str, object]:
         """What the engines were set to, as plain JSON values; to be checked by whoever uses it."""
         return self.manifest.engine
 
     @property
-    def memory(self) -> Mapping[str, Any]:
+    def memory(self) -> Mapping[str, object]:
         """The project's own limits of the tracker's memory, as `engine`; empty for none."""
         return self.manifest.memory
 

@@ -98,13 +98,13 @@ class ResultFolder:
         )
         write_bytes(self.folder / f"{name}.npz", packed.getvalue())
 
-    def write_report(self, report: Mapping[str, Any]) -> None:
+    def write_report(self, report: Mapping[str, object]) -> None:
         """The propagation is finished: the report takes the place of the unfinished state."""
         write_text(self.folder / _REPORT, json.dumps(report, indent=2) + "\n")
         (self.folder / _UNFINISHED).unlink(missing_ok=True)
 
     def save_unfinished(
-        self, tracker: Tracker, position: Position, settings: Mapping[str, Any], tally: Any
+        self, tracker: Tracker, position: Position, settings: Mapping[str, object], tally: Any
     ) -> None:
         """tally: what the report needs of the finished part, as JSON."""
         header = {
@@ -116,7 +116,7 @@ class ResultFolder:
         header["checksum"] = _checksum(header, state)
         write_bytes(self.folder / _UNFINISHED, safetensors.torch.save(state, header))
 
-    def load_unfinished(self, settings: Mapping[str, Any]) -> "_Unfinished | None":
+    def load_unfinished(self, settings: Mapping[str, object]) -> "_Unfinished | None":
         """None if there is nothing to go on with. UserError if it was made with other settings, or
         is damaged."""
         path = self.folder / _UNFINISHED
@@ -223,7 +223,7 @@ class _Unfinished:
 
 def run_batch(
     settings: BatchSettings, should_stop: Callable[[], bool]
-) -> Generator[BatchProgress, None, dict[str, Any] | None]:
+) -> Generator[BatchProgress, None, dict[str, object] | None]:
     """Propagates, one frame a step. Returns the report, or None if it was stopped.
 
     `should_stop` is asked between two frames. Stopped, or closed, everything finished is on disk
@@ -285,7 +285,7 @@ class _Batch:
 
     def run(
         self, should_stop: Callable[[], bool]
-    ) -> Generator[BatchProgress, None, dict[str, Any] | None]:
+    ) -> Generator[BatchProgress, None, dict[str, object] | None]:
         unfinished = None
         if self.settings.resumes:
             unfinished = self.folder.load_unfinished(self.fingerprint())
@@ -401,7 +401,7 @@ class _Batch:
                 at = frames[min(position.step, len(frames) - 1)]
                 remark = self.trackers.step_down(error, at)
 
-    def fingerprint(self) -> dict[str, Any]:
+    def fingerprint(self) -> dict[str, object]:
         """What must be the same for an interrupted propagation to go on, by the name people know
         it under."""
         digest = hashlib.sha256()
@@ -441,7 +441,7 @@ class _Batch:
                 probabilities = prediction.probabilities().cpu().numpy().astype(np.float16)
                 self.folder.write_probabilities(name, probabilities, prediction.objects)
 
-    def _report(self, tally: _Tally) -> dict[str, Any]:
+    def _report(self, tally: _Tally) -> dict[str, object]:
         bank = self.tracker.bank
         return {
             "source": self.settings.source.name,

@@ -46,7 +46,7 @@ class BenchmarkFigures:
     ceiling_gigaflops: float  # what a 4096-wide float32 matrix product reaches, in this run
     stages: dict[str, StageFigures]
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         return asdict(self)
 
 

@@ -22,7 +22,7 @@ _MEMORY_BYTES: Final = 2 * 2**30  # of a job whose model's need is not known
 def run_on_cluster(
     jobs: list[Job],
     work: Callable[..., JobResult],
-    arguments: tuple[Any, ...],
+    arguments: tuple[object, ...],
     *,
     address: str | None,
     cpus_per_job: int,

@@ -4,14 +4,14 @@ import csv
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from interaction.annotation.mask_folders import list_pictures, natural_key
 from interaction.errors import UserError
-from interaction.files import is_folder
+from interaction.files import JsonObject, is_folder
 
 __all__ = [
     "Job",
@@ -32,7 +32,7 @@ class Job:
     """One propagation: a row of the list."""
 
     name: str  # for people: where it stands in the list, and its source
-    values: Mapping[str, Any]  # options of `propagate` by name; paths are absolute
+    values: JsonObject  # options of `propagate` by name; paths are absolute
 
     @property
     def output(self) -> Path:
@@ -48,7 +48,7 @@ class JobResult:
     seconds: float = 0.0  # of the whole job, loading included
     error: str | None = None
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         return asdict(self)
 
 
@@ -80,7 +80,7 @@ def read_jobs(path: Path, output: Path) -> list[Job]:
     return jobs
 
 
-def run_job(job: Job, run: Callable[[Job], Mapping[str, Any]]) -> JobResult:
+def run_job(job: Job, run: Callable[[Job], JsonObject]) -> JobResult:
     """run: gives the report of a propagation. Whatever it raises is the result, except for what
     stops the program."""
     start = time.perf_counter()
@@ -98,7 +98,7 @@ def run_job(job: Job, run: Callable[[Job], Mapping[str, Any]]) -> JobResult:
 
 
 def run_jobs(
-    jobs: Iterable[Job], run: Callable[[Job], Mapping[str, Any]], *, resumes: bool
+    jobs: Iterable[Job], run: Callable[[Job], JsonObject], *, resumes: bool
 ) -> Iterator[JobResult]:
     """One after the other, in this process. resumes: finished jobs are left alone."""
     for job in jobs:
@@ -119,7 +119,7 @@ def finished(job: Job) -> JobResult:
     return JobResult(job.name, str(job.output), "already done", frames)
 
 
-def _job(name: str, row: Mapping[str, Any], base: Path, output: Path) -> Job:
+def _job(name: str, row: JsonObject, base: Path, output: Path) -> Job:
     values = {key.strip(): value for key, value in row.items() if value not in (None, "")}
     if not isinstance(values.get("source"), str):
         raise UserError(f"{name}: it has no source.\n\nName a video or a folder of pictures.")
@@ -130,7 +130,7 @@ def _job(name: str, row: Mapping[str, Any], base: Path, output: Path) -> Job:
     return Job(f"{name}: {Path(values['source']).name}", values)
 
 
-def _table_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _table_rows(path: Path) -> Iterator[tuple[str, JsonObject]]:
     try:
         text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -159,7 +159,7 @@ def _table_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
         yield f"line {reader.line_num}", row
 
 
-def _folder_rows(folder: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _folder_rows(folder: Path) -> Iterator[tuple[str, JsonObject]]:
     images, annotations = folder / "JPEGImages", folder / "Annotations"
     is_dataset = images.is_dir() and annotations.is_dir()
     for source in sorted(

@@ -20,6 +20,7 @@ from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError
 
 from interaction.errors import DamagedFrameError, UnreadableVideoError
 from interaction.video.container import MAX_FRAME_PIXELS, describe_size_limit
+from xmem_core.arrays import Pixels
 
 __all__ = [
     "FrameLayout",
@@ -209,7 +210,7 @@ class VisibleRange:
         """Whether it is what such pixels stand for anyway."""
         return self.black == 0 and self.white in (1, 65_535)
 
-    def apply(self, values: NDArray[Any]) -> NDArray[np.uint8]:
+    def apply(self, values: Pixels) -> NDArray[np.uint8]:
         """values: (H, W) or (H, W, 3) of any kind. Returns uint8 of the same shape."""
         share = (values.astype(np.float64) - self.black) / (self.white - self.black)
         if values.dtype.kind == "f":
@@ -249,7 +250,7 @@ class _Spread:
     is_whole: bool
 
     @classmethod
-    def of(cls, values: NDArray[Any]) -> Self:
+    def of(cls, values: Pixels) -> Self:
         is_whole = values.dtype.kind != "f"
         finite = values if is_whole else values[np.isfinite(values)]
         if not finite.size:
@@ -343,7 +344,7 @@ def _orientation(image: Image.Image) -> int:
     return value if value in _TRANSPOSE else 1
 
 
-def _pixels(image: Image.Image) -> NDArray[Any]:
+def _pixels(image: Image.Image) -> Pixels:
     """Upright: (H, W, 3) uint8, or the values of a deep picture, (H, W, 1) or (H, W, 3)."""
     orientation = _orientation(image)
     values = _deep_values(image)
@@ -355,7 +356,7 @@ def _pixels(image: Image.Image) -> NDArray[Any]:
     return np.array(image.convert("RGB"), dtype=np.uint8)
 
 
-def _deep_values(image: Image.Image) -> NDArray[Any] | None:
+def _deep_values(image: Image.Image) -> Pixels | None:
     """(H, W) or (H, W, 3) values of a picture with more than 8 bits, as stored; else None."""
     if image.mode.startswith("I") or image.mode == "F":
         return np.asarray(image)

@@ -38,7 +38,7 @@ __all__ = [
 
 
 class FrameCache:
-    """Frames by number; the least recently used make room. Any thread may call any method."""
+    """Frames by number; the least recently used make room. Safe from all threads."""
 
     def __init__(self, capacity_bytes: int) -> None:
         if capacity_bytes < 0:
@@ -202,7 +202,7 @@ def _run(
 
 
 class Video:
-    """The frames of one video. Any thread may ask for frames; close it when done.
+    """The frames of one video. All threads may ask for frames; close it when done.
 
     `video[n]` is a read-only (H, W, 3) uint8 RGB array. It raises IndexError outside
     0 <= n < len(video), UnreadableVideoError for a damaged frame, ValueError once closed.

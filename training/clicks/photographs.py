@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import cv2
 import numpy as np
@@ -27,7 +27,7 @@ from interaction.clicks.prompts import Box, Region
 from interaction.learning.samples import Sample, damaged, first_clicks
 from training.config import ClickTraining
 from training.datasets.layouts import find_photographs
-from xmem_core.arrays import Frame
+from xmem_core.arrays import Frame, Pixels
 from xmem_core.learning.losses import VOID
 
 __all__ = ["Photographs"]
@@ -301,7 +301,7 @@ def _view(
     return matrix
 
 
-def _seen(pixels: NDArray[Any], view: NDArray[np.float64], size: int, how: int) -> NDArray[Any]:
+def _seen(pixels: Pixels, view: NDArray[np.float64], size: int, how: int) -> Pixels:
     border = cv2.BORDER_REFLECT_101
     return np.asarray(cv2.warpAffine(pixels, view, (size, size), flags=how, borderMode=border))
 
