@@ -11,6 +11,8 @@ points at an object which was not there before: those that are left say only wha
 
 from collections.abc import Callable, Generator, Hashable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -39,7 +41,10 @@ from interaction.engines import Networks
 from interaction.errors import UserError
 from xmem_core.arrays import Frame, Labels
 
-__all__ = ["EditContext", "answer", "preview", "propagation"]
+if TYPE_CHECKING:
+    from interaction.tracking.governor import Forecast
+
+__all__ = ["EditContext", "answer", "preview", "propagation", "propagation_forecast"]
 
 Answer = Generator[Edit, None, None]
 Prompt = ClickRequest | ScribbleRequest
@@ -91,6 +96,29 @@ def propagation(
     from interaction.tracking.propagation_job import PropagationJob  # imports torch
 
     return PropagationJob(context.annotation, context.video, context.engines, request).steps()
+
+
+def propagation_forecast(
+    context: EditContext,
+    request: PropagationRequest,
+    folder: Path | None = None,
+    *,
+    measures: bool = False,
+) -> Generator[None, None, "Forecast"]:
+    """Returns what a propagation will need on this machine. folder: of the project. measures:
+    track the first frames for it; no mask is kept. Raises as `propagation`."""
+    from interaction.tracking.propagation_job import PropagationJob  # imports torch
+
+    job = PropagationJob(context.annotation, context.video, context.engines, request)
+    trial = PropagationJob(context.annotation, context.video, context.engines, request)
+
+    def steps() -> Generator[None, None, "Forecast"]:
+        if measures:
+            yield from trial.rehearsal()
+        yield
+        return job.forecast(folder)
+
+    return steps()
 
 
 def _prompted(context: EditContext, request: Prompt, clicks: Sequence[Click], verb: str) -> Answer:

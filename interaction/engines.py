@@ -92,6 +92,8 @@ class EngineSettings:
     internal_size: int | None = 480
     allows_half_precision: bool = True  # of the tracker, where the device is faster with it
     memory: MemoryConfig = field(default_factory=MemoryConfig)
+    # Before a propagation, take smaller settings where the forecast says that memory will not do.
+    fits_memory: bool = True
     clicks: ClickConfig | None = None  # None: what suits the click model
 
     def __post_init__(self) -> None:

@@ -34,7 +34,7 @@ from interaction.annotation.requests import (
     Until,
 )
 from interaction.annotation.types import Click, Edit, Point, Request, Stroke
-from interaction.answers import EditContext, answer, propagation
+from interaction.answers import EditContext, answer, propagation, propagation_forecast
 from interaction.engines import Engines, EngineSettings, Networks, check_limits, limits_of
 from interaction.errors import ProjectError, UserError
 from interaction.learning.job import LearningStep, learning
@@ -56,6 +56,7 @@ from xmem_core.arrays import Labels
 if TYPE_CHECKING:
     from interaction.formats.export import ExportReport
     from interaction.formats.import_plan import ImportChoices
+    from interaction.tracking.governor import Forecast
 
 __all__ = ["Masks", "Session", "TrackedMasks", "check_fit", "is_known_place", "plain_settings"]
 
@@ -387,6 +388,22 @@ class Session:
                     frames.append(step.frame)
                 on_step(step)
         return TrackedMasks(self.masks, tuple(frames))
+
+    def forecast(
+        self, request: PropagationRequest | None = None, *, measures: bool = False
+    ) -> "Forecast":
+        """Memory, disk and time that a propagation will need on this machine, and what would be
+        changed to make it fit. request: by default from the first frame to the end. measures:
+        track its first frames for that; no mask is kept. Raises as `propagate`."""
+        folder = None if self.project is None else self.project.folder
+        asked = request or PropagationRequest(0)
+        steps = propagation_forecast(self.context(), asked, folder, measures=measures)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                expected: Forecast = end.value
+                return expected
 
     def learn(
         self,

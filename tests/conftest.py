@@ -4,6 +4,7 @@ Sums come out in another order with another number of threads, and exact tests c
 """
 
 import os
+import uuid
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported anywhere
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # a real window: QT_QPA_PLATFORM=xcb
@@ -15,6 +16,13 @@ import pytest
 import torch
 
 torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _own_pace(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests neither read nor change what is known of this machine's speed."""
+    path = tmp_path_factory.getbasetemp() / f"pace-{uuid.uuid4().hex}.json"
+    monkeypatch.setattr("interaction.tracking.pace.pace_file", lambda: path)
 
 
 def _run_out_of_cuda(*_: object, **__: object) -> None:
@@ -29,8 +37,13 @@ def _run_out_of_numpy(*_: object, **__: object) -> None:
     np.empty(2**60, dtype=np.uint8)
 
 
+def _run_out_of_mps(*_: object, **__: object) -> None:
+    raise RuntimeError("MPS backend out of memory (MPS allocated: 8.89 GB, max allowed: 9.07 GB).")
+
+
 @pytest.fixture(
-    params=[_run_out_of_cuda, _run_out_of_cpu, _run_out_of_numpy], ids=["cuda", "cpu", "numpy"]
+    params=[_run_out_of_cuda, _run_out_of_mps, _run_out_of_cpu, _run_out_of_numpy],
+    ids=["cuda", "mps", "cpu", "numpy"],
 )
 def run_out(request: pytest.FixtureRequest) -> Callable[..., None]:
     """Takes any arguments and raises as a full device does."""

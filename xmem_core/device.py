@@ -6,6 +6,8 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Final
 
 import psutil
 import torch
@@ -120,11 +122,38 @@ def release_freed_memory(device: torch.device) -> None:
 
 
 def free_memory_bytes(device: torch.device) -> int:
-    """What can still be allocated on `device`; on a CPU, what the system has left."""
+    """What can still be allocated on `device`: on a CPU, what the system and the control group
+    that this process runs in, such as a container, have left; on Apple's GPU, which shares the
+    system's memory, no more than Metal recommends."""
     if device.type == "cuda":
         reusable = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return torch.cuda.mem_get_info(device)[0] + reusable
-    return psutil.virtual_memory().available
+    free = min(psutil.virtual_memory().available, _free_in_control_group())
+    if device.type == "mps":
+        recommended = torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()
+        return max(0, min(free, recommended))
+    return free
+
+
+_CONTROL_GROUP: Final = Path("/sys/fs/cgroup")
+
+
+def _free_in_control_group() -> int:
+    """What the limit of Linux' control groups, version 2, leaves; without a limit, very much."""
+    unlimited = 2**63
+    try:
+        limit = (_CONTROL_GROUP / "memory.max").read_text().strip()
+        if limit == "max":
+            return unlimited
+        used = int((_CONTROL_GROUP / "memory.current").read_text())
+        statistics = (_CONTROL_GROUP / "memory.stat").read_text().splitlines()
+        # The file cache counts as used, but is given back when memory is asked for.
+        cached = sum(
+            int(line.split()[1]) for line in statistics if line.startswith("inactive_file")
+        )
+        return max(0, int(limit) - used + cached)
+    except (OSError, ValueError, IndexError):
+        return unlimited
 
 
 def peak_memory_bytes(device: torch.device) -> int:
@@ -152,6 +181,7 @@ class StageTimes:
         self._is_cuda = device.type == "cuda"
         self._seconds: dict[str, float] = defaultdict(float)
         self._calls: dict[str, int] = defaultdict(int)
+        self._work: dict[str, float] = defaultdict(float)
         self._marks: list[tuple[str, torch.cuda.Event, torch.cuda.Event]] = []
 
     @contextmanager
@@ -179,11 +209,20 @@ class StageTimes:
     def calls(self) -> dict[str, int]:
         return dict(self._calls)
 
+    def note_work(self, stage: str, work: float) -> None:
+        """So much of what time is proportional to was done, such as pixels."""
+        self._work[stage] += work
+
+    def work(self) -> dict[str, float]:
+        """By stage, the sum of what was noted."""
+        return dict(self._work)
+
     def forget(self) -> None:
         """Starts measuring anew."""
         self._collect()
         self._seconds.clear()
         self._calls.clear()
+        self._work.clear()
 
     def _collect(self) -> None:
         for stage, before, after in self._marks:

@@ -33,7 +33,9 @@ class Engine:
     def encode(self, frames: Sequence[Frame], shorter_side: int | None) -> list[EncodedFrame]:
         """Keys and features of frames of one size, in one batch."""
         with self.times.measure("key"), self._autocast():
-            return encode_frames(self.network, frames, shorter_side, self.device)
+            encoded = encode_frames(self.network, frames, shorter_side, self.device)
+        self.times.note_work("key", sum(one.picture[0, 0].numel() for one in encoded))
+        return encoded
 
     def decode(
         self,
@@ -53,6 +55,7 @@ class Engine:
                     None if hidden is None else hidden[:, start:stop],
                     updates_hidden=updates_hidden,
                 )
+            self.times.note_work("decode", (stop - start) * encoded.picture[0, 0].numel())
             return logits[0].float(), new_hidden
 
         return self._in_chunks(len(readout), encoded, decode)
@@ -73,6 +76,7 @@ class Engine:
                     batched[:, start:stop],
                     others=others[:, start:stop],
                 )
+            self.times.note_work("value", (stop - start) * encoded.picture[0, 0].numel())
             return value[0], new_hidden
 
         return self._in_chunks(len(masks), encoded, encode)

@@ -327,6 +327,7 @@ class Tracker:
         channels = self.engine.network.config.value_channels
         with self.times.measure("readout"):
             readout = self.bank.read(key, selection, ids, channels)
+        self.times.note_work("readout", len(key) * self.bank.element_count)
         return readout.unflatten(2, encoded.features.key.shape[-2:])
 
     def _predict(

@@ -529,6 +529,15 @@ ACTIONS: Final[tuple[ActionSpec, ...]] = (
         needs=_EDIT | Needs.IDLE,
     ),
     ActionSpec(
+        id="track.forecast",
+        text=_T("Measure what tracking needs"),
+        words=_T("forecast memory disk time estimate predict"),
+        keys=("Ctrl+T",),
+        icon="gauge",
+        tip=_T("Track the first frames without keeping them, then say time, memory and disk"),
+        needs=_EDIT | Needs.IDLE,
+    ),
+    ActionSpec(
         id="track.pause",
         text=Message("Pause or go on"),
         words=Message("hold resume"),

@@ -1,8 +1,9 @@
 """The tracking panel: direction, range, learning, progress."""
 
-from typing import cast
+from typing import TYPE_CHECKING, Final, cast
 
-from PySide6.QtCore import QEvent, QSize, Qt
+from PySide6.QtCore import QEvent, QSize, Qt, QTimer
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -28,6 +29,9 @@ from gui.work.learning import learned_from
 from gui.work.operations import Busy, Progress
 from interaction.annotation.requests import Direction, Until
 from xmem_core.messages import Message
+
+if TYPE_CHECKING:
+    from interaction.tracking.governor import Forecast
 
 __all__ = [
     "RUNNING",
@@ -224,6 +228,7 @@ class _MutedLabel(QLabel):
         return QSize(40, super().minimumSizeHint().height())
 
 
+_FORECAST_DELAY_MS: Final = 200
 _WHOLE, _RANGE, _COUNT = "whole", "range", "count"
 
 
@@ -261,6 +266,13 @@ class PropagationPanel(QWidget):
         document.range_changed.connect(self._show_range)
         document.objects_changed.connect(self._show_state)
         document.current_object_changed.connect(self._show_state)
+        self._asking = QTimer(self)  # one forecast for many changes
+        self._asking.setSingleShot(True)
+        self._asking.setInterval(_FORECAST_DELAY_MS)
+        self._asking.timeout.connect(self.ask_forecast)
+        annotator.tracking.forecast_made.connect(self._show_forecast)
+        for signal in (self.until.currentIndexChanged, self.count.valueChanged):
+            signal.connect(self._show_state)
         self._show_range()
         self._show_busy(annotator.operations.busy)
 
@@ -354,6 +366,12 @@ class PropagationPanel(QWidget):
         self.reason.setWordWrap(True)
         self.reason.setForegroundRole(self.palette().ColorRole.PlaceholderText)
         column.addWidget(self.reason)
+        self.forecast = QLabel(self.idle)
+        self.forecast.setWordWrap(True)
+        self.forecast.setAccessibleName(self.tr("What tracking will need"))
+        self.forecast.setForegroundRole(self.palette().ColorRole.PlaceholderText)
+        self.forecast.hide()
+        column.addWidget(self.forecast)
         self.learning = LearningRow(self._document, self._annotator, self.idle)
         column.addWidget(self.learning)
         return self.idle
@@ -368,6 +386,25 @@ class PropagationPanel(QWidget):
             cast(Until, self.until.currentData()),
             most_frames=self.count.value() if chosen == _COUNT else None,
             objects=self.objects,
+        )
+
+    def ask_forecast(self, *, measures: bool = False) -> None:
+        """What a run as the choices say will need. measures: on its first frames."""
+        if measures and (reason := self._why_not()):
+            self._document.noticed.emit(reason)
+            return
+        if not (self.forward.isEnabled() or self.back.isEnabled()):
+            return
+        if measures:
+            self._show_forecast(None)
+            self.forecast.setText(self.tr("Measuring on the first frames…"))
+            self.forecast.show()
+        self._annotator.tracking.forecast(
+            "forward" if self.forward.isEnabled() else "backward",
+            cast(Until, self.until.currentData()),
+            most_frames=self.count.value() if self.range.currentData() == _COUNT else None,
+            objects=self.objects,
+            measures=measures,
         )
 
     @property
@@ -437,6 +474,33 @@ class PropagationPanel(QWidget):
             box.setEnabled(not is_running)
         self.reason.setText(reason or tr("Tracks from frame {frame}.", frame=self._document.frame))
         self.forward.setDefault(may)
+        if may and self.isVisible():
+            self._asking.start()
+        else:
+            self._asking.stop()
+            self.forecast.hide()
+
+    def _show_forecast(self, expected: "Forecast | None") -> None:
+        is_idle = self._annotator.operations.busy not in RUNNING and not self._why_not()
+        self.forecast.setVisible(expected is not None and is_idle)
+        if expected is None:
+            return
+        line = f"{expected.line[:1].upper()}{expected.line[1:]}."
+        self.forecast.setText("\n".join([line, *expected.warnings]))
+        role = self.palette().ColorRole
+        self.forecast.setForegroundRole(
+            role.WindowText if expected.warnings else role.PlaceholderText
+        )
+        basis = self.tr("The time is what this machine took before.")
+        if not expected.is_measured:
+            basis = self.tr(
+                "The time is from the list of models: Ctrl+T measures it here, on the first frames."
+            )
+        self.forecast.setToolTip(f"{expected.room}\n{basis}")
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._show_state()
 
     def _show_busy(self, busy: Busy) -> None:
         self.pages.setCurrentWidget(self.run if busy in RUNNING else self.idle)

@@ -564,6 +564,7 @@ _ON_WORKSPACE: Final[dict[str, Callable[[Workspace], object]]] = {
     "track.follow": lambda at: at.document.set_follows_head(not at.document.follows_head),
     "track.settle": _settle,
     "track.one": _track_one,
+    "track.forecast": lambda at: at.propagation_panel.ask_forecast(measures=True),
     "track.pause": _pause,
     "track.cancel": lambda at: at.annotator.cancel(),
     "track.learn": lambda at: at.annotator.learning.start(),

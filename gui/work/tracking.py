@@ -2,6 +2,7 @@
 
 from collections.abc import Generator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
@@ -12,8 +13,11 @@ from gui.work.operations import AppliedEdits, Kind, Operation, Operations, Progr
 from interaction.annotation.annotation import Annotation, given_objects
 from interaction.annotation.requests import Direction, Propagated, PropagationRequest, Until
 from interaction.annotation.types import FrameRecord
-from interaction.answers import propagation
+from interaction.answers import propagation, propagation_forecast
 from interaction.session import Session
+
+if TYPE_CHECKING:
+    from interaction.tracking.governor import Forecast
 
 __all__ = ["Tracking"]
 
@@ -22,6 +26,7 @@ class Tracking(QObject):
     """Starts runs from the current frame, inside the document's range."""
 
     tracked = Signal(int)  # the head of the run is at this frame
+    forecast_made = Signal(object)  # Forecast; None where it cannot be told
 
     def __init__(
         self, document: Document, operations: Operations, parent: QObject | None = None
@@ -29,6 +34,7 @@ class Tracking(QObject):
         super().__init__(parent)
         self._document, self._session = document, document.session
         self._operations = operations
+        self._forecasts = 0  # asked for so far
 
     @property
     def is_running(self) -> bool:
@@ -45,8 +51,63 @@ class Tracking(QObject):
         follows: bool = False,
     ) -> None:
         """Prompts that have no answer yet come first. follows: the current frame goes with it."""
+        request = self._request(direction, until, most_frames, objects)
+        self._start(_Run(request, self._session), follows=follows)
+
+    def forecast(
+        self,
+        direction: Direction = "forward",
+        until: Until = "end",
+        *,
+        most_frames: int | None = None,
+        objects: frozenset[int] | None = None,
+        measures: bool = False,
+    ) -> None:
+        """Announces what such a run will need on this machine. measures: track its first frames
+        for that; no mask is kept."""
+        request = self._request(direction, until, most_frames, objects)
+        project = self._session.project
+        folder = None if project is None else project.folder
+        self._forecasts += 1
+        number = self._forecasts
+        made: list[Forecast] = []
+
+        def load() -> Generator[None, None, None]:
+            import interaction.tracking.propagation_job  # noqa: F401  # torch, off this thread
+
+            yield
+
+        def steps() -> Generator[None, None, None]:
+            forecasting = propagation_forecast(
+                self._session.context(), request, folder, measures=measures
+            )
+
+            def noted() -> Generator[None, None, None]:
+                made.append((yield from forecasting))
+
+            return noted()
+
+        def end(error: Exception | None) -> None:
+            if number == self._forecasts:  # else another was asked for since
+                self.forecast_made.emit(made[0] if made else None)
+
+        def begin(error: Exception | None) -> None:
+            if error is None and number == self._forecasts:
+                self._operations.start(
+                    Operation(Kind.BACKGROUND, steps, on_end=end, reports_errors=measures)
+                )
+
+        self._operations.start(Operation(Kind.BACKGROUND, load, on_end=begin, reports_errors=False))
+
+    def _request(
+        self,
+        direction: Direction,
+        until: Until,
+        most_frames: int | None,
+        objects: frozenset[int] | None,
+    ) -> PropagationRequest:
         document = self._document
-        request = PropagationRequest(
+        return PropagationRequest(
             start=document.frame,
             direction=direction,
             until=until,
@@ -55,7 +116,6 @@ class Tracking(QObject):
             last=document.range_out,
             objects=objects,
         )
-        self._start(_Run(request, self._session), follows=follows)
 
     def _start(self, run: "_Run", *, follows: bool = False, reason: str = "") -> None:
         def show(step: Propagated) -> None:

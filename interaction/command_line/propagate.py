@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from interaction.annotation.requests import Propagated
     from interaction.session import Session
     from interaction.tracking.batch import BatchSettings
+    from interaction.tracking.governor import Forecast
 
 __all__ = ["batch_settings", "propagate", "stop_on_interrupt"]
 
@@ -180,6 +181,20 @@ def propagate(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace masks that are already in the output.")
     ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Only say what it would need on this machine: memory, disk and time, from its "
+            "first frames, and what would be smaller to make it fit. Nothing is written.",
+        ),
+    ] = False,
+    no_fit: Annotated[
+        bool,
+        typer.Option(
+            "--no-fit", help="Begin with these settings also where memory seems too small for them."
+        ),
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the report as JSON on standard output.")
     ] = False,
@@ -192,6 +207,11 @@ def propagate(
         return
     settings = batch_settings(values)
     console = Console(stderr=True, highlight=False)
+    if dry_run:
+        from interaction.tracking.batch import forecast_batch
+
+        _show_forecast(forecast_batch(settings), as_json=as_json)
+        return
     report = _run(settings, console)
     if report is None:
         console.print(
@@ -239,6 +259,7 @@ def batch_settings(values: Mapping[str, Any]) -> "BatchSettings":
         saves_probabilities=values["save_probabilities"],
         resumes=values["resume"],
         overwrites=values["overwrite"],
+        fits_memory=not values["no_fit"],
     )
 
 
@@ -269,6 +290,7 @@ def _propagate_project(values: Mapping[str, Any]) -> None:
             param_hint=f"--{of_files[0].replace('_', '-')}",
         )
     memory = _memory(values)
+    from interaction.annotation.requests import PropagationRequest
     from interaction.engines import EngineSettings
     from interaction.session import Session
     from xmem_core.device import best_device, keep_freed_memory
@@ -280,6 +302,7 @@ def _propagate_project(values: Mapping[str, Any]) -> None:
         internal_size=values["internal_size"],
         allows_half_precision=not values["no_amp"],
         memory=memory,
+        fits_memory=not values["no_fit"],
     )
     console = Console(stderr=True, highlight=False)
     started = time.perf_counter()
@@ -287,6 +310,22 @@ def _propagate_project(values: Mapping[str, Any]) -> None:
         if memory != MemoryConfig():
             session.engines.limits = {}  # what was typed comes before what the project says
         chosen = object_ids(session.annotation.objects, values["objects"])
+        if values["from_frame"] is None:
+            first_frame = _first_frame(session)
+        else:
+            first_frame = values["from_frame"]
+        if values["dry_run"]:
+            request = PropagationRequest(
+                first_frame,
+                values["direction"],
+                values["until"],
+                None,
+                values["start"],
+                values["end"],
+                chosen,
+            )
+            _show_forecast(session.forecast(request, measures=True), as_json=values["as_json"])
+            return
         with stop_on_interrupt() as stop, frame_progress("tracking") as show:
 
             def on_step(step: "Propagated") -> None:
@@ -298,7 +337,7 @@ def _propagate_project(values: Mapping[str, Any]) -> None:
 
             try:
                 tracked = session.propagate(
-                    _first_frame(session) if values["from_frame"] is None else values["from_frame"],
+                    first_frame,
                     values["direction"],
                     values["until"],
                     first=values["start"],
@@ -321,6 +360,17 @@ def _propagate_project(values: Mapping[str, Any]) -> None:
         typer.echo(json.dumps(report, indent=2))
     else:
         console.print(f"{report['frames']} frames got new masks.")
+
+
+def _show_forecast(expected: "Forecast", *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(expected.to_json(), indent=2))
+        return
+    objects = "1 object" if expected.objects == 1 else f"{expected.objects} objects"
+    typer.echo(f"{expected.frames} frames with {objects} on {expected.device}: {expected.line}.")
+    for warning in expected.warnings:
+        typer.echo(warning)
+    typer.echo("Nothing was written.")
 
 
 def _first_frame(session: "Session") -> int:

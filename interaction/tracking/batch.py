@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from interaction.files import write_bytes, write_text, writing_problem
 from interaction.formats.format import describe_frames
 from interaction.formats.import_masks import read_given_masks
 from interaction.models import find_model
+from interaction.tracking.governor import REHEARSED_FRAMES, Forecast, Workload, forecast
 from interaction.tracking.propagation import (
     Position,
     Run,
@@ -182,6 +184,7 @@ class BatchSettings:
     saves_probabilities: bool = False
     resumes: bool = False
     overwrites: bool = False
+    fits_memory: bool = True  # smaller settings where the forecast says that memory will not do
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +246,15 @@ def run_batch(
         return (yield from _Batch(settings, video, names, masks).run(should_stop))
 
 
+def forecast_batch(settings: BatchSettings) -> Forecast:
+    """What `run_batch` would need on this machine, measured on the first frames; no mask is
+    written. Raises as `run_batch`."""
+    with open_video(settings.source) as video:
+        names = [video.name(frame) for frame in range(len(video))]
+        masks, _ = read_given_masks(settings.masks, video, shown=settings.frame)
+        return _Batch(settings, video, names, masks, prepares=False).rehearse()
+
+
 @lru_cache(maxsize=1)
 def _engines(path: Path, sha256: str) -> Engines:
     """Of one file of weights, by its SHA-256: the network is loaded once for many clips that are
@@ -254,8 +266,15 @@ class _Batch:
     """One propagation while it runs."""
 
     def __init__(
-        self, settings: BatchSettings, video: Video, names: list[str], masks: dict[int, Labels]
+        self,
+        settings: BatchSettings,
+        video: Video,
+        names: list[str],
+        masks: dict[int, Labels],
+        *,
+        prepares: bool = True,
     ) -> None:
+        """prepares: the folder of results, see `ResultFolder.prepare`."""
         self.settings, self.video, self.names, self.masks = settings, video, names, masks
         shown = [frame for frame, labels in sorted(masks.items()) if labels.any()]
         if not shown:
@@ -269,11 +288,12 @@ class _Batch:
         self.model = find_model(settings.model)
         self.model_sha256 = file_sha256(self.model)
         self.folder = ResultFolder(settings.output)
-        self.folder.prepare(
-            [names[frame] for frame in self.results],
-            resumes=settings.resumes,
-            overwrites=settings.overwrites,
-        )
+        if prepares:
+            self.folder.prepare(
+                [names[frame] for frame in self.results],
+                resumes=settings.resumes,
+                overwrites=settings.overwrites,
+            )
         wanted = EngineSettings(
             tracker_model=str(self.model),
             device=settings.device,
@@ -287,11 +307,15 @@ class _Batch:
         self, should_stop: Callable[[], bool]
     ) -> Generator[BatchProgress, None, dict[str, object] | None]:
         unfinished = None
+        expected = self.forecast()
         if self.settings.resumes:
             unfinished = self.folder.load_unfinished(self.fingerprint())
         if unfinished is not None:
-            for _ in range(unfinished.tally.steps_down):
-                self.trackers.take_step(self.settings.device, 0)
+            self.trackers.take_steps(unfinished.tally.steps_down)
+        elif self.settings.fits_memory and expected.steps_down:
+            self.trackers.take_steps(expected.steps_down)
+            remark = " ".join(expected.warnings)
+            yield BatchProgress("memorising masks", 0, len(self.masks), remark)
         memorizing = self._memorize()
         while True:
             try:
@@ -344,9 +368,42 @@ class _Batch:
             frames = describe_frames(sorted(tally.damaged))
             remark = f"Frames that cannot be decoded keep the mask of the frame before: {frames}."
             yield BatchProgress("tracking", tally.frames, len(self.results), remark)
+        self.trackers.note_pace()
         report = self._report(tally_now())
         self.folder.write_report(report)
         return report
+
+    def forecast(self) -> Forecast:
+        """What it will need on this machine."""
+        height, width = self.video.height, self.video.width
+        sizes = [len(encode_labels(labels)) for labels in islice(self.masks.values(), 8)]
+        objects = len({i for labels in self.masks.values() for i in np.unique(labels)} - {0})
+        size = sum(sizes) // len(sizes)
+        if self.settings.saves_probabilities:
+            # Measured: float16 probabilities shrink to a fifth, most of a picture being certain.
+            size += 2 * (1 + objects) * height * width // 5
+        load = Workload(
+            frames=len(self.results),
+            objects=objects,
+            height=height,
+            width=width,
+            given_frames=len(self.masks),
+            bytes_per_frame=size,
+            folder=self.settings.output,
+        )
+        return forecast(load, self.trackers.settings)
+
+    def rehearse(self) -> Forecast:
+        """The forecast, from the first frames tracked; nothing is written."""
+        for _ in self._memorize():
+            pass
+        steps = propagate(self.tracker, self.video, self.masks, self.runs)
+        with closing(steps):
+            for _ in islice(steps, REHEARSED_FRAMES):
+                pass
+        self.trackers.note_pace()
+        self.trackers.tracker = None
+        return self.forecast()
 
     @property
     def tracker(self) -> Tracker:
@@ -396,6 +453,8 @@ class _Batch:
                         position = Position(after.run, after.step + offset)
                         yield result, position, remark
                         remark = None
+                        if position.step < len(frames):
+                            self.trackers.check(frames[position.step])
                 position = Position(position.run + 1)
             except (EngineMemoryError, RuntimeError, MemoryError) as error:
                 at = frames[min(position.step, len(frames) - 1)]

@@ -223,6 +223,7 @@ def _encode(tracker: Tracker, video: Frames, batch: Sequence[int]) -> list[Encod
         for frame in batch:
             with suppress(DamagedFrameError):
                 frames[frame] = video[frame]
+    tracker.times.note_work("video", sum(picture[..., 0].size for picture in frames.values()))
     if not frames:
         return [None] * len(batch)
     with _naming_a_full_device(tracker, batch[0]):

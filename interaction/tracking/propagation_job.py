@@ -4,6 +4,7 @@ import math
 from collections.abc import Collection, Generator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 import cv2
@@ -22,6 +23,7 @@ from interaction.annotation.requests import (
 from interaction.annotation.types import EMPTY_RECORD, Edit, Frames, FrameStatus
 from interaction.engines import Networks
 from interaction.errors import EngineMemoryError, UserError
+from interaction.tracking.governor import REHEARSED_FRAMES, Forecast, Workload, forecast
 from interaction.tracking.propagation import (
     MOST_REMEMBERED,
     GivenMasks,
@@ -117,6 +119,7 @@ def _clip(value: float) -> float:
 
 
 _SETTLED_IOU: Final = 0.98
+_JOURNAL_BYTES: Final = 400  # of one frame's entry
 _SETTLED_FRAMES: Final = 5  # in a row
 _LABELS: Final = {
     "forward": "Track forward",
@@ -165,7 +168,52 @@ class PropagationJob:
         start = self._records.get(self._runs[0].frames[0], EMPTY_RECORD)
         self._total = sum(len(run.frames) - 1 for run in self._runs) + (start.mask is None)
 
+    def workload(self, folder: Path | None = None) -> Workload:
+        """folder: of the project that the masks go to."""
+        height, width = self._shape
+        start = self._records.get(self._runs[0].frames[0], EMPTY_RECORD)
+        shown = [r for r in (*self._given.values(), start) if r.mask is not None and r.present]
+        objects = {i for record in shown for i in record.present} & self._writable
+        remembered = len(self._masks.first_of_each(self._runs)) + MOST_REMEMBERED
+        sizes = [len(record.mask or b"") for record in shown]
+        return Workload(
+            frames=self._total,
+            objects=max(1, len(objects)),
+            height=height,
+            width=width,
+            given_frames=min(len(self._given), remembered) or 1,
+            # Each mask is a file and an entry of the history.
+            bytes_per_frame=2 * sum(sizes) // max(1, len(sizes)) + _JOURNAL_BYTES,
+            folder=folder,
+        )
+
+    def forecast(self, folder: Path | None = None) -> Forecast:
+        """What it will need on this machine. UserError for a device that is not there."""
+        return forecast(self.workload(folder), self._trackers.settings)
+
+    def rehearsal(self, frames: int = REHEARSED_FRAMES) -> Generator[None, None, None]:
+        """Tracks the first frames, so that later forecasts are from this machine; no mask is
+        kept, and this job is of no further use."""
+        with closing(self.steps()) as steps:
+            for step in steps:
+                yield
+                if step.done >= frames:
+                    return
+
     def steps(self) -> Generator[Propagated, None, None]:
+        start = self._runs[0].frames[0]
+        if self._trackers.settings.fits_memory:
+            expected = self.forecast()
+            self._trackers.take_steps(expected.steps_down)
+            if expected.changes:
+                remark = " ".join(expected.warnings)
+                yield Propagated(None, start, self._done, self._total, None, remark)
+        try:
+            yield from self._steps()
+        finally:
+            self._trackers.note_pace()
+
+    def _steps(self) -> Generator[Propagated, None, None]:
         start = self._runs[0].frames[0]
         record = self._records.get(start, EMPTY_RECORD)
         adopted = decode_labels(record.mask) if record.mask and start not in self._given else None
@@ -285,6 +333,7 @@ class PropagationJob:
                 if is_settled:
                     return
                 self._trackers.follow_limits()
+                self._trackers.check(result.frame)
                 if len(self._masks) > MOST_REMEMBERED and result.frame in self._masks:
                     for step in self._memorize(tracker, result.frame, run.frames.step):
                         yield step, labels

@@ -1,19 +1,26 @@
 """Trackers that become smaller when their device is full: the one place that steps down."""
 
 import gc
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from interaction.annotation.types import Frames
 from interaction.engines import EngineSettings, Networks, limits_of, with_limits
 from interaction.errors import EngineMemoryError
-from xmem_core.device import best_device, is_out_of_memory, release_freed_memory
+from interaction.tracking.pace import note_pace
+from xmem_core.device import (
+    best_device,
+    free_memory_bytes,
+    is_out_of_memory,
+    release_freed_memory,
+)
 from xmem_core.tracker import Tracker
 
-__all__ = ["SteppingTrackers"]
+__all__ = ["Step", "SteppingTrackers", "next_step", "settings_shown"]
 
 _KEYS_AT_A_TIME: Final = {"cuda": 4}  # a CPU gains nothing by more than one
 _SMALLER_SIZES: Final = (480, 360, 240)
+_LEAST_FREE_BYTES: Final = 200 * 2**20
 
 
 class SteppingTrackers:
@@ -86,21 +93,73 @@ class SteppingTrackers:
 
     def take_step(self, device: str, frame: int) -> str:
         """The next smaller settings. EngineMemoryError if there are none."""
-        settings = self.settings
-        size_now = settings.internal_size or min(self._video[0].shape[:2])
-        smaller = [size for size in _SMALLER_SIZES if size < size_now]
-        full = f"“{device}” is out of memory: "
-        if settings.memory.objects_per_chunk != 1 or (self._keys_at_a_time or 0) != 1:
-            self._keys_at_a_time = 1
-            self._settings = replace(settings, memory=replace(settings.memory, objects_per_chunk=1))
-            remark = full + "going on with one frame and one object at a time."
-        elif smaller:
-            self._settings = replace(settings, internal_size=smaller[0])
-            remark = full + f"going on at internal size {smaller[0]}."
-        elif not device.startswith("cpu"):
-            self._settings = replace(settings, device="cpu")
-            remark = full + "going on without it, on the CPU, which is slower."
-        else:
+        shorter = min(self._video[0].shape[:2])
+        step = next_step(self.settings, self._keys_at_a_time, shorter, device)
+        if step is None:
             raise EngineMemoryError(device, frame)
+        self._settings, self._keys_at_a_time = step.settings, step.keys_at_a_time
         self.steps_down += 1
-        return remark
+        return f"“{device}” is out of memory: going on {step.change}."
+
+    def check(self, frame: int) -> None:
+        """To be called before each frame: EngineMemoryError if so little is left that the system
+        would end the program rather than refuse memory, as it does on a CPU, and there is a
+        smaller step to take. Where there is none, other programs may still give some back."""
+        if self.tracker is None or self.tracker.device.type == "cuda":
+            return  # that refuses
+        device = self.tracker.device
+        if free_memory_bytes(device) >= _LEAST_FREE_BYTES:
+            return
+        shorter = min(self._video[0].shape[:2])
+        if next_step(self.settings, self._keys_at_a_time, shorter, str(device)) is not None:
+            raise EngineMemoryError(str(device), frame)
+
+    def note_pace(self) -> None:
+        """Keeps how fast the tracker was, for later forecasts."""
+        if self.tracker is not None:
+            note_pace(self.settings.tracker_model, self.tracker.device, self.tracker.times)
+
+    def take_steps(self, count: int) -> None:
+        """As many smaller settings as a forecast said, before the first tracker."""
+        for _ in range(count):
+            self.take_step(self.settings.device, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Settings for a tracker, and what is smaller in them than in those before."""
+
+    settings: EngineSettings
+    keys_at_a_time: int | None  # None: as many as the device gains by
+    change: str  # for people, to follow "going on"; "" for the first
+
+
+def next_step(
+    settings: EngineSettings, keys_at_a_time: int | None, source_side: int, device: str
+) -> Step | None:
+    """What needs less memory than `settings`; None if nothing does.
+
+    source_side: the shorter side of the video, in pixels. device: where they run now.
+    """
+    size_now = settings.internal_size or source_side
+    smaller = [size for size in _SMALLER_SIZES if size < size_now]
+    if settings.memory.objects_per_chunk != 1 or (keys_at_a_time or 0) != 1:
+        memory = replace(settings.memory, objects_per_chunk=1)
+        change = "with one frame and one object at a time"
+        return Step(replace(settings, memory=memory), 1, change)
+    if smaller:
+        change = f"at internal size {smaller[0]}"
+        return Step(replace(settings, internal_size=smaller[0]), 1, change)
+    if not device.startswith("cpu"):
+        change = f"without “{device}”, on the CPU, which is slower"
+        return Step(replace(settings, device="cpu"), 1, change)
+    return None
+
+
+def settings_shown(settings: EngineSettings) -> dict[str, object]:
+    """Those that a step may change, by name."""
+    return {
+        "device": settings.device,
+        "internal_size": settings.internal_size,
+        "objects_per_chunk": settings.memory.objects_per_chunk,
+    }

@@ -49,6 +49,12 @@ class Part(QObject):
 
 
 class RecordingTracking(Part):
+    forecast_made = Signal(object)
+
+    def forecast(self, *choices: object, measures: bool = False, **others: object) -> None:
+        if measures:  # others come by themselves
+            self.asked.append(("measure", *choices))
+
     def start(
         self,
         direction: str = "forward",

@@ -1,6 +1,7 @@
 """The panels: they show the document, change it through it, and ask the annotator for the rest."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,8 @@ from gui.work.document import Document
 from gui.work.operations import Busy, Progress
 from interaction.annotation.requests import MemoryUse
 from interaction.annotation.types import FrameStatus
+from interaction.engines import EngineSettings
+from interaction.tracking.governor import Workload, forecast
 from tests.gui.recording_annotator import (
     RecordingAnnotator,
     clear_records,
@@ -325,6 +328,27 @@ def test_the_choices_are_what_is_asked_for(
         ("propagate", "backward", "settled", None, None),
         ("propagate", "both", "settled", 3, frozenset({1})),
     ]
+
+
+def test_what_a_run_needs_is_shown_where_one_may_start(
+    tracking: PropagationPanel, document: Document, annotator: RecordingAnnotator
+) -> None:
+    tracking.ask_forecast(measures=True)
+    assert annotator.asked == []  # nothing to track yet
+    assert not tracking.forecast.isVisible()
+    set_records(document, {0: record_of([1], FrameStatus.CORRECTED)})
+    tracking.ask_forecast(measures=True)
+    assert annotator.asked == [("measure", "forward", "end")]
+    load = Workload(frames=11, objects=1, height=720, width=1280)
+    expected = replace(forecast(load, EngineSettings(device="cpu")), seconds=90.0)
+    annotator.tracking.forecast_made.emit(expected)
+    assert tracking.forecast.isVisible()
+    assert tracking.forecast.text().startswith("Roughly 2 min, ")
+    assert "Ctrl+T" in tracking.forecast.toolTip()
+    annotator.tracking.forecast_made.emit(replace(expected, changes=("at internal size 360",)))
+    assert "To fit into memory: at internal size 360." in tracking.forecast.text()
+    annotator.tracking.forecast_made.emit(None)
+    assert not tracking.forecast.isVisible()
 
 
 def test_there_is_no_way_past_the_ends(tracking: PropagationPanel, document: Document) -> None:

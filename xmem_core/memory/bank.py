@@ -100,6 +100,12 @@ class MemoryBank:
             self.recent.append(elements)
 
     @property
+    def element_count(self) -> int:
+        """How many elements are read from."""
+        stores = (self.long_term, self.permanent, self.working, self.recent)
+        return sum(len(store) for store in stores)
+
+    @property
     def run_objects(self) -> set[int]:
         """Objects that working, long-term or recent memory knows."""
         return {*self.working.objects, *self.long_term.objects, *self.recent.objects}
