@@ -530,11 +530,11 @@ ACTIONS: Final[tuple[ActionSpec, ...]] = (
     ),
     ActionSpec(
         id="track.forecast",
-        text=_T("Measure what tracking needs"),
-        words=_T("forecast memory disk time estimate predict"),
+        text=Message("Measure what tracking needs"),
+        words=Message("forecast memory disk time estimate predict"),
         keys=("Ctrl+T",),
         icon="gauge",
-        tip=_T("Track the first frames without keeping them, then say time, memory and disk"),
+        tip=Message("Track the first frames without keeping them, then say time, memory and disk"),
         needs=_EDIT | Needs.IDLE,
     ),
     ActionSpec(

@@ -368,7 +368,7 @@ class PropagationPanel(QWidget):
         column.addWidget(self.reason)
         self.forecast = QLabel(self.idle)
         self.forecast.setWordWrap(True)
-        self.forecast.setAccessibleName(self.tr("What tracking will need"))
+        self.forecast.setAccessibleName(tr("What tracking will need"))
         self.forecast.setForegroundRole(self.palette().ColorRole.PlaceholderText)
         self.forecast.hide()
         column.addWidget(self.forecast)
@@ -397,7 +397,7 @@ class PropagationPanel(QWidget):
             return
         if measures:
             self._show_forecast(None)
-            self.forecast.setText(self.tr("Measuring on the first frames…"))
+            self.forecast.setText(tr("Measuring on the first frames…"))
             self.forecast.show()
         self._annotator.tracking.forecast(
             "forward" if self.forward.isEnabled() else "backward",
@@ -485,18 +485,17 @@ class PropagationPanel(QWidget):
         self.forecast.setVisible(expected is not None and is_idle)
         if expected is None:
             return
-        line = f"{expected.line[:1].upper()}{expected.line[1:]}."
-        self.forecast.setText("\n".join([line, *expected.warnings]))
+        self.forecast.setText("\n".join(map(tr, (expected.line, *expected.warnings))))
         role = self.palette().ColorRole
         self.forecast.setForegroundRole(
             role.WindowText if expected.warnings else role.PlaceholderText
         )
-        basis = self.tr("The time is what this machine took before.")
+        basis = tr("The time is what this machine took before.")
         if not expected.is_measured:
-            basis = self.tr(
+            basis = tr(
                 "The time is from the list of models: Ctrl+T measures it here, on the first frames."
             )
-        self.forecast.setToolTip(f"{expected.room}\n{basis}")
+        self.forecast.setToolTip(f"{tr(expected.room)}\n{basis}")
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)

@@ -367,7 +367,7 @@ def _show_forecast(expected: "Forecast", *, as_json: bool) -> None:
         typer.echo(json.dumps(expected.to_json(), indent=2))
         return
     objects = "1 object" if expected.objects == 1 else f"{expected.objects} objects"
-    typer.echo(f"{expected.frames} frames with {objects} on {expected.device}: {expected.line}.")
+    typer.echo(f"{expected.frames} frames with {objects} on {expected.device}. {expected.line}")
     for warning in expected.warnings:
         typer.echo(warning)
     typer.echo("Nothing was written.")

@@ -314,8 +314,8 @@ class _Batch:
             self.trackers.take_steps(unfinished.tally.steps_down)
         elif self.settings.fits_memory and expected.steps_down:
             self.trackers.take_steps(expected.steps_down)
-            remark = " ".join(expected.warnings)
-            yield BatchProgress("memorising masks", 0, len(self.masks), remark)
+            smaller = " ".join(expected.warnings)
+            yield BatchProgress("memorising masks", 0, len(self.masks), smaller)
         memorizing = self._memorize()
         while True:
             try:

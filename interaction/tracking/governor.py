@@ -7,6 +7,7 @@ it comes from the needs in the list of models, which were measured on another ma
 
 import shutil
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from interaction.models import default_store
 from interaction.tracking.pace import Pace, measured_pace
 from interaction.tracking.stepping import Step, next_step, settings_shown
 from xmem_core.device import best_device, free_memory_bytes
+from xmem_core.messages import Message
 from xmem_core.pictures import PictureSize
 
 __all__ = [
@@ -58,7 +60,7 @@ class Forecast:
     free_disk_bytes: int | None  # None: nothing is written
     seconds: float | None  # None: known once this machine has tracked with this model
     is_measured: bool  # the time is from this machine, not from the list of models
-    changes: tuple[str, ...]  # for people: what would be smaller, in this order, to make it fit
+    changes: tuple[Message, ...]  # for people: what would be smaller, in this order, to make it fit
     settings: EngineSettings  # with these changes
     steps_down: int  # how many `SteppingTrackers.take_step` makes of these changes
 
@@ -72,46 +74,69 @@ class Forecast:
         return self.free_disk_bytes is None or self.disk_bytes <= self.free_disk_bytes
 
     @property
-    def warnings(self) -> tuple[str, ...]:
+    def warnings(self) -> tuple[Message, ...]:
         """For people: what would be changed, and what does not fit even then."""
         found = []
         if self.changes:
-            found.append("To fit into memory: " + "; ".join(self.changes) + ".")
+            changes = reduce(
+                lambda first, second: Message("{first}; {second}", first=first, second=second),
+                self.changes,
+            )
+            found.append(Message("To fit into memory: {changes}.", changes=changes))
         if not self.fits_memory:
             found.append(
-                f"Memory may not suffice: {size_text(self.memory_bytes)} of "
-                f"{size_text(self.free_memory_bytes)} free. Close other programs, or track fewer "
-                "objects at a time."
+                Message(
+                    "Memory may not suffice: {needed} of {free} free. Close other programs, or "
+                    "track fewer objects at a time.",
+                    needed=size_text(self.memory_bytes),
+                    free=size_text(self.free_memory_bytes),
+                )
             )
         if not self.fits_disk:
             assert self.free_disk_bytes is not None
             per_frame = max(1, self.disk_bytes // max(1, self.frames))
             found.append(
-                f"The disk has room for about {self.free_disk_bytes // per_frame} of "
-                f"{self.frames} frames. Free {size_text(self.disk_bytes - self.free_disk_bytes)}, "
-                "or track a shorter range."
+                Message(
+                    "The disk has room for about {fitting} of {frames} frames. Free {missing}, or "
+                    "track a shorter range.",
+                    fitting=self.free_disk_bytes // per_frame,
+                    frames=self.frames,
+                    missing=size_text(self.disk_bytes - self.free_disk_bytes),
+                )
             )
         return tuple(found)
 
     @property
-    def line(self) -> str:
+    def line(self) -> Message:
         """For people: time, memory and disk."""
-        time = "time unknown before the first frames"
-        if self.seconds is not None:
-            time = ("about " if self.is_measured else "roughly ") + seconds_text(self.seconds)
-        parts = [time, f"{size_text(self.memory_bytes)} of memory"]
-        if self.free_disk_bytes is not None:
-            parts.append(f"{size_text(self.disk_bytes)} on disk")
-        return ", ".join(parts)
+        if self.seconds is None:
+            time = Message("Time unknown before the first frames")
+        elif self.is_measured:
+            time = Message("About {span}", span=seconds_text(self.seconds))
+        else:
+            time = Message("Roughly {span}", span=seconds_text(self.seconds))
+        memory = size_text(self.memory_bytes)
+        if self.free_disk_bytes is None:
+            return Message("{time}, {memory} of memory.", time=time, memory=memory)
+        disk = size_text(self.disk_bytes)
+        return Message(
+            "{time}, {memory} of memory, {disk} on disk.", time=time, memory=memory, disk=disk
+        )
 
     @property
-    def room(self) -> str:
+    def room(self) -> Message:
         """For people: what there is."""
-        parts = [f"{self.frames} frames on {self.device}"]
-        parts.append(f"{size_text(self.free_memory_bytes)} of memory free")
-        if self.free_disk_bytes is not None:
-            parts.append(f"{size_text(self.free_disk_bytes)} on the disk")
-        return ", ".join(parts) + "."
+        memory = size_text(self.free_memory_bytes)
+        if self.free_disk_bytes is None:
+            text = "{frames} frames on {device}, {memory} of memory free."
+            return Message(text, frames=self.frames, device=self.device, memory=memory)
+        return Message(
+            "{frames} frames on {device}, {memory} of memory free, {disk} on the disk.",
+            frames=self.frames,
+            device=self.device,
+            memory=memory,
+            disk=size_text(self.free_disk_bytes),
+        )
 
     def to_json(self) -> dict[str, Any]:
         values = {name: getattr(self, name) for name in self.__dataclass_fields__}
@@ -129,9 +154,9 @@ class Forecast:
 def forecast(load: Workload, settings: EngineSettings) -> Forecast:
     """What `load` needs with `settings`; where that is more memory than is free, with the first
     smaller ones that fit, or the smallest there are. UserError for a device that is not there."""
-    step: Step | None = Step(settings, None, "")
+    step: Step | None = Step(settings, None, Message(""))
     last_device = best_device(settings.device)
-    changes: list[str] = []
+    changes: list[Message] = []
     steps_down, needed = -1, 0
     while step is not None:
         device = best_device(step.settings.device)

@@ -14,6 +14,7 @@ from xmem_core.device import (
     is_out_of_memory,
     release_freed_memory,
 )
+from xmem_core.messages import Message
 from xmem_core.tracker import Tracker
 
 __all__ = ["Step", "SteppingTrackers", "next_step", "settings_shown"]
@@ -99,7 +100,9 @@ class SteppingTrackers:
             raise EngineMemoryError(device, frame)
         self._settings, self._keys_at_a_time = step.settings, step.keys_at_a_time
         self.steps_down += 1
-        return f"“{device}” is out of memory: going on {step.change}."
+        return Message(
+            "“{device}” is out of memory: going on {change}.", device=device, change=step.change
+        )
 
     def check(self, frame: int) -> None:
         """To be called before each frame: EngineMemoryError if so little is left that the system
@@ -131,7 +134,7 @@ class Step:
 
     settings: EngineSettings
     keys_at_a_time: int | None  # None: as many as the device gains by
-    change: str  # for people, to follow "going on"; "" for the first
+    change: Message  # for people, to follow "going on"; "" for the first
 
 
 def next_step(
@@ -145,13 +148,13 @@ def next_step(
     smaller = [size for size in _SMALLER_SIZES if size < size_now]
     if settings.memory.objects_per_chunk != 1 or (keys_at_a_time or 0) != 1:
         memory = replace(settings.memory, objects_per_chunk=1)
-        change = "with one frame and one object at a time"
+        change = Message("with one frame and one object at a time")
         return Step(replace(settings, memory=memory), 1, change)
     if smaller:
-        change = f"at internal size {smaller[0]}"
+        change = Message("at internal size {size}", size=smaller[0])
         return Step(replace(settings, internal_size=smaller[0]), 1, change)
     if not device.startswith("cpu"):
-        change = f"without “{device}”, on the CPU, which is slower"
+        change = Message("without “{device}”, on the CPU, which is slower", device=device)
         return Step(replace(settings, device="cpu"), 1, change)
     return None
 

@@ -32,6 +32,7 @@ from tests.gui.recording_annotator import (
     record_of,
     set_records,
 )
+from xmem_core.messages import Message
 
 FRAMES = 12
 LEFT = Qt.MouseButton.LeftButton
@@ -345,7 +346,9 @@ def test_what_a_run_needs_is_shown_where_one_may_start(
     assert tracking.forecast.isVisible()
     assert tracking.forecast.text().startswith("Roughly 2 min, ")
     assert "Ctrl+T" in tracking.forecast.toolTip()
-    annotator.tracking.forecast_made.emit(replace(expected, changes=("at internal size 360",)))
+    annotator.tracking.forecast_made.emit(
+        replace(expected, changes=(Message("at internal size 360"),))
+    )
     assert "To fit into memory: at internal size 360." in tracking.forecast.text()
     annotator.tracking.forecast_made.emit(None)
     assert not tracking.forecast.isVisible()

@@ -9,7 +9,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from interaction.annotation.requests import PropagationRequest
+from interaction.annotation.requests import Propagated, PropagationRequest
 from interaction.command_line.app import app
 from interaction.engines import EngineSettings
 from interaction.errors import EngineMemoryError
@@ -157,7 +157,7 @@ def test_an_unknown_model_has_no_time_until_it_has_run(
     (tmp_path / "mine.pth").write_bytes(bytes(1000))
     found = needed(settings=replace(CPU, tracker_model=str(tmp_path / "mine.pth")))
     assert found.seconds is None
-    assert "unknown" in found.line
+    assert found.line.startswith("Time unknown")
 
 
 # In a run
@@ -211,7 +211,7 @@ def test_a_processor_that_is_almost_out_of_memory_is_a_full_device(
 ) -> None:
     left = iter([GIB, GIB, 1000, *[GIB] * 20])
     monkeypatch.setattr(stepping, "free_memory_bytes", lambda _: next(left))
-    steps = []
+    steps: list[Propagated] = []
     tracked = session.propagate(0, on_step=steps.append)
     assert list(tracked.frames) == [1, 2, 3, 4, 5]
     remarks = [step.remark for step in steps if step.remark]
@@ -224,7 +224,7 @@ def test_without_a_smaller_step_little_memory_ends_no_run(
 ) -> None:
     engines_of(session).configure(EngineSettings(memory=SHORT, device="cpu", fits_memory=False))
     monkeypatch.setattr(stepping, "free_memory_bytes", lambda _: 0)
-    steps = []
+    steps: list[Propagated] = []
     assert len(session.propagate(0, on_step=steps.append)) == 5
     assert len([step.remark for step in steps if step.remark]) == 3  # one, 360, 240
 
@@ -255,7 +255,7 @@ def test_a_dry_run_says_it_and_writes_nothing(tmp_path: Path) -> None:
     assert report["seconds"] > 0
     assert not (tmp_path / "out").exists()
     text = CliRunner().invoke(app, command).stdout
-    assert "6 frames with 2 objects on cpu: about" in text
+    assert "6 frames with 2 objects on cpu. About" in text
     assert "Nothing was written." in text
 
 
