@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,7 +29,7 @@ from interaction.clicks.network import ClickNetwork
 from interaction.clicks.published_weights import load_click_network, load_scribble_network
 from interaction.clicks.s2m import ScribbleNetwork, ScribbleSegmenter
 from interaction.clicks.segmenter import ClickSegmenter, suited_click_config
-from interaction.engines import EngineSettings
+from interaction.engines import EngineSettings, Segmenter
 from interaction.errors import ModelError
 from interaction.models import Model, find_model, read_model_list
 from interaction.tracking.benchmark import boxes
@@ -41,6 +42,29 @@ from xmem_core.network.config import NetworkConfig
 
 _INTERNAL_SIZE = 480
 _PUBLISHED = {"fbrs": (50, 128), "fbrs-resnet34": (34, 128), "fbrs-resnet101": (101, 256)}
+# The published configurations, as far as they differ from the first.
+_SAM2: dict[str, dict[str, Any]] = {
+    "sam2.1-tiny": {},
+    "sam2.1-small": {"blocks_per_stage": [1, 2, 11, 2], "global_attention_blocks": [7, 10, 13]},
+    "sam2.1-base-plus": {
+        "hidden_size": 112,
+        "num_attention_heads": 2,
+        "embed_dim_per_stage": [112, 224, 448, 896],
+        "num_attention_heads_per_stage": [2, 4, 8, 16],
+        "blocks_per_stage": [2, 3, 16, 3],
+        "global_attention_blocks": [12, 16, 20],
+        "window_positional_embedding_background_size": [14, 14],
+    },
+    "sam2.1-large": {
+        "hidden_size": 144,
+        "num_attention_heads": 2,
+        "embed_dim_per_stage": [144, 288, 576, 1152],
+        "num_attention_heads_per_stage": [2, 4, 8, 16],
+        "blocks_per_stage": [2, 6, 36, 4],
+        "window_size_per_stage": [8, 4, 16, 8],
+        "global_attention_blocks": [23, 33, 43],
+    },
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +108,9 @@ def _measure(model: Model, frames: int) -> Needs:
     with open_video(sample_folder() / "big-buck-bunny.mp4") as video:
         pictures = [np.array(video[index]) for index in range(frames)]
     if model.kind == "tracker":
-        seconds = _track(path, pictures)
+        seconds = _track(model.name, path, pictures)
     elif model.kind == "click":
-        seconds = _click(model.name, path, pictures[0])
+        seconds = _click(_segmenter(model.name, path), pictures[0])
     else:
         seconds = _scribble(path, pictures[0])
     peak_bytes = peak_memory_bytes(best_device("cpu"))
@@ -103,10 +127,12 @@ def _path_of(model: Model) -> Path | None:
         return None
 
 
-def _track(path: Path | None, pictures: list[Frame]) -> list[float]:
-    network = (
-        XMem(NetworkConfig()).eval().requires_grad_(False) if path is None else load_xmem(path)
-    )
+def _track(name: str, path: Path | None, pictures: list[Frame]) -> list[float]:
+    if path is None:
+        config = NetworkConfig(hidden_channels=0 if name.endswith("no-sensory") else 64)
+        network = XMem(config).eval().requires_grad_(False)
+    else:
+        network = load_xmem(path)
     tracker = Tracker(
         prepare(network, best_device("cpu")), MemoryConfig(), internal_size=_INTERNAL_SIZE
     )
@@ -122,14 +148,28 @@ def _track(path: Path | None, pictures: list[Frame]) -> list[float]:
     return seconds
 
 
-def _click(name: str, path: Path | None, picture: Frame) -> list[float]:
+def _segmenter(name: str, path: Path | None) -> Segmenter:
     network: ClickNetwork
+    if name in _SAM2:
+        from transformers import Sam2Config, Sam2Model
+
+        from interaction.clicks.sam2 import Sam2Segmenter, load_sam2
+
+        if path is not None:
+            return load_sam2(path, best_device("cpu"))
+        backbone = {"model_type": "sam2_hiera_det_model", **_SAM2[name]}
+        widths = backbone.get("embed_dim_per_stage", [96, 192, 384, 768])
+        vision = {"backbone_config": backbone, "backbone_channel_list": widths[::-1]}
+        return Sam2Segmenter(Sam2Model(Sam2Config(vision_config=vision)))
     if path is not None:
         network = load_click_network(path)
     else:
         depth, width = _PUBLISHED[name]
         network = DeepLabClickNetwork(depth, width).eval().requires_grad_(False)  # type: ignore[arg-type]
-    segmenter = ClickSegmenter(network, suited_click_config(EngineSettings().clicks, network))
+    return ClickSegmenter(network, suited_click_config(EngineSettings().clicks, network))
+
+
+def _click(segmenter: Segmenter, picture: Frame) -> list[float]:
     height, width = picture.shape[:2]
     places = ((0.45, 0.5, True), (0.55, 0.5, True), (0.3, 0.3, False), (0.5, 0.6, True))
     clicks = [Click(width * x, height * y, is_positive) for x, y, is_positive in places]

@@ -169,6 +169,8 @@ def _models() -> Iterator[Finding]:
     yield Finding(
         "models", text + (f"; missing or damaged: {', '.join(bad)}" if bad else ""), not bad
     )
+    for plugin in store.broken:
+        yield Finding("plug-in", f"{plugin.name} of {plugin.package}: {plugin.problem}", False)
 
 
 def writable(topic: str, folder: Path) -> Finding:

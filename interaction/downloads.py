@@ -10,19 +10,29 @@ import http.client
 import json
 import re
 import shutil
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Generator
+from concurrent.futures import CancelledError
 from dataclasses import asdict, dataclass
 from email.message import Message
+from importlib.util import find_spec
 from pathlib import Path
+from queue import SimpleQueue
 from typing import IO, Any, Final
 from urllib.parse import urlsplit
 
 from interaction.errors import DiskFullError, ModelError
 from interaction.files import parse_json, read_regular, write_text, writing_problem
 
-__all__ = ["DownloadProgress", "download", "forget_partial"]
+__all__ = [
+    "DownloadProgress",
+    "cached_from_hub",
+    "download",
+    "download_from_hub",
+    "forget_partial",
+]
 
 _CHUNK_BYTES: Final = 1 << 18
 _TIMEOUT_S: Final = 30  # without a single byte
@@ -87,6 +97,82 @@ def forget_partial(partial: Path) -> None:
     """Remove a partial file, if it is still there, and what is known about it."""
     partial.unlink(missing_ok=True)
     _version_file(partial).unlink(missing_ok=True)
+
+
+_HUB_FILES: Final = ("config.json", "model.safetensors")  # the second is the large one
+
+
+def cached_from_hub(repository: str) -> Path | None:
+    """The weights of a repository of the Hugging Face hub in the hub's own cache, its configuration
+    beside them; None if they are not all there or the hub's package is not installed."""
+    if find_spec("huggingface_hub") is None:
+        return None
+    from huggingface_hub import try_to_load_from_cache
+
+    paths = [try_to_load_from_cache(repository, name) for name in _HUB_FILES]
+    weights = paths[-1]
+    return Path(weights) if isinstance(weights, str) and isinstance(paths[0], str) else None
+
+
+def download_from_hub(repository: str) -> Generator[DownloadProgress, None, Path]:
+    """Fetch a repository's weights and configuration into the hub's own cache; the generator's
+    return value is where the weights are.
+
+    The hub's package does it, with what its environment variables say (HF_HOME, HF_ENDPOINT,
+    HF_HUB_OFFLINE, HF_TOKEN). Closing the generator stops it; what has arrived is kept.
+    Raises ModelError if it cannot be had, HF_HUB_OFFLINE included.
+    """
+    from huggingface_hub import hf_hub_download
+    from tqdm import tqdm
+
+    arrived: SimpleQueue[DownloadProgress | Exception | None] = SimpleQueue()
+    is_stopped = threading.Event()
+
+    class Progress(tqdm):  # type: ignore[misc]  # of an optional package
+        """Tells the queue instead of the screen."""
+
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **{**options, "disable": True})
+            self.resumed = int(options.get("initial", 0))
+            self.n = self.resumed
+
+        def update(self, n: float | None = 1) -> None:
+            if is_stopped.is_set():
+                raise CancelledError
+            self.n += int(n or 0)
+            total = None if self.total is None else int(self.total)
+            arrived.put(DownloadProgress(int(self.n), total, self.resumed))
+
+    def fetch() -> None:
+        try:
+            for name in _HUB_FILES:
+                hf_hub_download(repository, name, tqdm_class=Progress)
+        except Exception as error:  # noqa: BLE001  # raised again below, in the caller's thread
+            arrived.put(error)
+        else:
+            arrived.put(None)
+
+    thread = threading.Thread(target=fetch, name=f"download {repository}", daemon=True)
+    thread.start()
+    try:
+        while (step := arrived.get()) is not None:
+            if isinstance(step, Exception):
+                reason = (str(step).strip() or type(step).__name__).splitlines()[0]
+                raise ModelError(
+                    f"“{repository}” could not be fetched from the hub: {reason}",
+                    f"Check the network, and that HF_HUB_OFFLINE is not set. {_KEPT}",
+                ) from step
+            yield step
+    finally:
+        is_stopped.set()
+        thread.join()
+    weights = cached_from_hub(repository)
+    if weights is None:
+        raise ModelError(
+            f"“{repository}” came from the hub and is not in its cache.",
+            "Check HF_HOME and HF_HUB_CACHE, then try again.",
+        )
+    return weights
 
 
 def _fetch(address: str, partial: Path, most_bytes: int) -> Generator[DownloadProgress, None, None]:

@@ -1,7 +1,9 @@
 """Engine settings, and both networks of a session, loaded when they are first needed."""
 
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
@@ -9,17 +11,16 @@ from numpy.typing import NDArray
 
 from interaction.annotation.types import Click, Stroke
 from interaction.clicks.prompts import Box, ClickConfig
-from interaction.errors import ModelError
-from interaction.models import find_model
+from interaction.errors import ModelError, UserError
+from interaction.models import default_store
+from interaction.plugins import CLICK_MODELS, TRACKERS, Group, Plugin, plugins
 from xmem_core.arrays import Frame, Labels
 from xmem_core.config import MemoryConfig
 
 if TYPE_CHECKING:
     import torch
 
-    from interaction.clicks.s2m import ScribbleSegmenter
-    from interaction.clicks.segmenter import ClickResult, ClickSegmenter
-    from xmem_core.network.xmem import XMem
+    from interaction.clicks.segmenter import ClickResult
     from xmem_core.tracker import Tracker
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "Networks",
     "Scribbler",
     "Segmenter",
+    "StartTracker",
     "check_limits",
     "limits_of",
     "with_limits",
@@ -102,7 +104,7 @@ class EngineSettings:
 
 
 class Segmenter(Protocol):
-    """The part of `ClickSegmenter` that a session uses."""
+    """A click model at work: the part of `ClickSegmenter` that a session uses."""
 
     def segment(
         self,
@@ -130,11 +132,14 @@ class Segmenter(Protocol):
 
 
 class Scribbler(Protocol):
-    """The part of `ScribbleSegmenter` that a session uses."""
+    """A scribble model at work: the part of `ScribbleSegmenter` that a session uses."""
 
     def segment(
         self, frame: Frame, start: Labels, object_id: int, strokes: Sequence[Stroke], /
     ) -> NDArray[np.float32]: ...
+
+
+StartTracker = Callable[[EngineSettings], "Tracker"]  # with empty memory
 
 
 class Networks(Protocol):
@@ -153,10 +158,10 @@ class Engines:
 
     def __init__(self, settings: EngineSettings | None = None) -> None:
         self._settings = settings or EngineSettings()
-        self._segmenter: ClickSegmenter | None = None
-        self._scribbler: ScribbleSegmenter | None = None
-        self._network: XMem | None = None
-        self._network_of: tuple[str, torch.device, bool] | None = None
+        self._segmenter: Segmenter | None = None
+        self._scribbler: Scribbler | None = None
+        self._start: StartTracker | None = None
+        self._start_of: tuple[str, torch.device, bool] | None = None
 
     @property
     def settings(self) -> EngineSettings:
@@ -174,23 +179,21 @@ class Engines:
         if (old.scribble_model, old.device) != (settings.scribble_model, settings.device):
             self._scribbler = None
 
-    def segmenter(self) -> "ClickSegmenter":
+    def segmenter(self) -> Segmenter:
         """ModelError if the weights are missing or damaged."""
         if self._segmenter is None:
-            from interaction.clicks.published_weights import load_click_network
-            from interaction.clicks.segmenter import ClickSegmenter
             from xmem_core.device import best_device
 
-            path = find_model(self._settings.click_model)
-            network = load_click_network(path).to(best_device(self._settings.device))
-            self._segmenter = ClickSegmenter(network, self._settings.clicks)
+            settings = self._settings
+            plugin, path = _plugin(CLICK_MODELS, settings.click_model, "load_segmenter")
+            device = best_device(settings.device)
+            with _naming(plugin, path):
+                self._segmenter = plugin.provider.load_segmenter(path, device, settings.clicks)
         return self._segmenter
 
-    def scribbler(self) -> "ScribbleSegmenter":
+    def scribbler(self) -> Scribbler:
         """ModelError if the settings name no scribble model or its weights cannot be used."""
         if self._scribbler is None:
-            from interaction.clicks.published_weights import load_scribble_network
-            from interaction.clicks.s2m import ScribbleSegmenter
             from xmem_core.device import best_device
 
             if self._settings.scribble_model is None:
@@ -198,9 +201,10 @@ class Engines:
                     "No scribble model is chosen. Nothing was changed.",
                     "Choose one, or scribble without: the click model answers then.",
                 )
-            path = find_model(self._settings.scribble_model)
-            network = load_scribble_network(path).to(best_device(self._settings.device))
-            self._scribbler = ScribbleSegmenter(network)
+            plugin, path = _plugin(CLICK_MODELS, self._settings.scribble_model, "load_scribbler")
+            device = best_device(self._settings.device)
+            with _naming(plugin, path):
+                self._scribbler = plugin.provider.load_scribbler(path, device)
         return self._scribbler
 
     def start_tracker(self, settings: EngineSettings | None = None) -> "Tracker":
@@ -209,19 +213,54 @@ class Engines:
         ModelError if the weights are missing or damaged, UserError if the device is not there.
         """
         from xmem_core.device import best_device
-        from xmem_core.network.inference import prepare
-        from xmem_core.tracker import Tracker
-        from xmem_core.weights import load_xmem
 
         settings = settings or self._settings
         device = best_device(settings.device)
         wanted = settings.tracker_model, device, settings.allows_half_precision
-        if self._network is None or self._network_of != wanted:
-            self._network = None  # make room first
-            self._network = prepare(
-                load_xmem(find_model(settings.tracker_model)),
-                device,
-                allows_half_precision=settings.allows_half_precision,
-            )
-            self._network_of = wanted
-        return Tracker(self._network, settings.memory, internal_size=settings.internal_size)
+        if self._start is None or self._start_of != wanted:
+            self._start = None  # make room first
+            plugin, path = _plugin(TRACKERS, settings.tracker_model, "load_tracker")
+            with _naming(plugin, path):
+                self._start = plugin.provider.load_tracker(
+                    path, device, allows_half_precision=settings.allows_half_precision
+                )
+            self._start_of = wanted
+        return self._start(settings)
+
+
+def _plugin(group: Group, model: str, method: str) -> tuple[Plugin, Path]:
+    """The plug-in that loads `model`, a name or a path, with `method`; and where its weights are.
+
+    A file that no plug-in of another package recognises is for one of the program's own, the most
+    particular of which come last. ModelError if the model is for something else.
+    """
+    known, path = default_store().resolve(model)
+    able = [one for one in plugins() if one.group == group and hasattr(one.provider, method)]
+    for plugin in reversed(able):
+        with _naming(plugin, path):
+            is_its = plugin.name == known.plugin if known else plugin.provider.recognises(path)
+        if is_its:
+            return plugin, path
+    kinds = {"load_segmenter": "clicks", "load_scribbler": "scribbles", "load_tracker": "tracking"}
+    raise ModelError(
+        f"“{model}” is not a model for {kinds[method]}. Nothing was changed.",
+        "Choose another one: `xmem-annotate models list` says what each is for.",
+    )
+
+
+@contextmanager
+def _naming(plugin: Plugin, path: Path) -> Iterator[None]:
+    """Makes a ModelError that names the plug-in of whatever one of another package raises."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        if plugin.is_own:
+            raise
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise ModelError(
+            f"The plug-in “{plugin.name}” of {plugin.package} failed with “{path.name}”: {reason}. "
+            "Nothing was changed.",
+            "Choose another model, or ask the makers of the plug-in.",
+        ) from error

@@ -1,15 +1,24 @@
 """The networks' weights: the list of models, where files lie, fetching and checking them."""
 
+import functools
 import hashlib
 import json
+import re
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from platformdirs import user_cache_path
 
-from interaction.downloads import DownloadProgress, download, forget_partial
+from interaction.downloads import (
+    DownloadProgress,
+    cached_from_hub,
+    download,
+    download_from_hub,
+    forget_partial,
+)
 from interaction.errors import MissingModelError, ModelError
 from interaction.files import (
     FileLock,
@@ -21,9 +30,11 @@ from interaction.files import (
     write_text,
     writing_problem,
 )
+from interaction.plugins import CLICK_MODELS, TRACKERS, plugins
 from resources import models_file, weights_folder
 
 __all__ = [
+    "BrokenPlugin",
     "DownloadProgress",
     "Model",
     "ModelCheck",
@@ -63,6 +74,11 @@ class Model:
     needs: ModelNeeds | None = None  # None: nobody has measured it
     numbers: int | None = None  # in the file: those of `parameters`, running statistics, counters
     structure: str | None = None  # names and shapes, as `xmem_core.weights.structure_of` gives it
+    plugin: str = ""  # name of the entry point that loads it
+    # Repository of the Hugging Face hub; its weights lie in the hub's own cache.
+    hub: str | None = None
+    packages: tuple[str, ...] = ()  # top-level modules that it needs beside the program's own
+    install: str = ""  # the command that installs those
 
     @property
     def is_bundled(self) -> bool:
@@ -72,6 +88,20 @@ class Model:
     def has_checksum(self) -> bool:
         """Whether its publisher, or this program for what comes with it, states one."""
         return self.sha256 is not None or self.md5 is not None
+
+    @property
+    def missing_packages(self) -> tuple[str, ...]:
+        """Those of `packages` that are not installed."""
+        return tuple(name for name in self.packages if find_spec(name) is None)
+
+    @property
+    def size_text(self) -> str:
+        """The size in words, of decimal units: "about 156 MB" where only the numbers are counted;
+        "" if nothing is known."""
+        size_bytes = self.size_bytes or 4 * (self.parameters or 0)
+        if not size_bytes:
+            return ""
+        return ("" if self.size_bytes else "about ") + decimal_size(size_bytes)
 
     @property
     def possible_bytes(self) -> tuple[int, int]:
@@ -85,11 +115,18 @@ class Model:
         return 4 * numbers, 4 * numbers + 2048 * (self.entries or 0) + 2**20
 
 
+@functools.cache
 def read_model_list() -> tuple[Model, ...]:
     """Every model of `resources/models.json`, in the order of the file."""
     entries = json.loads(models_file().read_text("utf-8"))["models"]
     return tuple(
-        Model(**{**entry, "needs": ModelNeeds(**entry["needs"]) if "needs" in entry else None})
+        Model(
+            **{
+                **entry,
+                "needs": ModelNeeds(**entry["needs"]) if "needs" in entry else None,
+                "packages": tuple(entry.get("packages", ())),
+            }
+        )
         for entry in entries
     )
 
@@ -97,6 +134,7 @@ def read_model_list() -> tuple[Model, ...]:
 _MOST_MODEL_BYTES: Final = 2**30
 _COMMAND: Final = "xmem-annotate models"
 _WEIGHTS_SUFFIXES: Final = {".pth", ".pt", ".safetensors"}
+_SHA256: Final = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,18 +164,58 @@ class ModelCheck:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class BrokenPlugin:
+    """A plug-in whose models are left out."""
+
+    name: str
+    package: str
+    problem: str
+
+
 def find_model(name_or_path: str | Path) -> Path:
     """See `ModelStore.find`."""
     return default_store().find(name_or_path)
 
 
 def default_store() -> "ModelStore":
-    """The models of `resources/models.json`, downloads in the user's cache folder."""
+    """The models of every plug-in, in the order of `resources/models.json`, those of other packages
+    last; downloads in the user's cache folder."""
+    listed: list[Model] = []
+    broken: list[BrokenPlugin] = []
+    for plugin in plugins():
+        problem = plugin.problem
+        models: tuple[Model, ...] = ()
+        if not problem:
+            names = {model.name.casefold() for model in listed}
+            kinds = {CLICK_MODELS: {"click", "scribble"}, TRACKERS: {"tracker"}}[plugin.group]
+            models, problem = _models_of(plugin.provider, names, kinds)
+        if problem:
+            broken.append(BrokenPlugin(plugin.name, plugin.package, problem))
+        listed += [replace(model, plugin=plugin.name) for model in models]
+    places = {model.name: place for place, model in enumerate(read_model_list())}
     return ModelStore(
-        models=read_model_list(),
+        models=tuple(sorted(listed, key=lambda one: places.get(one.name, len(places)))),
         folder=user_cache_path("xmem-annotate", appauthor=False) / "models",
         bundled_folder=weights_folder(),
+        broken=tuple(broken),
     )
+
+
+def _models_of(provider: Any, names: set[str], kinds: set[str]) -> tuple[tuple[Model, ...], str]:
+    """What a plug-in offers, and what is wrong with it. names: that are taken, in small letters."""
+    try:
+        models = tuple(provider.models)
+    except Exception as error:  # noqa: BLE001  # code of other people
+        return (), f"it does not tell its models ({type(error).__name__}: {error})"
+    for model in models:
+        if not isinstance(model, Model):
+            return (), f"its models must be of type Model, not {type(model).__name__}"
+        if model.kind not in kinds:
+            return (), f"its model “{model.name}” is of kind “{model.kind}”, not {min(kinds)}"
+        if model.name.casefold() in names:
+            return (), f"its model “{model.name}” has a name that another model has"
+    return models, ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +223,7 @@ class ModelStore:
     models: tuple[Model, ...]
     folder: Path  # for downloads; made when first needed
     bundled_folder: Path
+    broken: tuple[BrokenPlugin, ...] = ()  # plug-ins whose models are not among `models`
 
     def available(self) -> tuple[Model, ...]:
         """Models that are here or can be downloaded."""
@@ -152,6 +231,8 @@ class ModelStore:
 
     def locate(self, model: Model) -> Path | None:
         """Where the model's file is; None if it is not here."""
+        if model.hub is not None:
+            return cached_from_hub(model.hub)
         path = (self.bundled_folder if model.is_bundled else self.folder) / model.file
         return path if is_file(path) else None
 
@@ -161,20 +242,30 @@ class ModelStore:
         A file called like a path (with a folder or a suffix of weights) goes before a name.
         Raises ModelError that lists what there is and how to get the rest.
         """
+        return self.resolve(name_or_path)[1]
+
+    def resolve(self, name_or_path: str | Path) -> tuple[Model | None, Path]:
+        """As `find`, with the model; None for a file that was given by its path.
+
+        ModelError also for a model whose packages are not installed.
+        """
         path = Path(name_or_path).expanduser()
         looks_like_path = len(path.parts) > 1 or path.suffix.lower() in _WEIGHTS_SUFFIXES
         if looks_like_path and is_file(path):
-            return path
+            return None, path
         model = self._named(str(name_or_path))
+        if model and model.missing_packages:
+            raise _packages_problem(model)
         located = self.locate(model) if model else None
         if located:
-            return located
+            return model, located
         if model and model.address:
+            size = f" ({model.size_text} from {model.address})" if model.size_text else ""
             raise MissingModelError(
-                model.name, f"Download it once with:  {_COMMAND} download {model.name}"
+                model.name, f"Download it once with:  {_COMMAND} download {model.name}{size}"
             )
         if is_file(path):
-            return path
+            return None, path
         what = "There is no file" if looks_like_path else "There is no model"
         raise ModelError(f"{what} “{name_or_path}”.", self._choices())
 
@@ -189,9 +280,13 @@ class ModelStore:
         model = self._named(name)
         if model is None:
             raise ModelError(f"There is no model “{name}”.", self._choices())
+        if model.missing_packages:
+            raise _packages_problem(model)
         located = self.locate(model)
         if located:
             return located
+        if model.hub is not None:
+            return (yield from download_from_hub(model.hub))
         if model.address is None:
             raise ModelError(
                 f"The model “{model.name}” should have come with the program and is not there.",
@@ -227,13 +322,14 @@ class ModelStore:
             ) from error
         known = {self._expected_sha256(model): model.name for model in reversed(self.models)}
         ours = next((model for model in self.models if self.locate(model) == path), None)
+        expected = self._expected_sha256(ours) if ours else None
         return ModelCheck(
             path=path,
             size_bytes=size_bytes,
             sha256=sha256,
             known_as=known.get(sha256),
-            expected_sha256=self._expected_sha256(ours) if ours else None,
-            is_published=ours is not None and ours.has_checksum,
+            expected_sha256=expected,
+            is_published=ours is not None and (ours.has_checksum or ours.hub is not None),
         )
 
     def _accept(self, model: Model, partial: Path, target: Path) -> None:
@@ -290,6 +386,11 @@ class ModelStore:
     def _expected_sha256(self, model: Model) -> str | None:
         if model.sha256 or model.is_bundled:
             return model.sha256
+        if model.hub is not None:
+            # The hub's cache calls a large file by the checksum that the hub states.
+            path = cached_from_hub(model.hub)
+            name = "" if path is None else path.resolve().name
+            return name if _SHA256.fullmatch(name) else None
         try:
             recorded = parse_json(read_regular(self._record(model), 100_000))["sha256"]
         except (OSError, ValueError, KeyError, TypeError):
@@ -315,6 +416,23 @@ class ModelStore:
             lines.append(f"To download: {', '.join(absent)}, with  {_COMMAND} download {absent[0]}")
         lines.append("A path to a file of weights works too.")
         return "\n".join(lines)
+
+
+def _packages_problem(model: Model) -> ModelError:
+    return ModelError(
+        f"“{model.name}” needs packages that are not installed: "
+        f"{', '.join(model.missing_packages)}. Nothing was changed.",
+        f"Install them with:  {model.install}" if model.install else "Install them first.",
+    )
+
+
+def decimal_size(size_bytes: float) -> str:
+    """ "156 MB": three digits of the largest unit that fits."""
+    for unit in ("bytes", "kB", "MB"):
+        if size_bytes < 999.5:
+            return f"{size_bytes:.3g} {unit}"
+        size_bytes /= 1000
+    return f"{size_bytes:.3g} GB"
 
 
 def _digest(path: Path, algorithm: Literal["sha256", "md5"]) -> str:

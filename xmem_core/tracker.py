@@ -105,6 +105,11 @@ class Tracker:
         return tuple(sorted(set(self._hidden).union(self.bank.run_objects, *confirmed)))
 
     @property
+    def memory_elements(self) -> tuple[int, int, int]:
+        """How many there are in permanent, working and long-term memory."""
+        return len(self.bank.permanent), len(self.bank.working), len(self.bank.long_term)
+
+    @property
     def confirmed_frames(self) -> tuple[int, ...]:
         return tuple(sorted(self._confirmed))
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Generator
 from concurrent.futures import CancelledError
+from pathlib import Path
 from typing import Final
 
 from PySide6.QtCore import QLocale, QModelIndex, QPersistentModelIndex, QSize, Qt
@@ -23,13 +24,21 @@ from PySide6.QtWidgets import (
 from gui.language import tr
 from gui.preferences import Preferences
 from gui.work.operations import EngineThread, Kind, Operation
-from interaction.models import DownloadProgress, Model, ModelNeeds, ModelStore, default_store
+from interaction.models import (
+    BrokenPlugin,
+    DownloadProgress,
+    Model,
+    ModelNeeds,
+    ModelStore,
+    default_store,
+)
 from xmem_core.messages import Message
 
 __all__ = ["ModelsDialog"]
 
 _NAME, _FOR, _HERE, _FILE, _MEMORY, _TIME, _LICENCE = range(7)  # columns
 _NameRole: Final = Qt.ItemDataRole.UserRole
+_ProblemRole: Final = Qt.ItemDataRole.UserRole + 1
 _BYTES_A_NUMBER: Final = 4
 
 
@@ -114,16 +123,11 @@ class ModelsDialog(QDialog):
         for model in self._store.available():
             path = self._store.locate(model)
             size_bytes = path.stat().st_size if path else model.size_bytes
-            here = tr("no")
-            if path is not None:
-                here = tr("bundled") if model.is_bundled else tr("downloaded")
-                if not model.is_bundled and not model.has_checksum:
-                    here = tr("downloaded, not verified")
             item = QTreeWidgetItem(
                 [
                     model.name,
                     uses.get(model.kind, tr("scribbles")),
-                    tr("{here}, in use", here=here) if self._is_used(model) else here,
+                    self._here(model, path),
                     self._size(model, size_bytes),
                     "" if model.needs is None else _size_of(model.needs.cpu_memory_bytes),
                     "" if model.needs is None else self._time(model, model.needs),
@@ -134,10 +138,25 @@ class ModelsDialog(QDialog):
             self.table.addTopLevelItem(item)
             if model.name == chosen:
                 self.table.setCurrentItem(item)
+        for plugin in self._store.broken:
+            texts = [plugin.name, tr("plug-in"), tr("cannot be used")]
+            item = QTreeWidgetItem(texts)
+            item.setData(0, _ProblemRole, plugin)
+            self.table.addTopLevelItem(item)
         first = self.table.topLevelItem(0)
         if self.table.currentItem() is None and first is not None:
             self.table.setCurrentItem(first)
         self._update()
+
+    def _here(self, model: Model, path: Path | None) -> str:
+        here = tr("no")
+        if model.missing_packages:
+            here = tr("needs a package")
+        elif path is not None:
+            here = tr("bundled") if model.is_bundled else tr("downloaded")
+            if not (model.is_bundled or model.has_checksum or model.hub):
+                here = tr("downloaded, not verified")
+        return tr("{here}, in use", here=here) if self._is_used(model) else here
 
     def current_name(self) -> str | None:
         item = self.table.currentItem()
@@ -237,11 +256,26 @@ class ModelsDialog(QDialog):
 
     def _update(self) -> None:
         model, is_idle = self._current(), self._download is None
+        is_usable = model is not None and not model.missing_packages
         is_here = model is not None and self._store.locate(model) is not None
-        self.use_button.setEnabled(is_idle and is_here)
-        self.download_button.setEnabled(is_idle and model is not None and not is_here)
+        self.use_button.setEnabled(is_idle and is_usable and is_here)
+        self.download_button.setEnabled(is_idle and is_usable and not is_here)
         self.file_button.setEnabled(is_idle and model is not None)
-        self.about.setText("" if model is None else self._about(model))
+        item = self.table.currentItem()
+        broken: BrokenPlugin | None = None if item is None else item.data(0, _ProblemRole)
+        if model is not None:
+            self.about.setText(self._about(model))
+        elif broken is not None:
+            self.about.setText(
+                tr(
+                    "The plug-in “{name}” of {package} is left out: {problem}.",
+                    name=broken.name,
+                    package=broken.package,
+                    problem=broken.problem,
+                )
+            )
+        else:
+            self.about.setText("")
         self.close_button.setText(tr("Close") if is_idle else tr("Cancel"))
 
     def _time(self, model: Model, needs: ModelNeeds) -> str:
@@ -254,6 +288,22 @@ class ModelsDialog(QDialog):
     def _about(self, model: Model) -> str:
         """What it does and what it needs, in full."""
         lines = [tr(model.description)]
+        if model.missing_packages:
+            lines.append(
+                tr(
+                    "Not installed: {packages}. Install with:  {command}",
+                    packages=", ".join(model.missing_packages),
+                    command=model.install,
+                )
+            )
+        if model.address is not None and self._store.locate(model) is None:
+            lines.append(
+                tr(
+                    "Downloaded only if you ask for it, from {address} ({size}).",
+                    address=model.address,
+                    size=self._size(model, model.size_bytes) or tr("unknown size"),
+                )
+            )
         needs = model.needs
         if needs is not None:
             lines.append(
@@ -273,13 +323,19 @@ class ModelsDialog(QDialog):
                 )
             else:
                 lines.append(tr("On a GPU: not measured."))
+        else:
+            lines.append(tr("Memory and time: not measured."))
         lines.append(
             tr(
                 "Runs on a processor (CPU), an NVIDIA GPU (CUDA) or an Apple GPU (MPS), as chosen "
                 "in the preferences."
             )
         )
-        if not model.has_checksum:
+        if model.hub is not None:
+            lines.append(
+                tr("Kept in the cache of the Hugging Face hub, with the checksum it states.")
+            )
+        elif not model.has_checksum:
             lines.append(
                 tr(
                     "Not verified against a published checksum: its publisher states none. Size, "

@@ -25,6 +25,8 @@ __all__ = [
     "ClickConfig",
     "ClickResult",
     "ClickSegmenter",
+    "boxed",
+    "check_prompt",
     "explained_change",
     "merged",
     "suited_click_config",
@@ -172,14 +174,7 @@ class ClickSegmenter:
         a new object, without the second look from near. ValueError for a click outside the frame or
         no click at all.
         """
-        height, width = start.shape
-        if frame.shape != (height, width, 3):
-            raise ValueError(f"frame is {frame.shape}, the mask {start.shape}")
-        if not clicks:
-            raise ValueError("there must be at least one click")
-        for click in clicks:
-            if not (0 <= click.x < width and 0 <= click.y < height):
-                raise ValueError(f"the click ({click.x}, {click.y}) lies outside {width}x{height}")
+        check_prompt(frame, start, clicks)
         # Tensors made in inference mode cannot be optimised through, whatever the caller is in.
         with torch.inference_mode(False), torch.no_grad():
             state = self._state_after(
@@ -205,17 +200,9 @@ class ClickSegmenter:
 
         Arguments as for `segment`. What the object has outside the box stays if that is most of it.
         """
-        height, width = start.shape
-        inside = np.zeros((height, width), np.bool_)
-        inside[box.widened().pixels] = True
         with torch.inference_mode(False), torch.no_grad():
             probability = self._boxed(frame, box, frame_key)
-        probability *= inside
-        mask = probability > self._config.threshold
-        own = start == object_id
-        if (own & inside).sum() < own.sum() / 2:
-            mask |= own & ~inside
-        return ClickResult(probability, merged(start, object_id, mask, locked))
+        return boxed(start, object_id, box, probability, locked, self._config.threshold)
 
     def _boxed(self, frame: Frame, box: Box, frame_key: Hashable) -> NDArray[np.float32]:
         """(H, W) the object's probability: of a network that knows boxes the mean of what it says
@@ -452,6 +439,18 @@ class ClickSegmenter:
         return torch.cat([tensor, tensor.flip(3)]) if self._config.is_flipped_too else tensor
 
 
+def check_prompt(frame: Frame, start: Labels, clicks: Sequence[Click]) -> None:
+    """ValueError if sizes differ, there is no click, or one lies outside the frame."""
+    height, width = start.shape
+    if frame.shape != (height, width, 3):
+        raise ValueError(f"frame is {frame.shape}, the mask {start.shape}")
+    if not clicks:
+        raise ValueError("there must be at least one click")
+    for click in clicks:
+        if not (0 <= click.x < width and 0 <= click.y < height):
+            raise ValueError(f"the click ({click.x}, {click.y}) lies outside {width}x{height}")
+
+
 def explained_change(
     old: NDArray[np.bool_], new: NDArray[np.bool_], clicks: Sequence[Click]
 ) -> NDArray[np.bool_]:
@@ -470,6 +469,26 @@ def explained_change(
         named = {int(parts[int(c.y), int(c.x)]) for c in clicks if c.is_positive == is_positive}
         result[np.isin(parts, sorted(named - {0}))] = is_positive
     return result
+
+
+def boxed(
+    start: Labels,
+    object_id: int,
+    box: Box,
+    probability: NDArray[np.float32],
+    locked: Collection[int] = (),
+    threshold: float = 0.5,
+) -> ClickResult:
+    """The answer to a box, in which a network says `probability` (H, W) of the object: outside the
+    box nothing changes, and what the object has there stays if that is most of it."""
+    inside = np.zeros(start.shape, np.bool_)
+    inside[box.widened().pixels] = True
+    probability = probability * inside
+    mask = probability > threshold
+    own = start == object_id
+    if (own & inside).sum() < own.sum() / 2:
+        mask |= own & ~inside
+    return ClickResult(probability, merged(start, object_id, mask, locked))
 
 
 def merged(

@@ -52,7 +52,7 @@ def list_models(as_json: AsJson = False) -> None:
             model.name,
             model.kind,
             _place(model, path),
-            decimal(size_bytes) if size_bytes else _about(model.parameters),
+            decimal(size_bytes) if size_bytes else model.size_text,
             model.licence,
             model.description,
         )
@@ -60,6 +60,12 @@ def list_models(as_json: AsJson = False) -> None:
     for model in store.available():
         if model.address:
             typer.echo(f"{model.name}: {model.address}")
+        if model.missing_packages and model.install:
+            typer.echo(f"  install first:  {model.install}")
+    for plugin in store.broken:
+        typer.echo(
+            f"The plug-in {plugin.name} of {plugin.package} is left out: {plugin.problem}", err=True
+        )
     typer.echo(f"Downloads are kept in {store.folder}")
 
 
@@ -70,6 +76,10 @@ def download(
 ) -> None:
     """Fetch a model. An interrupted download goes on where it stopped."""
     store = default_store()
+    for model in store.models:
+        if name.casefold() in {model.name.casefold(), model.file.casefold()} and model.address:
+            size = model.size_text or "size unknown"
+            typer.echo(f"{model.name}: {size} from {model.address}", err=True)
     steps = store.download(name)
     arrived: DownloadProgress | None = None
     try:
@@ -132,16 +142,14 @@ def verify(
 
 
 def _place(model: Model, path: Path | None) -> str:
+    if model.missing_packages:
+        return f"no, needs {', '.join(model.missing_packages)}"
     if path is None:
         return "no"
     if model.is_bundled:
         return "bundled"
-    return "downloaded" if model.has_checksum else "downloaded, not verified"
-
-
-def _about(parameters: int | None) -> str:
-    """The size to expect of a checkpoint whose exact size was never published."""
-    return f"about {decimal(4 * parameters)}" if parameters else ""
+    is_verified = model.has_checksum or model.hub is not None
+    return "downloaded" if is_verified else "downloaded, not verified"
 
 
 def _stopped(name: str, arrived: DownloadProgress | None) -> str:

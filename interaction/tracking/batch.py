@@ -501,7 +501,7 @@ class _Batch:
                 self.folder.write_probabilities(name, probabilities, prediction.objects)
 
     def _report(self, tally: _Tally) -> dict[str, object]:
-        bank = self.tracker.bank
+        permanent, working, long_term = self.tracker.memory_elements
         return {
             "source": self.settings.source.name,
             "frames": tally.frames,
@@ -512,9 +512,9 @@ class _Batch:
             "seconds_by_stage": {name: round(s, 3) for name, s in tally.stages.items()},
             "peak_memory_bytes": peak_memory_bytes(self.tracker.device),
             "memory_elements": {
-                "permanent": len(bank.permanent),
-                "working": len(bank.working),
-                "long_term": len(bank.long_term),
+                "permanent": permanent,
+                "working": working,
+                "long_term": long_term,
             },
             "model": self.model.name,
             "model_sha256": self.model_sha256,

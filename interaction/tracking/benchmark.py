@@ -156,8 +156,7 @@ def stage_gigaflop(
     readout = features.key.new_zeros(1, objects, network.config.value_channels, *grid)
     masks = features.key.new_zeros(1, objects, *encoded.picture.shape[-2:])
     positions = grid[0] * grid[1]
-    elements = sum(len(s) for s in (tracker.bank.permanent, tracker.bank.working))
-    elements += len(tracker.bank.long_term)
+    elements = sum(tracker.memory_elements)
     lookups = min(tracker.config.top_k, elements) * network.config.value_channels * objects
     return {
         "key": counted(lambda: plain.encode([frame])),

@@ -392,13 +392,7 @@ def agrees(before: Labels, after: Labels, objects: Collection[int]) -> bool:
 
 
 def _memory_use(tracker: Tracker) -> MemoryUse:
-    bank = tracker.bank
-    return MemoryUse(
-        len(bank.permanent),
-        len(bank.working),
-        len(bank.long_term),
-        used_memory_bytes(tracker.device),
-    )
+    return MemoryUse(*tracker.memory_elements, used_memory_bytes(tracker.device))
 
 
 def _runs(request: PropagationRequest, frame_count: int, stops: Collection[int]) -> tuple[Run, ...]:

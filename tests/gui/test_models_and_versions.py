@@ -1,6 +1,7 @@
 """The dialogs of models and of versions: all that one has to know, in words people use."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from gui.dialogs.versions import VersionsDialog
 from gui.preferences import Preferences
 from gui.work.annotator import Annotator
 from gui.work.document import Document
-from interaction.models import ModelStore, read_model_list
+from interaction.models import BrokenPlugin, ModelStore, read_model_list
 from interaction.project.versions import Version
 from interaction.session import Session
 from tests import tiny
@@ -71,6 +72,31 @@ def test_a_model_in_use_that_is_not_here_does_not_look_as_if_it_were(
     here = row_of(dialog, 0).text(2)
     assert here.startswith("no")
     assert "in use" in here
+    dialog.close()
+
+
+def test_what_a_model_lacks_and_which_plug_ins_are_broken_is_said(
+    preferences: Preferences, owner: QMainWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    lacking = replace(
+        a_model("far", "https://example.org/far"),
+        packages=("no_such_package",),
+        install="pip install no-such-package",
+    )
+    broken = BrokenPlugin("clever", "clever-models 2.1", "clever:X cannot be loaded")
+    store = ModelStore((lacking,), tmp_path, tmp_path, (broken,))
+    dialog = ModelsDialog(preferences, owner, store=store)
+    shown(dialog, qtbot)
+    assert row_of(dialog, 0).text(2) == "needs a package"
+    assert "pip install no-such-package" in dialog.about.text()
+    assert "https://example.org/far (3 bytes)" in dialog.about.text()
+    assert not dialog.download_button.isEnabled()
+    dialog.table.setCurrentItem(row_of(dialog, 1))
+    for part in ("clever", "clever-models 2.1", "cannot be loaded"):
+        assert part in dialog.about.text()
+    assert not dialog.use_button.isEnabled()
+    assert not dialog.download_button.isEnabled()
+    assert not dialog.file_button.isEnabled()
     dialog.close()
 
 

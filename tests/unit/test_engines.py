@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from interaction.clicks.prompts import ClickConfig
+from interaction.clicks.segmenter import ClickSegmenter
 from interaction.engines import Engines, EngineSettings
 from interaction.errors import ModelError, UserError
 from xmem_core import MemoryConfig
@@ -22,6 +23,7 @@ def test_the_click_network_is_kept_until_its_settings_change() -> None:
     engines.configure(replace(CPU, clicks=ClickConfig(mode="NoBRS")))
     second = engines.segmenter()
     assert second is not first
+    assert isinstance(second, ClickSegmenter)
     assert second.config.mode == "NoBRS"
 
 

@@ -256,7 +256,9 @@ def test_a_session_uses_them_as_it_is_told(tmp_path: Path) -> None:
         device="cpu",
     )
     engines = Engines(settings)
-    assert engines.segmenter().config.most_network_clicks == 8
+    segmenter = engines.segmenter()
+    assert isinstance(segmenter, ClickSegmenter)
+    assert segmenter.config.most_network_clicks == 8
     first = engines.scribbler()
     assert engines.scribbler() is first
     start, frame = np.zeros((30, 40), np.uint8), np.zeros((30, 40, 3), np.uint8)
