@@ -121,6 +121,15 @@ class Preferences(QObject):
         self._set("work/follows_head", "true" if is_on else "false")
 
     @property
+    def has_previews(self) -> bool:
+        """Whether what a click would do is shown under a pointer that rests."""
+        return self._text("work/previews", "true") == "true"
+
+    @has_previews.setter
+    def has_previews(self, is_on: bool) -> None:
+        self._set("work/previews", "true" if is_on else "false")
+
+    @property
     def tool(self) -> str:
         """Its name, as in the table of actions. There may be no such tool any more."""
         return self._text("work/tool", "click")

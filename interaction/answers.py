@@ -44,7 +44,14 @@ from xmem_core.arrays import Frame, Labels
 if TYPE_CHECKING:
     from interaction.tracking.governor import Forecast
 
-__all__ = ["EditContext", "answer", "preview", "propagation", "propagation_forecast"]
+__all__ = [
+    "ClickPreview",
+    "EditContext",
+    "answer",
+    "previews",
+    "propagation",
+    "propagation_forecast",
+]
 
 Answer = Generator[Edit, None, None]
 Prompt = ClickRequest | ScribbleRequest
@@ -203,35 +210,53 @@ def _replaced(
     return steps()
 
 
-def preview(context: EditContext, request: ClickRequest) -> Labels | None:
-    """The frame's labels (H, W) as one more click would make them; of a new object roughly, as its
-    outlines are only looked at from near when it is clicked on.
+@dataclass(frozen=True, slots=True, eq=False)
+class ClickPreview:
+    """What one more click would make of a frame."""
 
-    Nothing is changed, and the object may be one that is not there yet. None if `context.stop`
-    says so. For the engines' thread, like everything that asks a network.
+    labels: Labels  # (H, W) all objects
+    is_exact: bool  # False: a new object, seen from afar; its outlines are still to come
+
+
+def previews(context: EditContext, request: ClickRequest) -> Generator[ClickPreview, None, None]:
+    """The frame as one more click would make it; of a new object roughly first, since its outlines
+    take a second look from near. The last one is what the click gives, which is at hand then.
+
+    Nothing is changed, and the object may be one that is not there yet. Nothing more is yielded
+    once `context.stop` says so, and nothing at all where the click model searches for its answer:
+    that takes seconds. For the engines' thread, like everything that asks a network.
     """
-    from interaction.clicks.fbrs import StoppedError
-
     annotation, frame = context.annotation, request.frame
     now, locked = annotation.labels(frame), annotation.locked
     prompts, start = annotation.record(frame).prompts, now
     clicks: tuple[Click, ...] = (request.click,)
     if prompts is not None and _goes_on(annotation, frame, prompts, request.object_id):
         start, clicks = _decoded(prompts.start, now.shape), (*prompts.clicks, request.click)
-    try:
-        result = context.engines.segmenter().segment(
-            context.video[frame],
-            start,
-            request.object_id,
-            clicks,
-            locked=locked,
-            frame_key=(context.session_key, frame),
-            stop=context.stop,
-            is_preview=True,
-        )
-    except StoppedError:
-        return None
-    return keeping_locked(now, result.labels, locked)
+    is_new = len(clicks) == 1 and not bool((start == request.object_id).any())
+
+    def steps() -> Generator[ClickPreview, None, None]:
+        from interaction.clicks.fbrs import StoppedError
+
+        segmenter = context.engines.segmenter()
+        if not segmenter.is_quick:
+            return
+        for is_rough in (True, False) if is_new else (False,):
+            try:
+                result = segmenter.segment(
+                    context.video[frame],
+                    start,
+                    request.object_id,
+                    clicks,
+                    locked=locked,
+                    frame_key=(context.session_key, frame),
+                    stop=context.stop,
+                    is_preview=is_rough,
+                )
+            except StoppedError:
+                return
+            yield ClickPreview(keeping_locked(now, result.labels, locked), not is_rough)
+
+    return steps()
 
 
 def _without_click(context: EditContext, request: RemoveClickRequest) -> Answer:

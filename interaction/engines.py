@@ -106,6 +106,9 @@ class EngineSettings:
 class Segmenter(Protocol):
     """A click model at work: the part of `ClickSegmenter` that a session uses."""
 
+    @property
+    def is_quick(self) -> bool: ...
+
     def segment(
         self,
         frame: Frame,

@@ -40,6 +40,7 @@ class DiscSegmenter:
     """Each positive click adds a disc to the object, each negative one takes one away."""
 
     config = ClickConfig()
+    is_quick = True
 
     def __init__(self) -> None:
         self.asked: list[tuple[Hashable, int, tuple[Click, ...]]] = []

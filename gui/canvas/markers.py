@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from typing import Final
 
+import cv2
+import numpy as np
 from PySide6.QtCore import QObject, QPointF, QRectF, Qt, QTimer
-from PySide6.QtGui import QColor, QPainter, QPen
+from PySide6.QtGui import QColor, QImage, QPainter, QPainterPath, QPen, QPolygonF
 from PySide6.QtWidgets import (
     QGraphicsItem,
     QGraphicsScene,
@@ -14,23 +16,28 @@ from PySide6.QtWidgets import (
 
 from gui.canvas.shown_frame import ShownFrame
 from gui.canvas.sketch import Sketch
+from gui.canvas.view_modes import indexed
 from gui.work.annotator import Annotator
 from gui.work.document import Document
 from gui.work.operations import Busy
+from gui.work.prompts import HoverPreview
 from interaction.annotation.types import Click
+from xmem_core.arrays import Labels
 
 __all__ = [
     "BrushRing",
+    "BusyMark",
     "ClickMarker",
     "ClickMarkers",
     "PendingMarks",
+    "PreviewMark",
 ]
 
 _RADIUS_PX: Final = 7.0
 _HOVERED_RADIUS_PX: Final = 9.0
 _REACH_PX: Final = 10.0  # how near the cursor must be
 _DARK: Final = QColor(0, 0, 0, 190)
-_MARKER_Z, _RING_Z = 20, 40
+_PREVIEW_Z, _MARKER_Z, _RING_Z = 10, 20, 40
 
 
 class ClickMarker(QGraphicsItem):
@@ -197,6 +204,112 @@ class BrushRing(QGraphicsItem):
                 painter.drawLine(QPointF(0, -arm), QPointF(0, arm))
 
 
+_BUSY_Z: Final = 35
+_BUSY_RADIUS_PX: Final = 11.0
+_TURN_MS: Final = 60
+_TURN_DEGREES: Final = 30
+
+
+class BusyMark(QGraphicsItem):
+    """A ring that turns where an answer is being worked out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._turn = 0
+        self.setFlag(QGraphicsItem.GraphicsItemFlag.ItemIgnoresTransformations)
+        self.setAcceptedMouseButtons(Qt.MouseButton.NoButton)
+        self.setZValue(_BUSY_Z)
+        self.hide()
+
+    def turn(self) -> None:
+        self._turn = (self._turn - _TURN_DEGREES) % 360
+        self.update()
+
+    def boundingRect(self) -> QRectF:
+        reach = _BUSY_RADIUS_PX + 4
+        return QRectF(-reach, -reach, 2 * reach, 2 * reach)
+
+    def paint(
+        self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None
+    ) -> None:
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        ring = QRectF(-_BUSY_RADIUS_PX, -_BUSY_RADIUS_PX, 2 * _BUSY_RADIUS_PX, 2 * _BUSY_RADIUS_PX)
+        painter.setPen(QPen(_DARK, 5))
+        painter.drawEllipse(ring)
+        pen = QPen(QColor("white"), 3)
+        pen.setCapStyle(Qt.PenCapStyle.RoundCap)
+        painter.setPen(pen)
+        painter.drawArc(ring, 16 * self._turn, 16 * 270)  # Qt counts in sixteenths of a degree
+
+
+_ADDED: Final = QColor(0x2E, 0xC4, 0x4E)
+_REMOVED: Final = QColor(0xE0, 0x3C, 0x3C)
+_FAINT: Final = 0.35  # opacity of what a click would give
+
+
+class PreviewMark(QGraphicsItem):
+    """What a click would change, faintly over the masks: a new object in its colour, else green for
+    what is added and red for what is removed. Outlined, the removed dashed, once it is exact."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._layers: list[tuple[QImage, QPainterPath, QColor, bool]] = []
+        self._corner = QPointF()
+        self._bounds = QRectF()
+        self.setAcceptedMouseButtons(Qt.MouseButton.NoButton)
+        self.setZValue(_PREVIEW_Z)
+        self.hide()
+
+    def show_preview(self, preview: HoverPreview, color: QColor) -> None:
+        """color: of the object."""
+        part = preview.part
+        self.prepareGeometryChange()
+        self._corner = QPointF(part.left, part.top)
+        self._bounds = QRectF(part.left, part.top, part.right - part.left, part.bottom - part.top)
+        self._layers = []
+        added = color if preview.is_new else _ADDED
+        for mask, tint, is_dashed in (
+            (preview.added, added, False),
+            (preview.removed, _REMOVED, True),
+        ):
+            if mask.any():
+                labels = np.ascontiguousarray(mask, np.uint8)
+                outline = _outline(labels) if preview.is_exact else QPainterPath()
+                fill = indexed(labels, {1: (round(255 * _FAINT) << 24) | (tint.rgb() & 0xFFFFFF)})
+                image = fill.convertToFormat(QImage.Format.Format_ARGB32_Premultiplied)
+                self._layers.append((image, outline, tint, is_dashed))
+        self.setVisible(bool(self._layers))
+        self.update()
+
+    def boundingRect(self) -> QRectF:
+        return self._bounds.adjusted(-2, -2, 2, 2)
+
+    def paint(
+        self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None
+    ) -> None:
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        for image, outline, color, is_dashed in self._layers:
+            painter.drawImage(self._corner, image)
+            pen = QPen(color, 1.5)
+            pen.setCosmetic(True)
+            if is_dashed:
+                pen.setDashPattern([4, 3])
+            painter.setPen(pen)
+            painter.drawPath(outline.translated(self._corner))
+
+
+def _outline(mask: Labels) -> QPainterPath:
+    """Round every part of a mask (h, w), and round its holes."""
+    contours, _ = cv2.findContours(mask, cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
+    path = QPainterPath()
+    for contour in contours:
+        points = contour[:, 0] + 0.5
+        path.addPolygon(QPolygonF([QPointF(x, y) for x, y in points.tolist()]))
+        path.closeSubpath()
+    return path
+
+
 # An answer that changes nothing, or is refused, sends no word: what it was to replace is wiped.
 _PATIENCE_MS: Final = 400
 
@@ -211,6 +324,7 @@ class PendingMarks(QObject):
         shown: ShownFrame,
         markers: ClickMarkers,
         sketch: Sketch,
+        busy: BusyMark,
         is_drawing: Callable[[], bool],
         parent: QObject,
     ) -> None:
@@ -218,7 +332,10 @@ class PendingMarks(QObject):
         super().__init__(parent)
         self._document, self._annotator = document, annotator
         self._shown, self._markers, self._sketch = shown, markers, sketch
-        self._is_drawing = is_drawing
+        self._busy, self._is_drawing = busy, is_drawing
+        self._turning = QTimer(self)
+        self._turning.setInterval(_TURN_MS)
+        self._turning.timeout.connect(busy.turn)
         self._patience = QTimer(self)
         self._patience.setSingleShot(True)
         self._patience.setInterval(_PATIENCE_MS)
@@ -234,11 +351,24 @@ class PendingMarks(QObject):
         """What is sketched stays until the masks have changed, but not for ever."""
         self._patience.start()
 
+    def expect_answer(self, place: tuple[float, float]) -> None:
+        """As `expect_masks`, of a network. place: source pixels; until then it is busy there."""
+        self.expect_masks()
+        self._busy.setPos(*place)
+        self._busy.show()
+        self._turning.start()
+
+    def _end_busy(self) -> None:
+        self._turning.stop()
+        self._busy.hide()
+
     def masks_arrived(self) -> None:
         """The shown frame has other masks now."""
         if not self._is_drawing():
             self._sketch.clear()
             self._patience.stop()
+        if not self._annotator.prompts.are_waiting:
+            self._end_busy()
         self.show_clicks()
 
     def show_clicks(self, *_: object) -> None:
@@ -267,6 +397,7 @@ class PendingMarks(QObject):
         # Beside a longer run the answer is awaited although that is what the program is at.
         if self._annotator.operations.busy is Busy.CLICKING or self._annotator.prompts.are_waiting:
             return
+        self._end_busy()
         if self._markers.forget_expected():
             self.show_clicks()
         if not self._is_drawing():

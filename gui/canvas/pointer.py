@@ -3,20 +3,24 @@
 from dataclasses import dataclass
 from typing import Final
 
-from PySide6.QtCore import QPoint, QPointF, QRectF, Qt
+from PySide6.QtCore import QObject, QPoint, QPointF, QRectF, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QPainter, QPainterPath, QPaintEvent, QPen, QTransform
 from PySide6.QtWidgets import QWidget
 
 from gui.canvas.backdrop import Backdrop
-from gui.canvas.markers import BrushRing, ClickMarkers
+from gui.canvas.markers import BrushRing, ClickMarkers, PreviewMark
 from gui.canvas.shown_frame import ShownFrame
 from gui.canvas.tools import REMOVING, CanvasTool
 from gui.language import tr
+from gui.work.annotator import Annotator
+from gui.work.document import Document
+from gui.work.prompts import HoverPreview
 
 __all__ = [
     "Magnifier",
     "PointerLook",
     "PointerState",
+    "RestingPointer",
 ]
 
 _SIZE_PX: Final = 192
@@ -104,14 +108,118 @@ class PointerState:
     may_change: bool  # the current object: it is not locked
 
 
-class PointerLook:
-    """Keeps cursor, ring, magnifier and highlight up to date."""
+_REST_MS: Final = 40  # so long still, the pointer rests
+_ARRIVAL_MS: Final = 250  # after another frame has come: a video that plays is not looked at
+_REACH_PX: Final = 2.0  # of the window: a hand that rests trembles
+
+
+class RestingPointer(QObject):
+    """Shows what a click would do where the pointer rests, and takes it with the click."""
+
+    hint_changed = Signal()
 
     def __init__(
-        self, viewport: QWidget, shown: ShownFrame, markers: ClickMarkers, glass: Magnifier
+        self,
+        document: Document,
+        annotator: Annotator,
+        shown: ShownFrame,
+        mark: PreviewMark,
+        parent: QObject,
+    ) -> None:
+        super().__init__(parent)
+        self._document, self._previews = document, annotator.previews
+        self._shown, self._mark = shown, mark
+        self._at: QPointF | None = None  # in the viewport, where it came to rest
+        self._point = QPointF()  # the same in source pixels
+        self.preview: HoverPreview | None = None  # in sight
+        self._rest = QTimer(self, singleShot=True)
+        self._rest.timeout.connect(self._ask)
+        self._previews.arrived.connect(self._show)
+        shown.arrived.connect(lambda _: self._renew(_ARRIVAL_MS))
+        document.current_object_changed.connect(lambda _: self._renew(_REST_MS))
+        for changed in (document.masks_changed, document.frame_changed):
+            changed.connect(lambda _: self.clear())
+
+    @property
+    def hint(self) -> str:
+        """What takes the change that is in sight; empty if none is."""
+        if self.preview is None:
+            return ""
+        if self.preview.is_new:
+            return tr("Click takes this mask.")
+        if self.preview.click.is_positive:
+            return tr("Click adds what is green.")
+        return tr("Right-click or Shift-click removes what is red.")
+
+    def follow(self, now: PointerState, *, is_free: bool) -> None:
+        """is_free: the pointer is on the picture and means nothing else there."""
+        # Zoomed or moved, the picture is another one under a pointer that has not moved.
+        is_same_place = _is_near(now.source * now.scale, self._point * now.scale)
+        is_near = self._at is not None and _is_near(now.mouse, self._at) and is_same_place
+        if now.tool.is_active and is_near:  # a click is being made: it takes what is in sight
+            self._rest.stop()
+            self._previews.cancel()
+        elif not is_free:
+            self.leave()
+        elif not is_near:
+            self.clear()
+            self._at, self._point = now.mouse, now.source
+            self._rest.start(_REST_MS)
+
+    def leave(self) -> None:
+        """The pointer is elsewhere, or means something else."""
+        self._at = None
+        self.clear()
+
+    def clear(self) -> None:
+        """Nothing is in sight, and nothing comes before the pointer has moved."""
+        self._rest.stop()
+        self._previews.cancel()
+        if self.preview is not None:
+            self.preview = None
+            self._mark.hide()
+            self.hint_changed.emit()
+
+    def place_of(self, mouse: QPointF, point: tuple[float, float]) -> tuple[float, float]:
+        """The source pixels that a click means: the place of the preview in sight, if the pointer
+        has not left it."""
+        if self.preview is None or self._at is None or not _is_near(mouse, self._at):
+            return point
+        return self.preview.click.x, self.preview.click.y
+
+    def _renew(self, delay_ms: int) -> None:
+        self.clear()
+        if self._at is not None:
+            self._rest.start(delay_ms)
+
+    def _ask(self) -> None:
+        if self._shown.is_current:
+            self._previews.ask(self._point.x(), self._point.y())
+
+    def _show(self, preview: HoverPreview) -> None:
+        self.preview = preview
+        self._mark.show_preview(preview, self._shown.color_of(preview.object_id))
+        self.hint_changed.emit()
+
+
+def _is_near(mouse: QPointF, other: QPointF) -> bool:
+    away = mouse - other
+    return max(abs(away.x()), abs(away.y())) <= _REACH_PX
+
+
+class PointerLook:
+    """Keeps cursor, ring, magnifier, highlight and preview up to date."""
+
+    def __init__(
+        self,
+        viewport: QWidget,
+        shown: ShownFrame,
+        markers: ClickMarkers,
+        glass: Magnifier,
+        resting: RestingPointer,
     ) -> None:
         self._viewport, self._shown = viewport, shown
-        self._markers, self._glass = markers, glass
+        self._markers, self._glass, self._resting = markers, glass, resting
         self.ring = BrushRing()
         self.has_glass = False
 
@@ -121,6 +229,7 @@ class PointerLook:
         self._glass.hide()
         self._markers.set_hovered(None)
         self._shown.set_hovered(0)
+        self._resting.leave()
 
     def follow(self, now: PointerState) -> None:
         tool = now.tool
@@ -138,6 +247,9 @@ class PointerLook:
 
         is_pointing = (tool.is_pointing or is_picking) and not tool.is_active
         is_pointing = is_pointing and marker is None and not is_moving
+        is_inside = self._shown.is_inside(now.source.x(), now.source.y())
+        is_free = tool.has_preview and is_pointing and not is_picking and is_inside
+        self._resting.follow(now, is_free=is_free)
         self._shown.set_hovered(
             self._shown.object_at(now.source.x(), now.source.y()) if is_pointing else 0
         )

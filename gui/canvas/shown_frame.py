@@ -281,12 +281,15 @@ class ShownFrame(QObject):
 
     def object_at(self, x: float, y: float) -> int:
         """The object that is seen at this place of the frame; 0: none."""
-        labels = self._backdrop.labels
-        height, width = labels.shape
-        if not (0 <= x < width and 0 <= y < height):
+        if not self.is_inside(x, y):
             return 0
-        found = int(labels[int(y), int(x)])
+        found = int(self._backdrop.labels[int(y), int(x)])
         return found if found in self._backdrop.look.colors else 0
+
+    def is_inside(self, x: float, y: float) -> bool:
+        """Whether a place, in source pixels, is on the frame."""
+        height, width = self._backdrop.labels.shape
+        return 0 <= x < width and 0 <= y < height
 
     @property
     def source_offset(self) -> float:

@@ -22,8 +22,8 @@ from PySide6.QtWidgets import (
 
 from gui.canvas.backdrop import SURROUND, Backdrop, PaintedPicture, around
 from gui.canvas.input import CanvasKeys, CanvasMouse
-from gui.canvas.markers import ClickMarker, ClickMarkers, PendingMarks
-from gui.canvas.pointer import Magnifier, PointerLook
+from gui.canvas.markers import BusyMark, ClickMarker, ClickMarkers, PendingMarks, PreviewMark
+from gui.canvas.pointer import Magnifier, PointerLook, RestingPointer
 from gui.canvas.shown_frame import ShownFrame
 from gui.canvas.sketch import Sketch
 from gui.canvas.tools import Stage, make_tools
@@ -31,6 +31,7 @@ from gui.canvas.viewport import ZoomableView
 from gui.language import tr
 from gui.work.annotator import Annotator
 from gui.work.document import Document
+from gui.work.prompts import HoverPreview
 from interaction.annotation.strokes import Rectangle
 from xmem_core.arrays import Labels
 
@@ -73,14 +74,22 @@ class CanvasView(ZoomableView):
         self._magnifier = Magnifier(self._backdrop, self.viewport())
         self._painted = PaintedPicture(self._backdrop)
         self._shown = ShownFrame(document, self._backdrop, self)
-        self._look = PointerLook(self.viewport(), self._shown, self._markers, self._magnifier)
+        preview = PreviewMark()
+        self.scene().addItem(preview)
+        self._resting = RestingPointer(document, annotator, self._shown, preview, self)
+        self._look = PointerLook(
+            self.viewport(), self._shown, self._markers, self._magnifier, self._resting
+        )
         self.scene().addItem(self._look.ring)
+        self._busy = BusyMark()
+        self.scene().addItem(self._busy)
         self._pending = PendingMarks(
             document,
             annotator,
             self._shown,
             self._markers,
             self._sketch,
+            self._busy,
             lambda: self._mouse.tool.is_active,
             self,
         )
@@ -96,6 +105,8 @@ class CanvasView(ZoomableView):
                 scale=lambda: self.scale_factor,
                 pan_by=self.pan_by,
                 expect_masks=self._pending.expect_masks,
+                expect_answer=self._pending.expect_answer,
+                place_of=self._resting.place_of,
             )
         )
         self._mouse = CanvasMouse(
@@ -123,6 +134,7 @@ class CanvasView(ZoomableView):
             self._mouse.look,
         )
 
+        self._resting.hint_changed.connect(lambda: self.hint_changed.emit(self.hint))
         self._shown.changed.connect(self._repaint)
         self._shown.arrived.connect(self._follow_arrival)
         self._shown.failed.connect(self.frame_failed)
@@ -141,8 +153,8 @@ class CanvasView(ZoomableView):
 
     @property
     def hint(self) -> str:
-        """What the tool does, in one line."""
-        return self._mouse.tool.hint
+        """What the tool does, in one line; or what takes the preview in sight."""
+        return self._resting.hint or self._mouse.tool.hint
 
     @property
     def has_brush(self) -> bool:
@@ -166,6 +178,16 @@ class CanvasView(ZoomableView):
     @property
     def click_markers(self) -> tuple[ClickMarker, ...]:
         return self._markers.items
+
+    @property
+    def hover_preview(self) -> HoverPreview | None:
+        """What a click where the pointer rests would do, as far as it is in sight."""
+        return self._resting.preview
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether a sign shows where a box or a scribble is being answered."""
+        return self._busy.isVisible()
 
     @property
     def magnifier(self) -> Magnifier:
@@ -197,6 +219,7 @@ class CanvasView(ZoomableView):
 
     def shutdown(self) -> None:
         """Ends the decoding thread. Nothing more is shown."""
+        self._resting.leave()
         self._shown.close()
 
     # What the document says

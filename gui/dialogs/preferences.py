@@ -6,6 +6,7 @@ from typing import Final
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import (
+    QCheckBox,
     QComboBox,
     QDialog,
     QDialogButtonBox,
@@ -57,6 +58,10 @@ class PreferencesDialog(QDialog):
         self.outline_px.valueChanged.connect(self._set_outline_px)
         self.outline_opacity = self._percent(preferences.outline_opacity, self._set_outline_opacity)
 
+        self.previews = QCheckBox(tr("Show what a click would do"), self)
+        self.previews.setChecked(preferences.has_previews)
+        self.previews.toggled.connect(self._set_previews)
+
         self.device = QComboBox(self)
         self.device.setEditable(True)  # "cuda:1"
         for value, title in (
@@ -107,6 +112,16 @@ class PreferencesDialog(QDialog):
                 tr("Opacity of outlines"),
                 self.outline_opacity,
                 tr("Of the current object's; the others' are fainter"),
+            ),
+            (
+                tr("Preview of clicks"),
+                self.previews,
+                tr(
+                    "Where the pointer rests: a new object in its colour, green for what is added "
+                    "to one, red for what is removed. Not while tracking or learning runs, and "
+                    "not with click models that search for their answer, as f-BRS does: that "
+                    "takes seconds."
+                ),
             ),
             (tr("Device"), self.device, tr("Where the networks run")),
             (
@@ -168,6 +183,9 @@ class PreferencesDialog(QDialog):
 
     def _set_outline_opacity(self, percent: int) -> None:
         self._preferences.outline_opacity = percent / 100
+
+    def _set_previews(self, is_on: bool) -> None:
+        self._preferences.has_previews = is_on
 
     def _set_scheme(self) -> None:
         self._preferences.scheme = self.scheme.currentData()

@@ -65,6 +65,7 @@ class Remembering(QObject):
         document, preferences = self._workspace.document, self._preferences
         self._follow_preferences("look/opacity")
         self._follow_preferences("look/outline_px")
+        self._follow_preferences("work/previews")
         document.set_hatching(preferences.has_hatching)
         document.set_onion_skin(preferences.has_onion_skin)
         document.set_follows_head(preferences.follows_head)
@@ -112,6 +113,8 @@ class Remembering(QObject):
         document, preferences = self._workspace.document, self._preferences
         if name == "look/opacity":
             document.set_opacity(preferences.opacity)
+        elif name == "work/previews":
+            self._workspace.annotator.previews.is_on = preferences.has_previews
         elif name.startswith("look/outline"):
             document.set_outline(preferences.outline_px, preferences.outline_opacity)
 

@@ -9,7 +9,7 @@ from gui.work.document import Document
 from gui.work.hand import HandEdits
 from gui.work.learning import Learning
 from gui.work.operations import EngineThread, Kind, Operation, Operations
-from gui.work.prompts import PromptEdits
+from gui.work.prompts import ClickPreviews, PromptEdits
 from gui.work.tracking import Tracking
 from interaction.engines import EngineSettings
 
@@ -31,6 +31,7 @@ class Annotator(QObject):
         self.operations = Operations(document, engine, files, self)
         self.hand = HandEdits(document)
         self.prompts = PromptEdits(document, self.operations, self.hand, self)
+        self.previews = ClickPreviews(document, self.operations, engine, self)
         self.bulk = BulkEdits(document, self.operations)
         self.tracking = Tracking(document, self.operations, self)
         self.learning = Learning(document, self.operations, self)

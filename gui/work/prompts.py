@@ -1,26 +1,36 @@
 """Clicks, boxes and scribbles: the click network answers them in order."""
 
+import logging
 from collections.abc import Callable, Generator, Hashable, Sequence
+from dataclasses import dataclass
 
+import cv2
+import numpy as np
+from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
 from gui.language import tr
 from gui.work.document import Document
 from gui.work.hand import HandEdits, taken_text
-from gui.work.operations import Kind, Operation, Operations
+from gui.work.operations import Busy, EngineThread, Kind, Operation, Operations
+from interaction.annotation.edits import MOST_OBJECTS, free_id
 from interaction.annotation.requests import (
     BoxRequest,
     ClickRequest,
     RemoveClickRequest,
     ScribbleRequest,
 )
+from interaction.annotation.strokes import Rectangle
 from interaction.annotation.types import Click, Edit, Point, Prompts, Stroke
-from interaction.answers import answer
+from interaction.answers import ClickPreview, answer, previews
 from interaction.errors import UserError
+from xmem_core.arrays import Labels
 
-__all__ = ["PromptEdits"]
+__all__ = ["ClickPreviews", "HoverPreview", "PromptEdits"]
 
 Answer = Generator[Edit, None, None]
+
+log = logging.getLogger(__name__)
 
 
 class PromptEdits(QObject):
@@ -183,3 +193,102 @@ def _index(prompts: Prompts | None, object_id: int, click: Click) -> int | None:
     if prompts is None or prompts.object_id != object_id or click not in prompts.clicks:
         return None
     return len(prompts.clicks) - 1 - prompts.clicks[::-1].index(click)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HoverPreview:
+    """What a click would change of an object on a frame."""
+
+    frame: int
+    object_id: int  # it need not be there yet
+    click: Click
+    is_new: bool  # nothing of the object is on the frame yet
+    is_exact: bool  # the click gives this very mask
+    part: Rectangle  # that holds all that changes
+    added: NDArray[np.bool_]  # (h, w) of `part`, as `removed`
+    removed: NDArray[np.bool_]
+
+
+def _hover_preview(request: ClickRequest, before: Labels, made: ClickPreview) -> HoverPreview:
+    """before: (H, W) the frame's labels of now."""
+    was, will = before == request.object_id, made.labels == request.object_id
+    left, top, width, height = cv2.boundingRect((was != will).astype(np.uint8))
+    part = Rectangle(left, top, left + width, top + height)
+    return HoverPreview(
+        request.frame,
+        request.object_id,
+        request.click,
+        not bool(was.any()),
+        made.is_exact,
+        part,
+        (will & ~was)[part.slices],
+        (was & ~will)[part.slices],
+    )
+
+
+class ClickPreviews(QObject):
+    """Works out what a click would give, before it is made.
+
+    One at a time, and only while the engine has nothing else to do: whatever is requested stops it
+    at the end of the network's pass in progress, and a click on the same place finds the answer
+    ready. What goes wrong is logged, and the click itself reports it.
+    """
+
+    arrived = Signal(object)  # HoverPreview
+    _QUIET = (Busy.IDLE, Busy.EXPORTING, Busy.PAUSED)
+
+    def __init__(
+        self,
+        document: Document,
+        operations: Operations,
+        engine: EngineThread,
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._document, self._session = document, document.session
+        self._operations, self._engine = operations, engine
+        self._running: Operation | None = None
+        self.is_on = True  # as the preferences say
+        operations.busy_changed.connect(lambda _: self.cancel())
+
+    def adds(self, x: float, y: float) -> bool:
+        """Whether a click there would add to the current object: outside it, or where nothing is;
+        inside it a click is of use to take away."""
+        object_id = self._document.current_object
+        labels = self._session.annotation.labels(self._document.frame)
+        return not object_id or int(labels[int(y), int(x)]) != object_id
+
+    def ask(self, x: float, y: float) -> None:
+        """What a click at (x, y), source pixels, would make of the current frame and object;
+        `arrived` follows, or nothing does. The one before is given up."""
+        self.cancel()
+        document, annotation = self._document, self._session.annotation
+        if not self.is_on or self._operations.busy not in self._QUIET:
+            return
+        object_id = document.current_object
+        if not object_id and len(document.objects) < MOST_OBJECTS:
+            object_id = free_id(document.objects)
+        if not object_id or self._session.is_read_only or object_id in annotation.locked:
+            return
+        request = ClickRequest(document.frame, object_id, Click(x, y, self.adds(x, y)))
+
+        def steps() -> Generator[HoverPreview, None, None]:
+            before = annotation.labels(request.frame)
+            made = previews(self._session.context(lambda: operation.is_cancelled), request)
+            return (_hover_preview(request, before, one) for one in made)
+
+        def end(error: Exception | None) -> None:
+            if self._running is operation:
+                self._running = None
+            if error is not None and not operation.is_cancelled:
+                log.info("There is no preview of a click: %s", error)
+
+        operation = Operation(Kind.BACKGROUND, steps, self.arrived.emit, end, reports_errors=False)
+        self._running = operation
+        self._engine.start(operation)
+
+    def cancel(self) -> None:
+        """Nothing more arrives of what was asked for."""
+        if self._running is not None:
+            self._running.discard()
+            self._running = None

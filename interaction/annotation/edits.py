@@ -42,6 +42,7 @@ from interaction.errors import UserError
 from xmem_core.arrays import Frame, Labels
 
 __all__ = [
+    "MOST_OBJECTS",
     "OKABE_ITO",
     "by_hand",
     "changed_record",
@@ -391,18 +392,18 @@ def _share_near(color: Color, picture: Frame) -> float:
     return float((np.linalg.norm(lab - own, axis=2) < _NEAR_LAB).mean())
 
 
-_MOST_OBJECTS = 255
+MOST_OBJECTS: Final = 255
 _SMALLEST_PART_PX, _SMALLEST_PART = 16, 0.02  # of the object's pixels; less is no object
 
 
 def free_id(objects: Collection[ObjectInfo]) -> int:
     """The lowest id that no object has. UserError if there is none left."""
     used = {one.id for one in objects}
-    for object_id in range(1, _MOST_OBJECTS + 1):
+    for object_id in range(1, MOST_OBJECTS + 1):
         if object_id not in used:
             return object_id
     raise UserError(
-        f"There are {_MOST_OBJECTS} objects already, which is as many as a mask can hold.\n\n"
+        f"There are {MOST_OBJECTS} objects already, which is as many as a mask can hold.\n\n"
         "Delete or merge some of them."
     )
 

@@ -88,6 +88,11 @@ class Sam2Segmenter:
         # After some clicks: the network's logits (1, 1, h, w), and probabilities of the frame.
         self._answers: OrderedDict[Hashable, tuple[Tensor, NDArray[np.float32]]] = OrderedDict()
 
+    @property
+    def is_quick(self) -> bool:
+        """A CPU takes seconds for each picture that it has not seen."""
+        return bool(self._device.type != "cpu")
+
     def segment(
         self,
         frame: Frame,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from interaction.annotation.types import Click
-from interaction.clicks.fbrs import Inputs, Mode, Refiner, click_squares
+from interaction.clicks.fbrs import Inputs, Mode, Refiner, StoppedError, click_squares
 from interaction.clicks.network import ClickNetwork
 from interaction.clicks.prompts import Box, ClickConfig, clicks_of_box
 from interaction.clicks.zoom import Crop, around, whole_frame
@@ -153,6 +153,11 @@ class ClickSegmenter:
     @property
     def config(self) -> ClickConfig:
         return self._config
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether an answer takes a pass or two of the network, without any search."""
+        return self._refiner.mode == "NoBRS"
 
     def segment(
         self,
@@ -326,6 +331,8 @@ class ClickSegmenter:
         """What the network says, refined if the mode does so."""
         config = self._config
         pictures, picture = self._picture(frame, crop, frame_key)
+        if stop():
+            raise StoppedError
         rows = crop.rows_of(clicks)
         size = crop.height, crop.width
         maps = self._network.click_maps(rows[:, : config.most_network_clicks], *size)

@@ -25,6 +25,7 @@ class Part(QObject):
     clicked = Signal(object)
     tracked = Signal(int)
     learned = Signal(int)
+    arrived = Signal(object)
 
     def __init__(self, asked: list[tuple[Any, ...]], parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -82,6 +83,7 @@ class RecordingAnnotator(QObject):
         self.operations = Part(self.asked, self)
         self.hand = Part(self.asked, self)
         self.prompts = Part(self.asked, self)
+        self.previews = Part([], self)  # what is shown under the pointer is no request
         self.bulk = Part(self.asked, self)
         self.tracking = RecordingTracking(self.asked, self)
         self.learning = RecordingLearning(self.asked, self)

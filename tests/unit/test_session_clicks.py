@@ -16,7 +16,7 @@ from interaction.annotation.requests import (
 )
 from interaction.annotation.strokes import stroke_mask
 from interaction.annotation.types import EMPTY_RECORD, Click, FrameStatus, Stroke
-from interaction.answers import answer, preview
+from interaction.answers import answer, previews
 from interaction.errors import UserError
 from interaction.session import Session
 from tests.fake_engines import FakeEngines, open_session
@@ -216,16 +216,17 @@ def test_a_preview_shows_what_a_click_would_do_and_changes_nothing(session: Sess
     session.click(0, bear, 20, 20)
     before = session.history.position
     hovered = ClickRequest(0, bear, Click(40, 20, True))
-    seen = preview(session.context(), hovered)
+    [seen] = previews(session.context(), hovered)
     assert session.history.position == before
     assert clicks(session, 0) == [(20, 20)]
     session.do(hovered)
-    assert seen is not None
-    assert np.array_equal(seen, session.annotation.labels(0))
-    new = preview(session.context(), ClickRequest(1, 7, Click(30, 20, True)))  # not there yet
-    assert new is not None
-    assert set(np.unique(new)) == {0, 7}
-    assert preview(session.context(lambda: True), hovered) is None
+    assert seen.is_exact
+    assert np.array_equal(seen.labels, session.annotation.labels(0))
+    # One that is not there yet: roughly, then as the click gives it.
+    rough, exact = previews(session.context(), ClickRequest(1, 7, Click(30, 20, True)))
+    assert (rough.is_exact, exact.is_exact) == (False, True)
+    assert set(np.unique(exact.labels)) == {0, 7}
+    assert list(previews(session.context(lambda: True), hovered)) == []
 
 
 def test_a_scribble_model_answers_if_there_is_one(session: Session) -> None:

@@ -65,6 +65,8 @@ class Stage:
     scale: Callable[[], float]  # window pixels for a source pixel
     pan_by: Callable[[QPointF], None]
     expect_masks: Callable[[], None]  # what is sketched stays until the masks have changed
+    expect_answer: Callable[[Point], None]  # the same, of a network: busy at this place
+    place_of: Callable[[QPointF, Point], Point]  # of a click; the place that a preview is about
 
     def next_object_id(self) -> int:
         """What a new object will be."""
@@ -90,6 +92,7 @@ class CanvasTool:
     is_pointing: ClassVar[bool] = True  # the object under the cursor is marked
     snatches: ClassVar[bool] = False  # may begin outside the frame
     uses_right_button: ClassVar[bool] = True  # otherwise it opens a menu
+    has_preview: ClassVar[bool] = False  # what a click would do is shown under a pointer that rests
     changes_object: ClassVar[bool] = True  # the current one, on the frame that is shown
 
     def __init__(self, stage: Stage) -> None:

@@ -55,7 +55,7 @@ class ScribbleTool(CanvasTool):
     def finish(self, start: Pointer, at: Pointer) -> None:
         stroke = Stroke(tuple(self._points), self.radius_px, not start.is_right)
         self._points = []
-        self.stage.expect_masks()
+        self.stage.expect_answer(at.point)
         self.stage.annotator.prompts.scribble((stroke,))
 
     def _show(self, is_removing: bool) -> None:

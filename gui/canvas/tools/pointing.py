@@ -52,9 +52,11 @@ class SelectTool(CanvasTool):
 
 
 class ClickTool(CanvasTool):
-    """Left adds what is under the cursor to the object, right takes it away."""
+    """Left adds what is under the cursor to the object, right takes it away. With Shift, left does
+    what is shown under a pointer that rests, also before that is shown."""
 
     name = "click"
+    has_preview = True
 
     @property
     def hint(self) -> str:
@@ -63,8 +65,13 @@ class ClickTool(CanvasTool):
         )
 
     def finish(self, start: Pointer, at: Pointer) -> None:
-        if not self.is_drag(start, at):
-            self.stage.annotator.prompts.click(start.x, start.y, not start.is_right)
+        if self.is_drag(start, at):
+            return
+        x, y = self.stage.place_of(start.window, start.point)
+        is_positive = not start.is_right
+        if is_positive and start.holds(Qt.KeyboardModifier.ShiftModifier):
+            is_positive = self.stage.annotator.previews.adds(x, y)
+        self.stage.annotator.prompts.click(x, y, is_positive)
 
     def double_click(self, at: Pointer) -> None:
         """The first press of the two was the click; a second at the same place says nothing."""
@@ -97,7 +104,7 @@ class BoxTool(CanvasTool):
         if min(sides) < _SMALLEST_BOX_PX:
             self.stage.sketch.clear()
             return
-        self.stage.expect_masks()
+        self.stage.expect_answer(((corner[0] + opposite[0]) / 2, (corner[1] + opposite[1]) / 2))
         self.stage.annotator.prompts.box(corner, opposite)
 
 
