@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import safetensors.torch
@@ -21,19 +20,19 @@ from torch import Tensor
 from interaction.annotation.mask_files import decode_labels, encode_labels
 from interaction.annotation.requests import Direction
 from interaction.engines import Engines, EngineSettings
-from interaction.errors import EngineMemoryError, UserError
-from interaction.files import write_bytes, write_text, writing_problem
+from interaction.errors import UserError
+from interaction.files import JsonObject, write_bytes, write_text, writing_problem
 from interaction.formats.format import describe_frames
 from interaction.formats.import_masks import read_given_masks
 from interaction.models import find_model
 from interaction.tracking.governor import REHEARSED_FRAMES, Forecast, Workload, forecast
 from interaction.tracking.propagation import (
     Position,
-    Run,
+    Propagation,
+    RunStep,
     TrackedFrame,
     memorize_all,
     plan,
-    propagate,
 )
 from interaction.tracking.stepping import SteppingTrackers
 from interaction.video.video import Video, open_video
@@ -100,13 +99,13 @@ class ResultFolder:
         )
         write_bytes(self.folder / f"{name}.npz", packed.getvalue())
 
-    def write_report(self, report: Mapping[str, object]) -> None:
+    def write_report(self, report: JsonObject) -> None:
         """The propagation is finished: the report takes the place of the unfinished state."""
         write_text(self.folder / _REPORT, json.dumps(report, indent=2) + "\n")
         (self.folder / _UNFINISHED).unlink(missing_ok=True)
 
     def save_unfinished(
-        self, tracker: Tracker, position: Position, settings: Mapping[str, object], tally: Any
+        self, tracker: Tracker, position: Position, settings: JsonObject, tally: JsonObject
     ) -> None:
         """tally: what the report needs of the finished part, as JSON."""
         header = {
@@ -118,7 +117,7 @@ class ResultFolder:
         header["checksum"] = _checksum(header, state)
         write_bytes(self.folder / _UNFINISHED, safetensors.torch.save(state, header))
 
-    def load_unfinished(self, settings: Mapping[str, object]) -> "_Unfinished | None":
+    def load_unfinished(self, settings: JsonObject) -> "_Unfinished | None":
         """None if there is nothing to go on with. UserError if it was made with other settings, or
         is damaged."""
         path = self.folder / _UNFINISHED
@@ -226,7 +225,7 @@ class _Unfinished:
 
 def run_batch(
     settings: BatchSettings, should_stop: Callable[[], bool]
-) -> Generator[BatchProgress, None, dict[str, object] | None]:
+) -> Generator[BatchProgress, None, JsonObject | None]:
     """Propagates, one frame a step. Returns the report, or None if it was stopped.
 
     `should_stop` is asked between two frames. Stopped, or closed, everything finished is on disk
@@ -302,76 +301,88 @@ class _Batch:
             memory=settings.memory,
         )
         self.trackers = SteppingTrackers(_engines(self.model, self.model_sha256), video, wanted)
+        self._position, self._tally, self._started = Position(), _Tally(), time.perf_counter()
+        self._state: dict[str, Tensor] | None = None  # of an interrupted propagation's tracker
 
     def run(
         self, should_stop: Callable[[], bool]
-    ) -> Generator[BatchProgress, None, dict[str, object] | None]:
-        unfinished = None
-        expected = self.forecast()
+    ) -> Generator[BatchProgress, None, JsonObject | None]:
+        yield from self._resume_or_fit()
+        is_unfinished = self._state is not None
+        memorized, is_tracking, saved = 0, False, time.perf_counter()
+        with closing(self._steps()) as steps:
+            for step in steps:
+                if step.remark is not None:
+                    yield self._progress(step.remark)
+                    memorized = 0
+                    continue
+                if step.is_memorizing:
+                    memorized += 1
+                    yield BatchProgress("memorising masks", memorized, len(self.masks))
+                    if not is_tracking:
+                        self._started = saved = time.perf_counter()
+                        if should_stop():
+                            return None
+                    continue
+                if not is_unfinished:  # from here on, also if the power goes
+                    self._save()
+                    is_unfinished = True
+                is_tracking, self._position = True, step.position
+                if step.result is not None:
+                    self._write(step.result)
+                    self._tally.frames += 1
+                    self._tally.damaged += [step.frame] * step.result.is_damaged
+                is_due = time.perf_counter() - saved > _SAVE_EVERY_S
+                try:
+                    yield self._progress()
+                    is_stopped = should_stop()
+                except GeneratorExit:
+                    self._save()
+                    raise
+                # Only here, between two frames, do memories, position and files agree.
+                if is_stopped or is_due:
+                    self._save()
+                    saved = time.perf_counter()
+                if is_stopped:
+                    return None
+        if self._tally.damaged:
+            frames = describe_frames(sorted(self._tally.damaged))
+            yield self._progress(
+                f"Frames that cannot be decoded keep the mask of the frame before: {frames}."
+            )
+        self.trackers.note_pace()
+        report = self._report(self._tally_now())
+        self.folder.write_report(report)
+        return report
+
+    def _resume_or_fit(self) -> Generator[BatchProgress, None, None]:
+        """Goes back to where an interrupted propagation stopped; or takes smaller settings where
+        the forecast says that memory will not do."""
+        expected, unfinished = self.forecast(), None
         if self.settings.resumes:
             unfinished = self.folder.load_unfinished(self.fingerprint())
         if unfinished is not None:
+            self._position, self._tally = unfinished.position, unfinished.tally
+            self._state = unfinished.state
             self.trackers.take_steps(unfinished.tally.steps_down)
         elif self.settings.fits_memory and expected.steps_down:
             self.trackers.take_steps(expected.steps_down)
             smaller = " ".join(expected.warnings)
             yield BatchProgress("memorising masks", 0, len(self.masks), smaller)
-        memorizing = self._memorize()
-        while True:
-            try:
-                for done in memorizing:
-                    yield BatchProgress("memorising masks", done, len(self.masks))
-                    if should_stop():
-                        return None
-                break
-            except (EngineMemoryError, RuntimeError, MemoryError) as error:
-                smaller = self.trackers.step_down(error, min(self.masks))
-            yield BatchProgress("memorising masks", 0, len(self.masks), smaller)
-            memorizing = self._memorize()
-        if unfinished is None:
-            # From here on the folder counts as unfinished, also if the power goes.
-            position, tally = Position(), _Tally()
-            self._save(position, tally)
-        else:
-            self.tracker.restore_run(unfinished.state)
-            position, tally = unfinished.position, unfinished.tally
-        started = saved = time.perf_counter()
 
-        def tally_now() -> _Tally:
-            now = tally.plus(time.perf_counter() - started, self.tracker.times.seconds())
-            now.steps_down = self.trackers.steps_down
-            return now
+    def _steps(self) -> Generator[RunStep, None, None]:
+        propagation = Propagation(self.trackers, self.video, self.masks, self.runs, self._memorize)
+        before = self._mask_before(self._position)
+        return propagation.steps(self._position, before=before, state=self._state)
 
-        steps = self._track(position)
-        with closing(steps):
-            for result, position, remark in steps:
-                if remark is not None:
-                    yield BatchProgress("tracking", tally.frames, len(self.results), remark)
-                if result is not None:
-                    self._write(result)
-                    tally.frames += 1
-                    tally.damaged += [result.frame] * result.is_damaged
-                is_due = time.perf_counter() - saved > _SAVE_EVERY_S
-                try:
-                    yield BatchProgress("tracking", tally.frames, len(self.results))
-                    is_stopped = should_stop()
-                except GeneratorExit:
-                    self._save(position, tally_now())
-                    raise
-                # Only here, between two frames, do memories, position and files agree.
-                if is_stopped or is_due:
-                    self._save(position, tally_now())
-                    saved = time.perf_counter()
-                if is_stopped:
-                    return None
-        if tally.damaged:
-            frames = describe_frames(sorted(tally.damaged))
-            remark = f"Frames that cannot be decoded keep the mask of the frame before: {frames}."
-            yield BatchProgress("tracking", tally.frames, len(self.results), remark)
-        self.trackers.note_pace()
-        report = self._report(tally_now())
-        self.folder.write_report(report)
-        return report
+    def _progress(self, remark: str | None = None) -> BatchProgress:
+        return BatchProgress("tracking", self._tally.frames, len(self.results), remark)
+
+    def _tally_now(self) -> _Tally:
+        seconds = time.perf_counter() - self._started
+        now = self._tally.plus(seconds, self.tracker.times.seconds())
+        now.steps_down = self.trackers.steps_down
+        return now
 
     def forecast(self) -> Forecast:
         """What it will need on this machine."""
@@ -395,11 +406,8 @@ class _Batch:
 
     def rehearse(self) -> Forecast:
         """The forecast, from the first frames tracked; nothing is written."""
-        for _ in self._memorize():
-            pass
-        steps = propagate(self.tracker, self.video, self.masks, self.runs)
-        with closing(steps):
-            for _ in islice(steps, REHEARSED_FRAMES):
+        with closing(self._steps()) as steps:
+            for _ in islice((step for step in steps if step.result), REHEARSED_FRAMES):
                 pass
         self.trackers.note_pace()
         self.trackers.tracker = None
@@ -409,58 +417,19 @@ class _Batch:
     def tracker(self) -> Tracker:
         return self.trackers.current()
 
-    def _memorize(self) -> Generator[int, None, None]:
-        """Puts every given mask into permanent memory; how many are there."""
-        memorizing = memorize_all(
-            self.tracker,
+    def _memorize(self, tracker: Tracker, frame: int, way: int) -> Iterable[int]:
+        """All given masks, once."""
+        if tracker.confirmed_frames:
+            return ()
+        return memorize_all(
+            tracker,
             self.video,
             self.masks,
             is_backward=self.settings.direction == "backward",
             are_partial=self.settings.are_masks_partial,
         )
-        for done, _ in enumerate(memorizing, start=1):
-            yield done
 
-    def _track(
-        self, position: Position
-    ) -> Generator[tuple[TrackedFrame | None, Position, str | None], None, None]:
-        """As `propagate`, and why the settings are smaller from a frame on; on a full device it
-        begins again from the last finished frame."""
-        remark: str | None = None
-        while position.run < len(self.runs):
-            frames, offset, adopted = self.runs[position.run].frames, 0, None
-            run, start = self.runs[position.run], position
-            if remark is not None and position.step > 0:
-                offset = position.step - 1
-                run, start = Run(frames[offset:], is_first_silent=True), Position(position.run)
-                adopted = self.folder.read_mask(self.names[frames[offset]])
-            try:
-                if self.trackers.tracker is None:
-                    for _ in self._memorize():
-                        pass
-                steps = propagate(
-                    self.tracker,
-                    self.video,
-                    self.masks,
-                    (*self.runs[: position.run], run),
-                    start,
-                    keys_at_a_time=self.trackers.keys_at_a_time,
-                    adopted=adopted,
-                    before=self._mask_before(start),
-                )
-                with closing(steps):
-                    for result, after in steps:
-                        position = Position(after.run, after.step + offset)
-                        yield result, position, remark
-                        remark = None
-                        if position.step < len(frames):
-                            self.trackers.check(frames[position.step])
-                position = Position(position.run + 1)
-            except (EngineMemoryError, RuntimeError, MemoryError) as error:
-                at = frames[min(position.step, len(frames) - 1)]
-                remark = self.trackers.step_down(error, at)
-
-    def fingerprint(self) -> dict[str, object]:
+    def fingerprint(self) -> JsonObject:
         """What must be the same for an interrupted propagation to go on, by the name people know
         it under."""
         digest = hashlib.sha256()
@@ -488,8 +457,9 @@ class _Batch:
         frame = self.runs[position.run].frames[position.step - 1]
         return self.folder.read_mask(self.names[frame])
 
-    def _save(self, position: Position, tally: _Tally) -> None:
-        self.folder.save_unfinished(self.tracker, position, self.fingerprint(), asdict(tally))
+    def _save(self) -> None:
+        tally = asdict(self._tally_now())
+        self.folder.save_unfinished(self.tracker, self._position, self.fingerprint(), tally)
 
     def _write(self, result: TrackedFrame) -> None:
         name = self.names[result.frame]
@@ -500,7 +470,7 @@ class _Batch:
                 probabilities = prediction.probabilities().cpu().numpy().astype(np.float16)
                 self.folder.write_probabilities(name, probabilities, prediction.objects)
 
-    def _report(self, tally: _Tally) -> dict[str, object]:
+    def _report(self, tally: _Tally) -> JsonObject:
         permanent, working, long_term = self.tracker.memory_elements
         return {
             "source": self.settings.source.name,

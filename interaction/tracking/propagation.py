@@ -1,8 +1,16 @@
 """Track frames one after another from the given masks."""
 
 from collections import OrderedDict
-from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import (
+    Callable,
+    Collection,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,6 +21,7 @@ from interaction.annotation.mask_files import decode_labels
 from interaction.annotation.requests import Direction
 from interaction.annotation.types import FrameRecord, Frames, FrameStatus
 from interaction.errors import DamagedFrameError, EngineMemoryError, UserError
+from interaction.tracking.stepping import SteppingTrackers
 from xmem_core.arrays import Frame, Labels
 from xmem_core.device import is_out_of_memory
 from xmem_core.pictures import EncodedFrame, Prediction
@@ -23,12 +32,15 @@ __all__ = [
     "MOST_REMEMBERED",
     "GivenMasks",
     "Position",
+    "Propagation",
     "Run",
+    "RunStep",
     "TrackedFrame",
     "empty_prediction",
     "memorize_all",
     "plan",
     "propagate",
+    "runs_to",
 ]
 
 
@@ -92,15 +104,21 @@ def plan(
             f"There is no frame to track from {first} to {last}.\n\n"
             "Check --start and --end, or choose another --direction."
         )
-    if direction == "forward":
-        return (Run(range(first, last + 1)),)
-    if direction == "backward":
-        return (Run(range(last, first - 1, -1)),)
     anchor = min((frame for frame in annotated if first <= frame <= last), default=first)
-    forward = Run(range(anchor, last + 1))
-    if anchor == first:
-        return (forward,)
-    return forward, Run(range(anchor, first - 1, -1), is_first_silent=True)
+    begin = {"forward": first, "backward": last, "both": anchor}[direction]
+    ends = {"forward": (last,), "backward": (first,), "both": (last, first)}[direction]
+    return runs_to(begin, ends) or (Run(range(begin, begin + 1)),)
+
+
+def runs_to(start: int, ends: Iterable[int]) -> tuple[Run, ...]:
+    """A run from `start` to each of `ends` but `start` itself. Only the first of them gives
+    `start` a mask."""
+    runs: list[Run] = []
+    for end in ends:
+        way = 1 if end > start else -1
+        if end != start:
+            runs.append(Run(range(start, end + way, way), is_first_silent=bool(runs)))
+    return tuple(runs)
 
 
 def memorize_all(
@@ -214,6 +232,103 @@ def propagate(
                 after = Position(run_index, done + 1)
                 is_silent = run.is_first_silent and is_first
                 yield None if is_silent else result, after
+
+
+@dataclass(frozen=True, slots=True)
+class RunStep:
+    """One step of a `Propagation`: a visited frame, without a result where it only sets a run
+    going; or a given mask that was put into memory; or smaller settings from here on."""
+
+    frame: int  # reached, or about to be
+    position: Position
+    result: TrackedFrame | None = None
+    is_memorizing: bool = False
+    remark: str | None = None  # which settings are smaller
+
+
+class Propagation:
+    """`propagate`, with the given masks put into memory first; on a full device it goes on with
+    smaller settings from the last finished frame."""
+
+    def __init__(
+        self,
+        trackers: SteppingTrackers,
+        video: Frames,
+        masks: Mapping[int, Labels],
+        runs: Sequence[Run],
+        memorize: Callable[[Tracker, int, int], Iterable[int]],
+        *,
+        present: Mapping[int, Collection[int]] | None = None,
+    ) -> None:
+        """memorize: puts the masks that matter at a frame, on the way +1 or -1, into the tracker's
+        permanent memory where they are missing, and yields their frames. present: see
+        `propagate`."""
+        self._trackers, self._video, self._masks = trackers, video, masks
+        self._runs, self._memorize, self._present = runs, memorize, present
+
+    def steps(
+        self,
+        position: Position = Position(),
+        *,
+        adopted: Labels | None = None,
+        before: Labels | None = None,
+        state: Mapping[str, torch.Tensor] | None = None,
+    ) -> Generator[RunStep, None, None]:
+        """adopted, before: see `propagate`. state: `Tracker.run_state` at `position`, to go on from
+        there exactly. EngineMemoryError if no smaller settings are left."""
+        yield from self._run(position, adopted, before, state)
+        for index in range(position.run + 1, len(self._runs)):
+            yield from self._run(Position(index), adopted, None, None)
+
+    def _run(
+        self,
+        position: Position,
+        adopted: Labels | None,
+        before: Labels | None,
+        state: Mapping[str, torch.Tensor] | None,
+    ) -> Generator[RunStep, None, None]:
+        run = self._runs[position.run]
+        frames, rest, offset, done = run.frames, run, 0, position.step
+        last: Prediction | None = None
+        while True:
+            try:
+                yield from self._memorized(frames, position.run, done)
+                if state is not None:
+                    self._trackers.current().restore_run(state)
+                # The generator alone keeps the tracker, which is freed when its device is full.
+                results = propagate(
+                    self._trackers.current(),
+                    self._video,
+                    self._masks,
+                    (rest,),
+                    Position(0, done if rest is run else 0),
+                    keys_at_a_time=self._trackers.keys_at_a_time,
+                    adopted=adopted,
+                    present=self._present,
+                    before=before,
+                )
+                with closing(results):
+                    for result, after in results:
+                        done = after.step + offset
+                        last = last if result is None else result.prediction
+                        yield RunStep(frames[done - 1], Position(position.run, done), result)
+                        if frames[done - 1] in self._masks:
+                            yield from self._memorized(frames, position.run, done)
+                        if done < len(frames):
+                            self._trackers.check(frames[done])
+                return
+            except (EngineMemoryError, RuntimeError, MemoryError) as error:
+                remark = self._trackers.step_down(error, frames[min(done, len(frames) - 1)])
+            if done:  # begin again with the last finished frame, whose mask is there
+                offset, state = done - 1, None
+                rest = Run(frames[offset:], is_first_silent=True)
+                adopted = last.labels() if last is not None else before if offset else adopted
+            yield RunStep(frames[offset], Position(position.run, done), remark=remark)
+
+    def _memorized(self, frames: range, index: int, done: int) -> Generator[RunStep, None, None]:
+        ahead = frames[max(0, done - 1)]
+        for _ in self._memorize(self._trackers.current(), ahead, frames.step):
+            yield RunStep(ahead, Position(index, done), is_memorizing=True)
 
 
 def _encode(tracker: Tracker, video: Frames, batch: Sequence[int]) -> list[EncodedFrame | None]:

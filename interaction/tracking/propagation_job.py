@@ -22,15 +22,16 @@ from interaction.annotation.requests import (
 )
 from interaction.annotation.types import EMPTY_RECORD, Edit, Frames, FrameStatus
 from interaction.engines import Networks
-from interaction.errors import EngineMemoryError, UserError
+from interaction.errors import UserError
 from interaction.tracking.governor import REHEARSED_FRAMES, Forecast, Workload, forecast
 from interaction.tracking.propagation import (
     MOST_REMEMBERED,
     GivenMasks,
+    Propagation,
     Run,
     TrackedFrame,
     memorize_all,
-    propagate,
+    runs_to,
 )
 from interaction.tracking.stepping import SteppingTrackers
 from xmem_core.arrays import Labels
@@ -128,17 +129,6 @@ _LABELS: Final = {
 }
 
 
-@dataclass(slots=True)
-class _Progress:
-    """How far one run has come: enough to begin again from there with another tracker."""
-
-    rest: Run
-    adopted: Labels | None  # the mask of the first frame of `rest`, if nobody has given one
-    writes_first: bool  # the first frame of `rest` gets a mask from this run
-    shape: FrameShape | None = None
-    settled: int = 0  # frames in a row
-
-
 class PropagationJob:
     """`steps()` may be pulled on another thread while the annotation is edited.
 
@@ -218,21 +208,48 @@ class PropagationJob:
         record = self._records.get(start, EMPTY_RECORD)
         adopted = decode_labels(record.mask) if record.mask and start not in self._given else None
         for index, run in enumerate(self._runs):
-            progress = _Progress(run, adopted, writes_first=index == 0 and record.mask is None)
-            while True:
-                try:
-                    ahead = progress.rest.frames
-                    yield from self._memorize(self._trackers.current(), ahead[0], ahead.step)
-                    for step, labels in self._run(self._trackers.current(), progress):
-                        yield step
-                        if progress.rest.frames[0] == start and adopted is None:
-                            adopted = labels
-                    break
-                except (EngineMemoryError, RuntimeError, MemoryError) as error:
-                    remark = self._trackers.step_down(error, progress.rest.frames[0])
-                yield Propagated(
-                    None, progress.rest.frames[0], self._done, self._total, None, remark
-                )
+            propagation = Propagation(
+                self._trackers,
+                self._video,
+                self._masks,
+                (Run(run.frames),),
+                self._memorize,
+                present=self._masks.present,
+            )
+            writes_first = index == 0 and record.mask is None
+            shape, settled = None, 0
+            with closing(propagation.steps(adopted=adopted)) as steps:
+                for step in steps:
+                    if step.result is None:
+                        yield self._step(None, step.frame, step.remark)
+                        continue
+                    labels = step.result.prediction.labels()
+                    if adopted is None:
+                        adopted = labels  # the start's, for the other way
+                    edit, remark, doubt = None, None, 1.0  # doubtful, so that people are led to it
+                    if step.result.is_damaged:
+                        remark = (
+                            f"Frame {step.frame} cannot be decoded. It keeps the mask of the frame "
+                            "before it, marked as doubtful."
+                        )
+                    else:
+                        doubt, shape = measure_doubt(step.result.prediction, shape)
+                    if step.frame != start or writes_first:
+                        edit, is_settled = self._edit(step.result, labels, doubt)
+                        settled = settled + 1 if is_settled else 0
+                        self._done += 1
+                    is_over = self._request.until == "settled" and settled >= _SETTLED_FRAMES
+                    if is_over:
+                        remark = "The masks agree with the earlier ones again."
+                    yield self._step(edit, step.frame, remark)
+                    if is_over:
+                        break
+                    self._trackers.follow_limits()
+
+    def _step(self, edit: Edit | None, frame: int, remark: str | None) -> Propagated:
+        tracker = self._trackers.tracker
+        memory = None if tracker is None else _memory_use(tracker)
+        return Propagated(edit, frame, self._done, self._total, memory, remark)
 
     # Before the run
 
@@ -266,100 +283,40 @@ class PropagationJob:
 
     # The run
 
-    def _memorize(
-        self, tracker: Tracker, frame: int, step: int
-    ) -> Generator[Propagated, None, None]:
+    def _memorize(self, tracker: Tracker, frame: int, way: int) -> Generator[int, None, None]:
         """Puts the given frames that matter at `frame` into permanent memory, and takes those out
         that no longer do."""
         masks = self._masks
-        wanted = set(masks.around(frame, step)) | masks.first_of_each(self._runs)
-        for other in set(tracker.confirmed_frames) - wanted:
+        confirmed = set(tracker.confirmed_frames)
+        if confirmed and len(masks) <= MOST_REMEMBERED:
+            return  # all of them are there
+        wanted = set(masks.around(frame, way)) | masks.first_of_each(self._runs)
+        for other in confirmed - wanted:
             tracker.forget(other)
-        missing = sorted(wanted - set(tracker.confirmed_frames))
+        missing = sorted(wanted - confirmed)
         speaks_for = {other: masks.speaks_for(other) for other in missing}
         given = {other: masks[other] for other in missing}
-        for _ in memorize_all(tracker, self._video, given, speaks_for=speaks_for):
-            yield Propagated(None, frame, self._done, self._total, _memory_use(tracker))
+        yield from memorize_all(tracker, self._video, given, speaks_for=speaks_for)
 
-    def _run(
-        self, tracker: Tracker, progress: _Progress
-    ) -> Generator[tuple[Propagated, Labels], None, None]:
-        """Tracks `progress.rest` and notes how far that has come."""
-        run, writes = progress.rest, progress.writes_first
-        keys = self._trackers.keys_at_a_time
-        with closing(
-            propagate(
-                tracker,
-                self._video,
-                self._masks,
-                (run,),
-                keys_at_a_time=keys,
-                adopted=progress.adopted,
-                present=self._masks.present,
-            )
-        ) as results:
-            for result, _ in results:
-                assert result is not None  # no run of ours is silent
-                labels = result.prediction.labels()
-                edit = None
-                remark = None
-                if result.is_damaged:
-                    doubt = 1.0  # so that the annotator is led to it
-                    remark = (
-                        f"Frame {result.frame} cannot be decoded. It keeps the mask of the frame "
-                        "before it, marked as doubtful."
-                    )
-                else:
-                    doubt, progress.shape = measure_doubt(result.prediction, progress.shape)
-                if writes:
-                    edit = self._edit(result, labels, doubt, progress)
-                    self._done += 1
-                elif result.frame != run.frames[0]:
-                    raise AssertionError("only a first frame keeps its mask")
-                writes = True
-                progress.rest = Run(range(result.frame, run.frames.stop, run.frames.step))
-                progress.adopted, progress.writes_first = labels, False
-                is_settled = (
-                    self._request.until == "settled" and progress.settled >= _SETTLED_FRAMES
-                )
-                if is_settled:
-                    remark = "The masks agree with the earlier ones again."
-                yield (
-                    Propagated(
-                        edit, result.frame, self._done, self._total, _memory_use(tracker), remark
-                    ),
-                    labels,
-                )
-                if is_settled:
-                    return
-                self._trackers.follow_limits()
-                self._trackers.check(result.frame)
-                if len(self._masks) > MOST_REMEMBERED and result.frame in self._masks:
-                    for step in self._memorize(tracker, result.frame, run.frames.step):
-                        yield step, labels
-
-    def _edit(
-        self, result: TrackedFrame, labels: Labels, doubt: float, progress: _Progress
-    ) -> Edit | None:
+    def _edit(self, result: TrackedFrame, labels: Labels, doubt: float) -> tuple[Edit | None, bool]:
+        """The edit, None if nothing changes, and whether the masks of before are the same."""
         old = self._records.get(result.frame, EMPTY_RECORD)
         tracked = self._writable & set(result.prediction.objects)
         if old.answers_for(tracked):
-            progress.settled = 0
-            return None
+            return None, False
         tracked -= old.given
         before = decode_labels(old.mask) if old.mask else np.zeros(self._shape, np.uint8)
         after = composed(before, labels, tracked)
         is_same = old.status is not FrameStatus.EMPTY and agrees(before, after, tracked)
-        progress.settled = progress.settled + 1 if is_same else 0
         if old.status.is_given:  # beside what was corrected by hand
             if np.array_equal(before, after):
-                return None
+                return None, is_same
             record = make_record(after, old.status, given=old.given)
         else:
             record = make_record(after, FrameStatus.TRACKED, doubt=round(doubt, 4))
             if record == old:
-                return None
-        return Edit(
+                return None, is_same
+        edit = Edit(
             _LABELS[self._request.direction],
             before={result.frame: old},
             after={result.frame: record},
@@ -367,6 +324,7 @@ class PropagationJob:
             cause=self._request,
             locked=self._locked,
         )
+        return edit, is_same
 
 
 def composed(before: Labels, tracked: Labels, objects: Collection[int]) -> Labels:
@@ -411,8 +369,7 @@ def _runs(request: PropagationRequest, frame_count: int, stops: Collection[int])
             "The range is behind this frame.\n\nGo to a frame in the range, or clear the range."
         )
     start = min(max(start, first), last)
-    runs = []
-    reasons = []
+    ends, reasons = [], []
     for way in ways:
         end = last if way > 0 else first
         reason = f"This is the {'last' if way > 0 else 'first'} frame to be tracked."
@@ -428,16 +385,15 @@ def _runs(request: PropagationRequest, frame_count: int, stops: Collection[int])
                 if stop == start and end != start:
                     reason = "The next frame has a mask that you made or confirmed."
                 end = _nearer(start, end, stop)
-        if end != start:
-            runs.append(Run(range(start, end + way, way)))
-        else:
-            reasons.append(reason)
+        ends.append(end)
+        reasons.append(reason)
+    runs = runs_to(start, ends)
     if not runs:
         raise UserError(
             f"There is nothing to track. {reasons[0]}\n\n"
             "Go to another frame, or choose another direction or range."
         )
-    return tuple(runs)
+    return runs
 
 
 def _nearer(start: int, first: int, second: int) -> int:

@@ -87,7 +87,7 @@ def objects_by_frame(found: Sequence[TrackedFrame]) -> dict[int, tuple[int, ...]
         ("both", [4], None, None, [range(4, 10), range(4, -1, -1)]),
         ("both", [4, 6], None, None, [range(4, 10), range(4, -1, -1)]),
         ("both", [4, 6], 5, 8, [range(6, 9), range(6, 4, -1)]),
-        ("both", [9], None, None, [range(9, 10), range(9, -1, -1)]),
+        ("both", [9], None, None, [range(9, -1, -1)]),
         ("both", [1], 5, 8, [range(5, 9)]),
     ],
 )
