@@ -9,7 +9,9 @@ can be taken out again, and the last one taken out brings everything back. So do
 points at an object which was not there before: those that are left say only what it is not.
 """
 
+import time
 from collections.abc import Callable, Generator, Hashable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,6 +77,13 @@ def answer(context: EditContext, request: Request) -> Answer:
     KeyError for an unknown object, IndexError for an unknown frame or click, ValueError for a
     prompt outside the frame, TypeError for a request whose masks came from elsewhere.
     """
+    if isinstance(request, PropagationRequest):
+        steps = propagation(context, request)
+        return (step.edit for step in steps if step.edit is not None)
+    return _timed(_answered(context, request))
+
+
+def _answered(context: EditContext, request: Request) -> Answer:
     annotation = context.annotation
     width, height = annotation.width, annotation.height
     match request:
@@ -89,10 +98,16 @@ def answer(context: EditContext, request: Request) -> Answer:
             if context.engines.settings.scribble_model is not None:
                 return _scribbled(context, request)
             return _prompted(context, request, clicks, "Scribble on")
-        case PropagationRequest():
-            steps = propagation(context, request)
-            return (step.edit for step in steps if step.edit is not None)
     return by_hand(annotation, request)
+
+
+def _timed(edits: Answer) -> Answer:
+    """The same, each edit with the seconds that it took to compute."""
+    with closing(edits):
+        began_s = time.perf_counter()
+        for edit in edits:
+            yield replace(edit, seconds=time.perf_counter() - began_s)
+            began_s = time.perf_counter()
 
 
 def propagation(
@@ -102,7 +117,24 @@ def propagation(
     nowhere to go; EngineMemoryError if a device is full and no smaller step is left."""
     from interaction.tracking.propagation_job import PropagationJob  # imports torch
 
-    return PropagationJob(context.annotation, context.video, context.engines, request).steps()
+    job = PropagationJob(context.annotation, context.video, context.engines, request)
+    return _timed_steps(job.steps())
+
+
+def _timed_steps(
+    steps: Generator[Propagated, None, None],
+) -> Generator[Propagated, None, None]:
+    """As `_timed`; frames that keep their masks count for the next that changes."""
+    seconds = 0.0
+    with closing(steps):
+        began_s = time.perf_counter()
+        for step in steps:
+            seconds += time.perf_counter() - began_s
+            if step.edit is not None:
+                step = replace(step, edit=replace(step.edit, seconds=seconds))
+                seconds = 0.0
+            yield step
+            began_s = time.perf_counter()
 
 
 def propagation_forecast(

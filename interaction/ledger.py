@@ -1,5 +1,6 @@
 """Apply, rebase, undo and redo edits: the one way by which an annotation changes."""
 
+import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Final
@@ -8,6 +9,7 @@ import numpy as np
 
 from interaction.annotation.annotation import Annotation, make_record
 from interaction.annotation.edits import changed_record, keeping_locked
+from interaction.annotation.effort import EffortLog
 from interaction.annotation.history import History
 from interaction.annotation.mask_files import decode_labels
 from interaction.annotation.types import Edit, FrameRecord, FrameStatus, ObjectInfo
@@ -212,12 +214,16 @@ def _renumbered(record: FrameRecord, new_ids: NewIds) -> FrameRecord:
 
 
 class Ledger:
-    """One thread at a time. project: None keeps everything in memory only."""
+    """One thread at a time. project: None keeps everything in memory only.
+
+    effort: what everything has cost, as far back as the project goes.
+    """
 
     def __init__(
         self, annotation: Annotation, history: History, project: Project | None = None
     ) -> None:
         self.annotation, self.history, self.project = annotation, history, project
+        self.effort = EffortLog() if project is None else project.view.effort
         # By group: under which ids objects were added whose own had been taken.
         self._new_ids: dict[str, Mapping[int, int]] = {}
         # Groups whose objects could not be added: by now, others may have their ids.
@@ -250,6 +256,7 @@ class Ledger:
             check_edit(edit)
             project.make()  # with the first edit; what cannot be kept is not done
         self.annotation.apply(edit)
+        self.effort.note(edit, time.time())
         if edit.group is not None and rebased.new_ids:
             self._new_ids[edit.group] = rebased.new_ids
         entry = self.history.push(edit)
@@ -292,6 +299,7 @@ class Ledger:
         edit = step()
         if edit is not None:
             self.annotation.apply(edit)
+            self.effort.note_move(time.time())
             if project is not None:
                 project.move_to(self.history.position, edit)
         return edit

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from interaction.annotation.annotation import Annotation
 from interaction.annotation.edits import hand_edit
+from interaction.annotation.effort import Effort
 from interaction.annotation.history import History
 from interaction.annotation.requests import (
     BoxRequest,
@@ -56,6 +57,7 @@ from xmem_core.arrays import Labels
 if TYPE_CHECKING:
     from interaction.formats.export import ExportReport
     from interaction.formats.import_plan import ImportChoices
+    from interaction.formats.verify import VerifyReport
     from interaction.tracking.governor import Forecast
 
 __all__ = ["Masks", "Session", "TrackedMasks", "check_fit", "is_known_place", "plain_settings"]
@@ -281,6 +283,11 @@ class Session:
         return self.ledger.is_read_only
 
     @property
+    def effort(self) -> Effort:
+        """What the annotation has cost so far, earlier sessions of the project included."""
+        return self.ledger.effort.measure()
+
+    @property
     def memory_limits(self) -> dict[str, int]:
         """Of the tracker, by the names of `interaction.engines.MEMORY_LIMITS`."""
         return limits_of(self.engines.settings.memory)
@@ -453,6 +460,19 @@ class Session:
                 next(steps)
             except StopIteration as end:
                 report: ExportReport = end.value
+                return report
+
+    def verify(self, export: Path | str) -> "VerifyReport":
+        """Whether an export belongs to this session's video, see `interaction.formats.verify`.
+        UserError if it cannot be told."""
+        from interaction.formats.verify import verify
+
+        steps = verify(Path(export), self.video)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                report: VerifyReport = end.value
                 return report
 
     # The end

@@ -28,6 +28,7 @@ from interaction.annotation.mask_files import encode_labels, read_mask
 from interaction.errors import UserError
 from interaction.formats.mask_set import Surroundings
 from interaction.formats.recognise import recognise_masks
+from interaction.formats.verify import read_list
 from interaction.learning.learned import Learned, LearnedModels
 from interaction.models import Model, ModelStore
 from interaction.project.frame_index import index_bytes, read_index
@@ -196,6 +197,8 @@ def fuzz_text(folder: Path, count: int) -> Result:
         yolo / "data.yaml": b'nc: 1\nnames:\n  0: "disc"\n',
         masks / "objects.json": json.dumps(objects).encode(),
         masks / "frames.csv": b"index,file\n0,00000.png\n",
+        folder / "hashes.csv": b"index,pts,sha256,look,file\n"
+        + b"0,512,%s,%s,00000.png\n" % (b"0a" * 32, b"3f" * 8),
         folder / "coco.json": json.dumps(coco).encode(),
         folder / "vis.json": json.dumps(vis).encode(),
         folder / "note": json.dumps(asdict(Holder.this_process())).encode(),
@@ -228,6 +231,9 @@ def fuzz_text(folder: Path, count: int) -> Result:
             "YouTube-VIS": target(folder / "vis.json", importing(folder / "vis.json")),
             "objects.json": target(masks / "objects.json", importing(masks)),
             "frames.csv": target(masks / "frames.csv", importing(masks)),
+            "frames.csv with hashes": target(
+                folder / "hashes.csv", lambda: read_list(folder / "hashes.csv")
+            ),
             "labels of YOLO": target(yolo / "labels" / "00000.txt", importing(yolo)),
             "data.yaml": target(yolo / "data.yaml", importing(yolo)),
         },

@@ -105,6 +105,15 @@ ACTIONS: Final[tuple[ActionSpec, ...]] = (
         needs=Needs.PROJECT,
     ),
     ActionSpec(
+        id="file.verify",
+        text=Message("Verify an export…"),
+        words=Message("check belongs hash frames.csv exact"),
+        keys=("Ctrl+Alt+E",),
+        icon="circle-check",
+        tip=Message("Whether an export was made for this very video, picture by picture"),
+        needs=Needs.PROJECT,
+    ),
+    ActionSpec(
         id="file.save_version",
         text=Message("Save a named version…"),
         words=Message("snapshot backup"),
@@ -864,6 +873,16 @@ ACTIONS: Final[tuple[ActionSpec, ...]] = (
         icon="panel-bottom",
         needs=Needs.PROJECT,
         is_checkable=True,
+    ),
+    ActionSpec(
+        id="view.effort",
+        text=Message("Effort…"),
+        words=Message("statistics time clicks strokes cost meter"),
+        keys=("Ctrl+Shift+E",),
+        icon="clock",
+        tip=Message("Clicks, strokes, work and waiting, by object"),
+        needs=Needs.PROJECT,
+        begins_section=True,
     ),
     ActionSpec(
         id="view.full_screen",

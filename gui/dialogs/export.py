@@ -206,6 +206,7 @@ class ExportDialog(QDialog):
             last=self.last.value(),
             step=self.step.value(),
             overwrites=self.overwrites.isChecked(),
+            has_hashes=self.hashes.isChecked(),
         )
 
     def check(self) -> None:
@@ -373,6 +374,12 @@ class ExportDialog(QDialog):
         self.overwrites = QCheckBox(tr("Replace files of the same names"), self)
         self.overwrites.toggled.connect(self._check_soon)
 
+        self.hashes = QCheckBox(tr("Hash of each picture in frames.csv"), self)
+        self.hashes.setChecked(True)
+        self.hashes.setToolTip(
+            tr("Whether the export belongs to a video can be verified later; takes longer")
+        )
+
         self.preview = QPlainTextEdit(self)
         self.preview.setReadOnly(True)
         self.preview.setAccessibleName(tr("What will be exported"))
@@ -383,6 +390,7 @@ class ExportDialog(QDialog):
         form.addRow(tr("Frames"), frames)
         form.addRow(tr("Where to"), where)
         form.addRow("", self.overwrites)
+        form.addRow("", self.hashes)
         right = QWidget(self)
         column = QVBoxLayout(right)
         column.setContentsMargins(8, 0, 0, 0)

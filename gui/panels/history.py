@@ -9,6 +9,7 @@ from PySide6.QtCore import (
     QPersistentModelIndex,
     QSize,
     Qt,
+    QTimer,
     Signal,
 )
 from PySide6.QtGui import QFont, QGuiApplication, QPalette
@@ -17,26 +18,32 @@ from PySide6.QtWidgets import (
     QListView,
     QStyledItemDelegate,
     QStyleOptionViewItem,
+    QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
 from gui.language import tr
+from gui.timeline.scale import short_timecode
 from gui.work.annotator import Annotator
 from gui.work.document import Document
 from gui.work.operations import Busy
+from interaction.annotation.effort import Effort
 from interaction.annotation.history import Entry
 
 __all__ = ["HistoryPanel"]
 
 _ROW_PX: Final = 24
+_MEASURE_MS: Final = 500
 
 Index = QModelIndex | QPersistentModelIndex
 _ROOT: Final = QModelIndex()
 
 
 class HistoryPanel(QWidget):
-    """The first row is the beginning; the row in effect last is marked."""
+    """The first row is the beginning; the row in effect last is marked. Below: what it cost."""
+
+    effort_wanted = Signal()  # the table of it
 
     def __init__(
         self, document: Document, annotator: Annotator, parent: QWidget | None = None
@@ -64,6 +71,16 @@ class HistoryPanel(QWidget):
         self.notice.setContentsMargins(10, 4, 10, 4)
         self.notice.setForegroundRole(self.palette().ColorRole.PlaceholderText)
         column.addWidget(self.notice)
+        self.effort = QToolButton(self)
+        self.effort.setAutoRaise(True)
+        self.effort.setToolTip(tr("What the work has cost so far; click for each object"))
+        self.effort.clicked.connect(self.effort_wanted)
+        column.addWidget(self.effort)
+        # While tracking, numbers that change more often than they can be read only cost time.
+        self._measuring = QTimer(self, singleShot=True, interval=_MEASURE_MS)
+        self._measuring.timeout.connect(self._show_effort)
+        document.history_changed.connect(self._measure_soon)
+        self._show_effort()
         self.steps.position_changed.connect(self._show_position)
         annotator.operations.busy_changed.connect(self._show_busy)
         self._show_position(self.steps.position)
@@ -77,6 +94,23 @@ class HistoryPanel(QWidget):
         index = self.steps.index(position)
         self.view.setCurrentIndex(index)
         self.view.scrollTo(index)
+
+    def _measure_soon(self) -> None:
+        if not self._measuring.isActive():
+            self._measuring.start()
+
+    def _show_effort(self) -> None:
+        effort = self._document.session.effort
+        self.effort.setText(
+            tr(
+                "Clicks: {clicks} · strokes: {strokes} · work: {work}",
+                clicks=effort.clicks,
+                strokes=effort.strokes,
+                work=short_timecode(effort.work_s),
+            )
+            if effort != Effort()
+            else tr("Nothing was done yet")
+        )
 
     def _show_busy(self, busy: Busy) -> None:
         may_go = busy in (Busy.IDLE, Busy.EXPORTING) and not self._document.session.is_read_only

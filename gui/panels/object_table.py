@@ -24,6 +24,7 @@ from PySide6.QtWidgets import QStyle, QStyledItemDelegate, QStyleOptionViewItem,
 from gui.language import tr
 from gui.theme import icon
 from gui.timeline.frame_table import FrameTable
+from gui.timeline.scale import short_timecode
 from gui.work.document import Document
 from interaction.annotation.types import ObjectInfo
 
@@ -191,12 +192,7 @@ class ObjectTable(QAbstractTableModel):
                 else tr("Ctrl+F and {number} finds “{name}”", number=row + 1, name=info.name)
             ),
             Column.NAME: tr("{name}: double-click to rename", name=info.name),
-            Column.FRAMES: tr(
-                "“{name}” is on {covered} of {frame_count} frames",
-                name=info.name,
-                covered=self._frames.frames_covered(info.id),
-                frame_count=self._document.frame_count,
-            ),
+            Column.FRAMES: self._frames_tip(info),
             Column.VISIBLE: (
                 tr("“{name}” is shown: click to hide it", name=info.name)
                 if info.is_visible
@@ -213,6 +209,26 @@ class ObjectTable(QAbstractTableModel):
                 else tr("Show only “{name}”", name=info.name)
             ),
         }[column]
+
+    def _frames_tip(self, info: ObjectInfo) -> str:
+        """How far it is, and what that cost."""
+        where = tr(
+            "“{name}” is on {covered} of {frame_count} frames",
+            name=info.name,
+            covered=self._frames.frames_covered(info.id),
+            frame_count=self._document.frame_count,
+        )
+        effort = self._document.session.effort.by_object.get(info.id)
+        if effort is None:
+            return where
+        cost = tr(
+            "Clicks: {clicks}, strokes: {strokes}, work: {work}, waiting: {waiting}",
+            clicks=effort.clicks,
+            strokes=effort.strokes,
+            work=short_timecode(effort.work_s),
+            waiting=short_timecode(effort.waiting_s),
+        )
+        return f"{where}\n{cost}"
 
     # Dragging rows
 

@@ -25,7 +25,7 @@ from xmem_core.messages import Message
 if TYPE_CHECKING:
     from gui.window.main_window import MainWindow
 
-__all__ = ["choose_object", "handlers", "play", "state_of"]
+__all__ = ["choose_object", "handlers", "play", "state_of", "verify_export"]
 
 _OPACITY_STEP: Final = 0.1
 _BRUSH_FACTOR: Final = 1.2
@@ -115,6 +115,39 @@ def _export(window: MainWindow) -> None:
     workspace = window.workspace
     if workspace is not None:
         ExportDialog(workspace.document, workspace.annotator, window.preferences, window).open()
+
+
+def _verify(window: MainWindow) -> None:
+    path, _ = QFileDialog.getOpenFileName(
+        window,
+        tr("List of frames of an export"),
+        window.preferences.last_folder,
+        f"{tr('Lists of frames')} (*frames.csv)",
+    )
+    if path and window.workspace is not None:
+        verify_export(window.workspace, Path(path))
+
+
+def verify_export(workspace: Workspace, path: Path) -> None:
+    """path: the list of frames. Says the result over the picture."""
+    from interaction.formats.verify import VerifyReport, verify
+
+    reports: list[VerifyReport] = []
+
+    def steps() -> Generator[int, None, None]:
+        reports.append((yield from verify(path, workspace.session.video)))
+
+    def end(error: Exception | None) -> None:
+        if error is not None or not reports:
+            return
+        lines = [tr(line) for line in reports[0].lines()]
+        if reports[0].belongs:
+            workspace.document.noticed.emit("\n".join(lines))
+        else:
+            workspace.show_error(lines[0], "\n".join(lines[1:]), lasts=True)
+
+    if not workspace.annotator.operations.start(Operation(Kind.FILE, steps, on_end=end)):
+        workspace.document.noticed.emit(tr("Something is being written. Wait until it is done."))
 
 
 def _save_version(workspace: Workspace) -> None:
@@ -455,6 +488,12 @@ def _hatch(window: MainWindow) -> None:
         window.preferences.has_hatching = document.has_hatching
 
 
+def _effort(workspace: Workspace) -> None:
+    from gui.dialogs.effort import EffortDialog
+
+    EffortDialog(workspace.document, workspace.window()).open()
+
+
 def _full_screen(window: MainWindow) -> None:
     if window.isFullScreen():
         window.showNormal()
@@ -503,6 +542,7 @@ _ON_WINDOW: Final[dict[str, Callable[[MainWindow], object]]] = {
     "file.sample": lambda window: window.opener.open_sample(),
     "file.import": _import,
     "file.export": _export,
+    "file.verify": _verify,
     "file.save_copy": _save_copy,
     "file.preferences": _preferences,
     "file.models": _models,
@@ -597,5 +637,6 @@ _ON_WORKSPACE: Final[dict[str, Callable[[Workspace], object]]] = {
     "view.onion_skin": lambda at: _onion_skin(at.document),
     "view.magnifier": _magnify,
     "view.panels": lambda at: at.show_panels(not at.are_panels_shown),
+    "view.effort": _effort,
     "view.timeline": lambda at: at.show_timeline(not at.is_timeline_shown),
 }

@@ -345,6 +345,7 @@ class MainWindow(QMainWindow):
         ):
             signal.connect(self._update_soon)
         document.brush_changed.connect(lambda _: self.status_line.show_brush(workspace))
+        workspace.history_panel.effort_wanted.connect(self.actions_table["view.effort"].trigger)
         document.failed.connect(self.show_failure)
         document.noticed.connect(self.show_notice)
         document.offered.connect(workspace.banner.show_notice)

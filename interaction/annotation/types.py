@@ -139,6 +139,7 @@ class Edit:
     group: str | None = None
     cause: Request | None = None  # what was asked for: it can be done again with other weights
     locked: frozenset[int] = frozenset()  # the objects that were locked when it was asked for
+    seconds: float = field(default=0.0, compare=False)  # how long the program computed it
 
     @property
     def frames(self) -> frozenset[int]:
@@ -166,4 +167,5 @@ class Edit:
             after={**self.after, **later.after},
             objects_before=objects_before,
             objects_after=objects_after,
+            seconds=self.seconds + later.seconds,
         )

@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "suggest": "interaction.command_line.steps:suggest",
     "info": "interaction.command_line.info:info",
     "export": "interaction.command_line.export:export",
+    "verify": "interaction.command_line.verify:verify",
     "import": "interaction.command_line.import_masks:import_masks",
     "replay": "interaction.command_line.replay:replay",
     "learn": "interaction.command_line.learn:learn",

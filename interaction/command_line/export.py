@@ -66,6 +66,14 @@ def export(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace files of the same names.")
     ] = False,
+    no_hashes: Annotated[
+        bool,
+        typer.Option(
+            "--no-hashes",
+            help="Leave the hash of each picture out of frames.csv: quicker, but the export cannot "
+            "be verified.",
+        ),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only tell what would be missing or in the way.")
     ] = False,
@@ -111,6 +119,7 @@ def export(
                 step=step,
                 only_annotated=only_annotated,
                 overwrites=overwrite,
+                has_hashes=not no_hashes,
             )
             if dry_run:
                 _tell_preview(check_export(source, chosen), as_json=as_json)

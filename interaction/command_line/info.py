@@ -35,6 +35,7 @@ def info(
 
 
 def _report(project: "Project", annotation: "Annotation") -> JsonObject:
+    from interaction.annotation.effort import Effort
     from interaction.annotation.types import FrameStatus
     from interaction.errors import UserError
 
@@ -43,6 +44,7 @@ def _report(project: "Project", annotation: "Annotation") -> JsonObject:
     except UserError:
         found = None
     history = project.view.load_history()
+    effort = project.view.effort.measure()
     statuses = {status.value: 0 for status in FrameStatus}
     for record in annotation.records.values():
         statuses[record.status.value] += 1
@@ -74,12 +76,14 @@ def _report(project: "Project", annotation: "Annotation") -> JsonObject:
                 "is_locked": one.is_locked,
                 "is_visible": one.is_visible,
                 "frames": sum(one.id in r.present for r in annotation.records.values()),
+                "effort": effort.by_object.get(one.id, Effort()).to_json(),
             }
             for one in annotation.objects
         ],
         "doubtful_frames": [frame for _, frame in doubtful[:_MOST_LISTED]],
         "steps": len(history.entries),
         "steps_in_effect": history.position,
+        "effort": effort.to_json(),
         "damages": list(project.damages),
         "notices": list(project.notices),
     }
@@ -93,18 +97,41 @@ def _print(report: JsonObject) -> None:
         f"{report['frames']} frames, {report['width']}x{report['height']}; "
         + ", ".join(f"{count} {name}" for name, count in report["frames_by_status"].items())
     )
-    table = Table("id", "object", "frames", "")
+    table = Table("id", "object", "frames", "clicks", "strokes", "work", "waiting", "")
     for one in report["objects"]:
         marks = ["locked"] if one["is_locked"] else []
         marks += [] if one["is_visible"] else ["hidden"]
-        table.add_row(str(one["id"]), one["name"], str(one["frames"]), ", ".join(marks))
+        effort = one["effort"]
+        table.add_row(
+            str(one["id"]),
+            one["name"],
+            str(one["frames"]),
+            str(effort["clicks"]),
+            str(effort["strokes"]),
+            _seconds(effort["work_seconds"]),
+            _seconds(effort["waiting_seconds"]),
+            ", ".join(marks),
+        )
     if report["objects"]:
         console.print(table)
     if report["doubtful_frames"]:
         listed = ", ".join(map(str, report["doubtful_frames"]))
         console.print(f"worth a look, worst first: {listed}")
     console.print(f"{report['steps_in_effect']} of {report['steps']} steps of history in effect")
+    effort = report["effort"]
+    console.print(
+        f"effort: {effort['clicks']} clicks, {effort['strokes']} strokes, "
+        f"{effort['frames_touched']} frames touched, "
+        f"{_seconds(effort['work_seconds'])} of work, "
+        f"{_seconds(effort['waiting_seconds'])} of waiting"
+    )
     for notice in report["notices"]:
         console.print(notice, markup=False, soft_wrap=True)
     for damage in report["damages"]:
         console.print(f"damaged: {damage}", markup=False, style="red", soft_wrap=True)
+
+
+def _seconds(seconds: float) -> str:
+    """Minutes and seconds, as 3:07."""
+    whole = round(seconds)
+    return f"{whole // 60}:{whole % 60:02d}"

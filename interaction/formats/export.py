@@ -27,6 +27,7 @@ from interaction.formats.format import (
 from interaction.formats.looks import no_larger
 from interaction.formats.options import ExportOptions
 from interaction.formats.table import FORMATS
+from interaction.video.fingerprints import FingerprintReader
 from interaction.video.video import Video
 from xmem_core.arrays import Frame, Pixels
 
@@ -56,6 +57,7 @@ class ExportSettings:
     step: int = 1
     only_annotated: bool = False  # frames that were never annotated nor tracked are left out
     overwrites: bool = False  # files of the same names are replaced; others never
+    has_hashes: bool = True  # frames.csv says how each picture of the video looks, see `verify`
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,17 +151,19 @@ def export(
     """
     kind, job, target = plan_export(source, settings)
     target.check(source.protects, _side_files(kind, target))
-    return _run(kind, job, target)
+    return _run(kind, job, target, has_hashes=settings.has_hashes)
 
 
 def _run(
-    kind: ExportFormat, job: ExportJob, target: ExportTarget
+    kind: ExportFormat, job: ExportJob, target: ExportTarget, *, has_hashes: bool
 ) -> Generator[ExportProgress, None, ExportReport]:
     target.prepare()
     job.folder = target.folder
     try:
-        with closing(job):
+        with closing(job), closing(FingerprintReader(job.source.index)) as reader:
             for done, frame in enumerate(kind.write(job), start=1):
+                if has_hashes:
+                    job.fingerprints[frame] = reader.read(frame)
                 yield ExportProgress(done, len(job.frames), frame)
         if target.is_folder:
             job.write_tables(FRAMES_CSV, OBJECTS_JSON)

@@ -21,12 +21,14 @@ from interaction.annotation.types import EMPTY_RECORD, FrameRecord, FrameStatus,
 from interaction.errors import UnreadableVideoError, UserError
 from interaction.files import hidden_folder, remove_leftovers, replace_file, writing_problem
 from interaction.formats.options import ExportOptions, OptionInfo, describe_options
+from interaction.video.fingerprints import Fingerprint
 from interaction.video.picture_folder import PictureFolderIndex
 from interaction.video.video import Video, VideoIndex
 from xmem_core.arrays import Frame, Labels, Pixels
 
 __all__ = [
     "FRAMES_CSV",
+    "FRAME_COLUMNS",
     "OBJECTS_JSON",
     "ExportFormat",
     "ExportJob",
@@ -339,6 +341,7 @@ class ExportSource:
 
 
 FRAMES_CSV: Final = "frames.csv"
+FRAME_COLUMNS: Final = ("index", "timestamp_s", "pts", "sha256", "look", "file")
 OBJECTS_JSON: Final = "objects.json"  # names and colours, which most formats cannot hold
 
 _CACHE_BYTES: Final = 256 * 2**20  # of decoded frames; an export goes through them once
@@ -361,6 +364,7 @@ class ExportJob:
     video: Video | None = None  # to take pictures from; None: a reader of its own, see `picture`
     notices: list[str] = field(default_factory=list)
     rows: list[tuple[int, str]] = field(default_factory=list)  # (frame, file) for frames.csv
+    fingerprints: dict[int, Fingerprint | None] = field(default_factory=dict)  # for frames.csv
 
     def __post_init__(self) -> None:
         self._own_video: Video | None = None
@@ -421,9 +425,15 @@ class ExportJob:
         """The list of frames and, where wanted, the list of objects."""
         text = io.StringIO()
         table = csv.writer(text, lineterminator="\n")
-        table.writerow(["index", "timestamp_s", "file"])
+        table.writerow(FRAME_COLUMNS)
         timestamps = self.source.timestamps_s
-        table.writerows((frame, f"{timestamps[frame]:.6f}", name) for frame, name in self.rows)
+        for frame, name in self.rows:
+            found = self.fingerprints.get(frame)
+            pts, sha256, look = "", "", ""
+            if found is not None:
+                pts = "" if found.pts is None else str(found.pts)
+                sha256, look = found.sha256, f"{found.look:016x}"
+            table.writerow((frame, f"{timestamps[frame]:.6f}", pts, sha256, look, name))
         self.write(frames_csv, text.getvalue().encode())
         if objects_json is not None:
             objects = [

@@ -102,7 +102,7 @@ def read_contents(layout: ProjectLayout) -> Contents:
             objects=reading.objects,
             frames=reading.frames,
         ),
-        journal=Journal() if reading.is_broken else reading.journal,
+        journal=Journal(reading.journal.effort) if reading.is_broken else reading.journal,
         journal_end=reading.end,
         written=reading.written,
         store_end=reading.store_end,

@@ -4,9 +4,11 @@ import zlib
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from interaction.annotation.effort import EffortLog
 from interaction.annotation.history import first_touching
 from interaction.annotation.types import Edit, FrameRecord, ObjectInfo
 from interaction.errors import NewerProjectError
@@ -20,6 +22,7 @@ from interaction.project.records import (
     edit_frames_to_json,
     frames_from_json,
     integer,
+    number,
     objects_from_json,
     objects_to_json,
     place_from_json,
@@ -42,6 +45,7 @@ __all__ = [
 
 _CHECK: Final = b',"check":"'
 _MOST_LINE_BYTES: Final = 2**28
+_MOST_SECONDS: Final = 1e9
 
 
 @dataclass(slots=True, eq=False)
@@ -69,11 +73,15 @@ class Step:
 
 
 class Journal:
-    """The steps in order, and how many of them are in effect. Mirrors `History`."""
+    """The steps in order, and how many of them are in effect. Mirrors `History`.
 
-    def __init__(self) -> None:
+    effort: of every edit, those that can no longer be redone included.
+    """
+
+    def __init__(self, effort: EffortLog | None = None) -> None:
         self.steps: list[Step] = []
         self.position = 0
+        self.effort = effort or EffortLog()
 
     def add(
         self,
@@ -169,6 +177,8 @@ def edit_line(
         value["objects_before"] = objects_to_json(edit.objects_before)
     if edit.objects_after is not None:
         value["objects_after"] = objects_to_json(edit.objects_after)
+    if edit.seconds > 0:
+        value["seconds"] = round(edit.seconds, 3)
     value["frames"] = edit_frames_to_json(edit, place)
     return value
 
@@ -194,7 +204,17 @@ def decode_edit(value: JsonObject, frame_count: int, mask_at: Callable[[MaskPlac
         None if group is None else text(group, "the group"),
         cause,
         locked,
+        number(value.get("seconds", 0.0), "the seconds", 0.0, _MOST_SECONDS),
     )
+
+
+def _moment_s(value: JsonObject) -> float | None:
+    """When a line was written, in seconds since 1970; None if it does not say so."""
+    try:
+        moment = datetime.fromisoformat(text(value.get("at"), "the time"))
+        return moment.timestamp() if moment.tzinfo is not None else None
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 @contextmanager
@@ -395,6 +415,9 @@ class JournalReading:
             return b""
 
         edit = decode_edit(value, frame_count, note)
+        at_s = _moment_s(value)
+        if at_s is not None:
+            self.journal.effort.note(edit, at_s)
         if not self.is_broken:
             self._state.check(value)
             position = integer(value.get("position"), "position", 1, 2**62)
@@ -418,6 +441,9 @@ class JournalReading:
             self._tell(value)
 
     def _move(self, line: Line, position: int) -> None:
+        at_s = None if line.value is None else _moment_s(line.value)
+        if at_s is not None:
+            self.journal.effort.note_move(at_s)
         if self.is_broken:
             if self._is_new(line):
                 raise DamagedValueError("an undo that can no longer be followed")

@@ -4,6 +4,7 @@ from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 
 from interaction.annotation.annotation import Annotation
+from interaction.annotation.effort import EffortLog
 from interaction.annotation.history import Entry, History
 from interaction.annotation.types import Edit
 from interaction.errors import DamagedProjectError
@@ -109,6 +110,11 @@ class ProjectView:
             for step in self.journal.steps
         ]
         return History(entries, self.journal.position)
+
+    @property
+    def effort(self) -> EffortLog:
+        """Of all that was ever done in the project; what is done from now on is to be noted."""
+        return self.journal.effort
 
     def find_source(self) -> Path:
         """Where the video is. Raises SourceMovedError, SourceChangedError, SourceMissingError."""

@@ -85,6 +85,11 @@ class FrameDecoder:
                 raise self._damaged(frame)
             yield frame, picture
 
+    def stored(self, frame: int) -> VideoFrame:
+        """The frame as it comes out of the file, neither converted, scaled nor turned. Raises
+        UnreadableVideoError."""
+        return self._find(frame, lambda: False)
+
     def _find(self, frame: int, is_cancelled: Callable[[], bool]) -> VideoFrame:
         self._check_file()
         if frame in self._missing:

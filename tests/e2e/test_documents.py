@@ -123,6 +123,7 @@ def prepared(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     with Session.open(place / "bear.mp4", place / "PROJECT", engines=FakeEngines()) as session:
         session.add_object("bear")
         session.set_mask(0, np.where(truth == 1, truth, 0).astype(np.uint8))
+        session.export("palette-png", place / "EXPORT")
     monkeypatch.setattr(ModelStore, "download", fetch_nothing)
     return place
 

@@ -53,6 +53,7 @@ DIALOGS = {
     "file.save_version": "versions",
     "file.preferences": "preferences",
     "file.models": "models",
+    "view.effort": "effort",
     "help.cheat_sheet": "cheat sheet",
     "help.shortcuts": "shortcuts",
     "help.commands": "commands",

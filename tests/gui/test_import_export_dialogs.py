@@ -1,5 +1,6 @@
 """Import and export show before what they will do, in words and in a picture."""
 
+import re
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -20,6 +21,8 @@ from gui.dialogs.export import ExportDialog
 from gui.dialogs.frame_preview import FramePreview
 from gui.dialogs.import_masks import ImportDialog
 from gui.preferences import Preferences
+from gui.window.handlers import verify_export
+from gui.window.workspace import Workspace
 from gui.work.annotator import Annotator
 from gui.work.document import Document
 from gui.work.operations import Busy
@@ -388,3 +391,19 @@ def test_what_a_format_asks_for_stands_in_line_with_the_rest(
         assert fields
         qtbot.waitUntil(partial(are_in_line, fields))
     dialog.close()
+
+
+def test_an_export_is_verified_and_one_of_another_video_is_pointed_out(
+    workspace: Workspace, tmp_path: Path, qtbot: QtBot
+) -> None:
+    workspace.document.add_object("bear")
+    workspace.session.export("palette-png", tmp_path / "masks")
+    heard: list[str] = []
+    workspace.document.noticed.connect(heard.append)
+    verify_export(workspace, tmp_path / "masks" / "frames.csv")
+    qtbot.waitUntil(lambda: any("belongs to" in text for text in heard), timeout=20_000)
+    table = tmp_path / "masks" / "frames.csv"
+    other = re.sub(r"[0-9a-f]{64},[0-9a-f]{16}", f"{'0' * 64},{'f' * 16}", table.read_text())
+    table.write_text(other)
+    verify_export(workspace, table)
+    qtbot.waitUntil(lambda: "does not belong" in workspace.banner.text, timeout=20_000)
