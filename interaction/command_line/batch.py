@@ -3,8 +3,9 @@
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, redirect_stdout
+from dataclasses import replace
 from functools import cache, partial
 from itertools import chain
 from pathlib import Path
@@ -14,7 +15,12 @@ import typer
 from rich.console import Console
 
 from interaction.command_line.config import ConfigFile, default_map
-from interaction.command_line.propagate import batch_settings, propagate, stop_on_interrupt
+from interaction.command_line.propagate import (
+    PropagateOptions,
+    batch_settings,
+    propagate,
+    stop_on_interrupt,
+)
 from interaction.command_line.sources import frame_progress
 from interaction.errors import UserError
 from interaction.files import JsonObject, is_file, write_text
@@ -132,15 +138,15 @@ def _steps(
     if not rest:
         yield map(finished, done)
         return
-    defaults = {**_parsed(files, path, {"source": ""}), **rest[0].values}
+    defaults = _parsed(files, path, {**rest[0].values, "source": ""})
     steps = run_on_cluster(
         rest,
         _run_on_worker,
         (files, path.resolve(), fresh),
         address=address,
         cpus_per_job=cpus,
-        model=defaults["model"],
-        uses_gpu=defaults["device"] != "cpu",
+        model=defaults.model,
+        uses_gpu=defaults.device != "cpu",
     )
     # Ray prints what happens to workers, and standard output is for the report.
     with redirect_stdout(sys.stderr), closing(steps):
@@ -156,7 +162,7 @@ def _propagate() -> Any:
     return command
 
 
-def _parsed(files: tuple[ConfigFile, ...], path: Path, values: Mapping[str, Any]) -> dict[str, Any]:
+def _parsed(files: tuple[ConfigFile, ...], path: Path, values: JsonObject) -> PropagateOptions:
     """The parameters of `propagate`: a job's values, over those of config files. UserError for
     what makes no sense."""
     row = ConfigFile(path, {"propagate": {k: v for k, v in values.items() if k != "source"}})
@@ -165,8 +171,7 @@ def _parsed(files: tuple[ConfigFile, ...], path: Path, values: Mapping[str, Any]
         context = _propagate().make_context("propagate", [values["source"]], default_map=defaults)
     except typer.BadParameter as error:
         raise UserError(error.format_message()) from None
-    parameters: dict[str, Any] = context.params
-    return parameters
+    return PropagateOptions(**context.params)
 
 
 def _run(
@@ -179,8 +184,8 @@ def _run(
     """KeyboardInterrupt once `should_stop` says so, with everything finished on disk."""
     from interaction.tracking.batch import run_batch
 
-    parameters = _parsed(files, path, job.values)
-    steps = run_batch(batch_settings({**parameters, "resume": resumes}), should_stop)
+    options = replace(_parsed(files, path, job.values), resume=resumes)
+    steps = run_batch(batch_settings(options), should_stop)
     while True:
         try:
             next(steps)

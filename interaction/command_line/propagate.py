@@ -4,11 +4,12 @@ import json
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, fields
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 from rich.console import Console
@@ -20,78 +21,79 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 from interaction.annotation.requests import Until
+from interaction.command_line.options import Affinity, Device, NoAmp, NoLongTerm, NoSensory, taking
 from interaction.command_line.sources import SAMPLE, frame_progress, object_ids
 from interaction.errors import UserError
+from interaction.files import JsonObject
 from interaction.project.layout import is_project
 from resources import sample_folder
 from xmem_core.config import MemoryConfig
 
 if TYPE_CHECKING:
     from interaction.annotation.requests import Propagated
-    from interaction.session import Session
+    from interaction.session import Session, TrackedMasks
     from interaction.tracking.batch import BatchSettings
     from interaction.tracking.governor import Forecast
 
-__all__ = ["batch_settings", "propagate", "stop_on_interrupt"]
+__all__ = ["PropagateOptions", "batch_settings", "propagate", "stop_on_interrupt"]
 
 _DEFAULTS = MemoryConfig()
-# Options by what they are for, with what they are when they were not given.
-_OF_PROJECTS: Final[dict[str, tuple[object, ...]]] = {
-    "from_frame": (None,),
-    "until": ("end",),
-    "objects": (None, (), []),
-}
-_OF_FILES: Final = {
-    "output": None,
-    "masks": None,
-    "partial_masks": False,
-    "save_probabilities": False,
-    "resume": False,
-    "overwrite": False,
-}
+_OF_PROJECTS: Final = ("from_frame", "until", "objects")
+_OF_FILES: Final = (
+    "output",
+    "masks",
+    "partial_masks",
+    "save_probabilities",
+    "resume",
+    "overwrite",
+)
 _STOPPED = 130  # what a shell reports for a program stopped with Ctrl-C
 
 
-def propagate(
+@dataclass(frozen=True, slots=True)
+class PropagateOptions:
+    """Of `propagate`, by name."""
+
     source: Annotated[
         str,
         typer.Argument(
             help=f"A project, a video, a folder of pictures, or “{SAMPLE}”.", metavar="SOURCE"
         ),
-    ],
+    ]
     output: Annotated[
         Path | None,
         typer.Option(help="Folder for the masks and report.json; a project keeps its own."),
-    ] = None,
+    ] = None
     masks: Annotated[
         Path | None,
         typer.Option(
             help="Masks to start from, in any form that `import` reads: a folder of pictures named "
             "or numbered as the frames they belong to, one picture, COCO, YOLO and others."
         ),
-    ] = None,
+    ] = None
     frame: Annotated[
         int, typer.Option(min=0, help="The frame of a single mask whose name tells none.")
-    ] = 0,
+    ] = 0
     model: Annotated[
         str, typer.Option(help="A name from `xmem-annotate models list`, or a file.")
-    ] = "small",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    ] = "small"
+    device: Device = "auto"
     internal_size: Annotated[
         int,
         typer.Option(
             min=16,
             help="Shorter side at which the network works, in pixels. Enlarges at most twofold.",
         ),
-    ] = 480,
-    start: Annotated[int | None, typer.Option(min=0, help="First frame of the range.")] = None,
-    end: Annotated[int | None, typer.Option(min=0, help="Last frame of the range.")] = None,
+    ] = 480
+    start: Annotated[int | None, typer.Option(min=0, help="First frame of the range.")] = None
+    end: Annotated[int | None, typer.Option(min=0, help="Last frame of the range.")] = None
     direction: Annotated[
         Literal["forward", "backward", "both"],
         typer.Option(help="forward, backward, or both ways from the first mask."),
-    ] = "forward",
+    ] = "forward"
     from_frame: Annotated[
         int | None,
         typer.Option(
@@ -99,14 +101,14 @@ def propagate(
             min=0,
             help="Project: the frame to track from; by default the first given one.",
         ),
-    ] = None,
+    ] = None
     until: Annotated[
         Until, typer.Option(help="Project: where to stop; settled: where nothing changes any more.")
-    ] = "end",
+    ] = "end"
     objects: Annotated[
         list[str] | None,
         typer.Option("--object", help="Project: only this object, by id or name; may be repeated."),
-    ] = None,
+    ] = None
     partial_masks: Annotated[
         bool,
         typer.Option(
@@ -114,23 +116,23 @@ def propagate(
             help="A mask speaks only for the objects in it; by default an object that is missing "
             "from a later mask is absent there.",
         ),
-    ] = False,
+    ] = False
     memory_every: Annotated[
         int,
         typer.Option(
             "--memory-every", "--mem-every", min=1, help="Frames between two memory frames."
         ),
-    ] = _DEFAULTS.memorize_every,
+    ] = _DEFAULTS.memorize_every
     deep_update_every: Annotated[
         int,
         typer.Option(
             help="Frames between two deep updates of sensory memory; negative: on each memory "
             "frame."
         ),
-    ] = -1,
-    top_k: Annotated[
-        int, typer.Option(min=1, help="Memory elements each position looks at.")
-    ] = _DEFAULTS.top_k,
+    ] = -1
+    top_k: Annotated[int, typer.Option(min=1, help="Memory elements each position looks at.")] = (
+        _DEFAULTS.top_k
+    )
     max_working_frames: Annotated[
         int,
         typer.Option(
@@ -138,7 +140,7 @@ def propagate(
             "--max-mid-term-frames",
             help="Working memory is distilled on reaching this many frames.",
         ),
-    ] = _DEFAULTS.max_working_frames,
+    ] = _DEFAULTS.max_working_frames
     min_working_frames: Annotated[
         int,
         typer.Option(
@@ -146,41 +148,29 @@ def propagate(
             "--min-mid-term-frames",
             help="Frames that stay in working memory then.",
         ),
-    ] = _DEFAULTS.min_working_frames,
-    max_long_term_elements: Annotated[
-        int, typer.Option(help="Size of long-term memory.")
-    ] = _DEFAULTS.max_long_term,
-    num_prototypes: Annotated[
-        int, typer.Option(help="Elements distilled each time.")
-    ] = _DEFAULTS.prototypes,
-    no_long_term: Annotated[
-        bool,
-        typer.Option(
-            "--no-long-term",
-            "--disable-long-term",
-            help="Keep every memory frame; memory then grows.",
-        ),
-    ] = False,
-    no_sensory: Annotated[
-        bool, typer.Option("--no-sensory", help="Leave sensory memory out, as in the ablations.")
-    ] = False,
-    affinity: Annotated[
-        Literal["anisotropic", "stcn"],
-        typer.Option(help="How positions are compared; stcn: by plain L2 distance."),
-    ] = _DEFAULTS.affinity,
-    no_amp: Annotated[bool, typer.Option("--no-amp", help="Never work in half precision.")] = False,
+    ] = _DEFAULTS.min_working_frames
+    max_long_term_elements: Annotated[int, typer.Option(help="Size of long-term memory.")] = (
+        _DEFAULTS.max_long_term
+    )
+    num_prototypes: Annotated[int, typer.Option(help="Elements distilled each time.")] = (
+        _DEFAULTS.prototypes
+    )
+    no_long_term: NoLongTerm = False
+    no_sensory: NoSensory = False
+    affinity: Affinity = _DEFAULTS.affinity
+    no_amp: NoAmp = False
     save_probabilities: Annotated[
         bool,
         typer.Option(
             "--save-probabilities", help="Also write float16 .npz files, (1+K, H, W) a frame."
         ),
-    ] = False,
+    ] = False
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with an interrupted propagation.")
-    ] = False,
+    ] = False
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace masks that are already in the output.")
-    ] = False,
+    ] = False
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -188,178 +178,192 @@ def propagate(
             help="Only say what it would need on this machine: memory, disk and time, from its "
             "first frames, and what would be smaller to make it fit. Nothing is written.",
         ),
-    ] = False,
+    ] = False
     no_fit: Annotated[
         bool,
         typer.Option(
             "--no-fit", help="Begin with these settings also where memory seems too small for them."
         ),
-    ] = False,
+    ] = False
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the report as JSON on standard output.")
-    ] = False,
-) -> None:
+    ] = False
+
+
+@taking(PropagateOptions)
+def propagate(options: PropagateOptions) -> None:
     """Track objects through a video, from masks of one or more frames; or through a project, whose
     given masks are never replaced."""
-    values = locals()
-    if is_project(Path(source)):
-        _propagate_project(values)
+    if is_project(Path(options.source)):
+        _propagate_project(options)
         return
-    settings = batch_settings(values)
-    console = Console(stderr=True, highlight=False)
-    if dry_run:
+    settings = batch_settings(options)
+    console = _console()
+    if options.dry_run:
         from interaction.tracking.batch import forecast_batch
 
-        _show_forecast(forecast_batch(settings), as_json=as_json)
+        _show_forecast(forecast_batch(settings), as_json=options.as_json)
         return
     report = _run(settings, console)
     if report is None:
         console.print(
-            f"Stopped. Every finished mask is in “{output}”. The same command with --resume goes "
-            "on from there.",
+            f"Stopped. Every finished mask is in “{options.output}”. The same command with "
+            "--resume goes on from there.",
             markup=False,
         )
         raise typer.Exit(_STOPPED)
-    if as_json:
+    if options.as_json:
         typer.echo(json.dumps(report, indent=2))
     else:
         console.print(
-            f"{report['frames']} masks in “{output}”, {report['frames_per_second']:.1f} frames a "
-            f"second on {report['device']}.",
+            f"{report['frames']} masks in “{options.output}”, "
+            f"{report['frames_per_second']:.1f} frames a second on {report['device']}.",
             markup=False,
         )
 
 
-def batch_settings(values: Mapping[str, Any]) -> "BatchSettings":
-    """values: the command's parameters by name, as above. typer.BadParameter or UserError for what
-    makes no sense."""
-    for_projects = [name for name, default in _OF_PROJECTS.items() if values[name] not in default]
+def _given(options: PropagateOptions, names: Iterable[str]) -> list[str]:
+    """Those of `names` that differ from what they are when nothing is typed."""
+    defaults = {one.name: one.default for one in fields(options)}
+    return [name for name in names if getattr(options, name) not in (defaults[name], (), [])]
+
+
+def batch_settings(options: PropagateOptions) -> "BatchSettings":
+    """typer.BadParameter or UserError for what makes no sense."""
+    for_projects = _given(options, _OF_PROJECTS)
     if for_projects:
         raise typer.BadParameter(f"--{for_projects[0].split('_')[0]} is for projects only")
-    if values["output"] is None:
+    if options.output is None:
         raise typer.BadParameter("a folder for the masks is needed", param_hint="--output")
-    source, masks = _source_and_masks(values["source"], values["masks"])
+    source, masks = _source_and_masks(options.source, options.masks)
     # Only now: this imports torch, and asking for help should not wait for that.
     from interaction.tracking.batch import BatchSettings
 
     return BatchSettings(
         source=source,
         masks=masks,
-        output=values["output"],
-        model=values["model"],
-        device=values["device"],
-        internal_size=values["internal_size"],
-        allows_half_precision=not values["no_amp"],
-        direction=values["direction"],
-        start=values["start"],
-        end=values["end"],
-        frame=values["frame"],
-        memory=_memory(values),
-        are_masks_partial=values["partial_masks"],
-        saves_probabilities=values["save_probabilities"],
-        resumes=values["resume"],
-        overwrites=values["overwrite"],
-        fits_memory=not values["no_fit"],
+        output=options.output,
+        model=options.model,
+        device=options.device,
+        internal_size=options.internal_size,
+        allows_half_precision=not options.no_amp,
+        direction=options.direction,
+        start=options.start,
+        end=options.end,
+        frame=options.frame,
+        memory=_memory(options),
+        are_masks_partial=options.partial_masks,
+        saves_probabilities=options.save_probabilities,
+        resumes=options.resume,
+        overwrites=options.overwrite,
+        fits_memory=not options.no_fit,
     )
 
 
-def _memory(values: Mapping[str, Any]) -> MemoryConfig:
-    deep_update_every = values["deep_update_every"]
+def _memory(options: PropagateOptions) -> MemoryConfig:
+    deep_update_every = options.deep_update_every
     try:
         return MemoryConfig(
-            memorize_every=values["memory_every"],
+            memorize_every=options.memory_every,
             deep_update_every=None if deep_update_every < 0 else deep_update_every,
-            top_k=values["top_k"],
-            max_working_frames=values["max_working_frames"],
-            min_working_frames=values["min_working_frames"],
-            max_long_term=values["max_long_term_elements"],
-            prototypes=values["num_prototypes"],
-            has_long_term=not values["no_long_term"],
-            has_sensory=not values["no_sensory"],
-            affinity=values["affinity"],
+            top_k=options.top_k,
+            max_working_frames=options.max_working_frames,
+            min_working_frames=options.min_working_frames,
+            max_long_term=options.max_long_term_elements,
+            prototypes=options.num_prototypes,
+            has_long_term=not options.no_long_term,
+            has_sensory=not options.no_sensory,
+            affinity=options.affinity,
         )
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
 
 
-def _propagate_project(values: Mapping[str, Any]) -> None:
-    of_files = [name for name, default in _OF_FILES.items() if values[name] != default]
+def _propagate_project(options: PropagateOptions) -> None:
+    of_files = _given(options, _OF_FILES)
     if of_files:
         raise typer.BadParameter(
             "a project has its own masks and keeps the results",
             param_hint=f"--{of_files[0].replace('_', '-')}",
         )
-    memory = _memory(values)
-    from interaction.annotation.requests import PropagationRequest
+    memory = _memory(options)
     from interaction.engines import EngineSettings
     from interaction.session import Session
     from xmem_core.device import best_device, keep_freed_memory
 
     keep_freed_memory()
     settings = EngineSettings(
-        tracker_model=values["model"],
-        device=values["device"],
-        internal_size=values["internal_size"],
-        allows_half_precision=not values["no_amp"],
+        tracker_model=options.model,
+        device=options.device,
+        internal_size=options.internal_size,
+        allows_half_precision=not options.no_amp,
         memory=memory,
-        fits_memory=not values["no_fit"],
+        fits_memory=not options.no_fit,
     )
-    console = Console(stderr=True, highlight=False)
     started = time.perf_counter()
-    with Session.open_project(Path(values["source"]), settings=settings) as session:
+    with Session.open_project(Path(options.source), settings=settings) as session:
         if memory != MemoryConfig():
             session.engines.limits = {}  # what was typed comes before what the project says
-        chosen = object_ids(session.annotation.objects, values["objects"])
-        if values["from_frame"] is None:
-            first_frame = _first_frame(session)
-        else:
-            first_frame = values["from_frame"]
-        if values["dry_run"]:
-            request = PropagationRequest(
-                first_frame,
-                values["direction"],
-                values["until"],
-                None,
-                values["start"],
-                values["end"],
-                chosen,
-            )
-            _show_forecast(session.forecast(request, measures=True), as_json=values["as_json"])
-            return
-        with stop_on_interrupt() as stop, frame_progress("tracking") as show:
-
-            def on_step(step: "Propagated") -> None:
-                show(step.done, step.total)
-                if step.remark:
-                    console.print(step.remark, markup=False)
-                if stop.is_set():
-                    raise KeyboardInterrupt
-
-            try:
-                tracked = session.propagate(
-                    first_frame,
-                    values["direction"],
-                    values["until"],
-                    first=values["start"],
-                    last=values["end"],
-                    objects=chosen,
-                    on_step=on_step,
-                )
-            except KeyboardInterrupt:
-                session.flush()
-                console.print("Stopped. Every finished frame is kept.")
-                raise typer.Exit(_STOPPED) from None
+        tracked = _track(session, options)
         session.flush()
+    if tracked is None:
+        return
     report = {
-        "project": values["source"],
+        "project": options.source,
         "frames": len(tracked),
         "seconds": round(time.perf_counter() - started, 3),
-        "device": str(best_device(values["device"])),
+        "device": str(best_device(options.device)),
     }
-    if values["as_json"]:
+    if options.as_json:
         typer.echo(json.dumps(report, indent=2))
     else:
-        console.print(f"{report['frames']} frames got new masks.")
+        _console().print(f"{report['frames']} frames got new masks.")
+
+
+def _track(session: "Session", options: PropagateOptions) -> "TrackedMasks | None":
+    """What got masks; None if only a forecast was asked for."""
+    from interaction.annotation.requests import PropagationRequest
+
+    start = _first_frame(session) if options.from_frame is None else options.from_frame
+    request = PropagationRequest(
+        start,
+        options.direction,
+        options.until,
+        first=options.start,
+        last=options.end,
+        objects=object_ids(session.annotation.objects, options.objects),
+    )
+    if options.dry_run:
+        _show_forecast(session.forecast(request, measures=True), as_json=options.as_json)
+        return None
+    console = _console()
+    with stop_on_interrupt() as stop, frame_progress("tracking") as show:
+
+        def on_step(step: "Propagated") -> None:
+            show(step.done, step.total)
+            if step.remark:
+                console.print(step.remark, markup=False)
+            if stop.is_set():
+                raise KeyboardInterrupt
+
+        try:
+            return session.propagate(
+                request.start,
+                request.direction,
+                request.until,
+                first=request.first,
+                last=request.last,
+                objects=request.objects,
+                on_step=on_step,
+            )
+        except KeyboardInterrupt:
+            session.flush()
+            console.print("Stopped. Every finished frame is kept.")
+            raise typer.Exit(_STOPPED) from None
+
+
+def _console() -> Console:
+    return Console(stderr=True, highlight=False)
 
 
 def _show_forecast(expected: "Forecast", *, as_json: bool) -> None:
@@ -396,13 +400,13 @@ class _FramesPerSecond(TextColumn):
     def __init__(self) -> None:
         super().__init__("")
 
-    def render(self, task: Task) -> Any:
+    def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
         self.text_format = "" if not speed else f"{speed:.1f} frames/s"
         return super().render(task)
 
 
-def _run(settings: "BatchSettings", console: Console) -> dict[str, Any] | None:
+def _run(settings: "BatchSettings", console: Console) -> JsonObject | None:
     from interaction.tracking.batch import run_batch
     from xmem_core.device import keep_freed_memory
 
