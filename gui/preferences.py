@@ -8,7 +8,8 @@ from typing import Any, Final, cast
 from PySide6.QtCore import QByteArray, QObject, QSettings, Signal
 
 from gui.theme import Scheme
-from gui.work.document import WIDEST_OUTLINE_PX, ViewMode
+from gui.work.document import LEAST_GOAL, MOST_GOAL, WIDEST_OUTLINE_PX, ViewMode
+from interaction.tracking.trust import GOAL
 
 __all__ = ["THUMBNAIL", "Place", "Preferences", "RecentProject"]
 
@@ -128,6 +129,15 @@ class Preferences(QObject):
     @has_previews.setter
     def has_previews(self, is_on: bool) -> None:
         self._set("work/previews", "true" if is_on else "false")
+
+    @property
+    def goal(self) -> float:
+        """The expected IoU from which on a tracked mask is good enough."""
+        return self._number("work/goal", GOAL, LEAST_GOAL, MOST_GOAL)
+
+    @goal.setter
+    def goal(self, goal: float) -> None:
+        self._set("work/goal", goal)
 
     @property
     def tool(self) -> str:

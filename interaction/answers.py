@@ -236,6 +236,7 @@ def _replaced(
             corrected_status(old.status),
             doubt=old.doubt,
             given=given_after(old, start, labels),
+            signs=old.signs,
         )
         yield Edit(label, {frame: old}, {frame: record}, cause=request, locked=locked)
 
@@ -311,7 +312,9 @@ def _without_click(context: EditContext, request: RemoveClickRequest) -> Answer:
     record = EMPTY_RECORD
     if prompts.start is not None:
         given = prompts.start_given or None  # projects of before it was noted: those in it
-        record = make_record(restored, prompts.start_status, doubt=old.doubt, given=given)
+        record = make_record(
+            restored, prompts.start_status, doubt=old.doubt, given=given, signs=old.signs
+        )
         if np.array_equal(restored, before):
             record = replace(record, mask=prompts.start)  # the very bytes
     elif restored.any():  # an object that was locked since
@@ -377,6 +380,7 @@ def _answer(
             doubt=old.doubt,
             prompts=prompts,
             given=given_after(old, before, labels),
+            signs=old.signs,
         )
         yield Edit(label, {frame: old}, {frame: record}, cause=request, locked=locked)
 

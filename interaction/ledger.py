@@ -195,7 +195,12 @@ def _keeping(
     spoken = old.given if old.status.is_given else old.present
     given = record.given - (locked - spoken) - unknown
     return make_record(
-        labels, record.status, doubt=record.doubt, prompts=record.prompts, given=given
+        labels,
+        record.status,
+        doubt=record.doubt,
+        prompts=record.prompts,
+        given=given,
+        signs=record.signs,
     )
 
 

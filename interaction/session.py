@@ -51,6 +51,7 @@ from interaction.project.workspace import (
     workspace_images,
     workspace_project,
 )
+from interaction.tracking.trust import GOAL, NextFrame, next_frames
 from interaction.video.video import Video, VideoIndex, open_video
 from xmem_core.arrays import Labels
 
@@ -426,6 +427,11 @@ class Session:
             for step in work:
                 on_step(step)
         return self.engines.models.frames
+
+    def next_frames(self, *, goal: float = GOAL, most: int = 20) -> list[NextFrame]:
+        """The frames whose annotation would repair most, best first; empty once no tracked mask is
+        expected below `goal`, an IoU."""
+        return next_frames(self.annotation, goal=goal, most=most)
 
     # Files
 

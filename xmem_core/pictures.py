@@ -101,6 +101,9 @@ class Prediction:
     objects: tuple[int, ...]
     small: Tensor  # (1 + K, h, w) probabilities at the network's size, channel 0 background
     source_size: tuple[int, int]  # (H, W)
+    # (2, h / 16, w / 16), padded: how similar the nearest element of memory is, in nats, and the
+    # share of the readout that comes from confirmed frames. None where memory was not asked.
+    match: Tensor | None = None
 
     @torch.inference_mode()
     def probabilities(self) -> Tensor:

@@ -210,7 +210,7 @@ class Tracker:
             self._since_memory += 1
             if not is_last:
                 self._refresh_recent(encoded, probabilities[1:], ids)
-        return self._prediction(encoded.size, probabilities, ids)
+        return self._prediction(encoded, probabilities, ids)
 
     @torch.inference_mode()
     def revisit(
@@ -234,7 +234,7 @@ class Tracker:
         truth = one_hot(confirmed.labels, tuple(i for i in ids if i not in rest)).to(self.device)
         if rest:
             predicted = self._predict(encoded, rest, updates_hidden=True)
-            predicted = self._prediction(encoded.size, predicted, rest).probabilities()
+            predicted = self._prediction(encoded, predicted, rest).probabilities()
             is_free = torch.from_numpy(confirmed.labels == 0).to(self.device)
             full[[1 + ids.index(i) for i in rest]] = predicted[1:] * is_free
         full[[1 + ids.index(i) for i in ids if i not in rest]] = truth
@@ -272,7 +272,7 @@ class Tracker:
             self._internal_masks(masks.to(self.device, torch.float32), encoded.size)
         )
         self._remember(encoded, probabilities[1:], ids)
-        return self._prediction(encoded.size, probabilities, ids)
+        return self._prediction(encoded, probabilities, ids)
 
     # Saving a run, so that it can go on in another process
 
@@ -320,8 +320,14 @@ class Tracker:
     def _internal_masks(self, masks: Tensor, size: PictureSize) -> Tensor:
         return pad(size.to_internal(masks), size.padding)
 
-    def _prediction(self, size: PictureSize, padded: Tensor, ids: tuple[int, ...]) -> Prediction:
-        return Prediction(ids, unpad(padded, size.padding), size.source)
+    def _prediction(
+        self, encoded: EncodedFrame, padded: Tensor, ids: tuple[int, ...]
+    ) -> Prediction:
+        """padded: (1 + K, H, W) at padded internal size, of what memory was asked last."""
+        size, match = encoded.size, self.bank.match
+        if match is not None:
+            match = match.unflatten(1, encoded.features.key.shape[-2:])
+        return Prediction(ids, unpad(padded, size.padding), size.source, match)
 
     def _read(self, encoded: EncodedFrame, ids: tuple[int, ...]) -> Tensor:
         """-> readout (K, C_value, h, w)."""

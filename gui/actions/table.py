@@ -681,11 +681,11 @@ ACTIONS: Final[tuple[ActionSpec, ...]] = (
     ),
     ActionSpec(
         id="go.doubtful",
-        text=Message("Next doubtful frame"),
-        words=Message("uncertain error wrong quality"),
+        text=Message("Next frame to annotate"),
+        words=Message("doubtful uncertain error wrong quality suggest trust"),
         keys=("N",),
         icon="flag",
-        tip=Message("Where the tracker trusts its mask least"),
+        tip=Message("The frame whose correction would repair most others"),
         needs=Needs.PROJECT,
     ),
     ActionSpec(

@@ -4,7 +4,7 @@ The timeline and the panels ask about thousands of frames at a time; looping ove
 would be felt. A change costs as much as the frames it touched.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from enum import IntEnum
 from operator import attrgetter
 from typing import Final
@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Signal
 
 from gui.work.document import Document
-from interaction.annotation.types import FrameStatus
+from interaction.annotation.types import EMPTY_RECORD, FrameStatus
+from interaction.tracking.trust import NextFrame, expected_ious, next_frames
 
 __all__ = ["FrameTable", "Presence"]
 
@@ -23,7 +24,6 @@ _CODES: Final = {status: code for code, status in enumerate(_STATUSES)}
 _TRACKED: Final = _CODES[FrameStatus.TRACKED]
 _CORRECTED: Final = _CODES[FrameStatus.CORRECTED]
 _CONFIRMED: Final = _CODES[FrameStatus.CONFIRMED]
-_NEIGHBOURS: Final = 5  # doubt spreads: one frame of a bad stretch represents it
 _PRESENT: Final = attrgetter("present")
 _GIVEN: Final = attrgetter("given")
 
@@ -50,6 +50,8 @@ class FrameTable(QObject):
         count = document.frame_count
         self._status = np.zeros(count, np.uint8)
         self._doubt = np.zeros(count, np.float32)
+        self._trust: dict[int, NDArray[np.float32]] = {}
+        self._next: tuple[float, tuple[NextFrame, ...]] | None = None
         self._has: dict[int, NDArray[np.bool_]] = {}
         self._given: dict[int, NDArray[np.bool_]] = {}
         self._read(document.annotation.records)
@@ -70,6 +72,37 @@ class FrameTable(QObject):
     def doubts(self) -> NDArray[np.float32]:
         """(N,) 0 to 1; 0 where no tracker was asked."""
         return self._doubt
+
+    @property
+    def is_tracked(self) -> NDArray[np.bool_]:
+        """(N,)"""
+        return np.asarray(self._status == _TRACKED)
+
+    @property
+    def has_frames_below_goal(self) -> bool:
+        return bool((self._doubt > 1 - self._document.goal).any())
+
+    @property
+    def next_frames(self) -> Sequence[NextFrame]:
+        """Those whose annotation would repair most, best first; empty once nothing is expected
+        below the document's goal. Worked out when it is first asked for after a change."""
+        goal = self._document.goal
+        if self._next is None or self._next[0] != goal:
+            self._next = goal, tuple(next_frames(self._document.annotation, goal=goal))
+        return self._next[1]
+
+    def next_to_annotate(self, frame: int) -> int | None:
+        """The first of `next_frames`, or after `frame`, if that is one of them, the one after it;
+        from the last to the first again. None if there is none."""
+        listed = [one.frame for one in self.next_frames]
+        if not listed:
+            return None
+        return listed[(listed.index(frame) + 1) % len(listed)] if frame in listed else listed[0]
+
+    def trust(self, object_id: int) -> NDArray[np.float32]:
+        """(N,) the object's expected IoU; NaN where no tracker has a say. Not to be written to."""
+        found = self._trust.get(object_id)
+        return np.full(len(self._status), np.nan, np.float32) if found is None else found
 
     def has(self, object_id: int) -> NDArray[np.bool_]:
         """(N,) whether the frame's mask has pixels of the object. Not to be written to."""
@@ -126,27 +159,16 @@ class FrameTable(QObject):
         earlier = earlier[earlier < frame]
         return int(earlier[-1]) if len(earlier) else None
 
-    def next_doubtful(self, frame: int) -> int | None:
-        """The tracked frame in most doubt, or after `frame`, if that is one of them, the next worst
-        elsewhere; from the last to the first again. None if no tracked frame is in doubt."""
-        tracked = np.flatnonzero((self._status == _TRACKED) & (self._doubt > 0))
-        worst: list[int] = []
-        for found in tracked[np.argsort(-self._doubt[tracked], kind="stable")].tolist():
-            if all(abs(found - other) > _NEIGHBOURS for other in worst):
-                worst.append(found)
-        if not worst:
-            return None
-        return worst[(worst.index(frame) + 1) % len(worst)] if frame in worst else worst[0]
-
     def _follow(self, frames: Collection[int]) -> None:
         self._read(frames)
         self.changed.emit(set(frames))
 
     def _read(self, frames: Iterable[int]) -> None:
         indices = np.fromiter(frames, np.intp)
+        self._next = None
         records = [self._document.annotation.record(int(frame)) for frame in indices]
         self._status[indices] = [_CODES[record.status] for record in records]
-        self._doubt[indices] = [record.doubt for record in records]
+        self._read_trust(indices)
         for flags, objects_of in ((self._has, _PRESENT), (self._given, _GIVEN)):
             for flag in flags.values():
                 flag[indices] = False
@@ -157,3 +179,20 @@ class FrameTable(QObject):
             for object_id, its_frames in having.items():
                 flags.setdefault(object_id, np.zeros(len(self._status), np.bool_))
                 flags[object_id][its_frames] = True
+
+    def _read_trust(self, indices: NDArray[np.intp]) -> None:
+        """Also of the frames beside: flicker shows on three frames."""
+        count = len(self._status)
+        around = np.unique(np.concatenate([indices - 1, indices, indices + 1]))
+        around = around[(around >= 0) & (around < count)]
+        records = self._document.annotation.records
+        for row in self._trust.values():
+            row[around] = np.nan
+        expected = expected_ious(around.tolist(), lambda frame: records.get(frame, EMPTY_RECORD))
+        for frame, own in expected.items():
+            doubt = records[frame].doubt if frame in records else 0.0
+            self._doubt[frame] = max((1 - iou for iou in own.values()), default=doubt)
+            for object_id, iou in own.items():
+                if object_id not in self._trust:
+                    self._trust[object_id] = np.full(count, np.nan, np.float32)
+                self._trust[object_id][frame] = iou

@@ -24,8 +24,9 @@ from gui.theme import ACCENT
 from gui.timeline.frame_table import FrameTable, Presence
 from gui.timeline.scale import TimeScale, short_timecode
 from gui.timeline.thumbnails import Thumbnails
+from gui.timeline.trust_strip import draw_doubt, draw_trust
 from gui.work.document import Document
-from interaction.annotation.types import FrameStatus, ObjectInfo
+from interaction.annotation.types import ObjectInfo
 from interaction.video.video import Video
 
 __all__ = [
@@ -37,7 +38,6 @@ __all__ = [
     "Slot",
     "TimelinePicture",
     "draw_again",
-    "draw_doubt",
     "draw_filmstrip",
     "draw_head",
     "draw_lane",
@@ -115,8 +115,6 @@ _BAR_PX: Final = 8
 _MARK_PX: Final = 10  # a keyframe's diamond
 _MARK_STEP_PX: Final = 5.0  # marks nearer than this are drawn as one
 _DOT_PX: Final = 3
-_SURE: Final = 0.08  # doubt below it is not worth a colour
-_TRACKED_CODE: Final = tuple(FrameStatus).index(FrameStatus.TRACKED)
 
 Columns = tuple[NDArray[np.intp], NDArray[np.intp]]
 
@@ -157,34 +155,6 @@ def draw_lane(
     top = middle - _BAR_PX / 2
     painter.drawImage(QRectF(rect.left(), top, width, _BAR_PX), _strip(bar))
     _draw_marks(painter, rect, scale, presence, first, color, palette, ratio)
-
-
-def draw_doubt(
-    painter: QPainter,
-    rect: QRectF,
-    columns: Columns,
-    table: FrameTable,
-    palette: QPalette,
-    ratio: float,
-) -> None:
-    """The worst of each column's tracked frames, as heat."""
-    starts, stops = columns
-    first = int(starts[0])
-    frames = slice(first, int(stops[-1]))
-    is_tracked = table.statuses[frames] == _TRACKED_CODE
-    doubt = np.where(is_tracked, table.doubts[frames], 0)
-    worst = np.maximum.reduceat(doubt, starts - first) if len(doubt) else doubt
-    known = _share(is_tracked, starts - first, stops - first) > 0
-    pixels = np.zeros((len(starts), 4), np.float64)
-    _put(pixels, known, palette.color(QPalette.ColorRole.PlaceholderText), 0.25)
-    heat = worst > _SURE
-    strength = np.clip((worst[heat] - _SURE) / 0.6, 0, 1)[:, None]
-    amber, red = np.array([250.0, 176.0, 30.0]), np.array([222.0, 56.0, 20.0])
-    pixels[heat, :3] = amber + (red - amber) * strength
-    pixels[heat, 3] = 0.55 + 0.45 * strength[:, 0]
-    painter.drawImage(
-        QRectF(rect.left(), rect.top(), len(starts) / ratio, rect.height()), _strip(pixels)
-    )
 
 
 def _draw_marks(
@@ -466,6 +436,15 @@ class TimelinePicture:
                 self._columns,
                 self._table,
                 info,
+                self._palette,
+                self._ratio,
+            )
+            draw_trust(
+                painter,
+                strip,
+                self._columns,
+                self._table,
+                info.id,
                 self._palette,
                 self._ratio,
             )

@@ -4,6 +4,7 @@ from enum import Enum
 from math import log
 from typing import Final
 
+import numpy as np
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QContextMenuEvent,
@@ -110,6 +111,9 @@ class Drag:
         return self._is_held
 
 
+_MOST_LISTED: Final = 6  # objects, the worst first
+
+
 def is_abandoning(event: QKeyEvent) -> bool:
     """Escape, or Undo."""
     return event.key() == Qt.Key.Key_Escape or event.matches(QKeySequence.StandardKey.Undo)
@@ -131,7 +135,16 @@ def describe_frame(document: Document, frame: int) -> str:
         names = [info.name for info in document.objects if info.id in record.present]
         lines.append(", ".join(names) if names else tr("no object"))
     if record.status is FrameStatus.TRACKED:
-        lines.append(tr("Doubt: {doubt} %", doubt=round(record.doubt * 100)))
+        table = FrameTable.of(document)
+        trust = sorted(
+            (float(table.trust(info.id)[frame]), info.name)
+            for info in document.objects
+            if not np.isnan(table.trust(info.id)[frame])
+        )
+        for iou, name in trust[:_MOST_LISTED]:
+            lines.append(tr("Expected IoU of {name}: {iou:.2f}", name=name, iou=iou))
+        if not trust:
+            lines.append(tr("Doubt: {doubt} %", doubt=round(record.doubt * 100)))
     return "\n".join(lines)
 
 

@@ -183,9 +183,9 @@ class Transport(QWidget):
         self._row.addWidget(self.confirm)
         self.doubtful = self._button(
             "flag",
-            tr("Next doubtful frame"),
+            tr("Next frame to annotate"),
             "N",
-            lambda: self._go(self._table.next_doubtful(self._document.frame)),
+            lambda: self._go(self._table.next_to_annotate(self._document.frame)),
         )
 
     def _add_range(self) -> None:
@@ -320,7 +320,7 @@ class Transport(QWidget):
         self.confirm.setEnabled(not self._document.session.is_read_only)
         self.previous_key.setEnabled(self._table.previous_given(frame) is not None)
         self.next_key.setEnabled(self._table.next_given(frame) is not None)
-        self.doubtful.setEnabled(bool((self._table.doubts > 0).any()))
+        self.doubtful.setEnabled(self._table.has_frames_below_goal)
 
     def _show_range(self) -> None:
         document = self._document

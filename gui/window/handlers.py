@@ -430,9 +430,14 @@ def _go_to_given(workspace: Workspace, *, is_next: bool) -> None:
 
 def _go_to_doubtful(workspace: Workspace) -> None:
     document = workspace.document
-    frame = FrameTable.of(document).next_doubtful(document.frame)
+    frame = FrameTable.of(document).next_to_annotate(document.frame)
     if frame is None:
-        document.noticed.emit(tr("No tracked frame is in doubt."))
+        document.noticed.emit(
+            tr(
+                "No tracked mask is expected below the goal of {goal} %.",
+                goal=round(document.goal * 100),
+            )
+        )
     else:
         _go_to(workspace, frame)
 

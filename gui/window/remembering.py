@@ -69,6 +69,7 @@ class Remembering(QObject):
         document.set_hatching(preferences.has_hatching)
         document.set_onion_skin(preferences.has_onion_skin)
         document.set_follows_head(preferences.follows_head)
+        document.set_goal(preferences.goal)
         if preferences.tool in self._workspace.canvas.tool_names:
             document.set_tool(preferences.tool)
         radius_px = preferences.brush_radius_px
@@ -91,6 +92,7 @@ class Remembering(QObject):
             (document.opacity_changed, "opacity"),
             (document.onion_skin_changed, "has_onion_skin"),
             (document.follow_changed, "follows_head"),
+            (document.goal_changed, "goal"),
             (document.tool_changed, "tool"),
             (document.brush_changed, "brush_radius_px"),
             (document.view_mode_changed, "view_mode"),

@@ -57,7 +57,7 @@ def _next_step(workspace: Workspace) -> str:
     if record.status is FrameStatus.CORRECTED and len(records) < document.frame_count:
         return " " + tr("Looks right? F follows it on.")
     if record.status is FrameStatus.TRACKED:
-        return " " + tr("N goes to the next doubtful frame, Enter confirms this one.")
+        return " " + tr("N goes to the next frame to annotate, Enter confirms this one.")
     return ""
 
 

@@ -11,6 +11,7 @@ from gui.errors import FloatingBanner
 from gui.language import tr
 from gui.panels.history import HistoryPanel
 from gui.panels.memory import MemoryPanel
+from gui.panels.next_frames import NextFramesPanel
 from gui.panels.objects import ObjectsPanel
 from gui.panels.propagation import PropagationPanel
 from gui.theme import UNLIMITED_PX
@@ -80,6 +81,7 @@ class Workspace(QWidget):
         self.propagation_panel = PropagationPanel(self.document, self.annotator, self)
         self.memory_panel = MemoryPanel(self.document, self.annotator, self)
         self.history_panel = HistoryPanel(self.document, self.annotator, self)
+        self.next_panel = NextFramesPanel(self.document, self.annotator, self)
         self.timeline = Timeline(self.document, self.annotator, self)
         self.transport = Transport(self.document, self.annotator, self.player, self.timeline, self)
         self.canvas.work_begun.connect(self.player.stop_at)
@@ -96,7 +98,8 @@ class Workspace(QWidget):
 
         self.tabs = QTabWidget(self)
         self.tabs.setDocumentMode(True)
-        self.tabs.tabBar().setAccessibleName(tr("Memory and history"))
+        self.tabs.tabBar().setAccessibleName(tr("Next frames, memory and history"))
+        self.tabs.addTab(self.next_panel, tr("Next"))
         self.tabs.addTab(self.memory_panel, tr("Memory"))
         self.tabs.addTab(self.history_panel, tr("History"))
         self.panels = PanelColumn(

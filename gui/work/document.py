@@ -13,10 +13,13 @@ from interaction.annotation.types import Edit, ObjectInfo, Request
 from interaction.answers import answer
 from interaction.errors import UserError
 from interaction.session import Session
+from interaction.tracking.trust import GOAL
 from interaction.video.video import Video
 
 __all__ = [
     "LARGEST_BRUSH_PX",
+    "LEAST_GOAL",
+    "MOST_GOAL",
     "WIDEST_OUTLINE_PX",
     "Document",
     "ViewMode",
@@ -41,6 +44,7 @@ class ViewMode(Enum):
 
 
 LARGEST_BRUSH_PX = 500.0
+LEAST_GOAL, MOST_GOAL = 0.5, 0.99
 
 
 class Document(QObject):
@@ -61,6 +65,7 @@ class Document(QObject):
     onion_skin_changed = Signal(bool)
     hatching_changed = Signal(bool)
     outline_changed = Signal()
+    goal_changed = Signal(float)
     layer_changed = Signal(str)  # path of the picture of ViewMode.LAYER
 
     masks_changed = Signal(set)  # frame indices
@@ -89,6 +94,7 @@ class Document(QObject):
         self._outline = (1, 1.0)
         self._layer = ""
         self._follows_head = False
+        self._goal = GOAL
         self._new_object = 0
 
     # The session, to read
@@ -276,6 +282,17 @@ class Document(QObject):
         self.session.set_memory_limits(limits)
         if self.session.memory_limits != before:
             self.memory_limits_changed.emit()
+
+    @property
+    def goal(self) -> float:
+        """The expected IoU from which on a tracked mask is good enough."""
+        return self._goal
+
+    def set_goal(self, goal: float) -> None:
+        goal = max(LEAST_GOAL, min(goal, MOST_GOAL))
+        if goal != self._goal:
+            self._goal = goal
+            self.goal_changed.emit(goal)
 
     @property
     def new_object(self) -> int:

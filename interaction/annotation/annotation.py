@@ -15,6 +15,7 @@ from interaction.annotation.types import (
     FrameStatus,
     ObjectInfo,
     Prompts,
+    Signs,
 )
 from xmem_core.arrays import Labels
 
@@ -30,6 +31,7 @@ def make_record(
     doubt: float = 0.0,
     prompts: Prompts | None = None,
     given: Collection[int] | None = None,
+    signs: tuple[Signs, ...] = (),
 ) -> FrameRecord:
     """The record of a frame whose mask is `labels` (H, W), uint8 object ids.
 
@@ -39,7 +41,9 @@ def make_record(
     present = frozenset((np.flatnonzero(counts[1:] > 0) + 1).tolist())
     if given is None or status is not FrameStatus.CORRECTED:
         given = present if status.is_given else ()
-    return FrameRecord(encode_labels(labels), status, present, doubt, prompts, frozenset(given))
+    return FrameRecord(
+        encode_labels(labels), status, present, doubt, prompts, frozenset(given), signs
+    )
 
 
 def given_objects(records: Iterable[FrameRecord]) -> frozenset[int]:
@@ -112,15 +116,6 @@ class Annotation:
         if len(self._decoded) > _DECODED_KEPT:
             self._decoded.popitem(last=False)
         return labels
-
-    def doubtful_frames(self) -> list[int]:
-        """Tracked frames that have any doubt, worst first."""
-        tracked = [
-            (-record.doubt, frame)
-            for frame, record in self._records.items()
-            if record.status is FrameStatus.TRACKED and record.doubt > 0
-        ]
-        return [frame for _, frame in sorted(tracked)]
 
     def apply(self, edit: Edit) -> None:
         """ValueError, and nothing changed, if the edit was not made from this state."""

@@ -257,7 +257,9 @@ def _clear_edits(annotation: Annotation, request: ClearRequest) -> Generator[Edi
             before = decode_labels(old.mask)
             after = mask_surgery.erase(before, object_id)
             given = given_after(old, before, after)
-            record = make_record(after, corrected_status(old.status), doubt=old.doubt, given=given)
+            record = make_record(
+                after, corrected_status(old.status), doubt=old.doubt, given=given, signs=old.signs
+            )
             yield Edit(
                 label, {frame: old}, {frame: record}, group=group, cause=request, locked=locked
             )

@@ -18,6 +18,7 @@ __all__ = [
     "Point",
     "Prompts",
     "Request",
+    "Signs",
     "Stroke",
 ]
 
@@ -101,6 +102,15 @@ class Prompts:
 
 
 @dataclass(frozen=True, slots=True)
+class Signs:
+    """What was noted of one object while it was tracked, see `interaction.tracking.trust`."""
+
+    object_id: int
+    values: tuple[float, ...]  # in the order of `interaction.tracking.trust.SIGNS`
+    key: bytes = b""  # what the object looks like: its mean key, scaled to signed bytes
+
+
+@dataclass(frozen=True, slots=True)
 class FrameRecord:
     """All that is known about one frame. A mask at rest is its palette-PNG file, as bytes."""
 
@@ -113,6 +123,7 @@ class FrameRecord:
     # it included: what was on it when it was first corrected, and what was touched since. Others
     # come from a tracker, which may replace them. Of a confirmed frame it is all of them.
     given: frozenset[int] = frozenset()
+    signs: tuple[Signs, ...] = ()  # of objects that a tracker has put here, or looked for
 
     def answers_for(self, objects: Set[int]) -> bool:
         """Whether the annotator answers for all of `objects` here: no tracker has a say."""

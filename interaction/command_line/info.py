@@ -38,6 +38,7 @@ def _report(project: "Project", annotation: "Annotation") -> JsonObject:
     from interaction.annotation.effort import Effort
     from interaction.annotation.types import FrameStatus
     from interaction.errors import UserError
+    from interaction.tracking.trust import next_frames
 
     try:
         found: str | None = str(project.view.find_source())
@@ -49,14 +50,6 @@ def _report(project: "Project", annotation: "Annotation") -> JsonObject:
     for record in annotation.records.values():
         statuses[record.status.value] += 1
     statuses[FrameStatus.EMPTY.value] = annotation.frame_count - len(annotation.records)
-    doubtful = sorted(
-        (
-            (record.doubt, frame)
-            for frame, record in annotation.records.items()
-            if record.status is FrameStatus.TRACKED and record.doubt > 0
-        ),
-        reverse=True,
-    )
     return {
         "project": str(project.folder),
         "name": project.name,
@@ -80,7 +73,7 @@ def _report(project: "Project", annotation: "Annotation") -> JsonObject:
             }
             for one in annotation.objects
         ],
-        "doubtful_frames": [frame for _, frame in doubtful[:_MOST_LISTED]],
+        "next_frames": [one.frame for one in next_frames(annotation, most=_MOST_LISTED)],
         "steps": len(history.entries),
         "steps_in_effect": history.position,
         "effort": effort.to_json(),
@@ -114,9 +107,9 @@ def _print(report: JsonObject) -> None:
         )
     if report["objects"]:
         console.print(table)
-    if report["doubtful_frames"]:
-        listed = ", ".join(map(str, report["doubtful_frames"]))
-        console.print(f"worth a look, worst first: {listed}")
+    if report["next_frames"]:
+        listed = ", ".join(map(str, report["next_frames"]))
+        console.print(f"to annotate next, best first: {listed}")
     console.print(f"{report['steps_in_effect']} of {report['steps']} steps of history in effect")
     effort = report["effort"]
     console.print(

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from interaction.annotation.requests import ConfirmRequest, UnconfirmRequest
+from interaction.annotation.types import FrameStatus
 from interaction.command_line.sources import project_folder
 from interaction.errors import UserError
 
@@ -66,19 +67,37 @@ def undo(
 def suggest(
     project: Project,
     count: Annotated[int, typer.Option(min=1, help="At most so many frames.")] = 10,
+    goal: Annotated[
+        float, typer.Option(min=0.5, max=0.99, help="The expected IoU that is good enough.")
+    ] = 0.9,
     as_json: AsJson = False,
 ) -> None:
-    """List the tracked frames that most deserve a look, worst first. Changes nothing."""
+    """List the frames whose correction would repair most, best first, with about how many frames
+    each repairs and the expected IoU of its worst object. Changes nothing."""
     from interaction.session import Session
 
     with Session.open_project(project_folder(project), read_only=True) as session:
-        records = session.annotation.records
         frames = [
-            {"frame": frame, "doubt": round(records[frame].doubt, 4)}
-            for frame in session.annotation.doubtful_frames()[:count]
+            {
+                "frame": one.frame,
+                "mends": one.mends,
+                "object": session.annotation.object(one.object_id).name,
+                "expected_iou": round(one.expected_iou, 4),
+            }
+            for one in session.next_frames(goal=goal, most=count)
         ]
-    lines = [f"{one['frame']}  doubt {one['doubt']:.2f}" for one in frames]
-    _print({"frames": frames}, "\n".join(lines) or "No tracked frame is in doubt.", as_json)
+        is_tracked = any(
+            record.status is FrameStatus.TRACKED for record in session.annotation.records.values()
+        )
+    lines = [
+        f"{one['frame']}  repairs ≈ {one['mends']} frames  "
+        f"{one['object']}, expected IoU {one['expected_iou']:.2f}"
+        for one in frames
+    ]
+    nothing = f"Nothing below the goal of {goal:.2f} remains."
+    if not is_tracked:
+        nothing = "Nothing is tracked yet."
+    _print({"goal": goal, "frames": frames}, "\n".join(lines) or nothing, as_json)
 
 
 def _print(report: dict[str, object], text: str, as_json: bool) -> None:

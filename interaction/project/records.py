@@ -5,6 +5,7 @@ what went in, floats included. What is read may be damaged or hostile: every val
 and DamagedValueError says in words what is wrong with it.
 """
 
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -16,6 +17,7 @@ from interaction.annotation.types import (
     FrameStatus,
     ObjectInfo,
     Prompts,
+    Signs,
 )
 
 __all__ = [
@@ -41,6 +43,9 @@ __all__ = [
 MOST_PX: Final = 1e6  # from the edges of a frame to a click beside it
 _MOST_NAME: Final = 10_000  # letters
 _MOST_CLICKS: Final = 100_000
+_SIGNS_VERSION: Final = 1  # of what the numbers mean; those of another are left out
+_MOST_SIGN: Final = 100.0
+_IDS: Final = frozenset(map(str, range(1, 256)))
 
 
 class DamagedValueError(ValueError):
@@ -65,6 +70,17 @@ def record_to_json(record: FrameRecord, place: Callable[[bytes], MaskPlace]) -> 
         "present": sorted(int(one) for one in record.present),
         "doubt": float(record.doubt),
     }
+    if record.signs:
+        value["signs"] = {
+            "version": _SIGNS_VERSION,
+            "objects": {
+                str(one.object_id): [
+                    [round(number, 3) for number in one.values],
+                    b64encode(one.key).decode(),
+                ]
+                for one in record.signs
+            },
+        }
     if record.status.is_given:
         value["given"] = sorted(int(one) for one in record.given)
     if record.prompts is not None:
@@ -98,6 +114,7 @@ def record_from_json(value: object, mask_at: Callable[[MaskPlace], bytes]) -> Fr
         given=frozenset(map(object_id, listing(given, "given"))),
         doubt=number(value.get("doubt"), "doubt", 0.0, 1.0),
         prompts=None if prompts is None else _prompts(mapping(prompts, "prompts"), mask_at),
+        signs=_signs(value.get("signs")),
     )
 
 
@@ -235,6 +252,25 @@ def _click(value: object) -> Click:
         raise DamagedValueError("a click is not x, y and whether it adds")
     x, y = (number(part, "a click's place", -MOST_PX, MOST_PX) for part in parts[:2])
     return Click(x, y, truth(parts[2], "a click's sign"))
+
+
+def _signs(value: object) -> tuple[Signs, ...]:
+    """Empty where there are none, as in projects of before they were kept."""
+    signs = {} if value is None else mapping(value, "signs")
+    if signs.get("version") != _SIGNS_VERSION:
+        return ()
+    found = []
+    for key, pair in mapping(signs.get("objects"), "signs").items():
+        of = object_id(int(key) if key in _IDS else None)
+        pair = listing(pair, "signs")
+        if len(pair) != 2 or not isinstance(pair[1], str) or len(pair[1]) > _MOST_NAME:
+            raise DamagedValueError("signs are not numbers and a key")
+        numbers = tuple(number(one, "a sign", 0.0, _MOST_SIGN) for one in listing(pair[0], "signs"))
+        try:
+            found.append(Signs(of, numbers, b64decode(pair[1], validate=True)))
+        except ValueError:
+            raise DamagedValueError("the key of signs is damaged") from None
+    return tuple(found)
 
 
 def _status(value: object) -> FrameStatus:

@@ -66,6 +66,7 @@ class TrackedFrame:
     prediction: Prediction
     is_given: bool  # the annotator's own mask, at least for some of the objects
     is_damaged: bool = False  # it cannot be decoded: the mask of the frame before it, or given
+    picture: EncodedFrame | None = None  # None of a damaged frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,13 +368,15 @@ def _visit(
 ) -> TrackedFrame:
     with _naming_a_full_device(tracker, frame):
         if frame in tracker.confirmed_frames:
-            return TrackedFrame(frame, tracker.revisit(frame, picture, objects), is_given=True)
-        if is_empty:
-            return TrackedFrame(frame, empty_prediction(picture), is_given=True)
-        if adopted is not None:
+            prediction, is_given = tracker.revisit(frame, picture, objects), True
+        elif is_empty:
+            prediction, is_given = empty_prediction(picture), True
+        elif adopted is not None:
             masks = one_hot(adopted, objects)
-            return TrackedFrame(frame, tracker.adopt(picture, masks, objects), is_given=False)
-        return TrackedFrame(frame, tracker.track(picture, objects, is_last=is_last), is_given=False)
+            prediction, is_given = tracker.adopt(picture, masks, objects), False
+        else:
+            prediction, is_given = tracker.track(picture, objects, is_last=is_last), False
+        return TrackedFrame(frame, prediction, is_given, picture=picture)
 
 
 @contextmanager

@@ -1,16 +1,11 @@
-"""Run a session's propagation request step by step, and measure doubt."""
+"""Run a session's propagation request step by step."""
 
-import math
-from collections.abc import Collection, Generator, Mapping
+from collections.abc import Collection, Generator
 from contextlib import closing
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-import cv2
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
 from interaction.annotation.annotation import Annotation, given_objects, make_record
 from interaction.annotation.edits import new_group
@@ -20,7 +15,7 @@ from interaction.annotation.requests import (
     Propagated,
     PropagationRequest,
 )
-from interaction.annotation.types import EMPTY_RECORD, Edit, Frames, FrameStatus
+from interaction.annotation.types import EMPTY_RECORD, Edit, Frames, FrameStatus, Signs
 from interaction.engines import Networks
 from interaction.errors import UserError
 from interaction.tracking.governor import REHEARSED_FRAMES, Forecast, Workload, forecast
@@ -33,91 +28,16 @@ from interaction.tracking.propagation import (
     memorize_all,
     runs_to,
 )
+from interaction.tracking.signs import Watch
 from interaction.tracking.stepping import SteppingTrackers
+from interaction.tracking.trust import doubt_of
 from xmem_core.arrays import Labels
 from xmem_core.device import (
     used_memory_bytes,
 )
-from xmem_core.pictures import Prediction
 from xmem_core.tracker import Tracker
 
-__all__ = [
-    "FrameShape",
-    "PropagationJob",
-    "measure_doubt",
-]
-
-_GRID: Final = 160
-_LEAD: Final = 0.6
-_SMALLEST_AREA: Final = 4  # grid positions; below it a mask is too small to judge its shape
-_SMALLEST_PIECE: Final = 0.02  # of the object's area
-_WEIGHTS: Final = {"edge": 0.6, "inside": 0.8, "jump": 0.5, "pieces": 0.3}
-
-
-@dataclass(frozen=True, slots=True)
-class FrameShape:
-    """What the next frame is compared with: area and parts of each object."""
-
-    areas: Mapping[int, float] = field(default_factory=dict)  # share of the picture, by object
-    pieces: Mapping[int, int] = field(default_factory=dict)
-
-
-def measure_doubt(prediction: Prediction, before: FrameShape | None) -> tuple[float, FrameShape]:
-    """Doubt in [0, 1] and the frame's shape; before: that of the frame tracked just before, None
-    if there was none."""
-    step = max(1, math.ceil(max(prediction.small.shape[-2:]) / _GRID))
-    with torch.inference_mode():
-        grid = prediction.small[:, ::step, ::step].float().cpu()
-        best, winner = grid.topk(min(2, len(grid)), dim=0)
-    if len(grid) < 2:
-        return 0.0, FrameShape()
-    lead = (best[0] - best[1]).numpy()
-    first, second = winner[0].numpy(), winner[1].numpy()
-    areas: dict[int, float] = {}
-    pieces: dict[int, int] = {}
-    doubt = 0.0
-    for channel, object_id in enumerate(prediction.objects, start=1):
-        mask = first == channel
-        area = int(np.count_nonzero(mask))
-        areas[object_id] = area / mask.size
-        pieces[object_id] = count = _count_pieces(mask, area)
-        is_soft = (lead < _LEAD) & (mask | (second == channel))
-        signs = {"edge": 0.0, "inside": 0.0, "jump": 0.0, "pieces": 0.0}
-        if area >= _SMALLEST_AREA:
-            inside = _inside(mask)
-            edge = max(1, area - int(np.count_nonzero(inside)))
-            signs["edge"] = _clip((np.count_nonzero(is_soft) / edge - 1) / 3)
-            if inside.any():
-                signs["inside"] = _clip(2 * float(np.mean(1 - lead[inside])))
-        if before is not None and object_id in before.areas:
-            old = before.areas[object_id] * mask.size  # a given mask's grid may be another
-            if max(old, area) >= _SMALLEST_AREA:
-                ratio = (area + 1) / (old + 1)
-                signs["jump"] = _clip(abs(math.log(ratio)) / math.log(2))
-                signs["pieces"] = _clip((count - before.pieces[object_id]) / 3)
-        trust = math.prod(1 - _WEIGHTS[name] * sign for name, sign in signs.items())
-        doubt = max(doubt, 1 - trust)
-    return doubt, FrameShape(areas, pieces)
-
-
-def _inside(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Positions of the mask whose four neighbours are in it too; the border counts as in."""
-    cross = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
-    eroded = cv2.erode(mask.astype(np.uint8), cross, borderType=cv2.BORDER_CONSTANT, borderValue=1)
-    return eroded.astype(np.bool_)
-
-
-def _count_pieces(mask: NDArray[np.bool_], area: int) -> int:
-    if not area:
-        return 0
-    _, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    sizes = stats[1:, cv2.CC_STAT_AREA]
-    return int(np.count_nonzero(sizes >= max(1.0, _SMALLEST_PIECE * area)))
-
-
-def _clip(value: float) -> float:
-    return float(min(1.0, max(0.0, value)))
-
+__all__ = ["PropagationJob"]
 
 _SETTLED_IOU: Final = 0.98
 _JOURNAL_BYTES: Final = 400  # of one frame's entry
@@ -217,7 +137,7 @@ class PropagationJob:
                 present=self._masks.present,
             )
             writes_first = index == 0 and record.mask is None
-            shape, settled = None, 0
+            watch, settled = Watch([*self._given, start]), 0
             with closing(propagation.steps(adopted=adopted)) as steps:
                 for step in steps:
                     if step.result is None:
@@ -226,16 +146,15 @@ class PropagationJob:
                     labels = step.result.prediction.labels()
                     if adopted is None:
                         adopted = labels  # the start's, for the other way
-                    edit, remark, doubt = None, None, 1.0  # doubtful, so that people are led to it
+                    edit, remark = None, None
+                    signs = watch.signs(step.result)
                     if step.result.is_damaged:
                         remark = (
                             f"Frame {step.frame} cannot be decoded. It keeps the mask of the frame "
                             "before it, marked as doubtful."
                         )
-                    else:
-                        doubt, shape = measure_doubt(step.result.prediction, shape)
                     if step.frame != start or writes_first:
-                        edit, is_settled = self._edit(step.result, labels, doubt)
+                        edit, is_settled = self._edit(step.result, labels, signs)
                         settled = settled + 1 if is_settled else 0
                         self._done += 1
                     is_over = self._request.until == "settled" and settled >= _SETTLED_FRAMES
@@ -298,7 +217,9 @@ class PropagationJob:
         given = {other: masks[other] for other in missing}
         yield from memorize_all(tracker, self._video, given, speaks_for=speaks_for)
 
-    def _edit(self, result: TrackedFrame, labels: Labels, doubt: float) -> tuple[Edit | None, bool]:
+    def _edit(
+        self, result: TrackedFrame, labels: Labels, signs: tuple[Signs, ...]
+    ) -> tuple[Edit | None, bool]:
         """The edit, None if nothing changes, and whether the masks of before are the same."""
         old = self._records.get(result.frame, EMPTY_RECORD)
         tracked = self._writable & set(result.prediction.objects)
@@ -308,12 +229,16 @@ class PropagationJob:
         before = decode_labels(old.mask) if old.mask else np.zeros(self._shape, np.uint8)
         after = composed(before, labels, tracked)
         is_same = old.status is not FrameStatus.EMPTY and agrees(before, after, tracked)
+        others = tuple(one for one in old.signs if one.object_id not in tracked)
+        signs = tuple(one for one in signs if one.object_id in tracked) + others
         if old.status.is_given:  # beside what was corrected by hand
             if np.array_equal(before, after):
                 return None, is_same
-            record = make_record(after, old.status, given=old.given)
+            record = make_record(after, old.status, given=old.given, signs=signs)
         else:
-            record = make_record(after, FrameStatus.TRACKED, doubt=round(doubt, 4))
+            # People are led to what could not be decoded.
+            doubt = 1.0 if result.is_damaged else doubt_of(signs)
+            record = make_record(after, FrameStatus.TRACKED, doubt=doubt, signs=signs)
             if record == old:
                 return None, is_same
         edit = Edit(

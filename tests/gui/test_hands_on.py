@@ -353,7 +353,7 @@ def test_the_timeline_has_a_menu_for_the_frame_under_the_pointer(
     assert {"Range begins here", "Confirm this frame", "Clear the object from here on"} <= set(
         texts
     )
-    assert {"Clear the object in the range", "Next doubtful frame"} <= set(texts)
+    assert {"Clear the object in the range", "Next frame to annotate"} <= set(texts)
     window.actions_table["go.copy_frame"].trigger()
     assert QApplication.clipboard().text() == "5"
 

@@ -12,9 +12,11 @@ from pytestqt.qtbot import QtBot
 
 from gui.panels.history import HistoryPanel
 from gui.panels.memory import MemoryPanel
+from gui.panels.next_frames import NextFramesPanel
 from gui.panels.object_table import Column
 from gui.panels.objects import ObjectsPanel
 from gui.panels.propagation import PropagationPanel
+from gui.timeline.frame_table import FrameTable
 from gui.timeline.player import Player
 from gui.timeline.thumbnails import Thumbnails
 from gui.timeline.timeline import Timeline
@@ -571,19 +573,58 @@ def test_confirming_is_asked_for_and_taken_back(
     assert transport.confirm.text() == "Confirm"
 
 
-def test_the_next_doubtful_frame_is_the_worst(transport: Transport, document: Document) -> None:
+@pytest.fixture
+def next_frames(document: Document, annotator: RecordingAnnotator, qtbot: QtBot) -> NextFramesPanel:
+    panel = NextFramesPanel(document, annotator)  # type: ignore[arg-type]
+    shown(qtbot, panel)
+    return panel
+
+
+def test_the_next_frame_to_annotate_repairs_most(transport: Transport, document: Document) -> None:
+    document.add_object("rabbit")
     assert not transport.doubtful.isEnabled()
+    last = document.frame_count - 1
+    rows = {0: 0.8, last - 1: 0.5, last: 0.5}
+    given = {last // 2: record_of([1], FrameStatus.CONFIRMED)}
     set_records(
-        document,
-        {
-            2: record_of([1], FrameStatus.TRACKED, 0.3),
-            10: record_of([1], FrameStatus.TRACKED, 0.8),
-        },
+        document, given | {f: record_of([1], FrameStatus.TRACKED, d) for f, d in rows.items()}
     )
     QTest.mouseClick(transport.doubtful, LEFT)
-    assert document.frame == 10
+    assert document.frame >= last - 1
     QTest.mouseClick(transport.doubtful, LEFT)
-    assert document.frame == 2
+    assert document.frame == 0
+    document.set_goal(0.5)
+    QTest.mouseClick(transport.doubtful, LEFT)
+    assert FrameTable.of(document).next_to_annotate(0) == 0
+
+
+def test_the_list_of_next_frames_leads_there_and_ends_at_the_goal(
+    next_frames: NextFramesPanel, document: Document, annotator: RecordingAnnotator, qtbot: QtBot
+) -> None:
+    document.add_object("rabbit")
+    assert "Nothing is tracked" in next_frames.state.text()
+    doubts = {2: 0.3, 3: 0.4, 4: 0.3}
+    set_records(document, {f: record_of([1], FrameStatus.TRACKED, d) for f, d in doubts.items()})
+    qtbot.waitUntil(lambda: next_frames.view.count() > 0)
+    item = next_frames.view.item(0)
+    assert "≈ 3 frames" in item.text()
+    assert "rabbit" in item.text()
+    center = next_frames.view.visualItemRect(item).center()
+    QTest.mouseClick(next_frames.view.viewport(), LEFT, pos=center)
+    assert document.frame == 3
+    assert item.isSelected()
+    qtbot.waitUntil(lambda: not next_frames.view.item(0).icon().isNull())
+    next_frames.goal.setValue(55)
+    assert document.goal == 0.55
+    assert next_frames.view.count() == 0
+    assert "Nothing below the goal" in next_frames.state.text()
+    document.set_goal(0.9)
+    assert next_frames.goal.value() == 90
+    annotator.set_busy(Busy.PROPAGATING)
+    set_records(document, {f: record_of([1], FrameStatus.CONFIRMED) for f in doubts})
+    assert next_frames.view.count() == 1  # as it was before the run
+    annotator.set_busy(Busy.IDLE)
+    qtbot.waitUntil(lambda: next_frames.view.count() == 0)
 
 
 def test_the_range_and_the_zoom_are_set(transport: Transport, document: Document) -> None:
@@ -604,7 +645,9 @@ def test_play_and_stop(transport: Transport, qtbot: QtBot) -> None:
     assert transport.play.accessibleName() == "Play"
 
 
-@pytest.mark.parametrize("name", ["objects", "tracking", "memory", "history", "transport"])
+@pytest.mark.parametrize(
+    "name", ["objects", "tracking", "memory", "history", "next_frames", "transport"]
+)
 def test_every_button_has_a_name_a_tip_and_can_be_reached_by_keys(
     name: str, request: pytest.FixtureRequest
 ) -> None:

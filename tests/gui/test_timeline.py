@@ -312,7 +312,7 @@ def test_a_tip_says_what_a_frame_is(
     assert "12 of 59" in shown[0]
     assert "tracked" in shown[0]
     assert "rabbit" in shown[0]
-    assert "37 %" in shown[0]
+    assert "IoU of rabbit: 0.63" in shown[0]
 
 
 def test_those_who_cannot_see_it_are_told_where_they_are(

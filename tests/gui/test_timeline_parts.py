@@ -11,7 +11,7 @@ from PySide6.QtCore import QRectF
 from PySide6.QtGui import QColor, QGuiApplication, QImage, QPainter, QPalette
 
 from gui.timeline.frame_table import FrameTable
-from gui.timeline.painting import draw_doubt, label_step, slots
+from gui.timeline.painting import label_step, slots
 from gui.timeline.scale import (
     LARGEST_FRAME_PX,
     TimeScale,
@@ -21,6 +21,7 @@ from gui.timeline.scale import (
     parse_timecode,
     short_timecode,
 )
+from gui.timeline.trust_strip import draw_doubt, draw_trust
 from interaction.annotation.types import FrameStatus
 from tests.gui.recording_annotator import open_document, record_of, set_records
 
@@ -201,5 +202,38 @@ def test_doubt_is_hotter_the_more_there_is_and_none_where_nothing_was_tracked(
         assert some.green() > 80  # amber
         assert much.green() < 80  # red
         assert much.red() > some.red() > sure.red()
+    finally:
+        document.session.close()
+
+
+def test_a_lane_shows_how_far_its_own_object_is_to_be_trusted(
+    tmp_path: Path, qapp: QGuiApplication
+) -> None:
+    document = open_document(tmp_path, 4)
+    try:
+        document.add_object()
+        document.add_object()
+        doubts = (0.0, 0.3, 0.9)
+        set_records(
+            document,
+            {f: record_of([1], FrameStatus.TRACKED, doubt) for f, doubt in enumerate(doubts)},
+        )
+        scale, table = TimeScale(4, 40), FrameTable.of(document)
+        heights = {}
+        for object_id in (1, 2):
+            image = QImage(40, 20, QImage.Format.Format_RGB32)
+            image.fill(QColor("black"))
+            painter = QPainter(image)
+            rect = QRectF(image.rect())
+            draw_trust(painter, rect, scale.columns(), table, object_id, QPalette(), 1.0)
+            painter.end()
+            heights[object_id] = [
+                sum(image.pixelColor(5 + 10 * frame, y).red() > 100 for y in range(20))
+                for frame in range(4)
+            ]
+        sure, some, much, none = heights[1]
+        assert sure == none == 0
+        assert 0 < some < much
+        assert heights[2] == [0, 0, 0, 0]
     finally:
         document.session.close()

@@ -523,10 +523,9 @@ def test_steps_tell_the_memory_in_use_and_tracked_frames_a_doubt(session: Sessio
     assert memory.device_bytes > 0
     doubts = [session.annotation.record(frame).doubt for frame in range(1, COUNT)]
     assert all(0 <= doubt <= 1 for doubt in doubts)
-    worst = session.annotation.doubtful_frames()
-    assert set(worst) <= set(range(1, COUNT))
-    ordered = [session.annotation.record(frame).doubt for frame in worst]
-    assert ordered == sorted(ordered, reverse=True)
+    listed = session.next_frames(goal=0.99)
+    assert {one.frame for one in listed} <= set(range(1, COUNT))
+    assert all(one.expected_iou < 0.99 and one.mends >= 1 for one in listed)
 
 
 # When memory runs out

@@ -41,6 +41,9 @@ class MemoryBank:
         self.working = MemoryStore()
         self.recent = MemoryStore()
         self._permanent_frames: dict[int, Elements] = {}
+        # (2, Q) of the latest read: similarity of the nearest element, in nats, and the share of
+        # the readout that comes from permanent memory. None before the first.
+        self.match: Tensor | None = None
 
     # Permanent memory
 
@@ -142,6 +145,7 @@ class MemoryBank:
         """
         stores = [store for store in self._stores() if len(store)]
         readout = key.new_zeros(len(objects), channels, key.shape[0])
+        self.match = None
         if not stores:
             return readout
         search = self._search(stores, key, selection)
@@ -150,6 +154,8 @@ class MemoryBank:
         use = [torch.zeros(elements, device=key.device) for _ in groups]
         blocks = max(1, math.ceil(len(key) * 4 * elements / _SIMILARITY_BYTES))
         block = max(1, math.ceil(len(key) / blocks))
+        permanent = slice(len(self.long_term), len(self.long_term) + len(self.permanent))
+        match = key.new_full((2, len(key)), -torch.inf, dtype=torch.float32)
         for start in range(0, len(key), block):
             some = slice(start, start + block)
             scores = search.scores(some)
@@ -159,10 +165,14 @@ class MemoryBank:
                     count = min(count, int(eligible.sum()))
                 weights, index = search.best(scores, some, count, eligible)
                 group_use.index_add_(0, index.flatten(), weights.flatten())
+                is_given = (index >= permanent.start) & (index < permanent.stop)
+                own = search.nearest(weights, index, some), (weights * is_given).sum(dim=1)
+                torch.maximum(match[:, some], torch.stack(own), out=match[:, some])
                 for object_id in members:
                     rows = _weighted_rows(stores, object_id, weights, index, channels)
                     readout[objects.index(object_id), :, some] = rows.T
         self._count_use(stores, groups, use)
+        self.match = match if groups else None
         return readout
 
     def _stores(self) -> tuple[MemoryStore, ...]:

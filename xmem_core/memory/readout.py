@@ -158,5 +158,11 @@ class Search:
             exact += self._bonus * is_favoured
         return exact.softmax(dim=1), index
 
+    def nearest(self, weights: Tensor, index: Tensor, queries: slice) -> Tensor:
+        """(some of Q,) similarity, in nats and without the bonus, of the element that weighs most
+        among those of `best`."""
+        chosen = index.gather(1, weights.argmax(dim=1, keepdim=True))[:, 0]
+        return (self._rows[chosen] * self._query[queries]).sum(dim=1)
+
 
 _WORST_BITS = -128  # of minus infinity in bfloat16

@@ -1,0 +1,231 @@
+"""Read signs of trouble while tracking: the input of `interaction.tracking.trust`."""
+
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+
+from interaction.annotation.types import Signs
+from interaction.tracking.propagation import TrackedFrame
+from interaction.tracking.trust import MOST, SIGNS
+from xmem_core.pictures import EncodedFrame, Prediction
+from xmem_core.probabilities import unpad
+
+__all__ = ["View", "Watch", "disagreement", "look", "read_signs"]
+
+_GRID: Final = 192  # positions along the longer side
+_SMALLEST: Final = 6  # grid positions; below it a mask is too small to judge its shape
+_SMALLEST_PIECE: Final = 0.02  # of the object's area
+_CROSS: Final = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A tracked frame, small: what its signs are read from and the next frame is compared with."""
+
+    objects: tuple[int, ...]
+    probabilities: NDArray[np.float32]  # (1 + K, h, w), background first
+    grey: NDArray[np.uint8] | None  # (h, w)
+    match: NDArray[np.float32] | None  # (2, h, w) as in `Prediction`
+    keys: Mapping[int, NDArray[np.float32]] = field(default_factory=dict)  # by object, (C_key,)
+
+    def mask(self, object_id: int) -> NDArray[np.bool_]:
+        """(h, w) where the object is the likeliest."""
+        if object_id not in self.objects:
+            return np.zeros(self.probabilities.shape[1:], np.bool_)
+        return np.asarray(self.probabilities.argmax(axis=0) == 1 + self.objects.index(object_id))
+
+    def key_bytes(self, object_id: int) -> bytes:
+        """The object's key, scaled to signed bytes; empty if it has no pixel."""
+        key = self.keys.get(object_id)
+        if key is None:
+            return b""
+        return np.rint(key * (127 / max(float(np.abs(key).max()), 1e-6))).astype(np.int8).tobytes()
+
+
+@torch.inference_mode()
+def look(prediction: Prediction, picture: EncodedFrame | None) -> View:
+    """What is worth keeping of one result; costs a few milliseconds, whatever the frame's size."""
+    height, width = prediction.source_size
+    scale = _GRID / max(height, width)
+    grid = max(8, round(height * scale)), max(8, round(width * scale))
+
+    def small(x: torch.Tensor, mode: str) -> torch.Tensor:
+        return F.interpolate(x.unsqueeze(0).float(), grid, mode=mode)[0].cpu()
+
+    probabilities = small(prediction.small, "nearest").numpy()
+    if picture is None:
+        return View(prediction.objects, probabilities, None, None)
+    inner = unpad(picture.picture[0], picture.size.padding)
+    brightness = small(inner.mean(dim=0, keepdim=True), "area")[0]
+    grey = (brightness * 58 + 118).clamp(0, 255).to(torch.uint8).numpy()
+    # The padding, less than an element each side, is left in: positions are half an element off.
+    match = None if prediction.match is None else small(prediction.match, "nearest").numpy()
+    key = picture.features.key[0].float()
+    masks = F.interpolate(prediction.small[1:].unsqueeze(0).float(), key.shape[1:], mode="area")[0]
+    keys = {}
+    for object_id, mask in zip(prediction.objects, masks, strict=True):
+        weight = float(mask.sum())
+        if weight > 0:
+            keys[object_id] = ((key * mask).sum(dim=(1, 2)) / weight).cpu().numpy()
+    return View(prediction.objects, probabilities, grey, match, keys)
+
+
+class Watch:
+    """Reads the signs of one run's frames, in the order of travel."""
+
+    def __init__(self, known: Collection[int]) -> None:
+        """known: the given frames, and the one that the run begins with."""
+        self._known = tuple(known)
+        self._start: View | None = None  # of the latest of them that was passed
+        self._before: View | None = None
+        self._earlier: View | None = None
+
+    def signs(self, result: TrackedFrame) -> tuple[Signs, ...]:
+        """Of every object that was looked for; none of a frame that cannot be decoded."""
+        if result.is_damaged:
+            return ()
+        view = look(result.prediction, result.picture)
+        away = min(abs(result.frame - frame) for frame in self._known)
+        if away == 0:
+            self._start = view
+        values = read_signs(view, self._before, self._earlier, self._start, away)
+        self._before, self._earlier = view, self._before
+        return tuple(Signs(one, row, view.key_bytes(one)) for one, row in values.items())
+
+
+def read_signs(
+    now: View,
+    before: View | None,
+    earlier: View | None,
+    start: View | None,
+    frames_away: int,
+) -> dict[int, tuple[float, ...]]:
+    """By object, its signs, in the order of `SIGNS`.
+
+    before, earlier: the one and two frames before in the direction of travel; start: the given
+    frame that was passed last; all of the same video. frames_away: from the nearest given frame.
+    """
+    flow = _flow(now, before)
+    ranked = np.sort(now.probabilities, axis=0)
+    lead = ranked[-1] - ranked[-2] if len(ranked) > 1 else ranked[-1]
+    result = {}
+    for object_id in now.objects:
+        signs = dict.fromkeys(SIGNS, 0.0)
+        signs["away"] = math.log2(1 + frames_away)
+        _read_shape(signs, now, object_id, lead)
+        _compare(signs, now, before, earlier, object_id, flow)
+        signs["drift"] = _drift(now, start, object_id)
+        result[object_id] = tuple(
+            round(min(max(signs[name], 0.0), MOST.get(name, 1.0)), 3) for name in SIGNS
+        )
+    return result
+
+
+def disagreement(first: View, second: View, object_id: int) -> float:
+    """1 - IoU of what two passes found of the object on the same frame."""
+    return round(1 - _iou(first.mask(object_id), second.mask(object_id)), 3)
+
+
+def _read_shape(
+    signs: dict[str, float], view: View, object_id: int, lead: NDArray[np.float32]
+) -> None:
+    """What the frame itself says."""
+    mask = view.mask(object_id)
+    area = int(np.count_nonzero(mask))
+    signs["small"] = -math.log10(max(area, 0.2) / mask.size)
+    probability = view.probabilities[1 + view.objects.index(object_id)]
+    if area < _SMALLEST:
+        signs["is_gone"] = float(area == 0)
+        signs["inside"] = float(probability.max())
+        return
+    stamp = mask.astype(np.uint8)
+    inside = cv2.erode(stamp, _CROSS, borderType=cv2.BORDER_REPLICATE) > 0
+    band = (cv2.dilate(stamp, _CROSS) > 0) & ~inside
+    outline = max(1, area - int(np.count_nonzero(inside)))
+    p = np.clip(probability[band], 1e-6, 1 - 1e-6)
+    signs["entropy"] = float(np.mean(-p * np.log2(p) - (1 - p) * np.log2(1 - p)))
+    signs["margin"] = float(np.mean(1 - lead[band]))
+    signs["soft"] = float(np.count_nonzero((probability > 0.1) & (probability < 0.9))) / outline
+    signs["inside"] = float(np.mean(1 - lead[inside])) if inside.any() else 0.0
+    signs["outline"] = outline / area
+    signs["unsure"] = 1 - float(probability[mask].sum() / (area + probability[~mask].sum()))
+    if view.match is not None:
+        similarity, given = view.match[:, mask].mean(axis=1)
+        signs["strange"] = float(-similarity) if math.isfinite(similarity) else MOST["strange"]
+        signs["own"] = 1 - float(given)
+        ring = (cv2.dilate(stamp, np.ones((7, 7), np.uint8)) > 0) & ~mask
+        if ring.any():
+            signs["beside"] = 1 - float(view.match[1, ring].mean())
+
+
+def _compare(
+    signs: dict[str, float],
+    now: View,
+    before: View | None,
+    earlier: View | None,
+    object_id: int,
+    flow: NDArray[np.float32] | None,
+) -> None:
+    """What the frames before say."""
+    if before is None or object_id not in before.objects:
+        return
+    mask, old = now.mask(object_id), before.mask(object_id)
+    area, old_area = int(np.count_nonzero(mask)), int(np.count_nonzero(old))
+    if max(area, old_area) < _SMALLEST:
+        return
+    signs["jump"] = abs(math.log2((area + 1) / (old_area + 1)))
+    signs["pieces"] = float(_count_pieces(mask) - _count_pieces(old))
+    if area and old_area:
+        move = np.argwhere(mask).mean(axis=0) - np.argwhere(old).mean(axis=0)
+        signs["shift"] = float(np.hypot(*move)) / math.sqrt(max(area, old_area))
+    moved = old
+    if flow is not None:
+        x, y = flow[..., 0], flow[..., 1]
+        stamp = old.astype(np.float32)
+        warped = cv2.remap(stamp, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        moved = np.asarray(warped > 0.5)
+    signs["warp"] = 1 - _iou(mask, moved)
+    if earlier is not None and object_id in earlier.objects:
+        signs["returns"] = _iou(mask, earlier.mask(object_id)) - max(
+            _iou(mask, old), _iou(old, earlier.mask(object_id))
+        )
+
+
+def _drift(now: View, start: View | None, object_id: int) -> float:
+    """1 less the cosine of the object's keys."""
+    if start is None or object_id not in start.keys or object_id not in now.keys:
+        return 0.0
+    here, there = now.keys[object_id], start.keys[object_id]
+    lengths = float(np.linalg.norm(here) * np.linalg.norm(there))
+    return 1 - float(here @ there) / max(1e-6, lengths)
+
+
+def _flow(now: View, before: View | None) -> NDArray[np.float32] | None:
+    """(h, w, 2) x and y, in the grid of `before`, of each position of `now` (DIS, Kroeger et al.,
+    ECCV 2016)."""
+    if before is None or before.grey is None or now.grey is None:
+        return None
+    dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    height, width = now.grey.shape
+    motion = dis.calc(now.grey, before.grey, np.zeros((height, width, 2), np.float32))
+    x, y = np.meshgrid(np.arange(width), np.arange(height))
+    return (motion + np.stack([x, y], axis=2)).astype(np.float32)
+
+
+def _iou(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
+    """1 of two empty masks."""
+    union = np.count_nonzero(first | second)
+    return 1.0 if union == 0 else float(np.count_nonzero(first & second) / union)
+
+
+def _count_pieces(mask: NDArray[np.bool_]) -> int:
+    _, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    sizes = stats[1:, cv2.CC_STAT_AREA]
+    return int(np.count_nonzero(sizes >= max(1.0, _SMALLEST_PIECE * mask.sum())))

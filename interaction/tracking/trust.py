@@ -1,0 +1,264 @@
+"""How good a tracked mask probably is, for each object, and which frame to look at next.
+
+The signs of one object on one frame are a few numbers, noted while tracking and kept with the frame
+(`interaction.tracking.signs`). A calibrated model makes an expected IoU of them; it is a table of
+coefficients here, so that a better table also serves projects of before it.
+`python -m benchmarks.trust` fits and measures it. Needs no torch.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from interaction.annotation.annotation import Annotation
+from interaction.annotation.types import EMPTY_RECORD, FrameRecord, FrameStatus, Signs
+
+# In the order in which they are kept. All are 0 or more; the scale is noted where it is not 0 to 1.
+SIGNS: Final = (
+    "entropy",  # of the object's probability along its outline, in bits
+    "margin",  # 1 less the likeliest's lead over the second, along the outline
+    "soft",  # undecided positions for each of the outline, 0 to 4
+    "unsure",  # 1 - the IoU that the probabilities themselves promise
+    "inside",  # 1 less the lead, inside
+    "outline",  # positions of the outline for each of the area
+    "small",  # -log10 of the share of the picture, 0 to 5
+    "jump",  # |log2| of the area over that of the frame before, 0 to 3
+    "shift",  # of the centre since the frame before, in roots of the area, 0 to 2
+    "warp",  # 1 - IoU with the mask before, moved by optical flow
+    "returns",  # how much more the mask is like the one two frames before than like the last
+    "pieces",  # more pieces than the frame before, 0 to 4
+    "strange",  # distance to the nearest element of memory, in nats, 0 to 8
+    "own",  # share of the readout that comes from tracked frames and not from given ones
+    "beside",  # the same, just outside the outline
+    "drift",  # how unlike its key is to that in the given frame, 0 to 2
+    "away",  # log2 of 1 + frames from where the run began or the last given frame, 0 to 12
+    "is_gone",  # it has no pixel
+    "is_two",  # a forward and a backward pass exist
+    "disagreement",  # 1 - IoU of the two
+)
+MOST: Final = {
+    "soft": 4, "small": 5, "jump": 3, "shift": 2, "pieces": 4, "strange": 8, "away": 12, "drift": 2,
+}  # fmt: skip
+
+
+FLICKER: Final = "flicker"  # of one frame, as the frames beside it say; not kept but worked out
+INPUTS: Final = (*SIGNS, FLICKER)
+# Of the logit of the expected IoU, by input; fitted by `python -m benchmarks.trust`.
+COEFFICIENTS: Final[Mapping[str, float]] = {
+    "bias": 5.68,
+    "entropy": -1.17,
+    "margin": -1.73,
+    "soft": -0.55,
+    "inside": -2.94,
+    "outline": -3.02,
+    "small": -0.63,
+    "jump": -0.12,
+    "shift": -0.15,
+    "warp": -0.25,
+    "pieces": -0.07,
+    "own": -0.43,
+    "away": -0.07,
+    "is_gone": -1.0,
+    "is_two": 0.22,
+    "disagreement": -2.69,
+    "flicker": -2.0,
+}
+_WEIGHTS: Final = np.array([COEFFICIENTS.get(name, 0.0) for name in INPUTS])
+_WARP: Final = SIGNS.index("warp")
+_RETURNS: Final = SIGNS.index("returns")
+
+
+def expected_iou(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """rows (n, len(INPUTS)) -> (n,) in (0, 1)."""
+    logit: NDArray[np.float64] = COEFFICIENTS["bias"] + rows @ _WEIGHTS
+    return np.asarray(1 / (1 + np.exp(-logit)), np.float64)
+
+
+def doubt_of(signs: Iterable[Signs]) -> float:
+    """1 less the expected IoU of the worst object of a frame, by the signs of the frame alone."""
+    rows = [(*one.values, 0.0) for one in signs]
+    return round(1 - float(expected_iou(np.array(rows)).min()), 4) if rows else 0.0
+
+
+def flicker(
+    values: Sequence[float], before: Sequence[float] | None, after: Sequence[float] | None
+) -> float:
+    """0 to 1: the mask differs from those of both frames beside it, which are like each other.
+
+    values: an object's signs on the frame; before, after: those on the frames beside it. The frame
+    that was tracked next has compared itself with the one tracked before.
+    """
+    beside = [one[_RETURNS] for one in (before, after) if one is not None]
+    return min(values[_WARP], max(beside, default=0.0))
+
+
+def expected_ious(
+    frames: Iterable[int], record: Callable[[int], FrameRecord]
+) -> dict[int, dict[int, float]]:
+    """By frame and object, the expected IoU of what a tracker put there, or looked for without
+    finding it. Objects that the annotator answers for are left out.
+
+    record: of a frame; the empty one outside the video. Without signs, as in projects of before
+    they were kept, an object is as good as the frame's doubt says.
+    """
+    places: list[tuple[int, int]] = []
+    rows: list[tuple[float, ...]] = []
+    result: dict[int, dict[int, float]] = {}
+    for frame in frames:
+        now = record(frame)
+        own: dict[int, float] = {}
+        if now.status is FrameStatus.TRACKED or now.status is FrameStatus.CORRECTED:
+            left = now.present - now.given
+            own = dict.fromkeys(left, 1 - now.doubt)
+            beside = [
+                {
+                    one.object_id: one.values
+                    for one in record(other).signs
+                    if len(one.values) == len(SIGNS)
+                }
+                for other in (frame - 1, frame + 1)
+            ]
+            for one in now.signs:
+                if one.object_id in now.given or len(one.values) != len(SIGNS):
+                    continue
+                before, after = (signs.get(one.object_id) for signs in beside)
+                rows.append((*one.values, flicker(one.values, before, after)))
+                places.append((frame, one.object_id))
+        result[frame] = own
+    if rows:
+        for (frame, object_id), value in zip(
+            places, expected_iou(np.array(rows)).tolist(), strict=True
+        ):
+            result[frame][object_id] = value
+    return result
+
+
+GOAL: Final = 0.9  # expected IoU that is good enough, unless another is asked for
+_MOST_CANDIDATES: Final = 300
+_REACH: Final = 40.0  # frames at which a given mask helps half as much
+_BEYOND: Final = 0.5  # of that helps where another given frame is nearer
+_LEAST_SPREAD: Final = 0.02  # squared distance of keys; below it an object always looks the same
+
+
+@dataclass(frozen=True, slots=True)
+class NextFrame:
+    """A frame worth annotating."""
+
+    frame: int
+    object_id: int  # the one in most need
+    expected_iou: float  # of that object
+    mends: int  # about how many frames below the goal would get right, itself included
+
+
+def next_frames(
+    annotation: Annotation, *, goal: float = GOAL, most: int = 20, only: int | None = None
+) -> list[NextFrame]:
+    """The frames whose annotation would repair most, best first; empty once nothing that was
+    tracked is expected below `goal`.
+
+    A frame repairs others between the given frames beside it, the better the nearer they are and
+    the more the object looks the same there (its key). Each choice takes off what the ones before
+    it would repair, so that the list is diverse. only: one object's errors alone.
+    """
+    count = annotation.frame_count
+    known = {one.id for one in annotation.objects}
+    ious = expected_ious(annotation.records, lambda frame: _record(annotation, frame))
+    errors: dict[int, NDArray[np.float32]] = {}
+    for frame, own in ious.items():
+        for object_id, iou in own.items():
+            if iou < goal and object_id in known and only in (None, object_id):
+                row = errors.setdefault(object_id, np.zeros(count, np.float32))
+                row[frame] = 1 - iou
+    if not errors:
+        return []
+    candidates = _candidates(np.max(list(errors.values()), axis=0))
+    given = [f for f, record in annotation.records.items() if record.status.is_given]
+    reach = _reach(candidates, np.array(sorted(given), np.intp), count)
+    helps = {
+        object_id: reach * _likeness(annotation.records, object_id, candidates, count)
+        for object_id in errors
+    }
+    needs = {object_id: error > 0 for object_id, error in errors.items()}
+    chosen: list[NextFrame] = []
+    while len(chosen) < min(most, len(candidates)):
+        gain = sum((helps[one] @ error for one, error in errors.items()), np.zeros(len(candidates)))
+        best = int(np.argmax(gain))
+        frame = int(candidates[best])
+        worst = max(errors, key=lambda one: float(errors[one][frame]))
+        if float(errors[worst][frame]) < (1 - goal) / 4:  # what was chosen repairs it
+            if gain[best] <= 0:
+                break
+            for error in errors.values():
+                error[frame] = 0
+            for matrix in helps.values():
+                matrix[best] = 0
+            continue
+        mended = np.zeros(count, np.bool_)
+        for one in errors:
+            mended |= needs[one] & (helps[one][best] >= 0.5)
+        mended[frame] = True
+        expected = ious[frame].get(worst, 0.0)
+        chosen.append(NextFrame(frame, worst, expected, int(np.count_nonzero(mended))))
+        for one, error in errors.items():
+            error *= 1 - helps[one][best]
+            error[frame] = 0
+            helps[one][best] = 0
+    return chosen
+
+
+def _record(annotation: Annotation, frame: int) -> FrameRecord:
+    return annotation.records.get(frame, EMPTY_RECORD)
+
+
+def _candidates(worst: NDArray[np.float32]) -> NDArray[np.intp]:
+    """Of the frames with an error, all, or of long videos the worst of each stretch."""
+    frames = np.flatnonzero(worst > 0)
+    if len(frames) <= _MOST_CANDIDATES:
+        return frames
+    stretches = np.array_split(frames, _MOST_CANDIDATES)
+    return np.array([one[np.argmax(worst[one])] for one in stretches], np.intp)
+
+
+def _reach(
+    candidates: NDArray[np.intp], given: NDArray[np.intp], count: int
+) -> NDArray[np.float32]:
+    """(C, N) how far each candidate's mask would be followed, 0 to 1."""
+    frames = np.arange(count)
+    apart = np.abs(frames[None] - candidates[:, None])
+    reach = 1 / (1 + (apart / _REACH) ** 2)
+    if len(given):
+        nearest = np.abs(frames[:, None] - given[None]).min(axis=1)
+        place = np.searchsorted(given, frames)
+        is_apart = place[None] != np.searchsorted(given, candidates)[:, None]
+        reach = np.where(apart > nearest[None], reach * _BEYOND, reach)
+        reach[is_apart] = 0  # beyond a given frame nothing is tracked again
+    return reach.astype(np.float32)
+
+
+def _likeness(
+    records: Mapping[int, FrameRecord], object_id: int, candidates: NDArray[np.intp], count: int
+) -> NDArray[np.float32]:
+    """(C, N) how much the object looks the same, 0 to 1; 1 where that is not known."""
+    found = {
+        frame: one.key
+        for frame, record in records.items()
+        for one in record.signs
+        if one.object_id == object_id and one.key
+    }
+    length = max(map(len, found.values()), default=0)
+    found = {frame: key for frame, key in found.items() if len(key) == length}
+    if len(found) < 2:
+        return np.ones((len(candidates), count), np.float32)
+    frames = np.array(sorted(found), np.intp)
+    keys = np.stack([np.frombuffer(found[frame], np.int8) for frame in frames.tolist()])
+    rows = np.zeros((count, length), np.float32)
+    rows[frames] = keys / np.linalg.norm(keys.astype(np.float32), axis=1, keepdims=True)
+    squared = np.maximum(0, 2 - 2 * rows[candidates] @ rows.T)
+    is_known = np.zeros(count, np.bool_)
+    is_known[frames] = True
+    both = is_known[candidates][:, None] & is_known[None]
+    spread = max(_LEAST_SPREAD, float(np.median(squared[both])) if both.any() else 0.0)
+    return np.where(both, np.exp(-squared / (2 * spread)), 1.0).astype(np.float32)

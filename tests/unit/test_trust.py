@@ -1,0 +1,242 @@
+"""Trust: signs read while tracking, the expected IoU they lead to, and the frames to do next."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from interaction.annotation.annotation import Annotation, make_record
+from interaction.annotation.types import FrameRecord, FrameStatus, ObjectInfo, Signs
+from interaction.project.records import (
+    DamagedValueError,
+    MaskPlace,
+    record_from_json,
+    record_to_json,
+)
+from interaction.tracking.signs import disagreement, look, read_signs
+from interaction.tracking.trust import (
+    COEFFICIENTS,
+    INPUTS,
+    SIGNS,
+    doubt_of,
+    expected_ious,
+    next_frames,
+)
+from xmem_core.pictures import Prediction
+
+SIZE = 240, 320
+
+
+def disc(
+    x: float = 160, y: float = 120, radius: float = 50, softness: float = 2
+) -> NDArray[np.float64]:
+    """The probability of a disc whose edge goes from 0 to 1 over about `softness` pixels."""
+    rows, columns = np.mgrid[: SIZE[0], : SIZE[1]]
+    inside = radius - np.hypot(columns - x, rows - y)
+    return np.asarray(1 / (1 + np.exp(-4 * inside / softness)))
+
+
+def prediction(*objects: NDArray[np.float64]) -> Prediction:
+    stacked = np.stack([np.prod([1 - one for one in objects], axis=0), *objects])
+    stacked /= stacked.sum(axis=0)
+    return Prediction(
+        tuple(range(1, len(objects) + 1)), torch.from_numpy(stacked.astype(np.float32)), SIZE
+    )
+
+
+def doubt(shown: Prediction, before: Prediction | None = None) -> float:
+    earlier = None if before is None else look(before, None)
+    values = read_signs(look(shown, None), earlier, None, None, 1)
+    return doubt_of(Signs(one, row) for one, row in values.items())
+
+
+def test_a_clear_mask_that_stays_where_it_was_is_hardly_doubted() -> None:
+    assert doubt(prediction(disc()), prediction(disc(x=161))) < 0.15
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        prediction(disc(softness=40)),  # nobody knows where it ends
+        prediction(0.6 * disc()),  # it is hardly likelier than the background
+        prediction(disc(radius=30)),  # much of it is gone
+        prediction(0 * disc()),  # all of it is gone
+        prediction(np.maximum(disc(x=80, radius=36), disc(x=240, radius=36))),  # it fell apart
+    ],
+    ids=["soft", "unsure", "shrunk", "gone", "in pieces"],
+)
+def test_signs_of_trouble_raise_it(shown: Prediction) -> None:
+    before = prediction(disc())
+    sure = doubt(prediction(disc()), before)
+    assert doubt(shown, before) > sure
+
+
+def test_every_input_of_the_model_is_known_and_only_makes_it_more_careful() -> None:
+    assert COEFFICIENTS.keys() <= {"bias", *INPUTS}
+    assert COEFFICIENTS["disagreement"] < 0
+
+
+def test_the_worst_object_counts() -> None:
+    clear, unsure = disc(x=80, radius=30), 0.6 * disc(x=240, radius=30)
+    assert doubt(prediction(clear, unsure)) == pytest.approx(doubt(prediction(unsure)), abs=0.05)
+
+
+def test_background_alone_is_not_doubted() -> None:
+    assert doubt(Prediction((), torch.ones(1, *SIZE), SIZE)) == 0.0
+
+
+def test_frames_of_another_internal_size_are_compared_all_the_same() -> None:
+    large = prediction(disc())
+    small = Prediction((1,), large.small[:, ::2, ::2], SIZE)
+    assert abs(doubt(small, large) - doubt(large, large)) < 0.1
+
+
+def test_passes_disagree_by_what_they_do_not_share() -> None:
+    left, right = look(prediction(disc(x=100)), None), look(prediction(disc(x=160)), None)
+    assert disagreement(left, left, 1) == 0
+    assert 0.6 < disagreement(left, right, 1) < 1
+
+
+# With the frames of a project
+
+
+def signs(object_id: int = 1, key: bytes = b"", **values: float) -> Signs:
+    return Signs(object_id, tuple(values.get(name, 0.0) for name in SIGNS), key)
+
+
+def tracked(*signs: Signs, doubt: float = 0.0) -> FrameRecord:
+    labels = np.zeros((4, 8), np.uint8)
+    for one in signs:
+        labels[:, one.object_id] = one.object_id
+    return replace(make_record(labels, FrameStatus.TRACKED, doubt=doubt), signs=signs)
+
+
+def annotation(records: dict[int, FrameRecord], frames: int = 100) -> Annotation:
+    objects = [ObjectInfo(one, f"object {one}", (255, 0, 0)) for one in (1, 2)]
+    return Annotation(frames, 8, 4, records=records, objects=objects)
+
+
+def expected(records: dict[int, FrameRecord]) -> dict[int, dict[int, float]]:
+    return expected_ious(records, lambda frame: records.get(frame, FrameRecord()))
+
+
+def test_a_mask_of_one_frame_that_differs_from_both_beside_it_is_less_trusted() -> None:
+    steady = {frame: tracked(signs(warp=0.4)) for frame in range(3)}
+    jumping = {**steady, 2: tracked(signs(warp=0.4, returns=0.5))}  # frame 2 is like frame 0
+    assert expected(jumping)[1][1] < expected(steady)[1][1]
+    assert expected(jumping)[0][1] == expected(steady)[0][1]
+
+
+def test_projects_of_before_signs_were_kept_go_by_the_frames_doubt() -> None:
+    record = replace(tracked(signs(1), signs(2), doubt=0.3), signs=())
+    assert expected({5: record})[5] == pytest.approx({1: 0.7, 2: 0.7})
+    unlike = replace(record, signs=(Signs(1, (0.5,)),))  # of a program with other signs
+    assert expected({5: unlike})[5] == pytest.approx({1: 0.7, 2: 0.7})
+
+
+def test_what_the_annotator_answers_for_is_not_judged() -> None:
+    record = tracked(signs(1), signs(2))
+    corrected = replace(record, status=FrameStatus.CORRECTED, given=frozenset({1}))
+    assert expected({0: corrected})[0].keys() == {2}
+    confirmed = replace(record, status=FrameStatus.CONFIRMED)
+    assert expected({0: confirmed})[0] == {}
+
+
+def test_signs_are_kept_with_the_frame() -> None:
+    record = tracked(signs(1, bytes(range(64)), warp=0.125), signs(2, away=3.5))
+    place = MaskPlace(0, 10, 7)
+    value = json.loads(json.dumps(record_to_json(record, lambda _: place)))
+    assert len(json.dumps(value["signs"])) < 600
+    assert record.mask is not None
+    mask = record.mask
+    assert record_from_json(value, lambda _: mask) == record
+    value["signs"]["version"] = 99  # a later program's
+    assert record_from_json(value, lambda _: mask) == replace(record, signs=())
+    del value["signs"]
+    assert record_from_json(value, lambda _: mask) == replace(record, signs=())
+
+
+@pytest.mark.parametrize(
+    "objects",
+    [
+        {"0": [[0.5], ""]},
+        {"1" * 5000: [[0.5], ""]},
+        {"1": [[float("nan")], ""]},
+        {"1": [[1e9], ""]},
+        {"1": ["0.5", ""]},
+        {"1": [[0.5], "no base 64!"]},
+        {"1": [[0.5]]},
+        [],
+    ],
+)
+def test_damaged_signs_are_found(objects: object) -> None:
+    signs = {"version": 1, "objects": objects}
+    value: dict[str, object] = {"mask": None, "status": "tracked", "present": [], "doubt": 0.0}
+    value["signs"] = signs
+    with pytest.raises(DamagedValueError):
+        record_from_json(value, lambda _: b"")
+
+
+# Next frames
+
+
+def errors(at: dict[int, float], frames: int = 100) -> Annotation:
+    """Frame 0 is given; the others are tracked, with the errors `at` some of them."""
+    records = {frame: tracked(signs(), doubt=at.get(frame, 0.0)) for frame in range(1, frames)}
+    records = {frame: replace(record, signs=()) for frame, record in records.items()}
+    records[0] = make_record(np.ones((4, 8), np.uint8), FrameStatus.CONFIRMED)
+    return annotation(records, frames)
+
+
+def test_a_long_bad_stretch_comes_before_one_frame_that_is_worse() -> None:
+    stretch = dict.fromkeys(range(20, 45), 0.4)
+    listed = next_frames(errors({**stretch, 90: 0.7}))
+    assert 20 <= listed[0].frame < 45
+    assert 20 <= listed[0].mends <= 26
+    assert 90 in [one.frame for one in listed]
+    assert next(one for one in listed if one.frame == 90).mends == 1
+
+
+def test_the_list_is_diverse() -> None:
+    two = dict.fromkeys([*range(10, 20), *range(70, 80)], 0.4)
+    first, second = next_frames(errors(two), most=2)
+    assert abs(first.frame - second.frame) > 40
+
+
+def test_nothing_remains_above_the_goal() -> None:
+    good = errors(dict.fromkeys(range(1, 100), 0.05))
+    assert next_frames(good, goal=0.9) == []
+    assert next_frames(good, goal=0.96) != []
+    assert next_frames(annotation({})) == []
+
+
+def test_frames_that_look_alike_are_mended_together() -> None:
+    black, white = bytes([100] * 8), bytes([100, 156] * 4)
+    records = {
+        frame: tracked(signs(key=black if frame < 40 else white, entropy=1, inside=1, warp=1))
+        for frame in range(60)
+    }
+    [first, second] = next_frames(annotation(records, 60), most=2)
+    assert first.frame < 40 <= second.frame
+    assert first.mends <= 40
+
+
+def test_behind_a_given_frame_nothing_is_mended() -> None:
+    records = dict(errors(dict.fromkeys(range(30, 70), 0.5)).records)
+    records[50] = records[0]
+    listed = next_frames(annotation(records), most=2)
+    assert sorted(one.frame > 50 for one in listed) == [False, True]
+    assert all(one.mends <= 20 for one in listed)
+
+
+def test_one_objects_errors_can_be_asked_for_alone() -> None:
+    bad = {"entropy": 1.0, "inside": 1.0, "margin": 1.0, "soft": 4.0}
+    records = {
+        10: tracked(signs(1, **bad), signs(2)),  # type: ignore[arg-type]
+        90: tracked(signs(1), signs(2, **bad)),  # type: ignore[arg-type]
+    }
+    assert [one.frame for one in next_frames(annotation(records), only=2)] == [90]
+    assert {one.object_id for one in next_frames(annotation(records))} == {1, 2}
