@@ -4,38 +4,48 @@ import json
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Final
 
+import psutil
 import typer
 
 from interaction.doctor import Finding, as_text, examine
 
 __all__ = ["doctor"]
 
-# In a process of its own: Qt ends the process if it cannot open its platform.
-_PROBE: Final = """
-from PySide6.QtCore import qVersion
-from PySide6.QtGui import QGuiApplication
-application = QGuiApplication([])
-screen = application.primaryScreen()
-size = screen.size()
-print(f"Qt {qVersion()} on {application.platformName()}, screen {size.width()}x{size.height()}, "
-      f"scale {screen.devicePixelRatio():g}")
-"""
 _PROBE_TIMEOUT_S: Final = 30
+_WINDOW_TIMEOUT_S: Final = 300
+_TRACKED_FRAMES: Final = 3
+_RABBIT: Final = ((338.0, 433.0), (326.0, 301.0))  # on the sample's first frame
 
 
 def doctor(
     speed_test: Annotated[
         bool, typer.Option("--speed-test/--no-speed-test", help="Measure the device for a second.")
     ] = True,
+    window: Annotated[
+        bool,
+        typer.Option(
+            "--window", help="Also open the window on the sample, click, and track three frames."
+        ),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    probe: Annotated[bool, typer.Option("--probe", hidden=True)] = False,
 ) -> None:
     """Examine this computer: window system, device, memory, codecs, models, write access.
 
     One screen of plain text to copy into a bug report. Exit code 1 if something is wrong.
     """
-    findings = [_window_system(), *examine(speed_test_s=1.0 if speed_test else 0.0)]
+    if probe:
+        _probe()
+        return
+    # First, so that what is loaded for the rest does not count as start-up.
+    trial = _try_window() if window else []
+    findings = [_window_system(), *trial, *examine(speed_test_s=1.0 if speed_test else 0.0)]
     if as_json:
         typer.echo(json.dumps([one.to_json() for one in findings], indent=2))
     else:
@@ -44,18 +54,36 @@ def doctor(
         raise typer.Exit(1)
 
 
+def _probe() -> None:
+    """Says what Qt draws on. In a process of its own: Qt ends it if it cannot open its platform."""
+    from PySide6.QtCore import qVersion
+    from PySide6.QtGui import QGuiApplication
+
+    application = QGuiApplication([])
+    screen = application.primaryScreen()
+    size = screen.size()
+    typer.echo(
+        f"Qt {qVersion()} on {application.platformName()}, screen {size.width()}x{size.height()}, "
+        f"scale {screen.devicePixelRatio():g}"
+    )
+
+
 def _window_system() -> Finding:
     if sys.platform.startswith("linux") and not any(
         os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
     ):
         return Finding("window", "no display; commands that open no window work")
+    line = [sys.executable, "-c", "from gui.doctor import _probe; _probe()"]
+    if getattr(sys, "frozen", False):  # a built application is its own interpreter
+        line = [sys.executable, "doctor", "--probe"]
     try:
         probe = subprocess.run(
-            [sys.executable, "-c", _PROBE],
+            line,
             capture_output=True,
             text=True,
             timeout=_PROBE_TIMEOUT_S,
             check=False,
+            cwd=Path(__file__).parents[1],
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return Finding("window", f"Qt does not answer: {error}", False)
@@ -63,3 +91,71 @@ def _window_system() -> Finding:
         reason = (probe.stderr.strip().splitlines() or ["no reason given"])[0]
         return Finding("window", f"Qt cannot open a window: {reason}", False)
     return Finding("window", probe.stdout.strip())
+
+
+def _try_window() -> list[Finding]:
+    """Opens the window on the sample, with preferences and a project that are thrown away, clicks,
+    and tracks. What it took, or what did not happen."""
+    from PySide6.QtCore import QSettings
+    from PySide6.QtWidgets import QApplication
+
+    from gui.preferences import Preferences
+    from gui.window.app import build
+    from gui.window.arguments import WindowArguments
+    from gui.window.opening import sample_video
+    from gui.work.operations import Busy
+    from interaction.errors import UserError
+
+    def wait(condition: Callable[[], object], what: str) -> None:
+        deadline = time.monotonic() + _WINDOW_TIMEOUT_S
+        while not condition():
+            if time.monotonic() > deadline:
+                raise UserError(f"{what} did not happen within {_WINDOW_TIMEOUT_S} seconds.")
+            application.processEvents()
+            time.sleep(0.001)
+
+    process = psutil.Process()
+    application = QApplication.instance() or QApplication(sys.argv[:1])
+    assert isinstance(application, QApplication)
+    with TemporaryDirectory(prefix="xmem-annotate-", ignore_cleanup_errors=True) as place:
+        settings = QSettings(str(Path(place) / "trial.ini"), QSettings.Format.IniFormat)
+        given = WindowArguments(source=sample_video(), project=Path(place) / "trial.vos")
+        window = build(application, Preferences(settings), given)
+        window.show()
+        try:
+            wait(lambda: window.windowHandle().isExposed(), "A window")
+            shown_s, shown_cpu_s = time.time() - process.create_time(), time.process_time()
+            wait(lambda: window.workspace is not None, "The sample's picture")
+            workspace = window.workspace
+            assert workspace is not None
+            document, annotator = workspace.document, workspace.annotator
+            wait(lambda: workspace.canvas.shown_frame == document.frame, "The sample's picture")
+            opened_s = time.time() - process.create_time()
+
+            def is_idle() -> bool:
+                return annotator.operations.busy is Busy.IDLE
+
+            for x, y in _RABBIT:
+                annotator.prompts.click(x, y)
+            wait(is_idle, "An answer to clicks")
+            began = time.monotonic()
+            annotator.tracking.start(most_frames=_TRACKED_FRAMES)
+            wait(is_idle, "Tracking")
+            tracked_s = time.monotonic() - began
+            masks = sum(bool(one.present) for one in workspace.session.annotation.records.values())
+        except UserError as error:
+            return [Finding("trial", str(error), False)]
+        finally:
+            if window.workspace is not None:  # what did not end would make the window ask
+                operations = window.workspace.annotator.operations
+                operations.discard(*operations)
+            window.close_session()
+            window.close()
+    return [
+        Finding(
+            "trial",
+            f"window after {shown_s:.2f} s ({shown_cpu_s:.2f} s of a processor), sample after "
+            f"{opened_s:.2f} s, {masks - 1} frames tracked in {tracked_s:.2f} s",
+            masks == 1 + _TRACKED_FRAMES,
+        )
+    ]

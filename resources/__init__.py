@@ -7,7 +7,19 @@ Whether a file is there is the caller's question: bundled weights and the sample
 from importlib.resources import files
 from pathlib import Path
 
-__all__ = ["icons_folder", "languages_folder", "models_file", "sample_folder", "weights_folder"]
+__all__ = [
+    "application_icon",
+    "icons_folder",
+    "languages_folder",
+    "models_file",
+    "sample_folder",
+    "weights_folder",
+]
+
+
+def application_icon() -> Path:
+    """The program's own icon, PNG, 256 pixels square."""
+    return _root() / "xmem-annotate.png"
 
 
 def icons_folder() -> Path:

@@ -5,6 +5,7 @@ import sys
 from typing import Final
 
 from PySide6.QtCore import QCoreApplication, QProcess, QTimer
+from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QApplication
 
 from gui.errors import CrashHook, ReportDialog, start_log
@@ -13,6 +14,7 @@ from gui.theme import apply_theme, set_scheme
 from gui.window.arguments import WindowArguments
 from gui.window.main_window import MainWindow
 from interaction.session import Session
+from resources import application_icon
 
 __all__ = ["begin_with_objects", "build", "main"]
 
@@ -44,6 +46,8 @@ def build(
     """The window, not shown yet, at work on what the arguments name."""
     application.setApplicationName("xmem-annotate")
     application.setApplicationDisplayName("xmem-annotate")
+    application.setDesktopFileName("xmem-annotate")  # by which a desktop finds entry and icon
+    application.setWindowIcon(QIcon(str(application_icon())))
     apply_theme(application)
     set_scheme(preferences.scheme)
     window = MainWindow(preferences)
@@ -83,7 +87,8 @@ def _report(error: BaseException, window: MainWindow) -> None:
 
 
 def _restart(window: MainWindow) -> None:
-    arguments = [sys.argv[0]]
+    # A built application is its own interpreter.
+    arguments = [] if getattr(sys, "frozen", False) else [sys.argv[0]]
     workspace = window.workspace
     if workspace is not None and workspace.session.project is not None:
         project = workspace.session.project

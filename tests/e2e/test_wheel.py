@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import venv
 import zipfile
 from pathlib import Path
 
@@ -14,11 +15,15 @@ pytestmark = pytest.mark.e2e
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("gui", "interaction", "xmem_core", "resources")
-TIMEOUT_S = 600
+TIMEOUT_S = 3600
+SCRIPTS = "Scripts" if os.name == "nt" else "bin"
+# Each fetches all that the program needs: XMEM_ANNOTATE_INSTALLS="pip uv pipx"
+INSTALLS = os.environ.get("XMEM_ANNOTATE_INSTALLS", "").split()
 
 
-def run(*line: str | Path, cwd: Path, path: Path | None = None) -> str:
+def run(*line: str | Path, cwd: Path, path: Path | None = None, **more: str) -> str:
     environment = {**os.environ, "PYTHONPATH": "" if path is None else str(path), "PYTHONUTF8": "1"}
+    environment |= more
     done = subprocess.run(
         [str(one) for one in line],
         cwd=cwd,
@@ -82,3 +87,26 @@ def test_its_command_works_away_from_the_repository(wheel: Path, tmp_path: Path)
         path=place,
     )
     assert all(Path(file).is_relative_to(place) for file in loaded.splitlines())
+
+
+@pytest.mark.parametrize("way", ["pip", "uv", "pipx"])
+def test_it_works_in_an_environment_of_its_own(way: str, wheel: Path, tmp_path: Path) -> None:
+    if way not in INSTALLS:
+        pytest.skip('on demand, slow: XMEM_ANNOTATE_INSTALLS="pip uv pipx"')
+    if way == "pip":
+        venv.create(tmp_path / "empty", with_pip=True)
+        folder = tmp_path / "empty" / SCRIPTS
+        run(folder / "python", "-m", "pip", "install", "-q", wheel, cwd=tmp_path)
+    else:
+        folder = tmp_path / "bin"
+        places = {"UV_TOOL_DIR": "tools", "PIPX_HOME": "tools"}
+        places |= {"UV_TOOL_BIN_DIR": "bin", "PIPX_BIN_DIR": "bin"}
+        places = {name: str(tmp_path / place) for name, place in places.items()}
+        tool = ("uv", "tool") if way == "uv" else ("pipx",)
+        run(*tool, "install", "--python", sys.executable, wheel, cwd=tmp_path, **places)
+    [program] = [path for path in folder.iterdir() if path.stem == "xmem-annotate"]
+    line = ("propagate", "sample", "--output", "masks", "--end", "1", "--internal-size", "64")
+    assert json.loads(run(program, *line, "--json", cwd=tmp_path))["frames"] == 2
+    trial = ("doctor", "--window", "--no-speed-test", "--json")
+    found = json.loads(run(program, *trial, cwd=tmp_path, QT_QPA_PLATFORM="offscreen"))
+    assert ["3 frames tracked" in one["text"] for one in found if one["topic"] == "trial"] == [True]
