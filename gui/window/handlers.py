@@ -87,7 +87,7 @@ def _open_video(window: MainWindow) -> None:
         window,
         tr("Open video"),
         window.preferences.last_folder,
-        f"{tr('Videos')} ({_VIDEO_SUFFIXES});;{tr('All files')} (*)",
+        f"{tr('Videos')} ({_VIDEO_SUFFIXES} *.apng *.webp);;{tr('All files')} (*)",
     )
     if path:
         window.open_path(path)

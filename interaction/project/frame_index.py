@@ -27,6 +27,7 @@ from interaction.project.records import (
     text,
     truth,
 )
+from interaction.video.animation import AnimationIndex
 from interaction.video.container import MAX_FRAME_PIXELS, TagSource
 from interaction.video.decoder import VideoIndex
 from interaction.video.index import RunStart, VideoFileIndex
@@ -58,6 +59,8 @@ def read_index(path: Path, source: Path, digest: str) -> VideoIndex | None:
             return None
         if value.get("kind") == "pictures":
             return _pictures(value, source)
+        if value.get("kind") == "animation":
+            return _animation(value, np.frombuffer(body, "<i8").astype(np.int64), source)
         return _video_file(value, np.frombuffer(body, "<i8").astype(np.int64), source)
     except (OSError, ValueError):  # DamagedValueError is one
         return None
@@ -74,6 +77,15 @@ def index_bytes(index: VideoIndex, digest: str) -> bytes:
             "names": [picture.name for picture in index.pictures],
         }
         columns: list[_Numbers] = []
+    elif isinstance(index, AnimationIndex):
+        value = {
+            "kind": "animation",
+            "digest": digest,
+            "width": index.width,
+            "height": index.height,
+            "length_ms": index.length_ms,
+        }
+        columns = [np.array(index.starts_ms, np.int64)]
     else:
         rate, layout = index.frame_rate, index.layout
         orientation = layout.orientation
@@ -115,6 +127,14 @@ def _pictures(value: Mapping[str, object], source: Path) -> PictureFolderIndex:
     if not pictures:
         raise DamagedValueError("there are no pictures")
     return PictureFolderIndex(source, pictures, width, height, _visible(value))
+
+
+def _animation(value: Mapping[str, object], starts: _Numbers, source: Path) -> AnimationIndex:
+    width, height = _size(value)
+    length_ms = integer(value.get("length_ms"), "the length", 1, 2**62)
+    if not starts.size or starts[0] != 0 or (np.diff(starts) < 0).any() or starts[-1] > length_ms:
+        raise DamagedValueError("its times are none")
+    return AnimationIndex(source, width, height, tuple(starts.tolist()), length_ms)
 
 
 def _visible(value: Mapping[str, object]) -> VisibleRange | None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from interaction.errors import DamagedFrameError, UnreadableVideoError
 from interaction.files import is_folder
+from interaction.video.animation import ANIMATION_SUFFIXES, AnimationIndex, AnimationReader
 from interaction.video.container import FrameStream, TagSource
 from interaction.video.index import VideoFileIndex
 from interaction.video.picture_folder import PictureFolderIndex, PictureReader, first_picture
@@ -224,7 +225,7 @@ class FrameDecoder:
         )
 
 
-VideoIndex = VideoFileIndex | PictureFolderIndex
+VideoIndex = VideoFileIndex | PictureFolderIndex | AnimationIndex
 
 
 class FrameSource(Protocol):
@@ -251,7 +252,9 @@ class FrameSource(Protocol):
 
 
 def open_source(index: VideoIndex) -> FrameSource:
-    return FrameDecoder(index) if isinstance(index, VideoFileIndex) else PictureReader(index)
+    if isinstance(index, PictureFolderIndex):
+        return PictureReader(index)
+    return AnimationReader(index) if isinstance(index, AnimationIndex) else FrameDecoder(index)
 
 
 def first_frame(path: Path) -> Frame:
@@ -262,6 +265,8 @@ def first_frame(path: Path) -> Frame:
     """
     if is_folder(path):
         return read_picture(first_picture(path))
+    if path.suffix.lower() in ANIMATION_SUFFIXES:
+        return read_picture(path)
     with closing(FrameStream(path, TagSource.COUNT)) as stream:
         frame = stream.next_frame()
     if frame is None:

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from interaction.errors import UnreadableVideoError
 from interaction.files import is_file, is_folder
+from interaction.video.animation import ANIMATION_SUFFIXES, AnimationIndex, index_animation
 from interaction.video.container import open_container
 from interaction.video.decoder import VideoIndex, open_source
-from interaction.video.index import index_video_file
+from interaction.video.index import VideoFileIndex, index_video_file
 from interaction.video.picture_folder import (
     PICTURE_SUFFIXES,
     PictureFolderIndex,
@@ -162,6 +163,10 @@ def index_video(path: Path) -> Generator[int, None, VideoIndex]:
         raise UnreadableVideoError(
             path, "the file is empty", "Copy it again from where it came from."
         )
+    if path.suffix.lower() in ANIMATION_SUFFIXES:
+        animation = yield from index_animation(path)
+        if animation is not None:
+            return animation
     if path.suffix.lower() in PICTURE_SUFFIXES:
         raise UnreadableVideoError(
             path, "it is a single picture", "Choose the folder that holds the pictures instead."
@@ -300,12 +305,14 @@ class Video:
         frame = self._check(index)
         if isinstance(self._index, PictureFolderIndex):
             return read_orientation(self._index.pictures[frame])
+        if isinstance(self._index, AnimationIndex):
+            return Orientation()
         return self._index.layout.orientation
 
     def stored_size(self) -> tuple[int, int]:
         """(width, height) of a video file's frames before turning, with the pixels as they are
-        stored; for a folder of pictures the size it has. Raises UnreadableVideoError."""
-        if isinstance(self._index, PictureFolderIndex):
+        stored; for pictures the size they have. Raises UnreadableVideoError."""
+        if not isinstance(self._index, VideoFileIndex):
             return self.width, self.height
         container, stream = open_container(self.path)
         with closing(container):

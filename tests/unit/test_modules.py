@@ -39,3 +39,19 @@ def test_the_window_opens_without_waiting_for_the_networks(module: str) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "interaction.engine_settings import EngineSettings",
+        "interaction.project.importers import plan_import, planned_edits, preview_import",
+        "interaction.project.video import open_video",
+    ],
+)
+def test_modules_that_moved_are_still_found_by_their_old_names(line: str) -> None:
+    names: dict[str, object] = {}
+    with pytest.warns(DeprecationWarning, match="has moved to"):
+        exec(f"from {line}", names)
+    assert set(line.split(" import ")[1].split(", ")) <= set(names)
+    sys.modules.pop(line.split()[0])

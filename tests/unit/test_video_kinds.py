@@ -9,9 +9,11 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from interaction.errors import DamagedFrameError
+from interaction.errors import DamagedFrameError, UnreadableVideoError
 from interaction.project.frame_index import read_index, write_index
 from interaction.tracking.propagation import memorize_all, plan, propagate
+from interaction.video.decoder import first_frame
+from interaction.video.pixels import Orientation
 from interaction.video.video import Video, open_video
 from tests import tiny
 from tests.unit.video_samples import read_number, write_numbered, x264
@@ -45,6 +47,59 @@ def test_time_follows_frame_order_where_the_clock_restarts(
         assert abs(float(video.frame_rate) - 25) < 0.3
         assert read_number(video[25]) == 5
         assert read_number(video[3]) == 3
+
+
+def save_animation(path: Path, count: int = 12) -> None:
+    """Frames with their numbers as grey, of 40 ms; the last half of 120 ms; transparent below."""
+    frames = []
+    for number in range(count):
+        pixels = np.full((24, 40, 4), 255, np.uint8)
+        pixels[:16, :, :3] = 20 * number
+        frames.append(Image.fromarray(pixels))
+    times = [40] * (count // 2) + [120] * (count - count // 2)
+    kind: dict[str, Any] = {"format": "WEBP", "lossless": True} if path.suffix == ".webp" else {}
+    if path.suffix == ".apng":
+        kind = {"format": "PNG"}
+    if path.suffix == ".gif":
+        frames = [one.convert("RGB") for one in frames]
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=times, **kind)
+
+
+@pytest.mark.parametrize("suffix", ["png", "apng", "webp", "gif"])
+def test_an_animated_picture_is_a_video(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"moving.{suffix}"
+    save_animation(path)
+    with open_video(path) as video:
+        assert (len(video), video.width, video.height) == (12, 40, 24)
+        for frame in (*range(12), 3, 11, 0):  # in order, and jumps both ways
+            assert int(video[frame][4, 4, 0]) == 20 * frame
+        expected = [0, 40, 80, 120, 160, 200, 240, 360, 480, 600, 720, 840]
+        np.testing.assert_allclose(1000 * video.timestamps_s, expected, atol=0.1)
+        assert video.stored_size() == (40, 24)
+        assert video.orientation(0) == Orientation()
+        assert np.array_equal(first_frame(path), video[0])
+        write_index(tmp_path / "frames.idx", video.index, "digest")
+        stored = read_index(tmp_path / "frames.idx", path, "digest")
+    assert stored is not None
+    with open_video(path, index=stored) as again:
+        assert int(again[7][4, 4, 0]) == 140
+
+
+def test_a_picture_that_does_not_move_is_still_no_video(tmp_path: Path) -> None:
+    for name in ("still.png", "still.webp"):
+        Image.new("RGB", (8, 8)).save(tmp_path / name)
+        with pytest.raises(UnreadableVideoError, match="single picture"):
+            open_video(tmp_path / name)
+
+
+@pytest.mark.parametrize("suffix", ["png", "webp"])
+def test_a_damaged_animation_is_told_in_words(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"moving.{suffix}"
+    save_animation(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UnreadableVideoError, match="damaged"):
+        open_video(path)
 
 
 RAMP = np.tile(np.linspace(0, 1, 160), (8, 1))
