@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 
 from interaction.errors import UnreadableVideoError
 from interaction.video.container import TagSource
-from interaction.video.decoder import FrameDecoder, VideoIndex
-from interaction.video.picture_folder import PictureFolderIndex
-from interaction.video.pixels import read_picture
+from interaction.video.decoder import FrameDecoder, VideoIndex, open_source
+from interaction.video.index import VideoFileIndex
 
 __all__ = ["MOST_LOOK_DISTANCE", "Fingerprint", "FingerprintReader", "look_distance"]
 
@@ -38,18 +37,20 @@ class FingerprintReader:
 
     def __init__(self, index: VideoIndex) -> None:
         self._index = index
-        self._decoder = None if isinstance(index, PictureFolderIndex) else FrameDecoder(index)
+        self._source = (
+            FrameDecoder(index) if isinstance(index, VideoFileIndex) else open_source(index)
+        )
 
     def read(self, frame: int) -> Fingerprint | None:
         """None for a frame that cannot be decoded."""
         index = self._index
         try:
-            if isinstance(index, PictureFolderIndex):
-                rgb = read_picture(index.pictures[frame], index.visible)
+            if not isinstance(index, VideoFileIndex):
+                [(_, rgb)] = self._source.decode(frame, frame, lambda: False)
                 gray = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.uint8)
                 return Fingerprint(None, hashlib.sha256(rgb.tobytes()).hexdigest(), look_of(gray))
-            assert self._decoder is not None  # of every file
-            stored = self._decoder.stored(frame)
+            assert isinstance(self._source, FrameDecoder)  # of every file
+            stored = self._source.stored(frame)
             gray = np.asarray(stored.reformat(format="gray").to_ndarray(), np.uint8)
         except (UnreadableVideoError, ValueError):
             return None
@@ -58,8 +59,7 @@ class FingerprintReader:
         return Fingerprint(pts, digest(stored), look_of(index.layout.orientation.apply(gray)))
 
     def close(self) -> None:
-        if self._decoder is not None:
-            self._decoder.close()
+        self._source.close()
 
 
 def digest(frame: VideoFrame) -> str:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import venv
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -21,9 +22,11 @@ SCRIPTS = "Scripts" if os.name == "nt" else "bin"
 INSTALLS = os.environ.get("XMEM_ANNOTATE_INSTALLS", "").split()
 
 
-def run(*line: str | Path, cwd: Path, path: Path | None = None, **more: str) -> str:
+def run(
+    *line: str | Path, cwd: Path, path: Path | None = None, more: Mapping[str, str] | None = None
+) -> str:
     environment = {**os.environ, "PYTHONPATH": "" if path is None else str(path), "PYTHONUTF8": "1"}
-    environment |= more
+    environment |= more or {}
     done = subprocess.run(
         [str(one) for one in line],
         cwd=cwd,
@@ -103,10 +106,10 @@ def test_it_works_in_an_environment_of_its_own(way: str, wheel: Path, tmp_path: 
         places |= {"UV_TOOL_BIN_DIR": "bin", "PIPX_BIN_DIR": "bin"}
         places = {name: str(tmp_path / place) for name, place in places.items()}
         tool = ("uv", "tool") if way == "uv" else ("pipx",)
-        run(*tool, "install", "--python", sys.executable, wheel, cwd=tmp_path, **places)
+        run(*tool, "install", "--python", sys.executable, wheel, cwd=tmp_path, more=places)
     [program] = [path for path in folder.iterdir() if path.stem == "xmem-annotate"]
     line = ("propagate", "sample", "--output", "masks", "--end", "1", "--internal-size", "64")
     assert json.loads(run(program, *line, "--json", cwd=tmp_path))["frames"] == 2
     trial = ("doctor", "--window", "--no-speed-test", "--json")
-    found = json.loads(run(program, *trial, cwd=tmp_path, QT_QPA_PLATFORM="offscreen"))
+    found = json.loads(run(program, *trial, cwd=tmp_path, more={"QT_QPA_PLATFORM": "offscreen"}))
     assert ["3 frames tracked" in one["text"] for one in found if one["topic"] == "trial"] == [True]
