@@ -88,7 +88,7 @@ def _answered(context: EditContext, request: Request) -> Answer:
     width, height = annotation.width, annotation.height
     match request:
         case ClickRequest(click=click):
-            return _prompted(context, request, (click,), "Click on")
+            return _prompted(context, request, (click,), "click")
         case RemoveClickRequest():
             return _without_click(context, request)
         case BoxRequest(corner=corner, opposite=opposite):
@@ -97,7 +97,7 @@ def _answered(context: EditContext, request: Request) -> Answer:
             clicks = clicks_of_strokes(strokes, width, height)
             if context.engines.settings.scribble_model is not None:
                 return _scribbled(context, request)
-            return _prompted(context, request, clicks, "Scribble on")
+            return _prompted(context, request, clicks, "scribble")
     return by_hand(annotation, request)
 
 
@@ -160,7 +160,7 @@ def propagation_forecast(
     return steps()
 
 
-def _prompted(context: EditContext, request: Prompt, clicks: Sequence[Click], verb: str) -> Answer:
+def _prompted(context: EditContext, request: Prompt, clicks: Sequence[Click], key: str) -> Answer:
     """The frame's mask after these clicks too."""
     annotation, frame, object_id = context.annotation, request.frame, request.object_id
     check_unlocked(annotation, object_id)
@@ -175,7 +175,7 @@ def _prompted(context: EditContext, request: Prompt, clicks: Sequence[Click], ve
     if prompts is None or not _goes_on(annotation, frame, prompts, object_id):
         prompts = Prompts(object_id, old.mask, old.status, (), old.given)
     prompts = replace(prompts, clicks=(*prompts.clicks, *clicks))
-    return _answer(context, request, prompts, object_label(annotation, verb, object_id))
+    return _answer(context, request, prompts, object_label(annotation, key, object_id))
 
 
 def _scribbled(context: EditContext, request: ScribbleRequest) -> Answer:
@@ -189,7 +189,7 @@ def _scribbled(context: EditContext, request: ScribbleRequest) -> Answer:
         probability = scribbler.segment(picture, start, object_id, request.strokes)
         return merged(start, object_id, probability > 0.5, locked)
 
-    return _replaced(context, request, scribbled, "Scribble on")
+    return _replaced(context, request, scribbled, "scribble")
 
 
 def _boxed(context: EditContext, request: BoxRequest, box: Box) -> Answer:
@@ -203,20 +203,20 @@ def _boxed(context: EditContext, request: BoxRequest, box: Box) -> Answer:
         )
         return result.labels
 
-    return _replaced(context, request, boxed, "Box round")
+    return _replaced(context, request, boxed, "box")
 
 
 def _replaced(
     context: EditContext,
     request: BoxRequest | ScribbleRequest,
     made: Callable[[Frame, Labels], Labels],
-    verb: str,
+    key: str,
 ) -> Answer:
     """The frame's mask as `made` makes it from the picture and the mask of now."""
     annotation, frame, object_id = context.annotation, request.frame, request.object_id
     check_unlocked(annotation, object_id)
     old, locked, start = annotation.record(frame), annotation.locked, annotation.labels(frame)
-    label = object_label(annotation, verb, object_id)
+    label = object_label(annotation, key, object_id)
 
     def steps() -> Answer:
         from xmem_core.device import is_out_of_memory
@@ -301,7 +301,7 @@ def _without_click(context: EditContext, request: RemoveClickRequest) -> Answer:
         count = 0 if prompts is None else len(prompts.clicks)
         raise IndexError(f"click {request.index} of {count} on frame {frame}")
     check_unlocked(annotation, prompts.object_id)
-    label = object_label(annotation, "Remove click on", prompts.object_id)
+    label = object_label(annotation, "remove_click", prompts.object_id)
     rest = tuple(c for i, c in enumerate(prompts.clicks) if i != request.index)
     before = _decoded(prompts.start, (annotation.height, annotation.width))
     if any(click.is_positive for click in rest) or (

@@ -16,7 +16,7 @@ import urllib.request
 from collections.abc import Generator
 from concurrent.futures import CancelledError
 from dataclasses import asdict, dataclass
-from email.message import Message
+from email.message import Message as Headers
 from importlib.util import find_spec
 from pathlib import Path
 from queue import SimpleQueue
@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 
 from interaction.errors import DiskFullError, ModelError
 from interaction.files import parse_json, read_regular, write_text, writing_problem
+from xmem_core.messages import Message
 
 __all__ = [
     "DownloadProgress",
@@ -39,7 +40,7 @@ _TIMEOUT_S: Final = 30  # without a single byte
 _MOST_RECONNECTIONS: Final = 5
 _MOST_VERSION_BYTES: Final = 100_000
 _NUMBER: Final = re.compile("[0-9]{1,15}")
-_KEPT: Final = "What has arrived is kept: the same command goes on from there."
+_KEPT: Final = Message("What has arrived is kept: the same command goes on from there.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,12 @@ def download(
             after_bytes = _size_bytes(partial)
             if not attempts_left or after_bytes <= before_bytes:
                 raise ModelError(
-                    f"The connection broke after {after_bytes:,} bytes of “{address}”: {error}.",
+                    Message(
+                        "The connection broke after {size_bytes:,} bytes of “{address}”: {reason}.",
+                        size_bytes=after_bytes,
+                        address=address,
+                        reason=error,
+                    ),
                     _KEPT,
                 ) from error
         else:
@@ -159,8 +165,14 @@ def download_from_hub(repository: str) -> Generator[DownloadProgress, None, Path
             if isinstance(step, Exception):
                 reason = (str(step).strip() or type(step).__name__).splitlines()[0]
                 raise ModelError(
-                    f"“{repository}” could not be fetched from the hub: {reason}",
-                    f"Check the network, and that HF_HUB_OFFLINE is not set. {_KEPT}",
+                    Message(
+                        "“{repository}” could not be fetched from the hub: {reason}",
+                        repository=repository,
+                        reason=reason,
+                    ),
+                    Message(
+                        "Check the network, and that HF_HUB_OFFLINE is not set. {kept}", kept=_KEPT
+                    ),
                 ) from step
             yield step
     finally:
@@ -169,8 +181,10 @@ def download_from_hub(repository: str) -> Generator[DownloadProgress, None, Path
     weights = cached_from_hub(repository)
     if weights is None:
         raise ModelError(
-            f"“{repository}” came from the hub and is not in its cache.",
-            "Check HF_HOME and HF_HUB_CACHE, then try again.",
+            Message(
+                "“{repository}” came from the hub and is not in its cache.", repository=repository
+            ),
+            Message("Check HF_HOME and HF_HUB_CACHE, then try again."),
         )
     return weights
 
@@ -201,16 +215,22 @@ def _fetch(address: str, partial: Path, most_bytes: int) -> Generator[DownloadPr
             raise _refusal(address, response.status)
         if response.headers.get_content_type() == "text/html":
             raise ModelError(
-                f"Instead of the file, “{address}” gave a web page. It may be the sign-in page of "
-                "this network.",
-                "Open any page in a browser, sign in if asked, then try again.",
+                Message(
+                    "Instead of the file, “{address}” gave a web page. It may be the "
+                    "sign-in page of "
+                    "this network.",
+                    address=address,
+                ),
+                Message("Open any page in a browser, sign in if asked, then try again."),
             )
         total_bytes = _total_bytes(response.headers, start if response.status == 206 else 0)
         if response.status != 206:
             start = 0
         elif _first_byte(response.headers) != start:
             forget_partial(partial)
-            raise _ConnectionLostError("the server sent another part than the one asked for")
+            raise _ConnectionLostError(
+                Message("the server sent another part than the one asked for")
+            )
         version = _Version(address, _validator(response.headers), total_bytes)
         yield from _receive(response, partial, start, version, most_bytes)
 
@@ -246,7 +266,9 @@ def _receive(
         if done_bytes > most_bytes:
             forget_partial(partial)
     if total_bytes is not None and done_bytes < total_bytes:
-        raise _ConnectionLostError(f"{total_bytes - done_bytes:,} bytes are missing")
+        raise _ConnectionLostError(
+            Message("{total_bytes:,} bytes are missing", total_bytes=total_bytes - done_bytes)
+        )
 
 
 def _read(response: http.client.HTTPResponse) -> bytes:
@@ -297,48 +319,74 @@ def _open(request: urllib.request.Request) -> Any:
 
 def _no_connection(address: str, reason: object) -> ModelError:
     return ModelError(
-        f"No connection to {urlsplit(address).hostname}: {reason}.",
-        "Check the network (and HTTPS_PROXY, if you need a proxy), then try again. " + _KEPT,
+        Message(
+            "No connection to {host}: {reason}.",
+            host=urlsplit(address).hostname,
+            reason=str(reason),
+        ),
+        Message(
+            "Check the network (and HTTPS_PROXY, if you need a proxy), then try again. {kept}",
+            kept=_KEPT,
+        ),
     )
 
 
 def _refusal(address: str, status: int) -> ModelError:
     if status in {404, 410}:
         return ModelError(
-            f"There is no file at “{address}” any more (the server answered {status}).",
-            "Its publisher may have moved it. If you have the file, give its path instead.",
+            Message(
+                "There is no file at “{address}” any more (the server answered {status}).",
+                address=address,
+                status=status,
+            ),
+            Message(
+                "Its publisher may have moved it. If you have the file, give its path instead."
+            ),
         )
     if 300 <= status < 400:
         return ModelError(
-            f"“{address}” sends on to an address that is not safe to follow.",
-            "Nothing was downloaded. If you have the file, give its path instead.",
+            Message(
+                "“{address}” sends on to an address that is not safe to follow.", address=address
+            ),
+            Message("Nothing was downloaded. If you have the file, give its path instead."),
         )
     return ModelError(
-        f"The server of “{address}” refused with status {status}.", f"Try again later. {_KEPT}"
+        Message(
+            "The server of “{address}” refused with status {status}.",
+            address=address,
+            status=status,
+        ),
+        Message("Try again later. {kept}", kept=_KEPT),
     )
 
 
 def _too_long(address: str, most_bytes: int) -> ModelError:
     return ModelError(
-        f"“{address}” sends more than the {most_bytes:,} bytes that the file can have. What came "
-        "was thrown away; nothing else was changed.",
-        "The file was changed at its source, or something in between answers in its place. If "
-        "you have the file, give its path instead.",
+        Message(
+            "“{address}” sends more than the {most:,} bytes that the file can have. What came "
+            "was thrown away; nothing else was changed.",
+            address=address,
+            most=most_bytes,
+        ),
+        Message(
+            "The file was changed at its source, or something in between answers in its place. If "
+            "you have the file, give its path instead."
+        ),
     )
 
 
-def _validator(headers: Message) -> str | None:
+def _validator(headers: Headers) -> str | None:
     tag = headers["ETag"]
     # A weak tag may stand for different bytes, so it says nothing about parts.
     return tag if tag and not tag.startswith("W/") else headers["Last-Modified"]
 
 
-def _total_bytes(headers: Message, start: int) -> int | None:
+def _total_bytes(headers: Headers, start: int) -> int | None:
     length = headers["Content-Length"]
     return start + int(length) if length and _NUMBER.fullmatch(length) else None
 
 
-def _first_byte(headers: Message) -> int | None:
+def _first_byte(headers: Headers) -> int | None:
     unit, _, content = (headers["Content-Range"] or "").partition(" ")
     first = content.partition("-")[0]
     return int(first) if unit == "bytes" and _NUMBER.fullmatch(first) else None

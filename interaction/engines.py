@@ -16,6 +16,7 @@ from interaction.models import default_store
 from interaction.plugins import CLICK_MODELS, TRACKERS, Group, Plugin, plugins
 from xmem_core.arrays import Frame, Labels
 from xmem_core.config import MemoryConfig
+from xmem_core.messages import Message
 
 if TYPE_CHECKING:
     import torch
@@ -201,8 +202,8 @@ class Engines:
 
             if self._settings.scribble_model is None:
                 raise ModelError(
-                    "No scribble model is chosen. Nothing was changed.",
-                    "Choose one, or scribble without: the click model answers then.",
+                    Message("No scribble model is chosen. Nothing was changed."),
+                    Message("Choose one, or scribble without: the click model answers then."),
                 )
             plugin, path = _plugin(CLICK_MODELS, self._settings.scribble_model, "load_scribbler")
             device = best_device(self._settings.device)
@@ -246,8 +247,12 @@ def _plugin(group: Group, model: str, method: str) -> tuple[Plugin, Path]:
             return plugin, path
     kinds = {"load_segmenter": "clicks", "load_scribbler": "scribbles", "load_tracker": "tracking"}
     raise ModelError(
-        f"“{model}” is not a model for {kinds[method]}. Nothing was changed.",
-        "Choose another one: `xmem-annotate models list` says what each is for.",
+        Message(
+            "“{model}” is not a model for {kinds}. Nothing was changed.",
+            model=model,
+            kinds=kinds[method],
+        ),
+        Message("Choose another one: `xmem-annotate models list` says what each is for."),
     )
 
 
@@ -263,7 +268,13 @@ def _naming(plugin: Plugin, path: Path) -> Iterator[None]:
             raise
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise ModelError(
-            f"The plug-in “{plugin.name}” of {plugin.package} failed with “{path.name}”: {reason}. "
-            "Nothing was changed.",
-            "Choose another model, or ask the makers of the plug-in.",
+            Message(
+                "The plug-in “{name}” of {package} failed with “{name_2}”: {reason}. "
+                "Nothing was changed.",
+                name=plugin.name,
+                package=plugin.package,
+                name_2=path.name,
+                reason=reason,
+            ),
+            Message("Choose another model, or ask the makers of the plug-in."),
         ) from error

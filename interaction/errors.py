@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from xmem_core.errors import UserError
+from xmem_core.messages import Message
 
 __all__ = [
     "DamagedFrameError",
@@ -29,11 +30,16 @@ class UnreadableVideoError(UserError):
     """A video or a folder of pictures that cannot be opened, or one frame of it."""
 
     def __init__(self, path: Path, reason: str, remedy: str | None = None) -> None:
-        remedy = remedy or (
+        remedy = remedy or Message(
             "Check that it plays in a video player. If it does, convert it to MP4 (H.264) "
             "and open that file instead."
         )
-        super().__init__(f"“{path.name}” could not be opened: {reason}.\n\n{remedy}")
+        super().__init__(
+            "“{name}” could not be opened: {reason}.\n\n{remedy}",
+            name=path.name,
+            reason=reason,
+            remedy=remedy,
+        )
 
 
 class DamagedFrameError(UnreadableVideoError):
@@ -44,7 +50,12 @@ class UnreadableMaskError(UserError):
     """A mask picture that is damaged, hostile or of the wrong size."""
 
     def __init__(self, path: Path, reason: str, remedy: str) -> None:
-        super().__init__(f"The mask “{path.name}” could not be used: {reason}.\n\n{remedy}")
+        super().__init__(
+            "The mask “{name}” could not be used: {reason}.\n\n{remedy}",
+            name=path.name,
+            reason=reason,
+            remedy=remedy,
+        )
 
 
 class DiskFullError(UserError):
@@ -52,8 +63,10 @@ class DiskFullError(UserError):
 
     def __init__(self, path: Path) -> None:
         super().__init__(
-            f"The disk is full: “{path.name}” could not be saved. What was saved before is "
-            f"untouched.\n\nFree some space on the disk that holds {path.parent}, then try again."
+            "The disk is full: “{name}” could not be saved. What was saved before is "
+            "untouched.\n\nFree some space on the disk that holds {folder}, then try again.",
+            name=path.name,
+            folder=path.parent,
         )
 
 
@@ -62,8 +75,11 @@ class UnwritableFileError(UserError):
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(
-            f"“{path.name}” could not be saved: {reason}. What was saved before is untouched.\n\n"
-            f"Check that {path.parent} is there and that you may write to it, then try again."
+            "“{name}” could not be saved: {reason}. What was saved before is untouched.\n\n"
+            "Check that {folder} is there and that you may write to it, then try again.",
+            name=path.name,
+            reason=reason,
+            folder=path.parent,
         )
 
 
@@ -71,14 +87,15 @@ class ModelError(UserError):
     """A model that is not there, cannot be downloaded, or is not what its publisher made."""
 
     def __init__(self, what_happened: str, remedy: str) -> None:
-        super().__init__(f"{what_happened}\n\n{remedy}")
+        super().__init__(Message.joined("\n\n", (what_happened, remedy)))
 
 
 class MissingModelError(ModelError):
     """A known model that can be downloaded and has not been yet."""
 
     def __init__(self, name: str, remedy: str) -> None:
-        super().__init__(f"The model “{name}” is not on this computer yet.", remedy)
+        what_happened = Message("The model “{name}” is not on this computer yet.", name=name)
+        super().__init__(what_happened, remedy)
         self.name = name
 
 
@@ -87,9 +104,11 @@ class EngineMemoryError(UserError):
 
     def __init__(self, device: str, frame: int) -> None:
         super().__init__(
-            f"The device “{device}” ran out of memory at frame {frame}. Every frame before it is "
+            "The device “{device}” ran out of memory at frame {frame}. Every frame before it is "
             "kept.\n\nClose other programs that use it, or choose a smaller internal size, and "
-            "propagate again."
+            "propagate again.",
+            device=device,
+            frame=frame,
         )
 
 
@@ -97,7 +116,7 @@ class ProjectError(UserError):
     """A project folder that cannot be used as it was asked for."""
 
     def __init__(self, what_happened: str, remedy: str) -> None:
-        super().__init__(f"{what_happened}\n\n{remedy}")
+        super().__init__(Message.joined("\n\n", (what_happened, remedy)))
 
 
 class ProjectInUseError(ProjectError):
@@ -105,8 +124,12 @@ class ProjectInUseError(ProjectError):
 
     def __init__(self, folder: Path, holder: str) -> None:
         super().__init__(
-            f"The project “{folder.name}” is open {holder}. Nothing was changed.",
-            "Close it there first, or open it for reading only.",
+            Message(
+                "The project “{name}” is open {holder}. Nothing was changed.",
+                name=folder.name,
+                holder=holder,
+            ),
+            Message("Close it there first, or open it for reading only."),
         )
 
 
@@ -116,9 +139,13 @@ class NewerProjectError(ProjectError):
     def __init__(self, folder: Path, app_version: str) -> None:
         by = f" ({app_version})" if app_version else ""
         super().__init__(
-            f"The project “{folder.name}” was saved by a newer version of this program{by}. "
-            "It was not changed.",
-            "Update the program, then open the project again.",
+            Message(
+                "The project “{name}” was saved by a newer version of this program{by}. "
+                "It was not changed.",
+                name=folder.name,
+                by=by,
+            ),
+            Message("Update the program, then open the project again."),
         )
 
 
@@ -127,9 +154,16 @@ class DamagedProjectError(ProjectError):
 
     def __init__(self, folder: Path, reason: str) -> None:
         super().__init__(
-            f"The project “{folder.name}” is damaged: {reason}. It was not changed.",
-            "Put back a copy of the folder if you have one. The masks that are left are ordinary "
-            f"pictures in {folder / 'masks'}: open the video in a new project and import them.",
+            Message(
+                "The project “{name}” is damaged: {reason}. It was not changed.",
+                name=folder.name,
+                reason=reason,
+            ),
+            Message(
+                "Put back a copy of the folder if you have one. The masks that are left are "
+                "ordinary pictures in {masks}: open the video in a new project and import them.",
+                masks=folder / "masks",
+            ),
         )
 
 
@@ -138,8 +172,12 @@ class ReadOnlyProjectError(ProjectError):
 
     def __init__(self, folder: Path, reason: str) -> None:
         super().__init__(
-            f"The project “{folder.name}” is open for reading only: {reason}. Nothing was changed.",
-            "Save it as a new project to go on working.",
+            Message(
+                "The project “{name}” is open for reading only: {reason}. Nothing was changed.",
+                name=folder.name,
+                reason=reason,
+            ),
+            Message("Save it as a new project to go on working."),
         )
 
 
@@ -148,14 +186,13 @@ class SourceMissingError(ProjectError):
 
     def __init__(self, source: Path) -> None:
         super().__init__(
-            f"The video “{source.name}” of this project is not where it was ({source.parent}). "
-            "The masks are safe.",
-            "Put it back, or show where it is now.",
+            _not_where_it_was(source),
+            Message("Put it back, or show where it is now."),
         )
 
 
 class SourceMovedError(ProjectError):
-    """The video of a project is elsewhere or has another name; somebody has to say yes.
+    """The video of a project is elsewhere or has another name, which has to be confirmed.
 
     candidates: files or folders whose contents are those of the video, the likeliest first.
     """
@@ -164,18 +201,31 @@ class SourceMovedError(ProjectError):
         self.candidates = candidates
         found = "\n".join(str(candidate) for candidate in candidates)
         super().__init__(
-            f"The video “{source.name}” of this project is not where it was ({source.parent}). "
-            "The masks are safe.",
-            f"The same video was found here; confirm that it is the one:\n{found}",
+            _not_where_it_was(source),
+            Message(
+                "The same video was found here; confirm that it is the one:\n{found}", found=found
+            ),
         )
 
 
 class SourceChangedError(ProjectError):
-    """There is a video where the project's video was, but its contents are others."""
+    """There is a video where the project's video was, but its contents differ."""
 
     def __init__(self, source: Path, difference: str) -> None:
         super().__init__(
-            f"“{source.name}” is not the video that this project's masks were made on: "
-            f"{difference}. The masks are safe.",
-            "Put the original video back, or show where it is now.",
+            Message(
+                "“{name}” is not the video that this project's masks were made on: "
+                "{difference}. The masks are safe.",
+                name=source.name,
+                difference=difference,
+            ),
+            Message("Put the original video back, or show where it is now."),
         )
+
+
+def _not_where_it_was(source: Path) -> Message:
+    return Message(
+        "The video “{name}” of this project is not where it was ({folder}). The masks are safe.",
+        name=source.name,
+        folder=source.parent,
+    )

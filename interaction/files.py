@@ -25,6 +25,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from interaction.errors import DiskFullError, UnwritableFileError
+from xmem_core.messages import Message
 
 __all__ = [
     "FileLock",
@@ -81,9 +82,9 @@ class _Folder:
             is_there = os.path.lexists(path)
             raise NotADirectoryError(
                 errno.ENOTDIR,
-                f"“{path.name}” is a link or a file, not a folder"
+                Message("“{name}” is a link or a file, not a folder", name=path.name)
                 if is_there
-                else f"the folder “{path.name}” is missing",
+                else Message("the folder “{name}” is missing", name=path.name),
             )
         self.number: int | None = None
         if _HAS_FOLDER_NUMBERS:
@@ -100,7 +101,7 @@ class _Folder:
         if self.number is None:
             path = self.path / name
             if os.path.lexists(path) and not is_plain_file(path):
-                raise OSError(errno.ELOOP, "it is a link or a folder, not a file")
+                raise OSError(errno.ELOOP, Message("it is a link or a folder, not a file"))
             return os.open(path, flags | _BINARY, 0o666)
         return os.open(name, flags | _NO_FOLLOW, 0o666, dir_fd=self.number)
 
@@ -192,7 +193,7 @@ def append_plain(path: Path, data: bytes, end: int, *, may_have_rest: bool) -> N
                 status = os.fstat(number)
                 is_ours = status.st_size == end or (status.st_size > end and may_have_rest)
                 if not stat.S_ISREG(status.st_mode) or not is_ours:
-                    raise ForeignChangeError(path, "another program has changed it")
+                    raise ForeignChangeError(path, Message("another program has changed it"))
                 try:
                     os.lseek(number, end, os.SEEK_SET)
                     _write_all(number, data)
@@ -325,7 +326,9 @@ def is_plain_folder(path: Path) -> bool:
 def open_plain(path: Path) -> BufferedReader:
     """For reading. OSError if it is no plain file: a link, a pipe, a device, a folder."""
     if not is_plain_file(path):
-        raise OSError("it is not a file" if os.path.lexists(path) else "it is missing")
+        raise OSError(
+            Message("it is not a file") if os.path.lexists(path) else Message("it is missing")
+        )
     return _open_regular(path, _NO_FOLLOW)
 
 
@@ -357,17 +360,17 @@ def _open_regular(path: Path, flags: int) -> BufferedReader:
         raise OSError(str(error)) from error
     if not stat.S_ISREG(os.fstat(number).st_mode):
         os.close(number)
-        raise OSError("it is not a file")
+        raise OSError(Message("it is not a file"))
     return os.fdopen(number, "rb")
 
 
 def _read_all(file: BufferedReader, most_bytes: int) -> bytes:
     # The size that the system states is not believed: a file may grow, and some state 0.
     if os.fstat(file.fileno()).st_size > most_bytes:
-        raise OSError("it is too large")
+        raise OSError(Message("it is too large"))
     data = file.read(most_bytes + 1)
     if len(data) > most_bytes:
-        raise OSError("it is too large")
+        raise OSError(Message("it is too large"))
     return data
 
 
@@ -483,7 +486,7 @@ class FileLock:
             with _Folder(self.path.parent) as folder:
                 self._number = folder.open(self.path.name, os.O_RDWR | os.O_CREAT)
             if not stat.S_ISREG(os.fstat(self._number).st_mode):
-                raise OSError(errno.EINVAL, "it is not a file")
+                raise OSError(errno.EINVAL, Message("it is not a file"))
         except OSError as error:
             self.release()
             raise writing_problem(self.path, error) from error

@@ -281,8 +281,9 @@ class Ledger:
         edit = None if step is None else step.loaded()
         if edit is not None and is_in_use(_leaving(edit), self.annotation, edit.after):
             raise UserError(
-                f"“{edit.label}” cannot be redone: more frames show the object by now. Nothing was "
-                "changed.\n\nDo it anew instead."
+                "“{label}” cannot be redone: more frames show the object by now. Nothing was "
+                "changed.\n\nDo it anew instead.",
+                label=edit.label,
             )
         return self._travel(self.history.redo)
 

@@ -32,6 +32,7 @@ from interaction.files import (
 )
 from interaction.plugins import CLICK_MODELS, TRACKERS, plugins
 from resources import models_file, weights_folder
+from xmem_core.messages import Message
 
 __all__ = [
     "BrokenPlugin",
@@ -158,7 +159,7 @@ class ModelCheck:
         """What the checksum does not prove, for people; "" where it is the published one."""
         if self.is_published or self.is_damaged:
             return ""
-        return (
+        return Message(
             "Not verified against a published checksum: its publisher states none. Size, names and "
             "shapes are those of the published file; the numbers in it may be others."
         )
@@ -262,12 +263,20 @@ class ModelStore:
         if model and model.address:
             size = f" ({model.size_text} from {model.address})" if model.size_text else ""
             raise MissingModelError(
-                model.name, f"Download it once with:  {_COMMAND} download {model.name}{size}"
+                model.name,
+                Message(
+                    "Download it once with:  {command} download {name}{size}",
+                    command=_COMMAND,
+                    name=model.name,
+                    size=size,
+                ),
             )
         if is_file(path):
             return None, path
-        what = "There is no file" if looks_like_path else "There is no model"
-        raise ModelError(f"{what} “{name_or_path}”.", self._choices())
+        what = Message("There is no model “{name}”.", name=name_or_path)
+        if looks_like_path:
+            what = Message("There is no file “{name}”.", name=name_or_path)
+        raise ModelError(what, self._choices())
 
     def download(self, name: str) -> Generator[DownloadProgress, None, Path]:
         """Fetch a model; the generator's return value is its path. Nothing to do is no error.
@@ -279,7 +288,7 @@ class ModelStore:
         """
         model = self._named(name)
         if model is None:
-            raise ModelError(f"There is no model “{name}”.", self._choices())
+            raise ModelError(Message("There is no model “{name}”.", name=name), self._choices())
         if model.missing_packages:
             raise _packages_problem(model)
         located = self.locate(model)
@@ -289,9 +298,14 @@ class ModelStore:
             return (yield from download_from_hub(model.hub))
         if model.address is None:
             raise ModelError(
-                f"The model “{model.name}” should have come with the program and is not there.",
-                "Install the program again, or use a model that can be downloaded: "
-                + self._choices(),
+                Message(
+                    "The model “{name}” should have come with the program and is not there.",
+                    name=model.name,
+                ),
+                Message(
+                    "Install the program again, or use a model that can be downloaded: {choices}",
+                    choices=self._choices(),
+                ),
             )
         target = self.folder / model.file
         try:
@@ -301,8 +315,11 @@ class ModelStore:
         with FileLock(self.folder / f"{model.file}.lock") as lock:
             if lock.is_held is False:
                 raise ModelError(
-                    f"“{model.name}” is being downloaded by another xmem-annotate right now.",
-                    "Wait until it is done; nothing was changed here.",
+                    Message(
+                        "“{name}” is being downloaded by another xmem-annotate right now.",
+                        name=model.name,
+                    ),
+                    Message("Wait until it is done; nothing was changed here."),
                 )
             if not is_file(target):  # another process may have brought it just now
                 partial = self.folder / f"{model.file}.partial"
@@ -317,8 +334,12 @@ class ModelStore:
             sha256, size_bytes = _digest(path, "sha256"), path.stat().st_size
         except OSError as error:
             raise ModelError(
-                f"“{path}” could not be read: {error.strerror or error}.",
-                "Check that you may open it.",
+                Message(
+                    "“{path}” could not be read: {reason}.",
+                    path=path,
+                    reason=error.strerror or error,
+                ),
+                Message("Check that you may open it."),
             ) from error
         known = {self._expected_sha256(model): model.name for model in reversed(self.models)}
         ours = next((model for model in self.models if self.locate(model) == path), None)
@@ -339,11 +360,20 @@ class ModelStore:
         if reason:
             forget_partial(partial)
             raise ModelError(
-                f"What came from “{model.address}” is not the file that was expected: "
-                f"{size_bytes:,} bytes, SHA-256 {sha256}; {reason}. "
-                "It was thrown away; nothing else was changed.",
-                "Try again. If it happens again, the file was changed at its source: do not use "
-                "it before you know why.",
+                Message(
+                    "What came from “{address}” is not the file that was expected: "
+                    "{size_bytes:,} bytes, SHA-256 {sha256}; {reason}. "
+                    "It was discarded; nothing else was changed.",
+                    address=model.address,
+                    size_bytes=size_bytes,
+                    sha256=sha256,
+                    reason=reason,
+                ),
+                Message(
+                    "Try again. If it happens again, the file was changed at its source: "
+                    "do not use "
+                    "it before you know why."
+                ),
             )
         record = {"name": model.name, "address": model.address}
         write_text(
@@ -362,12 +392,17 @@ class ModelStore:
         if model.has_checksum and (
             sha256 != expected if model.sha256 else _digest(partial, "md5") != model.md5
         ):
-            return "that does not agree with its publisher's checksum"
+            return Message("that does not agree with its publisher's checksum")
         least, most = model.possible_bytes
         if not least <= partial.stat().st_size <= most:
-            return f"a file of this network has {least:,} to {most:,} bytes"
+            return Message(
+                "a file of this network has {least:,} to {most:,} bytes", least=least, most=most
+            )
         if expected is not None and sha256 != expected:
-            return f"{self._record(model)} recorded another one when it was first downloaded"
+            return Message(
+                "{record} recorded another one when it was first downloaded",
+                record=self._record(model),
+            )
         if model.structure is None:
             return ""
         from xmem_core.weights import CheckpointFileError, structure_of
@@ -377,7 +412,7 @@ class ModelStore:
         except CheckpointFileError as error:
             return str(error)
         if found != (model.numbers, model.structure):
-            return "its names and shapes are not those of the published network"
+            return Message("its names and shapes are not those of the published network")
         return ""
 
     def _record(self, model: Model) -> Path:
@@ -411,18 +446,31 @@ class ModelStore:
     def _choices(self) -> str:
         here = [model.name for model in self.models if self.locate(model)]
         absent = [model.name for model in self.available() if not self.locate(model)]
-        lines = [f"On this computer: {', '.join(here)}."] if here else []
+        lines = [Message("On this computer: {here}.", here=", ".join(here))] if here else []
         if absent:
-            lines.append(f"To download: {', '.join(absent)}, with  {_COMMAND} download {absent[0]}")
-        lines.append("A path to a file of weights works too.")
-        return "\n".join(lines)
+            lines.append(
+                Message(
+                    "To download: {absent}, with  {command} download {name}",
+                    absent=", ".join(absent),
+                    command=_COMMAND,
+                    name=absent[0],
+                )
+            )
+        lines.append(Message("A path to a file of weights works too."))
+        return Message.joined("\n", lines)
 
 
 def _packages_problem(model: Model) -> ModelError:
     return ModelError(
-        f"“{model.name}” needs packages that are not installed: "
-        f"{', '.join(model.missing_packages)}. Nothing was changed.",
-        f"Install them with:  {model.install}" if model.install else "Install them first.",
+        Message(
+            "“{name}” needs packages that are not installed: "
+            "{missing_packages}. Nothing was changed.",
+            name=model.name,
+            missing_packages=", ".join(model.missing_packages),
+        ),
+        Message("Install them with:  {install}", install=model.install)
+        if model.install
+        else Message("Install them first."),
     )
 
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from interaction.annotation.edits import free_id, list_edit, next_color
+from interaction.annotation.labels import Label
 from interaction.annotation.types import Edit, ObjectInfo
 from interaction.ledger import Ledger
 
@@ -22,42 +23,42 @@ class ObjectList:
         object_id = free_id(objects)
         name = name or f"Object {object_id}"
         color = color or next_color(one.color for one in objects)
-        self._set(f"Add ‘{name}’", (*objects, ObjectInfo(object_id, name, color)))
+        self._set(Label("add_object", name=name), (*objects, ObjectInfo(object_id, name, color)))
         return object_id
 
     def rename(self, object_id: int, name: str) -> Edit | None:
         """ValueError for a name of nothing but spaces."""
         if not name.strip():
             raise ValueError("an object's name must not be empty")
-        return self._change(object_id, "Rename ‘{}’", name=name.strip())
+        return self._change(object_id, "rename", name=name.strip())
 
     def recolor(self, object_id: int, color: tuple[int, int, int]) -> Edit | None:
         """color: RGB, 0..255."""
         if not all(0 <= part <= 255 for part in color) or len(color) != 3:
             raise ValueError(f"a color is three numbers from 0 to 255, got {color}")
-        return self._change(object_id, "Recolour ‘{}’", color=color)
+        return self._change(object_id, "recolor", color=color)
 
     def set_locked(self, object_id: int, is_locked: bool) -> Edit | None:
-        label = "Lock ‘{}’" if is_locked else "Unlock ‘{}’"
-        return self._change(object_id, label, is_locked=is_locked)
+        key = "lock" if is_locked else "unlock"
+        return self._change(object_id, key, is_locked=is_locked)
 
     def set_visible(self, object_id: int, is_visible: bool) -> Edit | None:
-        label = "Show ‘{}’" if is_visible else "Hide ‘{}’"
-        return self._change(object_id, label, is_visible=is_visible)
+        key = "show" if is_visible else "hide"
+        return self._change(object_id, key, is_visible=is_visible)
 
     def move(self, object_id: int, to_index: int) -> Edit | None:
         """To another place in the list."""
         one = self._ledger.annotation.object(object_id)
         objects = [other for other in self._ledger.annotation.objects if other.id != object_id]
         objects.insert(max(0, min(to_index, len(objects))), one)
-        return self._set(f"Move ‘{one.name}’", tuple(objects))
+        return self._set(Label("move", name=one.name), tuple(objects))
 
-    def _change(self, object_id: int, label: str, **changes: object) -> Edit | None:
+    def _change(self, object_id: int, key: str, **changes: object) -> Edit | None:
         annotation = self._ledger.annotation
         one = annotation.object(object_id)
         new = replace(one, **changes)  # type: ignore[arg-type]
         objects = tuple(new if other is one else other for other in annotation.objects)
-        return self._set(label.format(one.name), objects)
+        return self._set(Label(key, name=one.name), objects)
 
     def _set(self, label: str, objects: tuple[ObjectInfo, ...]) -> Edit | None:
         edit = list_edit(self._ledger.annotation, label, objects)

@@ -26,6 +26,7 @@ from interaction.answers import answer, propagation
 from interaction.errors import UserError
 from interaction.evaluation.scores import region_similarity
 from interaction.session import Session
+from xmem_core.messages import Message
 
 __all__ = ["Comparison", "ReplayedStep", "compare", "replay"]
 
@@ -63,7 +64,9 @@ def replay(session: Session, entries: Sequence[Entry]) -> Generator[ReplayedStep
         remark = None
         if problem is not None:
             _take_over(session, edit)
-            remark = f"it cannot be done again ({problem}); its masks were taken over"
+            remark = Message(
+                "it cannot be done again ({problem}); its masks were taken over", problem=problem
+            )
         yield ReplayedStep(entry.label, done, len(entries), remark)
 
 
@@ -89,14 +92,14 @@ def _repeat(session: Session, recorded: Edit) -> str | None:
     if isinstance(cause, UnknownRequest):
         return cause.problem
     if cause is None or isinstance(cause, MaskRequest | ImportRequest | VersionRequest):
-        return "its masks came from elsewhere"
+        return Message("its masks came from elsewhere")
     if isinstance(cause, PropagationRequest):
         _track(session, cause, recorded)
         return None
     for edit in answer(session.context(), cause):
         is_applied = session.apply(replace(edit, label=recorded.label))
         if not is_applied and isinstance(cause, ObjectsRequest):
-            return "an object that leaves the list still has pixels"
+            return Message("an object that leaves the list still has pixels")
     return None
 
 

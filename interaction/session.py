@@ -23,6 +23,7 @@ from interaction.annotation.annotation import Annotation
 from interaction.annotation.edits import hand_edit
 from interaction.annotation.effort import Effort
 from interaction.annotation.history import History
+from interaction.annotation.labels import Label
 from interaction.annotation.requests import (
     BoxRequest,
     ClickRequest,
@@ -54,6 +55,7 @@ from interaction.project.workspace import (
 from interaction.tracking.trust import GOAL, NextFrame, next_frames
 from interaction.video.video import Video, VideoIndex, open_video
 from xmem_core.arrays import Labels
+from xmem_core.messages import Message
 
 if TYPE_CHECKING:
     from interaction.formats.export import ExportReport
@@ -74,10 +76,20 @@ def check_fit(project: Project, video: Video) -> None:
     found = len(video), video.width, video.height
     if wanted != found:
         raise ProjectError(
-            f"The project “{project.name}” is about {wanted[0]} frames of {wanted[1]}x{wanted[2]} "
-            f"pixels; “{video.path.name}” has {found[0]} of {found[1]}x{found[2]}. Nothing was "
-            "changed.",
-            "Open the project with the video that it was made for.",
+            Message(
+                "The project “{name}” is about {count} frames of {width}x{height} "
+                "pixels; “{video}” has {found_count} of {found_width}x{found_height}. Nothing was "
+                "changed.",
+                name=project.name,
+                count=wanted[0],
+                width=wanted[1],
+                height=wanted[2],
+                video=video.path.name,
+                found_count=found[0],
+                found_width=found[1],
+                found_height=found[2],
+            ),
+            Message("Open the project with the video that it was made for."),
         )
 
 
@@ -364,7 +376,7 @@ class Session:
     def set_mask(self, frame: int, labels: Labels) -> Labels:
         """Gives the frame a mask, (H, W) uint8 object ids; returns its labels then, in which locked
         objects are as they were. ValueError for another size or type, or an unknown object."""
-        edit = hand_edit(self.annotation, frame, "Set mask", labels, MaskRequest(frame))
+        edit = hand_edit(self.annotation, frame, Label("set_mask"), labels, MaskRequest(frame))
         if edit is not None:
             self.apply(edit)
         return self.masks[frame]

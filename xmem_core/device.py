@@ -32,7 +32,9 @@ def best_device(name: str = "auto") -> torch.device:
     if not available.get(kind, False):
         there = ", ".join(kind for kind, is_there in available.items() if is_there)
         raise UserError(
-            f"The device “{name}” is not available on this machine.\n\nAvailable: {there}."
+            "The device “{name}” is not available on this machine.\n\nAvailable: {there}.",
+            name=name,
+            there=there,
         )
     return torch.device(name)
 

@@ -1,6 +1,7 @@
 """A text for people, in English, that still knows the template and the values it was made from."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from pathlib import PurePath
 from typing import Any, Self
 
 __all__ = ["Message"]
@@ -11,7 +12,8 @@ class Message(str):
 
     template: with Python's format fields, by name; without values it is taken as it is, braces
     included. plural: the template for any count but 1, which `values["count"]` then has to give.
-    Values may be messages themselves, the reason inside an error for example.
+    Values may be messages themselves, the reason inside an error for example. Exceptions and paths
+    are kept as their texts.
     """
 
     template: str
@@ -19,10 +21,19 @@ class Message(str):
     values: dict[str, Any]
 
     def __new__(cls, template: str, plural: str | None = None, /, **values: Any) -> Self:
+        for name, value in values.items():
+            if isinstance(value, BaseException | PurePath):
+                values[name] = str(value)
         chosen = template if plural is None or values["count"] == 1 else plural
         message = super().__new__(cls, chosen.format(**values) if values else chosen)
         message.template, message.plural, message.values = template, plural, values
         return message
+
+    @classmethod
+    def joined(cls, separator: str, parts: Iterable[str]) -> Self:
+        """Several texts one after the other, each of which is translated by itself."""
+        values = {f"part_{number}": part for number, part in enumerate(parts)}
+        return cls(separator.join(f"{{{name}}}" for name in values), **values)
 
     def __str__(self) -> str:
         return self  # so that `str(error)` of a message is still one

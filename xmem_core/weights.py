@@ -22,6 +22,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from xmem_core.errors import UserError
+from xmem_core.messages import Message
 from xmem_core.network.config import NetworkConfig
 from xmem_core.network.xmem import XMem
 
@@ -66,25 +67,27 @@ def check_weights_file(path: Path, most_bytes: int = MOST_WEIGHTS_BYTES) -> None
     try:
         if not path.is_file():
             raise CheckpointFileError(
-                "it is a folder"
+                Message("it is a folder")
                 if path.is_dir()
-                else "it is not a file"
+                else Message("it is not a file")
                 if path.exists()
-                else "there is no such file"
+                else Message("there is no such file")
             )
         if path.stat().st_size > most_bytes:
-            raise CheckpointFileError("it is larger than any network that this program knows")
+            raise CheckpointFileError(
+                Message("it is larger than any network that this program knows")
+            )
         with path.open("rb") as file:
             is_archive = file.read(4) == b"PK\3\4"
         if is_archive:
             _check_archive(path)
     except (OSError, ValueError) as error:  # ValueError: a name with a null character
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        raise CheckpointFileError(f"it cannot be read ({reason})") from None
+        raise CheckpointFileError(Message("it cannot be read ({reason})", reason=reason)) from None
 
 
 def _check_archive(path: Path) -> None:
-    too_large = "it inflates to more than any network that this program knows"
+    too_large = Message("it inflates to more than any network that this program knows")
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         # Before the table of contents is read: each of its entries takes half a kilobyte.
         position = count = 0
@@ -96,7 +99,7 @@ def _check_archive(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
     except (*_DAMAGE, zipfile.BadZipFile, NotImplementedError):
-        raise CheckpointFileError("it is damaged, cut short or not a checkpoint") from None
+        raise CheckpointFileError(Message("it is damaged, cut short or not a checkpoint")) from None
     pickled = sum(entry.file_size for entry in entries if entry.filename.endswith(".pkl"))
     total = sum(entry.file_size for entry in entries)
     if total > MOST_WEIGHTS_BYTES or pickled > _MOST_PICKLE_BYTES:
@@ -113,17 +116,19 @@ def read_named_tensors(path: Path) -> dict[str, Tensor]:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise CheckpointFileError(
-            "it is not a plain list of weights, or it holds code, which is never run"
+            Message("it is not a plain list of weights, or it holds code, which is never run")
         ) from None
     except _DAMAGE:
-        raise CheckpointFileError("it is damaged, cut short or not a checkpoint") from None
+        raise CheckpointFileError(Message("it is damaged, cut short or not a checkpoint")) from None
     if not isinstance(loaded, Mapping) or not all(
         isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in loaded.items()
     ):
-        raise CheckpointFileError("it holds something other than named weights")
+        raise CheckpointFileError(Message("it holds something other than named weights"))
     # A single number can stand for any shape until it is converted.
     if sum(one.numel() * one.element_size() for one in loaded.values()) > MOST_WEIGHTS_BYTES:
-        raise CheckpointFileError("its weights are larger than those of any network known here")
+        raise CheckpointFileError(
+            Message("its weights are larger than those of any network known here")
+        )
     return dict(loaded)
 
 
@@ -133,7 +138,9 @@ def read_own_tensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     try:
         return metadata, {name: tensor.float() for name, tensor in state.items()}
     except _DAMAGE as error:
-        raise CheckpointFileError(f"it holds no plain numbers ({str(error)[:200]})") from None
+        raise CheckpointFileError(
+            Message("it holds no plain numbers ({reason})", reason=str(error)[:200])
+        ) from None
 
 
 def read_tensors(
@@ -149,7 +156,9 @@ def read_tensors(
             metadata = dict(file.metadata() or {})
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except _DAMAGE as error:
-        raise CheckpointFileError(f"it is damaged or cut short ({str(error)[:200]})") from None
+        raise CheckpointFileError(
+            Message("it is damaged or cut short ({reason})", reason=str(error)[:200])
+        ) from None
     return metadata, state
 
 
@@ -204,9 +213,13 @@ class UnusableWeightsError(UserError):
 
     def __init__(self, path: Path, reason: str) -> None:
         super().__init__(
-            f"“{path.name}” cannot be used as a tracking model: {reason}.\n\n"
-            "Choose an XMem checkpoint (XMem.pth or XMem-s012.pth as published, or a .safetensors "
-            "file of this program), or download one again."
+            Message(
+                "“{name}” cannot be used as a tracking model: {reason}.\n\n"
+                "Choose an XMem checkpoint (XMem.pth or XMem-s012.pth as published, or a "
+                ".safetensors file of this program), or download one again.",
+                name=path.name,
+                reason=reason,
+            )
         )
 
 
@@ -225,7 +238,9 @@ def load_xmem(path: Path | str) -> XMem:
     except CheckpointFileError as error:
         raise UnusableWeightsError(path, str(error)) from None
     except OSError as error:
-        raise UnusableWeightsError(path, f"it cannot be read ({error.strerror})") from None
+        raise UnusableWeightsError(
+            path, Message("it cannot be read ({reason})", reason=error.strerror)
+        ) from None
     is_safetensors = len(start) == 9 and start[8:9] == b"{"
     config, state = _read_own(path) if is_safetensors else _read_published(path)
     try:
@@ -233,7 +248,9 @@ def load_xmem(path: Path | str) -> XMem:
             network = XMem(config)
     except _DAMAGE as error:
         reason = str(error)[:200]
-        raise UnusableWeightsError(path, f"its configuration is not valid ({reason})") from None
+        raise UnusableWeightsError(
+            path, Message("its configuration is not valid ({reason})", reason=reason)
+        ) from None
     _check_entries(path, network.state_dict(), state)
     network.load_state_dict(state, assign=True)
     return network.eval().requires_grad_(False)
@@ -270,7 +287,7 @@ def _read_own(path: Path) -> tuple[NetworkConfig, dict[str, Tensor]]:
     except CheckpointFileError as error:
         raise UnusableWeightsError(path, str(error)) from None
     if metadata.get("format") != FORMAT:
-        raise UnusableWeightsError(path, "it is a safetensors file of something else")
+        raise UnusableWeightsError(path, Message("it is a safetensors file of something else"))
     try:
         values = json.loads(metadata["config"])
         if any(isinstance(one, int) and abs(one) > _MOST_WIDTH for one in values.values()):
@@ -278,7 +295,9 @@ def _read_own(path: Path) -> tuple[NetworkConfig, dict[str, Tensor]]:
         return NetworkConfig(**values), state
     except _DAMAGE as error:
         reason = str(error)[:200]
-        raise UnusableWeightsError(path, f"its configuration is not valid ({reason})") from None
+        raise UnusableWeightsError(
+            path, Message("its configuration is not valid ({reason})", reason=reason)
+        ) from None
 
 
 def _read_published(path: Path) -> tuple[NetworkConfig, dict[str, Tensor]]:
@@ -290,7 +309,9 @@ def _read_published(path: Path) -> tuple[NetworkConfig, dict[str, Tensor]]:
         config = _published_config(published)
         return config, _renamed(published)
     except (KeyError, IndexError, ValueError):
-        raise UnusableWeightsError(path, f"it holds {_kind_of(published)}") from None
+        raise UnusableWeightsError(
+            path, Message("it holds {kind}", kind=_kind_of(published))
+        ) from None
 
 
 def _published_config(state: Mapping[str, Tensor]) -> NetworkConfig:
@@ -337,10 +358,10 @@ def _renamed(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _kind_of(state: Mapping[str, Tensor]) -> str:
     if any(name.startswith("feature_extractor.") for name in state):
-        return "the weights of a click network (f-BRS), not of a tracker"
+        return Message("the weights of a click network (f-BRS), not of a tracker")
     if any(name.startswith("classifier.aspp.") for name in state):
-        return "the weights of a scribble network (S2M), not of a tracker"
-    return f"{len(state)} entries of another network"
+        return Message("the weights of a scribble network (S2M), not of a tracker")
+    return Message("{count} entries of another network", count=len(state))
 
 
 def _check_entries(path: Path, wanted: Mapping[str, Tensor], state: dict[str, Tensor]) -> None:
@@ -355,19 +376,31 @@ def _check_entries(path: Path, wanted: Mapping[str, Tensor], state: dict[str, Te
         example = (missing or foreign)[0]
         raise UnusableWeightsError(
             path,
-            f"{len(missing)} entries are missing and {len(foreign)} are foreign "
-            f"(the first: {example})",
+            Message(
+                "{missing} entries are missing and {foreign} are foreign (the first: {example})",
+                missing=len(missing),
+                foreign=len(foreign),
+                example=example,
+            ),
         )
     for name, tensor in state.items():
         if tensor.shape != wanted[name].shape:
             raise UnusableWeightsError(
                 path,
-                f"{name} has shape {tuple(tensor.shape)} where {tuple(wanted[name].shape)} is "
-                "expected",
+                Message(
+                    "{name} has shape {shape} where {wanted} is expected",
+                    name=name,
+                    shape=tuple(tensor.shape),
+                    wanted=tuple(wanted[name].shape),
+                ),
             )
         is_counter = name.endswith("num_batches_tracked")
         if not is_counter and not (tensor.is_floating_point() and tensor.layout == torch.strided):
             kind = f"{tensor.dtype}, {tensor.layout}".replace("torch.", "")
-            raise UnusableWeightsError(path, f"{name} holds {kind} instead of plain numbers")
+            raise UnusableWeightsError(
+                path, Message("{name} holds {kind} instead of plain numbers", name=name, kind=kind)
+            )
         if not torch.isfinite(tensor).all():
-            raise UnusableWeightsError(path, f"{name} holds numbers that are not finite")
+            raise UnusableWeightsError(
+                path, Message("{name} holds numbers that are not finite", name=name)
+            )

@@ -31,7 +31,7 @@ FIXED_KEYS: Final[tuple[FixedKey, ...]] = (
     FixedKey(tuple("123456789"), Message("The objects in order")),
     FixedKey(("H",), Message("Hide the masks, while it is held")),
     FixedKey(("Space",), Message("Play, or move the picture while it is held"), "go.play"),
-    FixedKey(("Esc",), Message("Abandon what is being done"), "edit.stop"),
+    FixedKey(("Esc",), Message("Cancel the current gesture"), "edit.stop"),
     FixedKey(("Tab", "Shift+Tab"), Message("To the next part of the window")),
 )
 

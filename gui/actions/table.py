@@ -577,7 +577,7 @@ ACTIONS: Final[tuple[ActionSpec, ...]] = (
         text=Message("Forget what was learned"),
         words=Message("reset training"),
         icon="rotate-ccw",
-        tip=Message("The networks answer as they came again; masks stay"),
+        tip=Message("Discard learned weights and use the base models; masks stay"),
         needs=_EDIT | Needs.IDLE | Needs.LEARNED,
     ),
     ActionSpec(
@@ -852,7 +852,7 @@ ACTIONS: Final[tuple[ActionSpec, ...]] = (
         id="view.hatching",
         text=Message("Hatch the objects"),
         icon="grid-2x2",
-        tip=Message("Tells objects apart without their colours"),
+        tip=Message("Distinguishes objects without their colours"),
         needs=Needs.PROJECT,
         is_checkable=True,
     ),

@@ -42,7 +42,7 @@ class LogDialog(QDialog):
         self.text.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
         self.text.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
         lines = last_lines(_LINES)
-        self.text.setPlainText("".join(lines) or tr("Nothing was noted yet."))
+        self.text.setPlainText("".join(lines) or tr("The log is empty."))
         self.text.verticalScrollBar().setValue(self.text.verticalScrollBar().maximum())
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close, self)
         copy = buttons.addButton(tr("Copy report"), QDialogButtonBox.ButtonRole.ActionRole)

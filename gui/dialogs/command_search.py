@@ -38,7 +38,7 @@ class CommandSearch(QDialog):
         self.resize(520, 420)
         self._actions = actions
         self.search = QLineEdit(self)
-        self.search.setPlaceholderText(tr("What do you want to do?"))
+        self.search.setPlaceholderText(tr("Search commands"))
         self.search.setAccessibleName(self.search.placeholderText())
         self.search.textChanged.connect(self._filter)
         self.search.returnPressed.connect(self._run)

@@ -350,7 +350,7 @@ class ExportDialog(QDialog):
         self.first = self._number(tr("First frame"), 0, final, self._document.range_in or 0)
         out = self._document.range_out
         self.last = self._number(tr("Last frame"), 0, final, final if out is None else out)
-        self.step = self._number(tr("Every so many frames"), 1, max(1, final), 1)
+        self.step = self._number(tr("Frame step"), 1, max(1, final), 1)
         frames = QHBoxLayout()
         for text, box in (
             ("", self.first),

@@ -85,7 +85,7 @@ class ImportDialog(QDialog):
         """Recognises what is there; nothing is changed. What was being looked at is left."""
         self.path.setText(str(path))
         self._preview = self._plan = None
-        self.report.setPlainText(tr("Looking…"))
+        self.report.setPlainText(tr("Reading…"))
         self.picture.show_message("")
         self._show_objects()
         if self._stop is not None:
@@ -184,7 +184,7 @@ class ImportDialog(QDialog):
 
     def _show_progress(self, done: int, total: int) -> None:
         if self._stop is not None and not self._stop.is_set():
-            text = tr("Looking… {done} %", done=100 * done // max(1, total))
+            text = tr("Reading… {done} %", done=100 * done // max(1, total))
             self.report.setPlainText(text)
 
     def _end_look(self, preview: ImportPreview | None, error: Exception | None) -> None:
@@ -274,7 +274,7 @@ class ImportDialog(QDialog):
         self.report.setReadOnly(True)
         self.report.setAccessibleName(tr("What was found, and what will happen"))
         self.report.setPlainText(
-            tr("Choose a folder of masks or a file; you will see here what is in it.")
+            tr("Choose a folder of masks or a file; its contents are shown here.")
         )
         self.table = QTableWidget(0, 3, self)
         self.table.setAccessibleName(tr("Objects"))

@@ -201,7 +201,7 @@ class MemoryGauges(QWidget):
                     tr("Long-term"),
                     tr("What was distilled from them, the most used kept"),
                 ),
-                ("permanent", tr("Permanent"), tr("The frames you answer for")),
+                ("permanent", tr("Permanent"), tr("Frames you corrected or confirmed")),
                 ("device", tr("Device"), tr("Memory this program uses on the device")),
             )
         ):

@@ -101,7 +101,7 @@ class RunProgress(QWidget):
         is_paused = busy is Busy.PAUSED
         self.pause.setText(tr("Resume") if is_paused else tr("Pause"))
         self.pause.setIcon(icon("play" if is_paused else "pause"))
-        self.pause.setToolTip(tr("Go on (Space)") if is_paused else tr("Stand still (Space)"))
+        self.pause.setToolTip(tr("Resume (Space)") if is_paused else tr("Pause (Space)"))
         if self._annotator.learning.is_running:
             self.bar.setAccessibleName(tr("Progress of learning"))
             self.cancel.setToolTip(
@@ -193,7 +193,7 @@ class LearningRow(QWidget):
         engines = self._document.session.engines
         models, settings = engines.models, engines.settings
         if models.is_empty:
-            tip = tr("Worth while from the first right mask on; best with some far apart")
+            tip = tr("Useful from the first correct mask on; best with several far apart")
             if given:
                 text = tr(
                     "{count} frame to learn from", "{count} frames to learn from", count=given
@@ -211,7 +211,7 @@ class LearningRow(QWidget):
             "In the menu Track it can be forgotten."
         )
         if given > models.frames:
-            more = tr("More frames are given by now: learning again goes on from there.\n")
+            more = tr("More frames have been given since: learning again continues from there.\n")
             text = tr("Learned from {frames} of {given}", frames=models.frames, given=given)
             return text, more + tip
         return learned_from(models.frames), tip

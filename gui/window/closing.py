@@ -50,7 +50,7 @@ def may_stop(annotator: Annotator, parent: QWidget) -> bool:
         text = tr("Learning is not finished. What is not learned by now is lost; masks are kept.")
         stop, go_on = tr("Stop learning and close"), tr("Go on learning")
     else:
-        text = tr("The work is not finished. Everything that is finished is kept.")
+        text = tr("An operation is still running. Everything that is finished is kept.")
         stop, go_on = tr("Stop and close"), tr("Go on working")
     return _choice(parent, tr("Still working"), text, stop, go_on)
 

@@ -276,10 +276,14 @@ class MainWindow(QMainWindow):
         history = workspace.session.history
         undo, redo = actions["edit.undo"], actions["edit.redo"]
         entries, position = history.entries, history.position
-        undone = entries[position - 1].label if history.can_undo else ""
-        redone = entries[position].label if history.can_redo else ""
-        undo.setText(tr("Undo {label}", label=undone).strip())
-        redo.setText(tr("Redo {label}", label=redone).strip())
+        undo.setText(
+            tr("Undo {label}", label=entries[position - 1].label)
+            if history.can_undo
+            else tr("Undo")
+        )
+        redo.setText(
+            tr("Redo {label}", label=entries[position].label) if history.can_redo else tr("Redo")
+        )
         self.tool_bar.show_mode(document.view_mode)
 
     def show_failure(self, error: Exception, *, lasts: bool = False) -> None:

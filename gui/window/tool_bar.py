@@ -89,7 +89,7 @@ class ToolBar(QToolBar):
         self.opacity_value = QLabel(group)
         self.opacity_value.setFixedWidth(self.fontMetrics().horizontalAdvance("100 %") + 4)
         for widget in (self.opacity, self.opacity_value):
-            widget.setToolTip(tr("Opacity of the masks ({ and })"))
+            widget.setToolTip(tr("Opacity of the masks ({keys})", keys="{ }"))
             row.addWidget(widget)
         return group
 

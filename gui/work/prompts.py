@@ -91,7 +91,7 @@ class PromptEdits(QObject):
             found = _index(self._session.annotation.record(frame).prompts, object_id, click)
             if found is None:
                 raise UserError(
-                    "The click is a part of the mask by now.\n\n"
+                    "The click has become part of the mask.\n\n"
                     "The frame was changed after it. Undo goes back to it."
                 )
             context = self._session.context(lambda: operation.is_cancelled)

@@ -12,6 +12,7 @@ import numpy as np
 
 from interaction.annotation import surgery as mask_surgery
 from interaction.annotation.annotation import Annotation, make_record
+from interaction.annotation.labels import Label
 from interaction.annotation.mask_files import davis_palette, decode_labels
 from interaction.annotation.requests import (
     ClearRequest,
@@ -92,7 +93,7 @@ def by_hand(annotation: Annotation, request: Request) -> Generator[Edit, None, N
         case CopyRequest():
             edit = _copy_edit(annotation, request)
         case ObjectsRequest():
-            edit = list_edit(annotation, "Change objects", request.objects)
+            edit = list_edit(annotation, Label("change_objects"), request.objects)
         case SplitRequest():
             edit = _split_edit(annotation, request)
         case _:
@@ -106,9 +107,9 @@ def one_edit(edit: Edit | None) -> Generator[Edit, None, None]:
         yield edit
 
 
-def object_label(annotation: Annotation, verb: str, object_id: int) -> str:
-    """As Undo calls an edit of one object. KeyError if there is no such object."""
-    return f"{verb} ‘{annotation.object(object_id).name}’"
+def object_label(annotation: Annotation, key: str, object_id: int) -> Label:
+    """Of an edit of one object. KeyError if there is no such object, or no such key."""
+    return Label(key, name=annotation.object(object_id).name)
 
 
 def new_group() -> str:
@@ -176,8 +177,8 @@ def _stroke_edit(annotation: Annotation, request: StrokeRequest) -> Edit | None:
     check_unlocked(annotation, request.object_id)
     stroke, before = request.stroke, annotation.labels(request.frame)
     after = paint(before, request.object_id, stroke, annotation.locked)
-    verb = "Paint" if stroke.is_positive else "Erase"
-    label = object_label(annotation, verb, request.object_id)
+    key = "paint" if stroke.is_positive else "erase"
+    label = object_label(annotation, key, request.object_id)
     return hand_edit(annotation, request.frame, label, after, request)
 
 
@@ -190,8 +191,8 @@ def _fill_edit(annotation: Annotation, request: FillRequest) -> Edit | None:
         request.is_positive,
         annotation.locked,
     )
-    verb = "Lasso" if request.is_positive else "Cut out of"
-    label = object_label(annotation, verb, request.object_id)
+    key = "lasso" if request.is_positive else "cut_out"
+    label = object_label(annotation, key, request.object_id)
     return hand_edit(annotation, request.frame, label, after, request)
 
 
@@ -209,7 +210,7 @@ def _status_edit(annotation: Annotation, request: ConfirmRequest | UnconfirmRequ
     record = replace(old, status=status, prompts=None, given=given)
     if old.mask is None:
         record = make_record(annotation.labels(frame), status)
-    label = "Confirm frame" if is_confirmed else "Take back frame"
+    label = Label("confirm" if is_confirmed else "unconfirm")
     return Edit(label, {frame: old}, {frame: record}, cause=request, locked=annotation.locked)
 
 
@@ -220,10 +221,10 @@ def _clear_edit(annotation: Annotation, request: ClearRequest) -> Edit | None:
     back. A frame from which everything is removed is as if it had never been annotated.
     """
     frame, object_id = request.frame, request.object_id
-    label = "Clear frame"
+    label = Label("clear_frame")
     if object_id is not None:
         check_unlocked(annotation, object_id)
-        label = object_label(annotation, "Clear", object_id)
+        label = object_label(annotation, "clear_object", object_id)
     old = annotation.record(frame)
     if old == EMPTY_RECORD:
         return None
@@ -246,7 +247,7 @@ def _clear_edits(annotation: Annotation, request: ClearRequest) -> Generator[Edi
     object_id, locked = request.object_id, annotation.locked
     assert object_id is not None  # as the request says
     check_unlocked(annotation, object_id)
-    label = object_label(annotation, "Clear", object_id)
+    label = object_label(annotation, "clear_object", object_id)
     found = {frame: annotation.record(frame) for frame in _range(request.frame, request.last)}
     records = {frame: record for frame, record in found.items() if object_id in record.present}
     group = new_group()
@@ -281,23 +282,23 @@ def _copy_edit(annotation: Annotation, request: CopyRequest) -> Edit | None:
     if object_id is not None:
         after = np.where(before == object_id, 0, before).astype(np.uint8)
         after[source == object_id] = object_id
-    return hand_edit(annotation, request.frame, "Copy mask", after, request)
+    return hand_edit(annotation, request.frame, Label("copy"), after, request)
 
 
-_OPERATIONS: Final[Mapping[Operation, tuple[str, Callable[..., Labels]]]] = {
-    "fill_holes": ("Fill holes", mask_surgery.fill_holes),
-    "flood_fill": ("Fill", mask_surgery.flood_fill),
-    "grow": ("Grow", mask_surgery.grow),
-    "keep_largest": ("Keep largest part", mask_surgery.keep_largest),
-    "remove_part": ("Remove a part", mask_surgery.remove_part),
-    "remove_specks": ("Remove specks", mask_surgery.remove_specks),
-    "shrink": ("Shrink", mask_surgery.shrink),
-    "smooth": ("Smooth edge", mask_surgery.smooth),
+_OPERATIONS: Final[Mapping[Operation, Callable[..., Labels]]] = {
+    "fill_holes": mask_surgery.fill_holes,
+    "flood_fill": mask_surgery.flood_fill,
+    "grow": mask_surgery.grow,
+    "keep_largest": mask_surgery.keep_largest,
+    "remove_part": mask_surgery.remove_part,
+    "remove_specks": mask_surgery.remove_specks,
+    "shrink": mask_surgery.shrink,
+    "smooth": mask_surgery.smooth,
 }
 
 
 def _shape_edit(annotation: Annotation, request: SurgeryRequest) -> Edit | None:
-    label, change = _OPERATIONS[request.operation]
+    label, change = Label(request.operation), _OPERATIONS[request.operation]
     numbers = request.point or (() if request.size_px is None else (request.size_px,))
     before = annotation.labels(request.frame)
     after = change(before, request.object_id, *numbers, locked=annotation.locked)
@@ -307,7 +308,7 @@ def _shape_edit(annotation: Annotation, request: SurgeryRequest) -> Edit | None:
 def _shape_edits(annotation: Annotation, request: SurgeryRequest) -> Generator[Edit, None, None]:
     """On each frame of a range that has a mask; frames keep their status."""
     check_unlocked(annotation, request.object_id)
-    label, change = _OPERATIONS[request.operation]
+    label, change = Label(request.operation), _OPERATIONS[request.operation]
     numbers = request.point or (() if request.size_px is None else (request.size_px,))
     locked = annotation.locked
 
@@ -405,8 +406,9 @@ def free_id(objects: Collection[ObjectInfo]) -> int:
         if object_id not in used:
             return object_id
     raise UserError(
-        f"There are {MOST_OBJECTS} objects already, which is as many as a mask can hold.\n\n"
-        "Delete or merge some of them."
+        "There are {most} objects already, which is as many as a mask can hold.\n\n"
+        "Delete or merge some of them.",
+        most=MOST_OBJECTS,
     )
 
 
@@ -416,7 +418,8 @@ def check_unlocked(annotation: Annotation, *object_ids: int) -> None:
         one = annotation.object(object_id)
         if one.is_locked:
             raise UserError(
-                f"“{one.name}” is locked.\n\nUnlock it in the list of objects to change it."
+                "“{name}” is locked.\n\nUnlock it in the list of objects to change it.",
+                name=one.name,
             )
 
 
@@ -467,7 +470,7 @@ def _deleting(annotation: Annotation, request: DeleteRequest) -> Generator[Edit,
     name = annotation.object(object_id).name
     return _removing(
         annotation,
-        f"Delete ‘{name}’",
+        Label("delete", name=name),
         object_id,
         partial(_on_labels, partial(mask_surgery.erase, object_id=object_id)),
         request,
@@ -483,7 +486,7 @@ def _merging(annotation: Annotation, request: MergeRequest) -> Generator[Edit, N
     names = annotation.object(object_id).name, annotation.object(into).name
     return _removing(
         annotation,
-        f"Merge ‘{names[0]}’ into ‘{names[1]}’",
+        Label("merge", name=names[0], into=names[1]),
         object_id,
         partial(_on_labels, partial(mask_surgery.move_object, from_id=object_id, to_id=into)),
         request,
@@ -505,7 +508,7 @@ def _swapping(annotation: Annotation, request: SwapRequest) -> Generator[Edit, N
     ]
     return surgery(
         annotation,
-        f"Swap ‘{names[0]}’ and ‘{names[1]}’",
+        Label("swap", name=names[0], other=names[1]),
         frames,
         partial(_on_labels, partial(mask_surgery.swap, first_id=first, second_id=second)),
         request,
@@ -523,8 +526,9 @@ def _split_edit(annotation: Annotation, request: SplitRequest) -> Edit:
     parts = [size for size in sizes[1:] if size >= least]
     if not parts:
         raise UserError(
-            f"“{one.name}” is in one piece on this frame.\n\n"
-            "Go to a frame where its parts are apart, or erase what joins them."
+            "“{name}” is in one piece on this frame.\n\n"
+            "Go to a frame where its parts are apart, or erase what joins them.",
+            name=one.name,
         )
     objects = list(annotation.objects)
     new_ids: list[int] = []
@@ -542,7 +546,7 @@ def _split_edit(annotation: Annotation, request: SplitRequest) -> Edit:
         records={frame: annotation.record(frame)},
         objects=objects,
     )
-    edit = hand_edit(with_parts, frame, f"Split ‘{one.name}’", after, request)
+    edit = hand_edit(with_parts, frame, Label("split", name=one.name), after, request)
     assert edit is not None  # there are parts
     return replace(edit, objects_before=annotation.objects, objects_after=tuple(objects))
 

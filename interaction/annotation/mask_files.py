@@ -15,6 +15,7 @@ from PIL import Image, UnidentifiedImageError
 
 from interaction.annotation.mask_folders import FoundMasks, find_masks
 from interaction.errors import UnreadableMaskError
+from xmem_core.messages import Message
 
 __all__ = [
     "COLOR_MODES",
@@ -117,7 +118,7 @@ def opened_mask(
     page: of a TIFF with several; by default such a file is refused. is_deep: also accepts 32-bit
     floating-point pixels. Raises UnreadableMaskError.
     """
-    remedy = "Save the mask again as a PNG picture, or leave it out."
+    remedy = Message("Save the mask again as a PNG picture, or leave it out.")
     try:
         with Image.open(data or path, formats=_LOSSLESS_FORMATS + _LOSSY_FORMATS) as image:
             if page is not None:
@@ -125,19 +126,19 @@ def opened_mask(
             _check_kind(image, path, is_stack=page is not None, is_deep=is_deep)
             yield image
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise UnreadableMaskError(path, "it claims to be enormous", remedy) from error
+        raise UnreadableMaskError(path, Message("it claims to be enormous"), remedy) from error
     except UnidentifiedImageError as error:
         if path.suffix.lower() in (".tif", ".tiff"):
-            remedy = "Save it again with 8, 16 or 32 bits a pixel, or as PNG."
+            remedy = Message("Save it again with 8, 16 or 32 bits a pixel, or as PNG.")
         raise UnreadableMaskError(
-            path, "it is not a PNG, BMP or TIFF picture that can be read", remedy
+            path, Message("it is not a PNG, BMP or TIFF picture that can be read"), remedy
         ) from error
     except OSError as error:
         # Pillow's own complaints are OSErrors without a number.
-        reason = error.strerror if error.errno else "it is damaged or cut off"
+        reason = error.strerror if error.errno else Message("it is damaged or cut off")
         raise UnreadableMaskError(path, reason or str(error), remedy) from error
     except _DAMAGE as error:
-        raise UnreadableMaskError(path, "it is damaged or cut off", remedy) from error
+        raise UnreadableMaskError(path, Message("it is damaged or cut off"), remedy) from error
 
 
 def _check_kind(image: Image.Image, path: Path, *, is_stack: bool, is_deep: bool) -> None:
@@ -147,20 +148,27 @@ def _check_kind(image: Image.Image, path: Path, *, is_stack: bool, is_deep: bool
     ):
         raise UnreadableMaskError(
             path,
-            f"{image.format} does not keep pixel values exactly, so objects would bleed into "
-            "each other",
-            "Save the mask again as PNG in the program that made it. Converting this file does "
-            "not bring the values back.",
+            Message(
+                "{format} does not keep pixel values exactly, so objects would bleed into "
+                "each other",
+                format=image.format,
+            ),
+            Message(
+                "Save the mask again as PNG in the program that made it. Converting this file does "
+                "not bring the values back."
+            ),
         )
     if image.format == "TIFF" and not is_stack and getattr(image, "n_frames", 1) > 1:
         raise UnreadableMaskError(
-            path, "it holds several pictures", "Save each mask as a PNG picture of its own."
+            path,
+            Message("it holds several pictures"),
+            Message("Save each mask as a PNG picture of its own."),
         )
     if image.mode not in _ID_MODES | COLOR_MODES and not (is_deep and image.mode == "F"):
         raise UnreadableMaskError(
             path,
-            f"its pixels are of the kind “{image.mode}”",
-            "Save the mask again as a PNG picture with a palette, in grey or in colour.",
+            Message("its pixels are of the kind “{mode}”", mode=image.mode),
+            Message("Save the mask again as a PNG picture with a palette, in grey or in colour."),
         )
 
 
@@ -172,9 +180,17 @@ def check_size(image: Image.Image, path: Path, width: int, height: int) -> None:
     if image.size != (width, height):
         raise UnreadableMaskError(
             path,
-            f"it is {image.width} × {image.height} pixels and the video is {width} × {height}",
-            "Export the mask again at the video's size. It is not resized here, because that "
-            "would move its edges.",
+            Message(
+                "it is {width} × {height} pixels and the video is {video_width} × {video_height}",
+                width=image.width,
+                height=image.height,
+                video_width=width,
+                video_height=height,
+            ),
+            Message(
+                "Export the mask again at the video's size. It is not resized here, because that "
+                "would move its edges."
+            ),
         )
 
 
@@ -228,8 +244,8 @@ def decode_labels(data: bytes, source: Path = Path("mask.png")) -> NDArray[np.ui
         if image.mode in COLOR_MODES:
             raise UnreadableMaskError(
                 source,
-                "it is a coloured picture, not a mask of this program",
-                "Import it as a mask from elsewhere instead.",
+                Message("it is a coloured picture, not a mask of this program"),
+                Message("Import it as a mask from elsewhere instead."),
             )
         return _ids(image, source)
 
@@ -308,9 +324,12 @@ def _ids(image: Image.Image, path: Path) -> NDArray[np.uint8]:
     if lowest < 0 or highest > _MOST_OBJECTS:
         raise UnreadableMaskError(
             path,
-            f"it holds the value {lowest if lowest < 0 else highest}, and objects are numbered "
-            f"from 1 to {_MOST_OBJECTS}",
-            "Save the mask with pixel values that are object numbers; 0 is background.",
+            Message(
+                "it holds the value {value}, and objects are numbered from 1 to {most}",
+                value=lowest if lowest < 0 else highest,
+                most=_MOST_OBJECTS,
+            ),
+            Message("Save the mask with pixel values that are object numbers; 0 is background."),
         )
     return np.array(values, dtype=np.uint8)  # a copy: Pillow's own buffer is read-only
 
@@ -323,8 +342,11 @@ def _labels_of_colors(
     if unknown:
         raise UnreadableMaskError(
             path,
-            f"its colour #{unknown[0]:06x} is in none of the masks it was read with",
-            "Import all masks of the video together.",
+            Message(
+                "its colour #{color:06x} is in none of the masks it was read with",
+                color=unknown[0],
+            ),
+            Message("Import all masks of the video together."),
         )
     ids = np.array([reading.color_ids.get(color, 0) for color in colors.tolist()], dtype=np.uint8)
     return ids[np.searchsorted(colors, packed)]
@@ -334,8 +356,14 @@ def _check_color_count(count: int, path: Path) -> None:
     if count > _MOST_OBJECTS:
         raise UnreadableMaskError(
             path,
-            f"with it the masks hold {count} colours, and a video has at most "
-            f"{_MOST_OBJECTS} objects",
-            "Check that this is a mask and not a photograph, and that its edges are not smoothed: "
-            "every object needs one colour.",
+            Message(
+                "with it the masks hold {count} colours, and a video has at most {most} objects",
+                count=count,
+                most=_MOST_OBJECTS,
+            ),
+            Message(
+                "Check that this is a mask and not a photograph, and that its edges are "
+                "not smoothed: "
+                "every object needs one colour."
+            ),
         )

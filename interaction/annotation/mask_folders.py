@@ -16,6 +16,7 @@ from typing import Final
 
 from interaction.errors import UserError
 from interaction.files import is_file, is_folder
+from xmem_core.messages import Message
 
 __all__ = [
     "LOSSY_SUFFIXES",
@@ -71,21 +72,28 @@ def find_masks(source: Path, names: Sequence[str], shown: int = 0) -> FoundMasks
         return FoundMasks({_frame_of_single_file(source, names, shown): source}, ())
     if not is_folder(source):
         raise UserError(
-            f"There is no file or folder “{source}”.\n\n"
-            "Check the name of the folder with the masks."
+            "There is no file or folder “{source}”.\n\n"
+            "Check the name of the folder with the masks.",
+            source=source,
         )
     pictures = list_pictures(source)
     if not pictures:
         raise UserError(
-            f"The folder “{source.name}” holds no mask: no PNG, BMP or TIFF picture is in it.\n\n"
-            f"Masks for this video are called {_expected(names)}."
+            "The folder “{name}” holds no mask: no PNG, BMP or TIFF picture is in it.\n\n"
+            "Masks for this video are called {expected}.",
+            name=source.name,
+            expected=_expected(names),
         )
     found = place_masks(pictures, names)
     if not found.by_frame:
         raise UserError(
-            f"None of the {len(pictures)} pictures in “{source.name}” belongs to a frame of this "
-            f"video; the first is called “{pictures[0].name}”.\n\n"
-            f"Rename the masks: {_expected(names)} are expected."
+            "None of the {count} pictures in “{name}” belongs to a frame of this "
+            "video; the first is called “{other}”.\n\n"
+            "Rename the masks: {expected} are expected.",
+            count=len(pictures),
+            name=source.name,
+            other=pictures[0].name,
+            expected=_expected(names),
         )
     return found
 
@@ -104,8 +112,10 @@ def list_pictures(folder: Path) -> list[Path]:
         )
     except OSError as error:
         raise UserError(
-            f"The folder “{folder}” could not be read: {error.strerror or error}.\n\n"
-            "Check that it is there and that you may open it."
+            "The folder “{folder}” could not be read: {reason}.\n\n"
+            "Check that it is there and that you may open it.",
+            folder=folder,
+            reason=error.strerror or error,
         ) from error
     lossless = [path for path in files if path.suffix.lower() in _LOSSLESS_SUFFIXES]
     return lossless or [path for path in files if path.suffix.lower() in LOSSY_SUFFIXES]
@@ -147,9 +157,13 @@ def place_masks(
             unmatched.append(path)
         elif frame in by_frame:
             raise UserError(
-                f"“{by_frame[frame].name}” and “{path.name}” are both masks of frame "
-                f"{names[frame]}. Nothing was changed.\n\nMove one of them out of "
-                f"“{path.parent.name}”."
+                "“{name}” and “{other}” are both masks of frame "
+                "{frame}. Nothing was changed.\n\nMove one of them out of "
+                "“{folder}”.",
+                name=by_frame[frame].name,
+                other=path.name,
+                frame=names[frame],
+                folder=path.parent.name,
             )
         else:
             by_frame[frame] = path
@@ -171,8 +185,10 @@ def _frame_of_single_file(file: Path, names: Sequence[str], shown: int) -> int:
     found = place_masks([Path(number[1])], names)
     if not found.by_frame:
         raise UserError(
-            f"The mask “{file.name}” belongs to no frame of this video. Nothing was changed.\n\n"
-            f"Rename it: {_expected(names)} are expected."
+            "The mask “{name}” belongs to no frame of this video. Nothing was changed.\n\n"
+            "Rename it: {expected} are expected.",
+            name=file.name,
+            expected=_expected(names),
         )
     return next(iter(found.by_frame))
 
@@ -278,8 +294,10 @@ def _by_number(
     rivals = [one for one in rivals if (one[2].is_named, one[2].is_padded) == likeliest]
     if any(frames != rivals[0][0] for frames, _, _ in rivals):
         raise UserError(
-            f"Names like “{stems[0]}” hold two numbers that could both be the frame's. Nothing was "
-            f"changed.\n\nRename the masks: {_expected(names)} are expected."
+            "Names like “{stem}” hold two numbers that could both be the frame's. Nothing was "
+            "changed.\n\nRename the masks: {expected} are expected.",
+            stem=stems[0],
+            expected=_expected(names),
         )
     frames, first, column = rivals[0]
     return frames, _counting_remark(stems, names, frames, column, first, first_number)
@@ -302,10 +320,18 @@ def _counting_remark(
     placed = [(frame, stem) for frame, stem in zip(frames, stems, strict=True) if frame is not None]
     frame, stem = min(placed)
     if first == 1:
-        return f"The files are numbered from 1: “{stem}” belongs to frame {frame}."
+        return Message(
+            "The files are numbered from 1: “{stem}” belongs to frame {frame}.",
+            stem=stem,
+            frame=frame,
+        )
     is_position = all(f is None or f == n for f, n in zip(frames, column.numbers, strict=True))
     if is_position and frame > 0 and names[0].isdecimal() and int(names[0]) == 0:
-        return f"File numbers are taken as counted from 0: “{stem}” belongs to frame {frame}."
+        return Message(
+            "File numbers are taken as counted from 0: “{stem}” belongs to frame {frame}.",
+            stem=stem,
+            frame=frame,
+        )
     return None
 
 
@@ -326,4 +352,4 @@ def _composed(name: str) -> str:
 def _expected(names: Sequence[str]) -> str:
     if len(names) == 1:
         return f"“{names[0]}.png”"
-    return f"“{names[0]}.png” to “{names[-1]}.png”"
+    return Message("“{first}.png” to “{last}.png”", first=names[0], last=names[-1])

@@ -13,6 +13,7 @@ from interaction.clicks.network import ClickNetwork
 from interaction.clicks.s2m import ScribbleNetwork
 from interaction.clicks.small_network import load_small_click_network
 from interaction.errors import ModelError
+from xmem_core.messages import Message
 from xmem_core.network.inference import fold_batch_norms
 from xmem_core.weights import CheckpointFileError, read_named_tensors
 
@@ -60,7 +61,7 @@ def load_published_click_network(path: Path) -> DeepLabClickNetwork:
     """
     state = _read(path, "click")
     if not any(name.startswith("feature_extractor.aspp.") for name in state):
-        raise _not_a("click", path, f"it holds {_kind_of(state)}")
+        raise _not_a("click", path, Message("it holds {kind}", kind=_kind_of(state)))
     pattern = re.compile(r"feature_extractor\.backbone\.layer3\.(\d+)\.conv([123])\.weight$")
     found = [match for name in state if (match := pattern.match(name))]
     blocks = len({match[1] for match in found})
@@ -68,7 +69,7 @@ def load_published_click_network(path: Path) -> DeepLabClickNetwork:
     project = state.get("feature_extractor.aspp.project.0.weight")
     width = project.shape[0] if project is not None and project.ndim == 4 else 0
     if depth is None or width not in _WIDTHS:
-        raise _not_a("click", path, "its ResNet has a size that was never published")
+        raise _not_a("click", path, Message("its ResNet has a size that was never published"))
     with torch.device("meta"):  # no memory or random numbers for weights about to be replaced
         network = DeepLabClickNetwork(depth, width)
     return _filled(network, _renamed(state, _CLICK_NAMES), "click", path)
@@ -81,7 +82,7 @@ def load_scribble_network(path: Path) -> ScribbleNetwork:
     """
     state = _read(path, "scribble")
     if not any(name.startswith("classifier.aspp.") for name in state):
-        raise _not_a("scribble", path, f"it holds {_kind_of(state)}")
+        raise _not_a("scribble", path, Message("it holds {kind}", kind=_kind_of(state)))
     with torch.device("meta"):
         network = ScribbleNetwork()
     return _filled(network, _renamed(state, _SCRIBBLE_NAMES), "scribble", path)
@@ -118,26 +119,34 @@ def _filled(network: _Network, state: dict[str, Tensor], kind: str, path: Path) 
         raise _not_a(
             kind,
             path,
-            f"{len(missing)} entries are missing and {len(foreign)} are foreign (for example "
-            f"{min(missing or foreign)})",
+            Message(
+                "{missing} entries are missing and {foreign} are foreign (the first: {example})",
+                missing=len(missing),
+                foreign=len(foreign),
+                example=min(missing or foreign),
+            ),
         )
     for name, tensor in state.items():
         if tensor.shape != wanted[name].shape:
             raise _not_a(
                 kind,
                 path,
-                f"{name} has shape {tuple(tensor.shape)} where {tuple(wanted[name].shape)} is "
-                "expected",
+                Message(
+                    "{name} has shape {shape} where {wanted_shape} is expected",
+                    name=name,
+                    shape=tuple(tensor.shape),
+                    wanted_shape=tuple(wanted[name].shape),
+                ),
             )
         if name.endswith("num_batches_tracked"):
             continue
         if not (tensor.is_floating_point() and tensor.layout == torch.strided):
-            raise _not_a(kind, path, f"{name} does not hold plain numbers")
+            raise _not_a(kind, path, Message("{name} does not hold plain numbers", name=name))
         state[name] = tensor.float()
         if not bool(torch.isfinite(state[name]).all()):
-            raise _not_a(kind, path, f"{name} holds numbers that are not finite")
+            raise _not_a(kind, path, Message("{name} holds numbers that are not finite", name=name))
         if name.endswith("running_var") and bool((state[name] < 0).any()):
-            raise _not_a(kind, path, f"{name} holds a negative variance")
+            raise _not_a(kind, path, Message("{name} holds a negative variance", name=name))
     network.load_state_dict(state, assign=True)
     network.eval().requires_grad_(False)
     fold_batch_norms(network)
@@ -146,21 +155,31 @@ def _filled(network: _Network, state: dict[str, Tensor], kind: str, path: Path) 
 
 def _kind_of(state: Mapping[str, Tensor]) -> str:
     if any(name.startswith("key_encoder.") for name in state):
-        return "the weights of a tracker (XMem)"
+        return Message("the weights of a tracker (XMem)")
     if any(name.startswith("classifier.aspp.") for name in state):
-        return "the weights of a scribble network (S2M)"
+        return Message("the weights of a scribble network (S2M)")
     if any(name.startswith("feature_extractor.aspp.") for name in state):
-        return "the weights of a click network (f-BRS)"
+        return Message("the weights of a click network (f-BRS)")
     if any(name.startswith("feature_extractor.stage2.") for name in state):
-        return "the weights of an HRNet, which this program does not know"
-    return f"{len(state)} entries of another network"
+        return Message("the weights of an HRNet, which this program does not know")
+    return Message("{count} entries of another network", count=len(state))
 
 
 def _not_a(kind: str, path: Path, reason: str) -> ModelError:
-    files = {"click": "fbrs.pth as published", "scribble": "s2m.pth as published"}[kind]
+    files = {
+        "click": Message("fbrs.pth as published"),
+        "scribble": Message("s2m.pth as published"),
+    }[kind]
     return ModelError(
-        f"“{path.name}” cannot be used as a {kind} model: {reason}. Nothing was changed.",
-        f"Choose another {kind} model ({files}), or download it again.",
+        Message(
+            "“{name}” cannot be used as a {kind} model: {reason}. Nothing was changed.",
+            name=path.name,
+            kind=kind,
+            reason=reason,
+        ),
+        Message(
+            "Choose another {kind} model ({files}), or download it again.", kind=kind, files=files
+        ),
     )
 
 

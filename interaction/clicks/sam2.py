@@ -30,6 +30,7 @@ from interaction.clicks.segmenter import (
 )
 from interaction.errors import ModelError
 from xmem_core.arrays import Frame, Labels
+from xmem_core.messages import Message
 
 if TYPE_CHECKING:
     from transformers import Sam2Model
@@ -58,8 +59,12 @@ def load_sam2(weights: Path, device: torch.device) -> Sam2Segmenter:
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ModelError(
-            f"“{weights.parent}” cannot be used as a SAM 2 model: {reason}. Nothing was changed.",
-            "Choose another click model, or download this one again.",
+            Message(
+                "“{parent}” cannot be used as a SAM 2 model: {reason}. Nothing was changed.",
+                parent=weights.parent,
+                reason=reason,
+            ),
+            Message("Choose another click model, or download this one again."),
         ) from error
     finally:
         logging.set_verbosity(level)

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from interaction.clicks.network import ClickNetwork, InsertionPoint
 from interaction.clicks.prompts import Box
 from interaction.errors import ModelError
+from xmem_core.messages import Message
 from xmem_core.network.backbones import LiteTrunk
 from xmem_core.network.blocks import conv3x3
 from xmem_core.network.inference import fold_batch_norms
@@ -234,15 +235,20 @@ def load_small_click_network(path: Path) -> SmallClickNetwork:
 
 def read_click_network(path: Path) -> SmallClickNetwork:
     """The network in `path`, on the CPU and as it was trained; ModelError for anything else."""
-    remedy = "Install the program again, or choose another click model."
+    remedy = Message("Install the program again, or choose another click model.")
     try:
         metadata, state = read_own_tensors(path)
     except CheckpointFileError as error:
         raise ModelError(
-            f"The click model “{path.name}” cannot be used: {error}.", remedy
+            Message(
+                "The click model “{name}” cannot be used: {reason}.", name=path.name, reason=error
+            ),
+            remedy,
         ) from None
     if metadata.get("format") != FORMAT:
-        raise ModelError(f"“{path.name}” is not a click model of this program.", remedy)
+        raise ModelError(
+            Message("“{name}” is not a click model of this program.", name=path.name), remedy
+        )
     network = SmallClickNetwork()
     wanted = network.state_dict()
     for name, tensor in wanted.items():
@@ -251,8 +257,13 @@ def read_click_network(path: Path) -> SmallClickNetwork:
     wrong = [n for n in wanted.keys() | state.keys() if not _fits(wanted.get(n), state.get(n))]
     if wrong:
         raise ModelError(
-            f"The click model “{path.name}” does not fit this program: {len(wrong)} entries are "
-            f"missing, foreign or wrong (for example {min(wrong)}).",
+            Message(
+                "The click model “{name}” does not fit this program: {count} entries are "
+                "missing, foreign or wrong (for example {entry}).",
+                name=path.name,
+                count=len(wrong),
+                entry=min(wrong),
+            ),
             remedy,
         )
     network.load_state_dict(state)

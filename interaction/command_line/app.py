@@ -77,7 +77,7 @@ class _CommandTable(TyperGroup):
             every = [self.get_command(ctx, one) for one in COMMANDS]
             unknown = unknown_names(ctx.obj, every)
             if unknown:
-                raise UserError(f"No command has an option {', '.join(unknown)}.")
+                raise UserError("No command has an option {unknown}.", unknown=", ".join(unknown))
             ctx.default_map = {name: default_map(ctx.obj, command)}
         return name, command, rest
 

@@ -90,13 +90,19 @@ def _click(session: "Session", frame: int, name: str, clicks: list[Click]) -> di
     width, height = session.video.width, session.video.height
     if frame >= session.frame_count:
         raise UserError(
-            f"There is no frame {frame}.\n\nFrames are numbered 0 to {session.frame_count - 1}."
+            "There is no frame {frame}.\n\nFrames are numbered 0 to {last}.",
+            frame=frame,
+            last=session.frame_count - 1,
         )
     for one in clicks:
         if not (0 <= one.x < width and 0 <= one.y < height):
             raise UserError(
-                f"The click {one.x:g},{one.y:g} lies outside the frame.\n\n"
-                f"It has {width} by {height} pixels, counted from the top left."
+                "The click {x:g},{y:g} lies outside the frame.\n\n"
+                "It has {width} by {height} pixels, counted from the top left.",
+                x=one.x,
+                y=one.y,
+                width=width,
+                height=height,
             )
     object_id = _object(session, name)
     for one in clicks:
@@ -119,7 +125,9 @@ def _object(session: "Session", name: str) -> int:
     if name.isdecimal():
         wanted = int(name)
         if not 1 <= wanted <= 255:
-            raise UserError(f"There is no object {wanted}.\n\nObjects are numbered 1 to 255.")
+            raise UserError(
+                "There is no object {wanted}.\n\nObjects are numbered 1 to 255.", wanted=wanted
+            )
         while wanted not in known:
             known.add(session.add_object())
         return wanted

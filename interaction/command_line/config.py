@@ -42,7 +42,7 @@ def taken_out(arguments: list[str]) -> tuple[list[str], Path | None]:
         if argument == _OPTION:
             name = next(remaining, None)
             if name is None:
-                raise UserError(f"{_OPTION} needs a file.")
+                raise UserError("{option} needs a file.", option=_OPTION)
             path = Path(name)
         elif argument.startswith(f"{_OPTION}="):
             path = Path(argument.removeprefix(f"{_OPTION}="))
@@ -64,9 +64,11 @@ def _read(path: Path) -> dict[str, object]:
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
-        raise UserError(f"“{path}” cannot be read: {error.strerror or error}.") from None
+        raise UserError(
+            "“{path}” cannot be read: {reason}.", path=path, reason=error.strerror or error
+        ) from None
     except ValueError as error:  # no TOML, or no UTF-8
-        raise UserError(f"“{path}” is no TOML file: {error}.") from None
+        raise UserError("“{path}” is no TOML file: {reason}.", path=path, reason=error) from None
 
 
 def default_map(files: tuple[ConfigFile, ...], command: Any) -> dict[str, object]:
@@ -100,7 +102,11 @@ def _found(files: tuple[ConfigFile, ...], command: Any) -> dict[str, tuple[objec
             if _key(name) not in keys:
                 there = ", ".join(sorted(keys)) or "none"
                 raise UserError(
-                    f"“{file.path}”: [{command.name}] has no option “{name}”.\n\nIt has: {there}."
+                    "“{path}”: [{name}] has no option “{option}”.\n\nIt has: {there}.",
+                    path=file.path,
+                    name=command.name,
+                    option=name,
+                    there=there,
                 )
             found[keys[_key(name)]] = value, f"{file.path} [{command.name}]"
     return found
@@ -143,7 +149,7 @@ def config(
     for name in names:
         found_command = group.get_command(context, name)
         if found_command is None:
-            raise UserError(f"There is no command “{name}”.")
+            raise UserError("There is no command “{name}”.", name=name)
         rows += list(_rows(files, found_command, has_defaults=command is not None))
     if as_json:
         typer.echo(json.dumps(rows, indent=2))

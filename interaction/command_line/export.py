@@ -100,7 +100,9 @@ def export(
     kind = FORMATS.get(format_name)
     if kind is None:
         raise UserError(
-            f"There is no export format “{format_name}”.\n\nThe formats are: {', '.join(FORMATS)}."
+            "There is no export format “{format_name}”.\n\nThe formats are: {formats}.",
+            format_name=format_name,
+            formats=", ".join(FORMATS),
         )
     options = options_from_texts(kind.options, _pairs(settings or []))
     folder = project_folder(project).resolve()

@@ -85,7 +85,8 @@ def import_masks(
             damages = "; ".join(session.project.damages)
             raise UserError(
                 "The project is damaged and was opened for reading only, so nothing can be "
-                f"imported: {damages}.\n\nMend it, or make a new project."
+                "imported: {damages}.\n\nMend it, or make a new project.",
+                damages=damages,
             )
         with frame_progress("looking") as show:
             preview = preview_import(
@@ -128,7 +129,9 @@ def _check_keys(preview: "ImportPreview", object_ids: dict[int, int] | None) -> 
     if unknown:
         known = ", ".join(str(one.key) for one in preview.objects) or "none"
         raise UserError(
-            f"The masks hold no object {min(unknown)}. Nothing was changed.\n\nThey hold: {known}."
+            "The masks hold no object {key}. Nothing was changed.\n\nThey hold: {known}.",
+            key=min(unknown),
+            known=known,
         )
 
 

@@ -20,6 +20,7 @@ from rich.table import Table
 
 from interaction.errors import ModelError
 from interaction.models import DownloadProgress, Model, default_store
+from xmem_core.messages import Message
 
 __all__ = ["models_app"]
 
@@ -127,9 +128,13 @@ def verify(
         typer.echo(f"{check.path}\nsize     {check.size_bytes:,} bytes\nsha256   {check.sha256}")
     if check.is_damaged:
         raise ModelError(
-            f"“{check.path.name}” is not what it should be: SHA-256 {check.expected_sha256} was "
-            "expected. It was changed or damaged on this computer.",
-            f"Delete {check.path} and download or install it again.",
+            Message(
+                "“{name}” is not what it should be: SHA-256 {checksum} was "
+                "expected. It was changed or damaged on this computer.",
+                name=check.path.name,
+                checksum=check.expected_sha256,
+            ),
+            Message("Delete {path} and download or install it again.", path=check.path),
         )
     if as_json:
         return

@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from interaction.command_line.sources import project_folder, source_path
+from xmem_core.messages import Message
 
 __all__ = ["replay"]
 
@@ -45,8 +46,10 @@ def replay(
 
     if project is not None and is_project(project):
         raise ProjectError(
-            f"There is a project in “{project}” already. It was not changed.",
-            "Choose another folder for the result.",
+            Message(
+                "There is a project in “{project}” already. It was not changed.", project=project
+            ),
+            Message("Choose another folder for the result."),
         )
     settings = EngineSettings(
         tracker_model=model, click_model=click_model, internal_size=internal_size, device=device

@@ -63,7 +63,9 @@ def object_ids(
         found = {one.id for one in objects if one.name == text or str(one.id) == text}
         if not found:
             known = ", ".join(f"{one.id} ({one.name})" for one in objects) or "none"
-            raise UserError(f"There is no object “{text}”.\n\nThe objects are: {known}.")
+            raise UserError(
+                "There is no object “{text}”.\n\nThe objects are: {known}.", text=text, known=known
+            )
         ids |= found
     return frozenset(ids)
 

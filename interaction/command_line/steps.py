@@ -9,6 +9,7 @@ from interaction.annotation.requests import ConfirmRequest, UnconfirmRequest
 from interaction.annotation.types import FrameStatus
 from interaction.command_line.sources import project_folder
 from interaction.errors import UserError
+from xmem_core.messages import Message
 
 __all__ = ["confirm", "suggest", "undo"]
 
@@ -31,8 +32,10 @@ def confirm(
         last = session.frame_count - 1
         if max(frames) > last:
             raise UserError(
-                f"There is no frame {max(frames)}. Nothing was changed.\n\n"
-                f"Frames are numbered 0 to {last}."
+                "There is no frame {frames}. Nothing was changed.\n\n"
+                "Frames are numbered 0 to {last}.",
+                frames=max(frames),
+                last=last,
             )
         request = UnconfirmRequest if unconfirm else ConfirmRequest
         changed = [frame for frame in dict.fromkeys(frames) if session.do(request(frame))]
@@ -60,7 +63,11 @@ def undo(
         position = session.history.position
     report = {"steps": labels, "steps_in_effect": position}
     if not labels:
-        raise UserError(f"There is nothing to {'redo' if redo else 'undo'}. Nothing was changed.")
+        raise UserError(
+            Message("There is nothing to redo. Nothing was changed.")
+            if redo
+            else Message("There is nothing to undo. Nothing was changed.")
+        )
     _print(report, "\n".join(f"{'redone' if redo else 'undone'}: {one}" for one in labels), as_json)
 
 

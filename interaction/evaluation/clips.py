@@ -74,15 +74,20 @@ def find_clips(predictions: Path, ground_truth: Path) -> tuple[Clip, ...]:
     for folder in (predictions, ground_truth):
         if not folder.is_dir():
             raise UserError(
-                f"There is no folder “{folder}”.\n\nGive the folder with the predicted masks, "
-                "then the folder with the ground truth."
+                "There is no folder “{folder}”.\n\nGive the folder with the predicted masks, "
+                "then the folder with the ground truth.",
+                folder=folder,
             )
     clips = _clips_in(predictions, ground_truth)
     if not any(path for clip in clips for path in clip.predictions):
         first = clips[0]
         raise UserError(
-            f"No mask in “{predictions}” belongs to the ground truth in “{ground_truth}”.\n\n"
-            f"For example, “{first.truths[0].name}” of the clip “{first.name}” was looked for."
+            "No mask in “{predictions}” belongs to the ground truth in “{ground_truth}”.\n\n"
+            "For example, “{name}” of the clip “{clip}” was looked for.",
+            predictions=predictions,
+            ground_truth=ground_truth,
+            name=first.truths[0].name,
+            clip=first.name,
         )
     return clips
 
@@ -169,8 +174,9 @@ def _clips_in(predictions: Path, ground_truth: Path) -> tuple[Clip, ...]:
     )
     if not clips:
         raise UserError(
-            f"The ground truth “{ground_truth}” holds no masks.\n\nGive a folder of PNG masks, "
-            "or a folder that holds such folders, one for each clip."
+            "The ground truth “{ground_truth}” holds no masks.\n\nGive a folder of PNG masks, "
+            "or a folder that holds such folders, one for each clip.",
+            ground_truth=ground_truth,
         )
     return clips
 

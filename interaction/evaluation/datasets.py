@@ -74,7 +74,9 @@ def find_dataset(kind: Kind, root: Path, split: str = "val", truth: Path | None 
     is missing, if `root` is laid out otherwise.
     """
     if not root.is_dir():
-        raise UserError(f"There is no folder “{root}”.\n\nGive the folder of the data set.")
+        raise UserError(
+            "There is no folder “{root}”.\n\nGive the folder of the data set.", root=root
+        )
     clips: Iterable[DatasetClip]
     if kind in ("davis16", "davis17"):
         clips = _davis(kind, root, split, truth)
@@ -84,7 +86,11 @@ def find_dataset(kind: Kind, root: Path, split: str = "val", truth: Path | None 
         clips = _plain(kind, root, split, truth)
     found = tuple(clips)
     if not found:
-        raise UserError(f"“{root}” holds no clip of {kind}.\n\nGive the folder of the data set.")
+        raise UserError(
+            "“{root}” holds no clip of {kind}.\n\nGive the folder of the data set.",
+            root=root,
+            kind=kind,
+        )
     # Without ground truth, a server scores: DAVIS wants the clips, YouTube-VOS one folder of them.
     is_for_server = kind not in ("longvideo", "folder") and not any(one.truths for one in found)
     zip_folder = ("" if kind.startswith("davis") else "Annotations") if is_for_server else None
@@ -103,7 +109,11 @@ def first_masks(
     known: set[int] = set()
     for path in clip.given:
         if path.stem not in numbers:
-            raise UserError(f"The mask “{path}” belongs to no frame of “{clip.pictures}”.")
+            raise UserError(
+                "The mask “{path}” belongs to no frame of “{pictures}”.",
+                path=path,
+                pictures=clip.pictures,
+            )
         labels = read_mask(path, width, height, reading)
         labels[labels == _VOID] = 0
         if rule.is_single_object:
@@ -116,7 +126,7 @@ def first_masks(
         if found and not rule.has_late_objects:
             break
     if not found:
-        raise UserError(f"No mask of the clip “{clip.name}” shows an object to follow.")
+        raise UserError("No mask of the clip “{name}” shows an object to follow.", name=clip.name)
     return found
 
 
@@ -203,8 +213,9 @@ def _first_folder(*folders: Path) -> Path:
     found = next((folder for folder in folders if folder.is_dir()), None)
     if found is None:
         raise UserError(
-            f"There is no folder “{folders[0]}”.\n\nGive the folder of the data set as it comes "
-            "out of its archives, and the right name of the data set."
+            "There is no folder “{folder}”.\n\nGive the folder of the data set as it comes "
+            "out of its archives, and the right name of the data set.",
+            folder=folders[0],
         )
     return found
 
@@ -218,7 +229,7 @@ def _listed(*lists: Path) -> list[str]:
     """Names of clips, one a line; or, as in DAVIS 2016, picture and mask of a frame a line."""
     path = next((path for path in lists if path.is_file()), None)
     if path is None:
-        raise UserError(f"There is no list “{lists[0]}”.\n\nIt comes with the data set.")
+        raise UserError("There is no list “{path}”.\n\nIt comes with the data set.", path=lists[0])
     names: dict[str, None] = {}
     for line in path.read_text("utf-8").splitlines():
         word = line.split()[0] if line.split() else ""
@@ -245,5 +256,7 @@ def _categories(meta: Path) -> Mapping[str, dict[int, str]]:
         }
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise UserError(
-            f"“{meta}” is no meta.json of YouTube-VOS: {error!r}.\n\nUnpack it again."
+            "“{meta}” is no meta.json of YouTube-VOS: {reason!r}.\n\nUnpack it again.",
+            meta=meta,
+            reason=error,
         ) from None

@@ -125,8 +125,10 @@ def _prepare(run: DatasetRun) -> None:
         differing = [name for name in wanted if found.get(name) != wanted[name]]
         if differing:
             raise UserError(
-                f"“{run.output}” holds an evaluation with another {', another '.join(differing)}. "
-                "Nothing was changed.\n\nChoose another --output, or --overwrite."
+                "“{output}” holds an evaluation with another {differing}. "
+                "Nothing was changed.\n\nChoose another --output, or --overwrite.",
+                output=run.output,
+                differing=", another ".join(differing),
             )
     run.outcome("x").parent.mkdir(parents=True, exist_ok=True)
     write_text(path, json.dumps(wanted, indent=2) + "\n")

@@ -209,8 +209,9 @@ class Evaluation:
         if not clips:
             reasons = "; ".join(f"“{clip.name}”: {clip.reason}" for clip in skipped)
             raise UserError(
-                f"Nothing could be scored. {reasons}.\n\n"
-                "Give ground truth with masks for at least three frames of a clip."
+                "Nothing could be scored. {reasons}.\n\n"
+                "Give ground truth with masks for at least three frames of a clip.",
+                reasons=reasons,
             )
         return cls(clips, skipped)
 

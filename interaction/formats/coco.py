@@ -20,6 +20,7 @@ from interaction.formats.format import (
 )
 from interaction.formats.options import ExportOptions, option
 from interaction.video.picture_folder import PictureFolderIndex
+from xmem_core.messages import Message
 
 __all__ = ["COCO", "YOUTUBE_VIS"]
 
@@ -30,15 +31,18 @@ _DIGITS: Final = 5  # in YouTube-VIS file names
 class CocoOptions(ExportOptions):
     categories: str = option(
         "names",
-        "Categories",
-        choices={"names": "One for each object name", "one": "A single one, “object”"},
+        Message("Categories"),
+        choices={
+            "names": Message("One for each object name"),
+            "one": Message("A single one, “object”"),
+        },
     )
     includes_pictures: bool = option(
         False,
-        "Include the pictures",
-        "Also writes the frames as JPEG, under the names in the file.",
+        Message("Include the pictures"),
+        Message("Also writes the frames as JPEG, under the names in the file."),
     )
-    jpeg_quality: int = option(95, "JPEG quality", minimum=1, maximum=100)
+    jpeg_quality: int = option(95, Message("JPEG quality"), minimum=1, maximum=100)
 
 
 def _write_coco(job: ExportJob) -> Iterator[int]:
@@ -179,8 +183,10 @@ def _categories(
 
 COCO: Final = ExportFormat(
     name="coco",
-    title="COCO instances",
-    description="annotations/instances.json with run-length codes; track_id is the object.",
+    title=Message("COCO instances"),
+    description=Message(
+        "annotations/instances.json with run-length codes; track_id is the object."
+    ),
     group=FormatGroup.DATASETS,
     target=TargetKind.FOLDER,
     suffix="",
@@ -193,7 +199,7 @@ COCO: Final = ExportFormat(
 YOUTUBE_VIS: Final = ExportFormat(
     name="youtube-vis",
     title="YouTube-VIS",
-    description="instances.json with a list of run-length codes for each object.",
+    description=Message("instances.json with a list of run-length codes for each object."),
     group=FormatGroup.DATASETS,
     target=TargetKind.FOLDER,
     suffix="",

@@ -20,6 +20,7 @@ from interaction.formats.shapes import (
     listed_file,
     placed,
 )
+from xmem_core.messages import Message
 
 __all__ = ["CVAT_XML", "from_cvat"]
 
@@ -72,8 +73,8 @@ def _run_lengths(mask: NDArray[np.bool_]) -> str:
 
 CVAT_XML: Final = ExportFormat(
     name="cvat-xml",
-    title="CVAT for images 1.1",
-    description="annotations.xml with a run-length mask of each object on each picture.",
+    title=Message("CVAT for images 1.1"),
+    description=Message("annotations.xml with a run-length mask of each object on each picture."),
     group=FormatGroup.DATASETS,
     target=TargetKind.FOLDER,
     suffix="",
@@ -90,12 +91,12 @@ def from_cvat(path: Path, text: str) -> ShapeList | None:
     if "<annotations" not in text[:4096]:
         return None
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
-        raise damaged(path, "it holds declarations that masks do not need")
+        raise damaged(path, Message("it holds declarations that masks do not need"))
     try:
         root = ElementTree.fromstring(text)
     except ElementTree.ParseError as error:
-        raise damaged(path, f"it is no XML ({error})") from error
-    listing = ShapeList("cvat-xml", "CVAT XML")
+        raise damaged(path, Message("it is no XML ({reason})", reason=error)) from error
+    listing = ShapeList("cvat-xml", Message("CVAT XML"))
     try:
         groups = [_read_image(listing, image) for image in root.iter("image")]
         listing.has_ids = bool(groups) and all(groups)
@@ -108,7 +109,9 @@ def from_cvat(path: Path, text: str) -> ShapeList | None:
         for track in root.iter("track"):
             _read_track(listing, track, dimensions)
     except (KeyError, TypeError, ValueError) as error:
-        raise damaged(path, f"it is not built as CVAT's XML is ({error!r})") from error
+        raise damaged(
+            path, Message("it is not built as CVAT's XML is ({reason!r})", reason=error)
+        ) from error
     return listing
 
 
@@ -163,7 +166,7 @@ class _Runs:
     def __call__(self, width: int, height: int) -> NDArray[np.bool_]:
         size = self._width * self._height
         if min(self._runs) < 0 or sum(self._runs) != size or size > 4 * width * height:
-            raise InvalidMaskError("a run-length code for another size than its rectangle")
+            raise InvalidMaskError(Message("a run-length code for another size than its rectangle"))
         values = np.repeat(np.arange(len(self._runs)) % 2 == 1, self._runs)
         pixels = values.reshape(self._height, self._width)
         return placed(pixels, self._left, self._top, width, height)

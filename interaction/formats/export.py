@@ -30,6 +30,7 @@ from interaction.formats.table import FORMATS
 from interaction.video.fingerprints import FingerprintReader
 from interaction.video.video import Video
 from xmem_core.arrays import Frame, Pixels
+from xmem_core.messages import Message
 
 __all__ = [
     "ExportPreview",
@@ -94,9 +95,13 @@ class ExportPreview:
         lines = [str(gap) for gap in self.gaps]
         if self.untouched:
             count = len(self.untouched)
-            was = "frame was" if count == 1 else "frames were"
             lines.append(
-                f"{count} {was} never annotated or tracked: {describe_frames(self.untouched)}"
+                Message(
+                    "{count} frame was never annotated or tracked: {spans}",
+                    "{count} frames were never annotated or tracked: {spans}",
+                    count=count,
+                    spans=describe_frames(self.untouched),
+                )
             )
         return [*lines, *self.notices]
 
@@ -178,8 +183,13 @@ def _run(
     finally:
         target.discard()
     if foreign:
-        others = "1 other file" if foreign == 1 else f"{foreign} other files"
-        job.notices.append(f"The folder held {others} already, left untouched.")
+        job.notices.append(
+            Message(
+                "The folder held 1 other file already, left untouched.",
+                "The folder held {count} other files already, left untouched.",
+                count=foreign,
+            )
+        )
     gaps = find_gaps(job.source.records, job.objects, job.frames)
     return ExportReport(target.path, len(job.frames), tuple(written), gaps, tuple(job.notices))
 
@@ -191,8 +201,9 @@ def plan_export(
     kind = FORMATS.get(settings.format)
     if kind is None:
         raise UserError(
-            f"There is no export format “{settings.format}”.\n\n"
-            f"The formats are: {', '.join(FORMATS)}."
+            "There is no export format “{format}”.\n\nThe formats are: {formats}.",
+            format=settings.format,
+            formats=", ".join(FORMATS),
         )
     options = kind.options() if settings.options is None else settings.options
     if type(options) is not kind.options:
@@ -210,7 +221,9 @@ def plan_export(
     if unknown:
         known = ", ".join(f"{one.id} ({one.name})" for one in source.objects) or "none"
         raise UserError(
-            f"There is no object {min(unknown)} in this project.\n\nIts objects are: {known}."
+            "There is no object {object_id} in this project.\n\nIts objects are: {known}.",
+            object_id=min(unknown),
+            known=known,
         )
     return kind, ExportJob(source, frames, objects, options, target.folder, target.path), target
 
@@ -219,11 +232,16 @@ def _frames(source: ExportSource, settings: ExportSettings) -> Sequence[int]:
     end = source.frame_count - 1
     last = end if settings.last is None else settings.last
     if settings.step < 1:
-        raise UserError(f"Every {settings.step}th frame cannot be exported.\n\nUse 1 or more.")
+        raise UserError(
+            "Every {step}th frame cannot be exported.\n\nUse 1 or more.", step=settings.step
+        )
     if not 0 <= settings.first <= last <= end:
         raise UserError(
-            f"Frames {settings.first} to {last} cannot be exported: the video has frames 0 to "
-            f"{end}.\n\nChoose a range within it."
+            "Frames {first} to {last} cannot be exported: the video has frames 0 to "
+            "{end}.\n\nChoose a range within it.",
+            first=settings.first,
+            last=last,
+            end=end,
         )
     frames = range(settings.first, last + 1, settings.step)
     if not settings.only_annotated:

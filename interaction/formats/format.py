@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import Enum, StrEnum
 from pathlib import Path
 from typing import Final, Protocol, Self, TypeVar
 
@@ -25,6 +25,7 @@ from interaction.video.fingerprints import Fingerprint
 from interaction.video.picture_folder import PictureFolderIndex
 from interaction.video.video import Video, VideoIndex
 from xmem_core.arrays import Frame, Labels, Pixels
+from xmem_core.messages import Message
 
 __all__ = [
     "FRAMES_CSV",
@@ -61,10 +62,14 @@ class ObjectGap:
 
     def __str__(self) -> str:
         if self.is_everywhere:
-            return f"object ‘{self.object.name}’ has no mask on any of the frames"
-        return (
-            f"object ‘{self.object.name}’ has no mask on {count_frames(len(self.frames))}: "
-            f"{describe_frames(self.frames)}"
+            return Message(
+                "object ‘{name}’ has no mask on any of the frames", name=self.object.name
+            )
+        return Message(
+            "object ‘{name}’ has no mask on {frames}: {spans}",
+            name=self.object.name,
+            frames=count_frames(len(self.frames)),
+            spans=describe_frames(self.frames),
         )
 
 
@@ -91,7 +96,7 @@ def find_gaps(
 
 
 def count_frames(count: int) -> str:
-    return f"{count} frame" if count == 1 else f"{count} frames"
+    return Message("{count} frame", "{count} frames", count=count)
 
 
 def describe_frames(frames: Iterable[int]) -> str:
@@ -104,7 +109,15 @@ def describe_frames(frames: Iterable[int]) -> str:
             spans.append([frame, frame])
     texts = [f"{first}-{last}" if last > first else str(first) for first, last in spans]
     more = len(texts) - _MOST_SPANS
-    return ", ".join(texts[:_MOST_SPANS]) + (f" and {more} more spans" if more > 0 else "")
+    spans_text = ", ".join(texts[:_MOST_SPANS])
+    if more <= 0:
+        return spans_text
+    return Message(
+        "{spans} and {count} more span",
+        "{spans} and {count} more spans",
+        spans=spans_text,
+        count=more,
+    )
 
 
 _MOST_NAMED: Final = 3
@@ -150,26 +163,33 @@ class ExportTarget:
             real = self.path.resolve()
         except (OSError, RuntimeError, ValueError) as error:
             reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-            return (
-                f"“{self.path.name}” cannot be written: {reason}. Nothing was changed.\n\n"
-                "Choose another name or place."
+            return Message(
+                "“{name}” cannot be written: {reason}. Nothing was changed.\n\n"
+                "Choose another name or place.",
+                name=self.path.name,
+                reason=reason,
             )
         for kept in protects:
             kept_real = kept.resolve()
             if real == kept_real or (kept_real.is_dir() and kept_real in real.parents):
-                return (
-                    f"“{self.path.name}” lies in “{kept.name}”, which this project is made from; "
-                    "an export there could damage it. Nothing was changed.\n\nChoose another place."
+                return Message(
+                    "“{name}” lies in “{folder}”, which this project is made from; "
+                    "an export there could damage it. Nothing was changed.\n\nChoose "
+                    "another place.",
+                    name=self.path.name,
+                    folder=kept.name,
                 )
         if self.is_folder and self.path.exists() and not self.path.is_dir():
-            return (
-                f"“{self.path.name}” is a file, and this format is a folder of files. Nothing was "
-                "changed.\n\nChoose another name."
+            return Message(
+                "“{name}” is a file, and this format is a folder of files. Nothing was "
+                "changed.\n\nChoose another name.",
+                name=self.path.name,
             )
         if not self.is_folder and self.path.is_dir():
-            return (
-                f"“{self.path.name}” is a folder, and this format is one file. Nothing was "
-                "changed.\n\nChoose another name."
+            return Message(
+                "“{name}” is a folder, and this format is one file. Nothing was "
+                "changed.\n\nChoose another name.",
+                name=self.path.name,
             )
         if self.overwrites:
             return None
@@ -180,11 +200,18 @@ class ExportTarget:
             present = [path.name for path in beside if path.exists() or path.is_symlink()]
         if not present:
             return None
-        where = "already there" if not self.is_folder else f"in “{self.path.name}” already"
         names = ", ".join(present[:_MOST_NAMED]) + (", …" if len(present) > _MOST_NAMED else "")
-        return (
-            f"There is something {where}: {names}. Nothing was changed.\n\nChoose another name, "
-            "or allow files to be replaced."
+        if not self.is_folder:
+            return Message(
+                "There is something already there: {names}. Nothing was changed.\n\n"
+                "Choose another name, or allow files to be replaced.",
+                names=names,
+            )
+        return Message(
+            "There is something in “{name}” already: {names}. Nothing was changed.\n\n"
+            "Choose another name, or allow files to be replaced.",
+            name=self.path.name,
+            names=names,
         )
 
     def prepare(self) -> None:
@@ -447,8 +474,11 @@ class ExportJob:
             self._own_video.close()
         if self._unreadable:
             self.notices.append(
-                f"{count_frames(len(self._unreadable))} of the video cannot be read and shows the "
-                f"one before it: {describe_frames(self._unreadable)}."
+                Message(
+                    "{frames} of the video cannot be read and shows the one before it: {spans}.",
+                    frames=count_frames(len(self._unreadable)),
+                    spans=describe_frames(self._unreadable),
+                )
             )
 
 
@@ -478,13 +508,13 @@ class TargetKind(StrEnum):
     FILE = "file"
 
 
-class FormatGroup(StrEnum):
+class FormatGroup(Enum):
     """How a dialog sorts formats; the values are titles."""
 
-    MASKS = "Masks"
-    DATASETS = "Data sets"
-    COMPOSITING = "Compositing"
-    VIDEO = "Video"
+    MASKS = Message("Masks")
+    DATASETS = Message("Data sets")
+    COMPOSITING = Message("Compositing")
+    VIDEO = Message("Video")
 
 
 # (name of the file, (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA, 8 or 16 bits a channel), each.

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from interaction.annotation.annotation import Annotation, make_record
 from interaction.annotation.edits import new_group
+from interaction.annotation.labels import Label
 from interaction.annotation.mask_files import decode_labels
 from interaction.annotation.requests import ImportRequest
 from interaction.annotation.types import EMPTY_RECORD, Edit
@@ -80,7 +81,7 @@ Merge = Callable[[Labels, Labels, Collection[int]], Labels]
 
 def _edits(plan: ImportPlan) -> Generator[Edit, None, None]:
     preview, merge = plan.preview, merging(plan)
-    label = f"Import “{readable(preview.path.name)[:_LONGEST_NAME]}”"
+    label = Label("import", name=readable(preview.path.name)[:_LONGEST_NAME])
     group = new_group()
     cause = ImportRequest(str(preview.path), preview.format)
     locked = frozenset(one.id for one in plan.objects if one.is_locked)

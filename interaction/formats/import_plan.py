@@ -18,6 +18,7 @@ from interaction.formats.recognise import recognise_masks
 from interaction.video.pixels import Orientation
 from interaction.video.video import Video
 from xmem_core.arrays import Labels
+from xmem_core.messages import Message
 
 __all__ = [
     "ImportChoices",
@@ -85,25 +86,55 @@ class ImportPreview:
 
     def lines(self) -> list[str]:
         """All of it for people, a sentence a line."""
-        lines = [f"{self.title}; {count_frames(len(self.frames))}: {describe_frames(self.frames)}"]
+        lines: list[str] = [
+            Message(
+                "{title}; {frames}: {spans}",
+                title=self.title,
+                frames=count_frames(len(self.frames)),
+                spans=describe_frames(self.frames),
+            )
+        ]
         if self.turns:
             lines.append(
-                f"{count_frames(len(self.turns))}: the mask lacks the rotation of the video and is "
-                f"turned with it: {describe_frames(self.turns)}"
+                Message(
+                    "{frames}: the mask lacks the rotation of the video and is "
+                    "turned with it: {spans}",
+                    frames=count_frames(len(self.turns)),
+                    spans=describe_frames(self.turns),
+                )
             )
         for (width, height), count in self.resized.items():
             lines.append(
-                f"{count} masks are {width} × {height} pixels and will be resized to "
-                f"{self.width} × {self.height}, each pixel taking the nearest one's value"
+                Message(
+                    "{count} mask is {width} × {height} pixels and will be resized to "
+                    "{new_width} × {new_height}, each pixel taking the nearest one's value",
+                    "{count} masks are {width} × {height} pixels and will be resized to "
+                    "{new_width} × {new_height}, each pixel taking the nearest one's value",
+                    count=count,
+                    width=width,
+                    height=height,
+                    new_width=self.width,
+                    new_height=self.height,
+                )
             )
         if self.conflicts:
             lines.append(
-                f"of {count_frames(len(self.conflicts))} there is a mask already: "
-                f"{describe_frames(self.conflicts)}"
+                Message(
+                    "of {frames} there is a mask already: {spans}",
+                    frames=count_frames(len(self.conflicts)),
+                    spans=describe_frames(self.conflicts),
+                )
             )
         if self.unmatched:
-            more = "" if len(self.unmatched) == 1 else f" and {len(self.unmatched) - 1} more"
-            lines.append(f"belongs to no frame: {self.unmatched[0]}{more}")
+            lines.append(
+                Message(
+                    "belongs to no frame: {name}",
+                    "belong to no frame: {name} and {more} more",
+                    name=self.unmatched[0],
+                    more=len(self.unmatched) - 1,
+                    count=len(self.unmatched),
+                )
+            )
         return [*lines, *self.remarks]
 
     def to_json(self) -> dict[str, object]:
@@ -153,8 +184,10 @@ def preview_import(
     path = Path(path)
     if not 0 <= shown < len(video):
         raise UserError(
-            f"There is no frame {shown} for the mask: the video has frames 0 to {len(video) - 1}. "
-            "Nothing was changed.\n\nChoose one of them."
+            "There is no frame {shown} for the mask: the video has frames 0 to {last}. "
+            "Nothing was changed.\n\nChoose one of them.",
+            shown=shown,
+            last=len(video) - 1,
         )
     progress = _Progress(on_progress)
     around = Surroundings(
@@ -225,10 +258,17 @@ class _Fit:
             return None if turn == Orientation() else turn
         width, height = self._size
         raise UserError(
-            f"A mask in “{self._path.name}” (frame {frame}) is {size[0]} × {size[1]} pixels, and "
-            f"the video is {width} × {height}: another shape, so the mask would not lie on its "
+            "A mask in “{name}” (frame {frame}) is {width} × {height} pixels, and "
+            "the video is {video_width} × {video_height}: another shape, so the mask would "
+            "not lie on its "
             "object. Nothing was changed.\n\nExport the masks again at the video's size, without "
-            "borders and turned as the video is shown."
+            "borders and turned as the video is shown.",
+            name=self._path.name,
+            frame=frame,
+            width=size[0],
+            height=size[1],
+            video_width=width,
+            video_height=height,
         )
 
 
@@ -378,82 +418,131 @@ class ImportPlan:
         if self.outcomes:
             return None
         if not self.preview.objects:
-            why, remedy = "there is no object in any of them", "Choose other masks."
+            why, remedy = (
+                Message("there is no object in any of them"),
+                Message("Choose other masks."),
+            )
         elif not self.ids and self.locked:
-            why, remedy = "all its objects are locked", "Unlock them, or choose other objects."
+            why, remedy = (
+                Message("all its objects are locked"),
+                Message("Unlock them, or choose other objects."),
+            )
         elif not self.ids:
-            why, remedy = "every object is left out", "Choose an object."
+            why, remedy = Message("every object is left out"), Message("Choose an object.")
         elif self.left_given and not self.left_empty:
-            why = (
+            why = Message(
                 "every frame of them has a mask that was made or confirmed by hand, or lies "
                 "outside the range"
             )
-            remedy = "Allow those frames to be replaced, or choose another range."
+            remedy = Message("Allow those frames to be replaced, or choose another range.")
         elif self.left_given:
-            why = (
+            why = Message(
                 "every frame of them has a mask that was made or confirmed by hand, or holds "
                 "nothing of the objects"
             )
-            remedy = "Allow those frames to be replaced, or allow empty masks."
+            remedy = Message("Allow those frames to be replaced, or allow empty masks.")
         elif self.left_empty:
-            why = "there is no pixel of the objects in any of them"
-            remedy = "Choose other objects, or allow empty masks."
+            why = Message("there is no pixel of the objects in any of them")
+            remedy = Message("Choose other objects, or allow empty masks.")
         else:
-            why, remedy = "every frame of them lies outside the range", "Choose another range."
-        return f"None of these masks would be imported: {why}. Nothing was changed.\n\n{remedy}"
+            why, remedy = (
+                Message("every frame of them lies outside the range"),
+                Message("Choose another range."),
+            )
+        return Message(
+            "None of these masks would be imported: {why}. Nothing was changed.\n\n{remedy}",
+            why=why,
+            remedy=remedy,
+        )
 
     def lines(self) -> list[str]:
         """All of it for people, a sentence a line; the problem is not among them."""
         lines: list[str] = []
         if self.outcomes:
-            lines.append(f"{_frames(self.frames)} will be imported: {_spans(self.frames)}")
+            lines.append(
+                Message(
+                    "{frames} will be imported: {spans}",
+                    frames=_frames(self.frames),
+                    spans=_spans(self.frames),
+                )
+            )
         lines += self._status_lines()
         if self.left_given:
             lines.append(
-                f"{_frames(self.left_given)} left alone, made or confirmed by hand: "
-                f"{_spans(self.left_given)}"
+                Message(
+                    "{frames} left alone, made or confirmed by hand: {spans}",
+                    frames=_frames(self.left_given),
+                    spans=_spans(self.left_given),
+                )
             )
         if self.left_empty:
             lines.append(
-                f"{_frames(self.left_empty)} left alone, nothing of the objects is in the mask: "
-                f"{_spans(self.left_empty)}"
+                Message(
+                    "{frames} left alone, nothing of the objects is in the mask: {spans}",
+                    frames=_frames(self.left_empty),
+                    spans=_spans(self.left_empty),
+                )
             )
         if self.left_outside:
-            lines.append(f"{_frames(self.left_outside)} outside the range left alone")
+            lines.append(
+                Message("{frames} outside the range left alone", frames=_frames(self.left_outside))
+            )
         replaced = [f for f in self.outcomes if self._record(f).status.is_given]
         if replaced:
             lines.append(
-                f"{_frames(replaced)} made or confirmed by hand will be replaced: "
-                f"{_spans(replaced)}"
+                Message(
+                    "{frames} made or confirmed by hand will be replaced: {spans}",
+                    frames=_frames(replaced),
+                    spans=_spans(replaced),
+                )
             )
         emptied = [f for f in self.outcomes if not self.preview.present[f] & self.ids.keys()]
         if emptied:
-            lines.append(f"none of the objects will be on {_frames(emptied)}: {_spans(emptied)}")
+            lines.append(
+                Message(
+                    "none of the objects will be on {frames}: {spans}",
+                    frames=_frames(emptied),
+                    spans=_spans(emptied),
+                )
+            )
         for one in self.locked:
-            lines.append(f"‘{one.name}’ is locked: nothing of it is imported")
+            lines.append(Message("‘{name}’ is locked: nothing of it is imported", name=one.name))
         for one in self.removed:
-            lines.append(f"‘{one.name}’ is not imported and loses its pixels on these frames")
+            lines.append(
+                Message(
+                    "‘{name}’ is not imported and loses its pixels on these frames", name=one.name
+                )
+            )
         if self.lost_frames:
             lines.append(
-                "an object is so small that resizing leaves nothing of it on "
-                f"{_frames(self.lost_frames)}: {_spans(self.lost_frames)}"
+                Message(
+                    "an object is so small that resizing leaves nothing of it on {frames}: {spans}",
+                    frames=_frames(self.lost_frames),
+                    spans=_spans(self.lost_frames),
+                )
             )
         return lines
 
     def _status_lines(self) -> list[str]:
         lines: list[str] = []
         for status, words in (
-            (FrameStatus.CONFIRMED, "count as right and whole"),
-            (FrameStatus.CORRECTED, "count as right, but not whole: other objects can be tracked"),
-            (FrameStatus.TRACKED, "count as tracked"),
+            (FrameStatus.CONFIRMED, Message("{frames}{where} will count as right and whole")),
+            (
+                FrameStatus.CORRECTED,
+                Message(
+                    "{frames}{where} will count as right, but not whole: other objects can be "
+                    "tracked"
+                ),
+            ),
+            (FrameStatus.TRACKED, Message("{frames}{where} will count as tracked")),
         ):
             frames = [f for f, one in self.outcomes.items() if one.status is status]
             if frames:
                 where = f" ({_spans(frames)})" if len(frames) < len(self.outcomes) else ""
-                lines.append(f"{_frames(frames)}{where} will {words}")
+                lines.append(Message(words.template, frames=_frames(frames), where=where))
         if self.unspoken:
             names = ", ".join(f"‘{one.name}’" for one in self.unspoken)
-            lines.append(f"nothing is said about {names}")
+            lines.append(Message("the masks hold no information about {names}", names=names))
         return lines
 
     def to_json(self) -> dict[str, object]:

@@ -19,6 +19,7 @@ from interaction.formats.shapes import (
     decode_segmentation,
     listed_file,
 )
+from xmem_core.messages import Message
 
 __all__ = ["LABEL_STUDIO", "from_label_studio", "is_label_studio"]
 
@@ -57,7 +58,7 @@ def decode_brush(code: Sequence[int], width: int, height: int) -> NDArray[np.boo
     try:
         data = bytes(code)
     except (TypeError, ValueError) as error:
-        raise InvalidMaskError("a brush code that is no list of bytes") from error
+        raise InvalidMaskError(Message("a brush code that is no list of bytes")) from error
     bits = int.from_bytes(data, "big")
     total, place = 8 * len(data), 0
     text = f"{bits:0{total}b}" if total else ""
@@ -65,14 +66,18 @@ def decode_brush(code: Sequence[int], width: int, height: int) -> NDArray[np.boo
     def take(count: int) -> int:
         nonlocal place
         if place + count > total:
-            raise InvalidMaskError("a brush code that is cut off")
+            raise InvalidMaskError(Message("a brush code that is cut off"))
         place += count
         return int(text[place - count : place], 2)
 
     count, word = take(32), take(5) + 1
     sizes = [take(4) + 1 for _ in range(4)]
     if count != width * height * _CHANNELS:
-        raise InvalidMaskError(f"a brush code for another size than {width} × {height}")
+        raise InvalidMaskError(
+            Message(
+                "a brush code for another size than {width} × {height}", width=width, height=height
+            )
+        )
     values = np.zeros(count, np.uint8)
     done = 0
     while done < count:
@@ -127,8 +132,8 @@ def _write_label_studio(job: ExportJob) -> Iterator[int]:
 
 LABEL_STUDIO: Final = ExportFormat(
     name="label-studio",
-    title="Label Studio JSON",
-    description="label-studio.json with a brush mask of each object on each picture.",
+    title=Message("Label Studio JSON"),
+    description=Message("label-studio.json with a brush mask of each object on each picture."),
     group=FormatGroup.DATASETS,
     target=TargetKind.FOLDER,
     suffix="",

@@ -15,6 +15,7 @@ from interaction.formats.format import FRAMES_CSV, OBJECTS_JSON
 from interaction.formats.options import parse_color
 from interaction.video.container import MAX_FRAME_PIXELS
 from xmem_core.arrays import Frame, Labels
+from xmem_core.messages import Message
 
 __all__ = [
     "MOST_OBJECTS",
@@ -81,13 +82,18 @@ class MaskSet:
 def check_pixels(path: Path, width: int, height: int) -> None:
     """UserError for a size that nothing here can hold. Before anything is decoded."""
     if not (width > 0 and height > 0 and width * height <= MAX_FRAME_PIXELS):
-        raise damaged(path, f"it says that masks are {width} × {height} pixels")
+        raise damaged(
+            path,
+            Message("it says that masks are {width} × {height} pixels", width=width, height=height),
+        )
 
 
 def damaged(path: Path, reason: str) -> UserError:
     return UserError(
-        f"The masks in “{path.name}” could not be read: {reason}. Nothing was changed.\n\n"
-        "Export them again from the program that made them."
+        "The masks in “{name}” could not be read: {reason}. Nothing was changed.\n\n"
+        "Export them again from the program that made them.",
+        name=path.name,
+        reason=reason,
     )
 
 
@@ -143,10 +149,15 @@ def _check_share(found: FoundMasks, count: int, around: Surroundings) -> None:
     first, last = around.names[0], around.names[-1]
     odd = found.unmatched[0]
     raise UserError(
-        f"Only {len(found.by_frame)} of {count} masks belong to a frame of this video; "
-        f"“{odd.name}” does not. Nothing was changed.\n\n"
+        "Only {count} of {total} masks belong to a frame of this video; "
+        "“{name}” does not. Nothing was changed.\n\n"
         "Choose the masks of this video, take what is no mask away, or rename the masks as the "
-        f"frames are called: {first} to {last}."
+        "frames are called: {first} to {last}.",
+        count=len(found.by_frame),
+        total=count,
+        name=odd.name,
+        first=first,
+        last=last,
     )
 
 
@@ -202,7 +213,7 @@ def read_text(path: Path) -> str:
     try:
         return read_regular(path, _MOST_JSON_BYTES).decode()
     except (OSError, ValueError) as error:
-        raise damaged(path, "it is not a text file that can be read") from error
+        raise damaged(path, Message("it is not a text file that can be read")) from error
 
 
 def clean_name(value: object) -> str | None:

@@ -141,11 +141,20 @@ def options_from_texts(kind: type[_Options], texts: Mapping[str, str]) -> _Optio
         info = known.get(name.replace("-", "_"))
         if info is None:
             offered = ", ".join(known) or "none"
-            raise UserError(f"This format has no setting “{name}”.\n\nIts settings are: {offered}.")
+            raise UserError(
+                "This format has no setting “{name}”.\n\nIts settings are: {offered}.",
+                name=name,
+                offered=offered,
+            )
         try:
             values[info.name] = info.parse(text)
         except ValueError as error:
-            raise UserError(f"The setting “{name}” cannot be “{text}”.\n\n{error}.") from None
+            raise UserError(
+                "The setting “{name}” cannot be “{text}”.\n\n{reason}.",
+                name=name,
+                text=text,
+                reason=error,
+            ) from None
     return kind(**values)
 
 

@@ -21,6 +21,7 @@ from interaction.formats.format import (
 )
 from interaction.formats.options import ExportOptions, option
 from xmem_core.arrays import Pixels
+from xmem_core.messages import Message
 
 __all__ = [
     "DAVIS",
@@ -38,18 +39,23 @@ _RESOLUTIONS: Final = {480: "480p", 1080: "1080p"}  # DAVIS's folders, by height
 class PaletteOptions(ExportOptions):
     palette: str = option(
         "davis",
-        "Colours",
-        "What the files look like in a picture viewer. The pixel values are object ids either way.",
-        choices={"davis": "DAVIS palette", "objects": "The objects' colours"},
+        Message("Colours"),
+        Message(
+            "What the files look like in a picture viewer. The pixel values are object ids "
+            "either way."
+        ),
+        choices={"davis": Message("DAVIS palette"), "objects": Message("The objects' colours")},
     )
 
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetOptions(ExportOptions):
     includes_pictures: bool = option(
-        True, "Include the pictures", "Also writes the frames as JPEG, as the data set has them."
+        True,
+        Message("Include the pictures"),
+        Message("Also writes the frames as JPEG, as the data set has them."),
     )
-    jpeg_quality: int = option(95, "JPEG quality", minimum=1, maximum=100)
+    jpeg_quality: int = option(95, Message("JPEG quality"), minimum=1, maximum=100)
 
 
 def object_palette(job: ExportJob) -> NDArray[np.uint8]:
@@ -138,8 +144,10 @@ def _write_frame(job: ExportJob, frame: int, subfolder: str) -> NDArray[np.int64
 
 PALETTE_PNG: Final = ExportFormat(
     name="palette-png",
-    title="Palette PNG",
-    description="One PNG a frame whose pixel values are object ids, as in DAVIS and Pascal VOC.",
+    title=Message("Palette PNG"),
+    description=Message(
+        "One PNG a frame whose pixel values are object ids, as in DAVIS and Pascal VOC."
+    ),
     group=FormatGroup.MASKS,
     target=TargetKind.FOLDER,
     suffix="",
@@ -152,8 +160,10 @@ PALETTE_PNG: Final = ExportFormat(
 )
 DAVIS: Final = ExportFormat(
     name="davis",
-    title="DAVIS 2017",
-    description="The folders JPEGImages, Annotations and ImageSets of the DAVIS benchmark.",
+    title=Message("DAVIS 2017"),
+    description=Message(
+        "The folders JPEGImages, Annotations and ImageSets of the DAVIS benchmark."
+    ),
     group=FormatGroup.DATASETS,
     target=TargetKind.FOLDER,
     suffix="",
@@ -167,7 +177,9 @@ DAVIS: Final = ExportFormat(
 YOUTUBE_VOS: Final = ExportFormat(
     name="youtube-vos",
     title="YouTube-VOS",
-    description="The folders JPEGImages and Annotations with meta.json, which names the objects.",
+    description=Message(
+        "The folders JPEGImages and Annotations with meta.json, which names the objects."
+    ),
     group=FormatGroup.DATASETS,
     target=TargetKind.FOLDER,
     suffix="",
@@ -188,8 +200,8 @@ _MOTS_DIGITS: Final = 6
 class MotsOptions(ExportOptions):
     class_id: int = option(
         1,
-        "Class",
-        "The class of every object; in KITTI MOTS 1 is a car, 2 a pedestrian.",
+        Message("Class"),
+        Message("The class of every object; in KITTI MOTS 1 is a car, 2 a pedestrian."),
         minimum=1,
         maximum=64,
     )
@@ -209,8 +221,8 @@ def _write_mots(job: ExportJob) -> Iterator[int]:
 
 MOTS_PNG: Final = ExportFormat(
     name="mots",
-    title="MOTS PNG",
-    description="16-bit PNGs whose pixel values are class · 1000 + object id.",
+    title=Message("MOTS PNG"),
+    description=Message("16-bit PNGs whose pixel values are class · 1000 + object id."),
     group=FormatGroup.DATASETS,
     target=TargetKind.FOLDER,
     suffix="",

@@ -20,6 +20,7 @@ from interaction.formats.format import (
 from interaction.formats.looks import cut_out, soft_edge
 from interaction.formats.options import ExportOptions, option
 from xmem_core.arrays import Labels, Pixels
+from xmem_core.messages import Message
 
 __all__ = ["BINARY", "CUT_OUTS", "MATTE", "PNG_SEQUENCE", "edge_option"]
 
@@ -28,9 +29,12 @@ def edge_option(default: float) -> Any:
     """The field that says how wide an antialiased edge is, the same for every format."""
     return option(
         default,
-        "Edge width",
-        "Stored masks are hard. Their edge is made to rise over this many pixels by its distance "
-        "alone: it is geometry, not the tracker's probability. 1 or less leaves it hard.",
+        Message("Edge width"),
+        Message(
+            "Stored masks are hard. Their edge is made to rise over this many pixels by "
+            "its distance "
+            "alone: it is geometry, not the tracker's probability. 1 or less leaves it hard."
+        ),
         minimum=0,
         maximum=64,
         unit="px",
@@ -39,7 +43,7 @@ def edge_option(default: float) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class MatteOptions(ExportOptions):
-    bits: str = option("8", "Depth", choices={"8": "8 bits", "16": "16 bits"})
+    bits: str = option("8", Message("Depth"), choices={"8": "8 bits", "16": "16 bits"})
     edge_px: float = edge_option(3.0)
 
 
@@ -51,17 +55,23 @@ class CutOutOptions(ExportOptions):
 @dataclass(frozen=True, kw_only=True)
 class SequenceOptions(ExportOptions):
     has_layers: bool = option(
-        False, "A layer for each object", "A folder for each object instead of all in one picture."
+        False,
+        Message("A layer for each object"),
+        Message("A folder for each object instead of all in one picture."),
     )
     first_number: int = option(
         -1,
-        "First file number",
-        "Files are numbered on from it without gaps. −1: by the frame's index in the video.",
+        Message("First file number"),
+        Message(
+            "Files are numbered on from it without gaps. −1: by the frame's index in the video."
+        ),
         minimum=-1,
         maximum=9_999_999,
     )
     is_premultiplied: bool = option(
-        False, "Premultiplied", "Colours are multiplied by alpha. Most programs want them straight."
+        False,
+        Message("Premultiplied"),
+        Message("Colours are multiplied by alpha. Most programs want them straight."),
     )
     edge_px: float = edge_option(2.0)
 
@@ -123,8 +133,8 @@ def _sequence(job: ExportJob, frame: int) -> Iterator[tuple[str, Pixels]]:
 
 BINARY: Final = ExportFormat(
     name="binary",
-    title="Binary masks",
-    description="A folder for each object with one black and white PNG a frame.",
+    title=Message("Binary masks"),
+    description=Message("A folder for each object with one black and white PNG a frame."),
     group=FormatGroup.MASKS,
     target=TargetKind.FOLDER,
     suffix="",
@@ -137,8 +147,10 @@ BINARY: Final = ExportFormat(
 )
 MATTE: Final = ExportFormat(
     name="matte",
-    title="Soft mattes",
-    description="A folder for each object with one grey PNG a frame, its edges antialiased.",
+    title=Message("Soft mattes"),
+    description=Message(
+        "A folder for each object with one grey PNG a frame, its edges antialiased."
+    ),
     group=FormatGroup.COMPOSITING,
     target=TargetKind.FOLDER,
     suffix="",
@@ -152,7 +164,9 @@ MATTE: Final = ExportFormat(
 CUT_OUTS: Final = ExportFormat(
     name="cut-outs",
     title="Cut-outs",
-    description="A folder for each object with the picture inside it, transparent elsewhere (PNG).",
+    description=Message(
+        "A folder for each object with the picture inside it, transparent elsewhere (PNG)."
+    ),
     group=FormatGroup.COMPOSITING,
     target=TargetKind.FOLDER,
     suffix="",
@@ -165,9 +179,10 @@ CUT_OUTS: Final = ExportFormat(
 )
 PNG_SEQUENCE: Final = ExportFormat(
     name="png-sequence",
-    title="PNG sequence with alpha",
-    description="Numbered RGBA pictures for compositing programs, all objects in one or a layer "
-    "for each.",
+    title=Message("PNG sequence with alpha"),
+    description=Message(
+        "Numbered RGBA pictures for compositing programs, all objects in one or a layer for each."
+    ),
     group=FormatGroup.COMPOSITING,
     target=TargetKind.FOLDER,
     suffix="",

@@ -38,6 +38,7 @@ from interaction.formats.mask_set import (
     place_files,
 )
 from xmem_core.arrays import Labels, Pixels
+from xmem_core.messages import Message
 
 __all__ = [
     "MOST_MIXED",
@@ -243,11 +244,11 @@ _VOID: Final = 255
 class ValueKind(StrEnum):
     """How a set of pictures holds objects; the values are titles for people."""
 
-    IDS = "pixel values are object ids"
-    MOTS = "pixel values are class · 1000 + object"
-    MATTE = "white is the object"
-    COLORS = "every colour is an object"
-    CUT_OUT = "what is not transparent is the object"
+    IDS = Message("pixel values are object ids")
+    MOTS = Message("pixel values are class · 1000 + object")
+    MATTE = Message("white is the object")
+    COLORS = Message("every colour is an object")
+    CUT_OUT = Message("what is not transparent is the object")
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,8 +303,8 @@ def read_picture_mask(file: PictureFile, reading: PictureReading) -> Labels:
         if (image.mode in COLOR_MODES) != (reading.kind is ValueKind.COLORS):
             raise UnreadableMaskError(
                 file.path,
-                "it is coloured and others are not, or the other way round",
-                "Import masks of one kind together.",
+                Message("it is coloured and others are not, or the other way round"),
+                Message("Import masks of one kind together."),
             )
     labels = _looked_up(values, reading.keys)
     if reading.is_antialiased:
@@ -324,7 +325,7 @@ def _conclude(
         {},
         {},
         half=(white + 1) // 2,
-        remarks=("Pixels of at least half white are the object.",),
+        remarks=(Message("Pixels of at least half white are the object."),),
     )
     if is_single or values in ({255}, {65_535}):
         return is_matte
@@ -354,14 +355,16 @@ def _conclude(
     )
 
 
-_SNAPPED: Final = "Smoothed edges are made hard: each pixel goes to the nearest real colour."
+_SNAPPED: Final = Message(
+    "Smoothed edges are made hard: each pixel goes to the nearest real colour."
+)
 
 
 def _photograph(path: Path) -> UnreadableMaskError:
     return UnreadableMaskError(
         path,
-        "it is a photograph, or holds more than 255 colours",
-        "Choose the folder with the masks. In a mask every object has one colour.",
+        Message("it is a photograph, or holds more than 255 colours"),
+        Message("Choose the folder with the masks. In a mask every object has one colour."),
     )
 
 
@@ -370,17 +373,25 @@ def _conclude_ids(traits: PictureTraits, path: Path, named: Collection[int]) -> 
     nobodys: set[int] = set()
     if _VOID not in named and _is_void(values, traits.palette):
         nobodys.add(_VOID)
-        remarks.append("The value 255 marks what belongs to no object (void) and is left out.")
+        remarks.append(
+            Message("The value 255 marks what belongs to no object (void) and is left out.")
+        )
     elif _MOTS_IGNORE in values and len(values) > 1 and not values & {9_999, 10_001}:
         nobodys.add(_MOTS_IGNORE)
-        remarks.append("The value 10000 marks what belongs to no object in MOTS and is left out.")
+        remarks.append(
+            Message("The value 10000 marks what belongs to no object in MOTS and is left out.")
+        )
     objects = sorted(values - nobodys)
     if len(objects) > MOST_OBJECTS:
         raise UnreadableMaskError(
             path,
-            f"with the others it holds {len(objects)} different values, and a video has at most "
-            f"{MOST_OBJECTS} objects",
-            "Check that this is a mask and not a picture, or import fewer objects.",
+            Message(
+                "with the others it holds {count} different values, and a video has at most "
+                "{most} objects",
+                count=len(objects),
+                most=MOST_OBJECTS,
+            ),
+            Message("Check that this is a mask and not a picture, or import fewer objects."),
         )
     is_mots = bool(objects) and _MOTS_CLASS <= objects[0] <= objects[-1] < _DEEPEST_MOTS
     keys = _numbered(objects)
@@ -391,7 +402,9 @@ def _conclude_ids(traits: PictureTraits, path: Path, named: Collection[int]) -> 
             keys, has_ids = dict(zip(objects, instances, strict=True)), True
     names = {} if has_ids else _old_numbers(keys)
     if names:
-        remarks.append("Object ids beyond 255 are numbered anew; the old number is the name.")
+        remarks.append(
+            Message("Object ids beyond 255 are numbered anew; the old number is the name.")
+        )
     return PictureReading(
         ValueKind.MOTS if is_mots else ValueKind.IDS,
         {**keys, **dict.fromkeys(nobodys, 0)},
@@ -448,14 +461,17 @@ def _conclude_colors(
     nobodys: set[int] = set()
     if known and _VOID not in named and _is_void([PALETTE_IDS[color] for color in colors], None):
         nobodys = {color for color in colors if PALETTE_IDS[color] == _VOID}
-        remarks.append("The colour of Pascal VOC's borders (void) is left out.")
+        remarks.append(Message("The colour of Pascal VOC's borders (void) is left out."))
     colors -= nobodys
     if len(colors) > MOST_OBJECTS:
         raise UnreadableMaskError(
             path,
-            f"with the others it holds {len(colors)} colours, and a video has at most "
-            f"{MOST_OBJECTS} objects",
-            "Check that every object has one colour.",
+            Message(
+                "with the others it holds {count} colours, and a video has at most {most} objects",
+                count=len(colors),
+                most=MOST_OBJECTS,
+            ),
+            Message("Check that every object has one colour."),
         )
     keys = {color: PALETTE_IDS[color] for color in sorted(colors) if color in PALETTE_IDS}
     free = (key for key in range(1, 256) if key not in set(keys.values()))
@@ -537,9 +553,12 @@ def read_pictures(
     elif (pages := _page_count(source)) > 1:
         if pages != len(around.names):
             raise UserError(
-                f"“{source.name}” holds {pages} pictures, and the video has {len(around.names)} "
+                "“{name}” holds {pages} pictures, and the video has {count} "
                 "frames. Nothing was changed.\n\nSave one mask for each frame, or pictures of "
-                "their own whose names tell the frame."
+                "their own whose names tell the frame.",
+                name=source.name,
+                pages=pages,
+                count=len(around.names),
             )
         by_frame = {frame: PictureFile(source, frame) for frame in range(pages)}
     else:
@@ -555,7 +574,7 @@ def read_pictures(
     reading = learn_pictures(files, named=named, on_each=note)
     return MaskSet(
         format=_FORMAT_OF[reading.kind],
-        title=title or f"Pictures: {reading.kind.value}",
+        title=title or Message("Pictures: {kind}", kind=reading.kind.value),
         objects=_objects_of(reading, named, color_names or {}),
         sizes=dict(zip(by_frame, sizes, strict=True)),
         read=lambda frame: read_picture_mask(by_frame[frame], reading),
@@ -587,8 +606,8 @@ class FolderKind(StrEnum):
     """What the pictures of a folder show."""
 
     PHOTOGRAPHS = "photographs"
-    ONE_OBJECT = "one object"
-    OBJECTS = "objects by id or colour"
+    ONE_OBJECT = Message("one object")
+    OBJECTS = Message("objects by id or colour")
 
 
 _NEARLY_WHITE: Final = 250
@@ -648,8 +667,10 @@ def read_object_folders(
     object lies on top. UserError."""
     if len(folders) > MOST_OBJECTS:
         raise UserError(
-            f"There are {len(folders)} folders, and a video has at most {MOST_OBJECTS} objects. "
-            "Nothing was changed.\n\nChoose a folder with a subfolder for each object."
+            "There are {count} folders, and a video has at most {most} objects. "
+            "Nothing was changed.\n\nChoose a folder with a subfolder for each object.",
+            count=len(folders),
+            most=MOST_OBJECTS,
         )
     placed = [place_files(list_pictures(folder), around) for folder in folders]
     total = sum(len(found.by_frame) for found in placed)
@@ -674,9 +695,13 @@ def read_object_folders(
             path = file.path
             if sizes.setdefault(frame_of[path], size) != size:
                 raise UserError(
-                    f"“{path.parent.name}/{path.name}” is {size[0]} × {size[1]} pixels, and the "
+                    "“{folder}/{name}” is {width} × {height} pixels, and the "
                     "same frame of another object is not. Nothing was changed.\n\nExport the "
-                    "masks again, all of one size."
+                    "masks again, all of one size.",
+                    folder=path.parent.name,
+                    name=path.name,
+                    width=size[0],
+                    height=size[1],
                 )
             around.on_progress(done, total)
 
@@ -700,13 +725,15 @@ def read_object_folders(
     is_cut_out = any(one.kind is ValueKind.CUT_OUT for one in readings.values())
     return MaskSet(
         format="cut-outs" if is_cut_out else "matte",
-        title="A folder for each object: cut-outs" if is_cut_out else "A folder for each object",
+        title=Message("A folder for each object: cut-outs")
+        if is_cut_out
+        else Message("A folder for each object"),
         objects=tuple(sorted(objects, key=lambda one: one.key)),
         sizes=dict(sorted(sizes.items())),
         read=read,
         has_ids=has_ids,
         unmatched=tuple(unmatched),
-        remarks=("Pixels of at least half white, or half opaque, are the object.",),
+        remarks=(Message("Pixels of at least half white, or half opaque, are the object."),),
     )
 
 

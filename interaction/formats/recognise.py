@@ -40,6 +40,7 @@ from interaction.formats.shapes import (
     read_shapes,
 )
 from interaction.formats.yolo import label_files, read_yolo
+from xmem_core.messages import Message
 
 __all__ = ["recognise_masks"]
 
@@ -57,13 +58,15 @@ def recognise_masks(path: Path, around: Surroundings) -> MaskSet:
             return _of_text(path, around)
         return read_pictures(path, around, {})
     if not is_folder(path):
-        raise UserError(f"There is no file or folder “{path}”.\n\nCheck its name.")
+        raise UserError("There is no file or folder “{path}”.\n\nCheck its name.", path=path)
     try:
         return _of_folder(path, around)
     except OSError as error:
         raise UserError(
-            f"The folder “{path.name}” could not be read: {error.strerror or error}. Nothing was "
-            "changed.\n\nCheck that you may open it and everything in it."
+            "The folder “{name}” could not be read: {reason}. Nothing was "
+            "changed.\n\nCheck that you may open it and everything in it.",
+            name=path.name,
+            reason=error.strerror or error,
         ) from error
 
 
@@ -94,9 +97,10 @@ def _of_folder(folder: Path, around: Surroundings) -> MaskSet:
     if pictures := list_pictures(folder):
         if all(_BRUSH_NAME.match(path.name) for path in pictures):
             raise UserError(
-                f"The pictures in “{readable(folder.name)}” are Label Studio's brush masks, whose "
+                "The pictures in “{name}” are Label Studio's brush masks, whose "
                 "names tell the task and not the frame. Nothing was changed.\n\n"
-                "Export JSON from Label Studio and import that file instead."
+                "Export JSON from Label Studio and import that file instead.",
+                name=readable(folder.name),
             )
         return read_pictures(folder, around, named)
     if label_files(folder):
@@ -114,21 +118,22 @@ def _of_folder(folder: Path, around: Surroundings) -> MaskSet:
     if folders:
         return read_object_folders(folders, around, named)
     raise UserError(
-        f"There are no masks in “{folder.name}”: no pictures, no file of COCO, YouTube-VIS, "
+        "There are no masks in “{name}”: no pictures, no file of COCO, YouTube-VIS, "
         "labelme, CVAT, Label Studio or MOTS and no YOLO labels. Nothing was changed.\n\n"
-        "Choose the folder that holds the masks."
+        "Choose the folder that holds the masks.",
+        name=folder.name,
     )
 
 
 _BRUSH_NAME: Final = re.compile(r"task-\d+-annotation-\d+", re.ASCII)
 # The folders of data sets that hold the masks, best first: of each object before of each class.
 _MASK_FOLDERS: Final = {
-    "SegmentationObject": "Pascal VOC: objects",
-    "SegmentationClass": "Pascal VOC: classes",
+    "SegmentationObject": Message("Pascal VOC: objects"),
+    "SegmentationClass": Message("Pascal VOC: classes"),
     "masks_instances": "Supervisely: objects",
     "masks_machine": "Supervisely",
     "Annotations": "DAVIS",
-    "instances": "MOTS PNG",
+    "instances": Message("MOTS PNG"),
 }
 
 
@@ -140,14 +145,17 @@ def _mask_folders(folder: Path, folders: list[Path], around: Surroundings) -> li
     if len(kept) > 1 and any(kinds[one] is FolderKind.OBJECTS for one in kept):
         names = ", ".join(f"“{readable(one.name)}”" for one in kept[:10])
         raise UserError(
-            f"“{readable(folder.name)}” holds several folders of masks, and at least one of them "
+            "“{name}” holds several folders of masks, and at least one of them "
             "has more than one object in a picture, so they are no folder for each object. Nothing "
-            f"was changed.\n\nChoose one of them: {names}."
+            "was changed.\n\nChoose one of them: {names}.",
+            name=readable(folder.name),
+            names=names,
         )
     if folders and not kept:
         raise UserError(
-            f"The pictures in “{folder.name}” are photographs. Nothing was changed.\n\n"
-            "Choose the folder with the masks. In a mask every object has one colour."
+            "The pictures in “{name}” are photographs. Nothing was changed.\n\n"
+            "Choose the folder with the masks. In a mask every object has one colour.",
+            name=folder.name,
         )
     return kept
 
@@ -189,9 +197,10 @@ def _of_json(path: Path, data: object, around: Surroundings) -> MaskSet:
         if _is_labelme(data):
             return read_shapes(path, from_labelme([(path, data)]), around)
     raise UserError(
-        f"“{path.name}” holds no masks that can be read: it is damaged, or not a file of COCO, "
+        "“{name}” holds no masks that can be read: it is damaged, or not a file of COCO, "
         "YouTube-VIS, labelme or Label Studio. Nothing was changed.\n\n"
-        "Export it again from the program that made it, best as COCO."
+        "Export it again from the program that made it, best as COCO.",
+        name=path.name,
     )
 
 
@@ -211,9 +220,10 @@ def _of_text(path: Path, around: Surroundings) -> MaskSet:
         if listing is not None:
             return read_shapes(path, listing, around)
     raise UserError(
-        f"“{path.name}” holds no masks that can be read: it is not CVAT's XML and not MOTS text. "
+        "“{name}” holds no masks that can be read: it is not CVAT's XML and not MOTS text. "
         "Nothing was changed.\n\nExport CVAT's “for images 1.1”, or choose the folder for YOLO "
-        "labels and Pascal VOC."
+        "labels and Pascal VOC.",
+        name=path.name,
     )
 
 
@@ -223,7 +233,9 @@ def _as_damage(path: Path) -> Iterator[None]:
     try:
         yield
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError) as error:
-        raise damaged(path, f"it is not built as such files are ({error!r})") from error
+        raise damaged(
+            path, Message("it is not built as such files are ({reason!r})", reason=error)
+        ) from error
 
 
 def _named(masks: MaskSet, named: Mapping[int, NamedObject]) -> MaskSet:
@@ -263,6 +275,10 @@ def _sequence(root: Path, around: Surroundings) -> Path | None:
         return (called or found)[0]
     names = ", ".join(path.name for path in found[:10])
     raise UserError(
-        f"“{root.name}” holds masks of {len(found)} videos, and it is not clear which belong to "
-        f"“{around.sequence}”. Nothing was changed.\n\nChoose one folder of masks: {names}."
+        "“{name}” holds masks of {count} videos, and it is not clear which belong to "
+        "“{sequence}”. Nothing was changed.\n\nChoose one folder of masks: {names}.",
+        name=root.name,
+        count=len(found),
+        sequence=around.sequence,
+        names=names,
     )

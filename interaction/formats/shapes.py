@@ -31,6 +31,7 @@ from interaction.formats.mask_set import (
     place_listed,
 )
 from xmem_core.arrays import Labels
+from xmem_core.messages import Message
 
 __all__ = [
     "InvalidMaskError",
@@ -64,12 +65,21 @@ def decode_segmentation(segmentation: object, width: int, height: int) -> NDArra
     if isinstance(segmentation, dict):
         size, counts = segmentation.get("size"), segmentation.get("counts")
         if size is not None and size != [height, width]:
-            raise InvalidMaskError(f"a code for {size} and not for [{height}, {width}]")
+            raise InvalidMaskError(
+                Message(
+                    "a code for {size} and not for [{height}, {width}]",
+                    size=size,
+                    height=height,
+                    width=width,
+                )
+            )
         runs = _parse(counts) if isinstance(counts, str) else counts
         return _of_runs(runs, width, height)
     if isinstance(segmentation, list):
         return _of_polygons(segmentation, width, height)
-    raise InvalidMaskError("a mask that is neither a run-length code nor a list of polygons")
+    raise InvalidMaskError(
+        Message("a mask that is neither a run-length code nor a list of polygons")
+    )
 
 
 def _parse(text: str) -> list[int]:
@@ -78,7 +88,9 @@ def _parse(text: str) -> list[int]:
     for character in text:
         digit = ord(character) - 48
         if not 0 <= digit < 64 or shift > _LONGEST_RUN_BITS:
-            raise InvalidMaskError("a run-length code with characters that do not belong in it")
+            raise InvalidMaskError(
+                Message("a run-length code with characters that do not belong in it")
+            )
         value |= (digit & 31) << shift
         shift += 5
         if digit & 32:
@@ -88,15 +100,21 @@ def _parse(text: str) -> list[int]:
         runs.append(value + runs[-2] if len(runs) > 2 else value)
         value = shift = 0
     if shift:
-        raise InvalidMaskError("a run-length code that is cut off")
+        raise InvalidMaskError(Message("a run-length code that is cut off"))
     return runs
 
 
 def _of_runs(runs: object, width: int, height: int) -> NDArray[np.bool_]:
     if not isinstance(runs, list) or not all(type(run) is int and run >= 0 for run in runs):
-        raise InvalidMaskError("a run-length code that is no list of lengths")
+        raise InvalidMaskError(Message("a run-length code that is no list of lengths"))
     if sum(runs) != width * height:
-        raise InvalidMaskError(f"a run-length code for another size than {width} × {height}")
+        raise InvalidMaskError(
+            Message(
+                "a run-length code for another size than {width} × {height}",
+                width=width,
+                height=height,
+            )
+        )
     values = np.arange(len(runs)) % 2 == 1
     return np.repeat(values, runs).reshape((height, width), order="F")
 
@@ -108,12 +126,12 @@ def _of_polygons(polygons: list[object], width: int, height: int) -> NDArray[np.
     points = 0
     for polygon in polygons:
         if not isinstance(polygon, list) or len(polygon) < 6 or len(polygon) % 2:
-            raise InvalidMaskError("a polygon of fewer than three points")
+            raise InvalidMaskError(Message("a polygon of fewer than three points"))
         points += len(polygon) // 2
         if points > _MOST_POINTS or not all(
             isinstance(value, int | float) and math.isfinite(value) for value in polygon
         ):
-            raise InvalidMaskError("a polygon whose points are no numbers, or too many")
+            raise InvalidMaskError(Message("a polygon whose points are no numbers, or too many"))
         # Far outside the picture an edge would take pycocotools forever.
         flat = np.array(polygon, np.float64).reshape(-1, 2)
         checked.append(flat.clip((0, 0), (width, height)).ravel().tolist())
@@ -166,7 +184,7 @@ def listed_file(name: object) -> Path:
 def whole(path: Path, value: object) -> int:
     """A size written as 160 or 160.0. Raises UserError."""
     if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
-        raise damaged(path, "sizes in it are no whole numbers")
+        raise damaged(path, Message("sizes in it are no whole numbers"))
     return int(value)
 
 
@@ -176,11 +194,13 @@ def read_shapes(path: Path, listing: ShapeList, around: Surroundings) -> MaskSet
     Raises UserError.
     """
     if not listing.pictures:
-        raise damaged(path, "there is not a single picture in it")
+        raise damaged(path, Message("there is not a single picture in it"))
     remarks = list(listing.remarks)
     shapes, skipped = _sound_shapes(listing.shapes)
     if skipped:
-        remarks.append(f"Left out: {skipped} polygons of fewer than three points.")
+        remarks.append(
+            Message("Left out: {count} polygons of fewer than three points.", count=skipped)
+        )
     pictures = listing.pictures
     originals = {one.file: one.original for one in pictures.values() if one.original}
     found = place_listed([one.file for one in pictures.values()], around, originals)
@@ -201,7 +221,14 @@ def read_shapes(path: Path, listing: ShapeList, around: Surroundings) -> MaskSet
     for shape in shapes:
         names[shape.identity] = names.get(shape.identity) or shape.name
     if len(names) > MOST_OBJECTS:
-        raise damaged(path, f"it holds {len(names)} objects; at most {MOST_OBJECTS} fit")
+        raise damaged(
+            path,
+            Message(
+                "it holds {count} objects; at most {most} fit",
+                count=len(names),
+                most=MOST_OBJECTS,
+            ),
+        )
     has_ids = listing.has_ids and all(
         isinstance(one, int) and 1 <= one <= MOST_OBJECTS for one in names
     )
@@ -224,7 +251,9 @@ def read_shapes(path: Path, listing: ShapeList, around: Surroundings) -> MaskSet
                     else decode_segmentation(code, width, height)
                 )
             except InvalidMaskError as error:
-                raise damaged(path, f"it holds {error} (frame {frame})") from error
+                raise damaged(
+                    path, Message("it holds {reason} (frame {frame})", reason=error, frame=frame)
+                ) from error
             labels[mask] = key_of[shape.identity]
         return labels
 
@@ -269,7 +298,7 @@ _TRACK_KEYS: Final = ("track_id", "instance_id", "object_id")
 def from_coco(path: Path, data: JsonObject) -> ShapeList:
     """Objects are told apart by track_id, also among CVAT's attributes; without one, every
     category is one object."""
-    listing = ShapeList("coco", "COCO instances")
+    listing = ShapeList("coco", Message("COCO instances"))
     names = {str(one["id"]): one.get("name") for one in data.get("categories") or []}
     for image in data["images"]:
         extra = image.get("extra")
@@ -289,7 +318,10 @@ def from_coco(path: Path, data: JsonObject) -> ShapeList:
         listing.shapes.append(shape)
     if None in tracks:
         listing.remarks.append(
-            "The file does not say which masks are the same object: each category is read as one."
+            Message(
+                "The file does not say which masks are the same object: each category is "
+                "read as one."
+            )
         )
     return listing
 
@@ -316,9 +348,13 @@ def from_youtube_vis(path: Path, data: JsonObject, around: Surroundings) -> Shap
         chosen = list(videos)
     if len(chosen) != 1:
         raise UserError(
-            f"“{path.name}” holds masks of {len(videos)} videos, and it is not clear which belong "
-            f"to “{around.sequence}”. Nothing was changed.\n\n"
-            f"Keep one video in the file. There are: {', '.join(sorted(sequences.values())[:10])}."
+            "“{name}” holds masks of {count} videos, and it is not clear which belong "
+            "to “{sequence}”. Nothing was changed.\n\n"
+            "Keep one video in the file. There are: {values}.",
+            name=path.name,
+            count=len(videos),
+            sequence=around.sequence,
+            values=", ".join(sorted(sequences.values())[:10]),
         )
     video = videos[chosen[0]]
     names = {one["id"]: one.get("name") for one in data.get("categories") or []}
@@ -382,10 +418,10 @@ def _bitmap(text: str, left: int, top: int) -> Callable[[int, int], NDArray[np.b
             data = base64.b64decode(text, validate=True)
             with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
                 if image.width > width or image.height > height:
-                    raise InvalidMaskError("a mask larger than its picture")
+                    raise InvalidMaskError(Message("a mask larger than its picture"))
                 pixels = np.asarray(image.convert("L")) > 0
         except (OSError, ValueError, binascii.Error, SyntaxError) as error:
-            raise InvalidMaskError("a mask that is no PNG picture") from error
+            raise InvalidMaskError(Message("a mask that is no PNG picture")) from error
         return placed(pixels, left, top, width, height)
 
     return mask
@@ -410,7 +446,7 @@ _MOTS_IGNORED: Final = 10  # class of regions that are nobody's
 
 def from_mots_text(path: Path, text: str) -> ShapeList | None:
     """Lines of frame, object, class, height, width and run-length code; None for another text."""
-    listing = ShapeList("mots-text", "MOTS text", has_ids=True)
+    listing = ShapeList("mots-text", Message("MOTS text"), has_ids=True)
     for line in text.splitlines():
         if not line.strip():
             continue

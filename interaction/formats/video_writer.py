@@ -24,6 +24,7 @@ from interaction.files import writing_problem
 from interaction.video.container import LARGEST_GAP_S, TagSource, may_restart, open_container
 from interaction.video.index import VideoFileIndex
 from interaction.video.video import VideoIndex
+from xmem_core.messages import Message
 
 __all__ = [
     "Encoder",
@@ -57,7 +58,7 @@ class SoundCopy:
         try:
             self._container, video = open_container(index.path)
         except UnreadableVideoError:
-            self.notice = "The source could not be opened for its sound, so there is none."
+            self.notice = Message("The source could not be opened for its sound, so there is none.")
             return
         self._stream: Any = self._container.streams.best("audio")
         if self._stream is None:
@@ -85,14 +86,18 @@ class SoundCopy:
         supported = writer.container.supported_codecs
         if names.isdisjoint(supported) and (context is None or context.name not in supported):
             self._silence(
-                f"The sound ({', '.join(names)}) does not fit into a file of this kind, so there "
-                "is none."
+                Message(
+                    "The sound ({names}) does not fit into a file of this kind, so there is none.",
+                    names=", ".join(names),
+                )
             )
             return
         try:
             self._track = writer.container.add_stream_from_template(self._stream)
         except (FFmpegError, ValueError):
-            self._silence("The sound does not fit into a file of this kind, so there is none.")
+            self._silence(
+                Message("The sound does not fit into a file of this kind, so there is none.")
+            )
 
     def copy_until(self, writer: VideoWriter, time_s: float) -> None:
         """Copies what is heard before `time_s`, in seconds from the new video's first frame."""
@@ -105,7 +110,7 @@ class SoundCopy:
             try:
                 writer.container.mux(packet)
             except (FFmpegError, ValueError):
-                self._silence("Part of the sound could not be copied.")
+                self._silence(Message("Part of the sound could not be copied."))
                 return
             self._waiting = self._read()
 
@@ -320,9 +325,13 @@ def _working_encoder(kind: VideoKind, width: int, height: int, timing: Timing) -
             continue
         return encoder
     raise UserError(
-        f"{kind.title} cannot be written here: none of the encoders {', '.join(tried)} works with "
-        f"{width} × {height} pixels. Nothing was written.\n\nChoose another video format, or "
-        "export pictures instead."
+        "{title} cannot be written here: none of the encoders {tried} works with "
+        "{width} × {height} pixels. Nothing was written.\n\nChoose another video format, or "
+        "export pictures instead.",
+        title=kind.title,
+        tried=", ".join(tried),
+        width=width,
+        height=height,
     )
 
 

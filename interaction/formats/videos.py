@@ -27,6 +27,7 @@ from interaction.formats.video_writer import (
     VideoWriter,
     even_size,
 )
+from xmem_core.messages import Message
 
 __all__ = [
     "GREEN_SCREEN",
@@ -45,7 +46,10 @@ __all__ = [
 # The job, a frame -> (H, W, 3) RGB or (H, W, 4) RGBA.
 FramePicture = Callable[[ExportJob, int], NDArray[np.uint8]]
 
-_ODD_SIZES: Final = {"pad": "Repeat the last row or column", "crop": "Leave it out"}
+_ODD_SIZES: Final = {
+    "pad": Message("Repeat the last row or column"),
+    "crop": Message("Leave it out"),
+}
 
 
 def h264(quality: int) -> VideoKind:
@@ -67,12 +71,14 @@ def h264(quality: int) -> VideoKind:
 @dataclass(frozen=True, kw_only=True)
 class VideoOptions(ExportOptions):
     has_sound: bool = option(
-        True, "Copy the sound", "The source's sound is copied as it is, where the file can hold it."
+        True,
+        Message("Copy the sound"),
+        Message("The source's sound is copied as it is, where the file can hold it."),
     )
     odd_size: str = option(
         "pad",
-        "Odd sizes",
-        "Video needs an even width and height.",
+        Message("Odd sizes"),
+        Message("Video needs an even width and height."),
         choices=_ODD_SIZES,
     )
 
@@ -81,8 +87,8 @@ class VideoOptions(ExportOptions):
 class H264Options(VideoOptions):
     quality: int = option(
         18,
-        "Quality",
-        "Constant rate factor: 18 looks like the source, 28 is small.",
+        Message("Quality"),
+        Message("Constant rate factor: 18 looks like the source, 28 is small."),
         minimum=0,
         maximum=40,
     )
@@ -90,19 +96,19 @@ class H264Options(VideoOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class OverlayOptions(H264Options):
-    opacity: float = option(0.5, "Opacity of the fill", minimum=0, maximum=1)
+    opacity: float = option(0.5, Message("Opacity of the fill"), minimum=0, maximum=1)
     outline_px: int = option(
         2,
-        "Outline",
-        "Width of the line around each object; 0 leaves it out.",
+        Message("Outline"),
+        Message("Width of the line around each object; 0 leaves it out."),
         minimum=0,
         maximum=20,
         unit="px",
     )
     background: str = option(
         "source",
-        "Background",
-        choices={"source": "The video", "black": "Black: only the masks"},
+        Message("Background"),
+        choices={"source": Message("The video"), "black": Message("Black: only the masks")},
     )
 
 
@@ -129,7 +135,11 @@ def write_video(
     ):
         if writer.encoder.is_substitute:
             job.notices.append(
-                f"{kind.title} cannot be written here; it was written with {writer.encoder.name}."
+                Message(
+                    "{title} cannot be written here; it was written with {name}.",
+                    title=kind.title,
+                    name=writer.encoder.name,
+                )
             )
         if options.has_sound:
             sound.add_to(writer)
@@ -156,10 +166,22 @@ def foresee_even_size(job: ExportJob) -> Iterable[str]:
         return
     if options.odd_size == "crop" and min(width, height) > 1:
         even = width - width % 2, height - height % 2
-        yield f"The video is cropped from {width} × {height} to {even[0]} × {even[1]} pixels."
+        yield Message(
+            "The video is cropped from {width} × {height} to {new_width} × {new_height} pixels.",
+            width=width,
+            height=height,
+            new_width=even[0],
+            new_height=even[1],
+        )
     else:
         even = width + width % 2, height + height % 2
-        yield f"The video is padded from {width} × {height} to {even[0]} × {even[1]} pixels."
+        yield Message(
+            "The video is padded from {width} × {height} to {new_width} × {new_height} pixels.",
+            width=width,
+            height=height,
+            new_width=even[0],
+            new_height=even[1],
+        )
 
 
 def video_pictures(frame_picture: FramePicture) -> Pictures:
@@ -189,8 +211,10 @@ def _write_overlay(job: ExportJob) -> Iterator[int]:
 
 OVERLAY_VIDEO: Final = ExportFormat(
     name="overlay-video",
-    title="Overlay video",
-    description="The video with the objects filled and outlined in their colours (H.264, MP4).",
+    title=Message("Overlay video"),
+    description=Message(
+        "The video with the objects filled and outlined in their colours (H.264, MP4)."
+    ),
     group=FormatGroup.VIDEO,
     target=TargetKind.FILE,
     suffix=".mp4",
@@ -207,7 +231,7 @@ _BLEED_PX: Final = 16  # a block of the codecs: colours outside it do not reach 
 
 @dataclass(frozen=True, kw_only=True)
 class GreenScreenOptions(H264Options):
-    color: str = option("#00b140", "Background colour", is_color=True)
+    color: str = option("#00b140", Message("Background colour"), is_color=True)
     edge_px: float = edge_option(2.0)
 
 
@@ -219,12 +243,16 @@ class AlphaOptions(VideoOptions):
 @dataclass(frozen=True, kw_only=True)
 class Vp9Options(AlphaOptions):
     quality: int = option(
-        20, "Quality", "Constant rate factor: lower is better and larger.", minimum=0, maximum=63
+        20,
+        Message("Quality"),
+        Message("Constant rate factor: lower is better and larger."),
+        minimum=0,
+        maximum=63,
     )
 
 
 _PRORES: Final = VideoKind(
-    title="ProRes 4444 video",
+    title=Message("ProRes 4444 video"),
     container="mov",
     pixel_format="yuva444p10le",
     encoders=(Encoder("prores_ks", {"profile": "4444", "vendor": "apl0", "alpha_bits": "16"}),),
@@ -237,7 +265,7 @@ def _vp9(quality: int) -> VideoKind:
     # Alternate reference frames cannot carry alpha.
     options["auto-alt-ref"] = "0"
     return VideoKind(
-        title="VP9 video with alpha",
+        title=Message("VP9 video with alpha"),
         container="webm",
         pixel_format="yuva420p",
         encoders=(Encoder("libvpx-vp9", options),),
@@ -272,8 +300,8 @@ def _write_vp9(job: ExportJob) -> Iterator[int]:
 
 GREEN_SCREEN: Final = ExportFormat(
     name="green-screen",
-    title="Green-screen video",
-    description="The objects before one colour, for keying (H.264, MP4).",
+    title=Message("Green-screen video"),
+    description=Message("The objects before one colour, for keying (H.264, MP4)."),
     group=FormatGroup.VIDEO,
     target=TargetKind.FILE,
     suffix=".mp4",
@@ -285,8 +313,10 @@ GREEN_SCREEN: Final = ExportFormat(
 )
 PRORES_ALPHA: Final = ExportFormat(
     name="prores-4444",
-    title="ProRes 4444 with alpha",
-    description="The objects with an alpha channel, for editing and compositing programs (MOV).",
+    title=Message("ProRes 4444 with alpha"),
+    description=Message(
+        "The objects with an alpha channel, for editing and compositing programs (MOV)."
+    ),
     group=FormatGroup.VIDEO,
     target=TargetKind.FILE,
     suffix=".mov",
@@ -298,8 +328,8 @@ PRORES_ALPHA: Final = ExportFormat(
 )
 VP9_ALPHA: Final = ExportFormat(
     name="vp9-alpha",
-    title="VP9 with alpha",
-    description="The objects with an alpha channel, small, for the web (WebM).",
+    title=Message("VP9 with alpha"),
+    description=Message("The objects with an alpha channel, small, for the web (WebM)."),
     group=FormatGroup.VIDEO,
     target=TargetKind.FILE,
     suffix=".webm",

@@ -28,6 +28,7 @@ from interaction.formats.mask_set import (
 )
 from interaction.formats.options import ExportOptions, option
 from xmem_core.arrays import Labels
+from xmem_core.messages import Message
 
 __all__ = [
     "YOLO",
@@ -142,16 +143,18 @@ def _without_straights(polygon: _Points) -> _Points:
 class YoloOptions(ExportOptions):
     simplify_px: float = option(
         0.0,
-        "Simplify outlines",
-        "How far a polygon may stray from the mask's edge. 0 keeps every corner.",
+        Message("Simplify outlines"),
+        Message("How far a polygon may stray from the mask's edge. 0 keeps every corner."),
         minimum=0,
         maximum=20,
         unit="px",
     )
     includes_pictures: bool = option(
-        True, "Include the pictures", "Also writes the frames as JPEG, beside the label files."
+        True,
+        Message("Include the pictures"),
+        Message("Also writes the frames as JPEG, beside the label files."),
     )
-    jpeg_quality: int = option(95, "JPEG quality", minimum=1, maximum=100)
+    jpeg_quality: int = option(95, Message("JPEG quality"), minimum=1, maximum=100)
 
 
 def _write_yolo(job: ExportJob) -> Iterator[int]:
@@ -184,9 +187,11 @@ def _write_yolo(job: ExportJob) -> Iterator[int]:
 
 YOLO: Final = ExportFormat(
     name="yolo",
-    title="YOLO segmentation",
-    description="A text file of polygons for each frame and data.yaml; a class stands for an "
-    "object. Seams at holes can differ by a pixel.",
+    title=Message("YOLO segmentation"),
+    description=Message(
+        "A text file of polygons for each frame and data.yaml; a class stands for an "
+        "object. Seams at holes can differ by a pixel."
+    ),
     group=FormatGroup.DATASETS,
     target=TargetKind.FOLDER,
     suffix="",
@@ -251,13 +256,20 @@ def read_yolo(folder: Path, around: Surroundings) -> MaskSet:
                 boxes += 1
                 continue
             if len(values) < 6 or len(values) % 2:
-                reason = "a line in it is not a class and the points of a polygon"
+                reason = Message("a line in it is not a class and the points of a polygon")
                 raise damaged(found.by_frame[frame], reason)
             identity = int(line.values[-1]) if has_track else line.number
             classes.setdefault(identity, line.number)
             shapes[frame].append((identity, np.array(values).clip(0, 1).reshape(-1, 2)))
     if len(classes) > MOST_OBJECTS or max(classes, default=0) >= 2**31:
-        raise damaged(folder, f"it has {len(classes)} objects; at most {MOST_OBJECTS} fit")
+        raise damaged(
+            folder,
+            Message(
+                "it has {count} objects; at most {most} fit",
+                count=len(classes),
+                most=MOST_OBJECTS,
+            ),
+        )
     first = 0 if has_track and 0 not in classes else 1  # what makes a class or track a key
     is_plain = max(classes, default=0) + first <= MOST_OBJECTS
     key_of = {
@@ -275,15 +287,24 @@ def read_yolo(folder: Path, around: Surroundings) -> MaskSet:
 
     remarks = [found.remark] if found.remark else []
     if boxes:
-        remarks.append(f"{boxes} boxes without an outline are left out.")
+        remarks.append(Message("{boxes} boxes without an outline are left out.", boxes=boxes))
     if has_score or has_track:
-        columns = "confidence and track" if has_score and has_track else "confidence"
+        columns = Message("confidence and track") if has_score and has_track else "confidence"
         columns = columns if has_score else "track"
-        remarks.append(f"The last columns are read as {columns}, not as a point of the outline.")
-    remarks.append(f"Every {'track' if has_track else 'class'} is read as one object.")
+        remarks.append(
+            Message(
+                "The last columns are read as {columns}, not as a point of the outline.",
+                columns=columns,
+            )
+        )
+    remarks.append(
+        Message("Every track is read as one object.")
+        if has_track
+        else Message("Every class is read as one object.")
+    )
     return MaskSet(
         format="yolo",
-        title="YOLO segmentation",
+        title=Message("YOLO segmentation"),
         objects=tuple(
             FoundObject(key_of[one], names.get(kind)) for one, kind in sorted(classes.items())
         ),
@@ -325,9 +346,18 @@ def _read_file(path: Path) -> list[_Line]:
         try:
             line = _Line(int(fields[0]), tuple(map(float, fields[1:])), fields[-1].isdecimal())
         except ValueError:
-            raise damaged(path, f"line {line_number} holds something that is no number") from None
+            raise damaged(
+                path,
+                Message("line {number} holds something that is no number", number=line_number),
+            ) from None
         if not 0 <= line.number < 2**31 or not all(math.isfinite(one) for one in line.values):
-            raise damaged(path, f"line {line_number} is not a class and the points of a polygon")
+            raise damaged(
+                path,
+                Message(
+                    "line {number} is not a class and the points of a polygon",
+                    number=line_number,
+                ),
+            )
         lines.append(line)
     return lines
 

@@ -121,8 +121,9 @@ def _learning(
         if not is_out_of_memory(error):
             raise
         raise UserError(
-            f"The device “{device}” ran out of memory while learning. The masks are safe.\n\n"
-            "Close other programs that use it, or choose another device, and learn again."
+            "The device “{device}” ran out of memory while learning. The masks are safe.\n\n"
+            "Close other programs that use it, or choose another device, and learn again.",
+            device=device,
         ) from None
     finally:
         for work in works.values():

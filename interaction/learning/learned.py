@@ -28,6 +28,7 @@ from interaction.files import (
     write_plain,
     writing_problem,
 )
+from xmem_core.messages import Message
 
 if TYPE_CHECKING:
     from xmem_core.tracker import Tracker
@@ -84,7 +85,7 @@ class LearnedModels:
         """ReadOnlyProjectError if what is learned could not be kept."""
         if self._is_read_only and self._folder is not None:
             raise ReadOnlyProjectError(
-                self._folder.parent, "what is learned is kept in the project"
+                self._folder.parent, Message("what is learned is kept in the project")
             )
 
     def keep(self, part: Part, learned: Learned, weights: bytes) -> None:
@@ -224,6 +225,8 @@ class LearnedEngines:
 def _damaged(path: Path, error: Exception) -> UserError:
     reason = str(error).partition("\n")[0]
     return UserError(
-        f"What was learned from this video cannot be used ({reason}). The masks are safe.\n\n"
-        f"Learn again, or forget what was learned; it is in {path.parent}."
+        "What was learned from this video cannot be used ({reason}). The masks are safe.\n\n"
+        "Learn again, or forget what was learned; it is in {folder}.",
+        reason=reason,
+        folder=path.parent,
     )

@@ -48,6 +48,7 @@ from interaction.project.records import (
     text,
     truth,
 )
+from xmem_core.messages import Message
 
 __all__ = ["cause_from_json", "cause_to_json"]
 
@@ -77,12 +78,12 @@ def cause_to_json(cause: Request | None, locked: frozenset[int]) -> dict[str, ob
 def cause_from_json(value: object) -> tuple[Request | None, frozenset[int]]:
     """The cause and the objects that were locked then. DamagedValueError if `value` is no JSON
     object, or what was locked cannot be read: edits are rebased by it."""
-    value = mapping(value, "the cause")
+    value = mapping(value, Message("the cause"))
     locked = frozenset(map(object_id, listing(value.get("locked", []), "locked")))
     if not value.keys() - {"locked"}:
         return None, locked
     try:
-        kind = text(value.get("kind"), "the kind")
+        kind = text(value.get("kind"), Message("the kind"))
         return _reader(kind, value)(value), locked
     except ValueError as error:
         return UnknownRequest(encode_json(value), str(error)), locked
@@ -147,7 +148,7 @@ def _to_json(cause: Request) -> dict[str, object]:
         case VersionRequest(name):
             return {"kind": "version", "name": name}
         case UnknownRequest(plain):
-            return dict(mapping(parse_json(plain.encode()), "the cause"))
+            return dict(mapping(parse_json(plain.encode()), Message("the cause")))
     raise TypeError(f"{type(cause).__name__} has no place in a journal")
 
 
@@ -171,7 +172,7 @@ def _reader(kind: str, value: Json) -> Callable[[Json], Request]:
     if kind == "copy" and "of" in value:  # a copy of a project, in journals of earlier programs
         return lambda value: ImportRequest(text(value["of"], "of"), "project")
     if kind not in _READERS:
-        raise DamagedValueError(f"this program knows no step “{kind[:40]}”")
+        raise DamagedValueError(Message("this program knows no step “{kind}”", kind=kind[:40]))
     return _READERS[kind]
 
 
@@ -180,7 +181,7 @@ def _surgery(value: Json) -> Request:
     size, point = value.get(_SIZE_KEYS.get(operation, "")), None
     if "x" in value or "y" in value:
         point = _pixels(value.get("x")), _pixels(value.get("y"))
-    size_px = None if size is None else number(size, "the size", 0, MOST_PX)
+    size_px = None if size is None else number(size, Message("the size"), 0, MOST_PX)
     last = _optional_frame(value, "last")
     return SurgeryRequest(operation, _frame(value), _object(value), size_px, point, last)
 
@@ -237,11 +238,14 @@ _READERS: Final[Mapping[str, Callable[[Json], Request]]] = {
     ),
     "surgery:split": lambda value: SplitRequest(_frame(value), _object(value)),
     "import": lambda value: ImportRequest(
-        text(value.get("path"), "the path"), text(value.get("format"), "the format")
+        text(value.get("path"), Message("the path")),
+        text(value.get("format"), Message("the format")),
     ),
-    "version": lambda value: VersionRequest(text(value.get("name"), "the name")),
+    "version": lambda value: VersionRequest(text(value.get("name"), Message("the name"))),
     # Earlier programs:
-    "workspace": lambda value: ImportRequest(text(value.get("file"), "the file"), "workspace"),
+    "workspace": lambda value: ImportRequest(
+        text(value.get("file"), Message("the file")), "workspace"
+    ),
     "outside": lambda _: ImportRequest("", "outside"),
 }
 
@@ -277,7 +281,7 @@ def _sign(value: Json) -> bool:
 def _point(value: object) -> Point:
     parts = listing(value, "a point")
     if len(parts) != 2:
-        raise DamagedValueError("a point is not two numbers")
+        raise DamagedValueError(Message("a point is not two numbers"))
     return _pixels(parts[0]), _pixels(parts[1])
 
 
@@ -286,7 +290,7 @@ def _points(value: object) -> tuple[Point, ...]:
 
 
 def _stroke(value: Json) -> Stroke:
-    radius_px = number(value.get("radius_px"), "the radius", 0, MOST_PX)
+    radius_px = number(value.get("radius_px"), Message("the radius"), 0, MOST_PX)
     return Stroke(_points(value.get("points")), radius_px, _sign(value))
 
 
@@ -294,4 +298,6 @@ def _one_of(known: tuple[T, ...], value: object) -> T:
     for one in known:
         if one == value:
             return one
-    raise DamagedValueError(f"{value!r:.40} is none of {', '.join(map(str, known))}")
+    raise DamagedValueError(
+        Message("{value!r:.40} is none of {known}", value=value, known=", ".join(map(str, known)))
+    )

@@ -12,6 +12,7 @@ import numpy as np
 
 from interaction.annotation.annotation import make_record
 from interaction.annotation.edits import given_after, next_color
+from interaction.annotation.labels import Label
 from interaction.annotation.mask_files import decode_labels, read_mask
 from interaction.annotation.requests import ImportRequest
 from interaction.annotation.types import (
@@ -38,6 +39,7 @@ from interaction.project.records import (
     place_from_json,
     record_from_json,
 )
+from xmem_core.messages import Message
 
 __all__ = [
     "CheckedMasks",
@@ -91,9 +93,9 @@ def read_contents(layout: ProjectLayout) -> Contents:
     try:
         reading.read()
     except OSError as error:
-        damages.append(f"journal.jsonl: {error.strerror or error}")
+        damages.append(Message("journal.jsonl: {reason}", reason=error.strerror or error))
     if reading.manifest is None:
-        raise DamagedProjectError(layout.folder, reason or "there is no project.json")
+        raise DamagedProjectError(layout.folder, reason or Message("there is no project.json"))
     damages += reading.damages
     return Contents(
         manifest=replace(
@@ -134,11 +136,16 @@ def check_masks(layout: ProjectLayout, contents: Contents, store: MaskStore) -> 
     checked = CheckedMasks()
     if store.size_bytes < contents.store_end:
         checked.damages.append(
-            f"history/{store.path.name} is shorter than it was: not everything can be undone"
+            Message(
+                "history/{name} is shorter than it was: not everything can be undone",
+                name=store.path.name,
+            )
         )
     files = _mask_files(layout, contents)
     if contents.manifest.frames and not layout.masks.exists():
-        checked.notices.append("The folder “masks” was missing. Its masks are in the history too.")
+        checked.notices.append(
+            Message("The folder “masks” was missing. Its masks are in the history too.")
+        )
     ids = {one.id for one in contents.manifest.objects}
     size = contents.manifest.source.width, contents.manifest.source.height
     with store.reading() as unchecked:
@@ -146,7 +153,7 @@ def check_masks(layout: ProjectLayout, contents: Contents, store: MaskStore) -> 
         reading = _MaskReading(contents, checked, stored)
         for frame, line in contents.manifest.frames.items():
             try:
-                value = mapping(parse_json(line.encode()), "its record")
+                value = mapping(parse_json(line.encode()), Message("its record"))
                 place = place_from_json(value.get("mask"))
                 mask = reading.mask(frame, place, files.pop(frame, None))
                 reading.at_hand = {} if place is None or mask is None else {place: mask}
@@ -154,7 +161,9 @@ def check_masks(layout: ProjectLayout, contents: Contents, store: MaskStore) -> 
                 check_listed(record, ids)
                 checked.records[frame] = record
             except DamagedValueError as error:
-                checked.damages.append(f"Frame {frame}: {error}")
+                checked.damages.append(
+                    Message("Frame {frame}: {reason}", frame=frame, reason=error)
+                )
                 continue
             if place is not None and mask is not None:
                 store.know(mask, place)
@@ -172,11 +181,15 @@ def _check_by_hand(
     ids = {one.id for one in (contents.manifest.objects if objects is None else objects)}
     for frame, line in contents.by_hand.frames.items():
         try:
-            value = None if line is None else mapping(parse_json(line.encode()), "its record")
+            value = (
+                None if line is None else mapping(parse_json(line.encode()), Message("its record"))
+            )
             record = record_from_json(value, stored)
             check_listed(record, ids)
         except DamagedValueError as error:
-            checked.damages.append(f"project.json: Frame {frame}: {error}")
+            checked.damages.append(
+                Message("project.json: Frame {frame}: {reason}", frame=frame, reason=error)
+            )
         else:
             checked.by_hand[frame] = record
     for frame, record in checked.records.items():
@@ -224,7 +237,9 @@ class _MaskReading:
             return record_from_json(value, self.bring)
         except DamagedValueError as error:
             record = record_from_json({**value, "prompts": None}, self.bring)
-            self._checked.damages.append(f"Frame {frame}: its clicks are lost: {error}")
+            self._checked.damages.append(
+                Message("Frame {frame}: its clicks are lost: {reason}", frame=frame, reason=error)
+            )
             return record
 
     def bring(self, place: MaskPlace) -> bytes:
@@ -252,7 +267,7 @@ def check_mask(mask: bytes, size: tuple[int, int]) -> None:
         is_ours = signature == _PNG_SIGNATURE and kind == b"IHDR" and (bits, color) == (8, 3)
         if is_ours and (width, height) == size:
             return
-    raise DamagedValueError("its mask is not a palette PNG of the video's size")
+    raise DamagedValueError(Message("its mask is not a palette PNG of the video's size"))
 
 
 def checking_masks(
@@ -271,7 +286,12 @@ def checking_masks(
 def check_listed(record: FrameRecord, ids: Set[int]) -> None:
     """Raises DamagedValueError if the frame shows an object that is not among `ids`."""
     if record.present - ids:
-        raise DamagedValueError(f"object {min(record.present - ids)} is shown and not in the list")
+        raise DamagedValueError(
+            Message(
+                "object {object_id} is shown and not in the list",
+                object_id=min(record.present - ids),
+            )
+        )
 
 
 def outside_edit(contents: Contents, checked: CheckedMasks) -> Edit | None:
@@ -300,9 +320,13 @@ def outside_edit(contents: Contents, checked: CheckedMasks) -> Edit | None:
         if changed:
             del after[frame]
             checked.notices.append(
-                f"Frame {frame}: another program changed the mask of ‘{changed[0]}’, which is "
-                "locked. The change was left out; unlock the object and open the project again to "
-                "take it over."
+                Message(
+                    "Frame {frame}: another program changed the mask of ‘{name}’, which is "
+                    "locked. The change was left out; unlock the object and open the project again "
+                    "to take it over.",
+                    frame=frame,
+                    name=changed[0],
+                )
             )
             continue
         for number in sorted(after[frame].present - grown.keys()):
@@ -312,7 +336,7 @@ def outside_edit(contents: Contents, checked: CheckedMasks) -> Edit | None:
     if not after and new_objects == objects:
         return None
     return Edit(
-        "Changes by another program",
+        Label("outside"),
         {frame: checked.records.get(frame, EMPTY_RECORD) for frame in after},
         after,
         objects if new_objects != objects else None,

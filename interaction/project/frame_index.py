@@ -33,6 +33,7 @@ from interaction.video.decoder import VideoIndex
 from interaction.video.index import RunStart, VideoFileIndex
 from interaction.video.picture_folder import PICTURE_SUFFIXES, PictureFolderIndex
 from interaction.video.pixels import FrameLayout, Orientation, VisibleRange
+from xmem_core.messages import Message
 
 __all__ = ["index_bytes", "read_index", "write_index"]
 
@@ -54,7 +55,7 @@ def read_index(path: Path, source: Path, digest: str) -> VideoIndex | None:
         if len(data) < 4 or data[-4:] != zlib.crc32(data[:-4]).to_bytes(4, "little"):
             return None
         head, _, body = data[:-4].partition(b"\n")
-        value = mapping(parse_json(head), "the index")
+        value = mapping(parse_json(head), Message("the index"))
         if value.get("digest") != digest:
             return None
         if value.get("kind") == "pictures":
@@ -123,9 +124,9 @@ def _pictures(value: Mapping[str, object], source: Path) -> PictureFolderIndex:
     pictures = tuple(source / name for name in names)
     for picture in pictures:
         if picture.parent != source or picture.suffix.lower() not in PICTURE_SUFFIXES:
-            raise DamagedValueError("a picture lies elsewhere")
+            raise DamagedValueError(Message("a picture is outside the folder"))
     if not pictures:
-        raise DamagedValueError("there are no pictures")
+        raise DamagedValueError(Message("there are no pictures"))
     return PictureFolderIndex(source, pictures, width, height, _visible(value))
 
 
@@ -139,15 +140,15 @@ def _animation(value: Mapping[str, object], starts: _Numbers, source: Path) -> A
 
 def _visible(value: Mapping[str, object]) -> VisibleRange | None:
     if "visible" not in value:
-        raise DamagedValueError("it is older than the visible range")
+        raise DamagedValueError(Message("it is older than the visible range"))
     if value["visible"] is None:
         return None
     black, white = (
-        number(one, "the visible range", -_MOST, _MOST)
-        for one in listing(value["visible"], "the visible range")
+        number(one, Message("the visible range"), -_MOST, _MOST)
+        for one in listing(value["visible"], Message("the visible range"))
     )
     if black >= white:
-        raise DamagedValueError("the visible range is none")
+        raise DamagedValueError(Message("the visible range is invalid"))
     return VisibleRange(black, white)
 
 
@@ -155,12 +156,12 @@ def _video_file(value: Mapping[str, object], numbers: _Numbers, source: Path) ->
     width, height = _size(value)
     turns = [truth(turn, "a turn") for turn in listing(value.get("orientation"), "orientation")]
     if len(turns) != 3:
-        raise DamagedValueError("the orientation is none")
+        raise DamagedValueError(Message("the orientation is invalid"))
     packets = integer(value.get("packets"), "packets", 1, 2**31)
     frames = integer(value.get("frames"), "frames", 1, packets)
     runs = integer(value.get("runs"), "runs", 0, packets)
     if numbers.size != packets + 2 * frames + 5 * runs:
-        raise DamagedValueError("it is cut off")
+        raise DamagedValueError(Message("it is cut off"))
     packet_tags, frame_tags, times, rest = np.split(numbers, np.cumsum([packets, frames, frames]))
     packet_of_tag = {tag: packet for packet, tag in enumerate(packet_tags.tolist())}
     frame_of_tag = {tag: frame for frame, tag in enumerate(frame_tags.tolist())}
@@ -174,7 +175,7 @@ def _video_file(value: Mapping[str, object], numbers: _Numbers, source: Path) ->
         and bool((np.diff(timestamps_s) >= 0).all())
     )
     if not is_sound:
-        raise DamagedValueError("its columns do not fit each other")
+        raise DamagedValueError(Message("its columns do not fit each other"))
     return VideoFileIndex(
         path=source,
         layout=FrameLayout(width, height, Orientation(*turns)),
@@ -193,27 +194,29 @@ def _runs(rows: _Numbers, packet_tags: _Numbers, frames: int) -> list[RunStart]:
     runs: list[RunStart] = []
     for packet, tag, first_frame, *seeks in rows.tolist():
         if not 0 <= packet < len(packet_tags) or packet_tags[packet] != tag:
-            raise DamagedValueError("a run begins nowhere")
+            raise DamagedValueError(Message("a run has no start"))
         if not 0 <= first_frame < frames:
-            raise DamagedValueError("a run has no frame")
+            raise DamagedValueError(Message("a run has no frame"))
         if runs and (packet <= runs[-1].packet or first_frame <= runs[-1].first_frame):
-            raise DamagedValueError("the runs are out of order")
+            raise DamagedValueError(Message("the runs are out of order"))
         runs.append(RunStart(packet, tag, first_frame, tuple(s for s in seeks if s != _NONE)))
     return runs
 
 
 def _size(value: Mapping[str, object]) -> tuple[int, int]:
-    width = integer(value.get("width"), "the width", 1, MAX_FRAME_PIXELS)
-    height = integer(value.get("height"), "the height", 1, MAX_FRAME_PIXELS)
+    width = integer(value.get("width"), Message("the width"), 1, MAX_FRAME_PIXELS)
+    height = integer(value.get("height"), Message("the height"), 1, MAX_FRAME_PIXELS)
     if width * height > MAX_FRAME_PIXELS:
-        raise DamagedValueError("the frames are impossibly large")
+        raise DamagedValueError(Message("the frames are impossibly large"))
     return width, height
 
 
 def _rate(value: object) -> Fraction | None:
     if value is None:
         return None
-    parts = [integer(part, "the rate", 1, 2**62) for part in listing(value, "the rate")]
+    parts = [
+        integer(part, Message("the rate"), 1, 2**62) for part in listing(value, Message("the rate"))
+    ]
     if len(parts) != 2:
-        raise DamagedValueError("the rate is not a fraction")
+        raise DamagedValueError(Message("the rate is not a fraction"))
     return Fraction(*parts)

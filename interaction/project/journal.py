@@ -10,6 +10,7 @@ from typing import BinaryIO, Final
 
 from interaction.annotation.effort import EffortLog
 from interaction.annotation.history import first_touching
+from interaction.annotation.labels import label_from_json, label_to_json
 from interaction.annotation.types import Edit, FrameRecord, ObjectInfo
 from interaction.errors import NewerProjectError
 from interaction.files import JsonObject, open_plain
@@ -22,6 +23,7 @@ from interaction.project.records import (
     edit_frames_to_json,
     frames_from_json,
     integer,
+    mapping,
     number,
     objects_from_json,
     objects_to_json,
@@ -29,6 +31,7 @@ from interaction.project.records import (
     record_from_json,
     text,
 )
+from xmem_core.messages import Message
 
 __all__ = [
     "ChangesByHand",
@@ -148,10 +151,10 @@ def unseal(line: bytes) -> JsonObject:
     """Raises DamagedValueError."""
     body, mark, check = line.rpartition(_CHECK)
     if not mark or check != f'{zlib.crc32(body):08x}"}}\n'.encode():
-        raise DamagedValueError("it is cut off or was changed")
+        raise DamagedValueError(Message("it is cut off or was changed"))
     value = parse_json(body + b"}")
     if not isinstance(value, dict):
-        raise DamagedValueError("it is not an object")
+        raise DamagedValueError(Message("it is not an object"))
     return value
 
 
@@ -169,7 +172,8 @@ def read_lines(file: BinaryIO) -> Generator[Line, None, None]:
 def edit_line(
     edit: Edit, position: int, at: str, place: Callable[[bytes], MaskPlace]
 ) -> JsonObject:
-    value: JsonObject = {"kind": "edit", "at": at, "position": position, "label": edit.label}
+    value: JsonObject = {"kind": "edit", "at": at, "position": position}
+    value["label"] = label_to_json(edit.label)
     if edit.group is not None:
         value["group"] = edit.group
     value["cause"] = cause_to_json(edit.cause, edit.locked)
@@ -193,15 +197,15 @@ def decode_edit(value: JsonObject, frame_count: int, mask_at: Callable[[MaskPlac
     objects_before, objects_after = value.get("objects_before"), value.get("objects_after")
     group = value.get("group")
     if (objects_before is None) != (objects_after is None):
-        raise DamagedValueError("it has only half of a change of the objects")
+        raise DamagedValueError(Message("it has only half of a change of the objects"))
     cause, locked = cause_from_json(value.get("cause"))
     return Edit(
-        text(value.get("label"), "the label"),
+        _label(value.get("label")),
         before,
         after,
         None if objects_before is None else objects_from_json(objects_before),
         None if objects_after is None else objects_from_json(objects_after),
-        None if group is None else text(group, "the group"),
+        None if group is None else text(group, Message("the group")),
         cause,
         locked,
         number(value.get("seconds", 0.0), "the seconds", 0.0, _MOST_SECONDS),
@@ -217,6 +221,15 @@ def _moment_s(value: JsonObject) -> float | None:
         return None
 
 
+def _label(value: object) -> str:
+    if isinstance(value, str):  # a journal of an earlier program
+        return text(value, Message("the label"))
+    try:
+        return label_from_json(mapping(value, Message("the label")))
+    except ValueError as error:
+        raise DamagedValueError(str(error)) from error
+
+
 @contextmanager
 def reading_parts(path: Path) -> Generator[Callable[[Part], JsonObject], None, None]:
     """Gives what brings the line of a part that is in the file. It raises DamagedValueError."""
@@ -230,7 +243,9 @@ def reading_parts(path: Path) -> Generator[Callable[[Part], JsonObject], None, N
             file.seek(part.offset)
             return unseal(file.read(part.size_bytes))
         except OSError as error:
-            raise DamagedValueError(f"it cannot be read: {error.strerror or error}") from error
+            raise DamagedValueError(
+                Message("it cannot be read: {reason}", reason=error.strerror or error)
+            ) from error
 
     try:
         yield bring
@@ -282,10 +297,10 @@ class _State:
         """Raises DamagedValueError if the edit of a line was not made from this state."""
         for key, (before, _) in value["frames"].items():
             if not _is_same(before, self.frames.get(int(key))):
-                raise DamagedValueError(f"it does not begin where frame {key} was")
+                raise DamagedValueError(Message("it does not begin where frame {key} was", key=key))
         objects = value.get("objects_before")
         if objects is not None and objects_from_json(objects) != self.objects:
-            raise DamagedValueError("it does not begin with the objects there were")
+            raise DamagedValueError(Message("it does not begin with the objects there were"))
 
     def apply(self, value: JsonObject, side: int) -> None:
         """side: 0 to what was before the edit, 1 to what was after it."""
@@ -358,7 +373,11 @@ class JournalReading:
                 except (DamagedValueError, ValueError) as error:
                     if self.manifest is None:
                         return  # nothing can be made of the rest
-                    bad.append(f"journal.jsonl, line {number}: {error}")
+                    bad.append(
+                        Message(
+                            "journal.jsonl, line {number}: {reason}", number=number, reason=error
+                        )
+                    )
                     if not self._is_new(line):
                         self._break(bad)
                     continue
@@ -366,7 +385,9 @@ class JournalReading:
                 self.end = line.offset + line.size_bytes
         if self.manifest is not None and self.end < self.manifest.journal_bytes:
             self.is_broken = True
-            self.damages.append("journal.jsonl is shorter than it was: the history is incomplete")
+            self.damages.append(
+                Message("journal.jsonl is shorter than it was: the history is incomplete")
+            )
         if not self._has_met and not self.is_broken:
             self._meet()
 
@@ -388,7 +409,7 @@ class JournalReading:
         if number == 1:
             self._start(line.value)
         elif self.manifest is None:
-            raise DamagedValueError("it does not say what the project is")
+            raise DamagedValueError(Message("it does not describe the project"))
         elif kind == "edit":
             self._edit(line, line.value, self.manifest.source.frame_count)
         elif kind == "move":
@@ -396,14 +417,14 @@ class JournalReading:
 
     def _start(self, value: dict[str, object]) -> None:
         if value.get("kind") != "start":
-            raise DamagedValueError("it does not say what the project is")
-        if integer(value.get("format"), "the format", 1, 2**31) > FORMAT:
+            raise DamagedValueError(Message("it does not describe the project"))
+        if integer(value.get("format"), Message("the format"), 1, 2**31) > FORMAT:
             raise NewerProjectError(self._layout.folder, text(value.get("app_version"), "version"))
         if self.manifest is None:
             self.manifest = Manifest(
-                name=text(value.get("name"), "the name"),
-                created=text(value.get("created"), "the date"),
-                app_version=text(value.get("app_version"), "the version"),
+                name=text(value.get("name"), Message("the name")),
+                created=text(value.get("created"), Message("the date")),
+                app_version=text(value.get("app_version"), Message("the version")),
                 source=SourceInfo.from_json(value.get("source")),
             )
 
@@ -446,7 +467,7 @@ class JournalReading:
             self.journal.effort.note_move(at_s)
         if self.is_broken:
             if self._is_new(line):
-                raise DamagedValueError("an undo that can no longer be followed")
+                raise DamagedValueError(Message("an undo that can no longer be followed"))
             return
         here = self.journal.position
         self.journal.move(position)

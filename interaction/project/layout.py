@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from interaction.files import is_file, is_plain_file, is_plain_folder
+from xmem_core.messages import Message
 
 __all__ = ["ProjectLayout", "is_project"]
 
@@ -75,10 +76,10 @@ class ProjectLayout:
         anywhere."""
         for folder in self.folders[1:]:
             if (folder.is_symlink() or folder.exists()) and not is_plain_folder(folder):
-                yield f"“{folder.name}” is not a folder but a link or a file"
+                yield Message("“{name}” is not a folder but a link or a file", name=folder.name)
         for file in (self.manifest, self.journal, self.store, self.frame_index):
             if (file.is_symlink() or file.exists()) and not is_plain_file(file):
-                yield f"“{file.name}” is not a file but a link or a folder"
+                yield Message("“{name}” is not a file but a link or a folder", name=file.name)
 
 
 def is_project(folder: Path) -> bool:

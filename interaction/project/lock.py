@@ -31,6 +31,7 @@ from interaction.files import (
     write_plain,
 )
 from interaction.project.layout import ProjectLayout
+from xmem_core.messages import Message
 
 __all__ = ["RENEW_S", "Holder", "ProjectLock"]
 
@@ -65,9 +66,14 @@ class Holder:
 
     def words(self) -> str:
         if self.token in _held:
-            return "in this program already"
-        where = "" if self.is_here else f" on the computer “{self.host}”"
-        return f"in another program{where} (process {self.pid}, since {self.since})"
+            return Message("in this program already")
+        where = "" if self.is_here else Message(" on the computer “{host}”", host=self.host)
+        return Message(
+            "in another program{where} (process {pid}, since {since})",
+            where=where,
+            pid=self.pid,
+            since=self.since,
+        )
 
 
 class ProjectLock:
@@ -187,7 +193,7 @@ def read_holder(note: Path) -> Holder | None:
 
 
 def _words(holder: Holder | None) -> str:
-    return "in another program" if holder is None else holder.words()
+    return Message("in another program") if holder is None else holder.words()
 
 
 @cache

@@ -28,6 +28,7 @@ from interaction.project.records import (
     text,
 )
 from interaction.video.picture_folder import PICTURE_SUFFIXES
+from xmem_core.messages import Message
 
 __all__ = [
     "FORMAT",
@@ -86,20 +87,20 @@ class SourceInfo:
     def from_json(cls, value: object) -> "SourceInfo":
         """Raises DamagedValueError."""
         if not isinstance(value, Mapping):
-            raise DamagedValueError("the source is not an object")
+            raise DamagedValueError(Message("the source is not an object"))
         relative = value.get("relative")
         info = cls(
             Path(_path_text(value.get("path"))),
             None if relative is None else _path_text(relative),
-            integer(value.get("size"), "the source's size", 0, 2**62),
-            integer(value.get("modified_ns"), "the source's date", -(2**63), 2**63),
-            text(value.get("digest"), "the source's digest"),
-            integer(value.get("frames"), "the number of frames", 1, 2**31),
-            integer(value.get("width"), "the width", 1, _MOST_PIXELS),
-            integer(value.get("height"), "the height", 1, _MOST_PIXELS),
+            integer(value.get("size"), Message("the source's size"), 0, 2**62),
+            integer(value.get("modified_ns"), Message("the source's date"), -(2**63), 2**63),
+            text(value.get("digest"), Message("the source's digest")),
+            integer(value.get("frames"), Message("the number of frames"), 1, 2**31),
+            integer(value.get("width"), Message("the width"), 1, _MOST_PIXELS),
+            integer(value.get("height"), Message("the height"), 1, _MOST_PIXELS),
         )
         if info.width * info.height > _MOST_PIXELS:
-            raise DamagedValueError("the frames are impossibly large")
+            raise DamagedValueError(Message("the frames are impossibly large"))
         return info
 
 
@@ -109,7 +110,9 @@ def describe_source(path: Path, frame_count: int, width: int, height: int) -> So
     try:
         size_bytes, modified_ns, digest = _recognise(path)
     except OSError as error:
-        raise UnreadableVideoError(path, (error.strerror or str(error)).lower()) from error
+        raise UnreadableVideoError(
+            path, error.strerror.lower() if error.strerror else str(error)
+        ) from error
     return SourceInfo(path, None, size_bytes, modified_ns, digest, frame_count, width, height)
 
 
@@ -131,7 +134,7 @@ def find_source(info: SourceInfo, folder: Path) -> Path:
         raise SourceMovedError(info.path, candidates)
     for path in known:
         if path.exists():
-            raise SourceChangedError(path, "its contents are others")
+            raise SourceChangedError(path, Message("its contents differ"))
     raise SourceMissingError(info.path)
 
 
@@ -140,7 +143,7 @@ def check_source(info: SourceInfo, path: Path) -> None:
     if not path.exists():
         raise SourceMissingError(path)
     if not _is_same(info, path):
-        raise SourceChangedError(path, "its contents are others")
+        raise SourceChangedError(path, Message("its contents differ"))
 
 
 def _is_same(info: SourceInfo, path: Path) -> bool:
@@ -188,7 +191,9 @@ def _recognise(path: Path) -> tuple[int, int, str]:
     if is_folder(path):
         return _recognise_folder(path)
     if not is_file(path):
-        raise OSError("it is not a file" if os.path.lexists(path) else "it does not exist")
+        raise OSError(
+            Message("it is not a file") if os.path.lexists(path) else Message("it does not exist")
+        )
     status = path.stat()
     digest = hashlib.sha256()
     _hash_ends(path, status.st_size, digest)
@@ -223,11 +228,11 @@ def _hash_ends(path: Path, size_bytes: int, digest: "hashlib._Hash") -> None:
 def _path_text(value: object) -> str:
     # Not `text`: names that are no UTF-8 hold halves of surrogate pairs.
     if not isinstance(value, str) or not 0 < len(value) < _MOST_PATH or "\0" in value:
-        raise DamagedValueError("the source's path is not a path")
+        raise DamagedValueError(Message("the source's path is not a path"))
     try:
         os.fsencode(value)
     except UnicodeEncodeError:
-        raise DamagedValueError("the source's path is not a path") from None
+        raise DamagedValueError(Message("the source's path is not a path")) from None
     return value
 
 
@@ -312,27 +317,27 @@ def read_manifest(path: Path) -> tuple[Manifest, list[str]]:
     try:
         objects = objects_from_json(data.get("objects"))
     except DamagedValueError as error:
-        damages.append(f"The list of objects: {error}")
+        damages.append(Message("The list of objects: {reason}", reason=error))
     frames: dict[int, str] = {}
     records = data.get("frames")
     if not isinstance(records, dict):
-        damages.append("The list of frames is missing")
+        damages.append(Message("The list of frames is missing"))
         records = {}
     for key, record in records.items():
         try:
             frames[frame_number(key, source.frame_count)] = encode_json(record)
         except DamagedValueError as error:
-            damages.append(f"Frame {key[:20]}: {error}")
+            damages.append(Message("Frame {key}: {reason}", key=key[:20], reason=error))
     engine = data.get("engine", {})
     unknown = {key: one for key, one in data.items() if key not in _KNOWN}
     if not isinstance(engine, dict):
-        damages.append("The settings of the engines are unreadable")
+        damages.append(Message("The settings of the engines are unreadable"))
         engine = {}
     memory = data.get("memory")
     manifest = Manifest(
-        name=text(data.get("name"), "the name"),
-        created=text(data.get("created"), "the date"),
-        app_version=text(data.get("app_version"), "the version"),
+        name=text(data.get("name"), Message("the name")),
+        created=text(data.get("created"), Message("the date")),
+        app_version=text(data.get("app_version"), Message("the version")),
         source=source,
         journal_bytes=integer(data.get("journal_bytes"), "journal_bytes", 0, 2**62),
         engine=engine,
@@ -356,14 +361,14 @@ def migrate(
     data: dict[str, object], folder: Path, steps: Mapping[int, _Step] = MIGRATIONS, to: int = FORMAT
 ) -> dict[str, object]:
     """`data` in the format `to`. Raises NewerProjectError, DamagedValueError."""
-    number = integer(data.get("format"), "the format", 0, 2**31)
+    number = integer(data.get("format"), Message("the format"), 0, 2**31)
     if number > to:
         version = data.get("app_version")
         raise NewerProjectError(folder, version[:40] if isinstance(version, str) else "")
     while number < to:
         step = steps.get(number)
         if step is None:
-            raise DamagedValueError(f"there never was a format {number}")
+            raise DamagedValueError(Message("there never was a format {number}", number=number))
         data = step(data)
         number += 1
         data["format"] = number

@@ -15,6 +15,7 @@ from typing import BinaryIO, Final
 
 from interaction.files import ForeignChangeError, append_plain, is_plain_file, open_plain
 from interaction.project.records import DamagedValueError, MaskPlace
+from xmem_core.messages import Message
 
 __all__ = ["GrowingFile", "MaskStore"]
 
@@ -108,7 +109,7 @@ class MaskStore:
                     brought[place] = mask = _read_mask(file, place)
                     self.know(mask, place)
                 except (OSError, OverflowError, ValueError) as error:
-                    raise DamagedValueError("a mask of the history is damaged") from error
+                    raise DamagedValueError(Message("a mask of the history is damaged")) from error
             return brought[place]
 
         try:

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from interaction.annotation.annotation import Annotation
+from interaction.annotation.labels import Label
 from interaction.annotation.requests import ImportRequest
 from interaction.annotation.types import EMPTY_RECORD, Edit
 from interaction.errors import (
@@ -31,6 +32,7 @@ from interaction.project.versions import Version, make_version
 from interaction.project.view import ProjectView
 from interaction.project.writer import ManifestChange, ProjectWriter, SavedEdit, SavedMove, Saver
 from interaction.video.decoder import VideoIndex
+from xmem_core.messages import Message
 
 __all__ = [
     "Project",
@@ -40,7 +42,7 @@ __all__ = [
     "unmake_folder",
 ]
 
-_OTHER = "Choose another folder for the project."
+_OTHER = Message("Choose another folder for the project.")
 
 
 def make_folder(layout: ProjectLayout) -> None:
@@ -51,8 +53,10 @@ def make_folder(layout: ProjectLayout) -> None:
     folder = layout.folder
     if is_project(folder):
         raise ProjectError(
-            f"There is a project in “{folder.name}” already. It was not changed.",
-            "Open it, or choose another folder.",
+            Message(
+                "There is a project in “{name}” already. It was not changed.", name=folder.name
+            ),
+            Message("Open it, or choose another folder."),
         )
     try:
         _check_room(layout)
@@ -69,10 +73,16 @@ def _check_room(layout: ProjectLayout) -> None:
     """Raises ProjectError for a folder with things in the places of a project's, OSError."""
     name = layout.folder.name
     for oddity in layout.oddities():
-        raise ProjectError(f"No project can be made in “{name}”: {oddity}.", _OTHER)
+        raise ProjectError(
+            Message("No project can be made in “{name}”: {oddity}.", name=name, oddity=oddity),
+            _OTHER,
+        )
     if layout.store.exists() or (layout.masks.is_dir() and any(layout.masks.iterdir())):
         raise ProjectError(
-            f"“{name}” holds masks that belong to no project. They were not changed.", _OTHER
+            Message(
+                "“{name}” holds masks that belong to no project. They were not changed.", name=name
+            ),
+            _OTHER,
         )
 
 
@@ -115,7 +125,7 @@ class Project:
         self._late_index: VideoIndex | None = None
         self._saver: Saver[SavedEdit | SavedMove | ManifestChange] | None = None
         if self.view.damages:
-            read_only_reason = "it is damaged"
+            read_only_reason = Message("it is damaged")
         self.read_only_reason = read_only_reason  # "" while it can be changed
         if is_late:
             pass
@@ -192,11 +202,11 @@ class Project:
         layout = ProjectLayout(folder)
         if not is_project(folder):
             raise ProjectError(
-                f"There is no project in “{folder}”.",
-                "Choose a folder that holds a project.json.",
+                Message("There is no project in “{folder}”.", folder=folder),
+                Message("Choose a folder that holds a project.json."),
             )
         lock: ProjectLock | None = None
-        reason = "it was opened that way" if read_only else ""
+        reason = Message("it was opened read-only") if read_only else ""
         if not read_only:
             lock = ProjectLock(layout)
             try:
@@ -400,7 +410,7 @@ def check_edit(edit: Edit) -> None:
     To be asked before the edit is applied: what is applied has to be recorded.
     """
     encode_json(cause_to_json(edit.cause, edit.locked))
-    text(edit.label, "the label")
+    text(edit.label, Message("the label"))
     for objects in (edit.objects_before, edit.objects_after):
         objects_from_json(objects_to_json(objects or ()))
     for records in (edit.before, edit.after):
@@ -440,7 +450,7 @@ def copy_project(project: Project, annotation: Annotation, folder: Path) -> None
     """
     records = dict(annotation.records)
     edit = Edit(
-        f"Masks of ‘{project.name}’",
+        Label("import_project", name=project.name),
         dict.fromkeys(records, EMPTY_RECORD),
         records,
         (),

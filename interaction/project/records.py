@@ -19,6 +19,7 @@ from interaction.annotation.types import (
     Prompts,
     Signs,
 )
+from xmem_core.messages import Message
 
 __all__ = [
     "MOST_PX",
@@ -137,9 +138,11 @@ def frames_from_json(
     after: dict[int, FrameRecord] = {}
     for key, pair in mapping(value, "frames").items():
         frame = frame_number(key, frame_count)
-        pair = listing(pair, f"frame {frame}")
+        pair = listing(pair, Message("frame {frame}", frame=frame))
         if len(pair) != 2 or frame in after:
-            raise DamagedValueError(f"frame {frame} is not a record before and one after")
+            raise DamagedValueError(
+                Message("frame {frame} is not a record before and one after", frame=frame)
+            )
         before[frame] = record_from_json(pair[0], mask_at)
         after[frame] = record_from_json(pair[1], mask_at)
     return before, after
@@ -161,16 +164,18 @@ def objects_to_json(objects: Iterable[ObjectInfo]) -> list[dict[str, object]]:
 def objects_from_json(value: object) -> tuple[ObjectInfo, ...]:
     found: dict[int, ObjectInfo] = {}
     for one in listing(value, "objects"):
-        entry = mapping(one, "an object")
+        entry = mapping(one, Message("an object"))
         one_id = object_id(entry.get("id"))
         if one_id in found:
-            raise DamagedValueError(f"there are two objects {one_id}")
+            raise DamagedValueError(Message("there are two objects {object_id}", object_id=one_id))
         color = [integer(part, "color", 0, 255) for part in listing(entry.get("color"), "color")]
         if len(color) != 3:
-            raise DamagedValueError(f"the colour of object {one_id} is not three numbers")
+            raise DamagedValueError(
+                Message("the colour of object {object_id} is not three numbers", object_id=one_id)
+            )
         found[one_id] = ObjectInfo(
             one_id,
-            text(entry.get("name"), "an object's name"),
+            text(entry.get("name"), Message("an object's name")),
             (color[0], color[1], color[2]),
             is_locked=truth(entry.get("is_locked", False), "is_locked"),
             is_visible=truth(entry.get("is_visible", True), "is_visible"),
@@ -180,40 +185,47 @@ def objects_from_json(value: object) -> tuple[ObjectInfo, ...]:
 
 def mapping(value: object, name: str) -> Mapping[str, object]:
     if not isinstance(value, dict):
-        raise DamagedValueError(f"{name} is not an object")
+        raise DamagedValueError(Message("{name} is not an object", name=name))
     return value
 
 
 def listing(value: object, name: str) -> list[object]:
     if not isinstance(value, list):
-        raise DamagedValueError(f"{name} is not a list")
+        raise DamagedValueError(Message("{name} is not a list", name=name))
     return value
 
 
 def integer(value: object, name: str, lowest: int, highest: int) -> int:
     if type(value) is not int or not lowest <= value <= highest:  # bool is an int as well
-        raise DamagedValueError(f"{name} is not a whole number from {lowest} to {highest}")
+        raise DamagedValueError(
+            Message(
+                "{name} is not a whole number from {lowest} to {highest}",
+                name=name,
+                lowest=lowest,
+                highest=highest,
+            )
+        )
     return value
 
 
 def text(value: object, name: str) -> str:
     if not isinstance(value, str) or len(value) > _MOST_NAME:
-        raise DamagedValueError(f"{name} is not a text")
+        raise DamagedValueError(Message("{name} is not a text", name=name))
     try:
         value.encode()
     except UnicodeEncodeError:  # half of a pair of surrogates: it could never be written again
-        raise DamagedValueError(f"{name} is not a text") from None
+        raise DamagedValueError(Message("{name} is not a text", name=name)) from None
     return value
 
 
 def object_id(value: object) -> int:
-    return integer(value, "an object's number", 1, 255)
+    return integer(value, Message("an object's number"), 1, 255)
 
 
 def frame_number(key: str, frame_count: int) -> int:
     if key.isascii() and key.isdigit() and len(key) <= 10 and int(key) < frame_count:
         return int(key)
-    raise DamagedValueError(f"there is no frame “{key[:20]}” in the video")
+    raise DamagedValueError(Message("there is no frame “{key}” in the video", key=key[:20]))
 
 
 def place_from_json(value: object) -> MaskPlace | None:
@@ -222,9 +234,9 @@ def place_from_json(value: object) -> MaskPlace | None:
         return None
     numbers = [integer(one, "a mask's place", 0, 2**62) for one in listing(value, "a mask's place")]
     if len(numbers) != 3:
-        raise DamagedValueError("a mask's place is not three numbers")
+        raise DamagedValueError(Message("a mask's place is not three numbers"))
     if numbers[1] == 0:
-        raise DamagedValueError("a mask has no size")
+        raise DamagedValueError(Message("a mask has no size"))
     return MaskPlace(*numbers)
 
 
@@ -236,7 +248,7 @@ def _mask(value: object, mask_at: Callable[[MaskPlace], bytes]) -> bytes | None:
 def _prompts(value: Mapping[str, object], mask_at: Callable[[MaskPlace], bytes]) -> Prompts:
     clicks = listing(value.get("clicks"), "clicks")
     if len(clicks) > _MOST_CLICKS:
-        raise DamagedValueError("there are too many clicks")
+        raise DamagedValueError(Message("there are too many clicks"))
     return Prompts(
         object_id(value.get("object")),
         _mask(value.get("start"), mask_at),
@@ -249,7 +261,7 @@ def _prompts(value: Mapping[str, object], mask_at: Callable[[MaskPlace], bytes])
 def _click(value: object) -> Click:
     parts = listing(value, "a click")
     if len(parts) != 3:
-        raise DamagedValueError("a click is not x, y and whether it adds")
+        raise DamagedValueError(Message("a click is not x, y and whether it adds"))
     x, y = (number(part, "a click's place", -MOST_PX, MOST_PX) for part in parts[:2])
     return Click(x, y, truth(parts[2], "a click's sign"))
 
@@ -277,7 +289,7 @@ def _status(value: object) -> FrameStatus:
     try:
         return FrameStatus(str(value))
     except ValueError:
-        raise DamagedValueError("a frame's status is none that is known") from None
+        raise DamagedValueError(Message("a frame's status is unknown")) from None
 
 
 def number(value: object, name: str, lowest: float, highest: float) -> float:
@@ -287,11 +299,18 @@ def number(value: object, name: str, lowest: float, highest: float) -> float:
         or isinstance(value, bool)
         or not lowest <= value <= highest
     ):
-        raise DamagedValueError(f"{name} is not a number from {lowest:g} to {highest:g}")
+        raise DamagedValueError(
+            Message(
+                "{name} is not a number from {lowest:g} to {highest:g}",
+                name=name,
+                lowest=lowest,
+                highest=highest,
+            )
+        )
     return float(value)
 
 
 def truth(value: object, name: str) -> bool:
     if not isinstance(value, bool):
-        raise DamagedValueError(f"{name} is neither true nor false")
+        raise DamagedValueError(Message("{name} is neither true nor false", name=name))
     return value

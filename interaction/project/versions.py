@@ -17,6 +17,7 @@ from typing import Final
 
 from interaction.annotation.annotation import Annotation
 from interaction.annotation.edits import new_group
+from interaction.annotation.labels import Label
 from interaction.annotation.requests import VersionRequest
 from interaction.annotation.types import EMPTY_RECORD, Edit, FrameRecord, ObjectInfo
 from interaction.errors import DamagedProjectError, ProjectError
@@ -34,6 +35,7 @@ from interaction.project.layout import ProjectLayout
 from interaction.project.manifest import encode_json, parse_json, read_manifest
 from interaction.project.mask_store import MaskStore
 from interaction.project.records import DamagedValueError, MaskPlace, record_from_json, text
+from xmem_core.messages import Message
 
 __all__ = ["Version", "list_versions", "make_version", "version_edits"]
 
@@ -73,7 +75,8 @@ def make_version(layout: ProjectLayout, name: str, created: str) -> Version:
     known = list_versions(layout)
     if any(one.name == name for one in known):
         raise ProjectError(
-            f"There is a version “{name}” already. It was not changed.", "Choose another name."
+            Message("There is a version “{name}” already. It was not changed.", name=name),
+            Message("Choose another name."),
         )
     try:
         layout.versions.mkdir(exist_ok=True)
@@ -120,7 +123,7 @@ def version_edits(
     Reads `now` when it is called, not later. Raises DamagedProjectError before the first edit.
     """
     records, objects = dict(now.records), now.objects
-    label = f"Go back to ‘{version.name}’"
+    label = Label("version", name=version.name)
     wanted, wanted_objects = _read_version(version, now, store)
     locked = frozenset(one.id for one in (*objects, *wanted_objects) if one.is_locked)
     cause = VersionRequest(version.name)
@@ -161,7 +164,7 @@ def _read_version(
         source = manifest.source
         shape = (source.frame_count, source.width, source.height)
         if damages or shape != (now.frame_count, now.width, now.height):
-            raise DamagedValueError(damages[0] if damages else "it is of another video")
+            raise DamagedValueError(damages[0] if damages else Message("it is of another video"))
         records: dict[int, FrameRecord] = {}
         ids = {one.id for one in manifest.objects}
         size = now.width, now.height
@@ -171,7 +174,9 @@ def _read_version(
                 records[frame] = record_from_json(parse_json(line.encode()), bring)
                 check_listed(records[frame], ids)
     except (OSError, DamagedValueError) as error:
-        raise DamagedProjectError(version.folder, f"version ‘{version.name}’: {error}") from error
+        raise DamagedProjectError(
+            version.folder, Message("version ‘{name}’: {reason}", name=version.name, reason=error)
+        ) from error
     return records, manifest.objects
 
 

@@ -24,6 +24,7 @@ from interaction.project.mask_store import MaskStore
 from interaction.project.records import DamagedValueError
 from interaction.project.versions import Version, list_versions, version_edits
 from interaction.video.decoder import VideoIndex
+from xmem_core.messages import Message
 
 __all__ = ["ProjectView"]
 
@@ -160,5 +161,7 @@ class ProjectView:
                     for part in list(step.parts)
                 ]
         except DamagedValueError as error:
-            raise DamagedProjectError(self.folder, f"“{step.label}”: {error}") from error
+            raise DamagedProjectError(
+                self.folder, Message("“{label}”: {reason}", label=step.label, reason=error)
+            ) from error
         return joined(edits)

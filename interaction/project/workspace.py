@@ -12,6 +12,7 @@ from typing import Final
 
 from interaction.annotation.annotation import Annotation, make_record
 from interaction.annotation.edits import new_group, next_color
+from interaction.annotation.labels import Label
 from interaction.annotation.mask_files import find_masks, read_masks
 from interaction.annotation.requests import ImportRequest
 from interaction.annotation.types import Edit, FrameStatus, ObjectInfo
@@ -20,11 +21,12 @@ from interaction.files import is_folder, is_plain_file, read_plain
 from interaction.project.layout import is_project
 from interaction.project.manifest import parse_json
 from interaction.project.records import DamagedValueError
+from xmem_core.messages import Message
 
 __all__ = ["is_workspace", "workspace_edits", "workspace_images", "workspace_project"]
 
 _MOST_INFO_BYTES: Final = 2**24
-_LABEL: Final = "Masks of the workspace"
+_LABEL: Final = Label("import_workspace")
 
 
 def is_workspace(folder: Path) -> bool:
@@ -44,8 +46,11 @@ def workspace_project(folder: Path) -> Path:
     project = folder / f"{folder.name}.vos"
     if project.is_symlink():
         raise ProjectError(
-            f"“{project.name}” in the workspace is a link to another place. Nothing was changed.",
-            "Remove the link, or open the project that it leads to.",
+            Message(
+                "“{name}” in the workspace is a link to another place. Nothing was changed.",
+                name=project.name,
+            ),
+            Message("Remove the link, or open the project that it leads to."),
         )
     return project
 

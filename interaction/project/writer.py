@@ -16,6 +16,7 @@ from interaction.project.layout import ProjectLayout
 from interaction.project.manifest import Manifest, encode_json, manifest_text
 from interaction.project.mask_store import GrowingFile, MaskStore
 from interaction.project.records import record_to_json
+from xmem_core.messages import Message
 
 __all__ = [
     "ManifestChange",
@@ -117,8 +118,8 @@ class Saver(Generic[T]):
                 rest_s = deadline_s - time.monotonic()
                 if rest_s <= 0:
                     raise ProjectError(
-                        "Saving the project takes longer than expected. It goes on.",
-                        "Wait a little, or check the disk that the project is on.",
+                        Message("Saving the project takes longer than expected. It goes on."),
+                        Message("Wait a little, or check the disk that the project is on."),
                     )
                 self._is_flushing = True
                 self._lock.notify_all()
@@ -221,11 +222,20 @@ class Saver(Generic[T]):
 def _as_problem(error: Exception) -> UserError:
     if isinstance(error, UserError):
         return error
-    reason = "there is not enough memory" if isinstance(error, MemoryError) else repr(error)[:300]
+    reason = (
+        Message("there is not enough memory")
+        if isinstance(error, MemoryError)
+        else repr(error)[:300]
+    )
     return ProjectError(
-        f"The project could not be saved: {reason}. What was saved before is untouched, and what "
-        "was not is kept in memory and tried again.",
-        "Leave the program open. If it does not recover, save the project under another name.",
+        Message(
+            "The project could not be saved: {reason}. What was saved before is untouched, and "
+            "what was not is kept in memory and tried again.",
+            reason=reason,
+        ),
+        Message(
+            "Leave the program open. If it does not recover, save the project under another name."
+        ),
     )
 
 

@@ -60,9 +60,11 @@ class ResultFolder:
             present = [name for name in names if self._mask(name).exists()]
             if present and resumes:
                 raise UserError(
-                    f"There is no interrupted propagation in “{self.folder}” to go on with, only "
-                    f"finished masks (the first: {present[0]}.png). Nothing was changed.\n\n"
-                    "Use --overwrite to replace them, or another folder."
+                    "There is no interrupted propagation in “{folder}” to go on with, only "
+                    "finished masks (the first: {first}.png). Nothing was changed.\n\n"
+                    "Use --overwrite to replace them, or another folder.",
+                    folder=self.folder,
+                    first=present[0],
                 )
             if present or is_unfinished:
                 what = (
@@ -71,9 +73,11 @@ class ResultFolder:
                     else "an interrupted propagation"
                 )
                 raise UserError(
-                    f"“{self.folder}” already holds {what}. Nothing was changed.\n\n"
+                    "“{folder}” already holds {what}. Nothing was changed.\n\n"
                     "Use --resume to go on with an interrupted propagation, --overwrite to "
-                    "replace what is there, or another folder."
+                    "replace what is there, or another folder.",
+                    folder=self.folder,
+                    what=what,
                 )
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -133,15 +137,18 @@ class ResultFolder:
             tally = _Tally(**json.loads(header["tally"]))
         except (CheckpointFileError, KeyError, TypeError, ValueError):
             raise UserError(
-                f"The interrupted propagation in “{self.folder}” cannot be read. The masks it "
-                "wrote are safe.\n\nStart it again with --overwrite."
+                "The interrupted propagation in “{folder}” cannot be read. The masks it "
+                "wrote are safe.\n\nStart it again with --overwrite.",
+                folder=self.folder,
             ) from None
         differing = [name for name in settings if made_with.get(name) != settings[name]]
         if differing:
             raise UserError(
-                f"The interrupted propagation in “{self.folder}” was made with another "
-                f"{' and another '.join(differing)}. Nothing was changed.\n\n"
-                "Go on with the same settings, or start again with --overwrite."
+                "The interrupted propagation in “{folder}” was made with another "
+                "{differing}. Nothing was changed.\n\n"
+                "Go on with the same settings, or start again with --overwrite.",
+                folder=self.folder,
+                differing=" and another ".join(differing),
             )
         return _Unfinished(position, tally, state)
 
@@ -235,7 +242,8 @@ def run_batch(
     for folder, what in ((settings.masks, "masks to start from"), (settings.source, "frames")):
         if settings.output.resolve() == folder.resolve():
             raise UserError(
-                f"The {what} lie in the folder the results would go to.\n\nChoose another --output."
+                "The {what} lie in the folder the results would go to.\n\nChoose another --output.",
+                what=what,
             )
     with open_video(settings.source) as video:
         names = [video.name(frame) for frame in range(len(video))]

@@ -50,7 +50,11 @@ def run_on_cluster(
             address=address, include_dashboard=False, log_to_driver=False, logging_level="error"
         )
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise UserError(f"No Ray cluster answers at {address or 'this machine'}: {error}") from None
+        raise UserError(
+            "No Ray cluster answers at {address}: {reason}",
+            address=address or "this machine",
+            reason=error,
+        ) from None
     try:
         has_gpu = uses_gpu and ray.cluster_resources().get("GPU", 0) > 0
         remote: Any = ray.remote(work).options(

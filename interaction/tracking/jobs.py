@@ -67,15 +67,18 @@ def read_jobs(path: Path, output: Path) -> list[Job]:
         rows = list(_table_rows(path))
         base = path.parent
     if not rows:
-        raise UserError(f"“{path}” holds no job.")
+        raise UserError("“{path}” holds no job.", path=path)
     jobs = [_job(name, row, base.resolve(), output.resolve()) for name, row in rows]
     places: dict[Path, str] = {}
     for job in jobs:
         other = places.setdefault(job.output, job.name)
         if other is not job.name:
             raise UserError(
-                f"{other} and {job.name} have the same output “{job.output}”.\n\n"
-                "Give each a folder of its own."
+                "{other} and {name} have the same output “{output}”.\n\n"
+                "Give each a folder of its own.",
+                other=other,
+                name=job.name,
+                output=job.output,
             )
     return jobs
 
@@ -122,7 +125,9 @@ def finished(job: Job) -> JobResult:
 def _job(name: str, row: JsonObject, base: Path, output: Path) -> Job:
     values = {key.strip(): value for key, value in row.items() if value not in (None, "")}
     if not isinstance(values.get("source"), str):
-        raise UserError(f"{name}: it has no source.\n\nName a video or a folder of pictures.")
+        raise UserError(
+            "{name}: it has no source.\n\nName a video or a folder of pictures.", name=name
+        )
     values.setdefault("output", str(output / Path(values["source"]).stem))
     for key in _PATHS:
         if key in values:
@@ -134,7 +139,9 @@ def _table_rows(path: Path) -> Iterator[tuple[str, JsonObject]]:
     try:
         text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"“{path}” cannot be read as a list of jobs: {error}.") from None
+        raise UserError(
+            "“{path}” cannot be read as a list of jobs: {reason}.", path=path, reason=error
+        ) from None
     if text.lstrip().startswith("{"):
         for number, line in enumerate(text.splitlines(), 1):
             if not line.strip():
@@ -142,20 +149,32 @@ def _table_rows(path: Path) -> Iterator[tuple[str, JsonObject]]:
             try:
                 row = json.loads(line)
             except ValueError as error:
-                raise UserError(f"“{path}”, line {number} is no JSON: {error}.") from None
+                raise UserError(
+                    "“{path}”, line {number} is no JSON: {reason}.",
+                    path=path,
+                    number=number,
+                    reason=error,
+                ) from None
             if not isinstance(row, dict):
-                raise UserError(f"“{path}”, line {number} is no JSON object.")
+                raise UserError(
+                    "“{path}”, line {number} is no JSON object.", path=path, number=number
+                )
             yield f"line {number}", row
         return
     reader = csv.DictReader(text.splitlines())
     if "source" not in (reader.fieldnames or ()):
         raise UserError(
-            f"“{path}” is no list of jobs.\n\nThe first line of a CSV table names its columns; one "
-            "of them is “source”. JSON lines have one object a line."
+            "“{path}” is no list of jobs.\n\nThe first line of a CSV table names its columns; one "
+            "of them is “source”. JSON lines have one object a line.",
+            path=path,
         )
     for row in reader:
         if None in row:
-            raise UserError(f"“{path}”, line {reader.line_num} has more values than columns.")
+            raise UserError(
+                "“{path}”, line {number} has more values than columns.",
+                path=path,
+                number=reader.line_num,
+            )
         yield f"line {reader.line_num}", row
 
 

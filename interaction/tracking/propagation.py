@@ -93,8 +93,10 @@ def plan(
     for name, frame in (("start", start), ("end", end)):
         if frame is not None and not 0 <= frame < frame_count:
             raise UserError(
-                f"--{name} {frame} lies outside the video.\n\n"
-                f"Its frames are numbered 0 to {frame_count - 1}."
+                "--{name} {frame} lies outside the video.\n\nIts frames are numbered 0 to {last}.",
+                name=name,
+                frame=frame,
+                last=frame_count - 1,
             )
     if not annotated:
         raise UserError("No frame has a mask to start from.\n\nGive a mask for at least one frame.")
@@ -102,8 +104,10 @@ def plan(
     last = (max(annotated) if direction == "backward" else frame_count - 1) if end is None else end
     if first > last:
         raise UserError(
-            f"There is no frame to track from {first} to {last}.\n\n"
-            "Check --start and --end, or choose another --direction."
+            "There is no frame to track from {first} to {last}.\n\n"
+            "Check --start and --end, or choose another --direction.",
+            first=first,
+            last=last,
         )
     anchor = min((frame for frame in annotated if first <= frame <= last), default=first)
     begin = {"forward": first, "backward": last, "both": anchor}[direction]

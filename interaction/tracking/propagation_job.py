@@ -9,6 +9,7 @@ import numpy as np
 
 from interaction.annotation.annotation import Annotation, given_objects, make_record
 from interaction.annotation.edits import new_group
+from interaction.annotation.labels import Label
 from interaction.annotation.mask_files import decode_labels
 from interaction.annotation.requests import (
     MemoryUse,
@@ -35,6 +36,7 @@ from xmem_core.arrays import Labels
 from xmem_core.device import (
     used_memory_bytes,
 )
+from xmem_core.messages import Message
 from xmem_core.tracker import Tracker
 
 __all__ = ["PropagationJob"]
@@ -43,9 +45,9 @@ _SETTLED_IOU: Final = 0.98
 _JOURNAL_BYTES: Final = 400  # of one frame's entry
 _SETTLED_FRAMES: Final = 5  # in a row
 _LABELS: Final = {
-    "forward": "Track forward",
-    "backward": "Track backward",
-    "both": "Track both ways",
+    "forward": Label("track_forward"),
+    "backward": Label("track_backward"),
+    "both": Label("track_both"),
 }
 
 
@@ -149,9 +151,10 @@ class PropagationJob:
                     edit, remark = None, None
                     signs = watch.signs(step.result)
                     if step.result.is_damaged:
-                        remark = (
-                            f"Frame {step.frame} cannot be decoded. It keeps the mask of the frame "
-                            "before it, marked as doubtful."
+                        remark = Message(
+                            "Frame {frame} cannot be decoded. It keeps the mask of the frame "
+                            "before it, marked as doubtful.",
+                            frame=step.frame,
                         )
                     if step.frame != start or writes_first:
                         edit, is_settled = self._edit(step.result, labels, signs)
@@ -159,7 +162,7 @@ class PropagationJob:
                         self._done += 1
                     is_over = self._request.until == "settled" and settled >= _SETTLED_FRAMES
                     if is_over:
-                        remark = "The masks agree with the earlier ones again."
+                        remark = Message("The masks agree with the earlier ones again.")
                     yield self._step(edit, step.frame, remark)
                     if is_over:
                         break
@@ -297,7 +300,9 @@ def _runs(request: PropagationRequest, frame_count: int, stops: Collection[int])
     ends, reasons = [], []
     for way in ways:
         end = last if way > 0 else first
-        reason = f"This is the {'last' if way > 0 else 'first'} frame to be tracked."
+        reason = Message("This is the last frame to be tracked.")
+        if way < 0:
+            reason = Message("This is the first frame to be tracked.")
         if request.most_frames is not None:
             end = _nearer(start, end, start + way * request.most_frames)
         if request.until != "end":
@@ -308,15 +313,16 @@ def _runs(request: PropagationRequest, frame_count: int, stops: Collection[int])
                 if request.until == "halfway":
                     stop = start + way * (abs(met - start) // 2)
                 if stop == start and end != start:
-                    reason = "The next frame has a mask that you made or confirmed."
+                    reason = Message("The next frame has a mask that you made or confirmed.")
                 end = _nearer(start, end, stop)
         ends.append(end)
         reasons.append(reason)
     runs = runs_to(start, ends)
     if not runs:
         raise UserError(
-            f"There is nothing to track. {reasons[0]}\n\n"
-            "Go to another frame, or choose another direction or range."
+            "There is nothing to track. {reason}\n\n"
+            "Go to another frame, or choose another direction or range.",
+            reason=reasons[0],
         )
     return runs
 

@@ -16,6 +16,7 @@ from av.video.stream import VideoStream
 
 from interaction.errors import UnreadableVideoError
 from interaction.files import is_file
+from xmem_core.messages import Message
 
 __all__ = [
     "LARGEST_GAP_S",
@@ -43,8 +44,10 @@ def open_container(path: Path) -> tuple[InputContainer, VideoStream]:
     wins, then the largest, then the first. Raises UnreadableVideoError.
     """
     if not is_file(path):  # opening a pipe waits for ever
-        reason = "it is not a file" if os.path.lexists(path) else "it does not exist"
-        raise UnreadableVideoError(path, reason, "Choose a video file.")
+        reason = (
+            Message("it is not a file") if os.path.lexists(path) else Message("it does not exist")
+        )
+        raise UnreadableVideoError(path, reason, Message("Choose a video file."))
     try:
         # "file:" keeps FFmpeg from reading a colon in the name as a protocol.
         container = av.open(
@@ -77,8 +80,13 @@ def describe_size_limit(width: int, height: int) -> tuple[str, str]:
     """Reason and remedy for a frame of more than MAX_FRAME_PIXELS."""
     limit = MAX_FRAME_PIXELS // 1_000_000
     return (
-        f"its pictures are {width} x {height} pixels, and at most {limit} million pixels fit",
-        "Scale it down, for instance to 3840 pixels wide, and open that copy instead.",
+        Message(
+            "its pictures are {width} x {height} pixels, and at most {limit} million pixels fit",
+            width=width,
+            height=height,
+            limit=limit,
+        ),
+        Message("Scale it down, for instance to 3840 pixels wide, and open that copy instead."),
     )
 
 
@@ -88,12 +96,16 @@ def _choose_stream(container: InputContainer, path: Path) -> VideoStream:
     candidates = [stream for stream in container.streams.video if not stream.disposition & still]
     if not candidates:
         raise UnreadableVideoError(
-            path, "there is no video in it", "Choose a file with moving pictures, not only sound."
+            path,
+            Message("there is no video in it"),
+            Message("Choose a file with moving pictures, not only sound."),
         )
     # A stream FFmpeg has no decoder for carries no codec context, and so no size.
     readable = [stream for stream in candidates if stream.codec_context is not None]
     if not readable:
-        raise UnreadableVideoError(path, "it is compressed in a way that cannot be read here")
+        raise UnreadableVideoError(
+            path, Message("it is compressed in a way that cannot be read here")
+        )
 
     def preference(stream: VideoStream) -> tuple[bool, int]:
         context = stream.codec_context
@@ -113,9 +125,9 @@ def _choose_stream(container: InputContainer, path: Path) -> VideoStream:
 def _describe(error: Exception) -> str:
     if isinstance(error, FFmpegError) and error.strerror:
         if isinstance(error, ValueError):
-            return "it is damaged or not a video"
+            return Message("it is damaged or not a video")
         return error.strerror.rstrip(".").lower()
-    return "it is damaged or not a video"
+    return Message("it is damaged or not a video")
 
 
 class TagSource(Enum):

@@ -17,6 +17,7 @@ from interaction.video.index import VideoFileIndex
 from interaction.video.picture_folder import PictureFolderIndex, PictureReader, first_picture
 from interaction.video.pixels import FrameLayout, RgbConverter, read_picture
 from xmem_core.arrays import Frame
+from xmem_core.messages import Message
 
 __all__ = [
     "FrameDecoder",
@@ -131,8 +132,8 @@ class FrameDecoder:
         if status.st_size < self._size_bytes:
             raise UnreadableVideoError(
                 self._index.path,
-                "it was cut or overwritten while it was open",
-                "Put the original file back, then go on. The masks are safe.",
+                Message("it was cut or overwritten while it was open"),
+                Message("Put the original file back, then go on. The masks are safe."),
             )
         self._modified_ns = status.st_mtime_ns
 
@@ -219,9 +220,11 @@ class FrameDecoder:
     def _damaged(self, frame: int) -> DamagedFrameError:
         return DamagedFrameError(
             self._index.path,
-            f"frame {frame} is damaged",
-            "Work on the frames before and after it, or convert the file to MP4 (H.264) "
-            "with a program that repairs damaged videos, and open that copy instead.",
+            Message("frame {frame} is damaged", frame=frame),
+            Message(
+                "Work on the frames before and after it, or convert the file to MP4 (H.264) "
+                "with a program that repairs damaged videos, and open that copy instead."
+            ),
         )
 
 
@@ -270,8 +273,8 @@ def first_frame(path: Path) -> Frame:
     with closing(FrameStream(path, TagSource.COUNT)) as stream:
         frame = stream.next_frame()
     if frame is None:
-        raise UnreadableVideoError(path, "not a single frame of it can be decoded")
+        raise UnreadableVideoError(path, Message("not a single frame of it can be decoded"))
     picture = RgbConverter(FrameLayout.from_frame(frame, None)).convert(frame)
     if picture is None:
-        raise UnreadableVideoError(path, "its first frame cannot be shown")
+        raise UnreadableVideoError(path, Message("its first frame cannot be shown"))
     return picture

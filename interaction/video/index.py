@@ -23,6 +23,7 @@ from interaction.video.container import (
     open_container,
 )
 from interaction.video.pixels import FrameLayout
+from xmem_core.messages import Message
 
 __all__ = [
     "PacketTable",
@@ -180,7 +181,7 @@ def index_video_file(path: Path) -> Generator[int, None, VideoFileIndex]:
     """
     table = yield from read_packets(path)
     if not table.pts:
-        raise UnreadableVideoError(path, "there is not a single frame in it")
+        raise UnreadableVideoError(path, Message("there is not a single frame in it"))
     pieces = table.pieces()
     # Sorted by timestamps, a piece whose clock is behind would come before what it follows.
     tag_source, packet_tags = table.tags(with_timestamps=not pieces.any())
@@ -231,7 +232,7 @@ def _decode_first(path: Path, tag_source: TagSource) -> tuple[VideoFrame, list[i
                 first_frame = frame if first_frame is None else first_frame
                 tags.append(frame.pts)
     if first_frame is None:
-        raise UnreadableVideoError(path, "not a single frame of it can be decoded")
+        raise UnreadableVideoError(path, Message("not a single frame of it can be decoded"))
     return first_frame, tags
 
 

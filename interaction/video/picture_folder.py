@@ -20,6 +20,7 @@ from interaction.video.pixels import (
     read_picture,
     read_picture_size,
 )
+from xmem_core.messages import Message
 
 __all__ = [
     "PICTURE_SUFFIXES",
@@ -74,17 +75,30 @@ def index_picture_folder(path: Path) -> Generator[int, None, PictureFolderIndex]
         if found != size:
             raise UnreadableVideoError(
                 path,
-                f"“{picture.name}” is {found[0]} x {found[1]} pixels, "
-                f"but “{pictures[0].name}” is {size[0]} x {size[1]}",
-                "All pictures of a video have the same size. Take the odd ones out of the folder.",
+                Message(
+                    "“{name}” is {width} x {height} pixels, but “{other}” is {other_width} "
+                    "x {other_height}",
+                    name=picture.name,
+                    width=found[0],
+                    height=found[1],
+                    other=pictures[0].name,
+                    other_width=size[0],
+                    other_height=size[1],
+                ),
+                Message(
+                    "All pictures of a video have the same size. Take the odd ones out of "
+                    "the folder."
+                ),
             )
         if count % _REPORT_EVERY == 0:
             yield count
     if size is None:
         raise UnreadableVideoError(
             path,
-            "there is no picture in this folder",
-            "Choose a folder that holds JPEG, PNG, TIFF, WebP or BMP pictures, or a video file.",
+            Message("there is no picture in this folder"),
+            Message(
+                "Choose a folder that holds JPEG, PNG, TIFF, WebP or BMP pictures, or a video file."
+            ),
         )
     yield len(pictures)
     samples = pictures[:: max(1, len(pictures) // _SAMPLES)]
@@ -135,9 +149,15 @@ class PictureReader:
             if rgb.shape[:2] != (self.height, self.width):
                 raise UnreadableVideoError(
                     picture,
-                    f"it is now {rgb.shape[1]} x {rgb.shape[0]} pixels, and was "
-                    f"{self.width} x {self.height} when the folder was opened",
-                    "Put the old picture back, or open the folder again.",
+                    Message(
+                        "it is now {new_width} x {new_height} pixels, and was "
+                        "{width} x {height} when the folder was opened",
+                        new_width=rgb.shape[1],
+                        new_height=rgb.shape[0],
+                        width=self.width,
+                        height=self.height,
+                    ),
+                    Message("Put the old picture back, or open the folder again."),
                 )
             rgb.flags.writeable = False
             yield frame, rgb
@@ -160,8 +180,8 @@ def _list_pictures(path: Path) -> list[Path]:
     except OSError as error:
         raise UnreadableVideoError(
             path,
-            (error.strerror or "it cannot be read").lower(),
-            "Check that the folder exists and that you may read it.",
+            error.strerror.lower() if error.strerror else Message("it cannot be read"),
+            Message("Check that the folder exists and that you may read it."),
         ) from None
     found.sort(key=_natural_order)
     by_stem: dict[str, Path] = {}
@@ -171,8 +191,14 @@ def _list_pictures(path: Path) -> list[Path]:
         if other is not picture:
             raise UnreadableVideoError(
                 path,
-                f"“{other.name}” and “{picture.name}” have the same name before the dot",
-                "Masks are saved under that name. Rename one, or take it out of the folder.",
+                Message(
+                    "“{name}” and “{other}” have the same name before the dot",
+                    name=other.name,
+                    other=picture.name,
+                ),
+                Message(
+                    "Masks are saved under that name. Rename one, or take it out of the folder."
+                ),
             )
     return found
 

@@ -21,6 +21,7 @@ from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError
 from interaction.errors import DamagedFrameError, UnreadableVideoError
 from interaction.video.container import MAX_FRAME_PIXELS, describe_size_limit
 from xmem_core.arrays import Pixels
+from xmem_core.messages import Message
 
 __all__ = [
     "FrameLayout",
@@ -160,7 +161,7 @@ def _range_of(frame: VideoFrame) -> str:
 
 
 _FORMATS = ("BMP", "JPEG", "PNG", "TIFF", "WEBP")
-_REMEDY = "Replace this picture, or take it out of the folder."
+_REMEDY = Message("Replace this picture, or take it out of the folder.")
 
 # What Pillow raises on damaged files; it has no base class of its own.
 _PICTURE_ERRORS = (
@@ -311,20 +312,25 @@ def _read(picture: Path, read: Callable[[Image.Image], _Result]) -> _Result:
                 return read(image)
     except FileNotFoundError:
         raise UnreadableVideoError(
-            picture, "the picture is gone", "Put it back, or open the folder again."
+            picture,
+            Message("the picture is gone"),
+            Message("Put it back, or open the folder again."),
         ) from None
     except PermissionError:
         raise UnreadableVideoError(
-            picture, "you may not read it", "Change the permissions of the file."
+            picture, Message("you may not read it"), Message("Change the permissions of the file.")
         ) from None
     except Image.DecompressionBombError:
         raise UnreadableVideoError(
             picture,
-            f"it has more than {MAX_FRAME_PIXELS // 1_000_000} million pixels",
-            "Scale it down.",
+            Message(
+                "it has more than {count} million pixels",
+                count=MAX_FRAME_PIXELS // 1_000_000,
+            ),
+            Message("Scale it down."),
         ) from None
     except _PICTURE_ERRORS:
-        raise DamagedFrameError(picture, "the picture is damaged", _REMEDY) from None
+        raise DamagedFrameError(picture, Message("the picture is damaged"), _REMEDY) from None
 
 
 def _upright_size(image: Image.Image) -> tuple[int, int]:

@@ -27,6 +27,7 @@ from interaction.video.picture_folder import (
     index_picture_folder,
 )
 from interaction.video.pixels import Orientation, read_orientation
+from xmem_core.messages import Message
 
 __all__ = [
     "FrameCache",
@@ -156,12 +157,12 @@ def index_video(path: Path) -> Generator[int, None, VideoIndex]:
     if not is_file(path):
         raise UnreadableVideoError(
             path,
-            "it is not a file" if os.path.lexists(path) else "it does not exist",
-            "Choose a video file or a folder of pictures.",
+            Message("it is not a file") if os.path.lexists(path) else Message("it does not exist"),
+            Message("Choose a video file or a folder of pictures."),
         )
     if path.stat().st_size == 0:
         raise UnreadableVideoError(
-            path, "the file is empty", "Copy it again from where it came from."
+            path, Message("the file is empty"), Message("Copy it again from where it came from.")
         )
     if path.suffix.lower() in ANIMATION_SUFFIXES:
         animation = yield from index_animation(path)
@@ -169,7 +170,9 @@ def index_video(path: Path) -> Generator[int, None, VideoIndex]:
             return animation
     if path.suffix.lower() in PICTURE_SUFFIXES:
         raise UnreadableVideoError(
-            path, "it is a single picture", "Choose the folder that holds the pictures instead."
+            path,
+            Message("it is a single picture"),
+            Message("Choose the folder that holds the pictures instead."),
         )
     return (yield from index_video_file(path))
 
@@ -291,10 +294,12 @@ class Video:
         visible = self._index.visible if isinstance(self._index, PictureFolderIndex) else None
         if visible is None or visible.is_nominal:
             return None
-        return (
+        return Message(
             "The pictures have more than 8 bits: values from "
-            f"{visible.black:.6g} to {visible.white:.6g} are shown as black to white, the same in "
-            "all of them. The networks see the same."
+            "{black:.6g} to {white:.6g} are shown as black to white, the same in "
+            "all of them. The networks see the same.",
+            black=visible.black,
+            white=visible.white,
         )
 
     def orientation(self, index: SupportsIndex) -> Orientation:

@@ -44,7 +44,7 @@ def test_an_import_of_anything_is_refused_in_words(
     dialog = ImportDialog(document, annotator, preferences, owner)
     shown(dialog, qtbot)
     for what, path in choices.items():
-        dialog.report.setPlainText("Looking…")
+        dialog.report.setPlainText("Reading…")
         dialog.look(path)
         qtbot.waitUntil(
             lambda: not dialog.report.toPlainText().startswith("Looking"), timeout=LONG_MS
