@@ -56,8 +56,9 @@ _FORMATTER: Final = _Formatter()
 
 def languages() -> dict[str, str]:
     """What can be chosen: code -> the language's name in itself."""
-    codes = {_SOURCE, *(path.stem for path in languages_folder().glob("*.mo"))}
-    return {code: QLocale(code).nativeLanguageName() for code in sorted(codes)}
+    found = sorted(path.stem for path in languages_folder().glob("*.mo"))
+    names = {code: QLocale(code).nativeLanguageName() for code in found}
+    return {_SOURCE: "English", **names}  # Qt says "American English"
 
 
 def language_in_use(chosen: str) -> str:

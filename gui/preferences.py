@@ -7,6 +7,7 @@ from typing import Any, Final, cast
 
 from PySide6.QtCore import QByteArray, QObject, QSettings, Signal
 
+from gui.language import SYSTEM
 from gui.theme import Scheme
 from gui.work.document import LEAST_GOAL, MOST_GOAL, WIDEST_OUTLINE_PX, ViewMode
 from interaction.tracking.trust import GOAL
@@ -59,6 +60,15 @@ class Preferences(QObject):
     @scheme.setter
     def scheme(self, scheme: Scheme) -> None:
         self._set("look/scheme", scheme)
+
+    @property
+    def language(self) -> str:
+        """A code like "de", or "system"; it holds from the next start on."""
+        return self._text("look/language", SYSTEM)
+
+    @language.setter
+    def language(self, code: str) -> None:
+        self._set("look/language", code)
 
     @property
     def opacity(self) -> float:

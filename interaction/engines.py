@@ -245,12 +245,16 @@ def _plugin(group: Group, model: str, method: str) -> tuple[Plugin, Path]:
             is_its = plugin.name == known.plugin if known else plugin.provider.recognises(path)
         if is_its:
             return plugin, path
-    kinds = {"load_segmenter": "clicks", "load_scribbler": "scribbles", "load_tracker": "tracking"}
+    kinds = {
+        "load_segmenter": Message("clicks"),
+        "load_scribbler": Message("scribbles"),
+        "load_tracker": Message("tracking"),
+    }
     raise ModelError(
         Message(
-            "“{model}” is not a model for {kinds}. Nothing was changed.",
+            "“{model}” is not a model for {purpose}. Nothing was changed.",
             model=model,
-            kinds=kinds[method],
+            purpose=kinds[method],
         ),
         Message("Choose another one: `xmem-annotate models list` says what each is for."),
     )
@@ -269,11 +273,11 @@ def _naming(plugin: Plugin, path: Path) -> Iterator[None]:
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise ModelError(
             Message(
-                "The plug-in “{name}” of {package} failed with “{name_2}”: {reason}. "
+                "The plug-in “{name}” of {package} failed with “{file}”: {reason}. "
                 "Nothing was changed.",
                 name=plugin.name,
                 package=plugin.package,
-                name_2=path.name,
+                file=path.name,
                 reason=reason,
             ),
             Message("Choose another model, or ask the makers of the plug-in."),

@@ -463,12 +463,11 @@ class ModelStore:
 def _packages_problem(model: Model) -> ModelError:
     return ModelError(
         Message(
-            "“{name}” needs packages that are not installed: "
-            "{missing_packages}. Nothing was changed.",
+            "“{name}” needs packages that are not installed: {packages}. Nothing was changed.",
             name=model.name,
-            missing_packages=", ".join(model.missing_packages),
+            packages=", ".join(model.missing_packages),
         ),
-        Message("Install them with:  {install}", install=model.install)
+        Message("Install them with:  {command}", command=model.install)
         if model.install
         else Message("Install them first."),
     )

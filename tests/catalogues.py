@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from babel.messages import Catalog
+from babel.messages import Catalog, Message
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
@@ -26,7 +26,9 @@ from resources import languages_folder, models_file
 ROOT: Final = Path(__file__).parent.parent
 _ROOMS: Final = ("gui", "interaction", "xmem_core")
 _CALLS: Final = ("tr", "Message", "UserError")
+_OF_QT: Final = ("self.tr", "QCoreApplication.translate")
 _LETTERS: Final = re.compile("[^\\W\\d_]")
+_FIELD: Final = re.compile(r"\{[^{}]*\}")
 _WIDTH: Final = 100
 _COMMENT: Final = "# Made by `python -m tests.catalogues`, which keeps what is translated."
 _BEGUN: Final = datetime(2026, 11, 29, tzinfo=UTC)
@@ -41,34 +43,45 @@ def texts_in_code() -> dict[Text, str]:
         for path in sorted((ROOT / room).rglob("*.py")):
             for line, text in texts_of(path.read_text(encoding="utf-8")):
                 found.setdefault(text, f"{path.relative_to(ROOT).as_posix()}:{line}")
-    for text in _texts_of_models():
-        found.setdefault((text, None), "resources/models.json")
+    for described in _texts_of_models():
+        found.setdefault((described, None), "resources/models.json")
     return {
-        text: place for text, place in found.items() if _LETTERS.search(without_fields(text[0]))
+        text: place for text, place in found.items() if _LETTERS.search(_FIELD.sub("", text[0]))
     }
 
 
 def texts_of(source: str) -> Iterator[tuple[int, Text]]:
-    """The texts that `tr`, `Message` and `UserError` are called with, and their lines."""
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args:
-            texts = [one.value for one in node.args if isinstance(one, ast.Constant)]
-            if node.func.id in _CALLS and texts and isinstance(node.args[0], ast.Constant):
-                yield node.lineno, (str(texts[0]), str(texts[1]) if len(texts) > 1 else None)
+    """The texts that `tr`, `Message` and errors are made of, and their lines."""
+    for call in _calls(source):
+        if isinstance(call.args[0], ast.Constant) and isinstance(call.args[0].value, str):
+            plural = call.args[1] if len(call.args) > 1 else None
+            is_text = isinstance(plural, ast.Constant) and isinstance(plural.value, str)
+            yield call.lineno, (call.args[0].value, plural.value if is_text else None)
 
 
 def untranslatable(source: str) -> Iterator[tuple[int, str]]:
-    """Calls whose text cannot be found before the program runs: put together, or an f-string."""
+    """Calls whose text cannot be found before the program runs: put together, or an f-string; and
+    calls of Qt's own translator."""
+    for call in _calls(source):
+        first = call.args[0]
+        parts = [first.body, first.orelse] if isinstance(first, ast.IfExp) else []
+        is_choice = any(isinstance(one, ast.Constant) for one in parts)
+        if is_choice or isinstance(first, ast.JoinedStr | ast.BinOp):
+            yield call.lineno, ast.unparse(call)
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Call) and node.args:
-            name = node.func.id if isinstance(node.func, ast.Name) else ""
-            is_put_together = isinstance(node.args[0], ast.JoinedStr | ast.BinOp | ast.IfExp)
-            is_qt = isinstance(node.func, ast.Attribute) and node.func.attr in ("tr", "translate")
-            first = node.args[0]
-            if (name in _CALLS and is_put_together) or (
-                is_qt and isinstance(first, ast.Constant) and isinstance(first.value, str)
-            ):
-                yield node.lineno, ast.unparse(node)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in _OF_QT:
+            yield node.lineno, ast.unparse(node)
+
+
+def _calls(source: str) -> Iterator[ast.Call]:
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and node.args and ast.unparse(node.func) in _CALLS:
+            yield node
+        if isinstance(node, ast.ClassDef) and node.name.endswith("Error"):
+            for one in ast.walk(node):
+                if isinstance(one, ast.Call) and ast.unparse(one.func) == "super().__init__":
+                    yield from [one] if one.args else []
 
 
 def _texts_of_models() -> Iterator[str]:
@@ -80,6 +93,46 @@ def _texts_of_models() -> Iterator[str]:
             yield note
 
 
+def problems(catalogue: Catalog, texts: dict[Text, str]) -> Iterator[str]:
+    """What is wrong with a catalogue, a line each: what to do about it is one command."""
+    known = {_ids(message): message for message in catalogue if message.id}
+    for text, place in texts.items():
+        message = known.pop(text, None)
+        if message is None:
+            yield f"{place}: {text[0]!r} is not in the catalogue: python -m tests.catalogues"
+        elif not is_translated(message):
+            yield f"{place}: {text[0]!r} is not translated"
+        else:
+            yield from (f"{place}: {one}" for one in _other_fields(text, message))
+    for text in known:
+        yield f"{text[0]!r} is used nowhere: python -m tests.catalogues"
+
+
+def _ids(message: Message) -> Text:
+    ids = (message.id,) if isinstance(message.id, str) else tuple(message.id)
+    return ids[0], ids[1] if len(ids) > 1 else None
+
+
+def _other_fields(text: Text, message: Message) -> Iterator[str]:
+    """A plural form may leave values out, "one piece" for "{count} pieces"; none may add any."""
+    singular, plural = text
+    if not has_values(singular):
+        return
+    strings = (message.string,) if isinstance(message.string, str) else message.string or ()
+    wanted = fields(singular) | fields(plural or "")
+    for one in strings:
+        if fields(one) - wanted or (plural is None and fields(one) != wanted):
+            yield f"{one!r} has other format fields than {singular!r}"
+
+
+def has_values(text: str) -> bool:
+    """Whether braces in it are format fields and not just braces."""
+    try:
+        return bool(fields(text))
+    except ValueError:
+        return False
+
+
 def fields(text: str) -> set[str]:
     """The names of a text's format fields, with how they are written: {"count:,"}."""
     return {
@@ -87,10 +140,6 @@ def fields(text: str) -> set[str]:
         for _, name, spec, conversion in string.Formatter().parse(text)
         if name is not None
     }
-
-
-def without_fields(text: str) -> str:
-    return "".join(literal for literal, *_ in string.Formatter().parse(text))
 
 
 def read_catalogue(code: str) -> Catalog:
@@ -140,12 +189,13 @@ def main() -> None:
         old = read_catalogue(code) if is_there else Catalog(locale=code)
         new = updated(old, texts)
         write_catalogue(new, folder)
-        missing = sum(not _is_translated(message.string) for message in new if message.id)
+        missing = sum(not is_translated(message) for message in new if message.id)
         sys.stdout.write(f"{code}: {len(texts)} texts, {missing} to be translated in {code}.po\n")
 
 
-def _is_translated(strings: str | tuple[str, ...]) -> bool:
-    return all((strings,) if isinstance(strings, str) else strings)
+def is_translated(message: Message) -> bool:
+    strings = message.string
+    return all((strings,) if isinstance(strings, str) else strings or ("",))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What belongs to the person: looks, engine, memory for frames. Every change holds at once."""
+"""What belongs to the person: language, looks, engine, memory for frames."""
 
 from collections.abc import Callable
 from typing import Final
@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 
 from gui.actions.actions import Actions
 from gui.dialogs.shortcuts import ShortcutsDialog
-from gui.language import tr
+from gui.language import SYSTEM, languages, tr
 from gui.preferences import Preferences
 from gui.theme import guard_wheel
 from gui.work.document import WIDEST_OUTLINE_PX
@@ -49,6 +49,13 @@ class PreferencesDialog(QDialog):
             self.scheme.addItem(title, value)
         self.scheme.setCurrentIndex(self.scheme.findData(preferences.scheme))
         self.scheme.currentIndexChanged.connect(self._set_scheme)
+
+        self.language = QComboBox(self)
+        self.language.addItem(tr("As the system"), SYSTEM)
+        for code, name in languages().items():
+            self.language.addItem(name, code)
+        self.language.setCurrentIndex(max(0, self.language.findData(preferences.language)))
+        self.language.currentIndexChanged.connect(self._set_language)
 
         self.opacity = self._percent(preferences.opacity, self._set_opacity)
         self.outline_px = QSpinBox(self)
@@ -101,6 +108,7 @@ class PreferencesDialog(QDialog):
 
         form = QFormLayout()
         for title, field, tip in (
+            (tr("Language"), self.language, tr("Holds from the next start on")),
             (tr("Colours"), self.scheme, ""),
             (tr("Opacity of masks"), self.opacity, tr("Of the colour over an object")),
             (
@@ -147,7 +155,7 @@ class PreferencesDialog(QDialog):
         note = QLabel(
             tr(
                 "Device, tracking size and memorising hold from the next propagation on; memory "
-                "for frames from the next project on."
+                "for frames from the next project on; the language from the next start on."
             ),
             self,
         )
@@ -186,6 +194,9 @@ class PreferencesDialog(QDialog):
 
     def _set_previews(self, is_on: bool) -> None:
         self._preferences.has_previews = is_on
+
+    def _set_language(self) -> None:
+        self._preferences.language = self.language.currentData()
 
     def _set_scheme(self) -> None:
         self._preferences.scheme = self.scheme.currentData()

@@ -9,6 +9,7 @@ from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QApplication
 
 from gui.errors import CrashHook, ReportDialog, start_log
+from gui.language import set_language
 from gui.preferences import Preferences
 from gui.theme import apply_theme, set_scheme
 from gui.window.arguments import WindowArguments
@@ -26,7 +27,9 @@ def main(given: WindowArguments) -> int:
     start_log()
     application = QApplication.instance() or QApplication(sys.argv[:1])
     assert isinstance(application, QApplication)
-    window = build(application, Preferences(), given)
+    preferences = Preferences()
+    set_language(preferences.language)
+    window = build(application, preferences, given)
     hook = CrashHook(lambda: _save(window), window)
     hook.crashed.connect(lambda error: _report(error, window))
     hook.install()

@@ -66,7 +66,9 @@ class Label(Message):
     key: str
 
     def __new__(cls, key: str, **values: str) -> Self:
-        label = super().__new__(cls, _TEXTS[key].template, **values)
+        template = _TEXTS[key].template
+        template.format(**values)  # also where there are none
+        label = super().__new__(cls, template, **values)
         label.key = key
         return label
 

@@ -60,8 +60,8 @@ def load_sam2(weights: Path, device: torch.device) -> Sam2Segmenter:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ModelError(
             Message(
-                "“{parent}” cannot be used as a SAM 2 model: {reason}. Nothing was changed.",
-                parent=weights.parent,
+                "“{folder}” cannot be used as a SAM 2 model: {reason}. Nothing was changed.",
+                folder=weights.parent,
                 reason=reason,
             ),
             Message("Choose another click model, or download this one again."),
