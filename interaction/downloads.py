@@ -363,8 +363,8 @@ def _refusal(address: str, status: int) -> ModelError:
 def _too_long(address: str, most_bytes: int) -> ModelError:
     return ModelError(
         Message(
-            "“{address}” sends more than the {most:,} bytes that the file can have. What came "
-            "was thrown away; nothing else was changed.",
+            "“{address}” sends more than the {most:,} bytes that the file can have. The data "
+            "was discarded; nothing else was changed.",
             address=address,
             most=most_bytes,
         ),

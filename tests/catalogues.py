@@ -54,9 +54,9 @@ def texts_of(source: str) -> Iterator[tuple[int, Text]]:
     """The texts that `tr`, `Message` and errors are made of, and their lines."""
     for call in _calls(source):
         if isinstance(call.args[0], ast.Constant) and isinstance(call.args[0].value, str):
-            plural = call.args[1] if len(call.args) > 1 else None
-            is_text = isinstance(plural, ast.Constant) and isinstance(plural.value, str)
-            yield call.lineno, (call.args[0].value, plural.value if is_text else None)
+            texts = [one.value for one in call.args[:2] if isinstance(one, ast.Constant)]
+            plural = texts[1] if len(texts) > 1 else None
+            yield call.lineno, (texts[0], plural if isinstance(plural, str) else None)
 
 
 def untranslatable(source: str) -> Iterator[tuple[int, str]]:

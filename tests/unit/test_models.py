@@ -310,7 +310,7 @@ def test_a_file_that_is_not_the_published_one_is_thrown_away(
     }
     here = store(tmp_path, model(remote.address, **{published: right[published]}))
     remote.content = CONTENT[:-1]
-    with pytest.raises(ModelError, match="thrown away"):
+    with pytest.raises(ModelError, match="discarded"):
         fetch(here)
     assert [entry.name for entry in here.folder.iterdir()] == ["big.pth.lock"]
     remote.content = CONTENT
@@ -352,7 +352,7 @@ def test_only_the_network_that_was_published_is_believed(tmp_path: Path, remote:
         checkpoint = io.BytesIO()
         torch.save(wrong, checkpoint)
         remote.content = checkpoint.getvalue().ljust(4 * numbers + 100, b"\0")
-        with pytest.raises(ModelError, match="thrown away"):
+        with pytest.raises(ModelError, match="discarded"):
             fetch(here)
         assert {path.name for path in here.folder.iterdir()} == {"big.pth.lock"}
     remote.content = (tmp_path / "published.pth").read_bytes()
