@@ -53,10 +53,15 @@ def texts_in_code() -> dict[Text, str]:
 def texts_of(source: str) -> Iterator[tuple[int, Text]]:
     """The texts that `tr`, `Message` and errors are made of, and their lines."""
     for call in _calls(source):
-        if isinstance(call.args[0], ast.Constant) and isinstance(call.args[0].value, str):
-            texts = [one.value for one in call.args[:2] if isinstance(one, ast.Constant)]
-            plural = texts[1] if len(texts) > 1 else None
-            yield call.lineno, (texts[0], plural if isinstance(plural, str) else None)
+        singular, plural = _constant(call.args[0]), None
+        if len(call.args) > 1:
+            plural = _constant(call.args[1])
+        if singular is not None:
+            yield call.lineno, (singular, plural)
+
+
+def _constant(node: ast.expr) -> str | None:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
 
 
 def untranslatable(source: str) -> Iterator[tuple[int, str]]:
