@@ -208,14 +208,27 @@ def _models_of(provider: Any, names: set[str], kinds: set[str]) -> tuple[tuple[M
     try:
         models = tuple(provider.models)
     except Exception as error:  # noqa: BLE001  # code of other people
-        return (), f"it does not tell its models ({type(error).__name__}: {error})"
+        return (), Message(
+            "its models cannot be listed ({kind}: {reason})",
+            kind=type(error).__name__,
+            reason=error,
+        )
     for model in models:
         if not isinstance(model, Model):
-            return (), f"its models must be of type Model, not {type(model).__name__}"
+            return (), Message(
+                "its models must be of type Model, not {kind}", kind=type(model).__name__
+            )
         if model.kind not in kinds:
-            return (), f"its model “{model.name}” is of kind “{model.kind}”, not {min(kinds)}"
+            return (), Message(
+                "its model “{name}” is of kind “{kind}”, not {wanted}",
+                name=model.name,
+                kind=model.kind,
+                wanted=min(kinds),
+            )
         if model.name.casefold() in names:
-            return (), f"its model “{model.name}” has a name that another model has"
+            return (), Message(
+                "its model “{name}” has a name that another model has", name=model.name
+            )
     return models, ""
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final, Literal
 
+from xmem_core.messages import Message
+
 __all__ = ["CLICK_MODELS", "GROUPS", "OWN", "TRACKERS", "Group", "Plugin", "plugins"]
 
 Group = Literal["xmem_annotate.click_models", "xmem_annotate.trackers"]
@@ -77,11 +79,17 @@ def _loaded(entry: EntryPoint, *, is_taken: bool = False) -> Plugin:
     if entry.dist is not None:
         package = f"{entry.dist.name} {entry.dist.version}"
     if is_taken:
-        reason = f"“{entry.name}” is the name of a plug-in of the program itself"
+        reason = Message("“{name}” is the name of a plug-in of the program itself", name=entry.name)
         return Plugin(group, entry.name, package, None, reason)
     try:
         return Plugin(group, entry.name, package, entry.load())
     except (Exception, SystemExit) as error:  # code of other people
         log.warning("the plug-in %s of %s cannot be loaded", entry.value, package, exc_info=True)
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        return Plugin(group, entry.name, package, None, f"{entry.value} cannot be loaded: {reason}")
+        return Plugin(
+            group,
+            entry.name,
+            package,
+            None,
+            Message("{name} cannot be loaded: {reason}", name=entry.value, reason=reason),
+        )

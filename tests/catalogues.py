@@ -21,12 +21,20 @@ from babel.messages import Catalog, Message
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 
+from interaction import errors
+from interaction.errors import UserError
 from resources import languages_folder, models_file
 
 ROOT: Final = Path(__file__).parent.parent
 _ROOMS: Final = ("gui", "interaction", "xmem_core")
 _CALLS: Final = ("tr", "Message", "UserError")
 _OF_QT: Final = ("self.tr", "QCoreApplication.translate")
+# Errors that are made of messages: what happened, and what to do.
+_OF_MESSAGES: Final = frozenset(
+    kind.__name__
+    for kind in vars(errors).values()
+    if isinstance(kind, type) and issubclass(kind, UserError) and kind is not UserError
+)
 _LETTERS: Final = re.compile("[^\\W\\d_]")
 _FIELD: Final = re.compile(r"\{[^{}]*\}")
 _WIDTH: Final = 100
@@ -71,11 +79,20 @@ def untranslatable(source: str) -> Iterator[tuple[int, str]]:
         first = call.args[0]
         parts = [first.body, first.orelse] if isinstance(first, ast.IfExp) else []
         is_choice = any(isinstance(one, ast.Constant) for one in parts)
-        if is_choice or isinstance(first, ast.JoinedStr | ast.BinOp):
+        # The texts of a `Message` that is chosen first are found where it is made.
+        is_late = isinstance(first, ast.Name | ast.Subscript) and ast.unparse(call.func) != "tr"
+        has_values = any(one.arg for one in call.keywords)
+        if is_choice or isinstance(first, ast.JoinedStr | ast.BinOp) or (is_late and has_values):
             yield call.lineno, ast.unparse(call)
     for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) in _OF_QT:
-            yield node.lineno, ast.unparse(node)
+        if isinstance(node, ast.Call):
+            name = ast.unparse(node.func)
+            if name in _OF_QT or (name in _OF_MESSAGES and any(map(_is_plain_text, node.args))):
+                yield node.lineno, ast.unparse(node)
+
+
+def _is_plain_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.JoinedStr) or " " in (_constant(node) or "")
 
 
 def _calls(source: str) -> Iterator[ast.Call]:

@@ -130,7 +130,7 @@ class NextFramesPanel(QWidget):
     def _text(self, one: NextFrame) -> str:
         info = self._document.object(one.object_id)
         name = "" if info is None else info.name
-        repairs = tr("1 frame", "≈ {count} frames", count=one.mends)
+        repairs = tr("≈ {count} frame", "≈ {count} frames", count=one.mends)
         text = tr("Frame {frame}: {repairs}", frame=one.frame, repairs=repairs)
         iou = tr("expected IoU {iou:.2f}", iou=one.expected_iou)
         return f"{text}\n{name}, {iou}"

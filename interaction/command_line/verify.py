@@ -101,7 +101,8 @@ def _best(export: Path) -> "VerifyReport":
             best = report
     if best is None:
         raise UserError(
-            f"There is no video beside “{export.name}”. Nothing was changed.\n\n"
-            "Name the video: xmem-annotate verify EXPORT VIDEO."
+            "There is no video beside “{name}”. Nothing was changed.\n\n"
+            "Name the video: xmem-annotate verify EXPORT VIDEO.",
+            name=export.name,
         )
     return best

@@ -82,7 +82,7 @@ class VerifyReport:
         """For people, a sentence a line."""
         lines = [
             Message(
-                _VERDICTS[self.verdict],
+                _VERDICTS[self.verdict].template,
                 name=self.video.name,
                 equal=self.equal,
                 frames=self.frames,
@@ -107,20 +107,20 @@ class VerifyReport:
 
 
 _VERDICTS: Final = {
-    Verdict.EXACT: "The export belongs to “{name}”: all {frames} frames are equal.",
-    Verdict.RETIMED: (
+    Verdict.EXACT: Message("The export belongs to “{name}”: all {frames} frames are equal."),
+    Verdict.RETIMED: Message(
         "The export belongs to “{name}”: all {frames} frames are equal, but not all at the same "
         "time: the file was packed anew."
     ),
-    Verdict.ENCODED_ANEW: (
+    Verdict.ENCODED_ANEW: Message(
         "Every frame of the export looks as in “{name}”, but {equal} of {frames} are equal to the "
         "bit: it was made from the same video in another encoding."
     ),
-    Verdict.PARTLY: (
+    Verdict.PARTLY: Message(
         "Only a part of the export belongs to “{name}”: {equal} of {frames} frames are equal, "
         "{alike} look the same."
     ),
-    Verdict.OTHER: "The export does not belong to “{name}”: no frame is the same.",
+    Verdict.OTHER: Message("The export does not belong to “{name}”: no frame is the same."),
 }
 
 
@@ -148,8 +148,10 @@ def list_of(export: Path) -> Path:
         path = export.with_name(f"{export.name}.{FRAMES_CSV}")
     if not is_file(path):
         raise UserError(
-            f"“{export.name}” has no list of frames ({path.name}), so nothing says which pictures "
-            "its masks were made for.\n\nName the folder or the file of an export of this program."
+            "“{name}” has no list of frames ({list}), so nothing says which pictures "
+            "its masks were made for.\n\nName the folder or the file of an export of this program.",
+            name=export.name,
+            list=path.name,
         )
     return path
 
@@ -198,38 +200,49 @@ def read_list(path: Path) -> _Listed:
         reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
         columns = reader.fieldnames or ()
         if "index" in columns and "sha256" not in columns:
-            raise _problem(path, "it was written by a version that noted no hashes", _AGAIN)
+            raise _problem(
+                path, Message("it was written by a version that noted no hashes"), _AGAIN
+            )
         for number, row in enumerate(reader, start=2):
             sha256 = _text(row, "sha256")
             frame = _whole(row, "index", number)
             if not 0 <= frame < _MOST_FRAME:
-                raise ValueError(f"line {number}: {frame} is no frame")
+                raise ValueError(
+                    Message("line {number}: {frame} is no frame", number=number, frame=frame)
+                )
             files.add(_file(row, number))
             if not sha256:
                 continue  # a frame that could not be decoded, or an export without hashes
             if not _SHA256.fullmatch(sha256) or not _LOOK.fullmatch(_text(row, "look")):
-                raise ValueError(f"line {number}: the hash is none")
+                raise ValueError(Message("line {number}: the hash is invalid", number=number))
             pts = _whole(row, "pts", number) if _text(row, "pts") else None
             found = Fingerprint(pts, sha256, int(_text(row, "look"), 16))
             if fingerprints.setdefault(frame, found) != found:
-                raise ValueError(f"line {number}: frame {frame} has two hashes")
+                raise ValueError(
+                    Message(
+                        "line {number}: frame {frame} has two hashes", number=number, frame=frame
+                    )
+                )
     except OSError as error:
         raise _problem(path, error.strerror or str(error), _AGAIN) from error
     except UnicodeDecodeError as error:
-        raise _problem(path, "it is no text", _AGAIN) from error
+        raise _problem(path, Message("it is not a text file that can be read"), _AGAIN) from error
     except (ValueError, csv.Error) as error:
         raise _problem(path, str(error), _AGAIN) from error
     if not fingerprints:
-        raise _problem(path, "no frame in it has a hash", _AGAIN)
+        raise _problem(path, Message("no frame in it has a hash"), _AGAIN)
     return _Listed(fingerprints, frozenset(files))
 
 
-_AGAIN: Final = "Export again with hashes, or check a copy that is whole."
+_AGAIN: Final = Message("Export again with hashes, or check a copy that is whole.")
 
 
 def _problem(path: Path, reason: str, remedy: str) -> UserError:
     return UserError(
-        f"“{path.name}” cannot be used to verify: {reason}. Nothing was changed.\n\n{remedy}"
+        "“{name}” cannot be used to verify: {reason}. Nothing was changed.\n\n{remedy}",
+        name=path.name,
+        reason=reason,
+        remedy=remedy,
     )
 
 

@@ -208,14 +208,14 @@ def decode_edit(value: JsonObject, frame_count: int, mask_at: Callable[[MaskPlac
         None if group is None else text(group, Message("the group")),
         cause,
         locked,
-        number(value.get("seconds", 0.0), "the seconds", 0.0, _MOST_SECONDS),
+        number(value.get("seconds", 0.0), Message("the seconds"), 0.0, _MOST_SECONDS),
     )
 
 
 def _moment_s(value: JsonObject) -> float | None:
     """When a line was written, in seconds since 1970; None if it does not say so."""
     try:
-        moment = datetime.fromisoformat(text(value.get("at"), "the time"))
+        moment = datetime.fromisoformat(text(value.get("at"), Message("the time")))
         return moment.timestamp() if moment.tzinfo is not None else None
     except (ValueError, OverflowError, OSError):
         return None

@@ -276,12 +276,12 @@ def _signs(value: object) -> tuple[Signs, ...]:
         of = object_id(int(key) if key in _IDS else None)
         pair = listing(pair, "signs")
         if len(pair) != 2 or not isinstance(pair[1], str) or len(pair[1]) > _MOST_NAME:
-            raise DamagedValueError("signs are not numbers and a key")
+            raise DamagedValueError(Message("signs are not numbers and a key"))
         numbers = tuple(number(one, "a sign", 0.0, _MOST_SIGN) for one in listing(pair[0], "signs"))
         try:
             found.append(Signs(of, numbers, b64decode(pair[1], validate=True)))
         except ValueError:
-            raise DamagedValueError("the key of signs is damaged") from None
+            raise DamagedValueError(Message("the key of signs is damaged")) from None
     return tuple(found)
 
 

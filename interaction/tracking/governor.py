@@ -128,8 +128,12 @@ class Forecast:
         """For people: what there is."""
         memory = size_text(self.free_memory_bytes)
         if self.free_disk_bytes is None:
-            text = "{frames} frames on {device}, {memory} of memory free."
-            return Message(text, frames=self.frames, device=self.device, memory=memory)
+            return Message(
+                "{frames} frames on {device}, {memory} of memory free.",
+                frames=self.frames,
+                device=self.device,
+                memory=memory,
+            )
         return Message(
             "{frames} frames on {device}, {memory} of memory free, {disk} on the disk.",
             frames=self.frames,
