@@ -79,8 +79,8 @@ def _loaded(entry: EntryPoint, *, is_taken: bool = False) -> Plugin:
     if entry.dist is not None:
         package = f"{entry.dist.name} {entry.dist.version}"
     if is_taken:
-        reason = Message("“{name}” is the name of a plug-in of the program itself", name=entry.name)
-        return Plugin(group, entry.name, package, None, reason)
+        taken = Message("“{name}” is the name of a plug-in of the program itself", name=entry.name)
+        return Plugin(group, entry.name, package, None, taken)
     try:
         return Plugin(group, entry.name, package, entry.load())
     except (Exception, SystemExit) as error:  # code of other people
