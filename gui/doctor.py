@@ -110,7 +110,11 @@ def _try_window() -> list[Finding]:
         deadline = time.monotonic() + _WINDOW_TIMEOUT_S
         while not condition():
             if time.monotonic() > deadline:
-                raise UserError(f"{what} did not happen within {_WINDOW_TIMEOUT_S} seconds.")
+                raise UserError(
+                    "{what} did not happen within {seconds} seconds.",
+                    what=what,
+                    seconds=_WINDOW_TIMEOUT_S,
+                )
             application.processEvents()
             time.sleep(0.001)
 

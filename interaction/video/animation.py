@@ -15,6 +15,7 @@ from PIL import Image
 
 from interaction.errors import DamagedFrameError, UnreadableVideoError
 from interaction.video.container import MAX_FRAME_PIXELS, describe_size_limit
+from xmem_core.messages import Message
 
 __all__ = ["ANIMATION_SUFFIXES", "AnimationIndex", "AnimationReader", "index_animation"]
 
@@ -23,7 +24,7 @@ _FORMATS: Final = ("PNG", "WEBP")
 _REPORT_EVERY: Final = 16  # frames
 _LEAST_MS: Final = 10  # what browsers make of frames that are to last no time at all
 _DAMAGE: Final = (OSError, SyntaxError, ValueError, EOFError, MemoryError, OverflowError)
-_REMEDY: Final = "Save it again with the program that made it, or as a video (MP4)."
+_REMEDY: Final = Message("Save it again with the program that made it, or as a video (MP4).")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -135,8 +136,12 @@ def _problems_of(path: Path, frame: int | None = None) -> Iterator[None]:
     except UnreadableVideoError:
         raise
     except FileNotFoundError:
-        raise UnreadableVideoError(path, "it is gone", "Put it back, or open it again.") from None
+        raise UnreadableVideoError(
+            path, Message("it is gone"), Message("Put it back, or open it again.")
+        ) from None
     except (*_DAMAGE, Image.DecompressionBombError):
         if frame is None:
-            raise UnreadableVideoError(path, "the picture is damaged", _REMEDY) from None
-        raise DamagedFrameError(path, f"frame {frame} is damaged", _REMEDY) from None
+            raise UnreadableVideoError(path, Message("the picture is damaged"), _REMEDY) from None
+        raise DamagedFrameError(
+            path, Message("frame {frame} is damaged", frame=frame), _REMEDY
+        ) from None
