@@ -37,8 +37,16 @@ from interaction.annotation.requests import (
     RemoveClickRequest,
     ScribbleRequest,
 )
-from interaction.annotation.types import EMPTY_RECORD, Click, Edit, Frames, Prompts, Request
-from interaction.clicks.prompts import Box, clicks_of_strokes
+from interaction.annotation.types import (
+    EMPTY_RECORD,
+    Click,
+    Edit,
+    FrameRecord,
+    Frames,
+    Prompts,
+    Request,
+)
+from interaction.clicks.prompts import Box, check_inside, clicks_of_strokes
 from interaction.engines import Networks
 from interaction.errors import UserError
 from xmem_core.arrays import Frame, Labels
@@ -77,28 +85,27 @@ def answer(context: EditContext, request: Request) -> Answer:
     KeyError for an unknown object, IndexError for an unknown frame or click, ValueError for a
     prompt outside the frame, TypeError for a request whose masks came from elsewhere.
     """
-    if isinstance(request, PropagationRequest):
-        steps = propagation(context, request)
-        return (step.edit for step in steps if step.edit is not None)
-    return _timed(_answered(context, request))
-
-
-def _answered(context: EditContext, request: Request) -> Answer:
     annotation = context.annotation
     width, height = annotation.width, annotation.height
     match request:
         case ClickRequest(click=click):
-            return _prompted(context, request, (click,), "click")
+            edits = _prompted(context, request, (click,), "click")
         case RemoveClickRequest():
-            return _without_click(context, request)
+            edits = _without_click(context, request)
         case BoxRequest(corner=corner, opposite=opposite):
-            return _boxed(context, request, Box.between(corner, opposite, width, height))
+            edits = _boxed(context, request, Box.between(corner, opposite, width, height))
         case ScribbleRequest(strokes=strokes):
             clicks = clicks_of_strokes(strokes, width, height)
             if context.engines.settings.scribble_model is not None:
-                return _scribbled(context, request)
-            return _prompted(context, request, clicks, "scribble")
-    return by_hand(annotation, request)
+                edits = _scribbled(context, request)
+            else:
+                edits = _prompted(context, request, clicks, "scribble")
+        case PropagationRequest():
+            steps = propagation(context, request)
+            return (step.edit for step in steps if step.edit is not None)
+        case _:
+            edits = by_hand(annotation, request)
+    return _timed(edits)
 
 
 def _timed(edits: Answer) -> Answer:
@@ -165,17 +172,13 @@ def _prompted(context: EditContext, request: Prompt, clicks: Sequence[Click], ke
     annotation, frame, object_id = context.annotation, request.frame, request.object_id
     check_unlocked(annotation, object_id)
     old = annotation.record(frame)
-    for click in clicks:
-        if not (0 <= click.x < annotation.width and 0 <= click.y < annotation.height):
-            raise ValueError(
-                f"the click ({click.x}, {click.y}) lies outside "
-                f"{annotation.width}x{annotation.height}"
-            )
+    check_inside(clicks, annotation.width, annotation.height)
     prompts = old.prompts
     if prompts is None or not _goes_on(annotation, frame, prompts, object_id):
         prompts = Prompts(object_id, old.mask, old.status, (), old.given)
     prompts = replace(prompts, clicks=(*prompts.clicks, *clicks))
-    return _answer(context, request, prompts, object_label(annotation, key, object_id))
+    label = object_label(annotation, key, object_id)
+    return _answer(context, request, old, prompts, annotation.locked, label)
 
 
 def _scribbled(context: EditContext, request: ScribbleRequest) -> Answer:
@@ -307,7 +310,8 @@ def _without_click(context: EditContext, request: RemoveClickRequest) -> Answer:
     if any(click.is_positive for click in rest) or (
         rest and bool((before == prompts.object_id).any())
     ):
-        return _answer(context, request, replace(prompts, clicks=rest), label)
+        prompts = replace(prompts, clicks=rest)
+        return _answer(context, request, old, prompts, locked, label)
     restored = keeping_locked(annotation.labels(frame), before, locked)
     record = EMPTY_RECORD
     if prompts.start is not None:
@@ -340,51 +344,51 @@ def _decoded(mask: bytes | None, size: tuple[int, ...]) -> Labels:
 
 
 def _answer(
-    context: EditContext, request: Prompt | RemoveClickRequest, prompts: Prompts, label: str
+    context: EditContext,
+    request: Prompt | RemoveClickRequest,
+    old: FrameRecord,
+    prompts: Prompts,
+    locked: frozenset[int],
+    label: str,
 ) -> Answer:
-    """The answer of the click network to all clicks of `prompts`."""
-    annotation, frame = context.annotation, request.frame
-    old, locked = annotation.record(frame), annotation.locked
-    size = annotation.height, annotation.width
+    """The answer of the click network to all clicks of `prompts`. old, locked: as they are when it
+    is requested; it begins later."""
+    # Only here, on the engine's thread: it takes seconds the first time.
+    from interaction.clicks.fbrs import StoppedError
+    from xmem_core.device import is_out_of_memory
 
-    def steps() -> Answer:
-        # Only here, on the engine's thread: it takes seconds the first time.
-        from interaction.clicks.fbrs import StoppedError
-        from xmem_core.device import is_out_of_memory
-
-        before, start = _decoded(old.mask, size), _decoded(prompts.start, size)
-        picture, segmenter = context.video[frame], context.engines.segmenter()
-        try:
-            result = segmenter.segment(
-                picture,
-                start,
-                prompts.object_id,
-                prompts.clicks,
-                locked=locked,
-                frame_key=(context.session_key, frame),
-                stop=context.stop,
-            )
-        except StoppedError:
-            return
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            raise _no_memory_problem() from None
-        if context.stop():
-            return
-        labels = keeping_locked(before, result.labels, locked)
-        # The doubt of the mask the clicks started from stays, for the day they are all taken out.
-        record = make_record(
-            labels,
-            corrected_status(old.status),
-            doubt=old.doubt,
-            prompts=prompts,
-            given=given_after(old, before, labels),
-            signs=old.signs,
+    frame, size = request.frame, (context.annotation.height, context.annotation.width)
+    before, start = _decoded(old.mask, size), _decoded(prompts.start, size)
+    picture, segmenter = context.video[frame], context.engines.segmenter()
+    try:
+        result = segmenter.segment(
+            picture,
+            start,
+            prompts.object_id,
+            prompts.clicks,
+            locked=locked,
+            frame_key=(context.session_key, frame),
+            stop=context.stop,
         )
-        yield Edit(label, {frame: old}, {frame: record}, cause=request, locked=locked)
-
-    return steps()
+    except StoppedError:
+        return
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise _no_memory_problem() from None
+    if context.stop():
+        return
+    labels = keeping_locked(before, result.labels, locked)
+    # The doubt of the mask the clicks started from stays, for the day they are all taken out.
+    record = make_record(
+        labels,
+        corrected_status(old.status),
+        doubt=old.doubt,
+        prompts=prompts,
+        given=given_after(old, before, labels),
+        signs=old.signs,
+    )
+    yield Edit(label, {frame: old}, {frame: record}, cause=request, locked=locked)
 
 
 def _no_memory_problem() -> UserError:

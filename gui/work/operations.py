@@ -497,7 +497,8 @@ class Operations(QObject):
             else:
                 self._list.remove(operation)
                 operation.on_end(error)
-        if error is not None and operation.reports_errors and not _is_stop(error):
+        is_failure = error is not None and not isinstance(error, CancelledError)
+        if is_failure and operation.reports_errors:
             self._document.failed.emit(error)
         self.start()
 
@@ -507,9 +508,3 @@ class Operations(QObject):
             self._announced = busy
             self.busy_changed.emit(busy)
         self.changed.emit()
-
-
-def _is_stop(error: Exception) -> bool:
-    from interaction.clicks.fbrs import StoppedError
-
-    return isinstance(error, CancelledError | StoppedError)

@@ -19,6 +19,7 @@ __all__ = [
     "ClickConfig",
     "Mode",
     "boxed_object",
+    "check_inside",
     "clicks_of_box",
     "clicks_of_strokes",
 ]
@@ -201,6 +202,13 @@ def clicks_of_box(box: Box, width: int, height: int) -> tuple[Click, ...]:
 
 def _margin(extent_px: float) -> float:
     return max(_LEAST_MARGIN_PX, _MARGIN * extent_px)
+
+
+def check_inside(clicks: Sequence[Click], width: int, height: int) -> None:
+    """ValueError if one lies outside a frame of this size, in pixels."""
+    for click in clicks:
+        if not (0 <= click.x < width and 0 <= click.y < height):
+            raise ValueError(f"the click ({click.x}, {click.y}) lies outside {width}x{height}")
 
 
 def clicks_of_strokes(strokes: Sequence[Stroke], width: int, height: int) -> tuple[Click, ...]:

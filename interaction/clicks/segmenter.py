@@ -17,7 +17,7 @@ from torch import Tensor
 from interaction.annotation.types import Click
 from interaction.clicks.fbrs import Inputs, Mode, Refiner, StoppedError, click_squares
 from interaction.clicks.network import ClickNetwork
-from interaction.clicks.prompts import Box, ClickConfig, clicks_of_box
+from interaction.clicks.prompts import Box, ClickConfig, check_inside, clicks_of_box
 from interaction.clicks.zoom import Crop, around, whole_frame
 from xmem_core.arrays import Frame, Labels
 
@@ -453,9 +453,7 @@ def check_prompt(frame: Frame, start: Labels, clicks: Sequence[Click]) -> None:
         raise ValueError(f"frame is {frame.shape}, the mask {start.shape}")
     if not clicks:
         raise ValueError("there must be at least one click")
-    for click in clicks:
-        if not (0 <= click.x < width and 0 <= click.y < height):
-            raise ValueError(f"the click ({click.x}, {click.y}) lies outside {width}x{height}")
+    check_inside(clicks, width, height)
 
 
 def explained_change(
