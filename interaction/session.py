@@ -391,6 +391,7 @@ class Session:
         first: int | None = None,
         last: int | None = None,
         objects: Collection[int] | None = None,
+        looks_closer: bool = False,
         on_step: Callable[[Propagated], object] = lambda step: None,
     ) -> TrackedMasks:
         """Tracks from a frame, see `PropagationRequest`; returns (frame, labels) of each frame that
@@ -400,7 +401,9 @@ class Session:
         propagation; every finished frame is kept. Raises as `interaction.answers.propagation`.
         """
         chosen = None if objects is None else frozenset(objects)
-        request = PropagationRequest(start, direction, until, most_frames, first, last, chosen)
+        request = PropagationRequest(
+            start, direction, until, most_frames, first, last, chosen, looks_closer
+        )
         frames = []
         with closing(propagation(self.context(), request)) as steps:
             for step in steps:

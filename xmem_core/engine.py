@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager
 import torch
 from torch import Tensor
 
-from xmem_core.arrays import Frame
+from xmem_core.arrays import Frame, Window
 from xmem_core.device import StageTimes, autocast, free_memory_bytes, is_out_of_memory
 from xmem_core.network.xmem import XMem, others_of
 from xmem_core.pictures import EncodedFrame, encode_frames
@@ -30,10 +30,15 @@ class Engine:
         self.times = StageTimes(self.device)
         self.objects_per_chunk: int | None = None
 
-    def encode(self, frames: Sequence[Frame], shorter_side: int | None) -> list[EncodedFrame]:
-        """Keys and features of frames of one size, in one batch."""
+    def encode(
+        self,
+        frames: Sequence[Frame],
+        shorter_side: int | None,
+        windows: Sequence[Window] | None = None,
+    ) -> list[EncodedFrame]:
+        """Keys and features of frames of one size, in one batch; windows: see `encode_frames`."""
         with self.times.measure("key"), self._autocast():
-            encoded = encode_frames(self.network, frames, shorter_side, self.device)
+            encoded = encode_frames(self.network, frames, shorter_side, self.device, windows)
         self.times.note_work("key", sum(one.picture[0, 0].numel() for one in encoded))
         return encoded
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from xmem_core.arrays import Frame, Labels
+from xmem_core.arrays import Frame, Labels, Window
 from xmem_core.network.xmem import KeyFeatures, XMem
 from xmem_core.probabilities import normalise, pad, padding_to_stride
 
@@ -32,11 +32,17 @@ class PictureSize:
     source: tuple[int, int]
     internal: tuple[int, int]  # before padding
     padding: tuple[int, int, int, int]  # (left, right, top, bottom) to a multiple of 16
+    window: Window | None = None  # the part of the source that is seen; None: all of it
 
     @classmethod
-    def of(cls, height: int, width: int, shorter_side: int | None) -> "PictureSize":
-        """Brings the shorter side to `shorter_side`; the longer is cut to whole pixels, as the
-        published code does. Enlarges at most twofold."""
+    def of(
+        cls, height: int, width: int, shorter_side: int | None, window: Window | None = None
+    ) -> "PictureSize":
+        """Brings the shorter side, of `window` if there is one, to `shorter_side`; the longer is
+        cut to whole pixels, as the published code does. Enlarges at most twofold."""
+        source = (height, width)
+        if window is not None:
+            height, width = window.height, window.width
         internal = (height, width)
         shorter = min(height, width)
         if shorter_side is not None:
@@ -44,14 +50,18 @@ class PictureSize:
         if shorter_side is not None and shorter != shorter_side:
             longer = int(shorter_side * max(height, width) / shorter)
             internal = (shorter_side, longer) if height <= width else (longer, shorter_side)
-        return cls((height, width), internal, padding_to_stride(*internal))
+        return cls(source, internal, padding_to_stride(*internal), window)
+
+    def suits(self, other: "PictureSize") -> bool:
+        """Whether frames of both can be compared: they differ in where the window is, if at all."""
+        return (self.source, self.internal) == (other.source, other.internal)
 
     def to_internal(self, x: Tensor) -> Tensor:
         """(C, H, W) at source size -> (C, h, w) at internal size, averaged where made smaller,
         interpolated where enlarged."""
-        if self.source == self.internal:
-            return x
-        return F.interpolate(x.unsqueeze(0), self.internal, mode="bilinear", antialias=True)[0]
+        if self.window is not None:
+            x = x[(slice(None), *self.window.slices)]
+        return _resized(x, self.internal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +74,17 @@ class EncodedFrame:
 
 
 def encode_frames(
-    network: XMem, frames: Sequence[Frame], shorter_side: int | None, device: torch.device
+    network: XMem,
+    frames: Sequence[Frame],
+    shorter_side: int | None,
+    device: torch.device,
+    windows: Sequence[Window] | None = None,
 ) -> list[EncodedFrame]:
     """Keys and features of frames of one size, in one batch.
 
-    Pictures are made smaller on the CPU as bytes, so that little has to travel to a GPU.
-    ValueError if a frame is not (H, W, 3) uint8 or has not the size of the first.
+    windows: the part of each that is seen, all of one size; None: everything. Pictures are made
+    smaller on the CPU as bytes, so that little has to travel to a GPU. ValueError if a frame is not
+    (H, W, 3) uint8 or has not the size of the first.
     """
     for frame in frames:
         if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
@@ -79,19 +94,32 @@ def encode_frames(
                 f"every frame must be {frames[0].shape} as the first, got {frame.shape}"
             )
     height, width, _ = frames[0].shape
-    size = PictureSize.of(height, width, shorter_side)
+    seen: Sequence[Window | None] = windows or [None] * len(frames)
+    sizes = [PictureSize.of(height, width, shorter_side, window) for window in seen]
     # Not `from_numpy`: it warns about the read-only arrays that a frame cache hands out. And torch
     # takes no negative strides, which `bgr[..., ::-1]` has.
-    contiguous = [torch.tensor(np.ascontiguousarray(frame)) for frame in frames]
-    small = [
-        size.to_internal(picture.permute(2, 0, 1)).to(device, non_blocking=True)
-        for picture in contiguous
+    parts = [
+        frame if size.window is None else frame[size.window.slices]
+        for frame, size in zip(frames, sizes, strict=True)
     ]
-    picture = pad(normalise(torch.stack(small).float()), size.padding)
+    contiguous = [torch.tensor(np.ascontiguousarray(part)) for part in parts]
+    small = [
+        _resized(picture.permute(2, 0, 1), size.internal).to(device, non_blocking=True)
+        for picture, size in zip(contiguous, sizes, strict=True)
+    ]
+    picture = pad(normalise(torch.stack(small).float()), sizes[0].padding)
     features = network.encode_key(picture.contiguous(memory_format=torch.channels_last))
     return [
-        EncodedFrame(size, picture[i : i + 1], features.of_picture(i)) for i in range(len(frames))
+        EncodedFrame(size, picture[i : i + 1], features.of_picture(i))
+        for i, size in enumerate(sizes)
     ]
+
+
+def _resized(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """(C, H, W) -> (C, *size), averaged where made smaller, interpolated where enlarged."""
+    if x.shape[1:] == size:
+        return x
+    return F.interpolate(x.unsqueeze(0), size, mode="bilinear", antialias=True)[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +132,30 @@ class Prediction:
     # (2, h / 16, w / 16), padded: how similar the nearest element of memory is, in nats, and the
     # share of the readout that comes from confirmed frames. None where memory was not asked.
     match: Tensor | None = None
+    window: Window | None = None  # the part that `small` is about; None: the whole picture
+
+    @property
+    def seen(self) -> Window:
+        """What `small` is about; outside of it all is background."""
+        return self.window or Window(0, 0, self.source_size[1], self.source_size[0])
+
+    @property
+    def share(self) -> float:
+        """Of the picture's area that is seen."""
+        return self.seen.width * self.seen.height / (self.source_size[0] * self.source_size[1])
 
     @torch.inference_mode()
     def probabilities(self) -> Tensor:
         """(1 + K, H, W) float32 at source size, on the tracker's device, background first."""
-        if self.small.shape[-2:] == self.source_size:
-            return self.small
-        return F.interpolate(self.small.unsqueeze(0), self.source_size, mode="bilinear")[0]
+        seen, size = self.small, (self.seen.height, self.seen.width)
+        if seen.shape[-2:] != size:
+            seen = F.interpolate(seen.unsqueeze(0), size, mode="bilinear")[0]
+        if self.window is None:
+            return seen
+        whole = seen.new_zeros(len(seen), *self.source_size)
+        whole[0] = 1
+        whole[(slice(None), *self.window.slices)] = seen
+        return whole
 
     @torch.inference_mode()
     def labels(self) -> Labels:
@@ -118,16 +163,22 @@ class Prediction:
 
         Goes channel by channel, so that forty objects at 4K need no gigabytes.
         """
+        size = (self.seen.height, self.seen.width)
         best: Tensor | None = None
-        labels = torch.zeros(self.source_size, dtype=torch.uint8, device=self.small.device)
+        labels = torch.zeros(size, dtype=torch.uint8, device=self.small.device)
         for object_id, channel in zip((0, *self.objects), self.small, strict=True):
             full = channel
-            if channel.shape != self.source_size:
-                full = F.interpolate(channel[None, None], self.source_size, mode="bilinear")[0, 0]
+            if channel.shape != size:
+                full = F.interpolate(channel[None, None], size, mode="bilinear")[0, 0]
             if best is None:
                 best = full.clone()
                 continue
             wins = full > best
             labels.masked_fill_(wins, object_id)
             torch.maximum(best, full, out=best)
-        return labels.cpu().numpy()
+        found = labels.cpu().numpy()
+        if self.window is None:
+            return found
+        whole = np.zeros(self.source_size, np.uint8)
+        whole[self.window.slices] = found
+        return whole

@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from xmem_core.arrays import Frame, Labels
+from xmem_core.arrays import Frame, Labels, Window
+from xmem_core.closeup import Closeup
 from xmem_core.config import MemoryConfig
 from xmem_core.device import StageTimes
 from xmem_core.engine import Engine
@@ -27,10 +28,17 @@ from xmem_core.pictures import EncodedFrame, PictureSize, Prediction
 from xmem_core.probabilities import one_hot, pad, soft_aggregate, unpad
 
 
+def readout_work(positions: float, elements: float) -> float:
+    """How much a readout has to do: what is proportional to positions alone takes as long as this
+    many elements."""
+    return positions * (elements + 4000)
+
+
 @dataclass(frozen=True, slots=True)
 class _ConfirmedFrame:
     labels: Labels
     objects: tuple[int, ...]  # those whose presence or absence the mask states
+    window: Window | None  # the part of the frame that was memorised
 
 
 class Tracker:
@@ -67,6 +75,8 @@ class Tracker:
         self._since_memory = 0  # frames tracked since the newest memory frame
         self._since_deep_update = 0  # and since the newest deep update of the sensory state
         self._size: PictureSize | None = None
+        # The part of each frame that is looked at; to be set before anything is remembered.
+        self.closeup: Closeup | None = None
 
     @property
     def device(self) -> torch.device:
@@ -130,6 +140,9 @@ class Tracker:
         As many frames as wanted, from anywhere in the video, in any order, before or during a run.
         ValueError if sizes differ or an object in the mask is not among `objects`.
         """
+        if self.closeup is not None and not isinstance(frame, EncodedFrame):
+            window = self.closeup.window_of(labels)
+            [frame] = self.engine.encode([frame], self.internal_size, [window])
         encoded = self._encoded(frame)
         size = encoded.size
         if labels.shape != size.source or labels.dtype != np.uint8:
@@ -144,7 +157,7 @@ class Tracker:
             raise ValueError("the mask is empty and no object is known yet: nothing to memorise")
         masks = self._internal_masks(one_hot(labels, ids).to(self.device), size)
         value, _ = self.engine.encode_value(encoded, soft_aggregate(masks)[1:], None)
-        self._confirmed[index] = _ConfirmedFrame(labels.copy(), ids)
+        self._confirmed[index] = _ConfirmedFrame(labels.copy(), ids, size.window)
         self.bank.keep_for_ever(index, self._elements(encoded, value, ids))
 
     @torch.inference_mode()
@@ -165,7 +178,7 @@ class Tracker:
             rest = tuple(i for i in frame.objects if i != object_id)
             if rest:
                 labels = np.where(frame.labels == object_id, 0, frame.labels).astype(np.uint8)
-                self._confirmed[index] = _ConfirmedFrame(labels, rest)
+                self._confirmed[index] = _ConfirmedFrame(labels, rest, frame.window)
             else:
                 self.forget(index)
 
@@ -175,13 +188,23 @@ class Tracker:
         """Starts a run: sensory, working and long-term memory start afresh; the confirmed frames
         stay."""
         self.bank.forget_run()
+        if self.closeup is not None:
+            self.closeup.begin()
         self._hidden.clear()
         self._since_memory = self._since_deep_update = 0
 
     @torch.inference_mode()
-    def encode(self, frames: Sequence[Frame]) -> list[EncodedFrame]:
-        """Keys and features of several frames in one batch, for `track` to use later."""
-        return self.engine.encode(frames, self.internal_size)
+    def encode(
+        self, frames: Sequence[Frame], indices: Sequence[int] | None = None
+    ) -> list[EncodedFrame]:
+        """Keys and features of several frames in one batch, for `track` to use later. With a
+        close-up, of what it is at now, and of confirmed ones among `indices` as memorised."""
+        if self.closeup is None or not frames:
+            return self.engine.encode(frames, self.internal_size)
+        now = self.closeup.window(*frames[0].shape[:2])
+        confirmed = [self._confirmed.get(index) for index in indices or [-1] * len(frames)]
+        windows = [now if one is None else one.window or now for one in confirmed]
+        return self.engine.encode(frames, self.internal_size, windows)
 
     @torch.inference_mode()
     def track(
@@ -210,7 +233,10 @@ class Tracker:
             self._since_memory += 1
             if not is_last:
                 self._refresh_recent(encoded, probabilities[1:], ids)
-        return self._prediction(encoded, probabilities, ids)
+        prediction = self._prediction(encoded, probabilities, ids)
+        if self.closeup is not None:
+            self.closeup.follow(prediction)
+        return prediction
 
     @torch.inference_mode()
     def revisit(
@@ -248,6 +274,8 @@ class Tracker:
             self._keep_hidden(known, hidden)
         self._since_memory = self._since_deep_update = 0
         self.bank.replace_recent(None)
+        if self.closeup is not None:
+            self.closeup.look_at(confirmed.labels)
         return Prediction(ids, full, encoded.size.source)
 
     @torch.inference_mode()
@@ -272,7 +300,10 @@ class Tracker:
             self._internal_masks(masks.to(self.device, torch.float32), encoded.size)
         )
         self._remember(encoded, probabilities[1:], ids)
-        return self._prediction(encoded, probabilities, ids)
+        prediction = self._prediction(encoded, probabilities, ids)
+        if self.closeup is not None:
+            self.closeup.follow(prediction)
+        return prediction
 
     # Saving a run, so that it can go on in another process
 
@@ -282,6 +313,9 @@ class Tracker:
         state |= {f"hidden.{object_id}": hidden for object_id, hidden in self._hidden.items()}
         state["since_memory"] = torch.tensor(self._since_memory)
         state["since_deep_update"] = torch.tensor(self._since_deep_update)
+        place = None if self.closeup is None else self.closeup.state()
+        if place is not None:
+            state["closeup"] = torch.tensor(place, dtype=torch.float64)
         return state
 
     @torch.inference_mode()
@@ -296,6 +330,8 @@ class Tracker:
         }
         self._since_memory = int(state["since_memory"])
         self._since_deep_update = int(state.get("since_deep_update", state["since_memory"]))
+        if self.closeup is not None and "closeup" in state:
+            self.closeup.restore(state["closeup"].tolist())
 
     # Parts of a step
 
@@ -311,7 +347,7 @@ class Tracker:
         if not isinstance(frame, EncodedFrame):
             [frame] = self.encode([frame])
         # A size is only settled once something of it is remembered: see `_elements`.
-        if self._size is not None and frame.size != self._size:
+        if self._size is not None and not frame.size.suits(self._size):
             raise ValueError(
                 f"every frame must be {self._size.source} as the first, got {frame.size.source}"
             )
@@ -327,7 +363,8 @@ class Tracker:
         size, match = encoded.size, self.bank.match
         if match is not None:
             match = match.unflatten(1, encoded.features.key.shape[-2:])
-        return Prediction(ids, unpad(padded, size.padding), size.source, match)
+        small = unpad(padded, size.padding)
+        return Prediction(ids, small, size.source, match, size.window)
 
     def _read(self, encoded: EncodedFrame, ids: tuple[int, ...]) -> Tensor:
         """-> readout (K, C_value, h, w)."""
@@ -338,7 +375,7 @@ class Tracker:
         channels = self.engine.network.config.value_channels
         with self.times.measure("readout"):
             readout = self.bank.read(key, selection, ids, channels)
-        self.times.note_work("readout", len(key) * self.bank.element_count)
+        self.times.note_work("readout", readout_work(len(key), self.bank.element_count))
         return readout.unflatten(2, encoded.features.key.shape[-2:])
 
     def _predict(

@@ -538,6 +538,15 @@ ACTIONS: Final[tuple[ActionSpec, ...]] = (
         needs=_EDIT | Needs.IDLE,
     ),
     ActionSpec(
+        id="track.closer",
+        text=Message("Look closer"),
+        words=Message("zoom crop box region small 4K"),
+        keys=("Ctrl+B",),
+        icon="scan",
+        tip=Message("Track small things in a box that follows them; once more: the whole picture"),
+        needs=_EDIT | Needs.IDLE,
+    ),
+    ActionSpec(
         id="track.forecast",
         text=Message("Measure what tracking needs"),
         words=Message("forecast memory disk time estimate predict"),

@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject, QPointF, QRectF, Qt, QTimer
 from PySide6.QtGui import QColor, QImage, QPainter, QPainterPath, QPen, QPolygonF
 from PySide6.QtWidgets import (
     QGraphicsItem,
+    QGraphicsRectItem,
     QGraphicsScene,
     QStyleOptionGraphicsItem,
     QWidget,
@@ -22,13 +23,14 @@ from gui.work.document import Document
 from gui.work.operations import Busy
 from gui.work.prompts import HoverPreview
 from interaction.annotation.types import Click
-from xmem_core.arrays import Labels
+from xmem_core.arrays import Labels, Window
 
 __all__ = [
     "BrushRing",
     "BusyMark",
     "ClickMarker",
     "ClickMarkers",
+    "CloseupBox",
     "PendingMarks",
     "PreviewMark",
 ]
@@ -153,6 +155,29 @@ class ClickMarkers:
             self._hovered = marker
             if marker is not None:
                 marker.set_hovered(True)
+
+
+class CloseupBox(QGraphicsRectItem):
+    """The part of the frame that tracking looked at, dashed; shown on its frame only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._frame = -1
+        pen = QPen(QColor("white"), 1.5, Qt.PenStyle.DashLine)
+        pen.setCosmetic(True)
+        self.setPen(pen)
+        self.setAcceptedMouseButtons(Qt.MouseButton.NoButton)
+        self.setZValue(_RING_Z)
+        self.hide()
+
+    def set_window(self, frame: int, window: Window | None) -> None:
+        """window: in source pixels; None: nothing to show."""
+        self._frame = -1 if window is None else frame
+        if window is not None:
+            self.setRect(window.left, window.top, window.width, window.height)
+
+    def show_on(self, frame: int) -> None:
+        self.setVisible(frame >= 0 and frame == self._frame)
 
 
 class BrushRing(QGraphicsItem):

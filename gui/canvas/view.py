@@ -22,7 +22,14 @@ from PySide6.QtWidgets import (
 
 from gui.canvas.backdrop import SURROUND, Backdrop, PaintedPicture, around
 from gui.canvas.input import CanvasKeys, CanvasMouse
-from gui.canvas.markers import BusyMark, ClickMarker, ClickMarkers, PendingMarks, PreviewMark
+from gui.canvas.markers import (
+    BusyMark,
+    ClickMarker,
+    ClickMarkers,
+    CloseupBox,
+    PendingMarks,
+    PreviewMark,
+)
 from gui.canvas.pointer import Magnifier, PointerLook, RestingPointer
 from gui.canvas.shown_frame import ShownFrame
 from gui.canvas.sketch import Sketch
@@ -31,9 +38,10 @@ from gui.canvas.viewport import ZoomableView
 from gui.language import tr
 from gui.work.annotator import Annotator
 from gui.work.document import Document
+from gui.work.operations import Busy
 from gui.work.prompts import HoverPreview
 from interaction.annotation.strokes import Rectangle
-from xmem_core.arrays import Labels
+from xmem_core.arrays import Labels, Window
 
 __all__ = ["CanvasView"]
 
@@ -135,6 +143,10 @@ class CanvasView(ZoomableView):
         )
 
         self._resting.hint_changed.connect(lambda: self.hint_changed.emit(self.hint))
+        self._closeup = CloseupBox()
+        self.scene().addItem(self._closeup)
+        annotator.tracking.looked.connect(self._show_closeup)
+        annotator.operations.busy_changed.connect(self._follow_busy)
         self._shown.changed.connect(self._repaint)
         self._shown.arrived.connect(self._follow_arrival)
         self._shown.failed.connect(self.frame_failed)
@@ -149,7 +161,20 @@ class CanvasView(ZoomableView):
             self._follow_arrival(self._shown.frame)
         self._update_pointer()
 
+    def _show_closeup(self, frame: int, window: Window | None) -> None:
+        """Where tracking looked."""
+        self._closeup.set_window(frame, window)
+        self._closeup.show_on(self._shown.frame)
+
+    def _follow_busy(self, busy: Busy) -> None:
+        if busy not in (Busy.PROPAGATING, Busy.PAUSED):
+            self._closeup.hide()
+
     # For the window
+
+    @property
+    def closeup(self) -> CloseupBox:
+        return self._closeup
 
     @property
     def hint(self) -> str:
@@ -231,6 +256,7 @@ class CanvasView(ZoomableView):
 
     def _follow_arrival(self, frame: int) -> None:
         self._pending.show_clicks()
+        self._closeup.show_on(frame)
         self._update_pointer()
         self.frame_shown.emit(frame)
 

@@ -339,7 +339,16 @@ class PropagationPanel(QWidget):
         self.only_current = QCheckBox(tr("only the current object"), self)
         self.only_current.setToolTip(tr("The other objects keep the masks they have"))
         self.only_current.toggled.connect(self._show_state)
-        for box in (self.until, self.range, self.count, self.only_current):
+        self.closer = QCheckBox(tr("look closer"), self)
+        self.closer.setToolTip(
+            tr(
+                "For small things in a large picture: track in a box that follows them (Ctrl+B)\n"
+                "The network sees the box enlarged, and the rest of the picture costs nothing.\n"
+                "Things far apart are better tracked one at a time."
+            )
+        )
+        self.closer.toggled.connect(self._show_state)
+        for box in (self.until, self.range, self.count, self.only_current, self.closer):
             box.setFocusPolicy(Qt.FocusPolicy.TabFocus | Qt.FocusPolicy.ClickFocus)
             guard_wheel(box)
         for combo in (self.until, self.range):
@@ -354,6 +363,7 @@ class PropagationPanel(QWidget):
         line.addWidget(self.count)
         form.addRow(tr("In"), line)
         form.addRow("", self.only_current)
+        form.addRow("", self.closer)
         return form
 
     def _idle_page(self) -> QWidget:
@@ -386,6 +396,7 @@ class PropagationPanel(QWidget):
             cast(Until, self.until.currentData()),
             most_frames=self.count.value() if chosen == _COUNT else None,
             objects=self.objects,
+            looks_closer=self.closer.isChecked(),
         )
 
     def ask_forecast(self, *, measures: bool = False) -> None:
@@ -404,6 +415,7 @@ class PropagationPanel(QWidget):
             cast(Until, self.until.currentData()),
             most_frames=self.count.value() if self.range.currentData() == _COUNT else None,
             objects=self.objects,
+            looks_closer=self.closer.isChecked(),
             measures=measures,
         )
 
@@ -470,7 +482,7 @@ class PropagationPanel(QWidget):
         self.back.setEnabled(may and self._document.frame > first)
         self.forward.setEnabled(may and self._document.frame < last)
         self.both.setEnabled(may)
-        for box in (self.until, self.range, self.count, self.only_current):
+        for box in (self.until, self.range, self.count, self.only_current, self.closer):
             box.setEnabled(not is_running)
         self.reason.setText(reason or tr("Tracks from frame {frame}.", frame=self._document.frame))
         self.forward.setDefault(may)

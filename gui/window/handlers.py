@@ -382,14 +382,19 @@ def _confirm(workspace: Workspace) -> None:
 
 
 def _settle(workspace: Workspace) -> None:
+    panel = workspace.propagation_panel
     workspace.annotator.tracking.start(
-        "both", "settled", objects=workspace.propagation_panel.objects
+        "both", "settled", objects=panel.objects, looks_closer=panel.closer.isChecked()
     )
 
 
 def _track_one(workspace: Workspace) -> None:
+    panel = workspace.propagation_panel
     workspace.annotator.tracking.start(
-        most_frames=1, objects=workspace.propagation_panel.objects, follows=True
+        most_frames=1,
+        objects=panel.objects,
+        looks_closer=panel.closer.isChecked(),
+        follows=True,
     )
 
 
@@ -609,6 +614,7 @@ _ON_WORKSPACE: Final[dict[str, Callable[[Workspace], object]]] = {
     "track.follow": lambda at: at.document.set_follows_head(not at.document.follows_head),
     "track.settle": _settle,
     "track.one": _track_one,
+    "track.closer": lambda at: at.propagation_panel.closer.toggle(),
     "track.forecast": lambda at: at.propagation_panel.ask_forecast(measures=True),
     "track.pause": _pause,
     "track.cancel": lambda at: at.annotator.cancel(),

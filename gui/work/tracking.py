@@ -26,6 +26,7 @@ class Tracking(QObject):
     """Starts runs from the current frame, inside the document's range."""
 
     tracked = Signal(int)  # the head of the run is at this frame
+    looked = Signal(int, object)  # at a part of this frame: a Window, None for all of it
     forecast_made = Signal(object)  # Forecast; None where it cannot be told
 
     def __init__(
@@ -48,10 +49,11 @@ class Tracking(QObject):
         *,
         most_frames: int | None = None,
         objects: frozenset[int] | None = None,
+        looks_closer: bool = False,
         follows: bool = False,
     ) -> None:
         """Prompts that have no answer yet come first. follows: the current frame goes with it."""
-        request = self._request(direction, until, most_frames, objects)
+        request = self._request(direction, until, most_frames, objects, looks_closer)
         self._start(_Run(request, self._session), follows=follows)
 
     def forecast(
@@ -61,11 +63,12 @@ class Tracking(QObject):
         *,
         most_frames: int | None = None,
         objects: frozenset[int] | None = None,
+        looks_closer: bool = False,
         measures: bool = False,
     ) -> None:
         """Announces what such a run will need on this machine. measures: track its first frames
         for that; no mask is kept."""
-        request = self._request(direction, until, most_frames, objects)
+        request = self._request(direction, until, most_frames, objects, looks_closer)
         project = self._session.project
         folder = None if project is None else project.folder
         self._forecasts += 1
@@ -105,6 +108,7 @@ class Tracking(QObject):
         until: Until,
         most_frames: int | None,
         objects: frozenset[int] | None,
+        looks_closer: bool,
     ) -> PropagationRequest:
         document = self._document
         return PropagationRequest(
@@ -115,6 +119,7 @@ class Tracking(QObject):
             first=document.range_in,
             last=document.range_out,
             objects=objects,
+            looks_closer=looks_closer,
         )
 
     def _start(self, run: "_Run", *, follows: bool = False, reason: str = "") -> None:
@@ -127,6 +132,7 @@ class Tracking(QObject):
             if follows or self._document.follows_head:
                 self._document.set_frame(step.frame)
             self.tracked.emit(step.frame)
+            self.looked.emit(step.frame, step.box)
             pace = operation.pace
             pace.note(step.total - step.done)
             self._operations.progressed.emit(

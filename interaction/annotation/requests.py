@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, get_args
 
 from interaction.annotation.types import Click, Edit, ObjectInfo, Point, Request, Stroke
+from xmem_core.arrays import Window
 
 __all__ = [
     "DIRECTIONS",
@@ -93,6 +94,7 @@ class PropagationRequest(Request):
     the next frame on which the annotator answers for all that is tracked.
     most_frames: beyond `start`, each way. first, last: the range that is worked on, both in it;
     a start before it moves to its edge. objects: None for all; the others keep their masks.
+    looks_closer: inside a box that follows the objects, for those that are small in the picture.
     """
 
     start: int
@@ -102,6 +104,7 @@ class PropagationRequest(Request):
     first: int | None = None
     last: int | None = None
     objects: frozenset[int] | None = None
+    looks_closer: bool = False
 
     def __post_init__(self) -> None:
         if self.most_frames is not None and self.most_frames < 1:
@@ -124,7 +127,8 @@ class MemoryUse:
 
 @dataclass(frozen=True, slots=True)
 class Propagated:
-    """One step. edit: None where the frame keeps its mask, or nothing was tracked yet."""
+    """One step. edit: None where the frame keeps its mask, or nothing was tracked yet. box: the
+    part of the frame that was looked at, None for all of it."""
 
     edit: Edit | None
     frame: int
@@ -132,6 +136,7 @@ class Propagated:
     total: int
     memory: MemoryUse | None
     remark: str | None = None  # for people: something to know that is no error
+    box: Window | None = None
 
 
 # By hand, on one frame

@@ -23,6 +23,7 @@ _WIDTH: Final = 256
 _SKIP_CHANNELS: Final = 48
 _RATES: Final = (6, 12, 18)
 _MULTIPLE: Final = 16  # the picture's sides are padded to multiples of this
+_LEAST_PART_PX: Final = 480  # of a side that is looked at; the network was trained on such pictures
 _RADIUS_PX: Final = 1.5  # the network was trained with lines three pixels wide
 
 
@@ -61,13 +62,28 @@ class ScribbleSegmenter:
         """(H, W) the object's probability after `strokes`.
 
         frame (H, W, 3) uint8 RGB, start (H, W) uint8 object ids before them. Only the strokes'
-        lines count, not how thick they were drawn. ValueError for sizes that differ or no stroke.
+        lines count, not how thick they were drawn. In a large picture the network sees the part
+        round object and strokes, as in the published local mode; outside of it the object stays as
+        it is. ValueError for sizes that differ or no stroke.
         """
         height, width = start.shape
         if frame.shape != (height, width, 3):
             raise ValueError(f"frame is {frame.shape}, the mask {start.shape}")
         if not strokes:
             raise ValueError("there must be at least one stroke")
+        rows, columns = _part(start == object_id, strokes)
+        if (rows.stop - rows.start, columns.stop - columns.start) != (height, width):
+            moved = [_moved(stroke, columns.start, rows.start) for stroke in strokes]
+            whole = (start == object_id).astype(np.float32)
+            part = (rows, columns)
+            whole[part] = self._segment(frame[part], start[part], object_id, moved)
+            return whole
+        return self._segment(frame, start, object_id, strokes)
+
+    def _segment(
+        self, frame: Frame, start: Labels, object_id: int, strokes: Sequence[Stroke]
+    ) -> NDArray[np.float32]:
+        height, width = start.shape
         lines = np.zeros((2, height, width), np.bool_)
         for stroke in strokes:
             thin = Stroke(stroke.points, _RADIUS_PX, stroke.is_positive)
@@ -88,3 +104,25 @@ class ScribbleSegmenter:
             probability = self._network(inputs).sigmoid()
         part = probability[0, 0, top : top + height, left : left + width]
         return np.ascontiguousarray(part.cpu().numpy())
+
+
+def _part(mask: NDArray[np.bool_], strokes: Sequence[Stroke]) -> tuple[slice, slice]:
+    """Rows and columns round an object (H, W) and strokes, with as much again on either side; all
+    of them where the picture is not larger than the network is used to."""
+    points = [point for stroke in strokes for point in stroke.points]
+    sides = []
+    for axis, extent in enumerate(mask.shape):
+        held = np.flatnonzero(mask.any(axis=1 - axis)).tolist()
+        held += [round(point[1 - axis]) for point in points]
+        middle, reach = (min(held) + max(held)) / 2, max(max(held) - min(held), _LEAST_PART_PX / 2)
+        low = max(0, round(middle - reach))
+        sides.append(slice(low, max(low + 1, min(extent, round(middle + reach)))))
+    rows, columns = sides
+    if min(mask.shape) <= _LEAST_PART_PX:
+        return slice(0, mask.shape[0]), slice(0, mask.shape[1])
+    return rows, columns
+
+
+def _moved(stroke: Stroke, left: int, top: int) -> Stroke:
+    points = tuple((x - left, y - top) for x, y in stroke.points)
+    return Stroke(points, stroke.radius_px, stroke.is_positive)

@@ -171,6 +171,14 @@ class PropagateOptions:
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace masks that are already in the output.")
     ] = False
+    look_closer: Annotated[
+        bool,
+        typer.Option(
+            "--look-closer",
+            help="Track small things in a box that follows them: enlarged for the network, the "
+            "rest of the picture costs nothing.",
+        ),
+    ] = False
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -256,6 +264,7 @@ def batch_settings(options: PropagateOptions) -> "BatchSettings":
         saves_probabilities=options.save_probabilities,
         resumes=options.resume,
         overwrites=options.overwrite,
+        looks_closer=options.look_closer,
         fits_memory=not options.no_fit,
     )
 
@@ -332,6 +341,7 @@ def _track(session: "Session", options: PropagateOptions) -> "TrackedMasks | Non
         first=options.start,
         last=options.end,
         objects=object_ids(session.annotation.objects, options.objects),
+        looks_closer=options.look_closer,
     )
     if options.dry_run:
         _show_forecast(session.forecast(request, measures=True), as_json=options.as_json)
@@ -354,6 +364,7 @@ def _track(session: "Session", options: PropagateOptions) -> "TrackedMasks | Non
                 first=request.first,
                 last=request.last,
                 objects=request.objects,
+                looks_closer=request.looks_closer,
                 on_step=on_step,
             )
         except KeyboardInterrupt:

@@ -110,6 +110,7 @@ def _to_json(cause: Request) -> dict[str, object]:
                 "first": cause.first,
                 "last": cause.last,
                 "objects": None if cause.objects is None else sorted(cause.objects),
+                **({"looks_closer": True} if cause.looks_closer else {}),
             }
         case StrokeRequest(frame, of, stroke):
             return _on("stroke", frame, of, **_stroke_to_json(stroke))
@@ -196,6 +197,7 @@ def _propagation(value: Json) -> Request:
         first=_optional_frame(value, "first"),
         last=_optional_frame(value, "last"),
         objects=None if objects is None else frozenset(map(object_id, listing(objects, "objects"))),
+        looks_closer=truth(value.get("looks_closer", False), "looks_closer"),
     )
 
 

@@ -190,6 +190,7 @@ class BatchSettings:
     saves_probabilities: bool = False
     resumes: bool = False
     overwrites: bool = False
+    looks_closer: bool = False  # see `PropagationRequest`
     fits_memory: bool = True  # smaller settings where the forecast says that memory will not do
 
 
@@ -212,6 +213,7 @@ class _Tally:
     stages: dict[str, float] = field(default_factory=dict)
     damaged: list[int] = field(default_factory=list)  # frames that cannot be decoded
     steps_down: int = 0  # how often the settings became smaller, see `SteppingTrackers`
+    closeup_side: int | None = None  # of the box, see `SteppingTrackers`
 
     def plus(self, seconds: float, stages: Mapping[str, float]) -> "_Tally":
         merged = {
@@ -373,10 +375,24 @@ class _Batch:
             self._position, self._tally = unfinished.position, unfinished.tally
             self._state = unfinished.state
             self.trackers.take_steps(unfinished.tally.steps_down)
+            self._look_closer(unfinished.tally.closeup_side)
         elif self.settings.fits_memory and expected.steps_down:
             self.trackers.take_steps(expected.steps_down)
             smaller = " ".join(expected.warnings)
             yield BatchProgress("memorising masks", 0, len(self.masks), smaller)
+        if unfinished is None:
+            self._look_closer()
+
+    def _look_closer(self, side: int | None = None) -> None:
+        """In a box round the mask nearest to where it starts. side: of the box, to go on with."""
+        if self.settings.looks_closer:
+            self.trackers.look_closer(self._first_mask, side=side)
+
+    @property
+    def _first_mask(self) -> Labels:
+        """(H, W) the one nearest to where it starts."""
+        start = self.runs[0].frames[0]
+        return self.masks[min(self.masks, key=lambda frame: abs(frame - start))]
 
     def _steps(self) -> Generator[RunStep, None, None]:
         propagation = Propagation(self.trackers, self.video, self.masks, self.runs, self._memorize)
@@ -390,6 +406,7 @@ class _Batch:
         seconds = time.perf_counter() - self._started
         now = self._tally.plus(seconds, self.tracker.times.seconds())
         now.steps_down = self.trackers.steps_down
+        now.closeup_side = self.trackers.closeup_side
         return now
 
     def forecast(self) -> Forecast:
@@ -409,11 +426,15 @@ class _Batch:
             given_frames=len(self.masks),
             bytes_per_frame=size,
             folder=self.settings.output,
+            side_px=self.trackers.side_for(
+                self._first_mask if self.settings.looks_closer else None, None
+            ),
         )
         return forecast(load, self.trackers.settings)
 
     def rehearse(self) -> Forecast:
         """The forecast, from the first frames tracked; nothing is written."""
+        self._look_closer()
         with closing(self._steps()) as steps:
             for _ in islice((step for step in steps if step.result), REHEARSED_FRAMES):
                 pass
@@ -455,6 +476,7 @@ class _Batch:
             "internal size": [self.settings.internal_size, self.settings.allows_half_precision],
             "range": [[r.frames.start, r.frames.stop, r.frames.step] for r in self.runs],
             "memory setting": asdict(self.settings.memory),
+            "choice of --look-closer": self.settings.looks_closer,
             "choice of --save-probabilities": self.settings.saves_probabilities,
         }
 

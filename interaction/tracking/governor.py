@@ -21,6 +21,7 @@ from interaction.tracking.stepping import Step, next_step, settings_shown
 from xmem_core.device import best_device, free_memory_bytes
 from xmem_core.messages import Message
 from xmem_core.pictures import PictureSize
+from xmem_core.tracker import readout_work
 
 __all__ = [
     "REHEARSED_FRAMES",
@@ -45,6 +46,7 @@ class Workload:
     given_frames: int = 1  # in permanent memory
     bytes_per_frame: int = 0  # on disk, of one frame's results
     folder: Path | None = None  # that they go to; None: nothing is written
+    side_px: int | None = None  # of the box that is looked at; None: the whole picture
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,7 +232,9 @@ def _network_of(model: str) -> _Network:
 
 def _internal_pixels(load: Workload, settings: EngineSettings) -> int:
     """Padded to whole elements of 16 pixels."""
-    size = PictureSize.of(load.height, load.width, settings.internal_size)
+    side = load.side_px or max(load.height, load.width)
+    seen = min(side, load.height), min(side, load.width)
+    size = PictureSize.of(*seen, settings.internal_size)
     left, right, top, bottom = size.padding
     return (size.internal[0] + top + bottom) * (size.internal[1] + left + right)
 
@@ -302,7 +306,7 @@ def _seconds(load: Workload, settings: EngineSettings, pace: Pace) -> float:
         "key": (load.frames + load.given_frames) * pixels,
         "decode": load.frames * load.objects * pixels,
         "value": (memory_frames + load.given_frames) * load.objects * pixels,
-        "readout": load.frames * elements * pixels / 256,
+        "readout": load.frames * readout_work(pixels / 256, elements),
         "video": (load.frames + load.given_frames) * load.height * load.width,
     }
     return sum(pace.get(stage, 0.0) * amount for stage, amount in work.items())
@@ -326,7 +330,7 @@ def _pace(model: str, device: torch.device) -> tuple[Pace | None, bool]:
         "key": _LISTED_PIXELS,
         "decode": _LISTED_PIXELS,
         "value": _LISTED_PIXELS,
-        "readout": _LISTED_PIXELS / 256 * _LISTED_ELEMENTS,
+        "readout": readout_work(_LISTED_PIXELS / 256, _LISTED_ELEMENTS),
     }
     return {stage: share * seconds / units[stage] for stage, share in _SHARES.items()}, False
 

@@ -11,6 +11,7 @@ from platformdirs import user_cache_path
 
 from interaction.errors import UserError
 from interaction.files import parse_json, read_regular, write_text
+from interaction.models import default_store
 from xmem_core.device import StageTimes
 
 __all__ = ["Pace", "measured_pace", "note_pace", "pace_file"]
@@ -18,7 +19,7 @@ __all__ = ["Pace", "measured_pace", "note_pace", "pace_file"]
 log = logging.getLogger(__name__)
 
 # Seconds for a unit of work, by stage: "key" an internal pixel, "decode" and "value" one of one
-# object, "readout" a pair of position and memory element, "video" a source pixel.
+# object, "readout" as `readout_work` counts, "video" a source pixel.
 Pace = Mapping[str, float]
 _STAGES: Final = ("key", "decode", "value", "readout", "video")
 
@@ -60,7 +61,9 @@ def _pace_name(model: str, device: torch.device) -> str:
     name = str(device)
     if device.type == "cuda":
         name = torch.cuda.get_device_name(device)
-    return f"{Path(model).name} on {name}"
+    file = Path(model).name  # runs from files to files name the file
+    known = next((one.name for one in default_store().models if one.file == file), file)
+    return f"{known} on {name}"
 
 
 def _read_paces() -> dict[str, dict[str, float]]:

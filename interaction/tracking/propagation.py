@@ -23,6 +23,7 @@ from interaction.annotation.types import FrameRecord, Frames, FrameStatus
 from interaction.errors import DamagedFrameError, EngineMemoryError, UserError
 from interaction.tracking.stepping import SteppingTrackers
 from xmem_core.arrays import Frame, Labels
+from xmem_core.closeup import Closeup
 from xmem_core.device import is_out_of_memory
 from xmem_core.pictures import EncodedFrame, Prediction
 from xmem_core.probabilities import one_hot
@@ -194,6 +195,13 @@ def propagate(
         if step == 0:
             tracker.begin()
             last = None
+            closeup = _closeup_of(tracker)
+            if closeup is not None:
+                nearest = min(masks, key=lambda frame: abs(frame - run.frames[0]), default=None)
+                if adopted is not None:
+                    closeup.look_at(adopted)
+                elif nearest is not None:
+                    closeup.look_at(masks[nearest])
         appearances = _appearances(tracker, masks, run, present)
         if adopted is not None:
             for object_id in _objects_in(adopted):
@@ -336,6 +344,11 @@ class Propagation:
             yield RunStep(ahead, Position(index, done), is_memorizing=True)
 
 
+def _closeup_of(tracker: Tracker) -> Closeup | None:
+    """Trackers of plug-ins have none."""
+    return getattr(tracker, "closeup", None)
+
+
 def _encode(tracker: Tracker, video: Frames, batch: Sequence[int]) -> list[EncodedFrame | None]:
     """None for a frame that cannot be decoded."""
     frames: dict[int, Frame] = {}
@@ -347,7 +360,11 @@ def _encode(tracker: Tracker, video: Frames, batch: Sequence[int]) -> list[Encod
     if not frames:
         return [None] * len(batch)
     with _naming_a_full_device(tracker, batch[0]):
-        encoded = dict(zip(frames, tracker.encode(list(frames.values())), strict=True))
+        if _closeup_of(tracker) is None:
+            pictures = tracker.encode(list(frames.values()))
+        else:
+            pictures = tracker.encode(list(frames.values()), list(frames))
+        encoded = dict(zip(frames, pictures, strict=True))
     return [encoded.get(frame) for frame in batch]
 
 

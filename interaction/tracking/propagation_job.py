@@ -97,7 +97,18 @@ class PropagationJob:
             # Each mask is a file and an entry of the history.
             bytes_per_frame=2 * sum(sizes) // max(1, len(sizes)) + _JOURNAL_BYTES,
             folder=folder,
+            side_px=self._trackers.side_for(self._closeup_mask(), self._writable),
         )
+
+    def _closeup_mask(self) -> Labels | None:
+        """(H, W) that the box begins round; None if it is not asked for."""
+        start = self._runs[0].frames[0]
+        mask = self._records.get(start, EMPTY_RECORD).mask
+        if not self._request.looks_closer:
+            return None
+        if mask is not None:
+            return decode_labels(mask)
+        return self._masks[min(self._masks, key=lambda frame: abs(frame - start))]
 
     def forecast(self, folder: Path | None = None) -> Forecast:
         """What it will need on this machine. UserError for a device that is not there."""
@@ -127,6 +138,9 @@ class PropagationJob:
 
     def _steps(self) -> Generator[Propagated, None, None]:
         start = self._runs[0].frames[0]
+        closeup_mask = self._closeup_mask()
+        if closeup_mask is not None:
+            self._trackers.look_closer(closeup_mask, self._writable)
         record = self._records.get(start, EMPTY_RECORD)
         adopted = decode_labels(record.mask) if record.mask and start not in self._given else None
         for index, run in enumerate(self._runs):
@@ -163,15 +177,22 @@ class PropagationJob:
                     is_over = self._request.until == "settled" and settled >= _SETTLED_FRAMES
                     if is_over:
                         remark = Message("The masks agree with the earlier ones again.")
-                    yield self._step(edit, step.frame, remark)
+                    yield self._step(edit, step.frame, remark, step.result)
                     if is_over:
                         break
                     self._trackers.follow_limits()
 
-    def _step(self, edit: Edit | None, frame: int, remark: str | None) -> Propagated:
+    def _step(
+        self,
+        edit: Edit | None,
+        frame: int,
+        remark: str | None,
+        result: TrackedFrame | None = None,
+    ) -> Propagated:
         tracker = self._trackers.tracker
         memory = None if tracker is None else _memory_use(tracker)
-        return Propagated(edit, frame, self._done, self._total, memory, remark)
+        box = None if result is None or result.prediction.share == 1 else result.prediction.seen
+        return Propagated(edit, frame, self._done, self._total, memory, remark, box)
 
     # Before the run
 

@@ -34,6 +34,7 @@ class View:
     grey: NDArray[np.uint8] | None  # (h, w)
     match: NDArray[np.float32] | None  # (2, h, w) as in `Prediction`
     keys: Mapping[int, NDArray[np.float32]] = field(default_factory=dict)  # by object, (C_key,)
+    extent: tuple[int, int] = (0, 0)  # height and width in source pixels
 
     def mask(self, object_id: int) -> NDArray[np.bool_]:
         """(h, w) where the object is the likeliest."""
@@ -51,30 +52,35 @@ class View:
 
 @torch.inference_mode()
 def look(prediction: Prediction, picture: EncodedFrame | None) -> View:
-    """What is worth keeping of one result; costs a few milliseconds, whatever the frame's size."""
-    height, width = prediction.source_size
+    """What is worth keeping of one result; costs a few milliseconds, whatever the frame's size.
+    Of a close-up it is what the tracker looked at."""
+    found, window = prediction.small, prediction.window
+    if window is None and picture is not None and picture.size.window is not None:
+        window = picture.size.window  # a given mask is the whole picture's
+        found = found[(slice(None), *window.slices)]
+    height, width = prediction.source_size if window is None else (window.height, window.width)
     scale = _GRID / max(height, width)
     grid = max(8, round(height * scale)), max(8, round(width * scale))
 
     def small(x: torch.Tensor, mode: str) -> torch.Tensor:
         return F.interpolate(x.unsqueeze(0).float(), grid, mode=mode)[0].cpu()
 
-    probabilities = small(prediction.small, "nearest").numpy()
+    probabilities = small(found, "nearest").numpy()
     if picture is None:
-        return View(prediction.objects, probabilities, None, None)
+        return View(prediction.objects, probabilities, None, None, {}, (height, width))
     inner = unpad(picture.picture[0], picture.size.padding)
     brightness = small(inner.mean(dim=0, keepdim=True), "area")[0]
     grey = (brightness * 58 + 118).clamp(0, 255).to(torch.uint8).numpy()
     # The padding, less than an element each side, is left in: positions are half an element off.
     match = None if prediction.match is None else small(prediction.match, "nearest").numpy()
     key = picture.features.key[0].float()
-    masks = F.interpolate(prediction.small[1:].unsqueeze(0).float(), key.shape[1:], mode="area")[0]
+    masks = F.interpolate(found[1:].unsqueeze(0).float(), key.shape[1:], mode="area")[0]
     keys = {}
     for object_id, mask in zip(prediction.objects, masks, strict=True):
         weight = float(mask.sum())
         if weight > 0:
             keys[object_id] = ((key * mask).sum(dim=(1, 2)) / weight).cpu().numpy()
-    return View(prediction.objects, probabilities, grey, match, keys)
+    return View(prediction.objects, probabilities, grey, match, keys, (height, width))
 
 
 class Watch:
@@ -92,6 +98,8 @@ class Watch:
         if result.is_damaged:
             return ()
         view = look(result.prediction, result.picture)
+        if self._before is not None and self._before.extent != view.extent:
+            self._before = self._earlier = self._start = None  # seen at another scale
         away = min(abs(result.frame - frame) for frame in self._known)
         if away == 0:
             self._start = view

@@ -1,13 +1,16 @@
 """Trackers that become smaller when their device is full: the one place that steps down."""
 
 import gc
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Final
 
 from interaction.annotation.types import Frames
 from interaction.engines import EngineSettings, Networks, limits_of, with_limits
-from interaction.errors import EngineMemoryError
+from interaction.errors import EngineMemoryError, UserError
 from interaction.tracking.pace import note_pace
+from xmem_core.arrays import Labels
+from xmem_core.closeup import Closeup, suited_side
 from xmem_core.device import (
     best_device,
     free_memory_bytes,
@@ -40,6 +43,27 @@ class SteppingTrackers:
         self._engines, self._video = engines, video
         self._settings = settings
         self._keys_at_a_time: int | None = None  # None: as many as the device gains by
+        self._closeup: Closeup | None = None  # where the next tracker begins to look
+
+    def look_closer(
+        self, labels: Labels, focus: Collection[int] | None = None, side: int | None = None
+    ) -> None:
+        """From the next tracker on, track in a box that follows the objects `focus`, None for all,
+        and begins round those of a mask (H, W). side: of a run to go on with; 0: the whole
+        picture."""
+        size = self.settings.internal_size
+        if side is None:
+            side = suited_side(labels, focus, size)
+        self._closeup = Closeup(side or None, size, focus)
+
+    def side_for(self, labels: Labels | None, focus: Collection[int] | None) -> int | None:
+        """Of the box that `look_closer` would begin with; None for the whole picture."""
+        return None if labels is None else suited_side(labels, focus, self.settings.internal_size)
+
+    @property
+    def closeup_side(self) -> int | None:
+        """Of the box now, in pixels; 0 while it is the whole picture, None without a box."""
+        return None if self._closeup is None else self._closeup.side or 0
 
     @property
     def settings(self) -> EngineSettings:
@@ -49,6 +73,8 @@ class SteppingTrackers:
     @property
     def keys_at_a_time(self) -> int:
         """How many frames' keys the tracker is to encode at once."""
+        if self._closeup is not None:
+            return 1  # where the box goes next depends on the frame before
         device = "cpu" if self.tracker is None else self.tracker.device.type
         return self._keys_at_a_time or _KEYS_AT_A_TIME.get(device, 1)
 
@@ -59,6 +85,13 @@ class SteppingTrackers:
             return self.tracker
         other = () if self._settings is None else (self._settings,)
         self.tracker = self._engines.start_tracker(*other)
+        if self._closeup is not None:
+            if not isinstance(self.tracker, Tracker):  # a plug-in's
+                raise UserError(
+                    "This model tracks in the whole picture only. Nothing was changed.\n\n"
+                    "Track without looking closer, or choose another model."
+                )
+            self.tracker.closeup = self._closeup
         return self.tracker
 
     def follow_limits(self) -> None:
@@ -79,8 +112,15 @@ class SteppingTrackers:
         """Frees the tracker and takes smaller settings for the next; what to tell people.
 
         error: what was raised at `frame`. Raised again if it is about something else than memory;
-        EngineMemoryError if no smaller settings are left.
+        EngineMemoryError if no smaller settings are left. A box that has become too small or too
+        large for what is in it is exchanged, and there is nothing to tell.
         """
+        if isinstance(error, _BoxOutgrownError):
+            assert self._closeup is not None
+            wanted = self._closeup.wanted_side
+            self._closeup = self._closeup.with_side(wanted, self.settings.internal_size)
+            self.tracker = None
+            return ""
         if not isinstance(error, EngineMemoryError) and not is_out_of_memory(error):
             raise error
         # The failed frames of the stack hold tensors as long as the error lives.
@@ -107,7 +147,11 @@ class SteppingTrackers:
     def check(self, frame: int) -> None:
         """To be called before each frame: EngineMemoryError if so little is left that the system
         would end the program rather than refuse memory, as it does on a CPU, and there is a
-        smaller step to take. Where there is none, other programs may still give some back."""
+        smaller step to take. Where there is none, other programs may still give some back. And
+        an error for `step_down` where a box of another size would suit the objects better."""
+        closeup = self._closeup
+        if closeup is not None and closeup.wanted_side != closeup.side:
+            raise _BoxOutgrownError(str(self.current().device), frame)
         if self.tracker is None or self.tracker.device.type == "cuda":
             return  # that refuses
         device = self.tracker.device
@@ -126,6 +170,10 @@ class SteppingTrackers:
         """As many smaller settings as a forecast said, before the first tracker."""
         for _ in range(count):
             self.take_step(self.settings.device, 0)
+
+
+class _BoxOutgrownError(EngineMemoryError):
+    """The objects have become too large or too small for the box that is followed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ class Part(QObject):
     changed = Signal()
     clicked = Signal(object)
     tracked = Signal(int)
+    looked = Signal(int, object)
     learned = Signal(int)
     arrived = Signal(object)
 
@@ -63,9 +64,11 @@ class RecordingTracking(Part):
         *,
         most_frames: int | None = None,
         objects: frozenset[int] | None = None,
+        looks_closer: bool = False,
         follows: bool = False,
     ) -> None:
-        self.asked.append(("propagate", direction, until, most_frames, objects))
+        closer = ("closer",) if looks_closer else ()
+        self.asked.append(("propagate", direction, until, most_frames, objects, *closer))
 
 
 class RecordingLearning(Part):

@@ -326,10 +326,13 @@ def test_the_choices_are_what_is_asked_for(
     tracking.count.setValue(3)
     tracking.only_current.setChecked(True)
     QTest.mouseClick(tracking.both, LEFT)
+    tracking.closer.setChecked(True)
+    QTest.mouseClick(tracking.both, LEFT)
     assert annotator.asked == [
         ("propagate", "forward", "end", None, None),
         ("propagate", "backward", "settled", None, None),
         ("propagate", "both", "settled", 3, frozenset({1})),
+        ("propagate", "both", "settled", 3, frozenset({1}), "closer"),
     ]
 
 
