@@ -23,7 +23,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 import av
 import numpy as np
 import psutil
-from PySide6.QtCore import QSettings, QTimer
+from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
 from gui.preferences import Preferences
@@ -36,12 +36,12 @@ from interaction.annotation.types import Edit, FrameStatus, Stroke
 _START = """
 import os, sys, time
 started = time.perf_counter()
-from PySide6.QtCore import QSettings
+from pathlib import Path
 from PySide6.QtWidgets import QApplication
-from gui.app import build
+from gui.window.app import build
 from gui.preferences import Preferences
 application = QApplication([])
-window = build(application, Preferences(QSettings(sys.argv[1], QSettings.Format.IniFormat)))
+window = build(application, Preferences(Path(sys.argv[1])))
 window.show()
 application.processEvents()
 window.grab()
@@ -90,7 +90,7 @@ def start_times(folder: Path, count: int) -> list[float]:
     times = []
     for _ in range(count + 1):  # the first one warms the disk
         output = subprocess.run(
-            [sys.executable, "-c", _START, str(folder / "start.ini")],
+            [sys.executable, "-c", _START, str(folder / "start.json")],
             check=True,
             capture_output=True,
             text=True,
@@ -101,8 +101,7 @@ def start_times(folder: Path, count: int) -> list[float]:
 
 
 def new_window(application: QApplication, folder: Path) -> MainWindow:
-    settings = QSettings(str(folder / "gui.ini"), QSettings.Format.IniFormat)
-    window = build(application, Preferences(settings))
+    window = build(application, Preferences(folder / "gui.json"))
     window.resize(1280, 800)
     window.show()
     return window

@@ -96,7 +96,6 @@ def _window_system() -> Finding:
 def _try_window() -> list[Finding]:
     """Opens the window on the sample, with preferences and a project that are thrown away, clicks,
     and tracks. What it took, or what did not happen."""
-    from PySide6.QtCore import QSettings
     from PySide6.QtWidgets import QApplication
 
     from gui.preferences import Preferences
@@ -122,9 +121,9 @@ def _try_window() -> list[Finding]:
     application = QApplication.instance() or QApplication(sys.argv[:1])
     assert isinstance(application, QApplication)
     with TemporaryDirectory(prefix="xmem-annotate-", ignore_cleanup_errors=True) as place:
-        settings = QSettings(str(Path(place) / "trial.ini"), QSettings.Format.IniFormat)
+        preferences = Preferences(Path(place) / "trial.json")
         given = WindowArguments(source=sample_video(), project=Path(place) / "trial.vos")
-        window = build(application, Preferences(settings), given)
+        window = build(application, preferences, given)
         window.show()
         try:
             wait(lambda: window.windowHandle().isExposed(), "A window")

@@ -1,23 +1,33 @@
 """What belongs to the person and not to a project, kept between starts; and the window's state."""
 
+import base64
 import json
+import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
 
-from PySide6.QtCore import QByteArray, QObject, QSettings, Signal
+from platformdirs import user_config_path
+from PySide6.QtCore import QByteArray, QObject, Signal
 
 from gui.language import SYSTEM
 from gui.theme import Scheme
 from gui.work.document import LEAST_GOAL, MOST_GOAL, WIDEST_OUTLINE_PX, ViewMode
+from interaction.errors import UserError
+from interaction.files import parse_json, plain_folder, read_regular, write_bytes
 from interaction.tracking.trust import GOAL
 
 __all__ = ["THUMBNAIL", "Place", "Preferences", "RecentProject"]
 
 THUMBNAIL: Final = "thumbnail.jpg"  # in a project's folder
 
+log = logging.getLogger(__name__)
+
+_LAST_S: Final = 2.0**32  # no date in the list is later
 _MOST_RECENT: Final = 30
 _MOST_PLACES: Final = 200
+_MOST_BYTES: Final = 2**20
 _SCHEMES: Final = ("system", "light", "dark")
 
 
@@ -42,13 +52,20 @@ class Place:
 
 
 class Preferences(QObject):
-    """Typed access to QSettings. A value that makes no sense is as if it had never been set."""
+    """Typed access to a JSON file, written with every change; what other windows wrote is kept. A
+    value that makes no sense is as if it had never been set.
+
+    QSettings reads values in Qt's binary form, also Python objects, which runs what a file says.
+    """
 
     changed = Signal(str)  # the name of what changed
 
-    def __init__(self, settings: QSettings | None = None, parent: QObject | None = None) -> None:
+    def __init__(self, path: Path | None = None, parent: QObject | None = None) -> None:
+        """path: of the file, which need not be there; by default the person's own."""
         super().__init__(parent)
-        self._settings = settings or QSettings("xmem-annotate", "xmem-annotate")
+        own = user_config_path("xmem-annotate", appauthor=False) / "preferences.json"
+        self._path = path or own
+        self._values = self._read()
 
     # How it looks
 
@@ -266,12 +283,12 @@ class Preferences(QObject):
                     RecentProject(
                         str(one["folder"]),
                         str(one["name"]),
-                        float(one["opened_s"]),
+                        min(max(0.0, float(one["opened_s"])), _LAST_S),
                         int(one.get("frames_done", 0)),
                         int(one.get("frame_count", 0)),
                     )
                 )
-            except (KeyError, TypeError, ValueError):
+            except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
                 continue
         return found
 
@@ -291,9 +308,11 @@ class Preferences(QObject):
         value = self._json("places", {})
         one = value.get(folder) if isinstance(value, dict) else None
         try:
-            return None if one is None else Place(int(one[0]), int(one[1]), str(one[2]))
+            place = None if one is None else Place(int(one[0]), int(one[1]), str(one[2]))
         except (IndexError, KeyError, OverflowError, TypeError, ValueError):
             return None
+        is_sound = place is None or all(0 <= n < 2**31 for n in (place.frame, place.object_id))
+        return place if is_sound else None
 
     def keep_place(self, folder: str, place: Place) -> None:
         value = self._json("places", {})
@@ -313,29 +332,47 @@ class Preferences(QObject):
         self._set("last_folder", folder)
 
     def window_state(self, name: str) -> QByteArray | None:
-        value = self._settings.value(f"window/{name}")
-        return value if isinstance(value, QByteArray) else None
+        with suppress(KeyError, ValueError):
+            return QByteArray(base64.b64decode(self._values[f"window/{name}"], validate=True))
+        return None
 
     def set_window_state(self, name: str, state: QByteArray) -> None:
-        self._settings.setValue(f"window/{name}", state)
+        self._write(f"window/{name}", base64.b64encode(state.data()).decode())
 
     def _text(self, name: str, default: str) -> str:
-        value = self._settings.value(name, default)
-        return value if isinstance(value, str) else default
+        return self._values.get(name, default)
 
     def _number(self, name: str, default: float, least: float, most: float) -> float:
         try:
-            value = float(str(self._settings.value(name, default)))
+            value = float(self._values.get(name, default))
         except ValueError:
             return default
         return value if least <= value <= most else default
 
     def _json(self, name: str, default: object) -> Any:
         try:
-            return json.loads(self._text(name, json.dumps(default)))
-        except ValueError:
+            return parse_json(self._values[name].encode())
+        except (KeyError, ValueError):
             return default
 
     def _set(self, name: str, value: object) -> None:
-        self._settings.setValue(name, str(value))
+        self._write(name, str(value))
         self.changed.emit(name)
+
+    def _read(self) -> dict[str, str]:
+        try:
+            values = parse_json(read_regular(self._path, _MOST_BYTES))
+        except (OSError, ValueError):
+            return {}
+        if not isinstance(values, dict):
+            return {}
+        return {name: value for name, value in values.items() if isinstance(value, str)}
+
+    def _write(self, name: str, text: str) -> None:
+        self._values = {**self._values, **self._read(), name: text}
+        try:
+            plain_folder(self._path.parent)
+            # Not forced to the disk: a slider that is dragged writes it with each step.
+            write_bytes(self._path, json.dumps(self._values, indent=1).encode(), is_forced=False)
+        except UserError as error:
+            log.warning("The preferences could not be kept: %s", error)

@@ -40,6 +40,7 @@ __all__ = [
     "open_plain",
     "open_regular",
     "parse_json",
+    "plain_folder",
     "read_plain",
     "read_regular",
     "remove_leftovers",
@@ -124,17 +125,20 @@ class _Folder:
                 _force(self.number)
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+def write_bytes(path: Path, data: bytes, *, is_forced: bool = True) -> None:
     """Make `data` the whole contents of `path`; the folder must exist.
 
-    A symbolic link is followed: the file it points to is replaced, not the link.
+    A symbolic link is followed: the file it points to is replaced, not the link. A pipe or a device
+    is not replaced. is_forced: as in `write_plain`.
     Raises DiskFullError or UnwritableFileError; in both cases the old file is untouched.
     """
     try:
         target = path.resolve()
-    except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle
+    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: links in a circle
         raise UnwritableFileError(path, str(error)) from error
-    _write_beside(path, target, data, is_forced=True)
+    if _mode(target) and not is_plain_file(target):
+        raise UnwritableFileError(path, Message("it is a folder, a pipe or a device, not a file"))
+    _write_beside(path, target, data, is_forced=is_forced)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -209,6 +213,32 @@ def append_plain(path: Path, data: bytes, end: int, *, may_have_rest: bool) -> N
                 folder.sync()
     except OSError as error:
         raise writing_problem(path, error) from error
+
+
+def plain_folder(root: Path, *names: str) -> Path:
+    """The folder `root`/`names`, made where it is missing, to write into with `write_plain`.
+
+    A link that leads to `root` is followed: it was chosen. Below it none is.
+    Raises DiskFullError or UnwritableFileError.
+    """
+    place = root
+    try:
+        place = root.resolve()
+        place.mkdir(parents=True, exist_ok=True)
+        for name in names:
+            if name in {"", ".", ".."} or Path(name).name != name:
+                raise OSError(
+                    errno.EINVAL, Message("“{name}” is not the name of a folder", name=name)
+                )
+            place = place / name
+            place.mkdir(exist_ok=True)
+            if not is_plain_folder(place):
+                raise NotADirectoryError(errno.ENOTDIR, Message("it is a link, not a folder"))
+    except OSError as error:
+        raise writing_problem(place, error) from error
+    except (RuntimeError, ValueError) as error:  # links in a circle, a name with a null character
+        raise UnwritableFileError(place, str(error)) from error
+    return place
 
 
 def remove_plain(path: Path) -> None:
@@ -388,7 +418,8 @@ def parse_json(data: bytes, most_memory_bytes: int = _MOST_JSON_MEMORY_BYTES) ->
     of empty lists takes forty times its length.
     """
     text_bytes = len(data) if data.isascii() else 4 * len(data)
-    values = 64 * data.count(b",") + 96 * data.count(b"[") + 256 * data.count(b"{")
+    values = 64 * (data.count(b",") + data.count(b":"))
+    values += 96 * data.count(b"[") + 256 * data.count(b"{")
     if text_bytes + values > most_memory_bytes:
         raise ValueError("it holds more values than fit into memory")
     try:

@@ -162,6 +162,27 @@ def read_tensors(
     return metadata, state
 
 
+def check_weights(path: Path) -> None:
+    """Reads a file of weights of any kind and drops them. Raises CheckpointFileError."""
+    if _is_safetensors(path):
+        read_own_tensors(path)
+    else:
+        read_named_tensors(path)
+
+
+def _is_safetensors(path: Path) -> bool:
+    """Raises CheckpointFileError."""
+    check_weights_file(path)
+    try:
+        with path.open("rb") as file:
+            start = file.read(9)
+    except OSError as error:
+        raise CheckpointFileError(
+            Message("it cannot be read ({reason})", reason=error.strerror)
+        ) from None
+    return len(start) == 9 and start[8:9] == b"{"
+
+
 def structure_of(path: Path) -> tuple[int, str]:
     """How many numbers a checkpoint holds, and the SHA-256 of its names and shapes.
 
@@ -232,16 +253,9 @@ def load_xmem(path: Path | str) -> XMem:
     """
     path = Path(path)
     try:
-        check_weights_file(path)
-        with path.open("rb") as file:
-            start = file.read(9)
+        is_safetensors = _is_safetensors(path)
     except CheckpointFileError as error:
         raise UnusableWeightsError(path, str(error)) from None
-    except OSError as error:
-        raise UnusableWeightsError(
-            path, Message("it cannot be read ({reason})", reason=error.strerror)
-        ) from None
-    is_safetensors = len(start) == 9 and start[8:9] == b"{"
     config, state = _read_own(path) if is_safetensors else _read_published(path)
     try:
         with torch.device("meta"):  # no memory or random numbers for weights about to be replaced

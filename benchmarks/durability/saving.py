@@ -204,7 +204,7 @@ def kills(folder: Path, count: int, pause_s: float = 0.02, seed: int = 0) -> Res
     chance = random.Random(seed)
     twin, number = Annotator(), 0
     reopened: set[int] = set()  # before which edits: later ones join no step made before
-    worst = 0
+    worst, oldest_ms = 0, 0.0
     for _ in range(count):
         command = [sys.executable, "-c", _WORK, str(place), str(number), str(pause_s)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=_ROOT) as process:
@@ -212,8 +212,10 @@ def kills(folder: Path, count: int, pause_s: float = 0.02, seed: int = 0) -> Res
             made = [process.stdout.readline() for _ in range(chance.randrange(1, 12))]
             time.sleep(chance.random() * pause_s)
             process.send_signal(signal.SIGKILL)
+            killed_ns = time.monotonic_ns()
             made += process.stdout.read().splitlines()
-        last = int([line for line in made if line.strip()][-1].split()[0])
+        made_ns = {int(line.split()[0]): int(line.split()[1]) for line in made if " " in line}
+        last = max(made_ns)
         found, damages = found_in(place)
         result.count("kills")
         if damages:
@@ -230,6 +232,9 @@ def kills(folder: Path, count: int, pause_s: float = 0.02, seed: int = 0) -> Res
             result.faults.append(f"after edit {last}: a state that never was")
             break
         worst = max(worst, last - alike[-1])
+        if last > alike[-1]:
+            age_ms = (killed_ns - made_ns[alike[-1] + 1]) / 1e6
+            oldest_ms = max(oldest_ms, age_ms)
         result.count("edits made", last - states[0][0])
         result.count("edits lost", max(0, last - alike[-1]))
         number = alike[-1] + 1
@@ -241,6 +246,7 @@ def kills(folder: Path, count: int, pause_s: float = 0.02, seed: int = 0) -> Res
             if made_before < number:
                 twin.act(made_before)
     result.figures["most edits lost by a kill"] = worst
+    result.figures["oldest edit lost, ms before the kill"] = round(oldest_ms)
     return result
 
 

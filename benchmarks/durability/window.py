@@ -1,14 +1,17 @@
 """The whole window, offscreen: killed while it edits, and left to work for hours."""
 
+import ctypes
+import gc
+import itertools
+import multiprocessing
 import os
+import pickle
 import random
-import signal
 import statistics
-import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import psutil
 
@@ -19,44 +22,44 @@ from interaction.project.project import Project
 from interaction.session import Session
 from tests import tiny
 
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
 __all__ = ["kills", "soak"]
 
-_ROOT: Final = Path(__file__).parents[2]
 _FRAMES: Final = 12
 
-_EDIT = """
-import sys, itertools
-from pathlib import Path
-from PySide6.QtCore import QSettings, QTimer
-from PySide6.QtWidgets import QApplication
-from gui.preferences import Preferences
-from gui.window.app import build
-from gui.window.arguments import WindowArguments
-from interaction.annotation.annotation import make_record
-from interaction.annotation.types import Edit, FrameStatus
-from tests import tiny
-folder = Path(sys.argv[1])
-application = QApplication([])
-settings = QSettings(str(folder / "preferences.ini"), QSettings.Format.IniFormat)
-window = build(application, Preferences(settings), WindowArguments(folder / "p.vos"))
-window.show()
-numbers = itertools.count()
-def work():
-    if window.workspace is None:
-        return
-    document, number = window.workspace.document, next(numbers)
-    frame = number % document.frame_count
-    record = make_record(tiny.labels(number % 40), FrameStatus.CORRECTED)
-    old = document.annotation.record(frame)
-    document.set_frame(frame)
-    document.apply(Edit(f"Edit {number}", {frame: old}, {frame: record}))
-    sys.stdout.write(f"{number}\\n")
-    sys.stdout.flush()
-timer = QTimer(window, interval=20)
-timer.timeout.connect(work)
-timer.start()
-application.exec()
-"""
+
+def _edit_until_killed(folder: Path, told: "Connection") -> None:
+    """Opens the window and edits every 20 ms, telling each number once the edit was made."""
+    from PySide6.QtCore import QTimer
+    from PySide6.QtWidgets import QApplication
+
+    from gui.preferences import Preferences
+    from gui.window.app import build
+    from gui.window.arguments import WindowArguments
+
+    application = QApplication([])
+    preferences = Preferences(folder / "preferences.json")
+    window = build(application, preferences, WindowArguments(folder / "p.vos"))
+    window.show()
+    numbers = itertools.count()
+
+    def work() -> None:
+        if window.workspace is None:
+            return
+        document, number = window.workspace.document, next(numbers)
+        frame = number % document.frame_count
+        record = make_record(tiny.labels(number % 40), FrameStatus.CORRECTED)
+        old = document.annotation.record(frame)
+        document.set_frame(frame)
+        document.apply(Edit(f"Edit {number}", {frame: old}, {frame: record}))
+        told.send(number)
+
+    timer = QTimer(window, interval=20)
+    timer.timeout.connect(work)
+    timer.start()
+    application.exec()
 
 
 def _project(folder: Path) -> Path:
@@ -72,24 +75,27 @@ def kills(folder: Path, count: int, seed: int = 0) -> Result:
     result = Result()
     place = _project(folder)
     chance = random.Random(seed)
-    environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
+    os.environ["QT_QPA_PLATFORM"] = "offscreen"
+    # Where there is a fork server, it imports the window once for all of them.
+    has_server = "forkserver" in multiprocessing.get_all_start_methods()
+    context: Any = multiprocessing.get_context("forkserver" if has_server else "spawn")
+    context.set_forkserver_preload([__name__, "gui.window.app", "gui.window.main_window", "torch"])
     worst = 0
     for _ in range(count):
         with Project.open(place) as project:
             before = len(project.view.load_history().entries)
-        with subprocess.Popen(
-            [sys.executable, "-c", _EDIT, str(folder)],
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=_ROOT,
-            env=environment,
-        ) as process:
-            assert process.stdout is not None
-            made = [process.stdout.readline() for _ in range(chance.randrange(1, 60))]
-            time.sleep(chance.random() * 0.02)
-            process.send_signal(signal.SIGKILL)
-            made += process.stdout.read().splitlines()
-        edits = len([line for line in made if line.strip()])
+        heard, told = context.Pipe(duplex=False)
+        process = context.Process(target=_edit_until_killed, args=(folder, told), daemon=True)
+        process.start()
+        told.close()
+        made = _heard(heard, chance.randrange(1, 60))
+        time.sleep(chance.random() * 0.02)
+        process.kill()
+        process.join()
+        made += _heard(heard, None)
+        edits = len(made)
+        if not edits:
+            result.faults.append(f"the window ended by itself: {process.exitcode}")
         result.count("kills")
         result.count("edits made", edits)
         with Project.open(place) as project:
@@ -107,14 +113,25 @@ def kills(folder: Path, count: int, seed: int = 0) -> Result:
     return result
 
 
+def _heard(told: "Connection", count: int | None) -> list[int]:
+    """So many numbers; all, for None, until the other side has died."""
+    numbers: list[int] = []
+    while count is None or len(numbers) < count:
+        try:
+            numbers.append(told.recv())
+        except (EOFError, OSError, pickle.UnpicklingError):  # it was killed while it told one
+            break
+    return numbers
+
+
 def soak(folder: Path, seconds: int) -> Result:
     """Scrubs, tracks, learns and edits in an open window for so long, and measures the process.
 
-    A fault is reported where memory, threads or open files grow from the second quarter to the
-    last: by 5 % of memory, by any thread, by any file. Memory settles after some hundred rounds,
-    when caches are full; it is judged from then on.
+    A fault is reported where memory, threads or handles (open files, pipes, sockets) grow from the
+    second quarter to the last: by 5 % of memory, by any thread, by any handle. Memory in use is
+    what the C library has handed out, after a garbage collection; resident memory also holds what
+    it keeps for later. A figure for each tenth shows the course.
     """
-    from PySide6.QtCore import QSettings
     from PySide6.QtWidgets import QApplication
 
     from gui.preferences import Preferences
@@ -125,20 +142,20 @@ def soak(folder: Path, seconds: int) -> Result:
     place = _project(folder)
     application = QApplication.instance() or QApplication([])
     assert isinstance(application, QApplication)
-    settings = QSettings(str(folder / "preferences.ini"), QSettings.Format.IniFormat)
-    window = build(application, Preferences(settings), WindowArguments(place))
+    preferences = Preferences(folder / "preferences.json")
+    preferences.internal_size_px = 96  # many rounds: what leaks does so at any size
+    window = build(application, preferences, WindowArguments(place))
     window.show()
     deadline_s = time.monotonic() + 120
     while window.workspace is None and time.monotonic() < deadline_s:
         application.processEvents()
     assert window.workspace is not None, "the project did not open"
     document, session = window.workspace.document, window.workspace.session
-    process = psutil.Process()
-    rows: list[tuple[float, int, int]] = []
+    rows: list[tuple[float, ...]] = []
     end_s = time.monotonic() + seconds
     number = 0
     while time.monotonic() < end_s:
-        frame = number % _FRAMES
+        frame = number % (_FRAMES - 1)  # after the last there is nothing to track
         for step in range(_FRAMES):
             document.set_frame((frame + step) % _FRAMES)
             application.processEvents()
@@ -151,18 +168,60 @@ def soak(folder: Path, seconds: int) -> Result:
         document.undo()
         document.redo()
         application.processEvents()
-        rows.append(
-            (process.memory_info().rss / 2**20, process.num_threads(), len(process.open_files()))
-        )
+        rows.append(_measured())
         number += 1
+        if number % 10 == 0:
+            now = zip(_MEASURED, rows[-1], strict=True)
+            told = ", ".join(f"{value:.0f} {name}" for name, value in now)
+            sys.stderr.write(f"round {number}: {told}\n")
     window.close()
-    quarter = max(1, len(rows) // 4)
-    figures: dict[str, float] = {"rounds": len(rows)}
-    for name, column, share in (("memory MB", 0, 0.05), ("threads", 1, 0), ("open files", 2, 0)):
-        early = statistics.median(row[column] for row in rows[quarter : 2 * quarter] or rows)
-        late = statistics.median(row[column] for row in rows[-quarter:])
-        figures |= {f"{name}, second quarter": round(early, 1), f"{name}, last": round(late, 1)}
-        if late > early * (1 + share) and len(rows) >= (400 if column == 0 else 8):
+    result.figures["rounds"] = len(rows)
+    quarter, tenth = max(1, len(rows) // 4), max(1, len(rows) // 10)
+    for column, name in enumerate(_MEASURED):
+        share = 0.05 if "MB" in name else 0.0
+        values = [row[column] for row in rows]
+        early = statistics.median(values[quarter : 2 * quarter] or values)
+        late = statistics.median(values[-quarter:])
+        for part in range(tenth, len(rows) + 1, tenth):
+            result.figures[f"{name}, round {part}"] = round(values[part - 1], 1)
+        result.figures |= {f"{name}, 2nd quarter": round(early, 1), f"{name}, 4th": round(late, 1)}
+        if late > early * (1 + share) and len(rows) >= 8:
             result.faults.append(f"{name} grew from {early:.1f} to {late:.1f}")
-    result.figures |= figures
     return result
+
+
+_MEASURED: Final = ("resident MB", "in use MB", "threads", "handles")
+
+
+def _measured() -> tuple[float, ...]:
+    """The values of _MEASURED, now."""
+    gc.collect()
+    process: Any = psutil.Process()
+    handles = process.num_handles() if os.name == "nt" else process.num_fds()
+    resident = process.memory_info().rss
+    return resident / 2**20, (_heap_bytes() or resident) / 2**20, process.num_threads(), handles
+
+
+class _MallInfo(ctypes.Structure):
+    """struct mallinfo2 of glibc's malloc.h."""
+
+    _fields_: ClassVar = [
+        (name, ctypes.c_size_t)
+        for name in (
+            *("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks"),
+            *("uordblks", "fordblks", "keepcost"),
+        )
+    ]
+
+
+def _heap_bytes() -> int | None:
+    """What malloc has handed out and not got back; None outside Linux with glibc 2.33."""
+    if sys.platform != "linux":
+        return None
+    try:
+        mallinfo = ctypes.CDLL(None).mallinfo2
+    except (AttributeError, OSError):
+        return None
+    mallinfo.restype = _MallInfo
+    info = mallinfo()
+    return int(info.uordblks + info.hblkhd)

@@ -18,6 +18,7 @@ from gui.work.document import Document
 from interaction.annotation.mask_files import davis_palette
 from interaction.annotation.strokes import Rectangle
 from interaction.errors import UnreadableVideoError
+from interaction.files import is_file
 from interaction.video.picture_folder import PICTURE_SUFFIXES
 from interaction.video.video import Video, open_video
 from xmem_core.arrays import Labels
@@ -150,7 +151,8 @@ class Layer(QObject):
             self.changed.emit(None)
             return
         if Path(path).suffix.lower() in PICTURE_SUFFIXES:
-            picture = QImage(path)
+            # Opening a pipe waits for ever.
+            picture = QImage(path) if is_file(Path(path)) else QImage()
             self.changed.emit(None if picture.isNull() else picture)
             if picture.isNull():
                 self.failed.emit(_unreadable(Path(path)))

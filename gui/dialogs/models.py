@@ -226,13 +226,33 @@ class ModelsDialog(QDialog):
             self._preferences.last_folder,
             tr("Weights") + " (*.pth *.pt *.safetensors)",
         )
+        if path:
+            self.use_file(Path(path))
+
+    def use_file(self, path: Path) -> None:
+        """From now on these weights do what the chosen model does, if they are weights at all."""
+        from xmem_core.weights import CheckpointFileError, check_weights
+
         model = self._current()
-        if path and model is not None:
-            self._set_model(model.kind, path)
+        if model is None:
+            return
+        try:
+            check_weights(path)
+        except CheckpointFileError as error:
             self.status.setText(
-                tr("{path} is used for {kind} from now on.", path=path, kind=model.kind)
+                tr(
+                    "“{name}” cannot be used: {reason}. Nothing was changed.\n\n"
+                    "Choose a file of weights: .pth, .pt or .safetensors.",
+                    name=path.name,
+                    reason=error,
+                )
             )
-            self.refresh()
+            return
+        self._set_model(model.kind, str(path))
+        self.status.setText(
+            tr("{path} is used for {kind} from now on.", path=path, kind=model.kind)
+        )
+        self.refresh()
 
     def _set_model(self, kind: str, model: str) -> None:
         if kind == "tracker":

@@ -21,6 +21,7 @@ from gui.language import tr
 from gui.work.annotator import Annotator
 from gui.work.document import Document
 from interaction.errors import UserError
+from interaction.project.versions import Version
 
 __all__ = ["VersionsDialog"]
 
@@ -99,12 +100,16 @@ class VersionsDialog(QDialog):
         self.status.setText(tr("“{name}” is saved.", name=version.name))
         self.refresh()
 
+    def chosen(self) -> Version | None:
+        item = self.list.currentItem()
+        return None if item is None else item.data(_VersionRole)
+
     def restore(self) -> None:
-        project, item = self._session.project, self.list.currentItem()
-        if project is None or item is None:
+        project, version = self._session.project, self.chosen()
+        if project is None or version is None:
             return
         try:
-            edits = project.view.restoring(item.data(_VersionRole), self._session.annotation)
+            edits = project.view.restoring(version, self._session.annotation)
         except UserError as error:
             self.status.setText(tr(str(error)))
             return

@@ -32,6 +32,7 @@ from PySide6.QtWidgets import (
 
 from gui.language import tr
 from gui.preferences import THUMBNAIL, Preferences, RecentProject
+from interaction.files import is_file, is_plain_file
 
 __all__ = ["RecentList"]
 
@@ -58,7 +59,7 @@ class _RecentModel(QAbstractListModel):
     def set_projects(self, projects: list[RecentProject]) -> None:
         self.beginResetModel()
         self._rows = [
-            _Row(one, _thumbnail(Path(one.folder)), (Path(one.folder) / "project.json").is_file())
+            _Row(one, _thumbnail(Path(one.folder)), is_file(Path(one.folder) / "project.json"))
             for one in projects
         ]
         self.endResetModel()
@@ -220,6 +221,8 @@ class RecentList(QWidget):
 
 
 def _thumbnail(folder: Path) -> QImage:
+    if not is_plain_file(folder / THUMBNAIL):  # opening a pipe waits for ever
+        return QImage()
     reader = QImageReader(str(folder / THUMBNAIL))
     size = reader.size()
     if size.isValid():

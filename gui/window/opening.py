@@ -29,7 +29,7 @@ from interaction.errors import (
     SourceMovedError,
     UserError,
 )
-from interaction.files import is_file
+from interaction.files import is_file, plain_folder
 from interaction.project.layout import is_project
 from interaction.project.workspace import is_workspace
 from interaction.session import Session
@@ -112,7 +112,7 @@ def project_of(source: Path) -> Path:
     if is_project(beside) or (not os.path.lexists(beside) and os.access(source.parent, os.W_OK)):
         return beside
     own = user_data_path("xmem-annotate", appauthor=False) / "projects"
-    own.mkdir(parents=True, exist_ok=True)
+    plain_folder(own)
     return own / beside.name
 
 
@@ -181,7 +181,7 @@ class Opener(QObject):
 
         def steps() -> Generator[object, None, None]:
             index = yield from index_video(source)
-            folder.parent.mkdir(parents=True, exist_ok=True)
+            plain_folder(folder.parent)
             engines = self._engines()
             yield Session.open(source, folder, engines=engines, index=index, creates_late=True)
 
@@ -209,7 +209,11 @@ class Opener(QObject):
     def open_sample(self) -> None:
         """In the user's own folder, so that the installed program stays as it is."""
         own = user_data_path("xmem-annotate", appauthor=False) / "projects"
-        own.mkdir(parents=True, exist_ok=True)
+        try:
+            plain_folder(own)
+        except UserError as error:
+            self.failed.emit(error)
+            return
         self.open_source(sample_video(), own / f"sample{PROJECT_SUFFIX}")
 
     def cancel(self) -> None:

@@ -3,7 +3,7 @@
 import json
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.console import Console
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from interaction.session import Session
 
 __all__ = ["click"]
+
+_MOST_DIGITS: Final = 3
 
 
 def click(
@@ -123,10 +125,10 @@ def _object(session: "Session", name: str) -> int:
     """By id or by name. A missing id is made with those below it, since ids have no gaps."""
     known = {one.id for one in session.annotation.objects}
     if name.isdecimal():
-        wanted = int(name)
-        if not 1 <= wanted <= 255:
+        wanted = int(name[-_MOST_DIGITS:])
+        if not 1 <= wanted <= 255 or len(name) > _MOST_DIGITS:
             raise UserError(
-                "There is no object {wanted}.\n\nObjects are numbered 1 to 255.", wanted=wanted
+                "There is no object {wanted}.\n\nObjects are numbered 1 to 255.", wanted=name
             )
         while wanted not in known:
             known.add(session.add_object())

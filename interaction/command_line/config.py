@@ -19,10 +19,12 @@ import typer
 from platformdirs import user_config_path
 
 from interaction.errors import UserError
+from interaction.files import is_file, read_regular
 
 __all__ = ["ConfigFile", "config", "default_map", "read_files", "taken_out", "unknown_names"]
 
 _OPTION: Final = "--config"
+_MOST_BYTES: Final = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +57,20 @@ def read_files(given: Path | None) -> tuple[ConfigFile, ...]:
     """The user's own file, if there is one, and `given`, which wins. UserError if one cannot be
     read."""
     own = user_config_path("xmem-annotate", appauthor=False) / "config.toml"
-    paths = [own] if own.is_file() else []
+    paths = [own] if is_file(own) else []
     paths += [given] if given is not None else []
     return tuple(ConfigFile(path, _read(path)) for path in paths)
 
 
 def _read(path: Path) -> dict[str, object]:
     try:
-        return tomllib.loads(path.read_text("utf-8"))
+        return tomllib.loads(read_regular(path, _MOST_BYTES).decode("utf-8"))
     except OSError as error:
         raise UserError(
             "“{path}” cannot be read: {reason}.", path=path, reason=error.strerror or error
         ) from None
+    except RecursionError:
+        raise UserError("“{path}” is no TOML file: it is nested too deeply.", path=path) from None
     except ValueError as error:  # no TOML, or no UTF-8
         raise UserError("“{path}” is no TOML file: {reason}.", path=path, reason=error) from None
 
@@ -97,8 +101,15 @@ def _found(files: tuple[ConfigFile, ...], command: Any) -> dict[str, tuple[objec
         for name, value in file.values.items():
             if not isinstance(value, dict) and _key(name) in keys:
                 found[keys[_key(name)]] = value, str(file.path)
-        table = file.values.get(command.name)
-        for name, value in table.items() if isinstance(table, dict) else ():
+        table = file.values.get(command.name, {})
+        if not isinstance(table, dict):
+            raise UserError(
+                "“{path}”: “{command}” is a command and needs a table.\n\n"
+                "Write [{command}], and its options below.",
+                path=file.path,
+                command=command.name,
+            )
+        for name, value in table.items():
             if _key(name) not in keys:
                 there = ", ".join(sorted(keys)) or "none"
                 raise UserError(

@@ -1,8 +1,9 @@
 """`xmem-annotate import`: masks from elsewhere into a project."""
 
 import json
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 from rich.console import Console
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from interaction.formats.import_plan import ImportPlan, ImportPreview
 
 __all__ = ["import_masks"]
+
+_PAIR: Final = re.compile(r"\s*(\d{1,9})\s*=\s*(\d{1,3})\s*", re.ASCII)
 
 
 def import_masks(
@@ -138,11 +141,10 @@ def _check_keys(preview: "ImportPreview", object_ids: dict[int, int] | None) -> 
 def _parse(texts: list[str]) -> dict[int, int]:
     pairs = {}
     for text in texts:
-        key, _, object_id = text.partition("=")
-        is_sound = key.strip().isdecimal() and object_id.strip().isdecimal()
-        if not is_sound or not 0 <= int(object_id) <= 255:
+        found = _PAIR.fullmatch(text)
+        if found is None or int(found[2]) > 255:
             raise typer.BadParameter(f"KEY=ID with numbers, got “{text}”", param_hint="--object")
-        pairs[int(key)] = int(object_id)
+        pairs[int(found[1])] = int(found[2])
     return pairs
 
 

@@ -5,7 +5,6 @@ et al. 2018), LVOS (Hong et al. 2023), the Long-time Video set of AFB-URR (Liang
 any folder with JPEGImages and Annotations.
 """
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from interaction.annotation.mask_files import learn_reading, read_mask
 from interaction.annotation.mask_folders import list_pictures, natural_key
 from interaction.errors import UserError
 from interaction.evaluation.clips import ScoringRule
-from interaction.files import JsonObject
+from interaction.files import JsonObject, is_file, is_folder, parse_json, read_regular
 from xmem_core.arrays import Labels
 
 __all__ = ["KINDS", "Dataset", "DatasetClip", "Kind", "find_dataset", "first_masks"]
@@ -33,6 +32,7 @@ KINDS: Final[tuple[Kind, ...]] = (
     "folder",
 )
 _VOID: Final = 255
+_MOST_LIST_BYTES: Final = 2**28
 _RULES: Final[dict[str, ScoringRule]] = {
     "davis16": ScoringRule(is_single_object=True),
     "davis17": ScoringRule(),
@@ -73,7 +73,7 @@ def find_dataset(kind: Kind, root: Path, split: str = "val", truth: Path | None 
     folder of ground truth that lies elsewhere, one folder a clip. UserError, with the folder that
     is missing, if `root` is laid out otherwise.
     """
-    if not root.is_dir():
+    if not is_folder(root):
         raise UserError(
             "There is no folder “{root}”.\n\nGive the folder of the data set.", root=root
         )
@@ -132,27 +132,27 @@ def first_masks(
 
 def _davis(kind: Kind, root: Path, split: str, truth: Path | None) -> Iterable[DatasetClip]:
     if split == "test":
-        base = root / "test-dev" if (root / "test-dev").is_dir() else root
+        base = root / "test-dev" if is_folder(root / "test-dev") else root
         lists = [base / "ImageSets" / "2017" / "test-dev.txt"]
     else:
-        base = root / "trainval" if (root / "trainval").is_dir() else root
+        base = root / "trainval" if is_folder(root / "trainval") else root
         sets = base / "ImageSets"
         lists = [sets / "2017" / "val.txt"]
         if kind == "davis16":
             lists = [sets / "2016" / "val.txt", sets / "480p" / "val.txt"]
     images = _first_folder(*(base / "JPEGImages" / name for name in ("480p", "Full-Resolution")))
     masks = base / "Annotations" / images.name
-    if not masks.is_dir():  # as DAVIS 2017 comes: annotations of one resolution, unscaled
+    if not is_folder(masks):  # as DAVIS 2017 comes: annotations of one resolution, unscaled
         masks = _first_folder(base / "Annotations" / "480p", base / "Annotations")
     for name in _listed(*lists):
-        given = tuple(list_pictures(masks / name)) if (masks / name).is_dir() else ()
+        given = tuple(list_pictures(masks / name)) if is_folder(masks / name) else ()
         truths = _truths(truth, name, given if split != "test" else ())
         yield DatasetClip(name, images / name, given, truths, None, None)
 
 
 def _youtube(root: Path, split: str, truth: Path | None) -> Iterable[DatasetClip]:
     name = "test" if split == "test" else "valid"
-    base = root / name if (root / name).is_dir() else root
+    base = root / name if is_folder(root / name) else root
     sparse = _first_folder(base / "JPEGImages")
     every = next(
         (
@@ -161,7 +161,7 @@ def _youtube(root: Path, split: str, truth: Path | None) -> Iterable[DatasetClip
                 root / "all_frames" / f"{name}_all_frames" / "JPEGImages",
                 root / f"{name}_all_frames" / "JPEGImages",
             )
-            if folder.is_dir()
+            if is_folder(folder)
         ),
         sparse,
     )
@@ -188,13 +188,13 @@ def _youtube(root: Path, split: str, truth: Path | None) -> Iterable[DatasetClip
 def _plain(kind: Kind, root: Path, split: str, truth: Path | None) -> Iterable[DatasetClip]:
     """A folder of pictures and one of masks for each clip, not every frame with a mask."""
     folders = ("test",) if split == "test" else ("valid", "val")
-    base = next((root / name for name in folders if (root / name).is_dir()), root)
+    base = next((root / name for name in folders if is_folder(root / name)), root)
     images, masks = _first_folder(base / "JPEGImages"), _first_folder(base / "Annotations")
     listed = next(
         (
             path
             for path in (base / "unseen_videos.txt", root / "unseen_videos.txt")
-            if path.exists()
+            if is_file(path)
         ),
         None,
     )
@@ -210,7 +210,7 @@ def _plain(kind: Kind, root: Path, split: str, truth: Path | None) -> Iterable[D
 
 
 def _first_folder(*folders: Path) -> Path:
-    found = next((folder for folder in folders if folder.is_dir()), None)
+    found = next((folder for folder in folders if is_folder(folder)), None)
     if found is None:
         raise UserError(
             "There is no folder “{folder}”.\n\nGive the folder of the data set as it comes "
@@ -221,17 +221,25 @@ def _first_folder(*folders: Path) -> Path:
 
 
 def _clip_names(folder: Path) -> list[str]:
-    names = [path.name for path in folder.iterdir() if path.is_dir() and path.name[0] != "."]
+    names = [path.name for path in folder.iterdir() if is_folder(path) and path.name[0] != "."]
     return sorted(names, key=natural_key)
 
 
 def _listed(*lists: Path) -> list[str]:
     """Names of clips, one a line; or, as in DAVIS 2016, picture and mask of a frame a line."""
-    path = next((path for path in lists if path.is_file()), None)
+    path = next((path for path in lists if is_file(path)), None)
     if path is None:
         raise UserError("There is no list “{path}”.\n\nIt comes with the data set.", path=lists[0])
     names: dict[str, None] = {}
-    for line in path.read_text("utf-8").splitlines():
+    try:
+        text = read_regular(path, _MOST_LIST_BYTES).decode()
+    except (OSError, ValueError) as error:
+        raise UserError(
+            "The list “{path}” cannot be read: {reason}.\n\nUnpack it again.",
+            path=path,
+            reason=error,
+        ) from None
+    for line in text.splitlines():
         word = line.split()[0] if line.split() else ""
         names.setdefault(Path(word).parent.name if "/" in word else word)
     names.pop("", None)
@@ -241,20 +249,20 @@ def _listed(*lists: Path) -> list[str]:
 def _truths(elsewhere: Path | None, name: str, beside: tuple[Path, ...]) -> tuple[Path, ...]:
     if elsewhere is None:
         return beside
-    return tuple(list_pictures(elsewhere / name)) if (elsewhere / name).is_dir() else ()
+    return tuple(list_pictures(elsewhere / name)) if is_folder(elsewhere / name) else ()
 
 
 def _categories(meta: Path) -> Mapping[str, dict[int, str]]:
     """Category of each object, by clip, of a meta.json of YouTube-VOS; nothing if there is none."""
-    if not meta.is_file():
+    if not is_file(meta):
         return {}
     try:
-        videos: JsonObject = json.loads(meta.read_text("utf-8"))["videos"]
+        videos: JsonObject = parse_json(read_regular(meta, _MOST_LIST_BYTES))["videos"]
         return {
             clip: {int(one): str(info["category"]) for one, info in video["objects"].items()}
             for clip, video in videos.items()
         }
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise UserError(
             "“{meta}” is no meta.json of YouTube-VOS: {reason!r}.\n\nUnpack it again.",
             meta=meta,

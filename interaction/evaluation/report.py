@@ -16,7 +16,7 @@ from interaction.annotation.mask_files import learn_reading, read_mask
 from interaction.annotation.mask_folders import list_pictures
 from interaction.evaluation.runs import ClipOutcome, DatasetRun
 from interaction.evaluation.scores import Evaluation, ObjectScore, SkippedClip
-from interaction.files import write_bytes, write_text
+from interaction.video.pixels import read_picture
 
 __all__ = ["DatasetSummary", "summarize_outcomes", "write_report"]
 
@@ -93,9 +93,9 @@ def write_report(run: DatasetRun, outcomes: Sequence[ClipOutcome]) -> DatasetSum
         **summary.to_json(),
         "clips": [outcome.to_json() for outcome in outcomes],
     }
-    write_text(run.output / "scores.json", json.dumps(plain, indent=1) + "\n")
-    write_text(run.output / "scores.csv", _table(run, outcomes))
-    write_bytes(run.output / "index.html", _page(run, outcomes, summary).encode())
+    run.write((json.dumps(plain, indent=1) + "\n").encode(), "scores.json")
+    run.write(_table(run, outcomes).encode(), "scores.csv")
+    run.write(_page(run, outcomes, summary).encode(), "index.html")
     return summary
 
 
@@ -239,8 +239,7 @@ def _worst_pictures(run: DatasetRun, outcomes: Sequence[ClipOutcome]) -> Iterabl
         mask = run.masks(name) / f"{frame}.png"
         if frame not in pictures or frame not in truths:
             continue
-        with Image.open(pictures[frame]) as opened:
-            picture = np.asarray(opened.convert("RGB"))
+        picture = read_picture(pictures[frame])
         height, width = picture.shape[:2]
         reading = learn_reading(clip.truths, width, height)
         truth_labels = read_mask(truths[frame], width, height, reading)

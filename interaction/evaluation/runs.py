@@ -26,7 +26,17 @@ from interaction.errors import UserError
 from interaction.evaluation.clips import pair_clip, score_clip
 from interaction.evaluation.datasets import Dataset, DatasetClip, first_masks
 from interaction.evaluation.scores import ClipScore, SkippedClip
-from interaction.files import JsonObject, hidden_folder, replace_file, write_bytes, write_text
+from interaction.files import (
+    JsonObject,
+    hidden_folder,
+    is_plain_file,
+    parse_json,
+    plain_folder,
+    read_plain,
+    replace_file,
+    write_plain,
+    writing_problem,
+)
 from interaction.models import find_model
 from interaction.video.video import open_video
 from xmem_core.arrays import Labels
@@ -35,6 +45,7 @@ from xmem_core.weights import file_sha256
 __all__ = ["ClipOutcome", "DatasetRun", "run_dataset", "track_clip"]
 
 _SETTINGS: Final = "settings.json"
+_MOST_BYTES: Final = 2**28
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +65,11 @@ class DatasetRun:
 
     def outcome(self, clip: str) -> Path:
         return self.output / "clips" / f"{clip}.json"
+
+    def write(self, data: bytes, *names: str) -> None:
+        """A file of the results: names of folders below the output, and its own. No link there is
+        followed. Raises DiskFullError or UnwritableFileError."""
+        write_plain(plain_folder(self.output, *names[:-1]) / names[-1], data)
 
     def fingerprint(self) -> dict[str, object]:
         """What must be the same for finished clips to count."""
@@ -85,7 +101,8 @@ class ClipOutcome:
     def from_json(cls, plain: JsonObject) -> "ClipOutcome":
         """KeyError, TypeError or ValueError if `plain` is no outcome."""
         score = None if plain["score"] is None else ClipScore.from_json(plain["score"])
-        return cls(**{**plain, "score": score})
+        numbers = {"frames": int(plain["frames"]), "seconds": float(plain["seconds"])}
+        return cls(**{**plain, **numbers, "score": score})
 
 
 def run_dataset(run: DatasetRun) -> Generator[ClipOutcome, None, tuple[ClipOutcome, ...]]:
@@ -117,11 +134,10 @@ def run_dataset(run: DatasetRun) -> Generator[ClipOutcome, None, tuple[ClipOutco
 def _prepare(run: DatasetRun) -> None:
     path = run.output / _SETTINGS
     wanted = run.fingerprint()
-    if path.exists() and not run.overwrites:
-        try:
-            found = json.loads(path.read_text("utf-8"))
-        except (OSError, ValueError):
-            found = {}
+    if os.path.lexists(path) and not run.overwrites:
+        found: dict[str, object] = {}
+        with contextlib.suppress(OSError, TypeError, ValueError):
+            found = dict(parse_json(read_plain(path, _MOST_BYTES)))
         differing = [name for name in wanted if found.get(name) != wanted[name]]
         if differing:
             raise UserError(
@@ -130,13 +146,13 @@ def _prepare(run: DatasetRun) -> None:
                 output=run.output,
                 differing=", another ".join(differing),
             )
-    run.outcome("x").parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, json.dumps(wanted, indent=2) + "\n")
+    run.write((json.dumps(wanted, indent=2) + "\n").encode(), _SETTINGS)
 
 
 def _load(run: DatasetRun, clip: str) -> ClipOutcome | None:
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        return ClipOutcome.from_json(json.loads(run.outcome(clip).read_text("utf-8")))
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+        outcome = ClipOutcome.from_json(parse_json(read_plain(run.outcome(clip), _MOST_BYTES)))
+        return outcome if outcome.name == clip else None
     return None
 
 
@@ -178,20 +194,19 @@ def _engines(settings: EngineSettings) -> Engines:
 def _run_clip(run: DatasetRun, clip: DatasetClip) -> ClipOutcome:
     try:
         start, frames = time.perf_counter(), 0
-        folder = run.masks(clip.name)
-        folder.mkdir(parents=True, exist_ok=True)
         for name, labels in track_clip(_engines(run.engine), run, clip):
             frames += 1
             if clip.saved is None or name in clip.saved:
-                write_bytes(folder / f"{name}.png", encode_labels(labels))
+                run.write(encode_labels(labels), "masks", clip.name, f"{name}.png")
         outcome = ClipOutcome(clip.name, frames, time.perf_counter() - start)
         if clip.truths:
-            result = score_clip(pair_clip(clip.name, clip.truths, folder), run.dataset.rule)
+            pairs = pair_clip(clip.name, clip.truths, run.masks(clip.name))
+            result = score_clip(pairs, run.dataset.rule)
             if isinstance(result, SkippedClip):
                 outcome = replace(outcome, skipped=result.reason)
             else:
                 outcome = replace(outcome, score=result)
-        write_text(run.outcome(clip.name), json.dumps(outcome.to_json()) + "\n")
+        run.write((json.dumps(outcome.to_json()) + "\n").encode(), "clips", f"{clip.name}.json")
     except UserError as error:
         return ClipOutcome(clip.name, error=str(error))
     except Exception as error:  # noqa: BLE001  # whatever it is, the other clips go on
@@ -244,12 +259,15 @@ def track_clip(
 
 def _write_zip(run: DatasetRun) -> None:
     """The masks as the benchmark's server takes them."""
-    target = run.output / f"{run.dataset.kind}-{run.dataset.split}.zip"
+    target = run.output.resolve() / f"{run.dataset.kind}-{run.dataset.split}.zip"
     root = Path(run.dataset.zip_folder or "")
-    with hidden_folder(target.resolve()) as hidden:
-        packed = hidden / target.name
-        with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:  # PNG is compressed
-            for clip in run.dataset.clips:
-                for path in sorted(run.masks(clip.name).glob("*.png")):
-                    archive.write(path, (root / clip.name / path.name).as_posix())
-        replace_file(packed, target)
+    try:
+        with hidden_folder(target) as hidden:
+            packed = hidden / target.name
+            with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:  # PNG is compressed
+                for clip in run.dataset.clips:
+                    for path in filter(is_plain_file, sorted(run.masks(clip.name).glob("*.png"))):
+                        archive.write(path, (root / clip.name / path.name).as_posix())
+            replace_file(packed, target)
+    except OSError as error:
+        raise writing_problem(target, error) from error

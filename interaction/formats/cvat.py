@@ -86,12 +86,18 @@ CVAT_XML: Final = ExportFormat(
 )
 
 
+_MOST_MEMORY_BYTES: Final = 2**30
+_ELEMENT_BYTES: Final = 100  # and as much for an attribute; each also takes its text
+
+
 def from_cvat(path: Path, text: str) -> ShapeList | None:
     """None for another XML file. Raises UserError."""
     if "<annotations" not in text[:4096]:
         return None
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
         raise damaged(path, Message("it holds declarations that masks do not need"))
+    if len(text) + _ELEMENT_BYTES * (text.count("<") + text.count("=")) > _MOST_MEMORY_BYTES:
+        raise damaged(path, Message("it holds more elements than fit into memory"))
     try:
         root = ElementTree.fromstring(text)
     except ElementTree.ParseError as error:
@@ -165,7 +171,8 @@ class _Runs:
 
     def __call__(self, width: int, height: int) -> NDArray[np.bool_]:
         size = self._width * self._height
-        if min(self._runs) < 0 or sum(self._runs) != size or size > 4 * width * height:
+        is_empty = min(self._width, self._height) < 1
+        if is_empty or min(self._runs) < 0 or sum(self._runs) != size or size > 4 * width * height:
             raise InvalidMaskError(Message("a run-length code for another size than its rectangle"))
         values = np.repeat(np.arange(len(self._runs)) % 2 == 1, self._runs)
         pixels = values.reshape(self._height, self._width)

@@ -9,7 +9,7 @@ from typing import Final, TypeGuard
 
 from interaction.annotation.mask_folders import list_pictures
 from interaction.errors import UserError
-from interaction.files import JsonObject, is_file, is_folder
+from interaction.files import JsonObject, is_file, is_folder, read_regular
 from interaction.formats.cvat import from_cvat
 from interaction.formats.format import OBJECTS_JSON
 from interaction.formats.label_studio import from_label_studio, is_label_studio
@@ -47,6 +47,8 @@ __all__ = ["recognise_masks"]
 # Files of ours and of others that hold no masks.
 _OTHER_JSON: Final = {OBJECTS_JSON, "meta.json", "project.json", "report.json"}
 _META: Final = "meta.json"
+_MOST_MAP_BYTES: Final = 2**20
+_LEVEL: Final = re.compile(r"[0-9]{1,3}")
 
 
 def recognise_masks(path: Path, around: Surroundings) -> MaskSet:
@@ -164,13 +166,13 @@ def _label_map(path: Path) -> dict[tuple[int, int, int], str]:
     """Names of classes by RGB, from CVAT's labelmap.txt: `name:red,green,blue:parts:actions`."""
     names: dict[tuple[int, int, int], str] = {}
     try:
-        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    except (OSError, UnicodeError):
+        lines = read_regular(path, _MOST_MAP_BYTES).decode().splitlines()
+    except (OSError, ValueError):
         lines = []
     for line in lines:
         name, _, rest = line.partition(":")
         color = rest.partition(":")[0].split(",")
-        if len(color) == 3 and all(one.strip().isdecimal() for one in color):
+        if len(color) == 3 and all(_LEVEL.fullmatch(one.strip()) for one in color):
             red, green, blue = (int(one) for one in color)
             names[red, green, blue] = clean_name(name) or ""
     return names

@@ -4,10 +4,11 @@ A dialect turns its file into pictures and shapes; everything after that is the 
 """
 
 import base64
-import binascii
 import io
 import math
 import re
+import struct
+import zlib
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -51,6 +52,16 @@ __all__ = [
 
 _MOST_POINTS: Final = 1_000_000
 _LONGEST_RUN_BITS: Final = 40
+# What a dialect's own code may stumble over in a list that its makers did not write.
+_ODD_CODE: Final = (ArithmeticError, LookupError, MemoryError, TypeError, ValueError)
+_PICTURE_DAMAGE: Final = (
+    OSError,
+    SyntaxError,
+    EOFError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
 
 
 class InvalidMaskError(ValueError):
@@ -215,7 +226,8 @@ def read_shapes(path: Path, listing: ShapeList, around: Surroundings) -> MaskSet
     sizes: dict[int, tuple[int, int]] = {}
     for key, frame in frame_of.items():
         one = listing.pictures[key]
-        sizes[frame] = (one.width or around.width, one.height or around.height)
+        width, height = one.width or around.width, one.height or around.height
+        sizes[frame] = whole(path, width), whole(path, height)
         check_pixels(path, *sizes[frame])
     names: dict[Hashable, str | None] = {}
     for shape in shapes:
@@ -254,6 +266,13 @@ def read_shapes(path: Path, listing: ShapeList, around: Surroundings) -> MaskSet
                 raise damaged(
                     path, Message("it holds {reason} (frame {frame})", reason=error, frame=frame)
                 ) from error
+            except _ODD_CODE as error:
+                reason = Message(
+                    "it holds a mask that is not built as such are (frame {frame}: {reason!r})",
+                    frame=frame,
+                    reason=error,
+                )
+                raise damaged(path, reason) from error
             labels[mask] = key_of[shape.identity]
         return labels
 
@@ -420,7 +439,7 @@ def _bitmap(text: str, left: int, top: int) -> Callable[[int, int], NDArray[np.b
                 if image.width > width or image.height > height:
                     raise InvalidMaskError(Message("a mask larger than its picture"))
                 pixels = np.asarray(image.convert("L")) > 0
-        except (OSError, ValueError, binascii.Error, SyntaxError) as error:
+        except (*_ODD_CODE, *_PICTURE_DAMAGE) as error:
             raise InvalidMaskError(Message("a mask that is no PNG picture")) from error
         return placed(pixels, left, top, width, height)
 

@@ -66,12 +66,20 @@ class Version:
 def make_version(layout: ProjectLayout, name: str, created: str) -> Version:
     """Sets aside what is on the disk now; nothing may write meanwhile.
 
-    ValueError for a name of nothing but spaces, or of more than 200 letters. Raises ProjectError if
-    there is a version of that name, DiskFullError, UnwritableFileError.
+    Raises ProjectError for a name of nothing but spaces, of more than 200 letters, or of a version
+    that is there; DiskFullError, UnwritableFileError.
     """
     name = name.strip()
     if not name or len(name) > _MOST_NAME:
-        raise ValueError(f"a version's name must have 1 to {_MOST_NAME} letters, got “{name}”")
+        raise ProjectError(
+            Message(
+                "A version's name has 1 to {most} letters, and this one {count}. Nothing was "
+                "saved.",
+                most=_MOST_NAME,
+                count=len(name),
+            ),
+            Message("Choose another name."),
+        )
     known = list_versions(layout)
     if any(one.name == name for one in known):
         raise ProjectError(

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import os
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import closing
@@ -21,7 +22,15 @@ from interaction.annotation.mask_files import decode_labels, encode_labels
 from interaction.annotation.requests import Direction
 from interaction.engines import Engines, EngineSettings
 from interaction.errors import UserError
-from interaction.files import JsonObject, write_bytes, write_text, writing_problem
+from interaction.files import (
+    JsonObject,
+    parse_json,
+    plain_folder,
+    read_plain,
+    remove_plain,
+    write_plain,
+    writing_problem,
+)
 from interaction.formats.format import describe_frames
 from interaction.formats.import_masks import read_given_masks
 from interaction.models import find_model
@@ -44,10 +53,12 @@ from xmem_core.weights import CheckpointFileError, file_sha256, read_tensors
 _UNFINISHED = "unfinished.safetensors"
 _MOST_UNFINISHED_BYTES = 2**35  # memories of many objects over a long video
 _REPORT = "report.json"
+_MOST_MASK_BYTES = 2**28
 
 
 class ResultFolder:
-    """Masks named as the frames they belong to. Every write is whole or not there."""
+    """Masks named as the frames they belong to. Every write is whole or not there, and no link in
+    the folder is followed."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -55,9 +66,13 @@ class ResultFolder:
     def prepare(self, names: Iterable[str], *, resumes: bool, overwrites: bool) -> None:
         """Creates the folder. UserError if it cannot be created, or if masks for `names` or an
         interrupted propagation are there that this one would replace unasked."""
-        is_unfinished = (self.folder / _UNFINISHED).exists()
+        try:
+            there = {path.name for path in self.folder.iterdir()} if self.folder.exists() else set()
+        except OSError as error:
+            raise writing_problem(self.folder, error) from None
+        is_unfinished = _UNFINISHED in there
         if not overwrites and not (resumes and is_unfinished):
-            present = [name for name in names if self._mask(name).exists()]
+            present = [name for name in names if self._mask(name).name in there]
             if present and resumes:
                 raise UserError(
                     "There is no interrupted propagation in “{folder}” to go on with, only "
@@ -79,19 +94,20 @@ class ResultFolder:
                     folder=self.folder,
                     what=what,
                 )
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise writing_problem(self.folder, error) from None
+        self.folder = plain_folder(self.folder)
 
     def write_mask(self, name: str, labels: Labels) -> None:
         """labels: (H, W) object ids."""
-        write_bytes(self._mask(name), encode_labels(labels))
+        write_plain(self._mask(name), encode_labels(labels))
 
     def read_mask(self, name: str) -> Labels | None:
         """(H, W) object ids; None if it is gone. UnreadableMaskError."""
         path = self._mask(name)
-        return decode_labels(path.read_bytes(), path) if path.is_file() else None
+        try:
+            data = read_plain(path, _MOST_MASK_BYTES)
+        except OSError:
+            return None
+        return decode_labels(data, path)
 
     def write_probabilities(
         self, name: str, probabilities: NDArray[np.float16], objects: tuple[int, ...]
@@ -101,12 +117,12 @@ class ResultFolder:
         np.savez_compressed(
             packed, probabilities=probabilities, objects=np.array(objects, dtype=np.uint8)
         )
-        write_bytes(self.folder / f"{name}.npz", packed.getvalue())
+        write_plain(self.folder / f"{name}.npz", packed.getvalue())
 
     def write_report(self, report: JsonObject) -> None:
         """The propagation is finished: the report takes the place of the unfinished state."""
-        write_text(self.folder / _REPORT, json.dumps(report, indent=2) + "\n")
-        (self.folder / _UNFINISHED).unlink(missing_ok=True)
+        write_plain(self.folder / _REPORT, (json.dumps(report, indent=2) + "\n").encode())
+        remove_plain(self.folder / _UNFINISHED)
 
     def save_unfinished(
         self, tracker: Tracker, position: Position, settings: JsonObject, tally: JsonObject
@@ -119,7 +135,7 @@ class ResultFolder:
         }
         state = {name: tensor.cpu().contiguous() for name, tensor in tracker.run_state().items()}
         header["checksum"] = _checksum(header, state)
-        write_bytes(self.folder / _UNFINISHED, safetensors.torch.save(state, header))
+        write_plain(self.folder / _UNFINISHED, safetensors.torch.save(state, header))
 
     def load_unfinished(self, settings: JsonObject) -> "_Unfinished | None":
         """None if there is nothing to go on with. UserError if it was made with other settings, or
@@ -132,15 +148,13 @@ class ResultFolder:
             # Without it a damaged number would be tracked on with, or fail in the middle.
             if header.pop("checksum") != _checksum(header, state):
                 raise ValueError("the contents have changed")
-            position = Position(**json.loads(header["position"]))
-            made_with = json.loads(header["settings"])
-            tally = _Tally(**json.loads(header["tally"]))
+            position = Position(**parse_json(header["position"].encode()))
+            made_with = dict(parse_json(header["settings"].encode()))
+            tally = _Tally(**parse_json(header["tally"].encode()))
+            if position.run < 0 or position.step < 0:
+                raise ValueError("it stopped before it began")
         except (CheckpointFileError, KeyError, TypeError, ValueError):
-            raise UserError(
-                "The interrupted propagation in “{folder}” cannot be read. The masks it "
-                "wrote are safe.\n\nStart it again with --overwrite.",
-                folder=self.folder,
-            ) from None
+            raise self.unreadable() from None
         differing = [name for name in settings if made_with.get(name) != settings[name]]
         if differing:
             raise UserError(
@@ -151,6 +165,13 @@ class ResultFolder:
                 differing=" and another ".join(differing),
             )
         return _Unfinished(position, tally, state)
+
+    def unreadable(self) -> UserError:
+        return UserError(
+            "The interrupted propagation in “{folder}” cannot be read. The masks it "
+            "wrote are safe.\n\nStart it again with --overwrite.",
+            folder=self.folder,
+        )
 
     def _mask(self, name: str) -> Path:
         return self.folder / f"{name}.png"
@@ -242,7 +263,7 @@ def run_batch(
     at the keyboard can mend.
     """
     for folder, what in ((settings.masks, "masks to start from"), (settings.source, "frames")):
-        if settings.output.resolve() == folder.resolve():
+        if _is_same_place(settings.output, folder):
             raise UserError(
                 "The {what} lie in the folder the results would go to.\n\nChoose another --output.",
                 what=what,
@@ -262,6 +283,13 @@ def forecast_batch(settings: BatchSettings) -> Forecast:
         names = [video.name(frame) for frame in range(len(video))]
         masks, _ = read_given_masks(settings.masks, video, shown=settings.frame)
         return _Batch(settings, video, names, masks, prepares=False).rehearse()
+
+
+def _is_same_place(one: Path, other: Path) -> bool:
+    try:
+        return os.path.realpath(one) == os.path.realpath(other)
+    except ValueError:  # a name with a null character is no place
+        return False
 
 
 @lru_cache(maxsize=1)
@@ -315,6 +343,17 @@ class _Batch:
         self._state: dict[str, Tensor] | None = None  # of an interrupted propagation's tracker
 
     def run(
+        self, should_stop: Callable[[], bool]
+    ) -> Generator[BatchProgress, None, JsonObject | None]:
+        try:
+            return (yield from self._run(should_stop))
+        except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            if self._state is None:
+                raise
+            # The interrupted one's checksum is right, and still the tracker cannot go on from it.
+            raise self.folder.unreadable() from error
+
+    def _run(
         self, should_stop: Callable[[], bool]
     ) -> Generator[BatchProgress, None, JsonObject | None]:
         yield from self._resume_or_fit()

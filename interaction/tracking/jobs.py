@@ -1,7 +1,6 @@
 """Many propagations from one list: each by itself, so that one that fails stops no other."""
 
 import csv
-import json
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -11,7 +10,7 @@ from typing import Final, Literal
 
 from interaction.annotation.mask_folders import list_pictures, natural_key
 from interaction.errors import UserError
-from interaction.files import JsonObject, is_folder
+from interaction.files import JsonObject, is_file, is_folder, parse_json, read_regular
 
 __all__ = [
     "Job",
@@ -25,6 +24,7 @@ __all__ = [
 
 _MASKS: Final = "-masks"
 _PATHS: Final = ("source", "masks", "output")
+_MOST_BYTES: Final = 2**26
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +110,13 @@ def run_jobs(
 
 def is_finished(job: Job) -> bool:
     """A propagation writes its report last."""
-    return (job.output / "report.json").is_file()
+    return is_file(job.output / "report.json")
 
 
 def finished(job: Job) -> JobResult:
     """The result of a job that was done before."""
     try:
-        frames = int(json.loads((job.output / "report.json").read_text("utf-8"))["frames"])
+        frames = int(parse_json(read_regular(job.output / "report.json", _MOST_BYTES))["frames"])
     except (OSError, ValueError, KeyError, TypeError):
         frames = 0
     return JobResult(job.name, str(job.output), "already done", frames)
@@ -128,16 +128,17 @@ def _job(name: str, row: JsonObject, base: Path, output: Path) -> Job:
         raise UserError(
             "{name}: it has no source.\n\nName a video or a folder of pictures.", name=name
         )
-    values.setdefault("output", str(output / Path(values["source"]).stem))
+    source = Path(os.path.normpath(base / values["source"]))
+    values.setdefault("output", str(output / source.stem))
     for key in _PATHS:
         if key in values:
             values[key] = str(base / str(values[key]))
-    return Job(f"{name}: {Path(values['source']).name}", values)
+    return Job(f"{name}: {source.name}", values)
 
 
 def _table_rows(path: Path) -> Iterator[tuple[str, JsonObject]]:
     try:
-        text = path.read_text("utf-8-sig")
+        text = read_regular(path, _MOST_BYTES).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(
             "“{path}” cannot be read as a list of jobs: {reason}.", path=path, reason=error
@@ -147,7 +148,7 @@ def _table_rows(path: Path) -> Iterator[tuple[str, JsonObject]]:
             if not line.strip():
                 continue
             try:
-                row = json.loads(line)
+                row = parse_json(line.encode())
             except ValueError as error:
                 raise UserError(
                     "“{path}”, line {number} is no JSON: {reason}.",
@@ -162,20 +163,28 @@ def _table_rows(path: Path) -> Iterator[tuple[str, JsonObject]]:
             yield f"line {number}", row
         return
     reader = csv.DictReader(text.splitlines())
-    if "source" not in (reader.fieldnames or ()):
-        raise UserError(
-            "“{path}” is no list of jobs.\n\nThe first line of a CSV table names its columns; one "
-            "of them is “source”. JSON lines have one object a line.",
-            path=path,
-        )
-    for row in reader:
-        if None in row:
+    try:
+        if "source" not in (reader.fieldnames or ()):
             raise UserError(
-                "“{path}”, line {number} has more values than columns.",
+                "“{path}” is no list of jobs.\n\nThe first line of a CSV table names its columns; "
+                "one of them is “source”. JSON lines have one object a line.",
                 path=path,
-                number=reader.line_num,
             )
-        yield f"line {reader.line_num}", row
+        for row in reader:
+            if None in row:
+                raise UserError(
+                    "“{path}”, line {number} has more values than columns.",
+                    path=path,
+                    number=reader.line_num,
+                )
+            yield f"line {reader.line_num}", row
+    except csv.Error as error:  # a value that is too long
+        raise UserError(
+            "“{path}”, line {number} is no CSV: {reason}.",
+            path=path,
+            number=reader.line_num,
+            reason=error,
+        ) from None
 
 
 def _folder_rows(folder: Path) -> Iterator[tuple[str, JsonObject]]:

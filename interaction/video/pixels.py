@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError
 
 from interaction.errors import DamagedFrameError, UnreadableVideoError
+from interaction.files import is_file
 from interaction.video.container import MAX_FRAME_PIXELS, describe_size_limit
 from xmem_core.arrays import Pixels
 from xmem_core.messages import Message
@@ -382,6 +383,8 @@ _IS_DEEP_COLOR = "has colours of more than 8 bits"
 
 def _open_picture(path: Path) -> Image.Image:
     """A colour TIFF of 32 bits comes as a black picture of its size, for `_deep_values`."""
+    if not is_file(path):  # opening a pipe waits for ever
+        raise FileNotFoundError(path)
     try:
         opened = Image.open(path, formats=_FORMATS)
         # Asked before anything is loaded, which forgets it.

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from PySide6.QtCore import QPoint, QPointF, QSettings, Qt
+from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
@@ -94,7 +94,7 @@ class Program:
 
 @pytest.fixture
 def preferences(tmp_path: Path) -> Preferences:
-    kept = Preferences(QSettings(str(tmp_path / "preferences.ini"), QSettings.Format.IniFormat))
+    kept = Preferences(tmp_path / "preferences.json")
     kept.internal_size_px = 240  # a slow machine must not make the test slow
     kept.last_folder = str(tmp_path)
     return kept

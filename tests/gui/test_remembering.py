@@ -1,10 +1,10 @@
 """What one was doing is found again, and nobody else's project has to carry it."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QSettings
 from PySide6.QtGui import QImage
 from pytestqt.qtbot import QtBot
 
@@ -112,9 +112,9 @@ def test_a_program_that_is_killed_still_knows_where_one_was(
 def test_a_place_that_makes_no_sense_is_as_if_it_had_never_been_kept(
     tmp_path: Path, damage: str
 ) -> None:
-    settings = QSettings(str(tmp_path / "damaged.ini"), QSettings.Format.IniFormat)
-    settings.setValue("places", damage)
-    preferences = Preferences(settings)
+    path = tmp_path / "damaged.json"
+    path.write_text(json.dumps({"places": damage}))
+    preferences = Preferences(path)
     assert preferences.place("p") is None
     preferences.keep_place("p", Place(3, 1, ""))
     assert preferences.place("p") == Place(3, 1, "")

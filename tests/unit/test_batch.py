@@ -17,7 +17,7 @@ from PIL import Image
 
 from interaction.annotation.mask_files import decode_labels
 from interaction.errors import DiskFullError, EngineMemoryError, UserError
-from interaction.files import write_bytes
+from interaction.files import write_plain
 from interaction.tracking import batch
 from interaction.tracking import batch as result_folder
 from interaction.tracking.batch import BatchProgress, BatchSettings, run_batch
@@ -436,14 +436,14 @@ def failing_after(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The disk is full once `count` masks are written."""
     written: list[Path] = []
 
-    def write_or_fail(path: Path, data: bytes) -> None:
+    def write_or_fail(path: Path, data: bytes, *, is_forced: bool = True) -> None:
         if path.suffix == ".png":
             if len(written) == count:
                 raise DiskFullError(path)
             written.append(path)
-        write_bytes(path, data)
+        write_plain(path, data, is_forced=is_forced)
 
-    monkeypatch.setattr(result_folder, "write_bytes", write_or_fail)
+    monkeypatch.setattr(result_folder, "write_plain", write_or_fail)
 
 
 def test_a_full_disk_keeps_what_is_done_and_saves_no_wrong_position(

@@ -522,7 +522,7 @@ def test_a_version_is_whole_or_not_there(folder: Path, monkeypatch: pytest.Monke
         disk.is_full = False
         assert project.view.versions() == ()
         assert not list((folder / "versions").iterdir())
-        with pytest.raises(ValueError, match="name"):
+        with pytest.raises(ProjectError, match="name"):
             project.save_version("  ")
 
 
