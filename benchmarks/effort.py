@@ -11,7 +11,7 @@ first and the last) reaches the goal. A click is where the mask is most wrong
 (`interaction/clicks/prompts.py`); a frame is clicked until each object's J reaches the goal of a
 frame, clicks no longer help, or the limit of clicks. After the first frame and then every so many,
 the annotator lets the program learn from the frames confirmed so far and tracks from all of them
-again.
+again. --choose goes by the program's own trust instead of the truth, which only a benchmark knows.
 
 `--protocol davis` is the protocol of the interactive DAVIS challenge (Caelles et al., "The 2018
 DAVIS Challenge on Video Object Segmentation"): eight rounds of scribbles by a robot, the first on
@@ -31,6 +31,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Literal, get_args
 
 import cv2
 import numpy as np
@@ -50,6 +51,9 @@ from interaction.session import Session
 
 _VOID = 255
 _FRESH_CLICKS = 4
+# The next frame: the truly worst, which no annotator knows; the one of most doubt; or the first of
+# those that the program would have annotated next.
+Choice = Literal["truth", "doubt", "next"]
 _SECONDS_A_ROUND = 30.0  # that the protocol allows for each object
 _STROKE_SIZE_PX = 64  # of the longer side at which a stroke's way is looked for
 _STROKE_RADIUS_PX = 3.0
@@ -181,6 +185,8 @@ def annotate(
     aim: Aim,
     most_rounds: int,
     learn_every: int,
+    choose: Choice = "truth",
+    gives_masks: bool = False,
 ) -> tuple[Round, ...]:
     ids = tuple(sorted({int(i) for truth in truths.values() for i in np.unique(truth)} - {0}))
     for _ in range(max(ids)):
@@ -191,7 +197,12 @@ def annotate(
     frame = ordered[0]
     while True:
         began = time.perf_counter()
-        clicks = visit(session, frame, truths[frame], aim)
+        if gives_masks:
+            clicks = 0
+            session.set_mask(frame, truths[frame])
+            session.do(ConfirmRequest(frame))
+        else:
+            clicks = visit(session, frame, truths[frame], aim)
         clicked = time.perf_counter()
         here = frame_j(session.annotation.labels(frame), truths[frame], ids)
         number = len(rounds) + 1
@@ -211,7 +222,18 @@ def annotate(
         left = {f: j for f, j in js.items() if f not in visited}
         if mean >= goal or len(rounds) >= most_rounds or not left:
             return tuple(rounds)
-        frame = min(left, key=lambda f: left[f])
+        frame = chosen_frame(session, left, choose)
+
+
+def chosen_frame(session: Session, left: Mapping[int, float], choose: Choice) -> int:
+    """left: by frame that was not visited, its true J."""
+    if choose == "next":
+        for one in session.next_frames(goal=0.99):
+            if one.frame in left:
+                return one.frame
+    if choose == "doubt":
+        return max(left, key=lambda f: session.annotation.record(f).doubt)
+    return min(left, key=lambda f: left[f])
 
 
 # The protocol of the interactive DAVIS challenge
@@ -355,6 +377,8 @@ def main() -> None:
     parser.add_argument("--protocol", choices=("goal", "davis"), default="goal")
     parser.add_argument("--rounds", type=int, default=8, help="of the protocol davis")
     parser.add_argument("--goal", type=float, default=0.90)
+    parser.add_argument("--choose", choices=get_args(Choice), default="truth")
+    parser.add_argument("--give-masks", action="store_true", help="true masks in place of clicks")
     parser.add_argument("--frame-goal", type=float, default=0.93)
     parser.add_argument("--learn-every", type=int, default=2, help="rounds; 0 to never learn")
     parser.add_argument("--clicks-a-visit", type=int, default=30)
@@ -398,6 +422,8 @@ def main() -> None:
                 goal=arguments.goal,
                 aim=Aim(arguments.frame_goal, arguments.clicks_a_visit, arguments.patience),
                 learn_every=arguments.learn_every,
+                choose=arguments.choose,
+                gives_masks=arguments.give_masks,
                 most_rounds=arguments.most_rounds,
             )
             effort = Effort(

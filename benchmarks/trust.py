@@ -24,7 +24,7 @@ from interaction.annotation.mask_files import decode_labels
 from interaction.engines import Engines, EngineSettings
 from interaction.evaluation.scores import region_similarity
 from interaction.tracking.propagation import Run, memorize_all, propagate
-from interaction.tracking.signs import View, disagreement, look, read_signs
+from interaction.tracking.signs import View, disagreement, flow_between, look, read_signs
 from interaction.tracking.trust import INPUTS, SIGNS, flicker
 from training.datasets.layouts import davis_videos
 from xmem_core.arrays import Frame, Labels
@@ -150,7 +150,9 @@ def rows_of(clip: str, run: str, seen: list[Seen], other: list[Seen] | None = No
     for index, one in enumerate(seen):
         before = seen[index - 1].view if index else None
         earlier = seen[index - 2].view if index > 1 else None
-        values = read_signs(one.view, before, earlier, start, one.away)
+        values = read_signs(
+            one.view, before, earlier, start, one.away, flow_between(before, one.view)
+        )
         signs[one.frame] = {object_id: list(row) for object_id, row in values.items()}
     for one in other or ():
         for object_id, row in signs.get(one.frame, {}).items():
@@ -190,7 +192,7 @@ def fit(rows: list[Rows], penalty: float) -> dict[str, float]:
     beta = prior.copy()
     while True:
         for _ in range(50):
-            p = 1 / (1 + np.exp(-design @ beta))
+            p = 1 / (1 + np.exp(-np.clip(design @ beta, -30, 30)))
             gradient = design.T @ (weight * (y - p)) - ridge @ (beta - prior)
             hessian = (design * (weight * p * (1 - p))[:, None]).T @ design + ridge
             inner = np.ix_(free, free)

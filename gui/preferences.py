@@ -158,6 +158,15 @@ class Preferences(QObject):
         self._set("work/previews", "true" if is_on else "false")
 
     @property
+    def blends(self) -> bool:
+        """Whether what is tracked between two given frames is also tracked back, and blended."""
+        return self._text("work/blends", "true") == "true"
+
+    @blends.setter
+    def blends(self, is_on: bool) -> None:
+        self._set("work/blends", "true" if is_on else "false")
+
+    @property
     def goal(self) -> float:
         """The expected IoU from which on a tracked mask is good enough."""
         return self._number("work/goal", GOAL, LEAST_GOAL, MOST_GOAL)

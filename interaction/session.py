@@ -392,24 +392,38 @@ class Session:
         last: int | None = None,
         objects: Collection[int] | None = None,
         looks_closer: bool = False,
+        blends: bool = True,
+        brakes: bool = False,
         on_step: Callable[[Propagated], object] = lambda step: None,
     ) -> TrackedMasks:
         """Tracks from a frame, see `PropagationRequest`; returns (frame, labels) of each frame that
         got a mask.
 
-        on_step: called after each frame, whose mask is in `masks` by then. What it raises stops the
-        propagation; every finished frame is kept. Raises as `interaction.answers.propagation`.
+        brakes: stop at a cut, and where a mask collapses, explodes or jumps; the last step has the
+        reason. on_step: called after each frame, whose mask is in `masks` by then. What it raises
+        stops the propagation; every finished frame is kept. Raises as
+        `interaction.answers.propagation`.
         """
         chosen = None if objects is None else frozenset(objects)
         request = PropagationRequest(
-            start, direction, until, most_frames, first, last, chosen, looks_closer
+            start,
+            direction,
+            until,
+            most_frames,
+            first,
+            last,
+            chosen,
+            looks_closer=looks_closer,
+            blends=blends,
         )
-        frames = []
+        frames: dict[int, None] = {}
         with closing(propagation(self.context(), request)) as steps:
             for step in steps:
                 if step.edit is not None and self.apply(step.edit):
-                    frames.append(step.frame)
+                    frames[step.frame] = None
                 on_step(step)
+                if brakes and step.brake is not None:
+                    break
         return TrackedMasks(self.masks, tuple(frames))
 
     def forecast(

@@ -520,6 +520,16 @@ ACTIONS: Final[tuple[ActionSpec, ...]] = (
         is_checkable=True,
     ),
     ActionSpec(
+        id="track.blend",
+        text=Message("Blend both passes between keyframes"),
+        words=Message("two forward backward fuse merge"),
+        keys=("Ctrl+Shift+B",),
+        icon="blend",
+        tip=Message("Track back from the next keyframe, too, and make one mask of both passes"),
+        needs=Needs.PROJECT,
+        is_checkable=True,
+    ),
+    ActionSpec(
         id="track.settle",
         text=Message("Track until nothing changes"),
         words=Message("propagate again"),

@@ -611,6 +611,7 @@ _ON_WORKSPACE: Final[dict[str, Callable[[Workspace], object]]] = {
     "track.forward": lambda at: at.propagation_panel.start("forward"),
     "track.backward": lambda at: at.propagation_panel.start("backward"),
     "track.both": lambda at: at.propagation_panel.start("both"),
+    "track.blend": lambda at: at.document.set_blends(not at.document.blends),
     "track.follow": lambda at: at.document.set_follows_head(not at.document.follows_head),
     "track.settle": _settle,
     "track.one": _track_one,

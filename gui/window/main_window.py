@@ -267,6 +267,7 @@ class MainWindow(QMainWindow):
         actions[f"tool.{document.tool}"].setChecked(True)
         actions[f"view.{document.view_mode.value.replace(' ', '_')}"].setChecked(True)
         actions["track.follow"].setChecked(document.follows_head)
+        actions["track.blend"].setChecked(document.blends)
         actions["view.onion_skin"].setChecked(document.has_onion_skin)
         actions["view.hatching"].setChecked(document.has_hatching)
         actions["view.magnifier"].setChecked(workspace.canvas.has_magnifier)
@@ -338,6 +339,7 @@ class MainWindow(QMainWindow):
             document.view_mode_changed,
             document.onion_skin_changed,
             document.follow_changed,
+            document.blends_changed,
             document.hatching_changed,
             document.masks_changed,
             document.objects_changed,

@@ -70,6 +70,7 @@ class Remembering(QObject):
         document.set_onion_skin(preferences.has_onion_skin)
         document.set_follows_head(preferences.follows_head)
         document.set_goal(preferences.goal)
+        document.set_blends(preferences.blends)
         if preferences.tool in self._workspace.canvas.tool_names:
             document.set_tool(preferences.tool)
         radius_px = preferences.brush_radius_px
@@ -93,6 +94,7 @@ class Remembering(QObject):
             (document.onion_skin_changed, "has_onion_skin"),
             (document.follow_changed, "follows_head"),
             (document.goal_changed, "goal"),
+            (document.blends_changed, "blends"),
             (document.tool_changed, "tool"),
             (document.brush_changed, "brush_radius_px"),
             (document.view_mode_changed, "view_mode"),

@@ -76,6 +76,7 @@ class Document(QObject):
     noticed = Signal(str)  # something to know that is no error
     offered = Signal(str, str, object)  # the same, a button's text, and what to call for it
     follow_changed = Signal(bool)
+    blends_changed = Signal(bool)
     memory_limits_changed = Signal()
 
     def __init__(self, session: Session, parent: QObject | None = None) -> None:
@@ -94,6 +95,7 @@ class Document(QObject):
         self._outline = (1, 1.0)
         self._layer = ""
         self._follows_head = False
+        self._blends = True
         self._goal = GOAL
         self._new_object = 0
 
@@ -282,6 +284,16 @@ class Document(QObject):
         self.session.set_memory_limits(limits)
         if self.session.memory_limits != before:
             self.memory_limits_changed.emit()
+
+    @property
+    def blends(self) -> bool:
+        """Whether what is tracked between two given frames is also tracked back, and blended."""
+        return self._blends
+
+    def set_blends(self, is_on: bool) -> None:
+        if is_on != self._blends:
+            self._blends = is_on
+            self.blends_changed.emit(is_on)
 
     @property
     def goal(self) -> float:

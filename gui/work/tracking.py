@@ -120,6 +120,7 @@ class Tracking(QObject):
             last=document.range_out,
             objects=objects,
             looks_closer=looks_closer,
+            blends=document.blends,
         )
 
     def _start(self, run: "_Run", *, follows: bool = False, reason: str = "") -> None:

@@ -95,6 +95,8 @@ class PropagationRequest(Request):
     most_frames: beyond `start`, each way. first, last: the range that is worked on, both in it;
     a start before it moves to its edge. objects: None for all; the others keep their masks.
     looks_closer: inside a box that follows the objects, for those that are small in the picture.
+    blends: what lies between two given frames is also tracked from the farther one, and both passes
+    become one; takes twice the time there. Not with "halfway", which cuts, or "settled".
     """
 
     start: int
@@ -105,6 +107,7 @@ class PropagationRequest(Request):
     last: int | None = None
     objects: frozenset[int] | None = None
     looks_closer: bool = False
+    blends: bool = False
 
     def __post_init__(self) -> None:
         if self.most_frames is not None and self.most_frames < 1:
@@ -137,6 +140,8 @@ class Propagated:
     memory: MemoryUse | None
     remark: str | None = None  # for people: something to know that is no error
     box: Window | None = None
+    brake: str | None = None  # for people: why the run had better stand still at this frame
+    is_cut: bool = False  # and that is because another shot begins: the frame has no mask yet
 
 
 # By hand, on one frame

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["PropagateOptions", "batch_settings", "propagate", "stop_on_interrupt"]
 
 _DEFAULTS = MemoryConfig()
-_OF_PROJECTS: Final = ("from_frame", "until", "objects")
+_OF_PROJECTS: Final = ("from_frame", "until", "objects", "blend")
 _OF_FILES: Final = (
     "output",
     "masks",
@@ -105,6 +105,13 @@ class PropagateOptions:
     until: Annotated[
         Until, typer.Option(help="Project: where to stop; settled: where nothing changes any more.")
     ] = "end"
+    blend: Annotated[
+        bool,
+        typer.Option(
+            help="Project: between two given frames track from both and make one mask of both "
+            "passes; takes twice the time there."
+        ),
+    ] = True
     objects: Annotated[
         list[str] | None,
         typer.Option("--object", help="Project: only this object, by id or name; may be repeated."),
@@ -342,6 +349,7 @@ def _track(session: "Session", options: PropagateOptions) -> "TrackedMasks | Non
         last=options.end,
         objects=object_ids(session.annotation.objects, options.objects),
         looks_closer=options.look_closer,
+        blends=options.blend,
     )
     if options.dry_run:
         _show_forecast(session.forecast(request, measures=True), as_json=options.as_json)
@@ -365,6 +373,7 @@ def _track(session: "Session", options: PropagateOptions) -> "TrackedMasks | Non
                 last=request.last,
                 objects=request.objects,
                 looks_closer=request.looks_closer,
+                blends=request.blends,
                 on_step=on_step,
             )
         except KeyboardInterrupt:

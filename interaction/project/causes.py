@@ -111,6 +111,7 @@ def _to_json(cause: Request) -> dict[str, object]:
                 "last": cause.last,
                 "objects": None if cause.objects is None else sorted(cause.objects),
                 **({"looks_closer": True} if cause.looks_closer else {}),
+                "blends": cause.blends,
             }
         case StrokeRequest(frame, of, stroke):
             return _on("stroke", frame, of, **_stroke_to_json(stroke))
@@ -198,6 +199,7 @@ def _propagation(value: Json) -> Request:
         last=_optional_frame(value, "last"),
         objects=None if objects is None else frozenset(map(object_id, listing(objects, "objects"))),
         looks_closer=truth(value.get("looks_closer", False), "looks_closer"),
+        blends=truth(value.get("blends", False), "blends"),
     )
 
 

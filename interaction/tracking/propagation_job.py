@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Generator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,8 @@ from interaction.annotation.requests import (
 from interaction.annotation.types import EMPTY_RECORD, Edit, Frames, FrameStatus, Signs
 from interaction.engines import Networks
 from interaction.errors import UserError
+from interaction.tracking.blending import PassStore, blend, joined_signs
+from interaction.tracking.brakes import Brakes
 from interaction.tracking.governor import REHEARSED_FRAMES, Forecast, Workload, forecast
 from interaction.tracking.propagation import (
     MOST_REMEMBERED,
@@ -74,11 +77,14 @@ class PropagationJob:
         self._check_start()
         self._masks = GivenMasks(self._given, most=MOST_REMEMBERED)
         self._locked = annotation.locked
+        self._names = {one.id: one.name for one in annotation.objects}
         self._group = new_group()
         self._trackers = SteppingTrackers(engines, video)
         self._done = 0
         start = self._records.get(self._runs[0].frames[0], EMPTY_RECORD)
-        self._total = sum(len(run.frames) - 1 for run in self._runs) + (start.mask is None)
+        self._seconds = tuple(self._second_passes(run) for run in self._runs)
+        passes = [*self._runs, *(second for seconds in self._seconds for second in seconds)]
+        self._total = sum(len(run.frames) - 1 for run in passes) + (start.mask is None)
 
     def workload(self, folder: Path | None = None) -> Workload:
         """folder: of the project that the masks go to."""
@@ -144,17 +150,10 @@ class PropagationJob:
         record = self._records.get(start, EMPTY_RECORD)
         adopted = decode_labels(record.mask) if record.mask and start not in self._given else None
         for index, run in enumerate(self._runs):
-            propagation = Propagation(
-                self._trackers,
-                self._video,
-                self._masks,
-                (Run(run.frames),),
-                self._memorize,
-                present=self._masks.present,
-            )
+            passed = PassStore()
             writes_first = index == 0 and record.mask is None
-            watch, settled = Watch([*self._given, start]), 0
-            with closing(propagation.steps(adopted=adopted)) as steps:
+            watch, brakes, settled = Watch([*self._given, start]), Brakes(), 0
+            with closing(self._propagation(run).steps(adopted=adopted)) as steps:
                 for step in steps:
                     if step.result is None:
                         yield self._step(None, step.frame, step.remark)
@@ -164,6 +163,12 @@ class PropagationJob:
                         adopted = labels  # the start's, for the other way
                     edit, remark = None, None
                     signs = watch.signs(step.result)
+                    cut = None if step.result.is_damaged else brakes.cut(watch)
+                    if cut is not None:
+                        yield self._step(None, step.frame, None, brake=cut, is_cut=True)
+                    brake = None if step.result.is_damaged else brakes.mask(watch, self._names)
+                    if step.result.is_given:
+                        brake = None
                     if step.result.is_damaged:
                         remark = Message(
                             "Frame {frame} cannot be decoded. It keeps the mask of the frame "
@@ -177,10 +182,47 @@ class PropagationJob:
                     is_over = self._request.until == "settled" and settled >= _SETTLED_FRAMES
                     if is_over:
                         remark = Message("The masks agree with the earlier ones again.")
-                    yield self._step(edit, step.frame, remark, step.result)
+                    if any(step.frame in second.frames for second in self._seconds[index]):
+                        passed.put(step.frame, step.result.prediction, signs)
+                        if edit is not None:  # what the second pass starts from
+                            self._records[step.frame] = edit.after[step.frame]
+                    yield self._step(edit, step.frame, remark, step.result, brake=brake)
                     if is_over:
                         break
                     self._trackers.follow_limits()
+            for second in self._seconds[index]:
+                yield from self._blend(second, passed)
+
+    def _propagation(self, run: Run) -> Propagation:
+        return Propagation(
+            self._trackers,
+            self._video,
+            self._masks,
+            (Run(run.frames),),
+            self._memorize,
+            present=self._masks.present,
+        )
+
+    def _blend(self, second: Run, passed: PassStore) -> Generator[Propagated, None, None]:
+        """The pass back from a given frame; each mask is that of both passes."""
+        given, length = second.frames[0], len(second.frames)
+        watch = Watch(list(self._given))
+        with closing(self._propagation(second).steps()) as steps:
+            for step in steps:
+                edit = None
+                if step.result is not None:
+                    signs, found = watch.signs(step.result), passed.take(step.frame)
+                    if step.frame != given:
+                        self._done += 1
+                    if found is not None and not step.result.is_damaged and step.frame != given:
+                        share = 1 - abs(step.frame - given) / length
+                        first, its_signs = found
+                        both, apart = blend(first, step.result.prediction, share)
+                        signs = joined_signs(its_signs, signs, share, apart)
+                        result = replace(step.result, prediction=both)
+                        edit, _ = self._edit(result, both.labels(), signs)
+                yield self._step(edit, step.frame, step.remark)
+                self._trackers.follow_limits()
 
     def _step(
         self,
@@ -188,11 +230,14 @@ class PropagationJob:
         frame: int,
         remark: str | None,
         result: TrackedFrame | None = None,
+        *,
+        brake: str | None = None,
+        is_cut: bool = False,
     ) -> Propagated:
         tracker = self._trackers.tracker
         memory = None if tracker is None else _memory_use(tracker)
         box = None if result is None or result.prediction.share == 1 else result.prediction.seen
-        return Propagated(edit, frame, self._done, self._total, memory, remark, box)
+        return Propagated(edit, frame, self._done, self._total, memory, remark, box, brake, is_cut)
 
     # Before the run
 
@@ -215,6 +260,18 @@ class PropagationJob:
             return list(self._given)
         tracked = self._writable & given_objects(self._given.values())
         return [frame for frame, record in self._given.items() if record.answers_for(tracked)]
+
+    def _second_passes(self, run: Run) -> tuple[Run, ...]:
+        """Back from each given frame in, or just behind, the run to the one before it."""
+        is_cut = self._request.until in ("halfway", "settled")
+        # Close-ups of two passes are of different parts of the picture.
+        if not self._request.blends or is_cut or self._request.looks_closer:
+            return ()
+        first, way = run.frames[0], run.frames.step
+        reached = range(first + way, run.frames.stop + way, way)
+        stops = [frame for frame in reached if frame in self._given]
+        gaps = zip([first, *stops], stops, strict=False)
+        return tuple(Run(range(far, near, -way)) for near, far in gaps if abs(far - near) > 1)
 
     def _check_start(self) -> None:
         record = self._records.get(self._runs[0].frames[0], EMPTY_RECORD)

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from interaction.annotation.types import Signs
 from interaction.tracking.propagation import TrackedFrame
 from interaction.tracking.trust import MOST, SIGNS
+from interaction.video.cuts import GRID, motion
 from xmem_core.pictures import EncodedFrame, Prediction
 from xmem_core.probabilities import unpad
 
-__all__ = ["View", "Watch", "disagreement", "look", "read_signs"]
+__all__ = ["View", "Watch", "disagreement", "flow_between", "look", "read_signs"]
 
-_GRID: Final = 192  # positions along the longer side
 _SMALLEST: Final = 6  # grid positions; below it a mask is too small to judge its shape
 _SMALLEST_PIECE: Final = 0.02  # of the object's area
 _CROSS: Final = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
@@ -59,7 +59,7 @@ def look(prediction: Prediction, picture: EncodedFrame | None) -> View:
         window = picture.size.window  # a given mask is the whole picture's
         found = found[(slice(None), *window.slices)]
     height, width = prediction.source_size if window is None else (window.height, window.width)
-    scale = _GRID / max(height, width)
+    scale = GRID / max(height, width)
     grid = max(8, round(height * scale)), max(8, round(width * scale))
 
     def small(x: torch.Tensor, mode: str) -> torch.Tensor:
@@ -90,22 +90,31 @@ class Watch:
         """known: the given frames, and the one that the run begins with."""
         self._known = tuple(known)
         self._start: View | None = None  # of the latest of them that was passed
-        self._before: View | None = None
-        self._earlier: View | None = None
+        self.view: View | None = None  # the frame that was read last
+        self.before: View | None = None  # the one before it
+        self.flow: NDArray[np.float32] | None = None  # `motion` between them
 
     def signs(self, result: TrackedFrame) -> tuple[Signs, ...]:
         """Of every object that was looked for; none of a frame that cannot be decoded."""
         if result.is_damaged:
             return ()
         view = look(result.prediction, result.picture)
-        if self._before is not None and self._before.extent != view.extent:
-            self._before = self._earlier = self._start = None  # seen at another scale
+        earlier, self.before, self.view = self.before, self.view, view
+        if self.before is not None and self.before.extent != view.extent:
+            self.before = earlier = self._start = None  # seen at another scale
         away = min(abs(result.frame - frame) for frame in self._known)
         if away == 0:
             self._start = view
-        values = read_signs(view, self._before, self._earlier, self._start, away)
-        self._before, self._earlier = view, self._before
+        self.flow = flow_between(self.before, view)
+        values = read_signs(view, self.before, earlier, self._start, away, self.flow)
         return tuple(Signs(one, row, view.key_bytes(one)) for one, row in values.items())
+
+
+def flow_between(before: View | None, now: View) -> NDArray[np.float32] | None:
+    """None where one of them has no picture."""
+    if before is None or before.grey is None or now.grey is None:
+        return None
+    return motion(before.grey, now.grey)
 
 
 def read_signs(
@@ -114,13 +123,14 @@ def read_signs(
     earlier: View | None,
     start: View | None,
     frames_away: int,
+    flow: NDArray[np.float32] | None = None,
 ) -> dict[int, tuple[float, ...]]:
     """By object, its signs, in the order of `SIGNS`.
 
     before, earlier: the one and two frames before in the direction of travel; start: the given
     frame that was passed last; all of the same video. frames_away: from the nearest given frame.
+    flow: `motion` from `before`.
     """
-    flow = _flow(now, before)
     ranked = np.sort(now.probabilities, axis=0)
     lead = ranked[-1] - ranked[-2] if len(ranked) > 1 else ranked[-1]
     result = {}
@@ -213,18 +223,6 @@ def _drift(now: View, start: View | None, object_id: int) -> float:
     here, there = now.keys[object_id], start.keys[object_id]
     lengths = float(np.linalg.norm(here) * np.linalg.norm(there))
     return 1 - float(here @ there) / max(1e-6, lengths)
-
-
-def _flow(now: View, before: View | None) -> NDArray[np.float32] | None:
-    """(h, w, 2) x and y, in the grid of `before`, of each position of `now` (DIS, Kroeger et al.,
-    ECCV 2016)."""
-    if before is None or before.grey is None or now.grey is None:
-        return None
-    dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-    height, width = now.grey.shape
-    motion = dis.calc(now.grey, before.grey, np.zeros((height, width, 2), np.float32))
-    x, y = np.meshgrid(np.arange(width), np.arange(height))
-    return (motion + np.stack([x, y], axis=2)).astype(np.float32)
 
 
 def _iou(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:

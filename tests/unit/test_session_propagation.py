@@ -26,6 +26,7 @@ from interaction.engines import EngineSettings
 from interaction.errors import EngineMemoryError, UserError
 from interaction.session import Session
 from interaction.tracking.propagation_job import agrees, composed
+from interaction.tracking.trust import SIGNS
 from tests import tiny
 from tests.fake_engines import SHORT, FakeEngines, open_session
 from xmem_core import Tracker
@@ -526,6 +527,54 @@ def test_steps_tell_the_memory_in_use_and_tracked_frames_a_doubt(session: Sessio
     listed = session.next_frames(goal=0.99)
     assert {one.frame for one in listed} <= set(range(1, COUNT))
     assert all(one.expected_iou < 0.99 and one.mends >= 1 for one in listed)
+
+
+# Two passes between given frames
+
+
+def test_two_passes_between_given_frames_become_one_and_are_one_step(session: Session) -> None:
+    give(session, 0)
+    give(session, 6)
+    before, steps = records(session), len(session.history.entries)
+    done: list[tuple[int, int]] = []
+    session.propagate(0, on_step=lambda step: done.append((step.done, step.total)))
+    assert statuses(session) == "CtttttCttttt"
+    assert {0: session.annotation.record(0), 6: session.annotation.record(6)} == before
+    assert done[-1] == (16, 16)  # frames 1 to 5 twice
+    for frame in range(1, COUNT):
+        two = {one.values[SIGNS.index("is_two")] for one in session.annotation.record(frame).signs}
+        assert two == ({float(frame < 6)} if frame != 6 else set())
+    assert len(session.history.entries) == steps + 1
+    session.undo()
+    assert records(session) == before
+
+
+def test_a_single_pass_is_kept_when_it_is_asked_for_or_cut_halfway(session: Session) -> None:
+    give(session, 0)
+    give(session, 6)
+    session.propagate(0, blends=False)
+    single = records(session)
+    session.undo()
+    session.propagate(0)
+    assert {f for f in range(COUNT) if records(session)[f] != single[f]} == set(range(1, 6))
+    session.undo()
+    steps = run(session, 0, until="halfway")
+    assert statuses(session) == "CtttTT".replace("T", "-") + "C-----"
+    assert steps[-1].done == 3
+
+
+def test_what_is_changed_during_the_second_pass_stays(session: Session) -> None:
+    give(session, 0)
+    give(session, 6)
+    corrected = tiny.labels(3, 0, 2)
+
+    def correct(step: Propagated) -> None:
+        if step.done == 12:  # the second pass has begun
+            session.set_mask(3, corrected)
+
+    session.propagate(0, on_step=correct)
+    assert np.array_equal(session.masks[3], corrected)
+    assert statuses(session) == "CttCttCttttt"
 
 
 # When memory runs out

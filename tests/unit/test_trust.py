@@ -16,6 +16,7 @@ from interaction.project.records import (
     record_from_json,
     record_to_json,
 )
+from interaction.tracking.blending import PassStore, blend, joined_signs
 from interaction.tracking.signs import disagreement, look, read_signs
 from interaction.tracking.trust import (
     COEFFICIENTS,
@@ -98,6 +99,72 @@ def test_passes_disagree_by_what_they_do_not_share() -> None:
     left, right = look(prediction(disc(x=100)), None), look(prediction(disc(x=160)), None)
     assert disagreement(left, left, 1) == 0
     assert 0.6 < disagreement(left, right, 1) < 1
+
+
+# Two passes
+
+
+def masks(shown: Prediction) -> NDArray[np.uint8]:
+    return shown.labels()
+
+
+def are_alike(first: Prediction, second: Prediction) -> bool:
+    """Up to the pixels of an outline."""
+    return float(np.mean(masks(first) != masks(second))) < 0.005
+
+
+def test_where_passes_agree_blending_changes_nothing() -> None:
+    one = prediction(disc())
+    both, apart = blend(one, one, 0.3)
+    assert np.array_equal(masks(both), masks(one))
+    assert apart == {1: 0.0}
+
+
+def test_the_nearer_pass_counts_for_more() -> None:
+    left, right = prediction(disc(x=100)), prediction(disc(x=220))
+    for share, like in ((0.05, left), (0.95, right)):
+        both, apart = blend(left, right, share)
+        assert are_alike(both, like)
+        assert apart[1] == 1.0
+
+
+def test_a_surer_pass_counts_for_more_than_one_that_is_a_little_nearer() -> None:
+    sure, unsure = prediction(disc()), prediction(0.2 * disc())
+    both, _ = blend(unsure, sure, 0.35)
+    assert masks(both)[120, 160] == 1
+    assert not masks(blend(unsure, sure, 0.2)[0]).any()
+
+
+def test_an_object_that_one_pass_did_not_look_for_is_the_others() -> None:
+    first, second = (
+        prediction(disc(x=80, radius=30)),
+        prediction(0 * disc(), disc(x=240, radius=30)),
+    )
+    second = Prediction((2,), second.small[[0, 2]], SIZE)
+    both, _ = blend(first, second, 0.5)
+    assert both.objects == (1, 2)
+    alone = masks(second)
+    assert np.array_equal(masks(both) == 2, alone == 2)
+
+
+def test_a_first_pass_is_kept_packed() -> None:
+    store, shown = PassStore(), prediction(disc())
+    store.put(7, shown, (signs(),))
+    kept = store.take(7)
+    assert kept is not None
+    assert kept[1] == (signs(),)
+    assert torch.allclose(kept[0].small, shown.small, atol=1 / 255)
+    assert store.take(7) is None
+
+
+def test_joined_signs_are_those_of_the_nearer_pass_with_the_disagreement() -> None:
+    first, second = (signs(1, warp=0.1),), (signs(1, warp=0.2), signs(2, warp=0.3))
+    place = {name: index for index, name in enumerate(SIGNS)}
+    near, other = joined_signs(first, second, 0.4, {1: 0.25, 2: 0.0})
+    assert (near.object_id, near.values[place["warp"]]) == (1, 0.1)
+    assert near.values[place["disagreement"]] == 0.25
+    assert near.values[place["is_two"]] == other.values[place["is_two"]] == 1
+    assert other.values[place["warp"]] == 0.3
 
 
 # With the frames of a project

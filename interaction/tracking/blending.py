@@ -1,0 +1,115 @@
+"""Two passes between given frames become one mask.
+
+At each pixel a pass counts by how near its own given frame is and by how sure it is there, after
+the difference-aware fusion of MiVOS (Cheng, Tai and Tang, CVPR 2021), but without a network. Where
+both agree it changes nothing; `python -m benchmarks.trust` compares it with the cut in the middle.
+"""
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from interaction.annotation.types import Signs
+from interaction.tracking.trust import SIGNS
+from xmem_core.pictures import Prediction
+
+__all__ = ["PassStore", "blend", "joined_signs"]
+
+_SURENESS: Final = 0.25  # weight of a pass that is not sure at all, to 1 and this of one that is
+_IS_TWO: Final = SIGNS.index("is_two")
+_DISAGREEMENT: Final = SIGNS.index("disagreement")
+
+
+class PassStore:
+    """What the first pass found, packed: a frame and object takes some kilobytes."""
+
+    def __init__(self) -> None:
+        self._packed: dict[int, tuple[Prediction, tuple[int, ...], bytes, tuple[Signs, ...]]] = {}
+
+    def put(self, frame: int, prediction: Prediction, signs: tuple[Signs, ...]) -> None:
+        whole = (prediction.small * 255).round().to(torch.uint8).cpu().numpy()
+        packed = zlib.compress(whole.tobytes(), 1)
+        without = replace(prediction, small=torch.empty(0), match=None)
+        self._packed[frame] = without, whole.shape, packed, signs
+
+    def take(self, frame: int) -> tuple[Prediction, tuple[Signs, ...]] | None:
+        """On the CPU, and out of the store; None of a frame that is not in it."""
+        found = self._packed.pop(frame, None)
+        if found is None:
+            return None
+        without, shape, packed, signs = found
+        whole = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(shape)
+        return replace(without, small=torch.from_numpy(whole / np.float32(255))), signs
+
+
+@torch.inference_mode()
+def blend(
+    first: Prediction, second: Prediction, share: float
+) -> tuple[Prediction, dict[int, float]]:
+    """Both passes' answers for a frame as one, and by object how much they disagree (1 - IoU).
+
+    share: 0 to 1, the way from the first pass's given frame to the second's. An object that one
+    pass did not look for is the other's.
+    """
+    ids = tuple(sorted({*first.objects, *second.objects}))
+    size = second.small.shape[-2:]
+    stacks = [_stack(one, ids, size, second.small.device) for one in (first, second)]
+    for this, other, its in ((0, 1, first.objects), (1, 0, second.objects)):
+        missing = [1 + index for index, one in enumerate(ids) if one not in its]
+        if missing:
+            borrowed = stacks[other][missing]
+            stacks[this] = stacks[this] * (1 - borrowed.sum(dim=0)).clamp(min=0)
+            stacks[this][missing] = borrowed
+    weights = []
+    for stack, near in zip(stacks, (1 - share, share), strict=True):
+        best = stack.topk(min(2, len(stack)), dim=0).values
+        lead = best[0] - best[1] if len(best) > 1 else best[0]
+        weights.append(near * (_SURENESS + lead))
+    total = (weights[0] + weights[1]).clamp(min=1e-6)
+    mixed = (stacks[0] * weights[0] + stacks[1] * weights[1]) / total
+    apart = _apart(stacks[0].argmax(dim=0), stacks[1].argmax(dim=0), ids)
+    return Prediction(ids, mixed, second.source_size), apart
+
+
+def _stack(
+    prediction: Prediction,
+    ids: tuple[int, ...],
+    size: torch.Size,
+    device: torch.device,
+) -> Tensor:
+    """(1 + K, h, w) with a channel, empty at first, for each of `ids`."""
+    small = prediction.small.to(device, torch.float32)
+    if small.shape[-2:] != size:  # the tracker has stepped down between the passes
+        small = F.interpolate(small.unsqueeze(0), size, mode="bilinear")[0]
+    whole = small.new_zeros(1 + len(ids), *size)
+    whole[[0, *(1 + ids.index(one) for one in prediction.objects)]] = small
+    return whole
+
+
+def _apart(first: Tensor, second: Tensor, ids: tuple[int, ...]) -> dict[int, float]:
+    result = {}
+    for channel, one in enumerate(ids, start=1):
+        here, there = first == channel, second == channel
+        union = int((here | there).sum())
+        result[one] = 0.0 if union == 0 else 1 - int((here & there).sum()) / union
+    return result
+
+
+def joined_signs(
+    first: tuple[Signs, ...], second: tuple[Signs, ...], share: float, apart: Mapping[int, float]
+) -> tuple[Signs, ...]:
+    """Of each object those of the pass whose given frame is nearer, with the disagreement."""
+    nearer, farther = (first, second) if share <= 0.5 else (second, first)
+    found = {one.object_id: one for one in (*farther, *nearer)}
+    result = []
+    for one in found.values():
+        values = list(one.values)
+        values[_IS_TWO], values[_DISAGREEMENT] = 1.0, round(apart.get(one.object_id, 0.0), 3)
+        result.append(replace(one, values=tuple(values)))
+    return tuple(sorted(result, key=lambda one: one.object_id))

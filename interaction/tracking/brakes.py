@@ -1,0 +1,76 @@
+"""What a run should not pass over: a cut, or a mask that collapses, explodes or jumps."""
+
+from collections import deque
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from interaction.tracking.signs import View, Watch
+from interaction.video.cuts import is_cut
+from xmem_core.messages import Message
+
+__all__ = ["Brakes"]
+
+_LOOKED_BACK: Final = 5  # frames
+_SMALLEST: Final = 30  # positions of a view's grid; what is smaller comes and goes
+_COLLAPSED: Final = 0.2  # of the area of before
+_EXPLODED: Final = 4.0
+_KEPT: Final = 0.05  # IoU with the mask of before, moved with the picture; less is another thing
+
+
+class Brakes:
+    """Looks at what a `Watch` has just seen. After a reason was given, it is not given again."""
+
+    def __init__(self) -> None:
+        self._areas: dict[int, deque[int]] = {}
+
+    def cut(self, watch: Watch) -> Message | None:
+        """The frame begins another shot."""
+        now, before = watch.view, watch.before
+        if now is None or before is None or now.grey is None or before.grey is None:
+            return None
+        if not is_cut(before.grey, now.grey, watch.flow):
+            return None
+        self._areas.clear()  # what happens to masks at a cut is the cut's doing
+        return Message("A cut: this frame begins another shot.")
+
+    def mask(self, watch: Watch, names: dict[int, str]) -> Message | None:
+        """What happened to the first of the objects whose mask went wrong. names: by object."""
+        now, before = watch.view, watch.before
+        if now is None:
+            return None
+        found: Message | None = None
+        for object_id in now.objects:
+            mask = now.mask(object_id)
+            area = int(np.count_nonzero(mask))
+            past = self._areas.setdefault(object_id, deque(maxlen=_LOOKED_BACK))
+            usual = int(np.median(past)) if past else 0
+            name = names.get(object_id, str(object_id))
+            reason = None
+            if usual >= _SMALLEST and area < _COLLAPSED * usual:
+                reason = Message("The mask of “{name}” collapses here.", name=name)
+            elif usual >= _SMALLEST and area > _EXPLODED * usual:
+                reason = Message("The mask of “{name}” explodes here.", name=name)
+            elif before is not None and _has_jumped(before, mask, object_id, watch.flow):
+                reason = Message("The mask of “{name}” jumps to another thing here.", name=name)
+            if reason is not None:
+                past.clear()
+            past.append(area)
+            found = found or reason
+        return found
+
+
+def _has_jumped(
+    before: View, mask: NDArray[np.bool_], object_id: int, flow: NDArray[np.float32] | None
+) -> bool:
+    old = before.mask(object_id)
+    if min(np.count_nonzero(old), np.count_nonzero(mask)) < _SMALLEST:
+        return False
+    if flow is not None:
+        stamp = old.astype(np.float32)
+        moved = cv2.remap(stamp, flow[..., 0], flow[..., 1], cv2.INTER_LINEAR)
+        old = old | (moved > 0.5)  # flow errs where much moves: either will do
+    both = np.count_nonzero(mask & old)
+    return bool(both < _KEPT * np.count_nonzero(mask | old))

@@ -1,0 +1,152 @@
+"""Brakes: cuts by content and histogram, and masks that collapse, explode or jump."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from interaction.annotation.requests import Propagated
+from interaction.errors import DamagedFrameError
+from interaction.session import Session
+from interaction.tracking.brakes import Brakes
+from interaction.tracking.signs import View, Watch, flow_between
+from interaction.video.cuts import find_cuts, is_cut, small_grey
+from tests import tiny
+from tests.fake_engines import FakeEngines
+
+Picture = NDArray[np.uint8]
+SIZE = 120, 192
+
+
+def scene(seed: int, shift: int = 0) -> Picture:
+    """(H, W, 3) a picture of its own, moved to the left by `shift` pixels."""
+    random = np.random.default_rng(seed)
+    coarse = random.integers(0, 256, (8, 14, 3), np.uint8)
+    whole = cv2.resize(coarse, (SIZE[1] + 40, SIZE[0]), interpolation=cv2.INTER_CUBIC)
+    level = 60 * seed % 100
+    whole = np.clip(whole.astype(np.int16) // 2 + level, 0, 255).astype(np.uint8)
+    return np.ascontiguousarray(whole[:, shift : shift + SIZE[1]])
+
+
+def test_another_scene_is_a_cut_and_motion_a_flash_or_a_fade_is_none() -> None:
+    here = small_grey(scene(1))
+    assert is_cut(here, small_grey(scene(2)))
+    assert not is_cut(here, here)
+    assert not is_cut(here, small_grey(scene(1, shift=6)))
+    flash = np.clip(here.astype(np.int16) * 1.4 + 50, 0, 255).astype(np.uint8)
+    assert not is_cut(here, flash)
+    assert not is_cut(here, (here * 0.9).astype(np.uint8))
+
+
+class Film:
+    """Three shots; one frame is damaged."""
+
+    def __len__(self) -> int:
+        return 18
+
+    def __getitem__(self, index: int) -> Picture:
+        if index == 8:
+            raise DamagedFrameError(Path("film"), "it is cut off")
+        return scene(1 + index // 6, shift=2 * (index % 6))
+
+
+def test_cuts_of_a_film_are_found_and_the_way_there_is_told() -> None:
+    told: list[int] = []
+    cuts: list[list[int]] = []
+
+    def search() -> Iterator[int]:
+        cuts.append((yield from find_cuts(Film())))
+
+    told.extend(search())
+    assert cuts == [[6, 12]]
+    assert told == list(range(1, 19))
+
+
+# Masks
+
+
+def view(mask: NDArray[np.bool_], grey: Picture | None = None) -> View:
+    stack = np.stack([~mask, mask]).astype(np.float32)
+    return View((1,), stack, grey, None)
+
+
+def square(x: int, y: int, side: int) -> NDArray[np.bool_]:
+    mask = np.zeros((108, 192), np.bool_)
+    mask[y : y + side, x : x + side] = True
+    return mask
+
+
+def reasons(*masks: NDArray[np.bool_]) -> list[str]:
+    """By frame, without pictures."""
+    watch, brakes, found = Watch([0]), Brakes(), []
+    for mask in masks:
+        watch.before, watch.view = watch.view, view(mask)
+        watch.flow = flow_between(watch.before, watch.view)
+        found.append(brakes.mask(watch, {1: "bear"}) or "")
+    return found
+
+
+def test_a_mask_that_shrinks_moves_or_grows_little_by_little_goes_on() -> None:
+    steady = [square(20 + 3 * step, 30, 30 - step) for step in range(12)]
+    assert reasons(*steady) == [""] * 12
+
+
+@pytest.mark.parametrize(
+    ("wrong", "word"),
+    [
+        (square(20, 30, 8), "collapses"),
+        (square(0, 0, 0), "collapses"),
+        (square(20, 0, 90), "explodes"),
+        (square(120, 60, 28), "jumps"),
+    ],
+)
+def test_a_mask_that_goes_wrong_is_told_once(wrong: NDArray[np.bool_], word: str) -> None:
+    before = [square(20, 30, 30)] * 4
+    found = reasons(*before, wrong, wrong, wrong)
+    assert found[:4] == [""] * 4
+    assert word in found[4]
+    assert "bear" in found[4]
+    assert found[5:] == ["", ""]
+
+
+def test_tiny_things_come_and_go() -> None:
+    assert reasons(square(20, 30, 4), square(90, 60, 5), square(0, 0, 0)) == [""] * 3
+
+
+# In a run
+
+
+def write_film(folder: Path) -> None:
+    """Frames 0 to 4 are the tiny clip, the others another scene."""
+    tiny.write_clip(folder, 8)
+    paths = sorted(folder.iterdir())
+    for path in paths[5:]:
+        height, width = tiny.HEIGHT, tiny.WIDTH
+        other = cv2.resize(scene(2), (width, height))
+        cv2.imwrite(str(path), 255 - other // 3)
+
+
+def test_a_run_tells_a_cut_before_it_goes_on_and_stops_with_brakes(tmp_path: Path) -> None:
+    write_film(tmp_path / "film")
+    with Session.open(tmp_path / "film", engines=FakeEngines()) as session:
+        session.add_object("bear")
+        session.set_mask(0, tiny.labels(0, 1, 0))
+        told: list[Propagated] = []
+        session.propagate(0, on_step=told.append)
+        [cut] = [index for index, step in enumerate(told) if step.is_cut]
+        assert (told[cut].frame, told[cut].edit) == (5, None)
+        assert "cut" in (told[cut].brake or "")
+        assert told[cut + 1].frame == 5  # resumed, it goes on as usual
+        assert told[cut + 1].edit is not None
+        assert sorted(session.annotation.records) == list(range(8))
+
+        first = next(step for step in told if step.brake)
+        session.undo()
+        told.clear()
+        session.propagate(0, brakes=True, on_step=told.append)
+        assert told[-1].brake == first.brake
+        assert [step for step in told if step.brake] == told[-1:]
+        assert max(session.annotation.records) == first.frame - first.is_cut
