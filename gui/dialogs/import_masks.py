@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QLocale, Qt, Signal
 from PySide6.QtGui import QColor, QIcon, QPixmap
 from PySide6.QtWidgets import (
     QCheckBox,
@@ -340,7 +340,7 @@ class ImportDialog(QDialog):
             name.setFlags(Qt.ItemFlag.ItemIsEnabled)
             if one.color is not None:
                 name.setIcon(_swatch(one.color))
-            frames = QTableWidgetItem(f"{one.frame_count:,}")
+            frames = QTableWidgetItem(QLocale().toString(one.frame_count))
             frames.setFlags(Qt.ItemFlag.ItemIsEnabled)
             frames.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
             self.table.setItem(row, 0, name)

@@ -4,7 +4,15 @@ from html import escape
 from typing import Final
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QBrush, QColor, QKeySequence, QPageLayout, QTextDocument
+from PySide6.QtGui import (
+    QBrush,
+    QColor,
+    QFont,
+    QFontMetrics,
+    QKeySequence,
+    QPageLayout,
+    QTextDocument,
+)
 from PySide6.QtPrintSupport import QPrintDialog, QPrinter
 from PySide6.QtWidgets import (
     QDialog,
@@ -34,7 +42,7 @@ __all__ = [
 ]
 
 _COLUMNS = 4
-_KEYS_PX, _SHEET_TEXT_PX = 104, 12
+_SHEET_TEXT_PX = 12
 _SHEET_PX: Final = QSize(1240, 740)  # fits a screen of 1280x800
 
 
@@ -69,6 +77,15 @@ def cheat_sheet_html(actions: Actions) -> str:
         if rows:
             sections.append((tr(title).replace("&", ""), rows))
     sections.append((tr("Mouse and more"), mouse_rows()))
+    font = QFont()
+    font.setPixelSize(_SHEET_TEXT_PX)
+    font.setBold(True)
+    metrics = QFontMetrics(font)
+    keys_px = max(
+        metrics.horizontalAdvance(key)
+        for name in actions.specs
+        for key in map(_shown, actions.keys(name))
+    )
     # Filled top to bottom, the shortest column first, so that it fits on one page.
     columns: list[list[str]] = [[] for _ in range(_COLUMNS)]
     heights = [0] * _COLUMNS
@@ -76,7 +93,7 @@ def cheat_sheet_html(actions: Actions) -> str:
         shortest = heights.index(min(heights))
         heights[shortest] += len(rows) + 2
         lines = "".join(
-            f"<tr><td width='{_KEYS_PX}'><b>{escape(keys)}</b></td><td>{escape(text)}</td></tr>"
+            f"<tr><td width='{keys_px}'><b>{escape(keys)}</b></td><td>{escape(text)}</td></tr>"
             for keys, text in rows
         )
         columns[shortest].append(

@@ -5,6 +5,7 @@ from typing import Final
 from PySide6.QtCore import (
     QAbstractListModel,
     QEvent,
+    QLocale,
     QModelIndex,
     QObject,
     QPersistentModelIndex,
@@ -230,10 +231,10 @@ class MemoryGauges(QWidget):
         settings = self._document.session.engines.settings
         elements = max(1, use.permanent + use.working + use.long_term)
         for name, count in (("working", use.working), ("permanent", use.permanent)):
-            self.figures[name].setText(f"{count:,}".replace(",", "\u2009"))
+            self.figures[name].setText(QLocale().toString(count))
             self.gauges[name].show_share(count / elements)
         most = settings.memory.max_long_term
-        self.figures["long_term"].setText(f"{use.long_term:,}".replace(",", "\u2009"))
+        self.figures["long_term"].setText(QLocale().toString(use.long_term))
         self.gauges["long_term"].show_share(use.long_term / most)
         self.gauges["long_term"].setToolTip(tr("At most {size}", size=most))
         self.figures["device"].setText(_gibibytes(use.device_bytes))
@@ -475,4 +476,4 @@ def _blank(thumbnails: Thumbnails) -> QPixmap:
 def _gibibytes(size_bytes: int) -> str:
     if size_bytes < _GIB // 10:
         return f"{size_bytes / 2**20:.0f} MiB"
-    return f"{size_bytes / _GIB:.2f} GiB"
+    return tr("{size:.2f} GiB", size=size_bytes / _GIB)

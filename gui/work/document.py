@@ -5,8 +5,9 @@ from enum import Enum
 
 from PySide6.QtCore import QObject, Signal
 
+from gui.language import tr
 from interaction.annotation.annotation import Annotation
-from interaction.annotation.edits import next_color
+from interaction.annotation.edits import free_id, next_color
 from interaction.annotation.requests import PropagationRequest
 from interaction.annotation.strokes import LEAST_RADIUS_PX
 from interaction.annotation.types import Edit, ObjectInfo, Request
@@ -360,6 +361,8 @@ class Document(QObject):
     def add_object(self, name: str | None = None) -> int:
         """A new object, which becomes the current one; 0 if there cannot be another."""
         try:
+            number = free_id(self.session.annotation.objects)
+            name = name or tr("Object {number}", number=number)
             object_id = self.session.add_object(name, self.next_color())
         except UserError as error:
             self.failed.emit(error)

@@ -163,7 +163,7 @@ MATTE: Final = ExportFormat(
 )
 CUT_OUTS: Final = ExportFormat(
     name="cut-outs",
-    title="Cut-outs",
+    title=Message("Cut-outs"),
     description=Message(
         "A folder for each object with the picture inside it, transparent elsewhere (PNG)."
     ),

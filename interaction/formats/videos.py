@@ -55,7 +55,7 @@ _ODD_SIZES: Final = {
 def h264(quality: int) -> VideoKind:
     """quality: x264's constant rate factor."""
     return VideoKind(
-        title="H.264 video",
+        title=Message("H.264 video"),
         container="mp4",
         pixel_format="yuv420p",
         encoders=(

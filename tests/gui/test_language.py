@@ -3,7 +3,7 @@
 import gettext
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,12 +17,19 @@ from gui.actions.table import ACTIONS, MENUS
 from gui.dialogs.preferences import PreferencesDialog
 from gui.errors import summary_and_advice
 from gui.language import language_in_use, languages, set_language, tr, use_catalogue
+from gui.panels.history import HistoryPanel
 from gui.preferences import Preferences
 from gui.window.main_window import MainWindow
+from gui.window.workspace import Workspace
+from gui.work.document import Document
 from interaction.annotation.labels import Label, label_from_json, label_to_json
+from interaction.annotation.requests import StrokeRequest
+from interaction.annotation.types import Stroke
 from interaction.errors import DiskFullError, UnreadableVideoError
+from interaction.session import Session
 from resources import languages_folder
 from tests import catalogues
+from tests.fake_engines import FakeEngines
 from xmem_core.errors import UserError
 from xmem_core.messages import Message
 
@@ -189,6 +196,47 @@ def test_a_label_is_shown_in_the_language_of_now(german: None) -> None:
     assert tr(label) == "Klick auf ‚bear‘"
     set_language("en")
     assert tr(label) == label == "Click on ‘bear’"
+
+
+def test_the_history_and_undo_follow_the_language_that_the_project_is_opened_in(
+    window: MainWindow,
+    open_path: Callable[[Path], Workspace],
+    clip: Path,
+    qtbot: QtBot,
+    german: None,
+) -> None:
+    """What was done in one language is shown in another; the journal holds neither."""
+    workspace = open_path(clip)
+    workspace.document.add_object("bear")
+    workspace.document.do(StrokeRequest(0, 1, Stroke(((8, 8), (12, 12)), 3, True)))
+    project = workspace.session.project
+    assert project is not None
+    workspace.session.flush()
+    lines = (project.folder / "journal.jsonl").read_text(encoding="utf-8").splitlines()
+    labels = [json.loads(line).get("label") for line in lines]
+    assert labels[1:] == [{"key": "add_object", "name": "bear"}, {"key": "paint", "name": "bear"}]
+    undo = window.actions_table["edit.undo"]
+    qtbot.waitUntil(lambda: undo.text() == "Rückgängig: ‚bear‘ malen")
+    panel = workspace.findChild(HistoryPanel)
+    assert panel is not None
+    model = panel.view.model()
+    assert model.index(1, 0).data() == "‚bear‘ hinzufügen"
+    assert model.index(2, 0).data() == "‚bear‘ malen · Bild 0"
+    set_language("en")
+    assert model.index(2, 0).data() == "Paint ‘bear’ · frame 0"
+    with Session.open_project(project.folder, engines=FakeEngines(), read_only=True) as session:
+        assert [tr(entry.label) for entry in session.history.entries] == [
+            "Add ‘bear’",
+            "Paint ‘bear’",
+        ]
+
+
+@pytest.mark.usefixtures("german")
+def test_a_new_object_is_named_in_the_language(document: Document) -> None:
+    object_id = document.add_object()
+    info = document.object(object_id)
+    assert info is not None
+    assert info.name == f"Objekt {object_id}"
 
 
 def test_a_label_is_a_key_with_values_in_json() -> None:
