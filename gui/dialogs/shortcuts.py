@@ -81,7 +81,7 @@ def cheat_sheet_html(actions: Actions) -> str:
     font.setPixelSize(_SHEET_TEXT_PX)
     font.setBold(True)
     metrics = QFontMetrics(font)
-    keys_px = max(
+    keys_px = 8 + max(
         metrics.horizontalAdvance(key)
         for name in actions.specs
         for key in map(_shown, actions.keys(name))

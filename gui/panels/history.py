@@ -72,6 +72,7 @@ class HistoryPanel(QWidget):
         self.notice.setForegroundRole(self.palette().ColorRole.PlaceholderText)
         column.addWidget(self.notice)
         self.effort = QToolButton(self)
+        self.effort.setAccessibleName(tr("Effort"))
         self.effort.setAutoRaise(True)
         self.effort.setToolTip(tr("What the work has cost so far; click for each object"))
         self.effort.clicked.connect(self.effort_wanted)

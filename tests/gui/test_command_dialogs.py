@@ -43,7 +43,7 @@ def test_a_key_that_is_taken_is_shown_before_it_is_too_late(
         (Qt.Key.Key_1, "objects"),
         (Qt.Key.Key_H, "masks"),
         (Qt.Key.Key_Space, "Play"),
-        (Qt.Key.Key_Escape, "Abandon"),
+        (Qt.Key.Key_Escape, "Cancel the current gesture"),
     ],
 )
 def test_a_key_that_means_something_by_itself_is_given_to_no_action(
