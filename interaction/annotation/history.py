@@ -5,12 +5,13 @@ stores it and fetched when it is undone. Nothing here knows about files.
 """
 
 from collections.abc import Callable, Collection, Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol, TypeVar
 
 from interaction.annotation.types import Edit, FrameRecord
 
-__all__ = ["DEFAULT_BUDGET_BYTES", "Entry", "History", "first_touching"]
+__all__ = ["DEFAULT_BUDGET_BYTES", "Entry", "History", "join"]
 
 DEFAULT_BUDGET_BYTES: Final = 256 * 2**20
 
@@ -94,11 +95,8 @@ class History:
         """
         joined = self._joinable(edit)
         if joined is not None and joined.edit is not None:
-            kept = first_touching(edit.frames, (e.frames for e in self._entries[self._position :]))
-            del self._entries[self._position + kept :]
-            if edit.objects_after is not None and joined is not self.newest:
-                self._entries.remove(joined)
-                self._entries.append(joined)
+            rises = edit.objects_after is not None
+            join(self._entries, self._position, joined, edit.frames, rises=rises)
             joined.edit = joined.edit.then(edit)
             joined.frames |= edit.frames
             joined.size_bytes += size_bytes(edit)
@@ -161,14 +159,27 @@ class History:
                 return
 
 
-def first_touching(frames: Collection[int], steps: Iterable[Collection[int]]) -> int:
-    """How many of the steps, given by their frames, come before the first that shares a frame."""
-    wanted, count = frozenset(frames), 0
-    for touched in steps:
-        if not wanted.isdisjoint(touched):
-            break
-        count += 1
-    return count
+class Touching(Protocol):
+    """A step of a history, by the frames that it changed."""
+
+    @property
+    def frames(self) -> AbstractSet[int]: ...
+
+
+Touched = TypeVar("Touched", bound=Touching)
+
+
+def join(
+    steps: list[Touched], position: int, one: Touched, frames: AbstractSet[int], *, rises: bool
+) -> None:
+    """What an edit of `frames` that belongs to the step `one` does to the others: those from
+    `position` on stay redoable up to the first that shares a frame. rises: `one` becomes the newest
+    of those before `position`."""
+    later = enumerate(steps[position:], start=position)
+    del steps[next((at for at, step in later if not frames.isdisjoint(step.frames)), len(steps)) :]
+    if rises and one is not steps[position - 1]:
+        steps.remove(one)
+        steps.insert(position - 1, one)
 
 
 def _may_rise(entry: Entry, above: Collection[int]) -> bool:

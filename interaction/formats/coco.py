@@ -14,7 +14,6 @@ from interaction.formats.format import (
     ExportFormat,
     ExportJob,
     FormatGroup,
-    TargetKind,
     encode_jpeg,
     safe_name,
 )
@@ -188,8 +187,6 @@ COCO: Final = ExportFormat(
         "annotations/instances.json with run-length codes; track_id is the object."
     ),
     group=FormatGroup.DATASETS,
-    target=TargetKind.FOLDER,
-    suffix="",
     options=CocoOptions,
     write=_write_coco,
     is_importable=True,
@@ -201,8 +198,6 @@ YOUTUBE_VIS: Final = ExportFormat(
     title="YouTube-VIS",
     description=Message("instances.json with a list of run-length codes for each object."),
     group=FormatGroup.DATASETS,
-    target=TargetKind.FOLDER,
-    suffix="",
     options=CocoOptions,
     write=_write_youtube_vis,
     is_importable=True,

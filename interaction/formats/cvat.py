@@ -9,9 +9,8 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 from numpy.typing import NDArray
 
-from interaction.formats.format import ExportFormat, ExportJob, FormatGroup, TargetKind
+from interaction.formats.format import ExportFormat, ExportJob, FormatGroup
 from interaction.formats.mask_set import damaged
-from interaction.formats.options import ExportOptions
 from interaction.formats.shapes import (
     InvalidMaskError,
     ListedPicture,
@@ -76,9 +75,6 @@ CVAT_XML: Final = ExportFormat(
     title=Message("CVAT for images 1.1"),
     description=Message("annotations.xml with a run-length mask of each object on each picture."),
     group=FormatGroup.DATASETS,
-    target=TargetKind.FOLDER,
-    suffix="",
-    options=ExportOptions,
     write=_write_cvat,
     is_importable=True,
     writers="CVAT (for images 1.1, for video 1.1)",

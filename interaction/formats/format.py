@@ -525,7 +525,7 @@ def nothing_to_say(job: ExportJob) -> Iterable[str]:
     return ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExportFormat:
     """One way for masks to leave. Dialog and command line are made from it."""
 
@@ -533,9 +533,9 @@ class ExportFormat:
     title: str  # for people
     description: str
     group: FormatGroup
-    target: TargetKind
-    suffix: str  # of a file, with its dot; "" for a folder
-    options: type[ExportOptions]
+    target: TargetKind = TargetKind.FOLDER
+    suffix: str = ""  # of a file, with its dot
+    options: type[ExportOptions] = ExportOptions
     # Writes the job's frames one after another and yields each when it is done.
     write: Callable[[ExportJob], Iterator[int]]
     is_importable: bool  # `importers` reads it back

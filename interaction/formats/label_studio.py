@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interaction.files import JsonObject
-from interaction.formats.format import ExportFormat, ExportJob, FormatGroup, TargetKind
-from interaction.formats.options import ExportOptions
+from interaction.formats.format import ExportFormat, ExportJob, FormatGroup
 from interaction.formats.shapes import (
     InvalidMaskError,
     ListedPicture,
@@ -135,9 +134,6 @@ LABEL_STUDIO: Final = ExportFormat(
     title=Message("Label Studio JSON"),
     description=Message("label-studio.json with a brush mask of each object on each picture."),
     group=FormatGroup.DATASETS,
-    target=TargetKind.FOLDER,
-    suffix="",
-    options=ExportOptions,
     write=_write_label_studio,
     is_importable=True,
     writers="Label Studio (JSON export)",

@@ -14,7 +14,6 @@ from interaction.formats.format import (
     ExportFormat,
     ExportJob,
     FormatGroup,
-    TargetKind,
     encode_jpeg,
     encode_png,
     safe_name,
@@ -149,8 +148,6 @@ PALETTE_PNG: Final = ExportFormat(
         "One PNG a frame whose pixel values are object ids, as in DAVIS and Pascal VOC."
     ),
     group=FormatGroup.MASKS,
-    target=TargetKind.FOLDER,
-    suffix="",
     options=PaletteOptions,
     write=_write_palette,
     is_importable=True,
@@ -165,8 +162,6 @@ DAVIS: Final = ExportFormat(
         "The folders JPEGImages, Annotations and ImageSets of the DAVIS benchmark."
     ),
     group=FormatGroup.DATASETS,
-    target=TargetKind.FOLDER,
-    suffix="",
     options=DatasetOptions,
     write=_write_davis,
     is_importable=True,
@@ -181,8 +176,6 @@ YOUTUBE_VOS: Final = ExportFormat(
         "The folders JPEGImages and Annotations with meta.json, which names the objects."
     ),
     group=FormatGroup.DATASETS,
-    target=TargetKind.FOLDER,
-    suffix="",
     options=DatasetOptions,
     write=_write_youtube_vos,
     is_importable=True,
@@ -224,8 +217,6 @@ MOTS_PNG: Final = ExportFormat(
     title=Message("MOTS PNG"),
     description=Message("16-bit PNGs whose pixel values are class · 1000 + object id."),
     group=FormatGroup.DATASETS,
-    target=TargetKind.FOLDER,
-    suffix="",
     options=MotsOptions,
     write=_write_mots,
     is_importable=True,

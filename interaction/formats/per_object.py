@@ -13,7 +13,6 @@ from interaction.formats.format import (
     ExportFormat,
     ExportJob,
     FormatGroup,
-    TargetKind,
     safe_name,
     write_pictures,
 )
@@ -136,9 +135,6 @@ BINARY: Final = ExportFormat(
     title=Message("Binary masks"),
     description=Message("A folder for each object with one black and white PNG a frame."),
     group=FormatGroup.MASKS,
-    target=TargetKind.FOLDER,
-    suffix="",
-    options=ExportOptions,
     write=partial(write_pictures, pictures=_binary),
     is_importable=True,
     pictures=_binary,
@@ -152,8 +148,6 @@ MATTE: Final = ExportFormat(
         "A folder for each object with one grey PNG a frame, its edges antialiased."
     ),
     group=FormatGroup.COMPOSITING,
-    target=TargetKind.FOLDER,
-    suffix="",
     options=MatteOptions,
     write=partial(write_pictures, pictures=_mattes),
     is_importable=True,
@@ -168,8 +162,6 @@ CUT_OUTS: Final = ExportFormat(
         "A folder for each object with the picture inside it, transparent elsewhere (PNG)."
     ),
     group=FormatGroup.COMPOSITING,
-    target=TargetKind.FOLDER,
-    suffix="",
     options=CutOutOptions,
     write=partial(write_pictures, pictures=_cut_outs),
     is_importable=True,
@@ -184,8 +176,6 @@ PNG_SEQUENCE: Final = ExportFormat(
         "Numbered RGBA pictures for compositing programs, all objects in one or a layer for each."
     ),
     group=FormatGroup.COMPOSITING,
-    target=TargetKind.FOLDER,
-    suffix="",
     options=SequenceOptions,
     write=partial(write_pictures, pictures=_sequence),
     is_importable=True,

@@ -15,7 +15,7 @@ from scipy.spatial import cKDTree
 
 from interaction.annotation.mask_folders import natural_key
 from interaction.files import read_regular
-from interaction.formats.format import ExportFormat, ExportJob, FormatGroup, TargetKind, encode_jpeg
+from interaction.formats.format import ExportFormat, ExportJob, FormatGroup, encode_jpeg
 from interaction.formats.mask_set import (
     MOST_OBJECTS,
     FoundObject,
@@ -193,8 +193,6 @@ YOLO: Final = ExportFormat(
         "object. Seams at holes can differ by a pixel."
     ),
     group=FormatGroup.DATASETS,
-    target=TargetKind.FOLDER,
-    suffix="",
     options=YoloOptions,
     write=_write_yolo,
     is_importable=True,

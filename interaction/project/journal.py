@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from interaction.annotation.effort import EffortLog
-from interaction.annotation.history import first_touching
+from interaction.annotation.history import join
 from interaction.annotation.labels import label_from_json, label_to_json
 from interaction.annotation.types import Edit, FrameRecord, ObjectInfo
 from interaction.errors import NewerProjectError
@@ -109,16 +109,12 @@ class Journal:
             found = next((step for step in steps if step.group == group), None)
         if found is None and position != self.position + 1:
             raise ValueError(f"an edit cannot lead from step {self.position} to {position}")
-        kept = 0
-        if found is not None:
-            kept = first_touching(frames, (step.frames for step in self.steps[self.position :]))
-        del self.steps[self.position + kept :]
         if found is None:
+            del self.steps[self.position :]
             found = Step(label, group)
             self.steps.append(found)
-        elif changes_objects and found is not self.steps[position - 1]:
-            self.steps.remove(found)
-            self.steps.insert(position - 1, found)
+        else:
+            join(self.steps, position, found, frames, rises=changes_objects)
         found.frames.update(frames)
         found.parts.append(part)
         self.position = position
