@@ -104,7 +104,7 @@ class Effort:
 
 
 def read_truths(folder: Path, session: Session) -> dict[int, NDArray[np.uint8]]:
-    by_name = {session.video.name(frame): frame for frame in range(session.frame_count)}
+    by_name = {session.video.name(frame): frame for frame in range(session.annotation.frame_count)}
     truths = {}
     for path in sorted(folder.glob("*.png")):
         labels = decode_labels(path.read_bytes(), path)
@@ -140,7 +140,7 @@ def visit(session: Session, frame: int, truth: NDArray[np.uint8], aim: Aim) -> i
             tries, found = _click(session, frame, one.id, own, replace(aim, clicks=_FRESH_CLICKS))
             count += 1 + tries
             if found < region_similarity(tracked, own):
-                session.go_to(before)
+                session.ledger.go_to(before)
         count += _click(session, frame, one.id, own, aim)[0]
     session.do(ConfirmRequest(frame))
     return count
@@ -165,7 +165,7 @@ def _click(
             best, best_position, stale = similarity, _now(session), 0
         else:
             stale += 1
-    session.go_to(best_position)
+    session.ledger.go_to(best_position)
     return len(clicks), best
 
 
@@ -409,7 +409,7 @@ def main() -> None:
             continue
         with Session.open(pictures, engines=engines) as session:
             truths = read_truths(arguments.clips / "Annotations" / pictures.name, session)
-            if len(truths) * 2 < session.frame_count or len(truths) < 3:
+            if len(truths) * 2 < session.annotation.frame_count or len(truths) < 3:
                 continue
             if arguments.protocol == "davis":
                 runs.append(davis_run(pictures.name, session, truths, arguments.rounds))
@@ -428,7 +428,7 @@ def main() -> None:
             )
             effort = Effort(
                 pictures.name,
-                session.frame_count,
+                session.annotation.frame_count,
                 len(session.annotation.objects),
                 rounds[-1].mean_j >= arguments.goal,
                 rounds,

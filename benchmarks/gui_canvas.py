@@ -114,7 +114,7 @@ def measure(width: int, height: int, rounds: int) -> dict[str, dict[str, float]]
     document.set_current_object(1)
     clicks = tuple(Click(100.0 + 90 * one, 200.0 + 30 * one, one % 3 > 0) for one in range(8))
     prompts = Prompts(1, None, FrameStatus.EMPTY, clicks)
-    for frame in range(session.frame_count):
+    for frame in range(session.annotation.frame_count):
         record = make_record(
             ragged_labels(width, height, 5 * frame), FrameStatus.CORRECTED, prompts=prompts
         )
@@ -160,7 +160,7 @@ def measure(width: int, height: int, rounds: int) -> dict[str, dict[str, float]]
         view.repaint_all()
 
     def step(number: int) -> None:
-        document.set_frame(number % session.frame_count)
+        document.set_frame(number % session.annotation.frame_count)
 
     results = {
         "scrub to a frame in memory": timed(view, step, rounds),

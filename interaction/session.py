@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 from interaction.annotation.annotation import Annotation
 from interaction.annotation.edits import hand_edit
-from interaction.annotation.effort import Effort
 from interaction.annotation.history import History
 from interaction.annotation.labels import Label
 from interaction.annotation.requests import (
@@ -60,7 +59,6 @@ from xmem_core.messages import Message
 if TYPE_CHECKING:
     from interaction.formats.export import ExportReport
     from interaction.formats.import_plan import ImportChoices
-    from interaction.formats.verify import VerifyReport
     from interaction.tracking.governor import Forecast
 
 __all__ = ["Masks", "Session", "TrackedMasks", "check_fit", "is_known_place", "plain_settings"]
@@ -288,29 +286,19 @@ class Session:
         return self.ledger.project
 
     @property
-    def frame_count(self) -> int:
-        return self.annotation.frame_count
-
-    @property
-    def is_read_only(self) -> bool:
-        return self.ledger.is_read_only
-
-    @property
-    def effort(self) -> Effort:
-        """What the annotation has cost so far, earlier sessions of the project included."""
-        return self.ledger.effort.measure()
-
-    @property
     def memory_limits(self) -> dict[str, int]:
-        """Of the tracker, by the names of `interaction.engines.MEMORY_LIMITS`."""
+        """Of the tracker, by the names of `interaction.engines.MEMORY_LIMITS`.
+
+        What is set is this project's own, from the next frame on, also of a propagation that runs,
+        and kept with the project; an empty mapping: those that the engines are set to. ValueError
+        for others than `check_limits` allows.
+        """
         return limits_of(self.engines.settings.memory)
 
-    def set_memory_limits(self, limits: Mapping[str, int]) -> None:
-        """This project's own limits, from the next frame on, also of a propagation that runs; kept
-        with the project. None: those that the engines are set to. ValueError for others than
-        `check_limits` allows."""
+    @memory_limits.setter
+    def memory_limits(self, limits: Mapping[str, int]) -> None:
         self.engines.limits = check_limits(limits) if limits else {}
-        if self.project is not None and not self.is_read_only:
+        if self.project is not None and not self.ledger.is_read_only:
             self.project.change_memory(self.engines.limits)
 
     # Edits
@@ -336,10 +324,6 @@ class Session:
     def redo(self) -> Edit | None:
         """See `Ledger.redo`."""
         return self.ledger.redo()
-
-    def go_to(self, position: int) -> frozenset[int]:
-        """See `Ledger.go_to`."""
-        return self.ledger.go_to(position)
 
     # For scripts
 
@@ -495,19 +479,6 @@ class Session:
                 next(steps)
             except StopIteration as end:
                 report: ExportReport = end.value
-                return report
-
-    def verify(self, export: Path | str) -> "VerifyReport":
-        """Whether an export belongs to this session's video, see `interaction.formats.verify`.
-        UserError if it cannot be told."""
-        from interaction.formats.verify import verify
-
-        steps = verify(Path(export), self.video)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                report: VerifyReport = end.value
                 return report
 
     # The end

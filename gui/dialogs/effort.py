@@ -88,7 +88,7 @@ class EffortDialog(QDialog):
         self.refresh()
 
     def refresh(self) -> None:
-        effort = self._document.session.effort
+        effort = self._document.session.ledger.effort.measure()
         names = {info.id: info for info in self._document.objects}
         rows = [(one, each) for one, each in effort.by_object.items() if one in names]
         is_empty = effort == Effort()

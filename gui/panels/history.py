@@ -101,7 +101,7 @@ class HistoryPanel(QWidget):
             self._measuring.start()
 
     def _show_effort(self) -> None:
-        effort = self._document.session.effort
+        effort = self._document.session.ledger.effort.measure()
         self.effort.setText(
             tr(
                 "Clicks: {clicks} · strokes: {strokes} · work: {work}",
@@ -114,7 +114,9 @@ class HistoryPanel(QWidget):
         )
 
     def _show_busy(self, busy: Busy) -> None:
-        may_go = busy in (Busy.IDLE, Busy.EXPORTING) and not self._document.session.is_read_only
+        may_go = (
+            busy in (Busy.IDLE, Busy.EXPORTING) and not self._document.session.ledger.is_read_only
+        )
         self.view.setEnabled(may_go)
         self.notice.setVisible(busy in (Busy.PROPAGATING, Busy.LEARNING, Busy.PAUSED, Busy.WORKING))
 

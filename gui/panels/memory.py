@@ -175,7 +175,7 @@ class MemoryPanel(QWidget):
 
     def _show_button(self, *_: object) -> None:
         has_one = bool(self.view.selectionModel().selectedIndexes())
-        self.remove.setEnabled(has_one and not self._document.session.is_read_only)
+        self.remove.setEnabled(has_one and not self._document.session.ledger.is_read_only)
 
     def _show_progress(self, progress: Progress) -> None:
         if isinstance(progress.memory, MemoryUse):

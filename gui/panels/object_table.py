@@ -120,7 +120,7 @@ class ObjectTable(QAbstractTableModel):
         if not index.isValid():
             return Qt.ItemFlag.ItemIsDropEnabled
         flags |= Qt.ItemFlag.ItemIsDragEnabled
-        if index.column() == Column.NAME and not self._document.session.is_read_only:
+        if index.column() == Column.NAME and not self._document.session.ledger.is_read_only:
             flags |= Qt.ItemFlag.ItemIsEditable
         return flags
 
@@ -218,7 +218,7 @@ class ObjectTable(QAbstractTableModel):
             covered=self._frames.frames_covered(info.id),
             frame_count=self._document.frame_count,
         )
-        effort = self._document.session.effort.by_object.get(info.id)
+        effort = self._document.session.ledger.effort.measure().by_object.get(info.id)
         if effort is None:
             return where
         cost = tr(
@@ -249,7 +249,7 @@ class ObjectTable(QAbstractTableModel):
     def dropMimeData(
         self, data: QMimeData, action: Qt.DropAction, row: int, column: int, parent: Index
     ) -> bool:
-        if not data.hasFormat(_MIME) or self._document.session.is_read_only:
+        if not data.hasFormat(_MIME) or self._document.session.ledger.is_read_only:
             return False
         object_id = QDataStream(data.data(_MIME)).readInt32()
         old = self.row_of(object_id)

@@ -61,7 +61,7 @@ class ObjectMenus(QObject):
 
     @property
     def may_change(self) -> bool:
-        return not self._document.session.is_read_only
+        return not self._document.session.ledger.is_read_only
 
     @property
     def is_free(self) -> bool:

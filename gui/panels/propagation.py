@@ -181,7 +181,7 @@ class LearningRow(QWidget):
 
     def _show(self, *_: object) -> None:
         given = self._table.frames_to_learn_from
-        is_read_only = self._document.session.is_read_only
+        is_read_only = self._document.session.ledger.is_read_only
         is_free = self._annotator.operations.is_free
         self.button.setEnabled(given > 0 and not is_read_only and is_free)
         text, tip = self._words(given)
@@ -455,7 +455,7 @@ class PropagationPanel(QWidget):
     def _why_not(self) -> str:
         """What stands in the way of tracking; empty if nothing does."""
         document = self._document
-        if document.session.is_read_only:
+        if document.session.ledger.is_read_only:
             return tr("This project is open for reading only.")
         if self._annotator.operations.busy is Busy.WORKING:
             return tr("Masks are being changed.")

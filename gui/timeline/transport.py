@@ -317,7 +317,7 @@ class Transport(QWidget):
         self.confirm.setAccessibleName(
             tr("Take the confirmation back") if is_confirmed else tr("Confirm this frame")
         )
-        self.confirm.setEnabled(not self._document.session.is_read_only)
+        self.confirm.setEnabled(not self._document.session.ledger.is_read_only)
         self.previous_key.setEnabled(self._table.previous_given(frame) is not None)
         self.next_key.setEnabled(self._table.next_given(frame) is not None)
         self.doubtful.setEnabled(self._table.has_frames_below_goal)

@@ -45,7 +45,7 @@ def state_of(workspace: Workspace | None) -> Needs:
     prompts = record.prompts
     flags = {
         Needs.PROJECT: True,
-        Needs.WRITABLE: not session.is_read_only,
+        Needs.WRITABLE: not session.ledger.is_read_only,
         Needs.OBJECT: document.current_object != 0,
         Needs.MASK: record.mask is not None,
         Needs.IDLE: operations.is_free,
@@ -53,8 +53,8 @@ def state_of(workspace: Workspace | None) -> Needs:
         Needs.BUSY: operations.busy is not Busy.IDLE
         or (prompts is not None and prompts.object_id == document.current_object)
         or workspace.player.is_playing,
-        Needs.UNDO: session.history.can_undo and not session.is_read_only,
-        Needs.REDO: session.history.can_redo and not session.is_read_only,
+        Needs.UNDO: session.history.can_undo and not session.ledger.is_read_only,
+        Needs.REDO: session.history.can_redo and not session.ledger.is_read_only,
         Needs.GIVEN: FrameTable.of(document).frames_to_learn_from > 0,
         Needs.LEARNED: not session.engines.models.is_empty,
     }

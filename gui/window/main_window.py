@@ -421,7 +421,7 @@ class MainWindow(QMainWindow):
                 session.video.path.name,
                 time.time(),
                 len(session.annotation.records),
-                session.frame_count,
+                session.annotation.frame_count,
             )
         )
 

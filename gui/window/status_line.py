@@ -31,7 +31,7 @@ def hint_for(workspace: Workspace | None) -> str:
     annotator = workspace.annotator
     if annotator.operations.is_stopping:
         return tr("Stopping after the step in progress…")
-    if workspace.session.is_read_only:
+    if workspace.session.ledger.is_read_only:
         return tr("Open for reading only: look, play and export.")
     if annotator.operations.busy is Busy.PROPAGATING:
         return tr("Tracking. Look around, correct what is done; Space pauses, Esc cancels.")
@@ -145,7 +145,7 @@ class StatusLine(QStatusBar):
         session = self._session
         if session is None:
             self.saved.clear()
-        elif session.is_read_only:
+        elif session.ledger.is_read_only:
             self.saved.setText(tr("read only"))
         elif session.project is None:
             self.saved.setText(tr("not kept"))

@@ -282,7 +282,7 @@ class Document(QObject):
     def set_memory_limits(self, limits: Mapping[str, int]) -> None:
         """Of the tracker, for this project, from the next frame on; none: the engines' own."""
         before = self.session.memory_limits
-        self.session.set_memory_limits(limits)
+        self.session.memory_limits = limits
         if self.session.memory_limits != before:
             self.memory_limits_changed.emit()
 
@@ -343,7 +343,7 @@ class Document(QObject):
         they can be read."""
         before, problem = dict(self.annotation.records), None
         try:
-            self.session.go_to(position)
+            self.session.ledger.go_to(position)
         except UserError as error:
             problem = error
         now = self.annotation.records

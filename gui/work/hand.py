@@ -166,7 +166,7 @@ class HandEdits:
         info = document.object(document.current_object)
         if info is None or document.is_shown(info.id):
             return
-        if info.is_locked or self._session.is_read_only:
+        if info.is_locked or self._session.ledger.is_read_only:
             return  # it is not going to change
         if document.solo:
             document.set_solo(info.id)
@@ -178,7 +178,7 @@ class HandEdits:
         """The current object, visible. 0, with a notice, if it must not change, or if there is
         none and none is made."""
         document = self._document
-        if self._session.is_read_only:
+        if self._session.ledger.is_read_only:
             document.noticed.emit(tr("This project is open for reading only."))
             return 0
         object_id = document.current_object

@@ -268,7 +268,7 @@ class ClickPreviews(QObject):
         object_id = document.current_object
         if not object_id and len(document.objects) < MOST_OBJECTS:
             object_id = free_id(document.objects)
-        if not object_id or self._session.is_read_only or object_id in annotation.locked:
+        if not object_id or self._session.ledger.is_read_only or object_id in annotation.locked:
             return
         request = ClickRequest(document.frame, object_id, Click(x, y, self.adds(x, y)))
 

@@ -90,11 +90,11 @@ def _parse(text: str) -> Click:
 
 def _click(session: "Session", frame: int, name: str, clicks: list[Click]) -> dict[str, object]:
     width, height = session.video.width, session.video.height
-    if frame >= session.frame_count:
+    if frame >= session.annotation.frame_count:
         raise UserError(
             "There is no frame {frame}.\n\nFrames are numbered 0 to {last}.",
             frame=frame,
-            last=session.frame_count - 1,
+            last=session.annotation.frame_count - 1,
         )
     for one in clicks:
         if not (0 <= one.x < width and 0 <= one.y < height):

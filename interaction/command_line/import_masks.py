@@ -84,7 +84,7 @@ def import_masks(
 
     object_ids = None if objects is None else _parse(objects)
     with Session.open_project(project_folder(project), read_only=dry_run) as session:
-        if session.project and session.is_read_only and not dry_run:
+        if session.project and session.ledger.is_read_only and not dry_run:
             damages = "; ".join(session.project.damages)
             raise UserError(
                 "The project is damaged and was opened for reading only, so nothing can be "

@@ -35,7 +35,7 @@ def new(
         report = {
             "project": str(project),
             "source": str(session.video.path),
-            "frames": session.frame_count,
+            "frames": session.annotation.frame_count,
             "width": session.video.width,
             "height": session.video.height,
             "objects": [{"id": one.id, "name": one.name} for one in session.annotation.objects],

@@ -29,7 +29,7 @@ def confirm(
     from interaction.session import Session
 
     with Session.open_project(project_folder(project)) as session:
-        last = session.frame_count - 1
+        last = session.annotation.frame_count - 1
         if max(frames) > last:
             raise UserError(
                 "There is no frame {frames}. Nothing was changed.\n\n"

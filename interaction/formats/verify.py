@@ -22,7 +22,7 @@ from interaction.video.fingerprints import (
 from interaction.video.video import Video
 from xmem_core.messages import Message
 
-__all__ = ["Verdict", "VerifyReport", "list_of", "read_list", "verify"]
+__all__ = ["Verdict", "VerifyReport", "list_of", "read_list", "verified", "verify"]
 
 _MOST_BYTES: Final = 2**26
 _MOST_FRAME: Final = 2**31
@@ -164,6 +164,17 @@ def verify(export: Path, video: Video) -> Generator[int, None, VerifyReport]:
     path = list_of(export)
     listed = read_list(path)
     return _compare(path, listed, video)
+
+
+def verified(export: Path | str, video: Video) -> VerifyReport:
+    """`verify`, to its end."""
+    steps = verify(Path(export), video)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            report: VerifyReport = end.value
+            return report
 
 
 def _compare(path: Path, listed: _Listed, video: Video) -> Generator[int, None, VerifyReport]:

@@ -92,9 +92,9 @@ def test_all_of_it_is_undone_to_nothing_and_redone_to_the_byte(folder: Path) -> 
         before = dict(session.annotation.records), session.annotation.objects
         steps = session.history.position
         assert [e.label for e in session.history.entries].count("Track forward") == 1
-        session.go_to(0)
+        session.ledger.go_to(0)
         assert (dict(session.annotation.records), session.annotation.objects) == ({}, ())
-        session.go_to(steps)
+        session.ledger.go_to(steps)
         assert (dict(session.annotation.records), session.annotation.objects) == before
 
 

@@ -82,7 +82,7 @@ def test_a_project_that_is_open_elsewhere_can_be_looked_at(
         qtbot.waitUntil(lambda: window.workspace is not None, timeout=20_000)
         workspace = window.workspace
         assert workspace is not None
-        assert workspace.session.is_read_only
+        assert workspace.session.ledger.is_read_only
         assert not window.actions_table["track.forward"].isEnabled()
         assert window.close_session()
 

@@ -137,13 +137,13 @@ def test_limits_of_a_file_that_cannot_be_are_not_used(
 ) -> None:
     folder = tmp_path / "odd.vos"
     with Session.open(clip, folder, engines=FakeEngines()) as session:
-        session.set_memory_limits(FULL | {"top_k": 5})
+        session.memory_limits = FULL | {"top_k": 5}
     path = folder / "project.json"
     content = json.loads(path.read_text())
     assert content["memory"]["top_k"] == 5
     path.write_text(json.dumps(content | {"memory": value}))
     with Session.open_project(folder, engines=FakeEngines()) as session:
-        assert not session.is_read_only
+        assert not session.ledger.is_read_only
         assert session.engines.limits == {}
     with pytest.raises((ValueError, AttributeError)):
         check_limits(value)  # type: ignore[arg-type]

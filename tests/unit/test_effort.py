@@ -99,15 +99,15 @@ def folder(tmp_path: Path) -> Path:
 
 def test_it_survives_a_restart_with_what_was_undone(folder: Path) -> None:
     with Session.open_project(folder, engines=FakeEngines()) as session:
-        before = session.effort
+        before = session.ledger.effort.measure()
         assert (before.clicks, before.strokes, before.undos, before.runs) == (1, 2, 1, 1)
         assert before.frames == 2
         assert before.tracked == 3
         assert before.waiting_s > 0
         session.click(2, 1, 20, 20)
-        assert session.effort.clicks == 2
+        assert session.ledger.effort.measure().clicks == 2
     with Session.open_project(folder, engines=FakeEngines()) as session:
-        after = session.effort
+        after = session.ledger.effort.measure()
     assert after.clicks == 2
     assert after.waiting_s >= before.waiting_s
 
@@ -117,9 +117,9 @@ def test_what_is_measured_while_it_is_open_is_what_is_read_later(tmp_path: Path)
     with Session.open(tmp_path / "clip", tmp_path / "p.vos", engines=FakeEngines()) as session:
         session.click(0, session.add_object("bear"), 20, 20)
         session.propagate(0)
-        now = session.effort
+        now = session.ledger.effort.measure()
     with Session.open_project(tmp_path / "p.vos", engines=FakeEngines()) as session:
-        later = session.effort
+        later = session.ledger.effort.measure()
     assert later.by_object.keys() == now.by_object.keys()
     assert later.waiting_s == pytest.approx(now.waiting_s, abs=0.05)
     assert later.work_s == pytest.approx(now.work_s, abs=0.5)
@@ -137,7 +137,7 @@ def test_a_line_of_the_journal_without_times_is_left_out(folder: Path) -> None:
     journal.write_bytes(b"".join(map(seal, lines)))
     (folder / "project.json").unlink()
     with Session.open_project(folder, engines=FakeEngines(), read_only=True) as session:
-        effort = session.effort
+        effort = session.ledger.effort.measure()
         assert not session.project or not session.project.damages
     assert (effort.clicks, effort.strokes) == (0, 2)
 
@@ -174,7 +174,7 @@ def test_the_protocol_goes_to_the_worst_frame_of_all(tmp_path: Path) -> None:
     with Session.open(tmp_path / "clip", engines=FakeEngines()) as session:
         rounds = davis_rounds(session, dict.fromkeys(range(6), truth), 3)
         worst = [one.frame for one in rounds]
-        strokes = session.effort.strokes
+        strokes = session.ledger.effort.measure().strokes
     assert worst[0] == 0
     assert len(rounds) == 3
     assert strokes == sum(one.strokes for one in rounds)

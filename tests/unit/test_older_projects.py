@@ -70,7 +70,7 @@ def test_a_project_of_an_earlier_program_is_whole_after_it_was_edited(folder: Pa
         records = dict(session.annotation.records)
     with open_project(folder) as session:
         assert project_of(session).damages == ()
-        assert not session.is_read_only
+        assert not session.ledger.is_read_only
         assert dict(session.annotation.records) == records
         assert len(session.history.entries) == steps + 3
         assert session.project is not None
@@ -82,11 +82,11 @@ def test_an_earlier_program_s_steps_are_undone_and_redone_over_many_openings(fol
         session.do(StrokeRequest(0, 2, OTHER))
         end = session.history.position
         records = dict(session.annotation.records)
-        session.go_to(0)
+        session.ledger.go_to(0)
     with open_project(folder) as session:
         assert (project_of(session).damages, session.history.position) == ((), 0)
         assert not session.annotation.records
-        session.go_to(end)
+        session.ledger.go_to(end)
         assert dict(session.annotation.records) == records
     with open_project(folder) as session:
         assert (project_of(session).damages, session.history.position) == ((), end)

@@ -283,8 +283,8 @@ def test_what_was_undone_during_a_run_can_be_redone_after_it(
         assert not session.history.can_redo
         assert [len(entry.frames) for entry in session.history.entries] == [0, 1, 7, 1]
         tracked = dict(session.annotation.records)
-        session.go_to(2)
-        session.go_to(4)
+        session.ledger.go_to(2)
+        session.ledger.go_to(4)
         assert dict(session.annotation.records) == tracked
 
 

@@ -75,7 +75,7 @@ def test_a_project_is_as_it_was_when_it_is_opened_again(
         before = state(session)
     with Session.open_project(tmp_path / "bear.vos", engines=engines) as session:
         assert state(session) == before
-        assert not session.is_read_only
+        assert not session.ledger.is_read_only
 
 
 def test_undo_and_redo_go_on_after_reopening_exact_to_the_byte(
@@ -88,9 +88,9 @@ def test_undo_and_redo_go_on_after_reopening_exact_to_the_byte(
     with Session.open(clip, tmp_path / "bear.vos", engines=engines) as session:
         assert session.history.position == 8
         for position in [9, *range(8, -1, -1), 9]:
-            session.go_to(position)
+            session.ledger.go_to(position)
             assert state(session) == states[position]
-        session.go_to(5)
+        session.ledger.go_to(5)
     with Session.open_project(tmp_path / "bear.vos", engines=engines) as session:
         assert state(session) == states[5]
         session.do(StrokeRequest(3, 1, LEFT))
@@ -139,7 +139,7 @@ def test_a_project_is_open_once_and_can_be_looked_at_meanwhile(
         with pytest.raises(ProjectInUseError):
             Session.open_project(folder, engines=engines)
         with Session.open_project(folder, engines=engines, read_only=True) as other:
-            assert other.is_read_only
+            assert other.ledger.is_read_only
             assert [one.name for one in other.annotation.objects] == ["bear"]
             for change in (lambda: other.add_object("cub"), other.undo):
                 with pytest.raises(ReadOnlyProjectError):
@@ -300,7 +300,7 @@ def test_a_late_project_is_made_with_the_first_edit_and_is_like_any_other(
     folder = tmp_path / "late.vos"
     with Session.open(clip, folder, engines=FakeEngines(), creates_late=True) as session:
         assert session.project is not None
-        assert not session.is_read_only
+        assert not session.ledger.is_read_only
         assert not folder.exists()
         bear = session.add_object("bear")
         assert session.project.is_made

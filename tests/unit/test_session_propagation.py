@@ -53,7 +53,7 @@ def give(session: Session, frame: int, disc: int = 1, box: int = 2) -> None:
 
 def statuses(session: Session) -> str:
     letters = {"empty": "-", "tracked": "t", "corrected": "C", "confirmed": "K"}
-    records = (session.annotation.record(frame) for frame in range(session.frame_count))
+    records = (session.annotation.record(frame) for frame in range(session.annotation.frame_count))
     return "".join(letters[record.status] for record in records)
 
 

@@ -102,17 +102,17 @@ def test_any_work_is_undone_and_redone_to_the_byte(tmp_path: Path, data: st.Data
             states = {at: one for at, one in states.items() if at < position}
             states[position] = state(session)
         final = state(session)
-        session.go_to(len(session.history.entries))
+        session.ledger.go_to(len(session.history.entries))
         last = state(session)
         for position in range(session.history.position, -1, -1):
-            session.go_to(position)
+            session.ledger.go_to(position)
             if position in states and position <= len(session.history.entries):
                 assert state(session) == states[position]
         assert state(session) == ({}, ())
-        session.go_to(len(session.history.entries))
+        session.ledger.go_to(len(session.history.entries))
         assert state(session) == last
         for at, one in states.items():
-            session.go_to(at)
+            session.ledger.go_to(at)
             assert state(session) == one
         assert final in states.values()
 
@@ -140,7 +140,7 @@ def test_what_is_done_in_the_midst_of_long_work_is_undone_to_the_byte_also_when_
         assert all(record.present <= known for record in session.annotation.records.values())
         position, now = session.history.position, state(session)
         last = _walk(session)
-        session.go_to(position)
+        session.ledger.go_to(position)
         assert state(session) == now
     with Session.open_project(project, engines=FakeEngines()) as session:
         assert (session.history.position, state(session)) == (position, now)
@@ -159,11 +159,11 @@ def _long_work(session: Session, kind: str) -> Iterator[Edit]:
 def _walk(session: Session) -> State:
     """To the end, to the beginning and back; the state at the end."""
     end = len(session.history.entries)
-    session.go_to(end)
+    session.ledger.go_to(end)
     last = state(session)
-    session.go_to(0)
+    session.ledger.go_to(0)
     assert state(session) == ({}, ())
-    session.go_to(end)
+    session.ledger.go_to(end)
     assert state(session) == last
     return last
 

@@ -12,7 +12,7 @@ import pytest
 
 from interaction.command_line.app import main
 from interaction.errors import UserError
-from interaction.formats.verify import Verdict, list_of
+from interaction.formats.verify import Verdict, list_of, verified
 from interaction.session import Session
 from interaction.video.fingerprints import FingerprintReader
 from interaction.video.video import open_video
@@ -64,14 +64,14 @@ def test_an_export_belongs_to_its_video_wherever_that_lies(
 ) -> None:
     moved = video.rename(tmp_path / "renamed.mp4")
     with Session.open(moved, engines=FakeEngines()) as session:
-        report = session.verify(export)
+        report = verified(export, session.video)
     assert report.belongs
     assert report.verdict is Verdict.EXACT
     assert report.equal == FRAMES
     assert report.missing_files == 0
     (export / "0000003.png").unlink()
     with Session.open(moved, engines=FakeEngines()) as session:
-        assert session.verify(export).missing_files == 1
+        assert verified(export, session.video).missing_files == 1
 
 
 def test_another_video_another_encoding_and_a_cut_one_are_told_apart(
@@ -80,7 +80,7 @@ def test_another_video_another_encoding_and_a_cut_one_are_told_apart(
     def verdict(name: str, frames: list[np.ndarray], **settings: object) -> Verdict:
         write_video(tmp_path / name, frames, **settings)  # type: ignore[arg-type]
         with Session.open(tmp_path / name, engines=FakeEngines()) as session:
-            report = session.verify(export)
+            report = verified(export, session.video)
         assert not report.belongs
         return report.verdict
 
@@ -94,7 +94,7 @@ def test_frames_of_a_folder_are_compared_by_their_pixels(tmp_path: Path) -> None
     with Session.open(tmp_path / "clip", engines=FakeEngines()) as session:
         session.add_object("bear")
         session.export("palette-png", tmp_path / "masks")
-        assert session.verify(tmp_path / "masks").verdict is Verdict.EXACT
+        assert verified(tmp_path / "masks", session.video).verdict is Verdict.EXACT
     assert {row["pts"] for row in rows(tmp_path / "masks" / "frames.csv")} == {""}
 
 
@@ -112,7 +112,7 @@ def test_an_export_without_hashes_says_so(video: Path, tmp_path: Path) -> None:
         session.add_object("bear")
         session.export("palette-png", tmp_path / "masks", has_hashes=False)
         with pytest.raises(UserError, match="no frame in it has a hash"):
-            session.verify(tmp_path / "masks")
+            verified(tmp_path / "masks", session.video)
 
 
 def old(text: str) -> str:
@@ -142,13 +142,13 @@ def test_a_list_that_is_damaged_or_hostile_is_refused_in_words(
     path = export / "frames.csv"
     path.write_text(change(path.read_text("utf-8")), "utf-8")
     with Session.open(video, engines=FakeEngines()) as session, pytest.raises(UserError):
-        session.verify(export)
+        verified(export, session.video)
 
 
 def test_what_is_no_text_or_a_pipe_is_refused(export: Path, video: Path, tmp_path: Path) -> None:
     (export / "frames.csv").write_bytes(b"\xff\xfe\x00index")
     with Session.open(video, engines=FakeEngines()) as session, pytest.raises(UserError):
-        session.verify(export)
+        verified(export, session.video)
     with pytest.raises(UserError, match="no list of frames"):
         list_of(tmp_path)
 

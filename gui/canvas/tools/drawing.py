@@ -91,7 +91,7 @@ class BrushTool(CanvasTool):
         is_positive = self.is_removing(at.modifiers) == at.is_right
         object_id = document.current_object or self.stage.next_object_id()
         locked = document.annotation.locked
-        if document.session.is_read_only:
+        if document.session.ledger.is_read_only:
             locked |= {object_id}  # nothing is painted that will not be there afterwards
         radius_px = max(document.brush_radius_px, LEAST_RADIUS_PX)
         self.stage.preview.begin(self.stage.labels(), object_id, radius_px, is_positive, locked)
