@@ -34,6 +34,7 @@ __all__ = [
     "Banner",
     "CrashHook",
     "FloatingBanner",
+    "Offer",
     "ReportDialog",
     "last_lines",
     "log_file",
@@ -156,12 +157,14 @@ class CrashHook(QObject):
 _NOTICE_MS = 8000
 
 
+Offer = tuple[str, Callable[[], object]]  # what a button says, and does
+
+
 @dataclass(frozen=True, slots=True)
 class _Message:
     summary: str
     details: str = ""
-    button: str | None = None
-    on_button: Callable[[], object] | None = None
+    offers: tuple[Offer, ...] = ()  # two at most
     is_error: bool = False
     lasts: bool = False
 
@@ -190,8 +193,9 @@ class Banner(QFrame):
         self.more.setText(tr("More"))
         self.more.setCheckable(True)
         self.more.toggled.connect(self._show_text)
-        self.button = QPushButton(self)
-        self.button.clicked.connect(self._help)
+        self.button, self.second_button = QPushButton(self), QPushButton(self)
+        self.button.clicked.connect(lambda: self._help(0))
+        self.second_button.clicked.connect(lambda: self._help(1))
         self.close_button = QToolButton(self)
         self.close_button.setIcon(icon("x"))
         self.close_button.setAutoRaise(True)
@@ -204,6 +208,7 @@ class Banner(QFrame):
         row.addWidget(self._text, 1)
         row.addWidget(self.more)
         row.addWidget(self.button)
+        row.addWidget(self.second_button)
         row.addWidget(self.close_button)
         self._shown = _Message("")
         self._lasting: _Message | None = None
@@ -224,7 +229,7 @@ class Banner(QFrame):
         on_button: Callable[[], object] | None = None,
     ) -> None:
         """Something to know. button: for what there is to do about it, if anything."""
-        self._say(_Message(text, button=button, on_button=on_button))
+        self._say(_Message(text, offers=_offers(button, on_button)))
         if button is None:
             self._going.start()
         else:
@@ -241,10 +246,25 @@ class Banner(QFrame):
     ) -> None:
         """lasts: it is still so when something else has worked."""
         self._going.stop()
-        message = _Message(summary, details, button, on_button, True, lasts)
+        message = _Message(summary, details, _offers(button, on_button), True, lasts)
         if lasts:
             self._lasting = message
         self._say(message)
+
+    def show_offers(self, text: str, *offers: Offer) -> None:
+        """Something to know, and one or two things to do about it. It stays until it is closed or
+        one of them is chosen, and is there again after another message."""
+        self._going.stop()
+        self._lasting = _Message(text, offers=offers, lasts=True)
+        self._say(self._lasting)
+
+    def end_offers(self) -> None:
+        """Hide what `show_offers` shows, if it still does."""
+        lasting = self._lasting
+        if lasting is not None and not lasting.is_error:
+            self._lasting = None
+            if self._shown is lasting:
+                self._leave()
 
     def clear_past(self) -> None:
         """Something has worked since: what did not, and what was offered, is past, unless it
@@ -253,8 +273,9 @@ class Banner(QFrame):
             self._leave()
 
     def end_lasting(self, notice: str) -> None:
-        """Show `notice` in place of the lasting message, which is over."""
-        self._lasting = None
+        """Show `notice` in place of the lasting error, which is over."""
+        if self._lasting is not None and self._lasting.is_error:
+            self._lasting = None
         self.show_notice(notice)
 
     def _say(self, message: _Message) -> None:
@@ -263,8 +284,10 @@ class Banner(QFrame):
         self._picture.setPixmap(icon(picture).pixmap(ICON_PX, ICON_PX))
         self.more.setVisible(bool(message.details))
         self.more.setChecked(False)
-        self.button.setVisible(message.button is not None)
-        self.button.setText(message.button or "")
+        for index, button in enumerate((self.button, self.second_button)):
+            has_offer = index < len(message.offers)
+            button.setVisible(has_offer)
+            button.setText(message.offers[index][0] if has_offer else "")
         self._show_text(False)
         self.setAccessibleName(message.summary)
         self.show()
@@ -285,11 +308,14 @@ class Banner(QFrame):
         self._going.stop()
         self._leave()
 
-    def _help(self) -> None:
-        on_button = self._shown.on_button
+    def _help(self, index: int) -> None:
+        _, do = self._shown.offers[index]
         self._dismiss()
-        if on_button is not None:
-            on_button()
+        do()
+
+
+def _offers(button: str | None, on_button: Callable[[], object] | None) -> tuple[Offer, ...]:
+    return () if button is None or on_button is None else ((button, on_button),)
 
 
 class FloatingBanner(Banner):

@@ -17,7 +17,7 @@ from platformdirs import user_cache_path, user_config_path, user_log_path
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Finding", "as_text", "examine", "package_versions", "writable"]
+__all__ = ["Finding", "as_text", "examine", "machine", "package_versions", "writable"]
 
 _PACKAGES: Final = ("xmem-annotate", "torch", "PySide6-Essentials", "av", "numpy", "safetensors")
 _DECODERS: Final = ("h264", "hevc", "vp9", "av1", "mpeg4", "prores", "mjpeg")
@@ -61,6 +61,19 @@ def examine(*, imports_torch: bool = True, speed_test_s: float = _SPEED_TEST_S) 
     }
     findings += [writable(name, folder) for name, folder in places.items()]
     return findings
+
+
+def machine() -> tuple[str, int]:
+    """The name of the GPU that the networks would run on, "" for none; and free memory in bytes."""
+    from xmem_core.device import best_device
+
+    device = best_device()
+    name = "" if device.type == "cpu" else device.type
+    if device.type == "cuda":
+        import torch
+
+        name = torch.cuda.get_device_name(device)
+    return name, int(psutil.virtual_memory().available)
 
 
 def as_text(findings: list[Finding]) -> str:

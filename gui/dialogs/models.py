@@ -24,6 +24,7 @@ from PySide6.QtWidgets import (
 from gui.language import tr
 from gui.preferences import Preferences
 from gui.work.operations import EngineThread, Kind, Operation
+from interaction.doctor import machine
 from interaction.models import (
     BrokenPlugin,
     DownloadProgress,
@@ -34,7 +35,7 @@ from interaction.models import (
 )
 from xmem_core.messages import Message
 
-__all__ = ["ModelsDialog"]
+__all__ = ["ModelsDialog", "needs_text", "stronger_tracker"]
 
 _NAME, _FOR, _HERE, _FILE, _MEMORY, _TIME, _LICENCE = range(7)  # columns
 _NameRole: Final = Qt.ItemDataRole.UserRole
@@ -60,6 +61,7 @@ class ModelsDialog(QDialog):
         self._store = store or default_store()
         self._thread: EngineThread | None = None
         self._download: Operation | None = None
+        self._used_after = ""  # the model that is used once it has been downloaded
 
         self.table = QTreeWidget(self)
         self.table.setRootIsDecorated(False)
@@ -166,6 +168,12 @@ class ModelsDialog(QDialog):
         for item in self.table.findItems(name, Qt.MatchFlag.MatchExactly):
             self.table.setCurrentItem(item)
 
+    def fetch(self, name: str) -> None:
+        """Download a model and use it then."""
+        self.choose(name)
+        self._used_after = name
+        self.download()
+
     def use(self) -> None:
         """The chosen model, from the next click or propagation on."""
         model = self._current()
@@ -215,8 +223,12 @@ class ModelsDialog(QDialog):
             self.status.setText(tr("Stopped. What has arrived is kept for next time."))
         elif error is not None:
             self.status.setText(tr(str(error)))
+        elif self._used_after and self.current_name() == self._used_after:
+            self.use()
+            self.status.setText(tr("Done: {name} is used from now on.", name=self._used_after))
         else:
             self.status.setText(tr("Done."))
+        self._used_after = ""
         self.refresh()
 
     def _ask_file(self) -> None:
@@ -383,3 +395,41 @@ class _Roomy(QStyledItemDelegate):
 
 def _size_of(size_bytes: int) -> str:
     return QLocale().formattedDataSize(size_bytes, 1, QLocale.DataSizeFormat.DataSizeSIFormat)
+
+
+def stronger_tracker(store: ModelStore, name: str) -> Model | None:
+    """The first tracker to try that did not come with the program, where `name` did."""
+    known = {model.name: model for model in store.available()}
+    if name not in known or not known[name].is_bundled:
+        return None
+    others = (m for m in known.values() if m.kind == "tracker" and not m.is_bundled)
+    return next((model for model in others if not model.missing_packages), None)
+
+
+def needs_text(model: Model) -> str:
+    """Size, licence, what a tracker needs, and whether this machine has it."""
+    needs = model.needs
+    text = tr(
+        "{name}: {size}, licence {licence}.",
+        name=model.name,
+        size=tr(model.size_text) or tr("unknown size"),
+        licence=model.licence,
+    )
+    if needs is None:
+        return text
+    gpu, free_bytes = machine()
+    text += " " + tr(
+        "It needs {size} of memory and is best on a GPU.", size=_size_of(needs.cpu_memory_bytes)
+    )
+    if gpu:
+        return text + " " + tr("This machine has one: {gpu}.", gpu=gpu)
+    seconds = tr("{seconds:.2g} s a frame", seconds=float(needs.cpu_seconds))
+    if free_bytes < needs.cpu_memory_bytes:
+        enough = tr("This machine has no GPU and only {free} free.", free=_size_of(free_bytes))
+    else:
+        enough = tr(
+            "This machine has {free} free and no GPU: about {seconds} on one core.",
+            free=_size_of(free_bytes),
+            seconds=seconds,
+        )
+    return f"{text} {enough}"

@@ -11,6 +11,7 @@ from PySide6.QtGui import QColor, QGuiApplication
 from PySide6.QtWidgets import QColorDialog, QFileDialog, QInputDialog
 
 from gui.actions.table import ACTIONS, Needs
+from gui.errors import Offer
 from gui.language import tr
 from gui.timeline.frame_table import FrameTable
 from gui.window.opening import PROJECT_SUFFIX
@@ -18,14 +19,16 @@ from gui.window.workspace import Workspace
 from gui.work.document import Document, ViewMode
 from gui.work.hand import SPECK_PX, SURGERY
 from gui.work.operations import Busy, Kind, Operation
+from gui.work.struggle import Trouble
 from interaction.annotation.types import ObjectInfo
+from interaction.models import default_store
 from interaction.project.project import copy_project
 from xmem_core.messages import Message
 
 if TYPE_CHECKING:
     from gui.window.main_window import MainWindow
 
-__all__ = ["choose_object", "handlers", "play", "state_of", "verify_export"]
+__all__ = ["choose_object", "handlers", "offer_help", "play", "state_of", "verify_export"]
 
 _OPACITY_STEP: Final = 0.1
 _BRUSH_FACTOR: Final = 1.2
@@ -190,6 +193,41 @@ def _models(window: MainWindow) -> None:
     from gui.dialogs.models import ModelsDialog
 
     ModelsDialog(window.preferences, window).open()
+
+
+def offer_help(window: MainWindow, workspace: Workspace, trouble: Trouble) -> None:
+    """What would help the tracker: to learn from the given frames, or stronger weights."""
+    from gui.dialogs.models import ModelsDialog, needs_text, stronger_tracker
+
+    offers: list[Offer] = []
+    lines = [trouble.text]
+    if (
+        FrameTable.of(workspace.document).frames_to_learn_from
+        and not workspace.session.is_read_only
+    ):
+        offers.append((tr("Learn from these frames"), workspace.annotator.learning.start))
+        lines.append(tr("Learning makes the networks better at this video, in a minute or two."))
+    store = default_store()
+    model = stronger_tracker(store, window.preferences.tracker_model)
+    if model is not None:
+        lines.append(needs_text(model))
+        if store.locate(model) is not None:
+
+            def use() -> None:
+                window.preferences.tracker_model = model.name
+                window.show_notice(tr("Tracking with {name} from now on.", name=model.name))
+
+            offers.append((tr("Use {name}", name=model.name), use))
+        else:
+
+            def fetch() -> None:
+                dialog = ModelsDialog(window.preferences, window)
+                dialog.open()
+                dialog.fetch(model.name)
+
+            offers.append((tr("Get {name}", name=model.name), fetch))
+    if offers:
+        workspace.banner.show_offers("\n".join(lines), *offers)
 
 
 # Masks

@@ -23,7 +23,7 @@ from gui.language import tr
 from gui.preferences import Preferences, RecentProject
 from gui.welcome.pages import OpeningPage, WelcomePage
 from gui.window.closing import await_answers, may_discard, may_stop
-from gui.window.handlers import choose_object, handlers, play, state_of
+from gui.window.handlers import choose_object, handlers, offer_help, play, state_of
 from gui.window.opening import Opener, is_openable_project, opening_remedy_for, remedy_for
 from gui.window.remembering import Remembering, keep_thumbnail
 from gui.window.status_line import StatusLine
@@ -355,6 +355,7 @@ class MainWindow(QMainWindow):
         document.failed.connect(self.show_failure)
         document.noticed.connect(self.show_notice)
         document.offered.connect(workspace.banner.show_notice)
+        annotator.struggle.noticed.connect(partial(offer_help, self, workspace))
         annotator.operations.changed.connect(self._update_soon)
         canvas = workspace.canvas
         canvas.cursor_moved.connect(partial(self.status_line.show_cursor, document))

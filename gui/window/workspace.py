@@ -214,6 +214,8 @@ class Workspace(QWidget):
     def _follow_busy(self, busy: Busy) -> None:
         if busy is Busy.IDLE:
             self._is_error_beside_run = False
+        elif busy is Busy.LEARNING:  # that is what the offers were about
+            self.banner.end_offers()
 
     def _clear_past(self, *_: object) -> None:
         if not self._is_error_beside_run:

@@ -10,6 +10,7 @@ from gui.work.hand import HandEdits
 from gui.work.learning import Learning
 from gui.work.operations import EngineThread, Kind, Operation, Operations
 from gui.work.prompts import ClickPreviews, PromptEdits
+from gui.work.struggle import Struggle
 from gui.work.tracking import Tracking
 from interaction.engines import EngineSettings
 
@@ -34,6 +35,7 @@ class Annotator(QObject):
         self.previews = ClickPreviews(document, self.operations, engine, self)
         self.bulk = BulkEdits(document, self.operations)
         self.tracking = Tracking(document, self.operations, self)
+        self.struggle = Struggle(document, self.tracking, self)
         self.learning = Learning(document, self.operations, self)
         self.learning.learned.connect(self.warm_up)
 

@@ -72,6 +72,7 @@ class Document(QObject):
     masks_changed = Signal(set)  # frame indices
     objects_changed = Signal()
     history_changed = Signal()
+    edited = Signal(object)  # the Edit that was just made; not for undo and redo
     travelled = Signal()  # something was undone or redone
     failed = Signal(object)  # the Exception of what was requested; never for what was cancelled
     noticed = Signal(str)  # something to know that is no error
@@ -320,6 +321,7 @@ class Document(QObject):
         if not self.session.apply(edit):
             return False
         self.announce(edit)
+        self.edited.emit(edit)
         return True
 
     def do(self, request: Request) -> list[Edit]:

@@ -27,6 +27,7 @@ class Tracking(QObject):
 
     tracked = Signal(int)  # the head of the run is at this frame
     looked = Signal(int, object)  # at a part of this frame: a Window, None for all of it
+    ended = Signal(frozenset)  # the frames that got a mask; a pass after a correction is one more
     forecast_made = Signal(object)  # Forecast; None where it cannot be told
 
     def __init__(
@@ -164,6 +165,7 @@ class Tracking(QObject):
         self._operations.start(operation)
 
     def _end(self, run: "_Run", error: Exception | None) -> None:
+        self.ended.emit(frozenset(run.edits.done))
         if error is not None:
             corrected = run.corrected()
             if corrected:
