@@ -13,13 +13,10 @@ from PySide6.QtGui import QColor, QImage, QPainter, QPen, QPixmap, QRegion, QTra
 from PySide6.QtWidgets import QWidget
 
 from gui.canvas.mask_painter import Look, MaskPainter
-from gui.canvas.view_modes import (
-    compose,
-    covers_picture,
-    pixels_of,
-)
-from gui.work.document import ViewMode
+from gui.canvas.view_modes import compose, pixels_of
 from interaction.annotation.strokes import Rectangle
+from interaction.formats import looks
+from interaction.formats.looks import ViewMode, covers_picture
 from xmem_core.arrays import Labels
 
 __all__ = [
@@ -110,8 +107,8 @@ def around(part: Rectangle, to_window: QTransform) -> QRectF:
     return to_window.mapRect(source).adjusted(-_MARGIN_PX, -_MARGIN_PX, _MARGIN_PX, _MARGIN_PX)
 
 
-SURROUND: Final = QColor(0x1A, 0x1A, 0x1A)  # neutral and dark in light schemes, too
-SIDE_GAP_PX: Final = 8.0  # source pixels between overlay and source
+SURROUND: Final = QColor(*looks.SURROUND)  # in light schemes, too
+SIDE_GAP_PX: Final = float(looks.SIDE_GAP_PX)
 _CRISP_FROM: Final = 3.0  # zoom at which a pixel is better seen than smoothed
 _GRID_FROM: Final = 8.0
 _GRID: Final = QColor(128, 128, 128, 90)

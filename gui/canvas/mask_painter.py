@@ -10,16 +10,22 @@ import numpy as np
 from PySide6.QtCore import QPoint, QPointF, QRect, QRectF
 from PySide6.QtGui import QImage, QPainter, QTransform
 
-from gui.canvas.screen_masks import RecentLines, ScreenMask, dashes, edge_lines, hatch, sample, seen
-from gui.canvas.view_modes import fill_opacity, has_outlines, indexed
-from gui.work.document import ViewMode
+from gui.canvas.screen_masks import RecentLines, ScreenMask, dashes, hatch, sample, seen
+from gui.canvas.view_modes import indexed
 from interaction.annotation.strokes import Rectangle
+from interaction.formats.looks import (
+    HALO_ALPHA,
+    ViewMode,
+    edge_lines,
+    fill_opacity,
+    has_outlines,
+)
 from xmem_core.arrays import Labels
 
 __all__ = ["Look", "MaskPainter"]
 
 _INKS: Final = dict.fromkeys(range(1, 256), 0x8C000000)  # of hatching
-_HALO: Final = 0x8C000000
+_HALO: Final = HALO_ALPHA << 24
 _HOVERED: Final = 0xFFFFFFFF
 _OTHERS_ALPHA: Final = 0xB4  # of outlines of objects that are not the current one
 _ONION_ALPHA: Final = 0xD0

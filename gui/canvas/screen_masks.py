@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QPoint, QRect
 from PySide6.QtGui import QTransform
 
+from interaction.formats.looks import edge_lines
 from xmem_core.arrays import Labels
 
 __all__ = [
@@ -19,13 +20,11 @@ __all__ = [
     "RecentLines",
     "ScreenMask",
     "dashes",
-    "edge_lines",
     "hatch",
     "sample",
     "seen",
 ]
 
-_CROSS: Final = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 _TILE_PX: Final = 8
 # Each object has one of these; ids that are neighbours look as different as can be.
 PATTERNS: Final = 6
@@ -61,27 +60,6 @@ def _sources(first: int, count: int, scale: float, offset: float) -> NDArray[np.
     """The source pixel under each of `count` screen pixels."""
     centers = np.arange(first, first + count) + 0.5
     return np.floor((centers - offset) / scale).astype(np.intp)
-
-
-def edge_lines(sampled: Labels, width_px: int) -> tuple[Labels, Labels]:
-    """Where labels meet: (ids, halo), both as large as `sampled`.
-
-    ids: object ids along its edges, `width_px` wide on either side. A pixel between two objects
-    has its own one's id, a pixel of the background its neighbour's. halo: 1 beside the lines.
-    """
-    # In place wherever it can be, as new memory costs more than the arithmetic; thresholds, as
-    # arithmetic with a single number is slow in OpenCV.
-    ids = cv2.dilate(sampled, _CROSS, iterations=width_px)
-    is_line = cv2.erode(sampled, _CROSS, iterations=width_px)
-    is_line = cv2.compare(ids, is_line, cv2.CMP_NE, dst=is_line)
-    _, other = cv2.threshold(sampled, 0, 255, cv2.THRESH_BINARY_INV)  # the background
-    ids = cv2.bitwise_and(ids, other, dst=ids)
-    ids = cv2.bitwise_or(ids, sampled, dst=ids)
-    ids = cv2.bitwise_and(ids, is_line, dst=ids)
-    halo = cv2.dilate(is_line, _CROSS, dst=other, iterations=width_px)
-    halo = cv2.bitwise_xor(halo, is_line, dst=halo)
-    _, halo = cv2.threshold(halo, 0, 1, cv2.THRESH_BINARY, dst=halo)
-    return ids.astype(np.uint8, copy=False), halo.astype(np.uint8, copy=False)
 
 
 def dashes(ids: Labels, origin: QPoint, length_px: int, gap_px: int) -> Labels:

@@ -17,12 +17,11 @@ from gui.language import tr
 from gui.work.document import Document
 from interaction.annotation.mask_files import davis_palette
 from interaction.annotation.strokes import Rectangle
-from interaction.errors import UnreadableVideoError
-from interaction.files import is_file
+from interaction.errors import UserError
+from interaction.formats.format import read_layer_picture
 from interaction.video.picture_folder import PICTURE_SUFFIXES
 from interaction.video.video import Video, open_video
 from xmem_core.arrays import Labels
-from xmem_core.messages import Message
 
 __all__ = [
     "FrameLoader",
@@ -151,11 +150,17 @@ class Layer(QObject):
             self.changed.emit(None)
             return
         if Path(path).suffix.lower() in PICTURE_SUFFIXES:
-            # Opening a pipe waits for ever.
-            picture = QImage(path) if is_file(Path(path)) else QImage()
-            self.changed.emit(None if picture.isNull() else picture)
-            if picture.isNull():
-                self.failed.emit(_unreadable(Path(path)))
+            try:
+                pixels = read_layer_picture(Path(path))
+            except UserError as error:
+                self.changed.emit(None)
+                self.failed.emit(error)
+                return
+            height, width, channels = pixels.shape
+            picture = QImage(
+                pixels.data, width, height, channels * width, QImage.Format.Format_RGBA8888
+            )
+            self.changed.emit(picture.copy())
             return
         self._source = _LateVideo(Path(path))
         self._loader = FrameLoader(self._source, self)
@@ -197,14 +202,6 @@ class _LateVideo:
     def close(self) -> None:
         if self._video is not None:
             self._video.close()
-
-
-def _unreadable(path: Path) -> UnreadableVideoError:
-    return UnreadableVideoError(
-        path,
-        Message("it is not a picture that can be read"),
-        Message("Nothing lies behind the objects now. Choose another picture."),
-    )
 
 
 _PALETTE: Final = tuple((int(r) << 16) | (int(g) << 8) | int(b) for r, g, b in davis_palette())

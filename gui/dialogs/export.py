@@ -448,7 +448,14 @@ class ExportDialog(QDialog):
             self._form_place.removeWidget(self._form)
             self._form.hide()  # until it is really gone it would lie over the new one
             self._form.deleteLater()
-        self._form = OptionForm(kind.options, self)
+        document = self._document
+        shown = {  # what is in sight is what an export of it begins with
+            "view": document.view_mode.value.replace(" ", "-"),
+            "opacity": document.opacity,
+            "outline_px": document.outline_px,
+            "layer": document.layer,
+        }
+        self._form = OptionForm(kind.options, self, values=shown)
         self._form.changed.connect(self._check_soon)
         self._form_place.addWidget(self._form)
         align_labels(self._form.rows, self._common)

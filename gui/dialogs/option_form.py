@@ -1,7 +1,7 @@
 """Forms built from options that describe themselves."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from PySide6.QtCore import Signal, SignalInstance
@@ -11,10 +11,13 @@ from PySide6.QtWidgets import (
     QColorDialog,
     QComboBox,
     QDoubleSpinBox,
+    QFileDialog,
     QFormLayout,
+    QHBoxLayout,
     QLineEdit,
     QPushButton,
     QSpinBox,
+    QToolButton,
     QWidget,
 )
 
@@ -49,13 +52,22 @@ class OptionForm(QWidget):
 
     changed = Signal()
 
-    def __init__(self, kind: type[ExportOptions], parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        kind: type[ExportOptions],
+        parent: QWidget | None = None,
+        *,
+        values: Mapping[str, object] | None = None,
+    ) -> None:
+        """values: by setting, to begin with in place of the default; others are left out."""
         super().__init__(parent)
         self._kind = kind
         self._fields: dict[str, _Field] = {}
         form = self.rows = QFormLayout(self)
         form.setContentsMargins(0, 0, 0, 0)
-        for info in describe_options(kind):
+        for described in describe_options(kind):
+            default = (values or {}).get(described.name, described.default)
+            info = replace(described, default=default)
             field = _field(info, self)
             field.widget.setToolTip(tr(info.help))
             field.widget.setAccessibleName(tr(info.title))
@@ -120,6 +132,9 @@ def _field(info: OptionInfo, parent: QWidget) -> _Field:
     if info.kind == "color":
         button = ColorButton(str(info.default), parent)
         return _Field(button, button.color_name, button.color_changed)
+    if info.kind == "path":
+        place = PathField(str(info.default), tr(info.title), parent)
+        return _Field(place, place.line.text, place.line.textChanged)
     line = QLineEdit(str(info.default), parent)
     return _Field(line, line.text, line.textChanged)
 
@@ -153,3 +168,28 @@ class ColorButton(QPushButton):
         swatch.fill(color)
         self.setIcon(QIcon(swatch))
         self.setText(color.name())
+
+
+class PathField(QWidget):
+    """A line for the path of a file or folder, and a button that asks for a file."""
+
+    def __init__(self, path: str, title: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._title = title
+        self.line = QLineEdit(path, self)
+        self.line.setAccessibleName(title)
+        self.browse = QToolButton(self)
+        self.browse.setText("…")
+        self.browse.setToolTip(tr("Choose a file"))
+        self.browse.setAccessibleName(tr("Choose a file"))
+        self.browse.clicked.connect(self._ask)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(self.line, 1)
+        row.addWidget(self.browse)
+        self.setFocusProxy(self.line)
+
+    def _ask(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, self._title, self.line.text())
+        if path:
+            self.line.setText(path)

@@ -16,11 +16,11 @@ from PySide6.QtWidgets import (
 
 from gui.actions.actions import Actions
 from gui.actions.table import ACTIONS
-from gui.canvas.view_modes import fill_opacity
 from gui.language import tr
 from gui.theme import ICON_PX, guard_wheel
 from gui.work.document import Document, ViewMode
 from interaction.engines import EngineSettings
+from interaction.formats.looks import fill_opacity
 
 __all__ = ["ToolBar"]
 

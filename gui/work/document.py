@@ -1,7 +1,6 @@
 """The state that the window shows, as one object with signals."""
 
 from collections.abc import Callable, Mapping
-from enum import Enum
 
 from PySide6.QtCore import QObject, Signal
 
@@ -13,6 +12,7 @@ from interaction.annotation.strokes import LEAST_RADIUS_PX
 from interaction.annotation.types import Edit, ObjectInfo, Request
 from interaction.answers import answer
 from interaction.errors import UserError
+from interaction.formats.looks import ViewMode
 from interaction.session import Session
 from interaction.tracking.trust import GOAL
 from interaction.video.video import Video
@@ -27,21 +27,6 @@ __all__ = [
 ]
 
 WIDEST_OUTLINE_PX = 4  # of what a mask is drawn with
-
-
-class ViewMode(Enum):
-    """How frame and masks are put together."""
-
-    OVERLAY = "overlay"  # the object's colour over the frame, with its outline
-    OUTLINE = "outline"
-    MASK = "mask"  # colours alone
-    FADE = "fade"  # what is not an object is darker
-    LIGHT = "light"  # only a hint of the colour
-    POPUP = "popup"  # objects in colour, the rest grey
-    LAYER = "layer"  # a picture between background and objects
-    CHECKERBOARD = "checkerboard"  # the objects cut out
-    GREEN = "green"  # the objects before a green screen
-    SIDE_BY_SIDE = "side by side"  # the source beside the overlay
 
 
 LARGEST_BRUSH_PX = 500.0

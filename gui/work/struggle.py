@@ -14,6 +14,7 @@ __all__ = ["Struggle", "Trouble"]
 
 CORRECTIONS: Final = 3
 WITHIN_FRAMES: Final = 10
+DOUBT_LINE: Final = 0.25  # an expected IoU below 0.75
 DOUBTFUL_SHARE: Final = 1 / 3
 LEAST_FRAMES: Final = 6  # of a run: less is no ground for an opinion
 
@@ -28,7 +29,7 @@ class Trouble:
 
 class Struggle(QObject):
     """Three frames within ten on which a tracked object was corrected, or a run of which a third
-    is expected below the document's goal. Each object is noticed once in a session."""
+    is in doubt. Each object is noticed once in a session."""
 
     noticed = Signal(object)  # Trouble
 
@@ -80,7 +81,7 @@ class Struggle(QObject):
         """frames: of a run that has ended."""
         records = [self._document.annotation.record(frame) for frame in frames]
         tracked = [record for record in records if record.status is FrameStatus.TRACKED]
-        doubtful = [record for record in tracked if record.doubt > 1 - self._document.goal]
+        doubtful = [record for record in tracked if record.doubt > DOUBT_LINE]
         if len(tracked) >= LEAST_FRAMES and len(doubtful) >= DOUBTFUL_SHARE * len(tracked):
             self._say(
                 frozenset().union(*(record.present for record in tracked)),

@@ -291,10 +291,11 @@ def export_pictures(
     if kind.pictures is None:
         return ()
     job.video = video
-    return tuple(
-        ExportedPicture(name, _seen(pixels, longest_px))
-        for name, pixels in kind.pictures(job, frame)
-    )
+    with closing(job):
+        return tuple(
+            ExportedPicture(name, _seen(pixels, longest_px))
+            for name, pixels in kind.pictures(job, frame)
+        )
 
 
 def _seen(pixels: Pixels, longest_px: int) -> Frame:

@@ -15,15 +15,22 @@ from typing import Final, Protocol, Self, TypeVar
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image, ImageOps
 
 from interaction.annotation.mask_files import decode_labels
 from interaction.annotation.types import EMPTY_RECORD, FrameRecord, FrameStatus, ObjectInfo
 from interaction.errors import UnreadableVideoError, UserError
-from interaction.files import hidden_folder, remove_leftovers, replace_file, writing_problem
+from interaction.files import (
+    hidden_folder,
+    open_regular,
+    remove_leftovers,
+    replace_file,
+    writing_problem,
+)
 from interaction.formats.options import ExportOptions, OptionInfo, describe_options
 from interaction.video.fingerprints import Fingerprint
-from interaction.video.picture_folder import PictureFolderIndex
-from interaction.video.video import Video, VideoIndex
+from interaction.video.picture_folder import PICTURE_SUFFIXES, PictureFolderIndex
+from interaction.video.video import Video, VideoIndex, open_video
 from xmem_core.arrays import Frame, Labels, Pixels
 from xmem_core.messages import Message
 
@@ -45,6 +52,7 @@ __all__ = [
     "encode_jpeg",
     "encode_png",
     "find_gaps",
+    "read_layer_picture",
     "safe_name",
     "write_pictures",
 ]
@@ -371,6 +379,8 @@ FRAMES_CSV: Final = "frames.csv"
 FRAME_COLUMNS: Final = ("index", "timestamp_s", "pts", "sha256", "look", "file")
 OBJECTS_JSON: Final = "objects.json"  # names and colours, which most formats cannot hold
 
+_MOST_LAYER_PIXELS: Final = 2**26
+_LAYER_CACHE_BYTES: Final = 64 * 2**20
 _CACHE_BYTES: Final = 256 * 2**20  # of decoded frames; an export goes through them once
 _Options = TypeVar("_Options", bound=ExportOptions)
 
@@ -397,6 +407,8 @@ class ExportJob:
         self._own_video: Video | None = None
         self._last_picture: Frame | None = None
         self._unreadable: list[int] = []
+        self._layer_picture: NDArray[np.uint8] | None = None
+        self._layer_video: Video | None = None
         self._kept = np.zeros(256, np.uint8)
         for one in self.objects:
             self._kept[one.id] = one.id
@@ -425,6 +437,19 @@ class ExportJob:
             if self._last_picture is None:
                 self._last_picture = np.zeros((self.source.height, self.source.width, 3), np.uint8)
         return self._last_picture
+
+    def layer(self, path: Path, frame: int) -> NDArray[np.uint8]:
+        """(h, w, 4) RGBA, what lies behind the objects on `frame`: a picture, or the frame of a
+        video or a folder of pictures, which begins with the first frame and starts again at its
+        end. UserError."""
+        if path.suffix.lower() in PICTURE_SUFFIXES:
+            if self._layer_picture is None:
+                self._layer_picture = read_layer_picture(path)
+            return self._layer_picture
+        if self._layer_video is None:
+            self._layer_video = open_video(path, cache_bytes=_LAYER_CACHE_BYTES)
+        video = self._layer_video
+        return np.asarray(cv2.cvtColor(video[frame % len(video)], cv2.COLOR_RGB2RGBA), np.uint8)
 
     def object_folder(self, one: ObjectInfo) -> str:
         """A folder name that tells an object from the others and sorts by id: "001-dog"."""
@@ -470,8 +495,9 @@ class ExportJob:
             self.write(objects_json, json.dumps({"objects": objects}, indent=1).encode())
 
     def close(self) -> None:
-        if self._own_video is not None:
-            self._own_video.close()
+        for video in (self._own_video, self._layer_video):
+            if video is not None:
+                video.close()
         if self._unreadable:
             self.notices.append(
                 Message(
@@ -480,6 +506,24 @@ class ExportJob:
                     spans=describe_frames(self._unreadable),
                 )
             )
+
+
+def read_layer_picture(path: Path) -> NDArray[np.uint8]:
+    """(h, w, 4) RGBA. UserError for what is no picture, or too large."""
+    try:
+        with open_regular(path) as file, Image.open(file) as image:
+            if image.width * image.height > _MOST_LAYER_PIXELS:
+                raise ValueError("it has too many pixels")
+            return np.asarray(ImageOps.exif_transpose(image).convert("RGBA"), np.uint8)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise UserError(
+            Message(
+                "“{name}” cannot lie behind the objects: {reason}.\n\nChoose another picture or "
+                "video.",
+                name=path.name,
+                reason=str(error) or type(error).__name__,
+            )
+        ) from error
 
 
 def encode_png(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:

@@ -24,7 +24,7 @@ from interaction.formats.import_plan import (
     plan_import,
     preview_import,
 )
-from interaction.formats.looks import color_table, draw_overlay, no_larger
+from interaction.formats.looks import ViewMode, color_table, draw_view, no_larger
 from interaction.formats.mask_set import readable
 from interaction.video.video import Video
 from xmem_core.arrays import Frame, Labels
@@ -159,4 +159,5 @@ def planned_picture(plan: ImportPlan, frame: int, video: Video, longest_px: int)
     # Objects that come with frames that are left alone have a colour as well.
     possible = new_objects(plan.objects, plan.preview, plan.ids)
     table = color_table((*possible, *plan.objects, *plan.new_objects))
-    return draw_overlay(picture, labels, table, opacity=_OPACITY, outline_px=_OUTLINE_PX)
+    mode = ViewMode.OVERLAY
+    return draw_view(picture, labels, table, mode, opacity=_OPACITY, outline_px=_OUTLINE_PX)

@@ -4,20 +4,31 @@ Everything works on the rectangle that holds objects, with table look-ups and Op
 so that a 1080p frame takes a few milliseconds.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from enum import Enum
 from typing import Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from interaction.annotation.strokes import Rectangle
 from interaction.annotation.types import ObjectInfo
 from xmem_core.arrays import Frame, Labels
 
 __all__ = [
+    "HALO_ALPHA",
+    "SIDE_GAP_PX",
+    "SURROUND",
+    "ViewMode",
     "color_table",
+    "compose",
+    "covers_picture",
     "cut_out",
-    "draw_overlay",
+    "draw_view",
+    "edge_lines",
+    "fill_opacity",
+    "has_outlines",
     "no_larger",
     "paint_masks",
     "replace_background",
@@ -41,34 +52,188 @@ def paint_masks(labels: Labels, table: NDArray[np.uint8]) -> Frame:
     return np.asarray(cv2.applyColorMap(labels, table.reshape(256, 1, 3)), np.uint8)
 
 
-def draw_overlay(
+class ViewMode(Enum):
+    """How frame and masks are put together, in the window and in an export."""
+
+    OVERLAY = "overlay"  # the object's colour over the frame, with its outline
+    OUTLINE = "outline"
+    MASK = "mask"  # colours alone
+    FADE = "fade"  # what is not an object is darker
+    LIGHT = "light"  # only a hint of the colour
+    POPUP = "popup"  # objects in colour, the rest grey
+    LAYER = "layer"  # a picture between background and objects
+    CHECKERBOARD = "checkerboard"  # the objects cut out
+    GREEN = "green"  # the objects before a green screen
+    SIDE_BY_SIDE = "side by side"  # the source beside the overlay
+
+
+SURROUND: Final = (0x1A, 0x1A, 0x1A)  # neutral and dark
+SIDE_GAP_PX: Final = 8  # source pixels between overlay and source
+HALO_ALPHA: Final = 0x8C  # of the black beside an outline
+_GREEN: Final = (0, 177, 64)  # chroma-key green
+_SQUARES: Final = (0x99, 0x66)
+_LEAST_SQUARE_PX: Final = 4
+_DIMMED: Final = 0.38  # brightness of what is not an object, in ViewMode.FADE
+_LIGHT_SHARE: Final = 0.3  # of the opacity, in ViewMode.LIGHT
+_CROSS: Final = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+
+# The objects are cut out of the frame and laid over something else.
+_CUTS: Final = {
+    ViewMode.FADE,
+    ViewMode.POPUP,
+    ViewMode.LAYER,
+    ViewMode.CHECKERBOARD,
+    ViewMode.GREEN,
+}
+_OUTLINED: Final = {
+    ViewMode.OVERLAY,
+    ViewMode.OUTLINE,
+    ViewMode.FADE,
+    ViewMode.LIGHT,
+    ViewMode.SIDE_BY_SIDE,
+}
+
+
+def fill_opacity(mode: ViewMode, opacity: float) -> float:
+    """How much of an object's colour lies over it, 0 to 1."""
+    if mode is ViewMode.MASK:
+        return 1.0
+    if mode is ViewMode.LIGHT:
+        return opacity * _LIGHT_SHARE
+    if mode in (ViewMode.OVERLAY, ViewMode.SIDE_BY_SIDE):
+        return opacity
+    return 0.0
+
+
+def has_outlines(mode: ViewMode) -> bool:
+    return mode in _OUTLINED
+
+
+def covers_picture(mode: ViewMode) -> bool:
+    """Whether `compose` makes a picture of its own for this mode."""
+    return mode in _CUTS
+
+
+def compose(
+    mode: ViewMode,
+    picture: Frame,
+    labels: Labels,
+    seen: Collection[int],
+    layer: NDArray[np.uint8] | None = None,
+    part: Rectangle | None = None,
+) -> Frame:
+    """The frame (H, W, 3) RGB with what is not an object made grey, dark, green or something else.
+
+    seen: the objects that are shown; the others are background. layer: (h, w, 4) RGBA, what lies
+    between background and objects in ViewMode.LAYER: its middle part of the frame's shape,
+    stretched to the frame. part: the rest of the picture holds no object and stays background.
+    ValueError for a mode that needs no such picture.
+    """
+    if mode is ViewMode.FADE:
+        result = np.asarray(cv2.convertScaleAbs(picture, alpha=_DIMMED), np.uint8)
+    elif mode is ViewMode.POPUP:
+        grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+        result = np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), np.uint8)
+    elif mode is ViewMode.LAYER:
+        result = picture.copy() if layer is None else _over(picture, layer)
+    elif mode is ViewMode.CHECKERBOARD:
+        square = max(_LEAST_SQUARE_PX, picture.shape[0] // 60)
+        y, x = np.ogrid[: picture.shape[0], : picture.shape[1]]
+        grey = np.where((y // square + x // square) % 2 == 0, *_SQUARES).astype(np.uint8)
+        result = np.asarray(cv2.merge([grey, grey, grey]), np.uint8)
+    elif mode is ViewMode.GREEN:
+        result = np.empty_like(picture)
+        result[:] = _GREEN
+    else:
+        raise ValueError(f"{mode} does not cut objects out")
+    table = np.zeros(256, np.uint8)
+    table[list(seen)] = 1
+    place = (slice(None), slice(None)) if part is None else part.slices
+    mask = cv2.LUT(np.ascontiguousarray(labels[place]), table)
+    cv2.copyTo(np.ascontiguousarray(picture[place]), mask, result[place])
+    return result
+
+
+def _over(picture: Frame, layer: NDArray[np.uint8]) -> Frame:
+    """`picture` (H, W, 3) under the middle part of `layer` (h, w, 4) that has its shape."""
+    height, width = picture.shape[:2]
+    scale = min(layer.shape[1] / width, layer.shape[0] / height)
+    across, down = max(1, round(width * scale)), max(1, round(height * scale))
+    left, top = (layer.shape[1] - across) // 2, (layer.shape[0] - down) // 2
+    part = np.ascontiguousarray(layer[top : top + down, left : left + across])
+    way = cv2.INTER_AREA if scale > 1 else cv2.INTER_LINEAR
+    fitted = np.asarray(cv2.resize(part, (width, height), interpolation=way), np.uint8)
+    colors, alpha = np.ascontiguousarray(fitted[:, :, :3]), fitted[:, :, 3]
+    if alpha.min() == 255:
+        return colors
+    weight = alpha.astype(np.float32) / 255
+    return np.asarray(cv2.blendLinear(colors, picture, weight, 1 - weight), np.uint8)
+
+
+def edge_lines(labels: Labels, width_px: int) -> tuple[Labels, Labels]:
+    """Where labels meet: (ids, halo), both as large as `labels`.
+
+    ids: object ids along its edges, `width_px` wide on either side. A pixel between two objects
+    has its own one's id, a pixel of the background its neighbour's. halo: 1 beside the lines.
+    """
+    # In place wherever it can be, as new memory costs more than the arithmetic; thresholds, as
+    # arithmetic with a single number is slow in OpenCV.
+    ids = cv2.dilate(labels, _CROSS, iterations=width_px)
+    is_line = cv2.erode(labels, _CROSS, iterations=width_px)
+    is_line = cv2.compare(ids, is_line, cv2.CMP_NE, dst=is_line)
+    _, other = cv2.threshold(labels, 0, 255, cv2.THRESH_BINARY_INV)  # the background
+    ids = cv2.bitwise_and(ids, other, dst=ids)
+    ids = cv2.bitwise_or(ids, labels, dst=ids)
+    ids = cv2.bitwise_and(ids, is_line, dst=ids)
+    halo = cv2.dilate(is_line, _CROSS, dst=other, iterations=width_px)
+    halo = cv2.bitwise_xor(halo, is_line, dst=halo)
+    _, halo = cv2.threshold(halo, 0, 1, cv2.THRESH_BINARY, dst=halo)
+    return ids.astype(np.uint8, copy=False), halo.astype(np.uint8, copy=False)
+
+
+def draw_view(
     picture: Frame,
     labels: Labels,
     table: NDArray[np.uint8],
+    mode: ViewMode,
     *,
-    opacity: float,
-    outline_px: int,
+    opacity: float = 0.5,
+    outline_px: int = 1,
+    layer: NDArray[np.uint8] | None = None,
 ) -> Frame:
-    """A copy of `picture` (H, W, 3) with each object filled and outlined in its colour.
+    """The frame as the window shows it in `mode`, at its own size: (H, W, 3) RGB, wider for
+    ViewMode.SIDE_BY_SIDE.
 
-    labels: (H, W) ids; table: (256, 3) RGB. opacity: of the fill, 0 to 1. outline_px: width of the
-    outline, drawn inside the object; 0 leaves it out.
+    picture: (H, W, 3) RGB. labels: (H, W), ids of the objects that are shown. table: (256, 3) RGB
+    by id. opacity: of the fill, 0 to 1. outline_px: on either side of an edge; 0 leaves it out.
+    layer: see `compose`.
     """
-    result = picture.copy()
-    rectangle = _objects_rectangle(labels)
-    if rectangle is None:
+    margin = 4 * max(outline_px, 1)  # beyond an object, for its line and halo
+    rectangle = _objects_rectangle(labels, margin)
+    if mode is ViewMode.MASK:
+        result = np.zeros_like(picture)
+    elif covers_picture(mode):
+        result = compose(mode, picture, labels, range(1, 256), layer)
+    else:
+        result = picture.copy()
+    if rectangle is not None:
+        part, ids = result[rectangle], np.ascontiguousarray(labels[rectangle])
+        fill = fill_opacity(mode, opacity)
+        if fill > 0:
+            filled = cv2.addWeighted(part, 1 - fill, paint_masks(ids, table), fill, 0)
+            cv2.copyTo(filled, ids, part)
+        if outline_px > 0 and has_outlines(mode):
+            # Beside the frame is no object: where one touches its border there is an edge.
+            around = np.pad(ids, margin)
+            inner = (slice(margin, -margin), slice(margin, -margin))
+            lines, halo = (np.ascontiguousarray(a[inner]) for a in edge_lines(around, outline_px))
+            cv2.copyTo(cv2.convertScaleAbs(part, alpha=1 - HALO_ALPHA / 255), halo, part)
+            cv2.copyTo(paint_masks(lines, table), lines, part)
+    if mode is not ViewMode.SIDE_BY_SIDE:
         return result
-    part, ids = result[rectangle], np.ascontiguousarray(labels[rectangle])
-    colors = paint_masks(ids, table)
-    if opacity > 0:
-        filled = cv2.addWeighted(part, 1 - opacity, colors, opacity, 0)
-        cv2.copyTo(filled, ids, part)
-    if outline_px > 0:
-        kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (2 * outline_px + 1,) * 2)
-        # Where the largest and the smallest id around a pixel differ, an edge is near.
-        edge = cv2.morphologyEx(ids, cv2.MORPH_GRADIENT, kernel)
-        cv2.copyTo(colors, cv2.min(edge, ids), part)
-    return result
+    gap = np.empty((picture.shape[0], SIDE_GAP_PX, 3), np.uint8)
+    gap[:] = SURROUND
+    return np.concatenate([result, gap, picture], axis=1)
 
 
 def soft_edge(mask: NDArray[np.bool_], width_px: float) -> _Alpha:

@@ -22,7 +22,7 @@ __all__ = [
     "parse_color",
 ]
 
-OptionKind = Literal["bool", "int", "float", "choice", "color", "text"]
+OptionKind = Literal["bool", "int", "float", "choice", "color", "path", "text"]
 
 _COLOR: Final = re.compile(r"#[0-9a-fA-F]{6}")
 _TYPES: Final[Mapping[str, type]] = {"bool": bool, "int": int, "float": float}
@@ -98,14 +98,17 @@ def option(
     maximum: float | None = None,
     unit: str = "",
     is_color: bool = False,
+    is_path: bool = False,
 ) -> Any:
     """A dataclass field with its description. choices: value -> title; a float default takes
-    whole numbers too; a colour is written "#rrggbb"."""
+    whole numbers too; a colour is written "#rrggbb"; a path is of a file that is read."""
     kind: OptionKind = "text"
     if choices is not None:
         kind = "choice"
     elif is_color:
         kind = "color"
+    elif is_path:
+        kind = "path"
     elif isinstance(default, bool):
         kind = "bool"
     elif isinstance(default, int):

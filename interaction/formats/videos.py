@@ -1,4 +1,4 @@
-"""Export formats that are videos: overlay, masks, green screen, alpha."""
+"""Export formats that are videos: green screen and alpha; what the others share."""
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
@@ -9,14 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interaction.formats.format import ExportFormat, ExportJob, FormatGroup, Pictures, TargetKind
-from interaction.formats.looks import (
-    color_table,
-    cut_out,
-    draw_overlay,
-    paint_masks,
-    replace_background,
-    soft_edge,
-)
+from interaction.formats.looks import cut_out, replace_background, soft_edge
 from interaction.formats.options import ExportOptions, option, parse_color
 from interaction.formats.per_object import edge_option
 from interaction.formats.video_writer import (
@@ -31,7 +24,6 @@ from xmem_core.messages import Message
 
 __all__ = [
     "GREEN_SCREEN",
-    "OVERLAY_VIDEO",
     "PRORES_ALPHA",
     "VP9_ALPHA",
     "FramePicture",
@@ -94,24 +86,6 @@ class H264Options(VideoOptions):
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class OverlayOptions(H264Options):
-    opacity: float = option(0.5, Message("Opacity of the fill"), minimum=0, maximum=1)
-    outline_px: int = option(
-        2,
-        Message("Outline"),
-        Message("Width of the line around each object; 0 leaves it out."),
-        minimum=0,
-        maximum=20,
-        unit="px",
-    )
-    background: str = option(
-        "source",
-        Message("Background"),
-        choices={"source": Message("The video"), "black": Message("Black: only the masks")},
-    )
-
-
 def write_video(
     job: ExportJob, kind: VideoKind, options: VideoOptions, frame_picture: FramePicture
 ) -> Iterator[int]:
@@ -159,8 +133,9 @@ def write_video(
     yield job.frames[-1]
 
 
-def foresee_even_size(job: ExportJob) -> Iterable[str]:
-    width, height = job.source.width, job.source.height
+def foresee_even_size(job: ExportJob, width: int | None = None) -> Iterable[str]:
+    """width: of the pictures in pixels, where it is not the source's."""
+    width, height = width or job.source.width, job.source.height
     options = job.options_as(VideoOptions)
     if width % 2 == 0 and height % 2 == 0:
         return
@@ -192,38 +167,6 @@ def video_pictures(frame_picture: FramePicture) -> Pictures:
         yield job.target.name, even_size(frame_picture(job, frame), crops=crops)
 
     return pictures
-
-
-def _overlay(job: ExportJob, frame: int) -> NDArray[np.uint8]:
-    options = job.options_as(OverlayOptions)
-    labels, table = job.labels(frame), color_table(job.objects)
-    if options.background == "black":
-        return paint_masks(labels, table)
-    return draw_overlay(
-        job.picture(frame), labels, table, opacity=options.opacity, outline_px=options.outline_px
-    )
-
-
-def _write_overlay(job: ExportJob) -> Iterator[int]:
-    options = job.options_as(OverlayOptions)
-    return write_video(job, h264(options.quality), options, _overlay)
-
-
-OVERLAY_VIDEO: Final = ExportFormat(
-    name="overlay-video",
-    title=Message("Overlay video"),
-    description=Message(
-        "The video with the objects filled and outlined in their colours (H.264, MP4)."
-    ),
-    group=FormatGroup.VIDEO,
-    target=TargetKind.FILE,
-    suffix=".mp4",
-    options=OverlayOptions,
-    write=_write_overlay,
-    is_importable=False,
-    pictures=video_pictures(_overlay),
-    foresee=foresee_even_size,
-)
 
 
 _BLEED_PX: Final = 16  # a block of the codecs: colours outside it do not reach the edge

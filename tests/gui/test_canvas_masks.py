@@ -6,12 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PySide6.QtCore import QPoint, QRect
-from PySide6.QtGui import QColor, QImage, QTransform
+from PySide6.QtGui import QColor, QImage, QPainter, QTransform
 
-from gui.canvas.screen_masks import PATTERNS, dashes, edge_lines, hatch, sample
-from gui.canvas.view_modes import compose, covers_picture, indexed, pixels_of
+from gui.canvas.backdrop import Backdrop, Look
+from gui.canvas.screen_masks import PATTERNS, dashes, hatch, sample
+from gui.canvas.view_modes import compose, indexed, pixels_of
 from gui.work.document import ViewMode
 from interaction.annotation.strokes import Rectangle
+from interaction.formats.looks import covers_picture, draw_view, edge_lines
 from xmem_core.arrays import Labels
 
 
@@ -113,3 +115,32 @@ def test_an_indexed_picture_shares_the_labels_memory() -> None:
     assert image.pixelColor(3, 1).alpha() == 0
     labels[1, 3] = 2
     assert image.pixelColor(3, 1) == QColor(0x10, 0x20, 0x30)
+
+
+@pytest.mark.parametrize("mode", list(ViewMode))
+def test_an_export_looks_as_the_window_at_full_size(mode: ViewMode) -> None:
+    height, width = 60, 84
+    pixels = np.random.default_rng(3).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    labels = np.zeros((height, width), np.uint8)
+    labels[10:40, 0:30] = 1  # touches the frame's border
+    labels[20:50, 30:61] = 1
+    picture = QImage(pixels.data, width, height, width * 3, QImage.Format.Format_RGB888)
+    laid = np.zeros((30, 30, 4), np.uint8)
+    laid[:, :15], laid[:, 15:] = (250, 10, 20, 255), (0, 200, 90, 128)
+    layer = QImage(laid.data, 30, 30, 120, QImage.Format.Format_RGBA8888)
+    backdrop = Backdrop(width, height)
+    backdrop.set_picture(picture.convertToFormat(QImage.Format.Format_RGB32))
+    backdrop.set_labels(labels)
+    backdrop.set_layer(layer)
+    backdrop.set_look(Look(mode, 0.4, {1: 0xE69F00}, current=1, outline_px=1))
+    area = backdrop.extent
+    window = QImage(int(area.width()), int(area.height()), QImage.Format.Format_RGB32)
+    painter = QPainter(window)
+    backdrop.paint(painter, QTransform(), area, 1.0)
+    painter.end()
+    seen = pixels_of(window)[..., 2::-1].astype(int)
+    table = np.zeros((256, 3), np.uint8)
+    table[1] = (0xE6, 0x9F, 0x00)
+    exported = draw_view(pixels, labels, table, mode, opacity=0.4, outline_px=1, layer=laid)
+    assert exported.shape == seen.shape
+    np.testing.assert_allclose(exported.astype(int), seen, atol=2)

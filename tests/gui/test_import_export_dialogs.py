@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -31,6 +32,7 @@ from interaction.annotation.types import FrameStatus, Stroke
 from interaction.formats.import_plan import preview_import
 from tests import tiny
 from tests.gui.windows import shown
+from xmem_core.arrays import Labels
 
 DAB = Stroke(((20.0, 20.0),), 6)
 DOG, CAT = 1, 2
@@ -164,6 +166,14 @@ def test_what_is_chosen_for_an_import_stays_while_many_frames_are_being_changed(
     qtbot.waitUntil(lambda: annotator.operations.busy is Busy.IDLE)
 
 
+def assert_drawn(preview: FramePreview, document: Document, frame: int, labels: Labels) -> None:
+    """The objects are drawn over the video's frame, with outlines beside them, and nothing else."""
+    is_drawn = (pixels(preview) != document.video[frame]).any(axis=2)
+    assert is_drawn[labels > 0].all()
+    near = cv2.dilate((labels > 0).astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
+    assert near[is_drawn].all()
+
+
 def test_an_import_shows_its_masks_over_the_video_on_whichever_frame_is_chosen(
     open_import: Open, document: Document, tmp_path: Path, qtbot: QtBot
 ) -> None:
@@ -172,17 +182,14 @@ def test_an_import_shows_its_masks_over_the_video_on_whichever_frame_is_chosen(
     looked(dialog, masks(tmp_path / "m", cat=0, frames=(1, 3, 4)), qtbot)
     preview = dialog.picture
     assert preview.frame == 1  # the first that there is from the current one on
-    changed = (pixels(preview) != document.video[1]).any(axis=2)
-    assert np.array_equal(changed, tiny.labels(1, 1, 0) > 0)
+    assert_drawn(preview, document, 1, tiny.labels(1, 1, 0))
     next_picture(preview, lambda: preview.choose(3), qtbot)
-    changed = (pixels(preview) != document.video[3]).any(axis=2)
-    assert np.array_equal(changed, tiny.labels(3, 1, 0) > 0)
+    assert_drawn(preview, document, 3, tiny.labels(3, 1, 0))
     assert "right" in preview.caption.text()
     next_picture(preview, lambda: preview.choose(4), qtbot)
     assert "left alone" in preview.caption.text()
     next_picture(preview, lambda: dialog.keeps_others.setChecked(False), qtbot)
-    changed = (pixels(preview) != document.video[4]).any(axis=2)
-    assert np.array_equal(changed, tiny.labels(4, 1, 0) > 0)
+    assert_drawn(preview, document, 4, tiny.labels(4, 1, 0))
     dialog.close()
 
 
@@ -275,7 +282,7 @@ def test_an_export_shows_a_frame_as_the_format_will_have_it(
     next_picture(preview, lambda: dialog.choose("green-screen"), qtbot)
     assert (pixels(preview)[0, -1] == (0x00, 0xB1, 0x40)).all()
     next_picture(preview, lambda: dialog.choose("overlay-video"), qtbot)
-    assert np.array_equal((pixels(preview) != document.video[2]).any(axis=2), labels > 0)
+    assert_drawn(preview, document, 2, labels)
     next_picture(preview, lambda: preview.choose(5), qtbot)
     assert np.array_equal(pixels(preview), document.video[5])
     dialog.choose("coco")
@@ -291,11 +298,11 @@ def test_settings_and_objects_of_an_export_are_seen_at_once(
     preview = dialog.picture.preview
     next_picture(preview, lambda: dialog.choose("overlay-video"), qtbot)
     form = dialog._form
-    background, opacity = form.widget("background"), form.widget("opacity")
-    assert isinstance(background, QComboBox)
+    view, opacity = form.widget("view"), form.widget("opacity")
+    assert isinstance(view, QComboBox)
     assert isinstance(opacity, QDoubleSpinBox)
-    index = background.findData("black")
-    next_picture(preview, lambda: background.setCurrentIndex(index), qtbot)
+    index = view.findData("mask")
+    next_picture(preview, lambda: view.setCurrentIndex(index), qtbot)
     assert np.array_equal(pixels(preview).any(axis=2), tiny.labels(2) > 0)
     cat = dialog.objects.item(1)
     next_picture(preview, lambda: cat.setCheckState(cat.checkState().Unchecked), qtbot)

@@ -128,11 +128,8 @@ def test_a_run_in_doubt_on_a_third_of_its_frames_is_noticed_once(
 ) -> None:
     from interaction.tracking import propagation_job
 
-    plain = propagation_job.measure_doubt
-    doubts = iter([0.0, 0.0, 0.0, 0.9, 0.0, 0.9, 0.0, 0.9])  # the first is of a given frame
-    monkeypatch.setattr(
-        propagation_job, "measure_doubt", lambda *args: (next(doubts), plain(*args)[1])
-    )
+    doubts = iter([0.0, 0.2, 0.9, 0.2, 0.3, 0.0, 0.9])
+    monkeypatch.setattr(propagation_job, "doubt_of", lambda _: next(doubts))
     workspace.annotator.hand.stroke(Stroke(((20.0, 20.0),), 6))
     shown: list[bool] = []
     once_at(workspace.annotator, 6, lambda: shown.append(workspace.banner.isVisible()))

@@ -264,7 +264,7 @@ def test_settings_are_read_from_words_and_refused_with_the_reason() -> None:
         {"opacity": "2"},
         {"opacity": "nan"},
         {"opacity": "much"},
-        {"background": "pink"},
+        {"view": "pink"},
         {"has_sound": "perhaps"},
         {"speed": "1"},
     ):

@@ -59,7 +59,7 @@ def test_settings_and_chosen_objects_are_seen(
     video: Video, source: ExportSource, tmp_path: Path
 ) -> None:
     target = tmp_path / "out"
-    black = settings("overlay-video", target, background="black", odd_size="crop")
+    black = settings("overlay-video", target, view="mask", odd_size="crop")
     (one,) = export_pictures(source, black, 1, video, 1000)
     expected = np.zeros((HEIGHT - 1, WIDTH, 3), np.uint8)
     for info in source.objects:
