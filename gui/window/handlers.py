@@ -203,7 +203,7 @@ def offer_help(window: MainWindow, workspace: Workspace, trouble: Trouble) -> No
     lines = [trouble.text]
     if (
         FrameTable.of(workspace.document).frames_to_learn_from
-        and not workspace.session.is_read_only
+        and not workspace.session.ledger.is_read_only
     ):
         offers.append((tr("Learn from these frames"), workspace.annotator.learning.start))
         lines.append(tr("Learning makes the networks better at this video, in a minute or two."))
