@@ -121,14 +121,13 @@ class ModelsDialog(QDialog):
         """Shows what is here now."""
         chosen = self.current_name()
         self.table.clear()
-        uses = {"tracker": tr("tracking"), "click": tr("clicks")}
         for model in self._store.available():
             path = self._store.locate(model)
             size_bytes = path.stat().st_size if path else model.size_bytes
             item = QTreeWidgetItem(
                 [
                     model.name,
-                    uses.get(model.kind, tr("scribbles")),
+                    _use(model.kind),
                     self._here(model, path),
                     self._size(model, size_bytes),
                     "" if model.needs is None else _size_of(model.needs.cpu_memory_bytes),
@@ -262,7 +261,7 @@ class ModelsDialog(QDialog):
             return
         self._set_model(model.kind, str(path))
         self.status.setText(
-            tr("{path} is used for {kind} from now on.", path=path, kind=model.kind)
+            tr("{path} is used for {purpose} from now on.", path=path, purpose=_use(model.kind))
         )
         self.refresh()
 
@@ -391,6 +390,10 @@ class _Roomy(QStyledItemDelegate):
         self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
     ) -> QSize:
         return super().sizeHint(option, index) + QSize(12, 8)
+
+
+def _use(kind: str) -> str:
+    return {"tracker": tr("tracking"), "click": tr("clicks")}.get(kind, tr("scribbles"))
 
 
 def _size_of(size_bytes: int) -> str:

@@ -166,20 +166,22 @@ def _kind_of(state: Mapping[str, Tensor]) -> str:
 
 
 def _not_a(kind: str, path: Path, reason: str) -> ModelError:
-    files = {
-        "click": Message("fbrs.pth as published"),
-        "scribble": Message("s2m.pth as published"),
-    }[kind]
+    if kind == "click":
+        return ModelError(
+            Message(
+                "“{name}” cannot be used as a click model: {reason}. Nothing was changed.",
+                name=path.name,
+                reason=reason,
+            ),
+            Message("Choose another click model (fbrs.pth as published), or download it again."),
+        )
     return ModelError(
         Message(
-            "“{name}” cannot be used as a {kind} model: {reason}. Nothing was changed.",
+            "“{name}” cannot be used as a scribble model: {reason}. Nothing was changed.",
             name=path.name,
-            kind=kind,
             reason=reason,
         ),
-        Message(
-            "Choose another {kind} model ({files}), or download it again.", kind=kind, files=files
-        ),
+        Message("Choose another scribble model (s2m.pth as published), or download it again."),
     )
 
 
