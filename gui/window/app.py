@@ -1,5 +1,7 @@
 """The program with a window: from `main()` to the last thread that ends."""
 
+import logging
+import os
 import signal
 import sys
 from typing import Final
@@ -14,10 +16,11 @@ from gui.preferences import Preferences
 from gui.theme import apply_theme, set_scheme
 from gui.window.arguments import WindowArguments
 from gui.window.main_window import MainWindow
+from gui.work.operations import is_left_behind
 from interaction.session import Session
 from resources import application_icon
 
-__all__ = ["begin_with_objects", "build", "main"]
+__all__ = ["begin_with_objects", "build", "end", "main"]
 
 _AWAKE_MS: Final = 300  # Python only sees Ctrl-C between two of its own steps
 
@@ -40,6 +43,17 @@ def main(given: WindowArguments) -> int:
     window.show()
     status = application.exec()
     hook.uninstall()
+    return end(status)
+
+
+def end(status: int) -> int:
+    """The status to exit with. Where a step of a network or a file is left behind, the process ends
+    here: everything is on disk, and Python would wait for the step."""
+    if is_left_behind():
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
     return status
 
 

@@ -37,6 +37,7 @@ from resources import sample_folder
 __all__ = ["MainWindow"]
 
 
+_PATIENCE_S: Final = 0.6  # of the end of the program, for each thread
 _TIMELINE_MENU: Final = (
     "go.set_in",
     "go.set_out",
@@ -198,8 +199,8 @@ class MainWindow(QMainWindow):
             return self.preferences.cache_bytes
         return given.cached_frames * session.video.width * session.video.height * 3
 
-    def close_session(self) -> bool:
-        """False if the annotator wants to go on working."""
+    def close_session(self, patience_s: float | None = None) -> bool:
+        """False if the annotator wants to go on working. patience_s: see `Workspace.shutdown`."""
         self.opener.cancel()
         workspace = self.workspace
         if workspace is None:
@@ -224,7 +225,7 @@ class MainWindow(QMainWindow):
         keep_thumbnail(workspace)
         self._keep_window()
         self.workspace = self.opener.in_use = None
-        workspace.shutdown(discards=discards)
+        workspace.shutdown(discards=discards, patience_s=patience_s)
         self.pages.removeWidget(workspace)
         workspace.deleteLater()
         self.welcome.refresh()
@@ -233,11 +234,11 @@ class MainWindow(QMainWindow):
         return True
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        if not self.close_session():
+        if not self.close_session(_PATIENCE_S):
             event.ignore()
             return
         self._keep_window()
-        self.opener.shutdown()
+        self.opener.shutdown(_PATIENCE_S)
         event.accept()
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:

@@ -220,9 +220,9 @@ class Opener(QObject):
         if self._opening is not None:
             self._opening.cancel()
 
-    def shutdown(self) -> None:
-        self._thread.shutdown()
-        self._previews.shutdown()
+    def shutdown(self, patience_s: float | None = None) -> None:
+        self._thread.shutdown(patience_s)
+        self._previews.shutdown(patience_s)
 
     def settings(self) -> EngineSettings:
         """The preferences', changed by what was given on the command line."""

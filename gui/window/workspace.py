@@ -233,13 +233,16 @@ class Workspace(QWidget):
         """Something runs that closing would cut short."""
         return self.engine.is_busy or self.files.is_busy
 
-    def shutdown(self, *, discards: bool = False) -> None:
+    def shutdown(self, *, discards: bool = False, patience_s: float | None = None) -> None:
         """Ends all work and closes the session; everything finished is on disk. discards: what
-        cannot be written is given up."""
+        cannot be written is given up. patience_s: for each thread; a step that takes longer is
+        left behind, and the process has to end with it."""
         self.player.play(0)
-        self.engine.shutdown()
-        self.files.shutdown()
+        is_over = all([self.engine.shutdown(patience_s), self.files.shutdown(patience_s)])
         self.canvas.shutdown()
         self.timeline.shutdown()
         self.memory_panel.shutdown()
-        self.session.close(discards=discards)
+        if is_over:
+            self.session.close(discards=discards)
+        elif self.session.project is not None:  # what is left behind may still read the video
+            self.session.project.close(discards=discards)

@@ -11,7 +11,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Hashable, Iterator
-from concurrent.futures import CancelledError, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
@@ -35,6 +36,7 @@ __all__ = [
     "Operations",
     "Pace",
     "Progress",
+    "is_left_behind",
 ]
 
 
@@ -271,6 +273,14 @@ class Operation:
         self.pull()
 
 
+_left_behind: list[Future[None]] = []  # behind steps that a shutdown did not wait for
+
+
+def is_left_behind() -> bool:
+    """Whether a step that nobody waits for any more still runs, and would keep the process."""
+    return any(not last.done() for last in _left_behind)
+
+
 class EngineThread(QObject):
     """The one thread that may call what it is for, so that needs no locks."""
 
@@ -281,6 +291,7 @@ class EngineThread(QObject):
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
         self._running: set[Operation] = set()
         self._is_shut_down = False
+        self._last: Future[None] | None = None  # what the thread does at the very end
         self._on_gui_thread.connect(self._call)
 
     @property
@@ -299,18 +310,28 @@ class EngineThread(QObject):
         self._running.add(operation)
         end = on_end or operation.on_end
         advance = partial(self._advance, generator, operation, end)
-        operation.pull = partial(self._executor.submit, advance)
+        operation.pull = partial(self._submit, advance)
         operation.pull()
 
-    def shutdown(self) -> None:
-        """Cancels what runs and waits for the step in progress. No callback comes any more."""
-        if self._is_shut_down:
-            return
-        self._is_shut_down = True
-        for operation in list(self._running):
-            operation.cancel()
-        self._executor.shutdown(wait=True)
-        self._running.clear()
+    def _submit(self, advance: Callable[[], None]) -> None:
+        with suppress(RuntimeError):  # the thread takes no more steps
+            self._executor.submit(advance)
+
+    def shutdown(self, patience_s: float | None = None) -> bool:
+        """Cancels what runs and waits for the step in progress, for so long; None: to its end. No
+        callback comes any more. False if the step goes on: then the process has to end with it,
+        see `is_left_behind`."""
+        if self._last is None:
+            self._is_shut_down = True
+            for operation in list(self._running):
+                operation.cancel()
+            self._running.clear()
+            self._last = self._executor.submit(lambda: None)
+            self._executor.shutdown(wait=False)
+        wait((self._last,), patience_s)
+        if not self._last.done():
+            _left_behind.append(self._last)
+        return self._last.done()
 
     def _advance(
         self,

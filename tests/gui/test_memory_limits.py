@@ -26,6 +26,7 @@ FULL = {name: getattr(MemoryConfig(), name) for name in MEMORY_LIMITS}
 @pytest.fixture
 def limits(workspace: Workspace) -> MemoryLimits:
     """Unfolded."""
+    workspace.tabs.setCurrentWidget(workspace.memory_panel)
     limits = workspace.memory_panel.limits
     assert not limits.rows.isVisible()
     QTest.mouseClick(limits.fold, LEFT)
@@ -88,6 +89,7 @@ def test_limits_are_kept_with_the_project_and_reset(
     qtbot.waitUntil(lambda: window.workspace is not None, timeout=20_000)
     again = window.workspace
     assert again is not None
+    again.tabs.setCurrentWidget(again.memory_panel)
     panel = again.memory_panel.limits
     QTest.mouseClick(panel.fold, LEFT)
     assert panel.boxes["top_k"].value() == 12
