@@ -12,7 +12,15 @@ from interaction.annotation.edits import changed_record, keeping_locked
 from interaction.annotation.effort import EffortLog
 from interaction.annotation.history import History
 from interaction.annotation.mask_files import decode_labels
-from interaction.annotation.types import Edit, FrameRecord, FrameStatus, ObjectInfo
+from interaction.annotation.requests import PropagationRequest
+from interaction.annotation.types import (
+    Edit,
+    FrameRecord,
+    FrameStatus,
+    ObjectInfo,
+    PresenceState,
+    with_presence,
+)
 from interaction.errors import ReadOnlyProjectError, UserError
 from interaction.project.project import Project, check_edit
 from xmem_core.arrays import Labels
@@ -21,6 +29,7 @@ __all__ = [
     "Ledger",
     "Rebased",
     "is_in_use",
+    "keeping_presence",
     "rebase",
 ]
 
@@ -218,6 +227,62 @@ def _renumbered(record: FrameRecord, new_ids: NewIds) -> FrameRecord:
     )
 
 
+# Presence
+
+
+def keeping_presence(edit: Edit, annotation: Annotation) -> Edit | None:
+    """No tracker puts an object where it is absent; a person who does so says that it is present.
+
+    None if that leaves nothing of the edit.
+    """
+    objects = annotation.objects if edit.objects_after is None else edit.objects_after
+    absent = {
+        one.id: one
+        for one in objects
+        if any(part.state is PresenceState.ABSENT for part in one.presence)
+    }
+    if not absent:
+        return edit
+    shown = {
+        frame: ids
+        for frame, record in edit.after.items()
+        if (ids := frozenset(i for i in record.present if _is_absent(absent.get(i), frame)))
+    }
+    if not shown:
+        return edit
+    if not isinstance(edit.cause, PropagationRequest):
+        for frame, ids in shown.items():
+            objects = tuple(
+                replace(
+                    one,
+                    presence=with_presence(one.presence, frame, frame, PresenceState.PRESENT),
+                )
+                if one.id in ids
+                else one
+                for one in objects
+            )
+        before = annotation.objects if edit.objects_before is None else edit.objects_before
+        return replace(edit, objects_before=before, objects_after=objects)
+    after = dict(edit.after)
+    for frame, ids in shown.items():
+        record = after[frame]
+        assert record.mask is not None  # it shows them
+        labels = decode_labels(record.mask)
+        labels[np.isin(labels, sorted(ids))] = 0
+        after[frame] = make_record(
+            labels, record.status, doubt=record.doubt, prompts=record.prompts, given=record.given
+        )
+        if after[frame] == edit.before[frame]:
+            del after[frame]
+    if not after:
+        return None
+    return replace(edit, before={frame: edit.before[frame] for frame in after}, after=after)
+
+
+def _is_absent(one: ObjectInfo | None, frame: int) -> bool:
+    return one is not None and one.state_at(frame) is PresenceState.ABSENT
+
+
 class Ledger:
     """One thread at a time. project: None keeps everything in memory only.
 
@@ -253,7 +318,10 @@ class Ledger:
             if edit.group is not None and _adds_objects(edit):
                 self._without_objects.add(edit.group)
             return False
-        edit = rebased.edit
+        kept = keeping_presence(rebased.edit, self.annotation)
+        if kept is None:
+            return False
+        edit = kept
         project = self.project
         if project is not None and project.is_read_only:
             raise ReadOnlyProjectError(project.folder, project.read_only_reason)

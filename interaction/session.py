@@ -24,6 +24,7 @@ from interaction.annotation.edits import hand_edit
 from interaction.annotation.history import History
 from interaction.annotation.labels import Label
 from interaction.annotation.requests import (
+    AbsenceProposal,
     BoxRequest,
     ClickRequest,
     Direction,
@@ -128,6 +129,7 @@ class TrackedMasks:
 
     masks: Masks
     frames: tuple[int, ...]
+    absences: tuple[AbsenceProposal, ...] = ()  # where an object shrank to specks
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -401,14 +403,16 @@ class Session:
             blends=blends,
         )
         frames: dict[int, None] = {}
+        absences: tuple[AbsenceProposal, ...] = ()
         with closing(propagation(self.context(), request)) as steps:
             for step in steps:
+                absences = step.absences
                 if step.edit is not None and self.apply(step.edit):
                     frames[step.frame] = None
                 on_step(step)
                 if brakes and step.brake is not None:
                     break
-        return TrackedMasks(self.masks, tuple(frames))
+        return TrackedMasks(self.masks, tuple(frames), absences)
 
     def forecast(
         self, request: PropagationRequest | None = None, *, measures: bool = False

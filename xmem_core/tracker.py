@@ -9,7 +9,7 @@ A run goes over the frames of a video in order, forwards or backwards alike:
     masks += [tracker.track(frame).labels() for frame in frames[1:]]
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -213,19 +213,24 @@ class Tracker:
         objects: Sequence[int] | None = None,
         *,
         is_last: bool = False,
+        absent: Collection[int] = (),
+        remembers: bool = False,
     ) -> Prediction:
         """The masks of the next frame of the run.
 
         objects: the ids to look for, by default all that are known. is_last: no frame follows,
-        so nothing is remembered. ValueError if nothing has been memorised.
+        so nothing is remembered. absent: those of them that are known to have no pixel here: that
+        is the answer, and what memory keeps of the frame. remembers: whether its turn has come or
+        not. ValueError if nothing has been memorised.
         """
         encoded = self._encoded(frame)
         ids = self._wanted(objects)
-        is_memory = not is_last and self._since_memory + 1 >= self.config.memorize_every
+        is_due = remembers or self._since_memory + 1 >= self.config.memorize_every
+        is_memory = not is_last and is_due
         every = self.config.deep_update_every
         self._since_deep_update += 1
         updates_hidden = not is_last and (every is not None or not is_memory)
-        probabilities = self._predict(encoded, ids, updates_hidden=updates_hidden)
+        probabilities = self._predict(encoded, ids, updates_hidden=updates_hidden, absent=absent)
         if is_memory:
             is_deep = every is None or self._since_deep_update >= every
             self._remember(encoded, probabilities[1:], ids, is_deep=is_deep)
@@ -379,7 +384,12 @@ class Tracker:
         return readout.unflatten(2, encoded.features.key.shape[-2:])
 
     def _predict(
-        self, encoded: EncodedFrame, ids: tuple[int, ...], *, updates_hidden: bool
+        self,
+        encoded: EncodedFrame,
+        ids: tuple[int, ...],
+        *,
+        updates_hidden: bool,
+        absent: Collection[int] = (),
     ) -> Tensor:
         """-> aggregated probabilities (1 + K, H, W) at padded internal size."""
         logits, hidden = self.engine.decode(
@@ -389,7 +399,16 @@ class Tracker:
             updates_hidden=updates_hidden,
         )
         self._keep_hidden(ids, hidden)
-        return soft_aggregate(logits.sigmoid())
+        masks = logits.sigmoid()
+        channels = [index for index, one in enumerate(ids) if one in absent]
+        if not channels:
+            return soft_aggregate(masks)
+        masks[channels] = 0
+        probabilities = soft_aggregate(masks)
+        above = [1 + index for index in channels]
+        probabilities[0] += probabilities[above].sum(dim=0)  # what rounding left of them
+        probabilities[above] = 0
+        return probabilities
 
     def _remember(
         self, encoded: EncodedFrame, masks: Tensor, ids: tuple[int, ...], *, is_deep: bool = True

@@ -455,6 +455,46 @@ ACTIONS: Final[tuple[ActionSpec, ...]] = (
         needs=Needs.PROJECT,
     ),
     ActionSpec(
+        id="object.present",
+        text=Message("Present here"),
+        words=Message("presence visible range"),
+        keys=("Shift+P",),
+        icon="eye",
+        tip=Message("On this frame, or in the range that I and U set"),
+        needs=_EDIT | Needs.OBJECT | Needs.IDLE,
+        begins_section=True,
+    ),
+    ActionSpec(
+        id="object.occluded",
+        text=Message("Occluded here"),
+        words=Message("presence covered hidden range"),
+        keys=("Shift+O",),
+        icon="contrast",
+        tip=Message("Covered on this frame, or in the range that I and U set"),
+        needs=_EDIT | Needs.OBJECT | Needs.IDLE,
+    ),
+    ActionSpec(
+        id="object.absent",
+        text=Message("Absent here"),
+        words=Message("presence gone outside negative range"),
+        keys=("Shift+A",),
+        icon="ghost",
+        tip=Message(
+            "Not in the picture on this frame, or in the range that I and U set: its mask there "
+            "becomes empty, and tracking leaves it so"
+        ),
+        needs=_EDIT | Needs.OBJECT | Needs.IDLE,
+    ),
+    ActionSpec(
+        id="object.not_looked_at",
+        text=Message("Not looked at here"),
+        words=Message("presence unknown reset range"),
+        keys=("Shift+N",),
+        icon="circle-help",
+        tip=Message("Takes back what was said of its presence"),
+        needs=_EDIT | Needs.OBJECT | Needs.IDLE,
+    ),
+    ActionSpec(
         id="object.split",
         text=Message("Split into its parts"),
         icon="split",
@@ -598,6 +638,15 @@ ACTIONS: Final[tuple[ActionSpec, ...]] = (
         icon="rotate-ccw",
         tip=Message("Discard learned weights and use the base models; masks stay"),
         needs=_EDIT | Needs.IDLE | Needs.LEARNED,
+    ),
+    ActionSpec(
+        id="track.accept_absence",
+        text=Message("Accept a proposed absence"),
+        words=Message("presence specks gone"),
+        keys=("A",),
+        icon="ghost",
+        tip=Message("Where the last run saw an object shrink to specks, it is absent"),
+        needs=_EDIT | Needs.IDLE,
     ),
     ActionSpec(
         id="track.confirm",

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QLineF, QPointF, QRect, QRectF, QSize, Qt
 from PySide6.QtGui import (
+    QBrush,
     QColor,
     QFont,
     QFontMetricsF,
@@ -26,7 +27,7 @@ from gui.timeline.scale import TimeScale, short_timecode
 from gui.timeline.thumbnails import Thumbnails
 from gui.timeline.trust_strip import draw_doubt, draw_trust
 from gui.work.document import Document
-from interaction.annotation.types import ObjectInfo
+from interaction.annotation.types import ObjectInfo, PresenceState
 from interaction.video.video import Video
 
 __all__ = [
@@ -42,7 +43,9 @@ __all__ = [
     "draw_head",
     "draw_lane",
     "draw_playhead",
+    "draw_presence",
     "draw_ruler",
+    "draw_stretch",
     "label_step",
     "slots",
 ]
@@ -155,6 +158,38 @@ def draw_lane(
     top = middle - _BAR_PX / 2
     painter.drawImage(QRectF(rect.left(), top, width, _BAR_PX), _strip(bar))
     _draw_marks(painter, rect, scale, presence, first, color, palette, ratio)
+
+
+def draw_presence(
+    painter: QPainter, rect: QRectF, scale: TimeScale, info: ObjectInfo, palette: QPalette
+) -> None:
+    """What was said of an object: absent is crossed out, occluded is hatched, present has a line
+    above. rect: the lane's."""
+    grey = palette.color(QPalette.ColorRole.WindowText)
+    color = QColor(*info.color)
+    for part in info.presence:
+        left = max(rect.left(), rect.left() + scale.x(part.first))
+        right = min(rect.right(), rect.left() + scale.x(part.last + 1))
+        if right <= left:
+            continue
+        band = QRectF(left, rect.center().y() - _BAR_PX / 2, right - left, _BAR_PX)
+        if part.state is PresenceState.PRESENT:
+            painter.fillRect(QRectF(left, rect.top() + 2, right - left, 2), color)
+            continue
+        is_absent = part.state is PresenceState.ABSENT
+        pattern = Qt.BrushStyle.DiagCrossPattern if is_absent else Qt.BrushStyle.BDiagPattern
+        painter.fillRect(band, QBrush(grey, pattern))
+        painter.setPen(QPen(grey, 1))
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.drawRect(band.adjusted(0.5, 0.5, -0.5, -0.5))
+
+
+def draw_stretch(painter: QPainter, rect: QRectF, scale: TimeScale, first: int, last: int) -> None:
+    """The frames of a lane that are being dragged over. rect: the lane's."""
+    left, right = rect.left() + scale.x(first), rect.left() + scale.x(last + 1)
+    tint = QColor(ACCENT)
+    tint.setAlpha(110)
+    painter.fillRect(QRectF(left, rect.top(), right - left, rect.height()), tint)
 
 
 def _draw_marks(
@@ -448,6 +483,7 @@ class TimelinePicture:
                 self._palette,
                 self._ratio,
             )
+            draw_presence(painter, strip, self._scale, info, self._palette)
             painter.setClipRect(lanes)
             painter.setOpacity(1.0)
             painter.fillRect(0, lane.bottom(), size.width(), 1, line)

@@ -1,6 +1,7 @@
 """The timeline widget: thumbnails, ruler, doubt, lanes and playhead."""
 
 from enum import Enum
+from functools import partial
 from math import log
 from typing import Final
 
@@ -19,7 +20,7 @@ from PySide6.QtGui import (
     QResizeEvent,
     QWheelEvent,
 )
-from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QSizePolicy, QToolTip, QWidget
+from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QMenu, QSizePolicy, QToolTip, QWidget
 
 from gui.language import tr
 from gui.theme import ACCENT
@@ -34,6 +35,7 @@ from gui.timeline.painting import (
     draw_again,
     draw_head,
     draw_playhead,
+    draw_stretch,
     slots,
 )
 from gui.timeline.scale import LARGEST_FRAME_PX, TimeScale, format_timecode
@@ -41,7 +43,8 @@ from gui.timeline.thumbnails import Thumbnails
 from gui.work.annotator import Annotator
 from gui.work.document import Document
 from gui.work.operations import Busy
-from interaction.annotation.types import FrameStatus
+from interaction.annotation.types import FrameStatus, PresenceState
+from xmem_core.messages import Message
 
 __all__ = [
     "Drag",
@@ -59,6 +62,7 @@ class Dragged(Enum):
     RANGE = 2
     RANGE_IN = 3
     RANGE_OUT = 4
+    PRESENCE = 5  # a stretch of an object's lane
 
 
 class Drag:
@@ -71,14 +75,24 @@ class Drag:
         self._frame_before = 0
         self._range_before: tuple[int | None, int | None] = (None, None)
         self._is_held = False
+        self._object_id, self._to = 0, 0
 
     @property
     def is_held(self) -> bool:
         """Whether the button is down, though what it moved may have been abandoned."""
         return self._is_held
 
-    def begin(self, what: Dragged, frame: int) -> None:
+    @property
+    def stretch(self) -> tuple[int, int, int] | None:
+        """The object, and the first and last frame of its lane that are being dragged over."""
+        if self._what is not Dragged.PRESENCE:
+            return None
+        return self._object_id, min(self._from, self._to), max(self._from, self._to)
+
+    def begin(self, what: Dragged, frame: int, object_id: int = 0) -> None:
+        """object_id: whose lane a stretch of is dragged over."""
         document = self._document
+        self._object_id, self._to = object_id, frame
         self._what, self._from, self._is_held = what, frame, True
         self._frame_before = document.frame
         self._range_before = document.range_in, document.range_out
@@ -89,6 +103,8 @@ class Drag:
         document = self._document
         if self._what is Dragged.PLAYHEAD:
             document.set_frame(frame)
+        elif self._what is Dragged.PRESENCE:
+            self._to = max(0, min(frame, document.frame_count - 1))
         elif self._what is Dragged.RANGE:
             document.set_range(*sorted((self._from, frame)))
         elif self._what is Dragged.RANGE_IN:
@@ -105,7 +121,7 @@ class Drag:
         """False if the button is not down."""
         if self._what is Dragged.PLAYHEAD:
             self._document.set_frame(self._frame_before)
-        elif self._what is not None:
+        elif self._what not in (None, Dragged.PRESENCE):
             self._document.set_range(*self._range_before)
         self._what = None
         return self._is_held
@@ -134,6 +150,10 @@ def describe_frame(document: Document, frame: int) -> str:
     if record.mask is not None:
         names = [info.name for info in document.objects if info.id in record.present]
         lines.append(", ".join(names) if names else tr("no object"))
+    for info in document.objects:
+        state = info.state_at(frame)
+        if state is not PresenceState.NOT_LOOKED_AT:
+            lines.append(tr("“{name}”: {state}", name=info.name, state=tr(_STATES[state])))
     if record.status is FrameStatus.TRACKED:
         table = FrameTable.of(document)
         trust = sorted(
@@ -148,6 +168,12 @@ def describe_frame(document: Document, frame: int) -> str:
     return "\n".join(lines)
 
 
+_STATES: Final = {
+    PresenceState.PRESENT: Message("present"),
+    PresenceState.OCCLUDED: Message("occluded"),
+    PresenceState.ABSENT: Message("absent"),
+    PresenceState.NOT_LOOKED_AT: Message("not looked at"),
+}
 _PAGE: Final = 10  # frames
 _KEYS: Final = {
     Qt.Key.Key_Left,
@@ -410,11 +436,20 @@ class Timeline(QAbstractScrollArea):
         if self._head is not None:
             draw_head(painter, strip, self._scale, self._head, self.palette())
         draw_playhead(painter, strip, self._scale, self._document.frame)
+        self._draw_stretch(painter, strip)
         if self.hasFocus():
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.setPen(QPen(ACCENT, 1))
             painter.drawRect(strip.adjusted(0.5, 0.5, -0.5, -0.5))
         painter.end()
+
+    def _draw_stretch(self, painter: QPainter, strip: QRectF) -> None:
+        stretch = self._drag.stretch
+        row = None if stretch is None else self._row_of(stretch[0])
+        if stretch is not None and row is not None:
+            top = LANES_TOP_PX + row * LANE_PX - self.verticalScrollBar().value()
+            lane = QRectF(strip.left(), top, strip.width(), LANE_PX)
+            draw_stretch(painter, lane, self._scale, stretch[1], stretch[2])
 
     def _paint_content(self, ratio: float) -> QPixmap:
         scale, document = self._scale, self._document
@@ -467,6 +502,12 @@ class Timeline(QAbstractScrollArea):
             if object_id:
                 self._document.set_current_object(object_id)
             return
+        is_presence = event.modifiers() & Qt.KeyboardModifier.ControlModifier
+        if object_id and is_presence and not self._document.session.ledger.is_read_only:
+            self._document.set_current_object(object_id)
+            self._drag.begin(Dragged.PRESENCE, self.frame_at(position.x()), object_id)
+            self.viewport().update()
+            return
         is_range = event.modifiers() & Qt.KeyboardModifier.ShiftModifier
         otherwise = Dragged.RANGE if is_range else Dragged.PLAYHEAD
         self._drag.begin(self._handle_at(position) or otherwise, self.frame_at(position.x()))
@@ -475,14 +516,31 @@ class Timeline(QAbstractScrollArea):
         position = event.position()
         if self._drag.is_held:
             self._drag.move(self.frame_at(position.x()))
+            if self._drag.stretch is not None:
+                self.viewport().update()
             return
         is_handle = self._handle_at(position) is not None
         shape = Qt.CursorShape.SizeHorCursor if is_handle else Qt.CursorShape.ArrowCursor
         self.viewport().setCursor(shape)
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        if event.button() == Qt.MouseButton.LeftButton:
-            self._drag.end()
+        if event.button() != Qt.MouseButton.LeftButton:
+            return
+        stretch = self._drag.stretch
+        self._drag.end()
+        if stretch is not None:
+            self.viewport().update()
+            self.presence_menu(*stretch).popup(event.globalPosition().toPoint())
+
+    def presence_menu(self, object_id: int, first: int, last: int) -> QMenu:
+        """What the object may be on these frames; deletes itself when closed."""
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.addSection(tr("Frames {first} to {last}", first=first, last=last))
+        for state, text in _STATES.items():
+            do = partial(self._annotator.bulk.set_presence, object_id, first, last, state)
+            menu.addAction(tr(text).capitalize(), do)
+        return menu
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
         """What is under the pointer becomes current first, so that the menu is about it."""

@@ -20,7 +20,7 @@ from gui.work.document import Document, ViewMode
 from gui.work.hand import SPECK_PX, SURGERY
 from gui.work.operations import Busy, Kind, Operation
 from gui.work.struggle import Trouble
-from interaction.annotation.types import ObjectInfo
+from interaction.annotation.types import ObjectInfo, PresenceState
 from interaction.models import default_store
 from interaction.project.project import copy_project
 from xmem_core.messages import Message
@@ -326,6 +326,32 @@ def _clean_range(workspace: Workspace) -> None:
     )
     if is_given:
         workspace.annotator.bulk.clean(names[chosen], document.current_object, first, last)
+
+
+def _set_presence(workspace: Workspace, state: PresenceState) -> None:
+    """In the range, or on the current frame."""
+    document = workspace.document
+    first, last = document.range_in, document.range_out
+    if first is None and last is None:
+        first = last = document.frame
+    workspace.annotator.bulk.set_presence(
+        document.current_object,
+        first or 0,
+        document.frame_count - 1 if last is None else last,
+        state,
+    )
+
+
+def _accept_absence(workspace: Workspace) -> None:
+    """The first of those that the last run proposed."""
+    document = workspace.document
+    proposal = next(iter(workspace.annotator.tracking.absences), None)
+    if proposal is None:
+        document.noticed.emit(tr("No absence is proposed."))
+        return
+    workspace.annotator.bulk.set_presence(
+        proposal.object_id, proposal.first, proposal.last, PresenceState.ABSENT
+    )
 
 
 # Objects
@@ -642,6 +668,11 @@ _ON_WORKSPACE: Final[dict[str, Callable[[Workspace], object]]] = {
     "object.next": partial(_step_object, step=1),
     "object.previous": partial(_step_object, step=-1),
     "object.find": lambda at: at.objects_panel.focus_search(),
+    **{
+        f"object.{state.name.lower()}": partial(_set_presence, state=state)
+        for state in PresenceState
+    },
+    "track.accept_absence": _accept_absence,
     "object.split": lambda at: at.annotator.hand.split_object(at.document.current_object),
     "object.merge": _merge,
     "object.swap": _swap,

@@ -50,6 +50,11 @@ _TIMELINE_MENU: Final = (
     "edit.clear_from",
     "edit.clear_range",
     "",
+    "object.present",
+    "object.occluded",
+    "object.absent",
+    "object.not_looked_at",
+    "",
     "go.doubtful",
     "go.copy_frame",
 )
@@ -352,6 +357,7 @@ class MainWindow(QMainWindow):
         ):
             signal.connect(self._update_soon)
         document.brush_changed.connect(lambda _: self.status_line.show_brush(workspace))
+        annotator.tracking.accepted.connect(self.actions_table["track.accept_absence"].trigger)
         workspace.history_panel.effort_wanted.connect(self.actions_table["view.effort"].trigger)
         document.failed.connect(self.show_failure)
         document.noticed.connect(self.show_notice)

@@ -12,11 +12,12 @@ from interaction.annotation.requests import (
     ClearRequest,
     DeleteRequest,
     MergeRequest,
+    PresenceRequest,
     SurgeryRequest,
     SwapRequest,
 )
 from interaction.annotation.requests import Operation as SurgeryName
-from interaction.annotation.types import Edit, Request
+from interaction.annotation.types import Edit, PresenceState, Request
 from interaction.answers import answer
 
 __all__ = ["BulkEdits", "frames_text"]
@@ -44,6 +45,10 @@ class BulkEdits:
     def clear_object(self, object_id: int, first: int, last: int) -> bool:
         """Remove the object from these frames, and give it as absent where it was."""
         return self._request(ClearRequest(first, object_id, last))
+
+    def set_presence(self, object_id: int, first: int, last: int, state: PresenceState) -> bool:
+        """What the object is on these frames."""
+        return self._request(PresenceRequest(object_id, first, last, state))
 
     def clean(self, name: SurgeryName, object_id: int, first: int, last: int) -> bool:
         """One operation of `SURGERY` on each of these frames that has a mask."""

@@ -303,9 +303,11 @@ class Document(QObject):
     def apply(self, edit: Edit) -> bool:
         """Makes and records an edit. False: its frames changed since it was made, or it changes
         nothing."""
+        objects = self.objects
         if not self.session.apply(edit):
             return False
-        self.announce(edit)
+        # What is drawn where an object was absent says that it is present.
+        self._announce(set(edit.frames), self.objects is not objects)
         self.edited.emit(edit)
         return True
 

@@ -11,8 +11,14 @@ from gui.work.bulk import frames_text
 from gui.work.document import Document
 from gui.work.operations import AppliedEdits, Kind, Operation, Operations, Progress
 from interaction.annotation.annotation import Annotation, given_objects
-from interaction.annotation.requests import Direction, Propagated, PropagationRequest, Until
-from interaction.annotation.types import FrameRecord
+from interaction.annotation.requests import (
+    AbsenceProposal,
+    Direction,
+    Propagated,
+    PropagationRequest,
+    Until,
+)
+from interaction.annotation.types import FrameRecord, PresenceState
 from interaction.answers import propagation, propagation_forecast
 from interaction.session import Session
 
@@ -28,6 +34,7 @@ class Tracking(QObject):
     tracked = Signal(int)  # the head of the run is at this frame
     looked = Signal(int, object)  # at a part of this frame: a Window, None for all of it
     ended = Signal(frozenset)  # the frames that got a mask; a pass after a correction is one more
+    accepted = Signal()  # the first of the absences
     forecast_made = Signal(object)  # Forecast; None where it cannot be told
 
     def __init__(
@@ -37,6 +44,21 @@ class Tracking(QObject):
         self._document, self._session = document, document.session
         self._operations = operations
         self._forecasts = 0  # asked for so far
+        self._absences: tuple[AbsenceProposal, ...] = ()  # of the run that is going or was last
+
+    @property
+    def absences(self) -> tuple[AbsenceProposal, ...]:
+        """Where an object shrank to specks and was not said to be absent since."""
+        objects = {one.id: one for one in self._document.objects}
+        return tuple(
+            one
+            for one in self._absences
+            if one.object_id in objects
+            and any(
+                objects[one.object_id].state_at(frame) is not PresenceState.ABSENT
+                for frame in range(one.first, one.last + 1)
+            )
+        )
 
     @property
     def is_running(self) -> bool:
@@ -126,6 +148,10 @@ class Tracking(QObject):
 
     def _start(self, run: "_Run", *, follows: bool = False, reason: str = "") -> None:
         def show(step: Propagated) -> None:
+            is_new = len(step.absences) > len(self._absences)
+            self._absences = step.absences
+            if is_new:
+                self.offer_absence()
             if step.remark:
                 self._document.noticed.emit(tr(step.remark))
             # Also after a cancel: what is finished is kept.
@@ -149,6 +175,7 @@ class Tracking(QObject):
             )
 
         def steps() -> Generator[Propagated, None, None]:
+            self._absences = ()
             run.begin()
             return propagation(self._session.context(), run.request)
 
@@ -164,8 +191,25 @@ class Tracking(QObject):
         )
         self._operations.start(operation)
 
+    def offer_absence(self) -> None:
+        """Says where an object may be absent, if it is so anywhere, and how that is accepted."""
+        proposal = next(iter(self.absences), None)
+        if proposal is None:
+            return
+        self._document.offered.emit(
+            tr(
+                "“{name}” shrinks to specks on frames {first} to {last}: is it absent? A accepts.",
+                name=self._session.annotation.object(proposal.object_id).name,
+                first=proposal.first,
+                last=proposal.last,
+            ),
+            tr("Absent"),
+            self.accepted.emit,
+        )
+
     def _end(self, run: "_Run", error: Exception | None) -> None:
         self.ended.emit(frozenset(run.edits.done))
+        self.offer_absence()
         if error is not None:
             corrected = run.corrected()
             if corrected:

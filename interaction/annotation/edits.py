@@ -23,6 +23,7 @@ from interaction.annotation.requests import (
     MergeRequest,
     ObjectsRequest,
     Operation,
+    PresenceRequest,
     SplitRequest,
     StrokeRequest,
     SurgeryRequest,
@@ -36,8 +37,10 @@ from interaction.annotation.types import (
     FrameRecord,
     FrameStatus,
     ObjectInfo,
+    PresenceState,
     Prompts,
     Request,
+    with_presence,
 )
 from interaction.errors import UserError
 from xmem_core.arrays import Frame, Labels
@@ -76,6 +79,8 @@ def by_hand(annotation: Annotation, request: Request) -> Generator[Edit, None, N
             return _merging(annotation, request)
         case SwapRequest():
             return _swapping(annotation, request)
+        case PresenceRequest():
+            return _presence_edits(annotation, request)
         case StrokeRequest():
             edit = _stroke_edit(annotation, request)
         case FillRequest():
@@ -316,6 +321,47 @@ def _shape_edits(annotation: Annotation, request: SurgeryRequest) -> Generator[E
         return change(labels, request.object_id, *numbers, locked=locked)
 
     return surgery(annotation, label, _range(request.frame, request.last), changed, request)
+
+
+def _presence_edits(
+    annotation: Annotation, request: PresenceRequest
+) -> Generator[Edit, None, None]:
+    """The object's list entry, and its pixels off the frames that it is absent from, which keep
+    their status: the others on them are not answered for."""
+    object_id, first, last = request.object_id, request.first, request.last
+    check_unlocked(annotation, object_id)
+    annotation.record(last)  # IndexError outside the video
+    one = annotation.object(object_id)
+    presence = with_presence(one.presence, first, last, request.state)
+    label = object_label(annotation, request.state.name.lower(), object_id)
+    objects, group, locked = annotation.objects, new_group(), annotation.locked
+    after = tuple(replace(o, presence=presence) if o is one else o for o in objects)
+    frames = []
+    if request.state is PresenceState.ABSENT:
+        frames = [f for f in range(first, last + 1) if object_id in annotation.record(f).present]
+    cleared = surgery(
+        annotation,
+        label,
+        frames,
+        partial(_on_labels, partial(mask_surgery.erase, object_id=object_id)),
+        request,
+        group=group,
+        keeps_empty=True,
+    )
+
+    def steps() -> Generator[Edit, None, None]:
+        if presence != one.presence:
+            yield Edit(
+                label,
+                objects_before=objects,
+                objects_after=after,
+                group=group,
+                cause=request,
+                locked=locked,
+            )
+        yield from cleared
+
+    return steps()
 
 
 def list_edit(annotation: Annotation, label: str, objects: tuple[ObjectInfo, ...]) -> Edit | None:

@@ -13,6 +13,7 @@ from xmem_core.messages import Message
 __all__ = ["Label", "label_from_json", "label_to_json"]
 
 _TEXTS: Final[Mapping[str, Message]] = {
+    "absent": Message("‘{name}’ absent"),
     "add_object": Message("Add ‘{name}’"),
     "box": Message("Box round ‘{name}’"),
     "change_objects": Message("Change objects"),
@@ -36,8 +37,11 @@ _TEXTS: Final[Mapping[str, Message]] = {
     "lock": Message("Lock ‘{name}’"),
     "merge": Message("Merge ‘{name}’ into ‘{into}’"),
     "move": Message("Move ‘{name}’"),
+    "not_looked_at": Message("‘{name}’ not looked at"),
+    "occluded": Message("‘{name}’ occluded"),
     "outside": Message("Changes by another program"),
     "paint": Message("Paint ‘{name}’"),
+    "present": Message("‘{name}’ present"),
     "recolor": Message("Recolour ‘{name}’"),
     "remove_click": Message("Remove click on ‘{name}’"),
     "remove_part": Message("Remove a part"),

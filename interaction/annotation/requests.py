@@ -7,13 +7,22 @@ Needs no torch.
 from dataclasses import dataclass, field
 from typing import Final, Literal, get_args
 
-from interaction.annotation.types import Click, Edit, ObjectInfo, Point, Request, Stroke
+from interaction.annotation.types import (
+    Click,
+    Edit,
+    ObjectInfo,
+    Point,
+    PresenceState,
+    Request,
+    Stroke,
+)
 from xmem_core.arrays import Window
 
 __all__ = [
     "DIRECTIONS",
     "OPERATIONS",
     "UNTIL",
+    "AbsenceProposal",
     "BoxRequest",
     "ClearRequest",
     "ClickRequest",
@@ -28,6 +37,7 @@ __all__ = [
     "MergeRequest",
     "ObjectsRequest",
     "Operation",
+    "PresenceRequest",
     "Propagated",
     "PropagationRequest",
     "RemoveClickRequest",
@@ -142,6 +152,17 @@ class Propagated:
     box: Window | None = None
     brake: str | None = None  # for people: why the run had better stand still at this frame
     is_cut: bool = False  # and that is because another shot begins: the frame has no mask yet
+    absences: tuple["AbsenceProposal", ...] = ()  # as far as they go by now
+
+
+@dataclass(frozen=True, slots=True)
+class AbsenceProposal:
+    """The object's mask has shrunk to specks, or to nothing, on frames `first` to `last`: it may
+    be absent. `PresenceRequest` says so."""
+
+    object_id: int
+    first: int
+    last: int
 
 
 # By hand, on one frame
@@ -261,6 +282,21 @@ class ObjectsRequest(Request):
     """Another list of objects: one is added, changed or moved."""
 
     objects: tuple[ObjectInfo, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceRequest(Request):
+    """Frames `first` to `last`, both in it, get a state of the object. Where it is absent its mask
+    becomes empty, and tracking leaves it so."""
+
+    object_id: int
+    first: int
+    last: int
+    state: PresenceState
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.first <= self.last:
+            raise ValueError(f"frames {self.first} to {self.last} are no range")
 
 
 @dataclass(frozen=True, slots=True)

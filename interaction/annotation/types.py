@@ -1,5 +1,6 @@
 """The nouns of an annotation: small, immutable, no behaviour beyond their own arithmetic."""
 
+from bisect import bisect_right
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -16,10 +17,13 @@ __all__ = [
     "Frames",
     "ObjectInfo",
     "Point",
+    "PresenceRange",
+    "PresenceState",
     "Prompts",
     "Request",
     "Signs",
     "Stroke",
+    "with_presence",
 ]
 
 Point = tuple[float, float]  # (x, y) in pixels of the source frame
@@ -62,6 +66,51 @@ class Stroke:
     is_positive: bool = True  # adds to the object; False takes away
 
 
+class PresenceState(StrEnum):
+    """What the annotator says of one object on one frame, beside its mask."""
+
+    PRESENT = "present"
+    OCCLUDED = "occluded"  # there, but covered in part or whole
+    ABSENT = "absent"  # not in the picture: its mask is empty, and no tracker fills it
+    NOT_LOOKED_AT = "not looked at"  # nothing was said
+
+
+@dataclass(frozen=True, slots=True)
+class PresenceRange:
+    """Frames `first` to `last`, both in it, have one state."""
+
+    first: int
+    last: int
+    state: PresenceState
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.first <= self.last:
+            raise ValueError(f"a range of frames must not end before it begins, got {self}")
+
+
+def with_presence(
+    ranges: tuple[PresenceRange, ...], first: int, last: int, state: PresenceState
+) -> tuple[PresenceRange, ...]:
+    """`ranges`, ascending and apart, with frames `first` to `last` in another state."""
+    new = PresenceRange(first, last, state)
+    result: list[PresenceRange] = []
+    for one in ranges:
+        if one.first < new.first:
+            result.append(replace(one, last=min(one.last, new.first - 1)))
+        if one.last > new.last:
+            result.append(replace(one, first=max(one.first, new.last + 1)))
+    if state is not PresenceState.NOT_LOOKED_AT:
+        result.append(new)
+    joined: list[PresenceRange] = []
+    for one in sorted(result, key=lambda one: one.first):
+        before = joined[-1] if joined else None
+        if before is not None and before.last + 1 == one.first and before.state is one.state:
+            joined[-1] = replace(before, last=one.last)
+        else:
+            joined.append(one)
+    return tuple(joined)
+
+
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
     """Something to cut out: what the annotator calls it and how it is shown."""
@@ -71,6 +120,13 @@ class ObjectInfo:
     color: tuple[int, int, int]  # RGB, 0..255
     is_locked: bool = False  # no edit, click or propagation changes its pixels
     is_visible: bool = True
+    presence: tuple[PresenceRange, ...] = ()  # ascending, apart
+
+    def state_at(self, frame: int) -> PresenceState:
+        index = bisect_right(self.presence, frame, key=lambda one: one.first) - 1
+        if index >= 0 and frame <= self.presence[index].last:
+            return self.presence[index].state
+        return PresenceState.NOT_LOOKED_AT
 
 
 class FrameStatus(StrEnum):

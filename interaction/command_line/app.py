@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "new": "interaction.command_line.new:new",
     "click": "interaction.command_line.click:click",
     "confirm": "interaction.command_line.steps:confirm",
+    "presence": "interaction.command_line.steps:presence",
     "undo": "interaction.command_line.steps:undo",
     "suggest": "interaction.command_line.steps:suggest",
     "info": "interaction.command_line.info:info",

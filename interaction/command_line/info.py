@@ -38,6 +38,7 @@ def _report(project: "Project", annotation: "Annotation") -> JsonObject:
     from interaction.annotation.effort import Effort
     from interaction.annotation.types import FrameStatus
     from interaction.errors import UserError
+    from interaction.project.records import presence_to_json
     from interaction.tracking.trust import next_frames
 
     try:
@@ -69,6 +70,7 @@ def _report(project: "Project", annotation: "Annotation") -> JsonObject:
                 "is_locked": one.is_locked,
                 "is_visible": one.is_visible,
                 "frames": sum(one.id in r.present for r in annotation.records.values()),
+                "presence": presence_to_json(one.presence),
                 "effort": effort.by_object.get(one.id, Effort()).to_json(),
             }
             for one in annotation.objects

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Final, Literal
@@ -322,6 +322,7 @@ def _propagate_project(options: PropagateOptions) -> None:
             session.engines.limits = {}  # what was typed comes before what the project says
         tracked = _track(session, options)
         session.flush()
+        names = {one.id: one.name for one in session.annotation.objects}
     if tracked is None:
         return
     report = {
@@ -329,11 +330,21 @@ def _propagate_project(options: PropagateOptions) -> None:
         "frames": len(tracked),
         "seconds": round(time.perf_counter() - started, 3),
         "device": str(best_device(options.device)),
+        "absences": [asdict(one) for one in tracked.absences],
     }
     if options.as_json:
         typer.echo(json.dumps(report, indent=2))
     else:
-        _console().print(f"{report['frames']} frames got new masks.")
+        console = _console()
+        console.print(f"{report['frames']} frames got new masks.")
+        for one in tracked.absences:
+            console.print(
+                f"‘{names[one.object_id]}’ shrank to specks on frames {one.first} to {one.last}. "
+                f"If it is absent: xmem-annotate presence PROJECT {one.object_id} "
+                f"--first {one.first} --last {one.last} --state absent",
+                markup=False,
+                soft_wrap=True,
+            )
 
 
 def _track(session: "Session", options: PropagateOptions) -> "TrackedMasks | None":

@@ -1,17 +1,17 @@
-"""`xmem-annotate confirm`, `undo` and `suggest`: small steps on a project."""
+"""`xmem-annotate confirm`, `presence`, `undo` and `suggest`: small steps on a project."""
 
 import json
 from typing import Annotated
 
 import typer
 
-from interaction.annotation.requests import ConfirmRequest, UnconfirmRequest
-from interaction.annotation.types import FrameStatus
-from interaction.command_line.sources import project_folder
+from interaction.annotation.requests import ConfirmRequest, PresenceRequest, UnconfirmRequest
+from interaction.annotation.types import FrameStatus, PresenceState
+from interaction.command_line.sources import object_ids, project_folder
 from interaction.errors import UserError
 from xmem_core.messages import Message
 
-__all__ = ["confirm", "suggest", "undo"]
+__all__ = ["confirm", "presence", "suggest", "undo"]
 
 Project = Annotated[str, typer.Argument(help="Folder of a project.", metavar="PROJECT")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -41,6 +41,39 @@ def confirm(
         changed = [frame for frame in dict.fromkeys(frames) if session.do(request(frame))]
         session.flush()
     _print({"changed": changed}, f"{len(changed)} frames changed.", as_json)
+
+
+def presence(
+    project: Project,
+    name: Annotated[str, typer.Argument(help="An object, by id or name.", metavar="OBJECT")],
+    first: Annotated[int, typer.Option(min=0, help="First frame.")] = 0,
+    last: Annotated[int | None, typer.Option(min=0, help="Last frame; by default the end.")] = None,
+    state: Annotated[
+        PresenceState | None,
+        typer.Option(help="What it is there; without it the ranges are printed."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say where an object is present, occluded or absent, or was not looked at. Where it is absent
+    its masks become empty, and tracking leaves them so."""
+    from interaction.project.records import presence_to_json
+    from interaction.session import Session
+
+    with Session.open_project(project_folder(project), read_only=state is None) as session:
+        objects = session.annotation.objects
+        object_id = min(object_ids(objects, [name]) or ())
+        end = session.annotation.frame_count - 1
+        if state is not None:
+            if not first <= (end if last is None else last) <= end:
+                raise UserError(
+                    f"Frames {first} to {last} are not in the video. Nothing was changed.\n\n"
+                    f"Frames are numbered 0 to {end}."
+                )
+            session.do(PresenceRequest(object_id, first, end if last is None else last, state))
+            session.flush()
+        ranges = presence_to_json(session.annotation.object(object_id).presence)
+    lines = "\n".join(f"{one[0]}-{one[1]}  {one[2]}" for one in ranges)
+    _print({"object": object_id, "presence": ranges}, lines or "Nothing was said yet.", as_json)
 
 
 def undo(

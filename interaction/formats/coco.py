@@ -83,6 +83,8 @@ def _write_coco(job: ExportJob) -> Iterator[int]:
                     "bbox": _box(code),
                     "iscrowd": 0,
                 }
+                if job.is_occluded(one, frame):
+                    annotation["attributes"] = {"occluded": True}
                 file.write((",\n" if count > 1 else "\n") + json.dumps(annotation))
             if options.includes_pictures:
                 picture = encode_jpeg(job.picture(frame), options.jpeg_quality)
@@ -93,6 +95,7 @@ def _write_coco(job: ExportJob) -> Iterator[int]:
             "images": images,
             "categories": _categories(category_of, job, options),
             "info": {"description": job.source.name},
+            **({"presence": job.presence()} if job.presence() else {}),
         }
         file.write("\n], " + json.dumps(rest, ensure_ascii=False)[1:])
 
@@ -134,6 +137,7 @@ def _write_youtube_vis(job: ExportJob) -> Iterator[int]:
         "videos": [{"id": 1, "length": len(names), "file_names": names, **size}],
         "annotations": annotations,
         "categories": _categories(category_of, job, options),
+        **({"presence": job.presence()} if job.presence() else {}),
     }
     job.write("instances.json", json.dumps(data, ensure_ascii=False).encode())
 

@@ -48,7 +48,8 @@ def _write_cvat(job: ExportJob) -> Iterator[int]:
                 region = mask == one.id
                 if region.any():
                     file.write(
-                        f'<mask label={quoteattr(one.name)} source="manual" occluded="0" '
+                        f'<mask label={quoteattr(one.name)} source="manual" '
+                        f'occluded="{job.is_occluded(one, frame):d}" '
                         f'{_run_lengths(region)} z_order="0" group_id="{one.id}"></mask>\n'
                     )
             file.write("</image>\n")

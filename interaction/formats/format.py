@@ -18,7 +18,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from interaction.annotation.mask_files import decode_labels
-from interaction.annotation.types import EMPTY_RECORD, FrameRecord, FrameStatus, ObjectInfo
+from interaction.annotation.types import (
+    EMPTY_RECORD,
+    FrameRecord,
+    FrameStatus,
+    ObjectInfo,
+    PresenceState,
+)
 from interaction.errors import UnreadableVideoError, UserError
 from interaction.files import (
     hidden_folder,
@@ -84,9 +90,10 @@ class ObjectGap:
 def find_gaps(
     records: Mapping[int, FrameRecord], objects: Sequence[ObjectInfo], frames: Sequence[int]
 ) -> tuple[ObjectGap, ...]:
-    """In the objects' order. A confirmed frame says that an object not in it is absent, so it is
-    no gap; any other frame without the object is."""
+    """In the objects' order. A confirmed frame says that an object not in it is absent, and so may
+    the object itself: that is no gap. Any other frame without the object is."""
     missing: dict[int, list[int]] = {one.id: [] for one in objects}
+    by_id = {one.id: one for one in objects}
     found: set[int] = set()
     for frame in frames:
         record = records.get(frame, EMPTY_RECORD)
@@ -94,7 +101,8 @@ def find_gaps(
         if record.status is FrameStatus.CONFIRMED:
             continue
         for object_id, gap in missing.items():
-            if object_id not in record.present:
+            is_absent = by_id[object_id].state_at(frame) is PresenceState.ABSENT
+            if object_id not in record.present and not is_absent:
                 gap.append(frame)
     return tuple(
         ObjectGap(one, tuple(missing[one.id]), one.id not in found)
@@ -451,6 +459,25 @@ class ExportJob:
         video = self._layer_video
         return np.asarray(cv2.cvtColor(video[frame % len(video)], cv2.COLOR_RGB2RGBA), np.uint8)
 
+    def presence(self) -> list[dict[str, object]]:
+        """Of the chosen objects, what was said of their presence; frames as they are exported."""
+        first, last = self.frames[0], self.frames[-1]
+        return [
+            {
+                "object": one.id,
+                "name": one.name,
+                "first": max(first, part.first),
+                "last": min(last, part.last),
+                "state": part.state.value,
+            }
+            for one in self.objects
+            for part in one.presence
+            if part.first <= last and part.last >= first
+        ]
+
+    def is_occluded(self, one: ObjectInfo, frame: int) -> bool:
+        return one.state_at(frame) is PresenceState.OCCLUDED
+
     def object_folder(self, one: ObjectInfo) -> str:
         """A folder name that tells an object from the others and sorts by id: "001-dog"."""
         return f"{one.id:03d}-{safe_name(one.name, 'object')}"
@@ -492,7 +519,11 @@ class ExportJob:
                 {"id": one.id, "name": one.name, "color": "#{:02x}{:02x}{:02x}".format(*one.color)}
                 for one in self.objects
             ]
-            self.write(objects_json, json.dumps({"objects": objects}, indent=1).encode())
+            lists: dict[str, object] = {"objects": objects}
+            presence = self.presence()
+            if presence:
+                lists["presence"] = presence
+            self.write(objects_json, json.dumps(lists, indent=1).encode())
 
     def close(self) -> None:
         for video in (self._own_video, self._layer_video):

@@ -112,7 +112,12 @@ def _write_label_studio(job: ExportJob) -> Iterator[int]:
                         "rle": encode_brush(labels == one.id),
                         "brushlabels": [one.name],
                     },
-                    "meta": {"text": [f"object {one.id}"]},
+                    "meta": {
+                        "text": [
+                            f"object {one.id}",
+                            *(["occluded"] if job.is_occluded(one, frame) else []),
+                        ]
+                    },
                 }
                 for one in job.objects
                 if (labels == one.id).any()

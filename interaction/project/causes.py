@@ -22,6 +22,7 @@ from interaction.annotation.requests import (
     MaskRequest,
     MergeRequest,
     ObjectsRequest,
+    PresenceRequest,
     PropagationRequest,
     RemoveClickRequest,
     ScribbleRequest,
@@ -33,7 +34,7 @@ from interaction.annotation.requests import (
     UnknownRequest,
     VersionRequest,
 )
-from interaction.annotation.types import Click, Point, Request, Stroke
+from interaction.annotation.types import Click, Point, PresenceState, Request, Stroke
 from interaction.project.manifest import encode_json, parse_json
 from interaction.project.records import (
     MOST_PX,
@@ -137,6 +138,14 @@ def _to_json(cause: Request) -> dict[str, object]:
             return {**_on("copy", frame, of), "from": from_frame}
         case ObjectsRequest(objects):
             return {"kind": "objects", "objects": objects_to_json(objects)}
+        case PresenceRequest(of, first, last, state):
+            return {
+                "kind": "presence",
+                "object": of,
+                "first": first,
+                "last": last,
+                "state": state.value,
+            }
         case DeleteRequest(of):
             return {"kind": "surgery:delete", "object": of}
         case MergeRequest(of, into):
@@ -235,6 +244,12 @@ _READERS: Final[Mapping[str, Callable[[Json], Request]]] = {
         _frame(value, "from"), _frame(value), _optional_object(value)
     ),
     "objects": lambda value: ObjectsRequest(objects_from_json(value.get("objects"))),
+    "presence": lambda value: PresenceRequest(
+        _object(value),
+        _frame(value, "first"),
+        _frame(value, "last"),
+        PresenceState(text(value.get("state"), "the state")),
+    ),
     "surgery:delete": lambda value: DeleteRequest(_object(value)),
     "surgery:merge": lambda value: MergeRequest(_object(value), _object(value, "into")),
     "surgery:swap": lambda value: SwapRequest(

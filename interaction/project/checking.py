@@ -30,7 +30,7 @@ from interaction.project.journal import (
     JournalReading,
 )
 from interaction.project.layout import ProjectLayout
-from interaction.project.manifest import FORMAT, Manifest, parse_json, read_manifest
+from interaction.project.manifest import FIRST_FORMAT, Manifest, parse_json, read_manifest
 from interaction.project.mask_store import MaskStore
 from interaction.project.records import (
     DamagedValueError,
@@ -69,7 +69,7 @@ def start_line(manifest: Manifest) -> dict[str, object]:
     """The first line of a journal: enough to do without project.json."""
     return {
         "kind": "start",
-        "format": FORMAT,
+        "format": FIRST_FORMAT,
         "app_version": manifest.app_version,
         "name": manifest.name,
         "created": manifest.created,

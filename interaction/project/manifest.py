@@ -31,6 +31,7 @@ from interaction.video.picture_folder import PICTURE_SUFFIXES
 from xmem_core.messages import Message
 
 __all__ = [
+    "FIRST_FORMAT",
     "FORMAT",
     "Manifest",
     "SourceInfo",
@@ -236,7 +237,8 @@ def _path_text(value: object) -> str:
     return value
 
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+FIRST_FORMAT: Final = 1  # without presence: programs that know no other read it
 _MOST_BYTES: Final = 2**30
 _KNOWN: Final = {
     "format",
@@ -253,7 +255,7 @@ _KNOWN: Final = {
 
 # From this format number to the next. Each takes and returns the whole of project.json.
 _Step = Callable[[dict[str, object]], dict[str, object]]
-MIGRATIONS: Final[Mapping[int, _Step]] = {}
+MIGRATIONS: Final[Mapping[int, _Step]] = {1: dict}  # format 2 only has more
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,8 +285,10 @@ def encode_json(value: object) -> str:
 
 
 def manifest_text(manifest: Manifest) -> str:
+    """In the first format that can say it: a program that would lose a part does not open it."""
+    has_presence = any(one.presence for one in manifest.objects)
     head: dict[str, object] = {
-        "format": FORMAT,
+        "format": FORMAT if has_presence else FIRST_FORMAT,
         "app_version": manifest.app_version,
         "name": manifest.name,
         "created": manifest.created,

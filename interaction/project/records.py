@@ -16,6 +16,8 @@ from interaction.annotation.types import (
     FrameRecord,
     FrameStatus,
     ObjectInfo,
+    PresenceRange,
+    PresenceState,
     Prompts,
     Signs,
 )
@@ -35,6 +37,7 @@ __all__ = [
     "objects_from_json",
     "objects_to_json",
     "place_from_json",
+    "presence_to_json",
     "record_from_json",
     "record_to_json",
     "text",
@@ -47,6 +50,8 @@ _MOST_CLICKS: Final = 100_000
 _SIGNS_VERSION: Final = 1  # of what the numbers mean; those of another are left out
 _MOST_SIGN: Final = 100.0
 _IDS: Final = frozenset(map(str, range(1, 256)))
+_MOST_FRAMES: Final = 2**31
+_STATES: Final = {one.value for one in PresenceState} - {PresenceState.NOT_LOOKED_AT.value}
 
 
 class DamagedValueError(ValueError):
@@ -149,6 +154,7 @@ def frames_from_json(
 
 
 def objects_to_json(objects: Iterable[ObjectInfo]) -> list[dict[str, object]]:
+    """What an object's presence is, only where something was said of it."""
     return [
         {
             "id": int(one.id),
@@ -156,9 +162,31 @@ def objects_to_json(objects: Iterable[ObjectInfo]) -> list[dict[str, object]]:
             "color": [int(part) for part in one.color],
             "is_locked": one.is_locked,
             "is_visible": one.is_visible,
+            **({"presence": presence_to_json(one.presence)} if one.presence else {}),
         }
         for one in objects
     ]
+
+
+def presence_to_json(ranges: Iterable[PresenceRange]) -> list[list[int | str]]:
+    """[[3, 9, "absent"]]: first and last frame of each."""
+    return [[int(one.first), int(one.last), one.state.value] for one in ranges]
+
+
+def presence_from_json(value: object) -> tuple[PresenceRange, ...]:
+    ranges: list[PresenceRange] = []
+    for part in listing(value, "presence"):
+        numbers = listing(part, "a range of presence")
+        if len(numbers) != 3:
+            raise DamagedValueError("a range of presence is not two frames and a state")
+        least = ranges[-1].last + 1 if ranges else 0
+        first = integer(numbers[0], "the first frame of a range", least, _MOST_FRAMES)
+        last = integer(numbers[1], "the last frame of a range", first, _MOST_FRAMES)
+        state = text(numbers[2], "the state of a range")
+        if state not in _STATES:
+            raise DamagedValueError("a range of presence has no state that is known")
+        ranges.append(PresenceRange(first, last, PresenceState(state)))
+    return tuple(ranges)
 
 
 def objects_from_json(value: object) -> tuple[ObjectInfo, ...]:
@@ -179,6 +207,7 @@ def objects_from_json(value: object) -> tuple[ObjectInfo, ...]:
             (color[0], color[1], color[2]),
             is_locked=truth(entry.get("is_locked", False), "is_locked"),
             is_visible=truth(entry.get("is_visible", True), "is_visible"),
+            presence=presence_from_json(entry.get("presence", [])),
         )
     return tuple(found.values())
 

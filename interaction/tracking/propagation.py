@@ -164,6 +164,11 @@ def memorize_all(
         raise damaged
 
 
+def nowhere(_frame: int) -> Collection[int]:
+    """No object is said to be absent from the frame."""
+    return ()
+
+
 def propagate(
     tracker: Tracker,
     video: Frames,
@@ -175,6 +180,7 @@ def propagate(
     adopted: Labels | None = None,
     present: Mapping[int, Collection[int]] | None = None,
     before: Labels | None = None,
+    absent: Callable[[int], Collection[int]] = nowhere,
 ) -> Generator[tuple[TrackedFrame | None, Position], None, None]:
     """Visits the frames of `runs` in order, from `position` on.
 
@@ -183,6 +189,7 @@ def propagate(
     guessed at before, unless no mask has come yet. adopted: (H, W) the mask of every run's first
     frame where that is not annotated, an earlier result to go on from. present: the objects in
     each mask, where that is known. before: (H, W) the mask of the frame visited before `position`.
+    absent: the objects that have no pixel on a frame; the first such frame of a run is remembered.
 
     Yields each frame's result (None for a frame that only sets a run going) and the position after
     it. A frame that cannot be decoded is passed over: its result is its own mask where there is
@@ -240,6 +247,8 @@ def propagate(
                         is_empty=is_empty,
                         is_last=is_last,
                         adopted=unadopted,
+                        absent=frozenset(absent(frame)),
+                        absent_before=frozenset() if is_first else absent(frame - run.frames.step),
                     )
                     unadopted, last = None, result.prediction
                 after = Position(run_index, done + 1)
@@ -272,12 +281,14 @@ class Propagation:
         memorize: Callable[[Tracker, int, int], Iterable[int]],
         *,
         present: Mapping[int, Collection[int]] | None = None,
+        absent: Callable[[int], Collection[int]] = nowhere,
     ) -> None:
         """memorize: puts the masks that matter at a frame, on the way +1 or -1, into the tracker's
-        permanent memory where they are missing, and yields their frames. present: see
-        `propagate`."""
+        permanent memory where they are missing, and yields their frames. present,
+        absent: see `propagate`."""
         self._trackers, self._video, self._masks = trackers, video, masks
-        self._runs, self._memorize, self._present = runs, memorize, present
+        self._runs, self._memorize = runs, memorize
+        self._present, self._absent = present, absent
 
     def steps(
         self,
@@ -319,6 +330,7 @@ class Propagation:
                     adopted=adopted,
                     present=self._present,
                     before=before,
+                    absent=self._absent,
                 )
                 with closing(results):
                     for result, after in results:
@@ -386,6 +398,8 @@ def _visit(
     is_empty: bool,
     is_last: bool,
     adopted: Labels | None,
+    absent: frozenset[int],
+    absent_before: Collection[int],
 ) -> TrackedFrame:
     with _naming_a_full_device(tracker, frame):
         if frame in tracker.confirmed_frames:
@@ -396,7 +410,14 @@ def _visit(
             masks = one_hot(adopted, objects)
             prediction, is_given = tracker.adopt(picture, masks, objects), False
         else:
-            prediction, is_given = tracker.track(picture, objects, is_last=is_last), False
+            prediction = tracker.track(
+                picture,
+                objects,
+                is_last=is_last,
+                absent=absent,
+                remembers=bool(absent - set(absent_before)),
+            )
+            is_given = False
         return TrackedFrame(frame, prediction, is_given, picture=picture)
 
 

@@ -1,6 +1,7 @@
 """Run a session's propagation request step by step."""
 
-from collections.abc import Collection, Generator
+from collections import deque
+from collections.abc import Collection, Generator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -13,11 +14,19 @@ from interaction.annotation.edits import new_group
 from interaction.annotation.labels import Label
 from interaction.annotation.mask_files import decode_labels
 from interaction.annotation.requests import (
+    AbsenceProposal,
     MemoryUse,
     Propagated,
     PropagationRequest,
 )
-from interaction.annotation.types import EMPTY_RECORD, Edit, Frames, FrameStatus, Signs
+from interaction.annotation.types import (
+    EMPTY_RECORD,
+    Edit,
+    Frames,
+    FrameStatus,
+    PresenceState,
+    Signs,
+)
 from interaction.engines import Networks
 from interaction.errors import UserError
 from interaction.tracking.blending import PassStore, blend, joined_signs
@@ -45,6 +54,11 @@ from xmem_core.tracker import Tracker
 __all__ = ["PropagationJob"]
 
 _SETTLED_IOU: Final = 0.98
+_COLLAPSE: Final = 0.02  # of the usual area: less are specks
+_SPECK_PX: Final = 16
+_LEAST_USUAL_PX: Final = 400  # an object that always was small does not collapse
+_PAST_FRAMES: Final = 15  # whose median area is the usual one
+_COLLAPSED_FRAMES: Final = 3  # in a row, before it is proposed
 _JOURNAL_BYTES: Final = 400  # of one frame's entry
 _SETTLED_FRAMES: Final = 5  # in a row
 _LABELS: Final = {
@@ -52,6 +66,51 @@ _LABELS: Final = {
     "backward": Label("track_backward"),
     "both": Label("track_both"),
 }
+
+
+class CollapseWatch:
+    """Notices objects whose masks shrink to specks on a way through the video.
+
+    proposals: of all ways so far, as far as each goes by now.
+    """
+
+    def __init__(self) -> None:
+        self._proposals: list[AbsenceProposal] = []
+        self._open: dict[int, list[int]] = {}  # frames in a row with specks, by object
+        self._areas_px: dict[int, deque[int]] = {}  # of the frames before that
+
+    @property
+    def proposals(self) -> tuple[AbsenceProposal, ...]:
+        current = (
+            AbsenceProposal(one, min(frames), max(frames))
+            for one, frames in self._open.items()
+            if len(frames) >= _COLLAPSED_FRAMES
+        )
+        return (*self._proposals, *current)
+
+    def begin(self) -> None:
+        """Another way through the video."""
+        self._proposals = list(self.proposals)
+        self._open.clear()
+        self._areas_px.clear()
+
+    def note(
+        self, frame: int, areas_px: Mapping[int, int], given: Collection[int] = ()
+    ) -> frozenset[int]:
+        """The objects that are specks on this frame. areas_px: of each object that is tracked.
+        given: those whose masks are the annotator's, however small."""
+        for one, area_px in areas_px.items():
+            past = self._areas_px.setdefault(one, deque(maxlen=_PAST_FRAMES))
+            usual_px = float(np.median(past)) if past else 0.0
+            limit_px = max(_SPECK_PX, _COLLAPSE * usual_px)
+            if one not in given and usual_px >= _LEAST_USUAL_PX and area_px < limit_px:
+                self._open.setdefault(one, []).append(frame)
+                continue
+            frames = self._open.pop(one, [])
+            if len(frames) >= _COLLAPSED_FRAMES:
+                self._proposals.append(AbsenceProposal(one, min(frames), max(frames)))
+            past.append(area_px)
+        return frozenset(self._open)
 
 
 class PropagationJob:
@@ -78,6 +137,8 @@ class PropagationJob:
         self._masks = GivenMasks(self._given, most=MOST_REMEMBERED)
         self._locked = annotation.locked
         self._names = {one.id: one.name for one in annotation.objects}
+        self._objects = annotation.objects
+        self._collapse = CollapseWatch()
         self._group = new_group()
         self._trackers = SteppingTrackers(engines, video)
         self._done = 0
@@ -153,6 +214,7 @@ class PropagationJob:
             passed = PassStore()
             writes_first = index == 0 and record.mask is None
             watch, brakes, settled = Watch([*self._given, start]), Brakes(), 0
+            self._collapse.begin()
             with closing(self._propagation(run).steps(adopted=adopted)) as steps:
                 for step in steps:
                     if step.result is None:
@@ -175,6 +237,8 @@ class PropagationJob:
                             "before it, marked as doubtful.",
                             frame=step.frame,
                         )
+                    else:
+                        labels = self._without_specks(step.result, labels)
                     if step.frame != start or writes_first:
                         edit, is_settled = self._edit(step.result, labels, signs)
                         settled = settled + 1 if is_settled else 0
@@ -201,12 +265,14 @@ class PropagationJob:
             (Run(run.frames),),
             self._memorize,
             present=self._masks.present,
+            absent=self._absent,
         )
 
     def _blend(self, second: Run, passed: PassStore) -> Generator[Propagated, None, None]:
         """The pass back from a given frame; each mask is that of both passes."""
         given, length = second.frames[0], len(second.frames)
         watch = Watch(list(self._given))
+        self._collapse.begin()
         with closing(self._propagation(second).steps()) as steps:
             for step in steps:
                 edit = None
@@ -220,7 +286,8 @@ class PropagationJob:
                         both, apart = blend(first, step.result.prediction, share)
                         signs = joined_signs(its_signs, signs, share, apart)
                         result = replace(step.result, prediction=both)
-                        edit, _ = self._edit(result, both.labels(), signs)
+                        labels = self._without_specks(result, both.labels())
+                        edit, _ = self._edit(result, labels, signs)
                 yield self._step(edit, step.frame, step.remark)
                 self._trackers.follow_limits()
 
@@ -237,7 +304,28 @@ class PropagationJob:
         tracker = self._trackers.tracker
         memory = None if tracker is None else _memory_use(tracker)
         box = None if result is None or result.prediction.share == 1 else result.prediction.seen
-        return Propagated(edit, frame, self._done, self._total, memory, remark, box, brake, is_cut)
+        gone = self._collapse.proposals
+        return Propagated(
+            edit, frame, self._done, self._total, memory, remark, box, brake, is_cut, gone
+        )
+
+    def _absent(self, frame: int) -> frozenset[int]:
+        """The objects that the annotator has said are not on the frame."""
+        return frozenset(
+            one.id for one in self._objects if one.state_at(frame) is PresenceState.ABSENT
+        )
+
+    def _without_specks(self, result: TrackedFrame, labels: Labels) -> Labels:
+        """labels (H, W), without what is left of objects that have shrunk to specks."""
+        frame = result.frame
+        watched = (self._writable & set(result.prediction.objects)) - self._absent(frame)
+        record = self._records.get(frame, EMPTY_RECORD)
+        given = watched if record.answers_for(watched) else record.given
+        areas_px = np.bincount(labels.ravel(), minlength=256)
+        gone = self._collapse.note(frame, {i: int(areas_px[i]) for i in watched}, given)
+        if not gone:
+            return labels
+        return np.where(np.isin(labels, sorted(gone)), 0, labels).astype(np.uint8)
 
     # Before the run
 

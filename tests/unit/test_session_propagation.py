@@ -1,6 +1,6 @@
 """Propagation in a session: what it starts from, where it ends, what it never touches."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -247,7 +247,12 @@ def sees_squares(monkeypatch: pytest.MonkeyPatch) -> None:
     """A tracker finds every object it looks for, as a square of its own at the upper edge."""
 
     def predict(
-        tracker: Tracker, encoded: EncodedFrame, ids: tuple[int, ...], *, updates_hidden: bool
+        tracker: Tracker,
+        encoded: EncodedFrame,
+        ids: tuple[int, ...],
+        *,
+        updates_hidden: bool,
+        absent: Collection[int] = (),
     ) -> torch.Tensor:
         height, width = tracker._internal_masks(torch.zeros(1, *encoded.size.source), encoded.size)[
             0

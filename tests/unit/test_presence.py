@@ -1,0 +1,277 @@
+"""Presence as data: ranges of an object, undone, stored, obeyed by tracking and by exports."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from interaction.annotation.requests import (
+    AbsenceProposal,
+    ConfirmRequest,
+    PresenceRequest,
+    StrokeRequest,
+)
+from interaction.annotation.types import (
+    FrameStatus,
+    ObjectInfo,
+    PresenceRange,
+    PresenceState,
+    Stroke,
+    with_presence,
+)
+from interaction.command_line.app import main
+from interaction.errors import UserError
+from interaction.project.causes import cause_from_json, cause_to_json
+from interaction.project.records import DamagedValueError, objects_from_json, objects_to_json
+from interaction.session import Session
+from interaction.tracking.propagation_job import CollapseWatch
+from tests import tiny
+from tests.fake_engines import FakeEngines, tiny_network
+from xmem_core import Tracker
+
+PRESENT, OCCLUDED = PresenceState.PRESENT, PresenceState.OCCLUDED
+ABSENT, UNSEEN = PresenceState.ABSENT, PresenceState.NOT_LOOKED_AT
+DAB = Stroke(((20.0, 20.0), (30.0, 20.0)), 8)
+
+
+def ranges(*parts: tuple[int, int, PresenceState]) -> tuple[PresenceRange, ...]:
+    return tuple(PresenceRange(*part) for part in parts)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    tiny.write_clip(tmp_path / "clip", 8)
+    return tmp_path / "bear.vos"
+
+
+@pytest.fixture
+def session(folder: Path) -> Iterator[Session]:
+    """A bear and a cub, given on frame 0 and tracked to the end."""
+    with Session.open(folder.parent / "clip", folder, engines=FakeEngines()) as session:
+        bear, cub = session.add_object("bear"), session.add_object("cub")
+        session.set_mask(0, tiny.labels(0, bear, cub))
+        session.propagate(0)
+        yield session
+
+
+def say(session: Session, object_id: int, first: int, last: int, state: PresenceState) -> bool:
+    return session.do(PresenceRequest(object_id, first, last, state))
+
+
+def test_ranges_stay_ascending_apart_and_joined() -> None:
+    found = with_presence((), 2, 8, ABSENT)
+    found = with_presence(found, 4, 5, OCCLUDED)
+    assert found == ranges((2, 3, ABSENT), (4, 5, OCCLUDED), (6, 8, ABSENT))
+    assert with_presence(found, 4, 5, ABSENT) == ranges((2, 8, ABSENT))
+    assert with_presence(found, 3, 6, UNSEEN) == ranges((2, 2, ABSENT), (7, 8, ABSENT))
+    assert with_presence(found, 0, 99, UNSEEN) == ()
+    one = ObjectInfo(1, "bear", (1, 2, 3), presence=found)
+    assert [one.state_at(i) for i in (1, 2, 3, 4, 5, 6, 8, 9)] == [
+        UNSEEN,
+        ABSENT,
+        ABSENT,
+        OCCLUDED,
+        OCCLUDED,
+        ABSENT,
+        ABSENT,
+        UNSEEN,
+    ]
+
+
+def test_absent_empties_the_masks_leaves_the_others_alone_and_is_undone_in_one_step(
+    session: Session,
+) -> None:
+    before = {frame: session.masks[frame].copy() for frame in range(8)}
+    statuses = [session.annotation.record(frame).status for frame in range(8)]
+    assert say(session, 1, 2, 5, ABSENT)
+    for frame in range(8):
+        expected = np.where(before[frame] == 1, 0, before[frame])
+        np.testing.assert_array_equal(
+            session.masks[frame], expected if 2 <= frame <= 5 else before[frame]
+        )
+    assert [session.annotation.record(frame).status for frame in range(8)] == statuses
+    session.undo()
+    assert session.annotation.object(1).presence == ()
+    for frame in range(8):
+        np.testing.assert_array_equal(session.masks[frame], before[frame])
+
+
+def test_tracking_never_fills_it_and_tells_the_tracker(session: Session) -> None:
+    say(session, 1, 3, 6, ABSENT)
+    session.propagate(0)
+    for frame in range(3, 7):
+        assert 1 not in session.annotation.record(frame).present
+    assert 2 in session.annotation.record(4).present
+    session.propagate(7, "backward")
+    assert not any(1 in session.annotation.record(frame).present for frame in range(3, 7))
+
+
+def test_memory_keeps_that_there_is_no_pixel() -> None:
+    """What memory has of a frame without the object is what it has of an empty mask."""
+    frame, labels = tiny.frame(0), tiny.labels(0, 1, 2)
+    tracker = Tracker(tiny_network())
+    tracker.memorize(0, frame, labels)
+    tracker.begin()
+    prediction = tracker.track(tiny.frame(1), (1, 2), absent=(1,), remembers=True)
+    assert not (prediction.labels() == 1).any()
+    assert float(prediction.probabilities()[1].max()) == 0
+    assert tracker.memory_elements[1] > 0
+    np.testing.assert_allclose(prediction.probabilities().sum(dim=0), 1, atol=1e-5)
+
+
+def test_what_a_person_paints_there_says_that_it_is_present(session: Session) -> None:
+    say(session, 1, 2, 6, ABSENT)
+    session.do(StrokeRequest(4, 1, DAB))
+    assert session.annotation.object(1).presence == ranges(
+        (2, 3, ABSENT), (4, 4, PRESENT), (5, 6, ABSENT)
+    )
+    assert 1 in session.annotation.record(4).present
+    session.undo()
+    assert session.annotation.object(1).presence == ranges((2, 6, ABSENT))
+
+
+def test_a_locked_object_and_frames_outside_are_refused(session: Session) -> None:
+    with pytest.raises(IndexError):
+        say(session, 1, 5, 8, ABSENT)
+    session.objects.set_locked(1, True)
+    with pytest.raises(UserError):
+        say(session, 1, 2, 3, ABSENT)
+
+
+def test_it_survives_closing_and_the_request_is_read_again(session: Session, folder: Path) -> None:
+    say(session, 1, 2, 3, ABSENT)
+    say(session, 2, 1, 5, OCCLUDED)
+    session.close()
+    with Session.open_project(folder, engines=FakeEngines()) as again:
+        assert again.annotation.object(1).presence == ranges((2, 3, ABSENT))
+        assert again.annotation.object(2).presence == ranges((1, 5, OCCLUDED))
+        again.undo()
+        assert again.annotation.object(2).presence == ()
+        again.undo()
+        assert 1 in again.annotation.record(2).present
+    request = PresenceRequest(1, 2, 3, ABSENT)
+    assert cause_from_json(cause_to_json(request, frozenset())) == (request, frozenset())
+
+
+def test_only_a_project_that_has_presence_is_of_the_newer_format(
+    session: Session, folder: Path
+) -> None:
+    session.flush()
+    assert json.loads((folder / "project.json").read_text())["format"] == 1
+    assert "presence" not in (folder / "journal.jsonl").read_text()
+    say(session, 1, 2, 3, OCCLUDED)
+    session.flush()
+    manifest = json.loads((folder / "project.json").read_text())
+    assert manifest["format"] == 2
+    assert manifest["objects"][0]["presence"] == [[2, 3, "occluded"]]
+
+
+@pytest.mark.parametrize(
+    "presence",
+    [
+        "all",
+        [[1, 2]],
+        [[3, 1, "absent"]],
+        [[-1, 2, "absent"]],
+        [[1, 5, "absent"], [4, 6, "occluded"]],
+        [[1, 2, "not looked at"]],
+        [[1, 2, "gone"]],
+        [[1.5, 2, "absent"]],
+        [[True, 2, "absent"]],
+    ],
+)
+def test_damaged_presence_is_refused(presence: object) -> None:
+    [value] = objects_to_json([ObjectInfo(1, "bear", (1, 2, 3))])
+    with pytest.raises(DamagedValueError):
+        objects_from_json([{**value, "presence": presence}])
+
+
+def test_a_mask_that_collapses_becomes_a_proposal_and_its_specks_go() -> None:
+    watch = CollapseWatch()
+    areas = [900, 880, 870, 5, 3, 0, 4, 700, 0, 0]
+    gone = [bool(watch.note(frame, {1: area, 2: 500})) for frame, area in enumerate(areas)]
+    assert gone == [False, False, False, True, True, True, True, False, True, True]
+    assert watch.proposals == (AbsenceProposal(1, 3, 6),)
+    assert watch.note(10, {1: 2, 2: 500}) == {1}
+    assert list(watch.proposals)[1:] == [AbsenceProposal(1, 8, 10)]
+    watch.begin()
+    assert watch.note(11, {1: 2}) == frozenset()  # nothing is known of this way yet
+
+
+def test_small_objects_and_given_masks_do_not_collapse() -> None:
+    watch = CollapseWatch()
+    for frame in range(6):
+        assert watch.note(frame, {1: 300 if frame < 3 else 2}) == frozenset()
+    watch = CollapseWatch()
+    for frame in range(6):
+        assert watch.note(frame, {1: 900 if frame < 3 else 2}, given={1}) == frozenset()
+
+
+def test_a_run_proposes_absences_and_accepting_makes_them_data(session: Session) -> None:
+    assert FrameStatus.TRACKED in {r.status for r in session.annotation.records.values()}
+    proposal = AbsenceProposal(1, 5, 7)
+    say(session, proposal.object_id, proposal.first, proposal.last, ABSENT)
+    session.do(ConfirmRequest(6))
+    assert session.annotation.object(1).state_at(6) is ABSENT
+
+
+# What exports say
+
+
+def export(session: Session, name: str, target: Path) -> Path:
+    session.export(name, target, has_hashes=False)
+    return target
+
+
+def test_exports_say_it_where_their_format_can(session: Session, tmp_path: Path) -> None:
+    say(session, 1, 2, 3, ABSENT)
+    say(session, 2, 1, 1, OCCLUDED)
+    expected = [
+        {"object": 1, "name": "bear", "first": 2, "last": 3, "state": "absent"},
+        {"object": 2, "name": "cub", "first": 1, "last": 1, "state": "occluded"},
+    ]
+    palette = export(session, "palette-png", tmp_path / "palette")
+    assert json.loads((palette / "objects.json").read_text())["presence"] == expected
+    coco = export(session, "coco", tmp_path / "coco")
+    data = json.loads((coco / "annotations" / "instances.json").read_text())
+    assert data["presence"] == expected
+    occluded = [one for one in data["annotations"] if one.get("attributes")]
+    assert [(one["image_id"], one["track_id"]) for one in occluded] == [(2, 2)]
+    cvat = (export(session, "cvat-xml", tmp_path / "cvat") / "annotations.xml").read_text()
+    assert cvat.count('occluded="1"') == 1
+    label_studio = export(session, "label-studio", tmp_path / "ls") / "label-studio.json"
+    tasks = json.loads(label_studio.read_text())
+    texts = [one["meta"]["text"] for one in tasks[1]["annotations"][0]["result"]]
+    assert ["object 2", "occluded"] in texts
+
+
+def test_an_absent_frame_is_no_gap_of_an_export(session: Session, tmp_path: Path) -> None:
+    def gaps(target: str) -> dict[str, tuple[int, ...]]:
+        report = session.export("palette-png", tmp_path / target, has_hashes=False)
+        return {gap.object.name: gap.frames for gap in report.gaps}
+
+    say(session, 1, 2, 3, ABSENT)
+    assert "bear" not in gaps("one")
+    say(session, 1, 3, 3, UNSEEN)
+    assert gaps("two")["bear"] == (3,)
+
+
+def test_the_command_says_and_prints_it(
+    session: Session, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    session.close()
+
+    def told(*words: object) -> str:
+        with pytest.raises(SystemExit) as ended:
+            main(["presence", str(folder), *map(str, words)])
+        out, err = capsys.readouterr()
+        return out if not ended.value.code else f"{ended.value.code} {err}"
+
+    assert "Nothing was said" in told("bear")
+    text = told("bear", "--first", 2, "--last", 5, "--state", "absent", "--json")
+    assert json.loads(text) == {"object": 1, "presence": [[2, 5, "absent"]]}
+    assert told("bear") == "2-5  absent\n"
+    assert told("bear", "--first", 2, "--last", 50, "--state", "absent").startswith("1 ")
+    assert told("wolf").startswith("1 ")
