@@ -89,7 +89,7 @@ def test_arrows_and_ends_move_a_slider_and_not_the_frame(
 def test_arrows_choose_a_tab_which_has_a_name(workspace: Workspace, press: Press) -> None:
     bar = workspace.tabs.tabBar()
     press(bar, Qt.Key.Key_Right)
-    assert workspace.tabs.currentWidget() is workspace.history_panel
+    assert workspace.tabs.currentWidget() is workspace.memory_panel
     assert workspace.document.frame == 0
     assert bar.accessibleName()
 

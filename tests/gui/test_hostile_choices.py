@@ -60,7 +60,7 @@ def test_an_import_of_anything_is_refused_in_words(
         dialog.report.setPlainText("Reading…")
         dialog.look(path)
         qtbot.waitUntil(
-            lambda: not dialog.report.toPlainText().startswith("Looking"), timeout=LONG_MS
+            lambda: not dialog.report.toPlainText().startswith("Reading"), timeout=LONG_MS
         )
         assert "\n\n" in dialog.report.toPlainText(), what  # what happened, and what to do
         assert not dialog.import_button.isEnabled(), what

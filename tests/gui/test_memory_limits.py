@@ -28,6 +28,7 @@ def limits(workspace: Workspace) -> MemoryLimits:
     """Unfolded."""
     workspace.tabs.setCurrentWidget(workspace.memory_panel)
     limits = workspace.memory_panel.limits
+    workspace.tabs.setCurrentWidget(workspace.memory_panel)
     assert not limits.rows.isVisible()
     QTest.mouseClick(limits.fold, LEFT)
     assert limits.rows.isVisible()

@@ -9,6 +9,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from interaction.errors import UnreadableVideoError
 from interaction.video import container as video_container
@@ -91,7 +92,7 @@ def test_sound_alone(tmp_path: Path) -> None:
 
 def test_a_single_picture_points_to_its_folder(tmp_path: Path) -> None:
     path = tmp_path / "one.PNG"
-    path.write_bytes(b"not looked at")
+    Image.new("RGB", (8, 8)).save(path)
     assert "folder" in refusal(path)
 
 
