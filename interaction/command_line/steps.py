@@ -66,8 +66,11 @@ def presence(
         if state is not None:
             if not first <= (end if last is None else last) <= end:
                 raise UserError(
-                    f"Frames {first} to {last} are not in the video. Nothing was changed.\n\n"
-                    f"Frames are numbered 0 to {end}."
+                    "Frames {first} to {last} are not in the video. Nothing was changed.\n\n"
+                    "Frames are numbered 0 to {end}.",
+                    first=first,
+                    last=last,
+                    end=end,
                 )
             session.do(PresenceRequest(object_id, first, end if last is None else last, state))
             session.flush()
