@@ -126,6 +126,7 @@ def _read_image(listing: ShapeList, image: ElementTree.Element) -> bool:
     )
     is_grouped = True
     for element in image:
+        listing.boxes += element.tag == "box"
         code = _code(element)
         if code is not None:
             group, label = int(element.get("group_id", 0)), element.attrib["label"]
@@ -138,6 +139,7 @@ def _read_track(
     listing: ShapeList, track: ElementTree.Element, size: tuple[int | None, int | None]
 ) -> None:
     for element in track:
+        listing.boxes += element.tag == "box" and element.get("outside") != "1"
         code = _code(element)
         if code is not None and element.get("outside") != "1":
             frame = int(element.attrib["frame"])

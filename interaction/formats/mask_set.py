@@ -28,6 +28,7 @@ __all__ = [
     "damaged",
     "names_in_meta",
     "names_in_objects_json",
+    "only_boxes",
     "place_files",
     "place_listed",
     "read_json",
@@ -94,6 +95,15 @@ def damaged(path: Path, reason: str) -> UserError:
         "Export them again from the program that made them.",
         name=path.name,
         reason=reason,
+    )
+
+
+def only_boxes(path: Path, count: int) -> UserError:
+    """For a file or folder of boxes alone."""
+    return UserError(
+        f"“{path.name}” holds boxes alone ({count}), and a box is no mask. Nothing was changed.\n\n"
+        "Choose the export of masks or polygons of the program that made it (in YOLO and COCO: "
+        "segmentation), or draw the boxes here with the box tool."
     )
 
 

@@ -21,6 +21,7 @@ from interaction.formats.mask_set import (
     damaged,
     names_in_meta,
     names_in_objects_json,
+    only_boxes,
     read_json,
     read_text,
     readable,
@@ -119,6 +120,10 @@ def _of_folder(folder: Path, around: Surroundings) -> MaskSet:
         return read_pictures(folders[0], around, named)
     if folders:
         return read_object_folders(folders, around, named)
+    for place in (folder, folder / "Annotations"):
+        described = sorted(place.glob("*.xml")) if place.is_dir() else []
+        if boxes := sum(_voc_boxes(read_text(path)) for path in described):
+            raise only_boxes(folder, boxes)
     raise UserError(
         "There are no masks in “{name}”: no pictures, no file of COCO, YouTube-VIS, "
         "labelme, CVAT, Label Studio or MOTS and no YOLO labels. Nothing was changed.\n\n"
@@ -216,6 +221,8 @@ def _of_labelme(folder: Path, around: Surroundings) -> MaskSet:
 def _of_text(path: Path, around: Surroundings) -> MaskSet:
     """CVAT's XML or MOTS text."""
     text = read_text(path)
+    if boxes := _voc_boxes(text):
+        raise only_boxes(path, boxes)
     reader = from_cvat if path.suffix.lower() == ".xml" else from_mots_text
     with _as_damage(path):
         listing = reader(path, text)
@@ -227,6 +234,11 @@ def _of_text(path: Path, around: Surroundings) -> MaskSet:
         "labels and Pascal VOC.",
         name=path.name,
     )
+
+
+def _voc_boxes(text: str) -> int:
+    """How many boxes Pascal VOC's description of a picture holds; 0 if it is none."""
+    return text.count("<bndbox>") if "<annotation>" in text[:4096] else 0
 
 
 @contextmanager

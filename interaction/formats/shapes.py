@@ -29,6 +29,7 @@ from interaction.formats.mask_set import (
     check_pixels,
     clean_name,
     damaged,
+    only_boxes,
     place_listed,
 )
 from xmem_core.arrays import Labels
@@ -185,6 +186,7 @@ class ShapeList:
     shapes: list[Shape] = field(default_factory=list)
     has_ids: bool = False  # identities that are whole numbers are object ids
     remarks: list[str] = field(default_factory=list)
+    boxes: int = 0  # that have no outline, and are left out
 
 
 def listed_file(name: object) -> Path:
@@ -204,9 +206,13 @@ def read_shapes(path: Path, listing: ShapeList, around: Surroundings) -> MaskSet
 
     Raises UserError.
     """
+    if listing.boxes and not any(shape.segmentation for shape in listing.shapes):
+        raise only_boxes(path, listing.boxes)
     if not listing.pictures:
         raise damaged(path, Message("there is not a single picture in it"))
     remarks = list(listing.remarks)
+    if listing.boxes:
+        remarks.append(f"{listing.boxes} boxes without an outline are left out.")
     shapes, skipped = _sound_shapes(listing.shapes)
     if skipped:
         remarks.append(
@@ -335,6 +341,7 @@ def from_coco(path: Path, data: JsonObject) -> ShapeList:
         name = names.get(str(category))
         shape = Shape(str(one["image_id"]), identity, name, one.get("segmentation"))
         listing.shapes.append(shape)
+        listing.boxes += bool(one.get("bbox")) and not shape.segmentation
     if None in tracks:
         listing.remarks.append(
             Message(

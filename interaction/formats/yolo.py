@@ -23,6 +23,7 @@ from interaction.formats.mask_set import (
     Surroundings,
     clean_name,
     damaged,
+    only_boxes,
     place_files,
     read_text,
 )
@@ -259,6 +260,8 @@ def read_yolo(folder: Path, around: Surroundings) -> MaskSet:
             identity = int(line.values[-1]) if has_track else line.number
             classes.setdefault(identity, line.number)
             shapes[frame].append((identity, np.array(values).clip(0, 1).reshape(-1, 2)))
+    if boxes and not classes:
+        raise only_boxes(folder, boxes)
     if len(classes) > MOST_OBJECTS or max(classes, default=0) >= 2**31:
         raise damaged(
             folder,

@@ -241,3 +241,52 @@ def test_the_page_of_formats_says_what_the_code_does() -> None:
     # Only read: each of them has a test by this name in this file or beside it.
     assert set(rows) == {"labelme", "mots-text", "pascal-voc", "supervisely", "label-stack"}
     assert all(cells[1] == "yes" and cells[2] == "no" for cells in rows.values())
+
+
+VOC_BOXES = """<annotation><filename>00001.jpg</filename><object><name>car</name>
+<bndbox><xmin>10</xmin><ymin>5</ymin><xmax>20</xmax><ymax>15</ymax></bndbox></object></annotation>
+"""
+CVAT_IMAGE = f"""<?xml version="1.0"?><annotations>
+<image id="1" name="00001.png" width="{WIDTH}" height="{HEIGHT}">
+<box label="car" xtl="10" ytl="5" xbr="20" ybr="15"/></image></annotations>"""
+CVAT_TRACK = """<?xml version="1.0"?><annotations><track id="0" label="car">
+<box frame="1" outside="0" xtl="10" ytl="5" xbr="20" ybr="15"/></track></annotations>"""
+COCO_BOXES = coco(
+    annotations=[{"image_id": 2, "category_id": 1, "segmentation": [], "bbox": [10, 5, 10, 10]}]
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("labels/00001.txt", "0 0.4 0.3 0.2 0.3\n1 0.5 0.5 0.1 0.1 0.87\n".replace(" 0.87", "")),
+        ("labels/00001.txt", "0 0.4 0.3 0.2 0.3 0.91\n"),
+        ("labels/00001.txt", "0 0.4 0.3 0.2 0.3 0.91 7\n"),
+        ("00001.xml", VOC_BOXES),
+        ("Annotations/00001.xml", VOC_BOXES),
+        ("annotations.xml", CVAT_IMAGE),
+        ("annotations.xml", CVAT_TRACK),
+        ("annotations.json", json.dumps(COCO_BOXES)),
+    ],
+)
+def test_boxes_alone_are_refused_with_what_to_choose_instead(
+    name: str, content: str, video: Video, tmp_path: Path
+) -> None:
+    path = tmp_path / "boxes" / name
+    path.parent.mkdir(parents=True)
+    path.write_text(content)
+    for place in {tmp_path / "boxes", path if path.suffix == ".xml" else tmp_path / "boxes"}:
+        with pytest.raises(UserError, match=r"boxes alone \(\d\)") as refused:
+            run_import(place, video)
+        what, instead = str(refused.value).split("\n\n")
+        assert "a box is no mask. Nothing was changed." in what
+        assert "masks or polygons" in instead
+
+
+def test_boxes_beside_outlines_are_left_out_and_counted(video: Video, tmp_path: Path) -> None:
+    polygon = '<polygon label="car" points="10,5;20,5;20,15;10,15"/>'
+    text = CVAT_IMAGE.replace("</image>", f"{polygon}</image>")
+    (tmp_path / "annotations.xml").write_text(text)
+    back, preview = run_import(tmp_path / "annotations.xml", video)
+    assert is_box(back.labels(1) > 0)
+    assert "1 boxes without an outline are left out." in preview.remarks
