@@ -311,6 +311,23 @@ def test_a_stopped_propagation_goes_on_to_the_very_same_files(
     assert sorted(counts) == sorted([*range(stop_after + 1, FRAMES + 1), *silent])
 
 
+@pytest.mark.parametrize("stop_after", [1, 3, 4, 5, 7, 8])  # before, on and after a damaged frame
+def test_a_stopped_propagation_goes_on_over_damaged_frames(
+    settings: BatchSettings, place: Path, tmp_path: Path, stop_after: int
+) -> None:
+    """Frames 1 and 5, one on each way from frame 3, cannot be decoded."""
+    clip = shutil.copytree(place / "clip", tmp_path / "clip")
+    for picture in np.array(sorted(clip.iterdir()))[[1, 5]]:
+        picture.write_bytes(picture.read_bytes()[:-40])
+    settings = changed(settings, source=clip)
+    report = finish(changed(settings, output=tmp_path / "whole"))
+    assert report["undecodable_frames"] == [1, 5]
+    assert run_until(settings, stop_after) is None
+    report = finish(changed(settings, resumes=True))
+    assert (report["frames"], report["undecodable_frames"]) == (FRAMES, [1, 5])
+    assert masks_in(settings.output) == masks_in(tmp_path / "whole")
+
+
 def test_stopping_between_the_ways_and_on_the_silent_frame_loses_nothing(
     settings: BatchSettings, whole: Mapping[str, bytes]
 ) -> None:
