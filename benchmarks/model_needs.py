@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -128,14 +128,7 @@ def _path_of(model: Model) -> Path | None:
 
 
 def _track(name: str, path: Path | None, pictures: list[Frame]) -> list[float]:
-    if path is None:
-        config = NetworkConfig(hidden_channels=0 if name.endswith("no-sensory") else 64)
-        network = XMem(config).eval().requires_grad_(False)
-    else:
-        network = load_xmem(path)
-    tracker = Tracker(
-        prepare(network, best_device("cpu")), MemoryConfig(), internal_size=_INTERNAL_SIZE
-    )
+    tracker = _tracker(name, path)
     height, width, _ = pictures[0].shape
     tracker.memorize(0, pictures[0], boxes(height, width, 1))
     tracker.begin()
@@ -146,6 +139,21 @@ def _track(name: str, path: Path | None, pictures: list[Frame]) -> list[float]:
         tracker.track(picture).labels()
         seconds.append(time.process_time() - began)
     return seconds
+
+
+def _tracker(name: str, path: Path | None) -> Tracker:
+    if name == "Cutie":
+        from interaction.tracking.cutie import CutieTracker, cutie_network, load_cutie
+
+        cutie = load_cutie(path, best_device("cpu")) if path else cutie_network("resnet50")
+        return cast("Tracker", CutieTracker(cutie, MemoryConfig(), _INTERNAL_SIZE))
+    if path is not None:
+        network = load_xmem(path)
+    else:
+        config = NetworkConfig(hidden_channels=0 if name.endswith("no-sensory") else 64)
+        network = XMem(config).eval().requires_grad_(False)
+    prepared = prepare(network, best_device("cpu"))
+    return Tracker(prepared, MemoryConfig(), internal_size=_INTERNAL_SIZE)
 
 
 def _segmenter(name: str, path: Path | None) -> Segmenter:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from interaction.models import Model, read_model_list
 
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from interaction.clicks.sam2 import Sam2Segmenter
     from interaction.clicks.segmenter import ClickSegmenter
     from interaction.engines import StartTracker
+    from xmem_core.tracker import Tracker
 
-__all__ = ["F_BRS", "S2M", "SAM2", "SMALL_CLICKS", "XMEM"]
+__all__ = ["CUTIE", "F_BRS", "S2M", "SAM2", "SMALL_CLICKS", "XMEM"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +90,25 @@ class _XMem(_Listed):
         )
 
 
+class _Cutie(_Listed):
+    def recognises(self, path: Path) -> bool:
+        return path.name.startswith("cutie-")
+
+    def load_tracker(
+        self, path: Path, device: torch.device, *, allows_half_precision: bool
+    ) -> StartTracker:
+        from interaction.tracking.cutie import CutieTracker, load_cutie
+
+        network = load_cutie(path, device)
+        # Not a `Tracker`, but with all that a propagation uses of one: a test compares them.
+        return lambda settings: cast(
+            "Tracker", CutieTracker(network, settings.memory, settings.internal_size)
+        )
+
+
 SMALL_CLICKS: Final = _ClickNetworks("small-clicks")
 F_BRS: Final = _ClickNetworks("f-brs")
 S2M: Final = _Scribbles("s2m")
 SAM2: Final = _Sam2("sam2")
 XMEM: Final = _XMem("xmem")
+CUTIE: Final = _Cutie("cutie")

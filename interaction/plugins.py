@@ -31,6 +31,7 @@ OWN: Final[dict[Group, dict[str, str]]] = {
     },
     TRACKERS: {
         "xmem": "interaction.model_plugins:XMEM",
+        "cutie": "interaction.model_plugins:CUTIE",
     },
 }
 

@@ -36,6 +36,9 @@ __all__ = [
 ]
 
 
+_USUAL_LAYOUTS: Final = {1: "mono", 2: "stereo", 4: "4.0", 6: "5.1", 8: "7.1"}  # by channels
+
+
 class SoundCopy:
     """The part of the sound that belongs to a range of frames; nothing where there is none.
 
@@ -94,6 +97,11 @@ class SoundCopy:
             return
         try:
             self._track = writer.container.add_stream_from_template(self._stream)
+            # Matroska does not say which channel is which; MP4 wants it of plain samples.
+            if context is not None and context.layout.name.endswith(" channels"):
+                usual = _USUAL_LAYOUTS.get(context.channels)
+                if usual is not None:
+                    self._track.codec_context.layout = usual
         except (FFmpegError, ValueError):
             self._silence(
                 Message("The sound does not fit into a file of this kind, so there is none.")

@@ -282,7 +282,7 @@ def test_a_soft_edge_is_the_hard_mask_above_one_half(width_px: float) -> None:
     assert (looks.soft_edge(full, 4) == 1).all()
 
 
-@pytest.mark.parametrize("codec", ["libmp3lame", "mp2", "ac3"])
+@pytest.mark.parametrize("codec", ["libmp3lame", "mp2", "ac3", "pcm_s16le"])
 def test_sound_is_copied_by_its_codec_and_not_by_a_decoders_name(
     codec: str, tmp_path: Path
 ) -> None:
@@ -313,9 +313,9 @@ def test_sound_is_copied_by_its_codec_and_not_by_a_decoders_name(
         with av.open(str(file)) as container:
             (stream,) = container.streams.audio
             packets.append([bytes(p) for p in container.demux(stream) if p.size])
-    assert packets[1] == packets[2]
+    assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
     assert packets[1]
-    assert all(packet in packets[0] for packet in packets[1])
+    assert b"".join(packets[1]) in b"".join(packets[0])  # plain samples are packed anew
 
 
 def test_two_videos_of_one_name_lie_beside_each_other_and_are_the_same_every_time(
