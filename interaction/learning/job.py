@@ -55,6 +55,7 @@ def learning(
     to learn from, a model is missing, a device is full or the project cannot be written.
     """
     engines.models.check_writable()
+    _check_learns(engines.settings.tracker_model)
     given = {f: r for f, r in annotation.records.items() if r.status.is_given}
     if not any(record.present & record.given for record in given.values()):
         raise UserError(
@@ -62,6 +63,18 @@ def learning(
             "Correct or confirm a few frames first; then the program can learn from them."
         )
     return _learning(given, video, engines, steps, seed)
+
+
+def _check_learns(tracker_model: str) -> None:
+    """UserError for a tracker of another package, whose network is not XMem's."""
+    from interaction.models import default_store
+
+    known, _ = default_store().resolve(tracker_model)
+    if known is not None and known.plugin != "xmem":
+        raise UserError(
+            f"“{known.name}” cannot learn from a video. The masks are safe.\n\n"
+            "Choose the bundled tracker or one of XMem's, and learn again."
+        )
 
 
 def _learning(
