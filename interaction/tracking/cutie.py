@@ -163,6 +163,17 @@ class CutieTracker:
             self._core.update_config(_config(config))
 
     @property
+    def closeup(self) -> None:
+        """There is none."""
+
+    @closeup.setter
+    def closeup(self, closeup: object) -> None:
+        raise UserError(
+            "Cutie cannot look closer. Nothing was changed.\n\n"
+            "Track without “Look closer”, or choose another tracker."
+        )
+
+    @property
     def confirmed_frames(self) -> tuple[int, ...]:
         return tuple(sorted(self._given))
 
@@ -233,7 +244,9 @@ class CutieTracker:
         self._core.last_mask = None
 
     @torch.inference_mode()
-    def encode(self, frames: Sequence[Frame]) -> list[EncodedFrame]:
+    def encode(
+        self, frames: Sequence[Frame], indices: Sequence[int] | None = None
+    ) -> list[EncodedFrame]:
         return [self._encode(frame) for frame in frames]
 
     @torch.inference_mode()

@@ -101,6 +101,9 @@ def test_frames_and_objects_are_forgotten(network: Any) -> None:
     adopted = torch.zeros(1, *tiny.frame(0).shape[:2])
     adopted[0, 4:12, 4:12] = 1
     assert cutie.adopt(tiny.frame(2), adopted, [1]).objects == (1,)
+    assert cutie.closeup is None
+    with pytest.raises(UserError, match="look closer"):
+        cutie.closeup = object()
     with pytest.raises(UserError, match="--resume"):
         cutie.restore_run(cutie.run_state())
 
