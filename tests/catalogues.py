@@ -30,11 +30,11 @@ _ROOMS: Final = ("gui", "interaction", "xmem_core")
 _CALLS: Final = ("tr", "Message", "UserError")
 _OF_QT: Final = ("self.tr", "QCoreApplication.translate")
 # Errors that are made of messages: what happened, and what to do.
-_OF_MESSAGES: Final = frozenset(
+_OF_MESSAGES: Final = {
     kind.__name__
     for kind in vars(errors).values()
     if isinstance(kind, type) and issubclass(kind, UserError) and kind is not UserError
-)
+} | {"CheckpointFileError", "DamagedValueError", "InvalidMaskError"}
 _LETTERS: Final = re.compile("[^\\W\\d_]")
 _FIELD: Final = re.compile(r"\{[^{}]*\}")
 _WIDTH: Final = 100

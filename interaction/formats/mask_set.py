@@ -101,9 +101,11 @@ def damaged(path: Path, reason: str) -> UserError:
 def only_boxes(path: Path, count: int) -> UserError:
     """For a file or folder of boxes alone."""
     return UserError(
-        f"“{path.name}” holds boxes alone ({count}), and a box is no mask. Nothing was changed.\n\n"
+        "“{name}” holds boxes alone ({count}), and a box is no mask. Nothing was changed.\n\n"
         "Choose the export of masks or polygons of the program that made it (in YOLO and COCO: "
-        "segmentation), or draw the boxes here with the box tool."
+        "segmentation), or draw the boxes here with the box tool.",
+        name=path.name,
+        count=count,
     )
 
 

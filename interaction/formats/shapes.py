@@ -212,7 +212,9 @@ def read_shapes(path: Path, listing: ShapeList, around: Surroundings) -> MaskSet
         raise damaged(path, Message("there is not a single picture in it"))
     remarks = list(listing.remarks)
     if listing.boxes:
-        remarks.append(f"{listing.boxes} boxes without an outline are left out.")
+        remarks.append(
+            Message("{boxes} boxes without an outline are left out.", boxes=listing.boxes)
+        )
     shapes, skipped = _sound_shapes(listing.shapes)
     if skipped:
         remarks.append(

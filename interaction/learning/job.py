@@ -72,8 +72,9 @@ def _check_learns(tracker_model: str) -> None:
     known, _ = default_store().resolve(tracker_model)
     if known is not None and known.plugin != "xmem":
         raise UserError(
-            f"“{known.name}” cannot learn from a video. The masks are safe.\n\n"
-            "Choose the bundled tracker or one of XMem's, and learn again."
+            "“{name}” cannot learn from a video. The masks are safe.\n\n"
+            "Choose the bundled tracker or one of XMem's, and learn again.",
+            name=known.name,
         )
 
 

@@ -248,7 +248,7 @@ _READERS: Final[Mapping[str, Callable[[Json], Request]]] = {
         _object(value),
         _frame(value, "first"),
         _frame(value, "last"),
-        PresenceState(text(value.get("state"), "the state")),
+        PresenceState(text(value.get("state"), Message("the state"))),
     ),
     "surgery:delete": lambda value: DeleteRequest(_object(value)),
     "surgery:merge": lambda value: MergeRequest(_object(value), _object(value, "into")),

@@ -132,9 +132,9 @@ def _pictures(value: Mapping[str, object], source: Path) -> PictureFolderIndex:
 
 def _animation(value: Mapping[str, object], starts: _Numbers, source: Path) -> AnimationIndex:
     width, height = _size(value)
-    length_ms = integer(value.get("length_ms"), "the length", 1, 2**62)
+    length_ms = integer(value.get("length_ms"), Message("the length"), 1, 2**62)
     if not starts.size or starts[0] != 0 or (np.diff(starts) < 0).any() or starts[-1] > length_ms:
-        raise DamagedValueError("its times are none")
+        raise DamagedValueError(Message("its times are invalid"))
     return AnimationIndex(source, width, height, tuple(starts.tolist()), length_ms)
 
 

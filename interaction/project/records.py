@@ -176,15 +176,15 @@ def presence_to_json(ranges: Iterable[PresenceRange]) -> list[list[int | str]]:
 def presence_from_json(value: object) -> tuple[PresenceRange, ...]:
     ranges: list[PresenceRange] = []
     for part in listing(value, "presence"):
-        numbers = listing(part, "a range of presence")
+        numbers = listing(part, Message("a range of presence"))
         if len(numbers) != 3:
-            raise DamagedValueError("a range of presence is not two frames and a state")
+            raise DamagedValueError(Message("a range of presence is not two frames and a state"))
         least = ranges[-1].last + 1 if ranges else 0
-        first = integer(numbers[0], "the first frame of a range", least, _MOST_FRAMES)
-        last = integer(numbers[1], "the last frame of a range", first, _MOST_FRAMES)
-        state = text(numbers[2], "the state of a range")
+        first = integer(numbers[0], Message("the first frame of a range"), least, _MOST_FRAMES)
+        last = integer(numbers[1], Message("the last frame of a range"), first, _MOST_FRAMES)
+        state = text(numbers[2], Message("the state of a range"))
         if state not in _STATES:
-            raise DamagedValueError("a range of presence has no state that is known")
+            raise DamagedValueError(Message("a range of presence has no state that is known"))
         ranges.append(PresenceRange(first, last, PresenceState(state)))
     return tuple(ranges)
 

@@ -24,6 +24,7 @@ from interaction.errors import ModelError, UserError
 from xmem_core.arrays import Frame, Labels
 from xmem_core.config import MemoryConfig
 from xmem_core.device import StageTimes
+from xmem_core.messages import Message
 from xmem_core.network.xmem import KeyFeatures
 from xmem_core.pictures import EncodedFrame, PictureSize, Prediction
 from xmem_core.probabilities import normalise, pad
@@ -42,7 +43,9 @@ def load_cutie(path: Path, device: torch.device) -> nn.Module:
     except CheckpointFileError as error:
         raise _not_cutie(path, str(error)) from None
     if "pixel_encoder.conv1.weight" not in state or "pix_feat_proj.weight" not in state:
-        raise _not_cutie(path, f"it holds {len(state)} entries of another network")
+        raise _not_cutie(
+            path, Message("it holds {count} entries of another network", count=len(state))
+        )
     is_large = "pixel_encoder.layer3.0.conv3.weight" in state
     network = cutie_network("resnet50" if is_large else "resnet18")
     wanted = network.state_dict()
@@ -54,7 +57,14 @@ def load_cutie(path: Path, device: torch.device) -> nn.Module:
         and (name not in wanted or name not in state or wanted[name].shape != state[name].shape)
     ]
     if wrong:
-        raise _not_cutie(path, f"{len(wrong)} entries do not fit (for example {min(wrong)})")
+        raise _not_cutie(
+            path,
+            Message(
+                "{count} entries do not fit (for example {entry})",
+                count=len(wrong),
+                entry=min(wrong),
+            ),
+        )
     network.load_state_dict({name: one for name, one in state.items() if name in wanted}, False)
     return network.to(device)
 
@@ -386,6 +396,10 @@ class CutieTracker:
 
 def _not_cutie(path: Path, reason: str) -> ModelError:
     return ModelError(
-        f"“{path.name}” cannot be used as a Cutie model: {reason}. Nothing was changed.",
-        "Choose another tracker, or download this one again.",
+        Message(
+            "“{name}” cannot be used as a Cutie model: {reason}. Nothing was changed.",
+            name=path.name,
+            reason=reason,
+        ),
+        Message("Choose another tracker, or download this one again."),
     )
