@@ -12,7 +12,6 @@ import json
 import time
 from pathlib import Path
 from statistics import mean, median
-from typing import Any
 
 import cv2
 import numpy as np
@@ -81,7 +80,7 @@ def _at_width(path: Path, mask_path: Path, width: int) -> tuple[Frame, NDArray[n
 
 def _measure(
     frames: list[Frame], masks: list[Labels], is_close: bool, chosen: argparse.Namespace
-) -> dict[str, Any]:
+) -> dict[str, object]:
     tracker = Engines(EngineSettings(internal_size=chosen.internal_size)).start_tracker()
     side = suited_side(masks[0], None, chosen.internal_size) if is_close else None
     if side is not None:

@@ -69,7 +69,7 @@ def limits_of(memory: MemoryConfig) -> dict[str, int]:
 
 
 def check_limits(limits: Mapping[str, object]) -> dict[str, int]:
-    """`limits`, if all of MEMORY_LIMITS are there and the tracker can work with them. Any value may
+    """`limits`, if all of MEMORY_LIMITS are there and the tracker can work with them. A value may
     be in it, as from a file; ValueError, with the reason."""
     if limits.keys() != MEMORY_LIMITS.keys():
         raise ValueError(f"they must be {', '.join(MEMORY_LIMITS)}")

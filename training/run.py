@@ -72,10 +72,13 @@ class Task(Protocol[B]):
         count."""
 
 
+AnyTask = Task[Any]
+
+
 class Run:
     """One training run: `advance` it as far as wanted."""
 
-    def __init__(self, config: Training, task: Task[Any], folder: Path) -> None:
+    def __init__(self, config: Training, task: AnyTask, folder: Path) -> None:
         self._config = config
         self.task = task
         self._folder = folder
@@ -280,7 +283,7 @@ def rate_factor(position: float, config: Training) -> float:
     return config.final_rate + (1 - config.final_rate) * falling
 
 
-def _optimizer(network: nn.Module, task: Task[Any], weight_decay: float) -> optim.AdamW:
+def _optimizer(network: nn.Module, task: AnyTask, weight_decay: float) -> optim.AdamW:
     """Groups that learn at rates of their own. Biases do not decay."""
     chosen: dict[tuple[str, bool], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():

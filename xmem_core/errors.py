@@ -1,7 +1,5 @@
 """The one kind of failure that is not a bug: something the person at the keyboard can act on."""
 
-from typing import Any
-
 from xmem_core.messages import Message
 
 
@@ -12,7 +10,7 @@ class UserError(Exception):
     template, values: of the message, see `Message`; or a message that is there already.
     """
 
-    def __init__(self, template: str, plural: str | None = None, /, **values: Any) -> None:
+    def __init__(self, template: str, plural: str | None = None, /, **values: object) -> None:
         is_message = isinstance(template, Message) and not values
         self.message = template if is_message else Message(template, plural, **values)
         super().__init__(self.message)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from pathlib import PurePath
-from typing import Any, Self
+from typing import Self
 
 __all__ = ["Message"]
 
@@ -18,9 +18,9 @@ class Message(str):
 
     template: str
     plural: str | None
-    values: dict[str, Any]
+    values: dict[str, object]
 
-    def __new__(cls, template: str, plural: str | None = None, /, **values: Any) -> Self:
+    def __new__(cls, template: str, plural: str | None = None, /, **values: object) -> Self:
         for name, value in values.items():
             if isinstance(value, BaseException | PurePath):
                 values[name] = str(value)
@@ -38,11 +38,11 @@ class Message(str):
     def __str__(self) -> str:
         return self  # so that `str(error)` of a message is still one
 
-    def __reduce__(self) -> tuple[Callable[..., "Message"], tuple[Any, ...]]:
+    def __reduce__(self) -> tuple[Callable[..., "Message"], tuple[object, ...]]:
         return _made_again, (type(self), self.template, self.plural, self.values)
 
 
 def _made_again(
-    kind: type[Message], template: str, plural: str | None, values: dict[str, Any]
+    kind: type[Message], template: str, plural: str | None, values: dict[str, object]
 ) -> Message:
     return kind(template, plural, **values)

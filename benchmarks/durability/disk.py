@@ -178,7 +178,7 @@ def watched(
             if is_ours(name):
                 watch.calls.append(Call("mkdir", name))
 
-    def link(source: StrPath, target: StrPath, **options: Any) -> None:
+    def link(source: StrPath, target: StrPath, **options: object) -> None:
         with watch.lock:
             new = full(target)
             if is_ours(new):
@@ -208,7 +208,9 @@ def _below(path: str, folder: str) -> bool:
     return path.startswith(folder + os.sep)
 
 
-def failing(chosen: Callable[[int], bool], error: Callable[[], BaseException]) -> Any:
+def failing(
+    chosen: Callable[[int], bool], error: Callable[[], BaseException]
+) -> Callable[[str, int], None]:
     """For `watched`: the calls whose number is chosen raise `error()`."""
 
     def before(name: str, number: int) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from PySide6.QtCore import Signal, SignalInstance
 from PySide6.QtGui import QColor, QIcon, QPixmap
@@ -43,7 +42,7 @@ _UNBOUNDED = 1_000_000
 @dataclass(frozen=True, slots=True)
 class _Field:
     widget: QWidget
-    value: Callable[[], Any]
+    value: Callable[[], object]
     changed: SignalInstance
 
 

@@ -167,7 +167,7 @@ class AppliedEdits:
             self.removes = frozenset(info.id for info in edit.objects_before) - rest
 
 
-def _ignore(_: Any) -> None: ...
+def _ignore(_: object) -> None: ...
 
 
 class Operation:

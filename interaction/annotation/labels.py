@@ -86,7 +86,9 @@ def _made_again(key: str, values: dict[str, str]) -> Label:
 
 def label_to_json(label: str) -> str | dict[str, str]:
     """{"key": "click", "name": "bear"}; the text of a label that is none of this program's."""
-    return {"key": label.key, **label.values} if isinstance(label, Label) else str(label)
+    if not isinstance(label, Label):
+        return str(label)
+    return {"key": label.key} | {name: str(value) for name, value in label.values.items()}
 
 
 def label_from_json(value: Mapping[str, object]) -> str:

@@ -184,7 +184,7 @@ class Sam2Segmenter:
 
         previous: logits of a mask (1, 1, any height, any width) to correct.
         """
-        prompts: dict[str, Any] = {}
+        prompts: dict[str, object] = {}
         if clicks:
             prompts["input_points"] = [[[[float(click.x), float(click.y)] for click in clicks]]]
             prompts["input_labels"] = [[[int(click.is_positive) for click in clicks]]]

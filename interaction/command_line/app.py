@@ -7,12 +7,18 @@ with everything finished on disk.
 
 import sys
 from importlib import import_module
-from typing import Any, Final
+from typing import Final
 
 import typer
 from typer.core import TyperGroup
 
-from interaction.command_line.config import default_map, read_files, taken_out, unknown_names
+from interaction.command_line.config import (
+    OfClick,
+    default_map,
+    read_files,
+    taken_out,
+    unknown_names,
+)
 from interaction.errors import UserError
 
 __all__ = ["COMMANDS", "app", "main"]
@@ -48,10 +54,10 @@ class _CommandTable(TyperGroup):
     """Looks commands up in COMMANDS. The window, which needs to start quickly, imports no other
     command; what names no command is its source or one of its flags."""
 
-    def list_commands(self, ctx: Any) -> list[str]:
+    def list_commands(self, ctx: OfClick) -> list[str]:
         return list(COMMANDS)
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+    def get_command(self, ctx: OfClick, cmd_name: str) -> OfClick:
         if cmd_name not in COMMANDS:
             return None
         module, _, attribute = COMMANDS[cmd_name].partition(":")
@@ -60,11 +66,11 @@ class _CommandTable(TyperGroup):
             single = typer.Typer(add_completion=False)
             single.command()(command)
             command = single
-        built: Any = typer.main.get_command(command)
+        built: OfClick = typer.main.get_command(command)
         built.name = cmd_name
         return built
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: OfClick, args: list[str]) -> list[str]:
         args, path = taken_out(args)
         ctx.obj = read_files(path)
         is_command = bool(args) and (args[0] in COMMANDS or args[0] in _NOT_A_SOURCE)
@@ -72,7 +78,7 @@ class _CommandTable(TyperGroup):
             args = [_WINDOW, *args]
         return super().parse_args(ctx, args)
 
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+    def resolve_command(self, ctx: OfClick, args: list[str]) -> OfClick:
         name, command, rest = super().resolve_command(ctx, args)
         if command is not None and ctx.obj:
             every = [self.get_command(ctx, one) for one in COMMANDS]

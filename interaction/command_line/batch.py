@@ -9,12 +9,12 @@ from dataclasses import replace
 from functools import cache, partial
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from interaction.command_line.config import ConfigFile, default_map
+from interaction.command_line.config import ConfigFile, OfClick, default_map
 from interaction.command_line.propagate import (
     PropagateOptions,
     batch_settings,
@@ -154,10 +154,10 @@ def _steps(
 
 
 @cache
-def _propagate() -> Any:
+def _propagate() -> OfClick:
     single = typer.Typer(add_completion=False)
     single.command()(propagate)
-    command: Any = typer.main.get_command(single)
+    command: OfClick = typer.main.get_command(single)
     command.name = "propagate"
     return command
 

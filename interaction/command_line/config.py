@@ -23,6 +23,7 @@ from interaction.files import is_file, read_regular
 
 __all__ = ["ConfigFile", "config", "default_map", "read_files", "taken_out", "unknown_names"]
 
+OfClick = Any  # commands and contexts: typer comes with a click of its own, or uses another
 _OPTION: Final = "--config"
 _MOST_BYTES: Final = 2**20
 
@@ -75,13 +76,13 @@ def _read(path: Path) -> dict[str, object]:
         raise UserError("“{path}” is no TOML file: {reason}.", path=path, reason=error) from None
 
 
-def default_map(files: tuple[ConfigFile, ...], command: Any) -> dict[str, object]:
+def default_map(files: tuple[ConfigFile, ...], command: OfClick) -> dict[str, object]:
     """Defaults for `command` by parameter, as click takes them. UserError for a name in its own
     table that is none of its options."""
     return {name: value for name, (value, _) in _found(files, command).items()}
 
 
-def unknown_names(files: tuple[ConfigFile, ...], commands: list[Any]) -> list[str]:
+def unknown_names(files: tuple[ConfigFile, ...], commands: list[OfClick]) -> list[str]:
     """Names for every command that no command has, and tables of no command."""
     options = {key for command in commands for key in _keys(command)}
     names = {command.name for command in commands}
@@ -93,7 +94,7 @@ def unknown_names(files: tuple[ConfigFile, ...], commands: list[Any]) -> list[st
     ]
 
 
-def _found(files: tuple[ConfigFile, ...], command: Any) -> dict[str, tuple[object, str]]:
+def _found(files: tuple[ConfigFile, ...], command: OfClick) -> dict[str, tuple[object, str]]:
     """Value and origin by parameter."""
     found: dict[str, tuple[object, str]] = {}
     keys = _keys(command)
@@ -127,7 +128,7 @@ def _key(name: str) -> str:
     return name.lstrip("-").replace("_", "-")
 
 
-def _keys(command: Any) -> dict[str, str]:
+def _keys(command: OfClick) -> dict[str, str]:
     """Parameter by each spelling of its option. The commands of a command count as its options,
     each with a table."""
     if hasattr(command, "commands"):
@@ -153,7 +154,7 @@ def config(
     The command line wins over the file of --config, that over the user's config.toml, that over
     what is built in.
     """
-    group: Any = context.parent.command if context.parent else None
+    group: OfClick = context.parent.command if context.parent else None
     files: tuple[ConfigFile, ...] = context.obj
     names = group.list_commands(context) if command is None else [command]
     rows = []
@@ -173,7 +174,7 @@ def config(
 
 
 def _rows(
-    files: tuple[ConfigFile, ...], command: Any, *, has_defaults: bool
+    files: tuple[ConfigFile, ...], command: OfClick, *, has_defaults: bool
 ) -> Iterator[dict[str, object]]:
     found = _found(files, command)
     spelled: dict[str, str] = {}

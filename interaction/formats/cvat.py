@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from xml.etree import ElementTree
 from xml.sax.saxutils import quoteattr
 
@@ -150,7 +150,7 @@ def _read_track(
             listing.shapes.append(Shape(f"frame {frame}", identity, track.attrib["label"], code))
 
 
-def _code(element: ElementTree.Element) -> Any:
+def _code(element: ElementTree.Element) -> object:
     """None for what has no inside."""
     if element.tag == "mask":
         return _Runs(element.attrib)

@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ from xmem_core.messages import Message
 __all__ = ["BINARY", "CUT_OUTS", "MATTE", "PNG_SEQUENCE", "edge_option"]
 
 
-def edge_option(default: float) -> Any:
+def edge_option(default: float) -> float:
     """The field that says how wide an antialiased edge is, the same for every format."""
     return option(
         default,
@@ -91,7 +91,7 @@ def _binary(job: ExportJob, frame: int) -> Iterator[tuple[str, Pixels]]:
 
 def _mattes(job: ExportJob, frame: int) -> Iterator[tuple[str, Pixels]]:
     options = job.options_as(MatteOptions)
-    depth: Any = np.uint16 if options.bits == "16" else np.uint8
+    depth: type[np.uint16] | type[np.uint8] = np.uint16 if options.bits == "16" else np.uint8
 
     def matte(mask: NDArray[np.bool_]) -> Pixels:
         alpha = soft_edge(mask, options.edge_px)

@@ -35,6 +35,9 @@ __all__ = [
     "even_size",
 ]
 
+# Its stubs know neither streams made from templates nor what a container may lack.
+OfPyAV = Any
+
 
 _USUAL_LAYOUTS: Final = {1: "mono", 2: "stereo", 4: "4.0", 6: "5.1", 8: "7.1"}  # by channels
 
@@ -48,10 +51,10 @@ class SoundCopy:
     def __init__(self, index: VideoIndex, kind: VideoKind, start_s: float, length_s: float) -> None:
         """start_s: the range's beginning, in seconds from the video's first frame."""
         self.notice: str | None = None
-        self._container: Any = None
-        self._track: Any = None
-        self._packets: Iterator[Any] = iter(())
-        self._waiting: Any | None = None  # read, not due yet
+        self._container: OfPyAV = None
+        self._track: OfPyAV = None
+        self._packets: Iterator[OfPyAV] = iter(())
+        self._waiting: OfPyAV | None = None  # read, not due yet
         self._is_from_start = start_s == 0
         self._shift = 0  # what is added to timestamps since the clock started again
         self._end: int | None = None  # of the packet read last, in the stream's time base
@@ -63,7 +66,7 @@ class SoundCopy:
         except UnreadableVideoError:
             self.notice = Message("The source could not be opened for its sound, so there is none.")
             return
-        self._stream: Any = self._container.streams.best("audio")
+        self._stream: OfPyAV = self._container.streams.best("audio")
         if self._stream is None:
             return
         first = video.start_time or 0
@@ -126,7 +129,7 @@ class SoundCopy:
         if self._container is not None:
             self._container.close()
 
-    def _read(self) -> Any | None:
+    def _read(self) -> OfPyAV | None:
         """The next packet of the range; None at its end or at damage."""
         while True:
             try:
@@ -147,7 +150,7 @@ class SoundCopy:
             if self._is_from_start or time_s + duration_s > 0:
                 return packet
 
-    def _follow(self, packet: Any) -> None:
+    def _follow(self, packet: OfPyAV) -> None:
         """Sets a packet behind the one before it where the clock has started again."""
         time = packet.pts + self._shift
         gap = LARGEST_GAP_S / packet.time_base
@@ -157,7 +160,7 @@ class SoundCopy:
         packet.pts = time
         self._end = time + (packet.duration or 0)
 
-    def _time_s(self, packet: Any) -> float:
+    def _time_s(self, packet: OfPyAV) -> float:
         return float(packet.pts * packet.time_base) - self._origin_s
 
     def _silence(self, reason: str) -> None:
@@ -247,7 +250,7 @@ class VideoWriter:
         self._reformatter = VideoReformatter()
         try:
             # "file:" keeps FFmpeg from reading a colon in the name as a protocol.
-            self.container: Any = av.open(
+            self.container: OfPyAV = av.open(
                 f"file:{path}",
                 "w",
                 format=kind.container,
@@ -257,7 +260,7 @@ class VideoWriter:
         except (FFmpegError, OSError) as error:
             raise writing_problem(path, OSError(error.errno, error.strerror)) from error
         try:
-            self._stream: Any = self.container.add_stream(
+            self._stream: OfPyAV = self.container.add_stream(
                 self.encoder.name, rate=timing.rate, options=dict(self.encoder.options)
             )
             _configure(self._stream, kind, width, height, timing)
@@ -273,8 +276,9 @@ class VideoWriter:
         if picture.shape != expected:
             raise ValueError(f"picture must be {expected}, got {picture.shape}")
         frame = VideoFrame.from_ndarray(picture, format="rgba" if self._kind.has_alpha else "rgb24")
-        matrix: Any = "ITU709"  # names, not enum members: PyAV 14 fails on those
-        source: Any = "ITU601"  # RGB has no matrix, but PyAV 14 heeds ranges only if the two differ
+        matrix: OfPyAV = "ITU709"  # names, not enum members: PyAV 14 fails on those
+        # RGB has no matrix, but PyAV 14 heeds ranges only if the two differ.
+        source: OfPyAV = "ITU601"
         frame = self._reformatter.reformat(
             frame,
             format=self._kind.pixel_format,
@@ -322,7 +326,7 @@ def _working_encoder(kind: VideoKind, width: int, height: int, timing: Timing) -
         if encoder.name not in codecs_available:
             continue
         try:
-            context: Any = av.CodecContext.create(encoder.name, "w")
+            context: OfPyAV = av.CodecContext.create(encoder.name, "w")
             context.options = dict(encoder.options)
             context.width, context.height = width, height
             context.pix_fmt = kind.pixel_format
@@ -343,7 +347,7 @@ def _working_encoder(kind: VideoKind, width: int, height: int, timing: Timing) -
     )
 
 
-def _configure(stream: Any, kind: VideoKind, width: int, height: int, timing: Timing) -> None:
+def _configure(stream: OfPyAV, kind: VideoKind, width: int, height: int, timing: Timing) -> None:
     stream.width, stream.height = width, height
     stream.pix_fmt = kind.pixel_format
     context = stream.codec_context

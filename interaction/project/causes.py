@@ -5,7 +5,7 @@ writes, becomes an `UnknownRequest`: the masks are what a project is about, and 
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from interaction.annotation.requests import (
     DIRECTIONS,
@@ -163,7 +163,7 @@ def _to_json(cause: Request) -> dict[str, object]:
     raise TypeError(f"{type(cause).__name__} has no place in a journal")
 
 
-def _on(kind: str, frame: int, of: int | None, **others: Any) -> dict[str, object]:
+def _on(kind: str, frame: int, of: int | None, **others: object) -> dict[str, object]:
     return {"kind": kind, "frame": frame, "object": of, **others}
 
 

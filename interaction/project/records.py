@@ -7,7 +7,7 @@ and DamagedValueError says in words what is wrong with it.
 
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from interaction.annotation.types import (
     EMPTY_RECORD,
@@ -21,6 +21,7 @@ from interaction.annotation.types import (
     Prompts,
     Signs,
 )
+from interaction.files import JsonObject
 from xmem_core.messages import Message
 
 __all__ = [
@@ -66,7 +67,7 @@ class MaskPlace(NamedTuple):
     crc32: int
 
 
-def record_to_json(record: FrameRecord, place: Callable[[bytes], MaskPlace]) -> Any:
+def record_to_json(record: FrameRecord, place: Callable[[bytes], MaskPlace]) -> JsonObject | None:
     """None for the empty record; `place` says where a mask is kept."""
     if record == EMPTY_RECORD:
         return None

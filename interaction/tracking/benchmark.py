@@ -5,12 +5,11 @@ process, because machines differ and one machine differs from hour to hour.
 """
 
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -145,7 +144,7 @@ def stage_gigaflop(
     it was loaded: folding and fast convolutions do less for the same result."""
     plain = Tracker(network, tracker.config, internal_size=tracker.internal_size)
 
-    def counted(work: Any) -> float:
+    def counted(work: Callable[[], object]) -> float:
         with FlopCounterMode(display=False) as counter:
             work()
         return counter.get_total_flops() / 1e9

@@ -9,7 +9,7 @@ import shutil
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import torch
 
@@ -144,7 +144,7 @@ class Forecast:
             disk=size_text(self.free_disk_bytes),
         )
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         values = {name: getattr(self, name) for name in self.__dataclass_fields__}
         del values["settings"], values["steps_down"]
         values["seconds"] = None if self.seconds is None else round(self.seconds, 1)
