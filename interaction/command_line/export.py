@@ -2,6 +2,7 @@
 
 import json
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from interaction.command_line.options import taking
 from interaction.command_line.sources import frame_progress, object_ids, project_folder
 from interaction.errors import UserError
 
@@ -35,37 +37,40 @@ def _list_formats(is_wanted: bool) -> None:
     raise typer.Exit
 
 
-def export(
-    project: Annotated[str, typer.Argument(help="Folder of a project.", metavar="PROJECT")],
+@dataclass(frozen=True, slots=True)
+class ExportingOptions:
+    """Of `export`, by name."""
+
+    project: Annotated[str, typer.Argument(help="Folder of a project.", metavar="PROJECT")]
     format_name: Annotated[
         str, typer.Option("--format", help="What to write; --formats lists what there is.")
-    ],
+    ]
     output: Annotated[
         Path | None,
         typer.Option(
             help="The folder or file to write; by default PROJECT-FORMAT beside the project."
         ),
-    ] = None,
+    ] = None
     objects: Annotated[
         list[str] | None,
         typer.Option("--object", help="Only this object, by id or name; may be repeated."),
-    ] = None,
-    first: Annotated[int, typer.Option(min=0, help="First frame.")] = 0,
-    last: Annotated[int | None, typer.Option(min=0, help="Last frame; by default the end.")] = None,
-    step: Annotated[int, typer.Option(min=1, help="Every how many frames.")] = 1,
+    ] = None
+    first: Annotated[int, typer.Option(min=0, help="First frame.")] = 0
+    last: Annotated[int | None, typer.Option(min=0, help="Last frame; by default the end.")] = None
+    step: Annotated[int, typer.Option(min=1, help="Every how many frames.")] = 1
     only_annotated: Annotated[
         bool,
         typer.Option(
             "--only-annotated", help="Leave out frames that were never annotated nor tracked."
         ),
-    ] = False,
+    ] = False
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="A setting of the format, as NAME=VALUE; may be repeated."),
-    ] = None,
+    ] = None
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace files of the same names.")
-    ] = False,
+    ] = False
     no_hashes: Annotated[
         bool,
         typer.Option(
@@ -73,11 +78,11 @@ def export(
             help="Leave the hash of each picture out of frames.csv: quicker, but the export cannot "
             "be verified.",
         ),
-    ] = False,
+    ] = False
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only tell what would be missing or in the way.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    ] = False
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
     formats: Annotated[
         bool,
         typer.Option(
@@ -86,8 +91,11 @@ def export(
             is_eager=True,
             callback=_list_formats,
         ),
-    ] = False,
-) -> None:
+    ] = False
+
+
+@taking(ExportingOptions)
+def export(options: ExportingOptions) -> None:
     """Write a project's masks for another program. Changes nothing in the project, and works while
     it is open elsewhere."""
     from interaction.formats.export import ExportSettings, check_export
@@ -97,37 +105,37 @@ def export(
     from interaction.project.project import Project
     from interaction.video.video import open_video
 
-    kind = FORMATS.get(format_name)
+    kind = FORMATS.get(options.format_name)
     if kind is None:
         raise UserError(
             "There is no export format “{format_name}”.\n\nThe formats are: {formats}.",
-            format_name=format_name,
+            format_name=options.format_name,
             formats=", ".join(FORMATS),
         )
-    options = options_from_texts(kind.options, _pairs(settings or []))
-    folder = project_folder(project).resolve()
-    target = output or folder.with_name(f"{folder.stem}-{format_name}{kind.suffix}")
+    of_format = options_from_texts(kind.options, _pairs(options.settings or []))
+    folder = project_folder(options.project).resolve()
+    target = options.output or folder.with_name(f"{folder.stem}-{options.format_name}{kind.suffix}")
     with Project.open(folder, read_only=True) as opened:
         place = opened.view.find_source()
         with open_video(place, index=opened.view.load_index(place)) as video:
             source = ExportSource.of(opened.load_annotation(), video, protects=(opened.folder,))
             chosen = ExportSettings(
-                format=format_name,
+                format=options.format_name,
                 target=target,
-                options=options,
-                objects=object_ids(source.objects, objects),
-                first=first,
-                last=last,
-                step=step,
-                only_annotated=only_annotated,
-                overwrites=overwrite,
-                has_hashes=not no_hashes,
+                options=of_format,
+                objects=object_ids(source.objects, options.objects),
+                first=options.first,
+                last=options.last,
+                step=options.step,
+                only_annotated=options.only_annotated,
+                overwrites=options.overwrite,
+                has_hashes=not options.no_hashes,
             )
-            if dry_run:
-                _tell_preview(check_export(source, chosen), as_json=as_json)
+            if options.dry_run:
+                _tell_preview(check_export(source, chosen), as_json=options.as_json)
                 return
             report = _run(source, chosen)
-    _tell_report(report, as_json=as_json)
+    _tell_report(report, as_json=options.as_json)
 
 
 def _pairs(texts: list[str]) -> dict[str, str]:

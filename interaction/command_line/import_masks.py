@@ -2,12 +2,14 @@
 
 import json
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 from rich.console import Console
 
+from interaction.command_line.options import taking
 from interaction.command_line.sources import frame_progress, project_folder
 from interaction.errors import UserError
 
@@ -19,8 +21,11 @@ __all__ = ["import_masks"]
 _PAIR: Final = re.compile(r"\s*(\d{1,9})\s*=\s*(\d{1,3})\s*", re.ASCII)
 
 
-def import_masks(
-    project: Annotated[str, typer.Argument(help="Folder of a project.", metavar="PROJECT")],
+@dataclass(frozen=True, slots=True)
+class ImportOptions:
+    """Of `import`, by name."""
+
+    project: Annotated[str, typer.Argument(help="Folder of a project.", metavar="PROJECT")]
     masks: Annotated[
         Path,
         typer.Argument(
@@ -28,11 +33,11 @@ def import_masks(
             "COCO, YouTube-VIS or YOLO.",
             metavar="MASKS",
         ),
-    ],
+    ]
     status: Annotated[
         Literal["confirmed", "tracked"],
         typer.Option(help="confirmed: never overwritten; tracked: a propagation may replace them."),
-    ] = "confirmed",
+    ] = "confirmed"
     objects: Annotated[
         list[str] | None,
         typer.Option(
@@ -40,51 +45,56 @@ def import_masks(
             help="KEY=ID: the masks' object KEY, as --dry-run lists it, becomes object ID; all "
             "that are not named are left out. May be repeated.",
         ),
-    ] = None,
+    ] = None
     replace_given: Annotated[
         bool,
         typer.Option(
             "--replace-given", help="Also replace masks that were made or confirmed by hand."
         ),
-    ] = False,
+    ] = False
     keep_others: Annotated[
         bool,
         typer.Option(
             "--keep-others", help="Other objects keep their pixels where nothing is imported."
         ),
-    ] = False,
+    ] = False
     take_empty: Annotated[
         bool,
         typer.Option(
             "--take-empty",
             help="Also take masks without a pixel of the objects: they are not on those frames.",
         ),
-    ] = False,
+    ] = False
     frame: Annotated[
         int, typer.Option(min=0, help="The frame of a single mask whose name tells none.")
-    ] = 0,
+    ] = 0
     first_number: Annotated[
         int | None,
         typer.Option(
             min=0, help="The number that files of the first frame have; by default inferred."
         ),
-    ] = None,
-    first: Annotated[int, typer.Option(min=0, help="First frame.")] = 0,
-    last: Annotated[int | None, typer.Option(min=0, help="Last frame; by default the end.")] = None,
+    ] = None
+    first: Annotated[int, typer.Option(min=0, help="First frame.")] = 0
+    last: Annotated[int | None, typer.Option(min=0, help="Last frame; by default the end.")] = None
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only tell what would be imported.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
+    ] = False
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
+
+
+@taking(ImportOptions)
+def import_masks(options: ImportOptions) -> None:
     """Read masks from elsewhere into a project. One step of its history, so it can be undone."""
     from interaction.annotation.types import FrameStatus
     from interaction.formats.import_masks import planned_edits
     from interaction.formats.import_plan import ImportChoices, plan_import, preview_import
     from interaction.session import Session
 
-    object_ids = None if objects is None else _parse(objects)
-    with Session.open_project(project_folder(project), read_only=dry_run) as session:
-        if session.project and session.ledger.is_read_only and not dry_run:
+    object_ids = None if options.objects is None else _parse(options.objects)
+    with Session.open_project(
+        project_folder(options.project), read_only=options.dry_run
+    ) as session:
+        if session.project and session.ledger.is_read_only and not options.dry_run:
             damages = "; ".join(session.project.damages)
             raise UserError(
                 "The project is damaged and was opened for reading only, so nothing can be "
@@ -93,26 +103,26 @@ def import_masks(
             )
         with frame_progress("looking") as show:
             preview = preview_import(
-                masks,
+                options.masks,
                 session.video,
                 session.annotation,
-                shown=frame,
-                first_number=first_number,
+                shown=options.frame,
+                first_number=options.first_number,
                 on_progress=show,
             )
         _check_keys(preview, object_ids)
         choices = ImportChoices(
             object_ids=object_ids,
-            status=FrameStatus(status),
-            replaces_given=replace_given,
-            keeps_others=keep_others,
-            takes_empty=take_empty,
-            first=first,
-            last=last,
+            status=FrameStatus(options.status),
+            replaces_given=options.replace_given,
+            keeps_others=options.keep_others,
+            takes_empty=options.take_empty,
+            first=options.first,
+            last=options.last,
         )
         plan = plan_import(preview, session.annotation, choices)
         report = {**preview.to_json(), "plan": plan.to_json()}
-        if not dry_run:
+        if not options.dry_run:
             changed: set[int] = set()
             with frame_progress("importing") as show:
                 for edit in planned_edits(plan):
@@ -121,10 +131,10 @@ def import_masks(
                     show(len(changed), len(plan.frames))
             session.flush()
             report["changed"] = sorted(changed)
-    if as_json:
+    if options.as_json:
         typer.echo(json.dumps(report, indent=2))
     else:
-        _tell(plan, None if dry_run else len(changed))
+        _tell(plan, None if options.dry_run else len(changed))
 
 
 def _check_keys(preview: "ImportPreview", object_ids: dict[int, int] | None) -> None:
