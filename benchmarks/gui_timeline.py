@@ -40,12 +40,23 @@ SIDE_PX = 32  # of the made-up frames
 
 
 class Silent(QObject):
-    """Asked for nothing, an annotator only has its signals."""
+    """Asked for nothing, an annotator and its parts only have their signals."""
 
     busy_changed = Signal(Busy)
+    changed = Signal()
     progressed = Signal(object)
     tracked = Signal(int)
     busy = Busy.IDLE
+    running = None
+    is_free = True
+
+    @property
+    def operations(self) -> "Silent":
+        return self
+
+    @property
+    def tracking(self) -> "Silent":
+        return self
 
 
 def write_video(folder: Path, frames: int) -> None:
