@@ -331,7 +331,9 @@ class EngineThread(QObject):
         wait((self._last,), patience_s)
         if not self._last.done():
             _left_behind.append(self._last)
-        return self._last.done()
+            return False
+        self._executor.shutdown()  # the thread has nothing left to do and ends at once
+        return True
 
     def _advance(
         self,

@@ -9,7 +9,7 @@ from the next run on, and a run cannot be saved to go on in another process.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -266,12 +266,21 @@ class CutieTracker:
         objects: Sequence[int] | None = None,
         *,
         is_last: bool = False,
+        absent: Collection[int] = (),
+        remembers: bool = False,
     ) -> Prediction:
+        """absent: they have no pixel in the answer; what the package keeps of the frame is its
+        own, and so is when: remembers changes nothing."""
         if self._core is None or not self._known():
             raise ValueError("no object to track: memorise a frame with a mask first")
         encoded = self._encoded(frame)
         with self.times.measure("decode"):
             probabilities = self._step(encoded, end=is_last)
+        gone = [1 + place for place, known in enumerate(self._known()) if known in absent]
+        if gone:
+            probabilities = probabilities.clone()  # the package may still use its own
+            probabilities[0] += probabilities[gone].sum(dim=0)
+            probabilities[gone] = 0
         return self._prediction(encoded, probabilities, objects)
 
     @torch.inference_mode()
