@@ -183,7 +183,11 @@ class ExportDialog(QDialog):
 
     def choose(self, name: str) -> None:
         """A format, by its name in the table."""
-        self.formats.setCurrentItem(self._items[name])
+        self.formats.setCurrentItem(self.item_of(name))
+
+    def item_of(self, name: str) -> QTreeWidgetItem:
+        """The line of a format in the list."""
+        return self._items[name]
 
     @property
     def format(self) -> ExportFormat:
