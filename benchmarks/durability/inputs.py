@@ -141,10 +141,10 @@ def _sample_project(folder: Path) -> Path:
     place = folder / "p.vos"
     with Project.create(place, write_source(folder)) as project:
         annotator = Annotator(project)
-        annotator.work(1, count=25)
+        annotator.work(1, count=10)  # a damage then hits each part of a file often
         project.flush()
         project.save_version("first")
-        annotator.work(2, count=15)
+        annotator.work(2, count=6)
         models = LearnedModels(project.view.learned_folder)
         models.keep("tracker", Learned("small", 3), network_bytes(tiny.network(), {}))
     return place
