@@ -35,6 +35,7 @@ from interaction.project.frame_index import index_bytes, read_index
 from interaction.project.lock import Holder, read_holder
 from interaction.project.project import Project
 from interaction.video.picture_folder import PictureFolderIndex
+from interaction.video.video import open_video
 from tests import tiny
 from tests.unit.project_samples import Annotator, state, write_source
 from xmem_core.weights import load_xmem, network_bytes
@@ -242,7 +243,7 @@ def fuzz_text(folder: Path, count: int) -> Result:
 
 
 def fuzz_binary(folder: Path, count: int) -> Result:
-    """Damages weights, masks, the mask store and the index of frames."""
+    """Damages weights, masks, the mask store, the index of frames and animated pictures."""
     place = _sample_project(folder)
     weights, published = folder / "tracker.safetensors", folder / "tracker.pth"
     weights.write_bytes(network_bytes(tiny.network(), {}))
@@ -263,6 +264,19 @@ def fuzz_binary(folder: Path, count: int) -> Result:
     def target(path: Path, read: Callable[[], object]) -> _Target:
         return _Target(path, path.read_bytes(), read)
 
+    def watching(path: Path) -> Callable[[], object]:
+        def read() -> None:
+            with open_video(path) as video:
+                for frame in range(len(video)):
+                    video[frame]
+
+        return read
+
+    frames = [Image.fromarray(tiny.frame(number)) for number in range(3)]
+    animated = {kind: folder / f"animated.{kind}" for kind in ("png", "webp", "gif")}
+    for path in animated.values():
+        frames[0].save(path, save_all=True, append_images=frames[1:], duration=40)
+
     opening = lambda: _read_project(place)  # noqa: E731  (one call with its argument)
     stored = sorted((place / "masks").iterdir())[0]
     return _fuzz(
@@ -273,7 +287,8 @@ def fuzz_binary(folder: Path, count: int) -> Result:
             "frames.idx": target(index, lambda: read_index(index, folder, "digest")),
             "masks.bin": target(place / "history" / "masks.bin", opening),
             "a project's mask": target(stored, opening),
-        },
+        }
+        | {f"animated {kind}": target(path, watching(path)) for kind, path in animated.items()},
         count,
     )
 

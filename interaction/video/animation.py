@@ -15,6 +15,7 @@ from PIL import Image
 
 from interaction.errors import DamagedFrameError, UnreadableVideoError
 from interaction.video.container import MAX_FRAME_PIXELS, describe_size_limit
+from interaction.video.pixels import PICTURE_ERRORS
 from xmem_core.messages import Message
 
 __all__ = ["ANIMATION_SUFFIXES", "AnimationIndex", "AnimationReader", "index_animation"]
@@ -23,7 +24,6 @@ ANIMATION_SUFFIXES: Final = frozenset({".apng", ".png", ".webp"})  # compared in
 _FORMATS: Final = ("PNG", "WEBP")
 _REPORT_EVERY: Final = 16  # frames
 _LEAST_MS: Final = 10  # what browsers make of frames that are to last no time at all
-_DAMAGE: Final = (OSError, SyntaxError, ValueError, EOFError, MemoryError, OverflowError)
 _REMEDY: Final = Message("Save it again with the program that made it, or as a video (MP4).")
 
 
@@ -139,7 +139,7 @@ def _problems_of(path: Path, frame: int | None = None) -> Iterator[None]:
         raise UnreadableVideoError(
             path, Message("it is gone"), Message("Put it back, or open it again.")
         ) from None
-    except (*_DAMAGE, Image.DecompressionBombError):
+    except PICTURE_ERRORS:
         if frame is None:
             raise UnreadableVideoError(path, Message("the picture is damaged"), _REMEDY) from None
         raise DamagedFrameError(

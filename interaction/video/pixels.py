@@ -25,6 +25,7 @@ from xmem_core.arrays import Pixels
 from xmem_core.messages import Message
 
 __all__ = [
+    "PICTURE_ERRORS",
     "FrameLayout",
     "Orientation",
     "RgbConverter",
@@ -165,7 +166,7 @@ _FORMATS = ("BMP", "JPEG", "PNG", "TIFF", "WEBP")
 _REMEDY = Message("Replace this picture, or take it out of the folder.")
 
 # What Pillow raises on damaged files; it has no base class of its own.
-_PICTURE_ERRORS = (
+PICTURE_ERRORS = (
     OSError,
     SyntaxError,
     ValueError,
@@ -330,7 +331,7 @@ def _read(picture: Path, read: Callable[[Image.Image], _Result]) -> _Result:
             ),
             Message("Scale it down."),
         ) from None
-    except _PICTURE_ERRORS:
+    except PICTURE_ERRORS:
         raise DamagedFrameError(picture, Message("the picture is damaged"), _REMEDY) from None
 
 
@@ -346,7 +347,7 @@ def _orientation(image: Image.Image) -> int:
         return 1  # Pillow turns these by itself, and gives their size turned
     try:
         value = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except _PICTURE_ERRORS:
+    except PICTURE_ERRORS:
         return 1  # a damaged note is no reason to refuse a good picture
     return value if value in _TRANSPOSE else 1
 
