@@ -54,7 +54,10 @@ def _edit_until_killed(folder: Path, told: "Connection") -> None:
         old = document.annotation.record(frame)
         document.set_frame(frame)
         document.apply(Edit(f"Edit {number}", {frame: old}, {frame: record}))
-        told.send(number)
+        try:
+            told.send((number, time.monotonic_ns()))
+        except OSError:  # the proof itself was ended
+            application.quit()
 
     timer = QTimer(window, interval=20)
     timer.timeout.connect(work)
@@ -80,7 +83,7 @@ def kills(folder: Path, count: int, seed: int = 0) -> Result:
     has_server = "forkserver" in multiprocessing.get_all_start_methods()
     context: Any = multiprocessing.get_context("forkserver" if has_server else "spawn")
     context.set_forkserver_preload([__name__, "gui.window.app", "gui.window.main_window", "torch"])
-    worst = 0
+    worst, oldest_ms = 0, 0.0
     for _ in range(count):
         with Project.open(place) as project:
             before = len(project.view.load_history().entries)
@@ -91,6 +94,7 @@ def kills(folder: Path, count: int, seed: int = 0) -> Result:
         made = _heard(heard, chance.randrange(1, 60))
         time.sleep(chance.random() * 0.02)
         process.kill()
+        killed_ns = time.monotonic_ns()
         process.join()
         made += _heard(heard, None)
         edits = len(made)
@@ -109,13 +113,18 @@ def kills(folder: Path, count: int, seed: int = 0) -> Result:
                 result.faults.append(f"{found} edits were found and {edits} made")
         result.count("edits lost", max(0, edits - found))
         worst = max(worst, edits - found)
+        if found < edits:
+            oldest_ms = max(oldest_ms, (killed_ns - made[found][1]) / 1e6)
+        if result.figures["kills"] % 10 == 0:
+            sys.stderr.write(f"{result.figures}, at most {worst}, from {oldest_ms:.0f} ms before\n")
     result.figures["most edits lost by a kill"] = worst
+    result.figures["oldest edit lost, ms before the kill"] = round(oldest_ms)
     return result
 
 
-def _heard(told: "Connection", count: int | None) -> list[int]:
-    """So many numbers; all, for None, until the other side has died."""
-    numbers: list[int] = []
+def _heard(told: "Connection", count: int | None) -> list[tuple[int, int]]:
+    """So many edits and when they were made; all, for None, until the other side has died."""
+    numbers: list[tuple[int, int]] = []
     while count is None or len(numbers) < count:
         try:
             numbers.append(told.recv())

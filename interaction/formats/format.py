@@ -29,6 +29,7 @@ from interaction.errors import UnreadableVideoError, UserError
 from interaction.files import (
     hidden_folder,
     open_regular,
+    plain_folder,
     remove_leftovers,
     replace_file,
     writing_problem,
@@ -267,8 +268,7 @@ class ExportTarget:
             root = self.path if self.is_folder else self.path.parent
             names = {file.relative_to(self.folder) for file in files}
             for name in sorted(names):
-                (root / name).parent.mkdir(parents=True, exist_ok=True)
-                replace_file(self.folder / name, root / name)
+                replace_file(self.folder / name, plain_folder(root, *name.parts[:-1]) / name.name)
         except OSError as error:
             raise writing_problem(self.path, error) from error
         self._hidden.close()

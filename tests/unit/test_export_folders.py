@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +53,38 @@ def test_a_cancelled_export_leaves_no_trace(
     next(steps)
     steps.close()
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+@pytest.mark.parametrize("name", FORMATS)
+def test_no_link_in_the_folder_of_an_export_is_followed(
+    name: str, video: Video, annotation: Annotation, tmp_path: Path
+) -> None:
+    outside = tmp_path / "outside"
+    (outside / "folder").mkdir(parents=True)
+    (outside / "file").write_text("kept")
+    source = ExportSource.of(annotation, video)
+    first = tmp_path / "first"
+    report = run_export(annotation, video, name, first / "out")
+    (first / "chosen").symlink_to(report.target.parent)  # this one is followed
+    written = [report.target.parent / one for one in report.files]
+    if report.target.is_dir():
+        written = [report.target / one for one in report.files]
+    folders = {path.parent for path in written} - {report.target, report.target.parent}
+    for path in written:
+        path.unlink()
+        path.symlink_to(outside / "file")
+    again = settings(first / "chosen" / "out", name, overwrites=True)
+    list(export(source, again))
+    assert (outside / "file").read_text() == "kept"
+    assert not [path for path in written if path.is_symlink()]
+    for folder in folders:
+        shutil.rmtree(folder)
+        folder.symlink_to(outside / "folder")
+        with pytest.raises(UserError, match="link"):
+            list(export(source, again))
+        folder.unlink()
+    assert list((outside / "folder").iterdir()) == []
 
 
 @pytest.mark.parametrize("name", FORMATS)
