@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,7 +26,9 @@ from PIL import Image
 
 from benchmarks.durability.saving import Result
 from interaction.annotation.mask_files import encode_labels, read_mask
+from interaction.command_line.config import read_files
 from interaction.errors import UserError
+from interaction.formats.label_studio import encode_brush
 from interaction.formats.mask_set import Surroundings
 from interaction.formats.recognise import recognise_masks
 from interaction.formats.verify import read_list
@@ -34,6 +37,7 @@ from interaction.models import Model, ModelStore
 from interaction.project.frame_index import index_bytes, read_index
 from interaction.project.lock import Holder, read_holder
 from interaction.project.project import Project
+from interaction.tracking.jobs import read_jobs
 from interaction.video.picture_folder import PictureFolderIndex
 from interaction.video.video import open_video
 from tests import tiny
@@ -190,6 +194,17 @@ def fuzz_text(folder: Path, count: int) -> Result:
         "annotations": [{"id": 1, "video_id": 1, "category_id": 1, "segmentations": [None]}],
         "categories": [{"id": 1, "name": "disc"}],
     }
+    run_lengths = 'rle="0,1,3" left="1" top="1" width="2" height="2" z_order="0" group_id="1"'
+    shapes = f'<mask label="disc" {run_lengths}/><polygon label="box" points="1,1;9,1;9,9"/>'
+    image = f'<image id="0" name="00000.png" width="{tiny.WIDTH}" height="{tiny.HEIGHT}">'
+    brush = encode_brush(tiny.labels(0) == 1)
+    result = {
+        "original_width": tiny.WIDTH,
+        "original_height": tiny.HEIGHT,
+        "value": {"format": "rle", "rle": brush, "brushlabels": ["disc"]},
+        "meta": {"text": ["object 1"]},
+    }
+    task = {"id": 1, "data": {"image": "00000.png"}, "annotations": [{"result": [result]}]}
     objects = {"objects": [{"id": 1, "name": "disc", "color": "#ff0000"}]}
     yolo = folder / "yolo"
     (yolo / "labels").mkdir(parents=True)
@@ -202,6 +217,11 @@ def fuzz_text(folder: Path, count: int) -> Result:
         + b"0,512,%s,%s,00000.png\n" % (b"0a" * 32, b"3f" * 8),
         folder / "coco.json": json.dumps(coco).encode(),
         folder / "vis.json": json.dumps(vis).encode(),
+        folder / "cvat.xml": f"<annotations>{image}{shapes}</image></annotations>".encode(),
+        folder / "brush.json": json.dumps([task]).encode(),
+        folder / "jobs.jsonl": b'{"source": "clip", "masks": "masks", "start": 0}\n',
+        folder / "jobs.csv": b"source,masks,internal-size\nclip,masks,480\nother,masks,240\n",
+        folder / "options.toml": b'device = "cpu"\n[propagate]\ninternal-size = 360\n',
         folder / "note": json.dumps(asdict(Holder.this_process())).encode(),
     }
     for path, data in lines.items():
@@ -234,6 +254,15 @@ def fuzz_text(folder: Path, count: int) -> Result:
             "frames.csv": target(masks / "frames.csv", importing(masks)),
             "frames.csv with hashes": target(
                 folder / "hashes.csv", lambda: read_list(folder / "hashes.csv")
+            ),
+            "CVAT": target(folder / "cvat.xml", importing(folder / "cvat.xml")),
+            "Label Studio": target(folder / "brush.json", importing(folder / "brush.json")),
+            **{
+                name: target(folder / name, partial(read_jobs, folder / name, folder))
+                for name in ("jobs.jsonl", "jobs.csv")
+            },
+            "options.toml": target(
+                folder / "options.toml", lambda: read_files(folder / "options.toml")
             ),
             "labels of YOLO": target(yolo / "labels" / "00000.txt", importing(yolo)),
             "data.yaml": target(yolo / "data.yaml", importing(yolo)),
