@@ -4,7 +4,7 @@
     python -m benchmarks.durability failing-calls [--count 60]   edits for each kind of error
     python -m benchmarks.durability full-disk [--count 30]       fillings
     python -m benchmarks.durability kill [--count 200]           kills of a script that edits
-    python -m benchmarks.durability kill-window [--count 20]     kills of the window
+    python -m benchmarks.durability kill-window [--count 200]    kills of the window
     python -m benchmarks.durability two-programs [--count 40]    openings by each of three programs
     python -m benchmarks.durability fuzz-text [--count 20000]    damaged text files
     python -m benchmarks.durability fuzz-binary [--count 5000]   damaged weights, masks and indexes
@@ -34,7 +34,7 @@ def _proofs() -> dict[str, tuple[int, Callable[[Path, int], Result]]]:
         "failing-calls": (60, saving.failing_calls),
         "full-disk": (30, saving.full_disk),
         "kill": (200, saving.kills),
-        "kill-window": (20, window.kills),
+        "kill-window": (200, window.kills),
         "two-programs": (40, saving.two_programs),
         "fuzz-text": (20_000, inputs.fuzz_text),
         "fuzz-binary": (5_000, inputs.fuzz_binary),
