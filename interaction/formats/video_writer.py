@@ -194,6 +194,11 @@ class VideoKind:
     encoders: tuple[Encoder, ...]  # the first that works is used
     has_alpha: bool = False
 
+    @property
+    def is_rgb(self) -> bool:
+        """Without a matrix, in full range."""
+        return self.pixel_format in ("bgra", "bgr0")
+
 
 @dataclass(frozen=True, slots=True)
 class Timing:
@@ -276,10 +281,20 @@ class VideoWriter:
         if picture.shape != expected:
             raise ValueError(f"picture must be {expected}, got {picture.shape}")
         frame = VideoFrame.from_ndarray(picture, format="rgba" if self._kind.has_alpha else "rgb24")
+        frame = self._converted(frame)
+        frame.pts = self._timing.ticks[self._written]
+        frame.time_base = self._timing.time_base
+        self._written += 1
+        self._mux(frame)
+
+    def _converted(self, frame: VideoFrame) -> VideoFrame:
+        """As the encoder takes it."""
+        if self._kind.is_rgb:
+            return self._reformatter.reformat(frame, format=self._kind.pixel_format)
         matrix: OfPyAV = "ITU709"  # names, not enum members: PyAV 14 fails on those
         # RGB has no matrix, but PyAV 14 heeds ranges only if the two differ.
         source: OfPyAV = "ITU601"
-        frame = self._reformatter.reformat(
+        return self._reformatter.reformat(
             frame,
             format=self._kind.pixel_format,
             src_colorspace=source,
@@ -287,10 +302,6 @@ class VideoWriter:
             src_color_range="JPEG",
             dst_color_range="MPEG",
         )
-        frame.pts = self._timing.ticks[self._written]
-        frame.time_base = self._timing.time_base
-        self._written += 1
-        self._mux(frame)
 
     def finish(self) -> None:
         """Writes what the encoder still holds; the file is whole once it is closed."""
@@ -352,5 +363,7 @@ def _configure(stream: OfPyAV, kind: VideoKind, width: int, height: int, timing:
     stream.pix_fmt = kind.pixel_format
     context = stream.codec_context
     context.time_base = timing.time_base
+    if kind.is_rgb:
+        return
     context.colorspace = context.color_primaries = context.color_trc = _BT709
     context.color_range = _LIMITED_RANGE

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interaction.formats.format import ExportFormat, ExportJob, FormatGroup, Pictures, TargetKind
-from interaction.formats.looks import cut_out, replace_background, soft_edge
+from interaction.formats.looks import cut_out, replace_background
 from interaction.formats.options import ExportOptions, option, parse_color
-from interaction.formats.per_object import edge_option
+from interaction.formats.per_object import edge_from_option, edge_option, soft_mask
 from interaction.formats.video_writer import (
     Encoder,
     SoundCopy,
@@ -23,6 +23,7 @@ from interaction.formats.video_writer import (
 from xmem_core.messages import Message
 
 __all__ = [
+    "FFV1_ALPHA",
     "GREEN_SCREEN",
     "PRORES_ALPHA",
     "VP9_ALPHA",
@@ -180,11 +181,13 @@ _BLEED_PX: Final = 16  # a block of the codecs: colours outside it do not reach 
 class GreenScreenOptions(H264Options):
     color: str = option("#00b140", Message("Background colour"), is_color=True)
     edge_px: float = edge_option(2.0)
+    edge_from: str = edge_from_option()
 
 
 @dataclass(frozen=True, kw_only=True)
 class AlphaOptions(VideoOptions):
     edge_px: float = edge_option(2.0)
+    edge_from: str = edge_from_option()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,6 +210,16 @@ _PRORES: Final = VideoKind(
 )
 
 
+_FFV1: Final = VideoKind(
+    title=Message("FFV1 video"),
+    container="matroska",
+    pixel_format="bgra",
+    # Every frame by itself, in slices with checksums: an archive's settings.
+    encoders=(Encoder("ffv1", {"level": "3", "g": "1", "slices": "4", "slicecrc": "1"}),),
+    has_alpha=True,
+)
+
+
 def _vp9(quality: int) -> VideoKind:
     options = {"crf": str(quality), "b": "0", "deadline": "good", "cpu-used": "5", "row-mt": "1"}
     # Alternate reference frames cannot carry alpha.
@@ -222,7 +235,8 @@ def _vp9(quality: int) -> VideoKind:
 
 def _green_screen(job: ExportJob, frame: int) -> NDArray[np.uint8]:
     options = job.options_as(GreenScreenOptions)
-    alpha = soft_edge(job.labels(frame) > 0, options.edge_px)
+    mask = job.labels(frame) > 0
+    alpha = soft_mask(job, frame, mask, options.edge_px, options.edge_from)
     return replace_background(job.picture(frame), alpha, parse_color(options.color))
 
 
@@ -232,12 +246,17 @@ def _write_green_screen(job: ExportJob) -> Iterator[int]:
 
 
 def _alpha(job: ExportJob, frame: int) -> NDArray[np.uint8]:
-    alpha = soft_edge(job.labels(frame) > 0, job.options_as(AlphaOptions).edge_px)
+    options, mask = job.options_as(AlphaOptions), job.labels(frame) > 0
+    alpha = soft_mask(job, frame, mask, options.edge_px, options.edge_from)
     return cut_out(job.picture(frame), alpha, _BLEED_PX)
 
 
 def _write_prores(job: ExportJob) -> Iterator[int]:
     return write_video(job, _PRORES, job.options_as(AlphaOptions), _alpha)
+
+
+def _write_ffv1(job: ExportJob) -> Iterator[int]:
+    return write_video(job, _FFV1, job.options_as(AlphaOptions), _alpha)
 
 
 def _write_vp9(job: ExportJob) -> Iterator[int]:
@@ -269,6 +288,21 @@ PRORES_ALPHA: Final = ExportFormat(
     suffix=".mov",
     options=AlphaOptions,
     write=_write_prores,
+    is_importable=False,
+    pictures=video_pictures(_alpha),
+    foresee=foresee_even_size,
+)
+FFV1_ALPHA: Final = ExportFormat(
+    name="ffv1-alpha",
+    title=Message("FFV1 with alpha, lossless"),
+    description=Message(
+        "The objects with an alpha channel, every pixel as it is, for archives (Matroska)."
+    ),
+    group=FormatGroup.VIDEO,
+    target=TargetKind.FILE,
+    suffix=".mkv",
+    options=AlphaOptions,
+    write=_write_ffv1,
     is_importable=False,
     pictures=video_pictures(_alpha),
     foresee=foresee_even_size,
