@@ -14,6 +14,7 @@ from PySide6.QtCore import QByteArray, QObject, Signal
 from gui.language import SYSTEM
 from gui.theme import Scheme
 from gui.work.document import LEAST_GOAL, MOST_GOAL, WIDEST_OUTLINE_PX, ViewMode
+from gui.work.tracking import AT_CUT, AtCut
 from interaction.errors import UserError
 from interaction.files import parse_json, plain_folder, read_regular, write_bytes
 from interaction.tracking.trust import GOAL
@@ -165,6 +166,25 @@ class Preferences(QObject):
     @blends.setter
     def blends(self, is_on: bool) -> None:
         self._set("work/blends", "true" if is_on else "false")
+
+    @property
+    def at_cut(self) -> AtCut:
+        """What a run does at a cut."""
+        value = self._text("work/at_cut", "pause")
+        return next((one for one in AT_CUT if one == value), "pause")
+
+    @at_cut.setter
+    def at_cut(self, what: AtCut) -> None:
+        self._set("work/at_cut", what)
+
+    @property
+    def pauses_at_wrong_masks(self) -> bool:
+        """Whether a run pauses where a mask collapses, explodes or jumps to another thing."""
+        return self._text("work/pauses_at_wrong_masks", "true") == "true"
+
+    @pauses_at_wrong_masks.setter
+    def pauses_at_wrong_masks(self, is_on: bool) -> None:
+        self._set("work/pauses_at_wrong_masks", "true" if is_on else "false")
 
     @property
     def goal(self) -> float:

@@ -85,6 +85,23 @@ class PreferencesDialog(QDialog):
         self.device.setCurrentIndex(index)
         self.device.currentTextChanged.connect(self._set_device)
 
+        self.at_cut = QComboBox(self)
+        for what, title in (
+            ("pause", tr("Pause and ask")),
+            ("stop", tr("Stop")),
+            ("go_on", tr("Track on")),
+        ):
+            self.at_cut.addItem(title, what)
+        self.at_cut.setCurrentIndex(self.at_cut.findData(preferences.at_cut))
+        self.at_cut.currentIndexChanged.connect(
+            lambda: setattr(preferences, "at_cut", self.at_cut.currentData())
+        )
+        self.brakes = QCheckBox(tr("Pause"), self)
+        self.brakes.setChecked(preferences.pauses_at_wrong_masks)
+        self.brakes.toggled.connect(
+            lambda is_on: setattr(preferences, "pauses_at_wrong_masks", is_on)
+        )
+
         self.internal_size = QComboBox(self)
         for size_px in sorted({*_SIZES_PX, preferences.internal_size_px}):
             self.internal_size.addItem(tr("{size_px} pixels", size_px=size_px), size_px)
@@ -129,6 +146,19 @@ class PreferencesDialog(QDialog):
                     "to one, red for what is removed. Not while tracking or learning runs, and "
                     "not with click models that search for their answer, as f-BRS does: that "
                     "takes seconds."
+                ),
+            ),
+            (
+                tr("At a cut"),
+                self.at_cut,
+                tr("What a run does before the first frame of another shot"),
+            ),
+            (
+                tr("When a mask goes wrong"),
+                self.brakes,
+                tr(
+                    "A run pauses at the frame where a mask collapses, explodes or jumps to "
+                    "another thing, and says so; Space tracks on"
                 ),
             ),
             (tr("Device"), self.device, tr("Where the networks run")),

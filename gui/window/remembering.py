@@ -65,6 +65,7 @@ class Remembering(QObject):
         document, preferences = self._workspace.document, self._preferences
         self._follow_preferences("look/opacity")
         self._follow_preferences("look/outline_px")
+        self._follow_preferences("work/at_cut")
         self._follow_preferences("work/previews")
         document.set_hatching(preferences.has_hatching)
         document.set_onion_skin(preferences.has_onion_skin)
@@ -117,6 +118,10 @@ class Remembering(QObject):
         document, preferences = self._workspace.document, self._preferences
         if name == "look/opacity":
             document.set_opacity(preferences.opacity)
+        elif name in ("work/at_cut", "work/pauses_at_wrong_masks"):
+            tracking = self._workspace.annotator.tracking
+            tracking.at_cut = preferences.at_cut
+            tracking.pauses_at_wrong_masks = preferences.pauses_at_wrong_masks
         elif name == "work/previews":
             self._workspace.annotator.previews.is_on = preferences.has_previews
         elif name.startswith("look/outline"):

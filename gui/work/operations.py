@@ -191,15 +191,18 @@ class Operation:
         reports_errors: bool = True,
         reason: str = "",
         frames: range | None = None,
+        pauses_at: Callable[[Any], bool] = lambda step: False,
     ) -> None:
         """steps: called on the GUI thread when the operation starts, to read what it depends on.
         edits: what Undo takes back. subject: what exists once it has ended. reports_errors: they
         are announced; otherwise only `on_end` gets them. reason, frames: why it runs and over which
-        frames, where the program started it and not the annotator."""
+        frames, where the program started it and not the annotator. pauses_at: asked on the
+        thread, of each step, whether to pause right after it, before another is made."""
         self.kind, self.steps, self.on_step, self.on_end = kind, steps, on_step, on_end
         self.blocks: frozenset[Kind] = _BLOCKS[kind]
         self.is_pausable, self.edits, self.subject = is_pausable, edits, subject
         self.reports_errors, self.reason, self.frames = reports_errors, reason, frames
+        self.pauses_at = pauses_at
         self.pace = Pace()
         self.is_started = False
         self.repeats = False  # once it has ended it starts again: its input has changed
@@ -345,6 +348,8 @@ class EngineThread(QObject):
         try:
             if not operation.is_cancelled:
                 step = next(steps)
+                if operation.pauses_at(step):
+                    operation.pause()
                 operation.note_unshown(1)
                 self._on_gui_thread.emit(partial(operation.show, step))
             if not operation.is_cancelled:

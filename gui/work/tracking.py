@@ -2,7 +2,7 @@
 
 from collections.abc import Generator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from PySide6.QtCore import QObject, Signal
 
@@ -25,7 +25,10 @@ from interaction.session import Session
 if TYPE_CHECKING:
     from interaction.tracking.governor import Forecast
 
-__all__ = ["Tracking"]
+__all__ = ["AT_CUT", "AtCut", "Tracking"]
+
+AtCut = Literal["pause", "stop", "go_on"]  # what a run does at a cut; to pause is to ask
+AT_CUT: Final[tuple[AtCut, ...]] = get_args(AtCut)
 
 
 class Tracking(QObject):
@@ -45,6 +48,8 @@ class Tracking(QObject):
         self._operations = operations
         self._forecasts = 0  # asked for so far
         self._absences: tuple[AbsenceProposal, ...] = ()  # of the run that is going or was last
+        self.at_cut: AtCut = "go_on"  # until the window says what is preferred
+        self.pauses_at_wrong_masks = False
 
     @property
     def absences(self) -> tuple[AbsenceProposal, ...]:
@@ -161,6 +166,8 @@ class Tracking(QObject):
                 self._document.set_frame(step.frame)
             self.tracked.emit(step.frame)
             self.looked.emit(step.frame, step.box)
+            if may_brake(step):
+                self._brake(step)
             pace = operation.pace
             pace.note(step.total - step.done)
             self._operations.progressed.emit(
@@ -179,6 +186,11 @@ class Tracking(QObject):
             run.begin()
             return propagation(self._session.context(), run.request)
 
+        def may_brake(step: Propagated) -> bool:
+            if step.brake is None or (step.is_cut and self.at_cut == "go_on"):
+                return False
+            return step.is_cut or self.pauses_at_wrong_masks
+
         operation = Operation(
             Kind.TRACKING,
             steps,
@@ -188,6 +200,7 @@ class Tracking(QObject):
             edits=run.edits,
             reason=reason,
             frames=run.frames if reason else None,
+            pauses_at=may_brake,
         )
         self._operations.start(operation)
 
@@ -206,6 +219,17 @@ class Tracking(QObject):
             tr("Absent"),
             self.accepted.emit,
         )
+
+    def _brake(self, step: Propagated) -> None:
+        """The run stands still at this frame: say why, and how it goes on."""
+        text = tr("Frame {frame}. {reason}", frame=step.frame, reason=tr(step.brake or ""))
+        if step.is_cut and self.at_cut == "stop":
+            self._operations.cancel(Kind.TRACKING)
+            self._document.noticed.emit(text)
+            return
+        self._document.set_frame(step.frame)
+        self._operations.pause()
+        self._document.offered.emit(text, tr("Track on"), self._operations.resume)
 
     def _end(self, run: "_Run", error: Exception | None) -> None:
         self.ended.emit(frozenset(run.edits.done))

@@ -1,0 +1,107 @@
+"""A run pauses at a cut and where a mask goes wrong, says why, and goes on when it is told."""
+
+from pathlib import Path
+
+import pytest
+from pytestqt.qtbot import QtBot
+
+from gui.dialogs.preferences import PreferencesDialog
+from gui.preferences import Preferences
+from gui.window.main_window import MainWindow
+from gui.work.annotator import Annotator
+from gui.work.document import Document
+from gui.work.operations import Busy
+from gui.work.tracking import AtCut
+from interaction.annotation.types import Stroke
+from tests.unit.test_brakes import write_film
+
+DAB = Stroke(((20.0, 20.0),), 6)
+CUT = 5
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    """In place of the tiny clip: another shot begins at frame 5."""
+    write_film(tmp_path / "clip")
+    return tmp_path / "clip"
+
+
+@pytest.fixture
+def offered(clip: Path, document: Document) -> list[tuple[str, object]]:
+    told: list[tuple[str, object]] = []
+    document.offered.connect(lambda text, button, do: told.append((text, do)))
+    document.noticed.connect(lambda text: told.append((text, None)))
+    return told
+
+
+def tracked(document: Document) -> list[int]:
+    return sorted(document.annotation.records)
+
+
+def start(annotator: Annotator, at_cut: AtCut) -> None:
+    annotator.tracking.at_cut = at_cut
+    annotator.hand.stroke(DAB)
+    annotator.tracking.start("forward")
+
+
+def test_a_run_pauses_before_the_first_frame_of_another_shot_and_goes_on(
+    offered: list[tuple[str, object]], annotator: Annotator, document: Document, qtbot: QtBot
+) -> None:
+    start(annotator, "pause")
+    qtbot.waitUntil(lambda: annotator.operations.busy is Busy.PAUSED)
+    assert tracked(document) == [0, 1, 2, 3, 4]
+    assert document.frame == CUT
+    [(text, go_on)] = offered
+    assert "Frame 5" in text
+    assert "another shot" in text
+    go_on()  # type: ignore[operator]
+    qtbot.waitUntil(lambda: annotator.operations.busy is Busy.IDLE)
+    assert tracked(document) == list(range(8))
+
+
+@pytest.mark.parametrize(("at_cut", "count"), [("stop", CUT), ("go_on", 8)])
+def test_a_run_stops_or_goes_on_at_a_cut_if_that_is_preferred(
+    offered: list[tuple[str, object]],
+    annotator: Annotator,
+    document: Document,
+    qtbot: QtBot,
+    at_cut: AtCut,
+    count: int,
+) -> None:
+    start(annotator, at_cut)
+    qtbot.waitUntil(lambda: annotator.operations.busy is Busy.IDLE)
+    assert tracked(document) == list(range(count))
+    assert bool(offered) is (at_cut == "stop")
+
+
+def test_a_run_pauses_at_the_frame_where_a_mask_goes_wrong(
+    offered: list[tuple[str, object]],
+    annotator: Annotator,
+    document: Document,
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def wrong(brakes: object, watch: object, names: dict[int, str]) -> str | None:
+        return "It jumps." if len(tracked(document)) == 3 else None
+
+    monkeypatch.setattr("interaction.tracking.brakes.Brakes.mask", wrong)
+    annotator.tracking.pauses_at_wrong_masks = True
+    start(annotator, "go_on")
+    qtbot.waitUntil(lambda: annotator.operations.busy is Busy.PAUSED)
+    here = document.frame
+    assert tracked(document) == list(range(here + 1))  # not one frame more
+    assert offered[0][0] == f"Frame {here}. It jumps."
+    annotator.cancel()
+    qtbot.waitUntil(lambda: annotator.operations.busy is Busy.IDLE)
+    assert tracked(document) == list(range(here + 1))
+
+
+def test_both_brakes_are_preferences_that_hold_at_once(
+    window: MainWindow, preferences: Preferences, clip: Path, qtbot: QtBot
+) -> None:
+    dialog = PreferencesDialog(preferences, window.actions_table)
+    qtbot.addWidget(dialog)
+    dialog.at_cut.setCurrentIndex(dialog.at_cut.findData("stop"))
+    dialog.brakes.setChecked(True)
+    assert preferences.at_cut == "stop"
+    assert preferences.pauses_at_wrong_masks
