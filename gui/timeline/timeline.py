@@ -24,6 +24,7 @@ from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QMenu, QSizePolicy, Q
 
 from gui.language import tr
 from gui.theme import ACCENT
+from gui.timeline.cuts import Cuts, draw_cuts
 from gui.timeline.frame_table import FrameTable
 from gui.timeline.painting import (
     FILM_PX,
@@ -150,6 +151,8 @@ def describe_frame(document: Document, frame: int) -> str:
     if record.mask is not None:
         names = [info.name for info in document.objects if info.id in record.present]
         lines.append(", ".join(names) if names else tr("no object"))
+    if frame in Cuts.of(document).frames:
+        lines.append(tr("Another shot begins"))
     for info in document.objects:
         state = info.state_at(frame)
         if state is not PresenceState.NOT_LOOKED_AT:
@@ -228,6 +231,7 @@ class Timeline(QAbstractScrollArea):
         self._document, self._annotator = document, annotator
         self._table = FrameTable.of(document)
         self._thumbnails = Thumbnails.of(document)
+        self._cuts = Cuts.of(document)
         self._scale = TimeScale(document.frame_count, 600)
         self._content: QPixmap | None = None
         self._drag = Drag(document)
@@ -255,6 +259,7 @@ class Timeline(QAbstractScrollArea):
         document.solo_changed.connect(self._repaint)
         self._table.changed.connect(self._show_masks)
         self._thumbnails.arrived.connect(self._repaint)
+        self._cuts.changed.connect(self._repaint)
         annotator.operations.busy_changed.connect(self._show_busy)
         annotator.operations.changed.connect(self._show_again)
         annotator.tracking.tracked.connect(self._show_head)
@@ -262,8 +267,9 @@ class Timeline(QAbstractScrollArea):
         self._describe()
 
     def shutdown(self) -> None:
-        """Ends the thread that makes thumbnails."""
+        """Ends the threads that make thumbnails and look for cuts."""
         self._thumbnails.close()
+        self._cuts.close()
 
     # Size, zoom and scrolling
 
@@ -391,6 +397,7 @@ class Timeline(QAbstractScrollArea):
 
     def _show_busy(self, busy: Busy) -> None:
         self._thumbnails.set_paused(busy is Busy.PROPAGATING)
+        self._cuts.set_paused(busy is Busy.PROPAGATING)
         if busy not in (Busy.PROPAGATING, Busy.PAUSED):
             self._head = None
         self.viewport().update()
@@ -431,6 +438,7 @@ class Timeline(QAbstractScrollArea):
         painter.setClipRect(HEADER_PX + 1, 0, viewport.width(), viewport.height())
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         strip = QRectF(viewport.rect()).adjusted(HEADER_PX + 1, 0, 0, 0)
+        draw_cuts(painter, strip, self._scale, self._cuts.frames, self.palette())
         if self._again is not None:
             draw_again(painter, strip, self._scale, self._again)
         if self._head is not None:

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QColorDialog, QFileDialog, QInputDialog
 from gui.actions.table import ACTIONS, Needs
 from gui.errors import Offer
 from gui.language import tr
+from gui.timeline.cuts import Cuts
 from gui.timeline.frame_table import FrameTable
 from gui.window.opening import PROJECT_SUFFIX
 from gui.window.workspace import Workspace
@@ -497,6 +498,19 @@ def _go_to_given(workspace: Workspace, *, is_next: bool) -> None:
     _go_to(workspace, table.next_given(frame) if is_next else table.previous_given(frame))
 
 
+def _go_to_cut(workspace: Workspace, way: int) -> None:
+    """Looks for cuts at once, if that is still to come."""
+    document, cuts = workspace.document, Cuts.of(workspace.document)
+    frame = cuts.beside(document.frame, way)
+    if frame is not None:
+        _go_to(workspace, frame)
+    elif cuts.is_done:
+        document.noticed.emit(tr("There is no cut there."))
+    else:
+        cuts.find()
+        document.noticed.emit(tr("The video is still looked through for cuts."))
+
+
 def _go_to_doubtful(workspace: Workspace) -> None:
     document = workspace.document
     frame = FrameTable.of(document).next_to_annotate(document.frame)
@@ -705,6 +719,8 @@ _ON_WORKSPACE: Final[dict[str, Callable[[Workspace], object]]] = {
     "go.next_key": partial(_go_to_given, is_next=True),
     "go.previous_key": partial(_go_to_given, is_next=False),
     "go.doubtful": _go_to_doubtful,
+    "go.next_cut": lambda at: _go_to_cut(at, 1),
+    "go.previous_cut": lambda at: _go_to_cut(at, -1),
     "go.set_in": lambda at: at.document.set_range(at.document.frame, at.document.range_out),
     "go.set_out": lambda at: at.document.set_range(at.document.range_in, at.document.frame),
     "go.clear_range": lambda at: at.document.set_range(None, None),

@@ -15,6 +15,7 @@ from gui.panels.next_frames import NextFramesPanel
 from gui.panels.objects import ObjectsPanel
 from gui.panels.propagation import PropagationPanel
 from gui.theme import UNLIMITED_PX
+from gui.timeline.cuts import Cuts
 from gui.timeline.player import Player
 from gui.timeline.timeline import Timeline
 from gui.timeline.transport import Transport
@@ -87,6 +88,7 @@ class Workspace(QWidget):
         self.canvas.work_begun.connect(self.player.stop_at)
         self.timeline.went.connect(self.player.stop)
         self._lay_out()
+        Cuts.of(self.document).find_soon()
         self.setAcceptDrops(False)  # the window takes them all
 
     def _lay_out(self) -> None:

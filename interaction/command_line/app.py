@@ -32,6 +32,7 @@ COMMANDS: Final = {
     "presence": "interaction.command_line.steps:presence",
     "undo": "interaction.command_line.steps:undo",
     "suggest": "interaction.command_line.steps:suggest",
+    "cuts": "interaction.command_line.steps:cuts",
     "info": "interaction.command_line.info:info",
     "export": "interaction.command_line.export:export",
     "verify": "interaction.command_line.verify:verify",

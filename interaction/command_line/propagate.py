@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["PropagateOptions", "batch_settings", "propagate", "stop_on_interrupt"]
 
 _DEFAULTS = MemoryConfig()
-_OF_PROJECTS: Final = ("from_frame", "until", "objects", "blend")
+_OF_PROJECTS: Final = ("from_frame", "until", "objects", "blend", "brake")
 _OF_FILES: Final = (
     "output",
     "masks",
@@ -112,6 +112,14 @@ class PropagateOptions:
             "passes; takes twice the time there."
         ),
     ] = True
+    brake: Annotated[
+        bool,
+        typer.Option(
+            "--brake",
+            help="Project: stop at a cut, and where a mask collapses, explodes or jumps to another "
+            "thing; every finished frame is kept, and the same command goes on from --from.",
+        ),
+    ] = False
     objects: Annotated[
         list[str] | None,
         typer.Option("--object", help="Project: only this object, by id or name; may be repeated."),
@@ -372,6 +380,8 @@ def _track(session: "Session", options: PropagateOptions) -> "TrackedMasks | Non
             show(step.done, step.total)
             if step.remark:
                 console.print(step.remark, markup=False)
+            if step.brake is not None:
+                console.print(f"Frame {step.frame}: {step.brake}", markup=False)
             if stop.is_set():
                 raise KeyboardInterrupt
 
@@ -385,6 +395,7 @@ def _track(session: "Session", options: PropagateOptions) -> "TrackedMasks | Non
                 objects=request.objects,
                 looks_closer=request.looks_closer,
                 blends=request.blends,
+                brakes=options.brake,
                 on_step=on_step,
             )
         except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""`xmem-annotate confirm`, `presence`, `undo` and `suggest`: small steps on a project."""
+"""`xmem-annotate confirm`, `cuts`, `presence`, `undo` and `suggest`: small steps on a project."""
 
 import json
 from typing import Annotated
@@ -7,11 +7,16 @@ import typer
 
 from interaction.annotation.requests import ConfirmRequest, PresenceRequest, UnconfirmRequest
 from interaction.annotation.types import FrameStatus, PresenceState
-from interaction.command_line.sources import object_ids, project_folder
+from interaction.command_line.sources import (
+    frame_progress,
+    object_ids,
+    open_session,
+    project_folder,
+)
 from interaction.errors import UserError
 from xmem_core.messages import Message
 
-__all__ = ["confirm", "presence", "suggest", "undo"]
+__all__ = ["confirm", "cuts", "presence", "suggest", "undo"]
 
 Project = Annotated[str, typer.Argument(help="Folder of a project.", metavar="PROJECT")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -141,6 +146,33 @@ def suggest(
     if not is_tracked:
         nothing = "Nothing is tracked yet."
     _print({"goal": goal, "frames": frames}, "\n".join(lines) or nothing, as_json)
+
+
+def cuts(
+    source: Annotated[
+        str, typer.Argument(help="A project, a video or a folder of pictures.", metavar="SOURCE")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """List the frames that begin another shot. A project keeps them for the timeline."""
+    from interaction.engines import EngineSettings
+    from interaction.video.cuts import find_cuts
+
+    with (
+        open_session(source, None, EngineSettings()) as session,
+        frame_progress("looking for cuts") as show,
+    ):
+        search = find_cuts(session.video)
+        found: list[int] = []
+        while True:
+            try:
+                show(next(search), len(session.video))
+            except StopIteration as end:
+                found = end.value
+                break
+        if session.project is not None:
+            session.project.save_cuts(found)
+    _print({"cuts": found}, "\n".join(map(str, found)) or "No cut was found.", as_json)
 
 
 def _print(report: dict[str, object], text: str, as_json: bool) -> None:

@@ -8,7 +8,7 @@ anew.
 import json
 import sys
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Final
@@ -35,7 +35,7 @@ from interaction.video.picture_folder import PICTURE_SUFFIXES, PictureFolderInde
 from interaction.video.pixels import FrameLayout, Orientation, VisibleRange
 from xmem_core.messages import Message
 
-__all__ = ["index_bytes", "read_index", "write_index"]
+__all__ = ["index_bytes", "read_cuts", "read_index", "write_cuts", "write_index"]
 
 _MOST_BYTES: Final = 2**30
 _NONE: Final = -(2**63)  # in the place of a second way to ask for a run's start
@@ -65,6 +65,24 @@ def read_index(path: Path, source: Path, digest: str) -> VideoIndex | None:
         return _video_file(value, np.frombuffer(body, "<i8").astype(np.int64), source)
     except (OSError, ValueError):  # DamagedValueError is one
         return None
+
+
+def write_cuts(path: Path, cuts: Collection[int], digest: str) -> None:
+    """The first frame of each shot but the first. digest: of the source, as in `SourceInfo`. Raises
+    DiskFullError, UnwritableFileError."""
+    write_plain(path, json.dumps({"digest": digest, "cuts": sorted(cuts)}).encode())
+
+
+def read_cuts(path: Path, digest: str, frame_count: int) -> tuple[int, ...] | None:
+    """None if they have to be found anew."""
+    try:
+        value = mapping(parse_json(read_plain(path, _MOST_BYTES)), "the cuts")
+        found = [
+            integer(one, "a cut", 1, frame_count - 1) for one in listing(value.get("cuts"), "")
+        ]
+    except (OSError, ValueError):
+        return None
+    return tuple(sorted(set(found))) if value.get("digest") == digest else None
 
 
 def index_bytes(index: VideoIndex, digest: str) -> bytes:

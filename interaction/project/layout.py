@@ -41,6 +41,10 @@ class ProjectLayout:
         return self.folder / "frames.idx"
 
     @property
+    def cuts(self) -> Path:
+        return self.folder / "cuts.json"
+
+    @property
     def versions(self) -> Path:
         return self.folder / "versions"
 
@@ -77,7 +81,7 @@ class ProjectLayout:
         for folder in self.folders[1:]:
             if (folder.is_symlink() or folder.exists()) and not is_plain_folder(folder):
                 yield Message("“{name}” is not a folder but a link or a file", name=folder.name)
-        for file in (self.manifest, self.journal, self.store, self.frame_index):
+        for file in (self.manifest, self.journal, self.store, self.frame_index, self.cuts):
             if (file.is_symlink() or file.exists()) and not is_plain_file(file):
                 yield Message("“{name}” is not a file but a link or a folder", name=file.name)
 

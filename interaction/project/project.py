@@ -1,6 +1,6 @@
 """A project folder: create, open, save and copy it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ from interaction.errors import (
 from interaction.files import is_plain_folder, remove_leftovers, sync_folder, writing_problem
 from interaction.project.causes import cause_to_json
 from interaction.project.checking import Contents, read_contents
-from interaction.project.frame_index import write_index
+from interaction.project.frame_index import write_cuts, write_index
 from interaction.project.journal import Journal, Part
 from interaction.project.layout import ProjectLayout, is_project
 from interaction.project.lock import ProjectLock
@@ -319,6 +319,12 @@ class Project:
         elif not self.is_read_only and self.view.load_index(index.path) is None:
             with suppress(UserError):
                 write_index(self.view.layout.frame_index, index, self.source.digest)
+
+    def save_cuts(self, cuts: Collection[int]) -> None:
+        """For `view.load_cuts`: a shortcut too. A project without a folder yet keeps none."""
+        if self._late is None and not self.is_read_only:
+            with suppress(UserError):
+                write_cuts(self.view.layout.cuts, cuts, self.source.digest)
 
     def save_version(self, name: str) -> Version:
         """Sets the state as it is now aside under a name. Waits for the disk.

@@ -16,7 +16,7 @@ from interaction.project.checking import (
     outside_edit,
     read_contents,
 )
-from interaction.project.frame_index import read_index
+from interaction.project.frame_index import read_cuts, read_index
 from interaction.project.journal import Step, decode_edit, joined, reading_parts
 from interaction.project.layout import ProjectLayout
 from interaction.project.manifest import SourceInfo, find_source
@@ -124,6 +124,10 @@ class ProjectView:
     def load_index(self, source: Path) -> VideoIndex | None:
         """Where the frames of the video at `source` are; None if that has to be found anew."""
         return read_index(self.layout.frame_index, source, self.source.digest)
+
+    def load_cuts(self) -> tuple[int, ...] | None:
+        """The first frame of each shot but the first; None if they have to be found anew."""
+        return read_cuts(self.layout.cuts, self.source.digest, self.source.frame_count)
 
     def versions(self) -> tuple[Version, ...]:
         """Oldest first."""

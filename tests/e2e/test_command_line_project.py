@@ -13,6 +13,7 @@ from interaction.command_line.app import main
 from interaction.session import Session
 from tests import tiny
 from tests.fake_engines import FakeEngines
+from tests.unit.test_brakes import write_film
 from xmem_core.weights import network_bytes
 
 pytestmark = pytest.mark.e2e
@@ -98,6 +99,21 @@ def test_a_project_is_confirmed_undone_suggested_and_exported_beside_itself(
     code, _, err = run(capsys, "export", folder, "--format", "coco")
     assert code == 0, err
     assert (tmp_path / "p-coco").exists()
+
+
+def test_cuts_are_listed_and_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_film(tmp_path / "film")
+    assert told(capsys, "cuts", tmp_path / "film") == {"cuts": [5]}
+    folder = tmp_path / "film.vos"
+    Session.open(tmp_path / "film", folder, engines=FakeEngines()).close()
+    assert told(capsys, "cuts", folder) == {"cuts": [5]}
+    with Session.open_project(folder, engines=FakeEngines()) as session:
+        assert session.project is not None
+        assert session.project.view.load_cuts() == (5,)
+        (folder / "cuts.json").write_text('{"digest": "another", "cuts": [5]}')
+        assert session.project.view.load_cuts() is None
+        (folder / "cuts.json").write_text('{"cuts": [-5]}')
+        assert session.project.view.load_cuts() is None
 
 
 def test_info_counts_frames_by_object_and_names_doubtful_ones(

@@ -3,16 +3,23 @@
 from pathlib import Path
 
 import pytest
+from PySide6.QtCore import QRectF
+from PySide6.QtGui import QColor, QImage, QPainter, QPalette
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from gui.dialogs.preferences import PreferencesDialog
 from gui.preferences import Preferences
+from gui.timeline.cuts import Cuts, draw_cuts
+from gui.timeline.scale import TimeScale
 from gui.window.main_window import MainWindow
 from gui.work.annotator import Annotator
 from gui.work.document import Document
 from gui.work.operations import Busy
 from gui.work.tracking import AtCut
 from interaction.annotation.types import Stroke
+from interaction.session import Session
+from tests.fake_engines import FakeEngines
 from tests.unit.test_brakes import write_film
 
 DAB = Stroke(((20.0, 20.0),), 6)
@@ -94,6 +101,32 @@ def test_a_run_pauses_at_the_frame_where_a_mask_goes_wrong(
     annotator.cancel()
     qtbot.waitUntil(lambda: annotator.operations.busy is Busy.IDLE)
     assert tracked(document) == list(range(here + 1))
+
+
+def test_cuts_are_found_kept_with_the_project_and_shown(
+    clip: Path, tmp_path: Path, qapp: QApplication, qtbot: QtBot
+) -> None:
+    with Session.open(clip, tmp_path / "p.vos", engines=FakeEngines()) as session:
+        cuts = Cuts.of(Document(session))
+        assert (cuts.frames, cuts.is_done) == ((), False)
+        with qtbot.waitSignal(cuts.changed):
+            cuts.find()
+        assert (cuts.frames, cuts.is_done) == ((CUT,), True)
+        assert (cuts.beside(0, 1), cuts.beside(CUT, 1)) == (CUT, None)
+        assert (cuts.beside(7, -1), cuts.beside(CUT, -1)) == (CUT, None)
+        cuts.close()
+    with Session.open_project(tmp_path / "p.vos", engines=FakeEngines()) as session:
+        again = Cuts.of(Document(session))
+        assert (again.frames, again.is_done) == ((CUT,), True)
+        again.close()
+    image = QImage(80, 40, QImage.Format.Format_RGB32)
+    image.fill(QColor("white"))
+    painter = QPainter(image)
+    draw_cuts(painter, QRectF(image.rect()), TimeScale(8, 80), (CUT,), QPalette())
+    painter.end()
+    dark = [x for x in range(80) if image.pixelColor(x, 1).lightness() < 128]
+    assert dark
+    assert abs(sum(dark) / len(dark) - 10 * CUT) <= 1
 
 
 def test_both_brakes_are_preferences_that_hold_at_once(

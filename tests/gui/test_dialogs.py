@@ -170,7 +170,7 @@ def test_the_wheel_turns_no_preference_that_nobody_is_at(
     assert buttons is not None
     buttons.setFocus()
     fields = [*dialog.findChildren(QComboBox), *dialog.findChildren(QSpinBox)]
-    assert len(fields) == 9
+    assert len(fields) == 10
     for field in fields:
         for widget in (field, *field.findChildren(QLineEdit)):
             turn_wheel(widget)
