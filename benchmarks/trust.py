@@ -23,11 +23,13 @@ from PIL import Image
 from interaction.annotation.mask_files import decode_labels
 from interaction.engines import Engines, EngineSettings
 from interaction.evaluation.scores import region_similarity
+from interaction.tracking.blending import blend
 from interaction.tracking.propagation import Run, memorize_all, propagate
 from interaction.tracking.signs import View, disagreement, flow_between, look, read_signs
 from interaction.tracking.trust import INPUTS, SIGNS, flicker
 from training.datasets.layouts import davis_videos
 from xmem_core.arrays import Frame, Labels
+from xmem_core.pictures import Prediction
 
 _VOID = 255
 _TRAINING = (
@@ -228,6 +230,58 @@ def share_found(expected: NDArray[np.float64], ious: NDArray[np.float64]) -> flo
     return len(set(worst.tolist()) & set(listed.tolist())) / count
 
 
+def two_way_j(
+    truths: list[Labels], there: list[Seen], back: list[Seen]
+) -> tuple[list[float], list[float]]:
+    """By frame between two given ones, mean J of the hard cut in the middle, and of the blend."""
+    cut, blended = [], []
+    others = {one.frame: one for one in back}
+    last = len(truths) - 1
+    for first in there:
+        second = others.get(first.frame)
+        if first.away == 0 or second is None:
+            continue
+        assert first.small is not None
+        assert second.small is not None
+        size = first.small.shape[1:]
+        passes = [
+            Prediction(one.view.objects, torch.from_numpy(small / np.float32(255)), size)
+            for one, small in ((first, first.small), (second, second.small))
+        ]
+        share = first.frame / last
+        truth = cv2.resize(truths[first.frame], size[::-1], interpolation=cv2.INTER_NEAREST)
+        answers = passes[round(share)].labels(), blend(*passes, share)[0].labels()
+        for js, labels in zip((cut, blended), answers, strict=True):
+            found = [region_similarity(labels == i, truth == i) for i in first.view.objects]
+            js.append(float(np.mean(found)))
+    return cut, blended
+
+
+def report(store: Path) -> None:
+    """Fits the model to what is in `store`, and measures it and the blend on what was held out."""
+    rows, lines = [], []
+    for path in sorted(store.glob("*.pickle")):
+        truths, runs = pickle.loads(path.read_bytes())  # this benchmark's own files
+        kind, clip = path.stem.split("-", 1)
+        both = {"there": runs["back"], "back": runs["there"]}
+        own = [rows_of(clip, name, seen) for name, seen in runs.items()]
+        own += [rows_of(clip, f"{name}, two", runs[name], both[name]) for name in both]
+        rows += [(kind, one) for one in own]
+        cut, blended = two_way_j(truths, runs["there"], runs["back"])
+        lines.append(f"{kind} {clip}: J cut {np.mean(cut):.4f}, blended {np.mean(blended):.4f}")
+    model = fit([one for kind, one in rows if kind == "training"], penalty=1.0)
+    print("\n".join(lines))  # noqa: T201
+    print(model)  # noqa: T201
+    for kind, one in rows:
+        if kind != "training":
+            expected = predict(model, one.inputs)
+            print(  # noqa: T201
+                f"{one.clip}, {one.run}: J {one.ious.mean():.3f}, expected {expected.mean():.3f}, "
+                f"rank correlation {rank_correlation(expected, one.ious):.2f}, worst tenth found "
+                f"{share_found(expected, one.ious):.2f}"
+            )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.trust", description=__doc__)
     parser.add_argument("--davis", type=Path, required=True)
@@ -263,6 +317,7 @@ def main() -> None:
             for name, run in runs.items()
         }
         print(pictures.name, means, flush=True)  # noqa: T201
+    report(arguments.store)
 
 
 if __name__ == "__main__":

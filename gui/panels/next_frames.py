@@ -75,6 +75,7 @@ class NextFramesPanel(QWidget):
     def _goal_row(self) -> QHBoxLayout:
         row = QHBoxLayout()
         row.setContentsMargins(10, 6, 10, 0)
+        row.setSpacing(8)
         self.goal = QSpinBox(self)
         self.goal.setRange(round(LEAST_GOAL * 100), round(MOST_GOAL * 100))
         self.goal.setSuffix(tr(" %"))
