@@ -234,7 +234,8 @@ def two_way_j(
     truths: list[Labels], there: list[Seen], back: list[Seen]
 ) -> tuple[list[float], list[float]]:
     """By frame between two given ones, mean J of the hard cut in the middle, and of the blend."""
-    cut, blended = [], []
+    cut: list[float] = []
+    blended: list[float] = []
     others = {one.frame: one for one in back}
     last = len(truths) - 1
     for first in there:
@@ -250,7 +251,7 @@ def two_way_j(
         ]
         share = first.frame / last
         truth = cv2.resize(truths[first.frame], size[::-1], interpolation=cv2.INTER_NEAREST)
-        answers = passes[round(share)].labels(), blend(*passes, share)[0].labels()
+        answers = passes[round(share)].labels(), blend(passes[0], passes[1], share)[0].labels()
         for js, labels in zip((cut, blended), answers, strict=True):
             found = [region_similarity(labels == i, truth == i) for i in first.view.objects]
             js.append(float(np.mean(found)))
