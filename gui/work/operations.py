@@ -314,7 +314,8 @@ class EngineThread(QObject):
         end = on_end or operation.on_end
         advance = partial(self._advance, generator, operation, end)
         operation.pull = partial(self._submit, advance)
-        operation.pull()
+        with suppress(RuntimeError):  # as there; here, so that the way of a click stays short
+            self._executor.submit(advance)
 
     def _submit(self, advance: Callable[[], None]) -> None:
         with suppress(RuntimeError):  # the thread takes no more steps
