@@ -253,10 +253,12 @@ class Banner(QFrame):
 
     def show_offers(self, text: str, *offers: Offer) -> None:
         """Something to know, and one or two things to do about it. It stays until it is closed or
-        one of them is chosen, and is there again after another message."""
-        self._going.stop()
+        one of them is chosen, and is there again after another message; an error that is in sight
+        goes first."""
         self._lasting = _Message(text, offers=offers, lasts=True)
-        self._say(self._lasting)
+        if self.isHidden() or not self._shown.is_error:
+            self._going.stop()
+            self._say(self._lasting)
 
     def end_offers(self) -> None:
         """Hide what `show_offers` shows, if it still does."""

@@ -135,10 +135,11 @@ class RestingPointer(QObject):
         self._rest = QTimer(self, singleShot=True)
         self._rest.timeout.connect(self._ask)
         self._previews.arrived.connect(self._show)
-        shown.arrived.connect(lambda _: self._renew(_ARRIVAL_MS))
-        document.current_object_changed.connect(lambda _: self._renew(_REST_MS))
+        # Methods, not lambdas: these connections end with this object.
+        shown.arrived.connect(self._look_again_later)
+        document.current_object_changed.connect(self._look_again)
         for changed in (document.masks_changed, document.frame_changed):
-            changed.connect(lambda _: self.clear())
+            changed.connect(self.clear)
 
     @property
     def hint(self) -> str:
@@ -171,7 +172,7 @@ class RestingPointer(QObject):
         self._at = None
         self.clear()
 
-    def clear(self) -> None:
+    def clear(self, *_: object) -> None:
         """Nothing is in sight, and nothing comes before the pointer has moved."""
         self._rest.stop()
         self._previews.cancel()
@@ -186,6 +187,12 @@ class RestingPointer(QObject):
         if self.preview is None or self._at is None or not _is_near(mouse, self._at):
             return point
         return self.preview.click.x, self.preview.click.y
+
+    def _look_again(self, *_: object) -> None:
+        self._renew(_REST_MS)
+
+    def _look_again_later(self, *_: object) -> None:
+        self._renew(_ARRIVAL_MS)
 
     def _renew(self, delay_ms: int) -> None:
         self.clear()

@@ -184,7 +184,7 @@ def test_every_command_of_the_documents_works(
         told = capsys.readouterr()
         if ended.value.code:
             failed[where] = told.err or told.out
-    assert failed == {}
+    assert not failed, "\n".join(f"{where}: {told}" for where, told in failed.items())
     assert opened
 
 
