@@ -1,15 +1,14 @@
 """Fit and measure the expected IoU of tracked masks (`interaction/tracking/trust.py`).
 
-    python -m benchmarks.trust --davis TRAINVAL [--clips FOLDER] --store FOLDER [--tracker MODEL]
+    python -m benchmarks.trust --davis TRAINVAL [--clips FOLDER] [--tracker MODEL]
 
 TRAINVAL is that of DAVIS 2017, of whose training list the model is fitted and whose held-out list
 it is measured on; FOLDER has the DAVIS layout, only measured on. Each clip is tracked from its
 first frame, from a first mask with an error, backward at every third frame, and both ways between
-two given frames. What was seen is kept in --store, so that a second call only fits.
+two given frames.
 """
 
 import argparse
-import pickle
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -258,12 +257,13 @@ def two_way_j(
     return cut, blended
 
 
-def report(store: Path) -> None:
-    """Fits the model to what is in `store`, and measures it and the blend on what was held out."""
+def report(clips: list[tuple[str, str, list[Labels], dict[str, list[Seen]]]]) -> None:
+    """Fits the model to the training clips, and measures it and the blend on what was held out.
+
+    clips: kind, name, true masks and the runs.
+    """
     rows, lines = [], []
-    for path in sorted(store.glob("*.pickle")):
-        truths, runs = pickle.loads(path.read_bytes())  # this benchmark's own files
-        kind, clip = path.stem.split("-", 1)
+    for kind, clip, truths, runs in clips:
         both = {"there": runs["back"], "back": runs["there"]}
         own = [rows_of(clip, name, seen) for name, seen in runs.items()]
         own += [rows_of(clip, f"{name}, two", runs[name], both[name]) for name in both]
@@ -287,14 +287,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.trust", description=__doc__)
     parser.add_argument("--davis", type=Path, required=True)
     parser.add_argument("--clips", type=Path, default=None)
-    parser.add_argument("--store", type=Path, required=True)
     parser.add_argument("--tracker", default=EngineSettings().tracker_model)
     parser.add_argument("--internal-size", type=int, default=360)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     settings = EngineSettings(tracker_model=arguments.tracker, device="cpu")
     engines = Engines(replace(settings, internal_size=arguments.internal_size))
-    arguments.store.mkdir(parents=True, exist_ok=True)
+    clips = []
     jpegs = arguments.davis / "JPEGImages" / "480p"
     held_out = [("held out", video.name) for video in davis_videos(arguments.davis, "held out")]
     names = [("training", name) for name in _TRAINING[:4]] + held_out
@@ -307,18 +306,15 @@ def main() -> None:
         most = _MOST_FRAMES[kind]
         if len(list(masks.iterdir())) < min(most, len(list(pictures.iterdir()))):
             continue
-        target = arguments.store / f"{kind.replace(' ', '_')}-{pictures.name}.pickle"
-        if target.exists():
-            continue
         frames, truths = read_clip(pictures, masks, most)
         runs = dict(collect(engines, frames, truths, seed, is_training=kind == "training"))
-        target.write_bytes(pickle.dumps((truths, runs)))
+        clips.append((kind, pictures.name, truths, runs))
         means = {
             name: round(float(np.mean([j for one in run for j in one.ious.values()])), 3)
             for name, run in runs.items()
         }
         print(pictures.name, means, flush=True)  # noqa: T201
-    report(arguments.store)
+    report(clips)
 
 
 if __name__ == "__main__":
