@@ -35,7 +35,7 @@ def person(
     monkeypatch.setenv(
         "XDG_DATA_HOME", str(tmp_path / "data")
     )  # where the sample's project is made
-    window.preferences.internal_size_px = 96  # which the tests' tracker makes very small
+    window.preferences.internal_size_px = 240  # which the tests' tracker makes very small
     window.preferences.has_previews = False
     qtbot.waitUntil(window.isActiveWindow, timeout=20_000)
     return Person(window)
