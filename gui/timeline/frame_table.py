@@ -6,6 +6,7 @@ would be felt. A change costs as much as the frames it touched.
 
 from collections.abc import Collection, Iterable, Sequence
 from enum import IntEnum
+from itertools import chain
 from operator import attrgetter
 from typing import Final
 
@@ -15,7 +16,7 @@ from PySide6.QtCore import QObject, Signal
 
 from gui.work.document import Document
 from interaction.annotation.types import EMPTY_RECORD, FrameStatus
-from interaction.tracking.trust import NextFrame, expected_ious, next_frames
+from interaction.tracking.trust import NextFrame, expected, next_frames
 
 __all__ = ["FrameTable", "Presence"]
 
@@ -51,6 +52,7 @@ class FrameTable(QObject):
         self._status = np.zeros(count, np.uint8)
         self._doubt = np.zeros(count, np.float32)
         self._trust: dict[int, NDArray[np.float32]] = {}
+        self._no_trust = np.full(count, np.nan, np.float32)
         self._next: tuple[float, tuple[NextFrame, ...]] | None = None
         self._has: dict[int, NDArray[np.bool_]] = {}
         self._given: dict[int, NDArray[np.bool_]] = {}
@@ -101,8 +103,7 @@ class FrameTable(QObject):
 
     def trust(self, object_id: int) -> NDArray[np.float32]:
         """(N,) the object's expected IoU; NaN where no tracker has a say. Not to be written to."""
-        found = self._trust.get(object_id)
-        return np.full(len(self._status), np.nan, np.float32) if found is None else found
+        return self._trust.get(object_id, self._no_trust)
 
     def has(self, object_id: int) -> NDArray[np.bool_]:
         """(N,) whether the frame's mask has pixels of the object. Not to be written to."""
@@ -166,19 +167,20 @@ class FrameTable(QObject):
     def _read(self, frames: Iterable[int]) -> None:
         indices = np.fromiter(frames, np.intp)
         self._next = None
-        records = [self._document.annotation.record(int(frame)) for frame in indices]
+        kept = self._document.annotation.records
+        records = [kept.get(frame, EMPTY_RECORD) for frame in indices.tolist()]
         self._status[indices] = [_CODES[record.status] for record in records]
         self._read_trust(indices)
         for flags, objects_of in ((self._has, _PRESENT), (self._given, _GIVEN)):
             for flag in flags.values():
                 flag[indices] = False
-            having: dict[int, list[int]] = {}
-            for frame, record in zip(indices.tolist(), records, strict=True):
-                for object_id in objects_of(record):
-                    having.setdefault(object_id, []).append(frame)
-            for object_id, its_frames in having.items():
-                flags.setdefault(object_id, np.zeros(len(self._status), np.bool_))
-                flags[object_id][its_frames] = True
+            sets = [objects_of(record) for record in records]
+            objects = np.fromiter(chain.from_iterable(sets), np.intp)
+            its_frames = np.repeat(indices, np.fromiter(map(len, sets), np.intp))
+            for object_id in np.unique(objects).tolist():
+                if object_id not in flags:
+                    flags[object_id] = np.zeros(len(self._status), np.bool_)
+                flags[object_id][its_frames[objects == object_id]] = True
 
     def _read_trust(self, indices: NDArray[np.intp]) -> None:
         """Also of the frames beside: flicker shows on three frames."""
@@ -186,13 +188,17 @@ class FrameTable(QObject):
         around = np.unique(np.concatenate([indices - 1, indices, indices + 1]))
         around = around[(around >= 0) & (around < count)]
         records = self._document.annotation.records
+        near = [records.get(frame, EMPTY_RECORD) for frame in around.tolist()]
+        self._doubt[around] = [record.doubt for record in near]
         for row in self._trust.values():
             row[around] = np.nan
-        expected = expected_ious(around.tolist(), lambda frame: records.get(frame, EMPTY_RECORD))
-        for frame, own in expected.items():
-            doubt = records[frame].doubt if frame in records else 0.0
-            self._doubt[frame] = max((1 - iou for iou in own.values()), default=doubt)
-            for object_id, iou in own.items():
-                if object_id not in self._trust:
-                    self._trust[object_id] = np.full(count, np.nan, np.float32)
-                self._trust[object_id][frame] = iou
+        frames, objects, ious = expected(
+            around.tolist(), lambda frame: records.get(frame, EMPTY_RECORD)
+        )
+        self._doubt[frames] = 0
+        np.maximum.at(self._doubt, frames, (1 - ious).astype(np.float32))
+        for object_id in np.unique(objects).tolist():
+            if object_id not in self._trust:
+                self._trust[object_id] = self._no_trust.copy()
+            is_its = objects == object_id
+            self._trust[object_id][frames[is_its]] = ious[is_its]

@@ -12,7 +12,6 @@ from PySide6.QtGui import (
     QColor,
     QFont,
     QFontMetricsF,
-    QImage,
     QPainter,
     QPalette,
     QPen,
@@ -24,8 +23,8 @@ from gui.language import tr
 from gui.theme import ACCENT
 from gui.timeline.frame_table import FrameTable, Presence
 from gui.timeline.scale import TimeScale, short_timecode
+from gui.timeline.strips import Columns, argb, draw_doubt, draw_strip, draw_trust
 from gui.timeline.thumbnails import Thumbnails
-from gui.timeline.trust_strip import draw_doubt, draw_trust
 from gui.work.document import Document
 from interaction.annotation.types import ObjectInfo, PresenceState
 from interaction.video.video import Video
@@ -119,7 +118,10 @@ _MARK_PX: Final = 10  # a keyframe's diamond
 _MARK_STEP_PX: Final = 5.0  # marks nearer than this are drawn as one
 _DOT_PX: Final = 3
 
-Columns = tuple[NDArray[np.intp], NDArray[np.intp]]
+# Which kinds of `Presence` a column of a lane shows.
+_BITS: Final = np.array([1 << kind for kind in Presence], np.uint8)
+_IS_DOT: Final = 1 << len(Presence)  # the dotted line has a dot there
+_SHARES: Final = 64  # steps of how much of a column has the object
 
 
 def draw_lane(
@@ -136,28 +138,39 @@ def draw_lane(
     starts, stops = columns
     first = int(starts[0])
     presence = table.presence(info.id, slice(first, int(stops[-1])))
-    starts, stops = starts - first, stops - first
+    counts, starts = stops - starts, starts - first
     color = QColor(*info.color)
     grey = palette.color(QPalette.ColorRole.PlaceholderText)
-    middle = rect.center().y()
+    line_colors, bar_colors = _lane_colors(color.rgb(), grey.rgb())
+    middle, width = rect.center().y(), len(starts) / ratio
 
-    has = _share(presence >= Presence.TRACKED, starts, stops)
-    line = np.zeros((len(starts), 4), np.float64)
+    kinds = np.bitwise_or.reduceat(_BITS[presence], starts)
     x = np.arange(len(starts)) + round(scale.scroll_px * ratio)
     is_dot = x % round(2 * _DOT_PX * ratio) < _DOT_PX * ratio
-    _put(line, (_share(presence == Presence.MISSING, starts, stops) > 0) & is_dot, grey, 0.55)
-    _put(line, _share(presence == Presence.NOT_FOUND, starts, stops) > 0, color, 0.45)
-    _put(line, _share(presence == Presence.ABSENT, starts, stops) > 0, grey, 0.8)
-    line[has == 1] = 0
-    width = len(starts) / ratio
-    painter.drawImage(QRectF(rect.left(), middle - 0.75, width, 1.5), _strip(line))
+    line = line_colors[kinds | is_dot * np.uint8(_IS_DOT)]
+    draw_strip(painter, QRectF(rect.left(), middle - 0.75, width, 1.5), line)
 
-    bar = np.zeros((len(starts), 4), np.float64)
-    # Where only some of a column's frames have it, it is fainter, but never unseen.
-    _put(bar, has > 0, color, (0.35 + 0.65 * has[has > 0]) * 0.85)
-    top = middle - _BAR_PX / 2
-    painter.drawImage(QRectF(rect.left(), top, width, _BAR_PX), _strip(bar))
+    has = np.add.reduceat(presence >= Presence.TRACKED, starts, dtype=np.intp)
+    bar = bar_colors[-(-has * _SHARES // counts)]
+    draw_strip(painter, QRectF(rect.left(), middle - _BAR_PX / 2, width, _BAR_PX), bar)
     _draw_marks(painter, rect, scale, presence, first, color, palette, ratio)
+
+
+@lru_cache(maxsize=512)
+def _lane_colors(rgb: int, grey_rgb: int) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+    """Of the line, by the kinds that a column shows, and of the bar, by the share that has it."""
+    color, grey = QColor(rgb), QColor(grey_rgb)
+    line = np.zeros(2 * _IS_DOT, np.uint32)
+    for kinds in range(len(line)):
+        if kinds & _BITS[Presence.ABSENT]:
+            line[kinds] = argb(grey, 0.8)
+        elif kinds & _BITS[Presence.NOT_FOUND]:
+            line[kinds] = argb(color, 0.45)
+        elif kinds & _BITS[Presence.MISSING] and kinds & _IS_DOT:
+            line[kinds] = argb(grey, 0.55)
+    # Where only some of a column's frames have it, it is fainter, but never unseen.
+    shares = [argb(color, 0.85 * (0.35 + 0.65 * step / _SHARES)) for step in range(_SHARES + 1)]
+    return line, np.array([0, *shares[1:]], np.uint32)
 
 
 def draw_presence(
@@ -208,7 +221,8 @@ def _draw_marks(
         if not len(frames):
             continue
         x = (frames + 0.5) * scale.frame_px - scale.scroll_px
-        _, kept = np.unique(np.floor((x + scale.scroll_px) / _MARK_STEP_PX), return_index=True)
+        place = np.floor((x + scale.scroll_px) / _MARK_STEP_PX)  # ascending
+        kept = np.diff(place, prepend=-1.0) > 0
         mark = _mark(kind, color.rgb(), outline.rgb(), ratio)
         top = rect.center().y() - _MARK_PX / 2
         for left in (x[kept] - _MARK_PX / 2 + rect.left()).tolist():
@@ -241,35 +255,6 @@ def _mark(kind: Presence, rgb: int, outline_rgb: int, ratio: float) -> QPixmap:
         painter.drawPolygon(QPolygonF(points))
     painter.end()
     return pixmap
-
-
-def _share(
-    is_so: NDArray[np.bool_], starts: NDArray[np.intp], stops: NDArray[np.intp]
-) -> NDArray[np.float64]:
-    """Of each column's frames, the share of those that are so, 0 to 1."""
-    count = np.concatenate(([0], np.cumsum(is_so)))
-    share: NDArray[np.float64] = (count[stops] - count[starts]) / (stops - starts)
-    return share
-
-
-def _put(
-    pixels: NDArray[np.float64],
-    where: NDArray[np.bool_],
-    color: QColor,
-    alpha: float | NDArray[np.float64],
-) -> None:
-    pixels[where, :3] = color.red(), color.green(), color.blue()
-    pixels[where, 3] = alpha
-
-
-def _strip(pixels: NDArray[np.float64]) -> QImage:
-    """(W, 4) red, green, blue to 255 and alpha to 1, as a picture one pixel high."""
-    alpha = pixels[:, 3:]
-    bgra = np.concatenate((pixels[:, 2::-1] * alpha, alpha * 255), axis=1)
-    data = np.ascontiguousarray(np.rint(bgra).astype(np.uint8))
-    width = len(data)
-    image = QImage(data.data, width, 1, 4 * width, QImage.Format.Format_ARGB32_Premultiplied)
-    return image.copy()  # the array goes away
 
 
 _TIP: Final = ((-6, -9), (6, -9), (6, -4), (0, 2), (-6, -4))

@@ -2,10 +2,9 @@
 
 from enum import Enum
 from functools import partial
-from math import log
+from math import isnan, log
 from typing import Final
 
-import numpy as np
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
     QContextMenuEvent,
@@ -159,11 +158,8 @@ def describe_frame(document: Document, frame: int) -> str:
             lines.append(tr("“{name}”: {state}", name=info.name, state=tr(_STATES[state])))
     if record.status is FrameStatus.TRACKED:
         table = FrameTable.of(document)
-        trust = sorted(
-            (float(table.trust(info.id)[frame]), info.name)
-            for info in document.objects
-            if not np.isnan(table.trust(info.id)[frame])
-        )
+        known = ((float(table.trust(info.id)[frame]), info.name) for info in document.objects)
+        trust = sorted(one for one in known if not isnan(one[0]))
         for iou, name in trust[:_MOST_LISTED]:
             lines.append(tr("Expected IoU of {name}: {iou:.2f}", name=name, iou=iou))
         if not trust:

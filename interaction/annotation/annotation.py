@@ -120,7 +120,8 @@ class Annotation:
     def apply(self, edit: Edit) -> None:
         """ValueError, and nothing changed, if the edit was not made from this state."""
         for frame, record in edit.before.items():
-            if self.record(frame) != record:
+            now = self.record(frame)
+            if now is not record and now != record:
                 raise ValueError(f"“{edit.label}” was made from another state of frame {frame}")
         if edit.objects_before is not None and edit.objects_before != self._objects:
             raise ValueError(f"“{edit.label}” was made from another list of objects")

@@ -7,7 +7,9 @@ coefficients here, so that a better table also serves projects of before it.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 import numpy as np
@@ -71,6 +73,7 @@ COEFFICIENTS: Final[Mapping[str, float]] = {
 _WEIGHTS: Final = np.array([COEFFICIENTS.get(name, 0.0) for name in INPUTS])
 _WARP: Final = SIGNS.index("warp")
 _RETURNS: Final = SIGNS.index("returns")
+_OBJECTS: Final = 256  # ids are below it
 
 
 def expected_iou(rows: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -100,42 +103,89 @@ def flicker(
 def expected_ious(
     frames: Iterable[int], record: Callable[[int], FrameRecord]
 ) -> dict[int, dict[int, float]]:
-    """By frame and object, the expected IoU of what a tracker put there, or looked for without
-    finding it. Objects that the annotator answers for are left out.
+    """As `expected`, by frame and object; every frame of `frames` is in it."""
+    asked = list(frames)
+    result: dict[int, dict[int, float]] = {frame: {} for frame in asked}
+    found = (column.tolist() for column in expected(asked, record))
+    for frame, object_id, iou in zip(*found, strict=True):
+        result[frame][object_id] = iou
+    return result
+
+
+def expected(
+    frames: Iterable[int], record: Callable[[int], FrameRecord]
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
+    """(n,) frame, (n,) object and (n,) expected IoU of what a tracker put there, or looked for
+    without finding it. Objects that the annotator answers for are left out.
 
     record: of a frame; the empty one outside the video. Without signs, as in projects of before
     they were kept, an object is as good as the frame's doubt says.
     """
-    places: list[tuple[int, int]] = []
-    rows: list[tuple[float, ...]] = []
-    result: dict[int, dict[int, float]] = {}
+    unsigned: list[tuple[int, frozenset[int], float]] = []
+    signed: dict[int, frozenset[int]] = {}  # by frame, the objects that its signs are of
     for frame in frames:
         now = record(frame)
-        own: dict[int, float] = {}
-        if now.status is FrameStatus.TRACKED or now.status is FrameStatus.CORRECTED:
-            left = now.present - now.given
-            own = dict.fromkeys(left, 1 - now.doubt)
-            beside = [
-                {
-                    one.object_id: one.values
-                    for one in record(other).signs
-                    if len(one.values) == len(SIGNS)
-                }
-                for other in (frame - 1, frame + 1)
-            ]
-            for one in now.signs:
-                if one.object_id in now.given or len(one.values) != len(SIGNS):
-                    continue
-                before, after = (signs.get(one.object_id) for signs in beside)
-                rows.append((*one.values, flicker(one.values, before, after)))
-                places.append((frame, one.object_id))
-        result[frame] = own
-    if rows:
-        for (frame, object_id), value in zip(
-            places, expected_iou(np.array(rows)).tolist(), strict=True
-        ):
-            result[frame][object_id] = value
-    return result
+        if now.status is not FrameStatus.TRACKED and now.status is not FrameStatus.CORRECTED:
+            continue
+        left = now.present - now.given
+        if now.signs:
+            own = frozenset(
+                one.object_id
+                for one in now.signs
+                if one.object_id not in now.given and len(one.values) == len(SIGNS)
+            )
+            signed[frame] = own
+            left -= own
+        if left:
+            unsigned.append((frame, left, 1 - now.doubt))
+    places, ious = _by_signs(signed, record)
+    counts = np.fromiter((len(left) for _, left, _ in unsigned), np.intp)
+    own_frames = np.fromiter((frame for frame, _, _ in unsigned), np.intp)
+    own_objects = np.fromiter(chain.from_iterable(left for _, left, _ in unsigned), np.intp)
+    own_ious = np.fromiter((iou for _, _, iou in unsigned), np.float64)
+    return (
+        np.concatenate([places[:, 0], np.repeat(own_frames, counts)]),
+        np.concatenate([places[:, 1], own_objects]),
+        np.concatenate([ious, np.repeat(own_ious, counts)]),
+    )
+
+
+def _by_signs(
+    signed: Mapping[int, AbstractSet[int]], record: Callable[[int], FrameRecord]
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """(n, 2) frame and object, and (n,) the expected IoU, of the objects of `signed`, by frame."""
+    places: list[tuple[int, int]] = []
+    rows: list[tuple[float, ...]] = []
+    is_asked: list[bool] = []
+    around = {frame + step for frame in signed for step in (-1, 0, 1)}
+    for frame in sorted(around):
+        own = signed.get(frame, frozenset())
+        # The last one where damage has left two of an object.
+        valid = {one.object_id: one for one in record(frame).signs if len(one.values) == len(SIGNS)}
+        for object_id, one in sorted(valid.items()):
+            places.append((frame, object_id))
+            rows.append(one.values)
+            is_asked.append(object_id in own)
+    if not rows:
+        return np.empty((0, 2), np.intp), np.empty(0)
+    inputs = np.zeros((len(rows), len(INPUTS)))
+    flat = chain.from_iterable(rows)
+    inputs[:, : len(SIGNS)] = np.fromiter(flat, np.float64).reshape(len(rows), len(SIGNS))
+    place = np.array(places, np.intp)
+    inputs[:, -1] = _flicker(place, inputs)
+    asked = np.array(is_asked)
+    return place[asked], expected_iou(inputs[asked])
+
+
+def _flicker(place: NDArray[np.intp], inputs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`flicker` of many. place: (n, 2) frame and object, ascending."""
+    keys = place[:, 0] * _OBJECTS + place[:, 1]
+    beside = np.zeros(len(keys))
+    for step in (-_OBJECTS, _OBJECTS):
+        at = np.minimum(np.searchsorted(keys, keys + step), len(keys) - 1)
+        returns = np.where(keys[at] == keys + step, inputs[at, _RETURNS], -np.inf)
+        beside = returns if step < 0 else np.maximum(beside, returns)
+    return np.minimum(inputs[:, _WARP], np.where(np.isinf(beside), 0, beside))
 
 
 GOAL: Final = 0.9  # expected IoU that is good enough, unless another is asked for
@@ -167,13 +217,13 @@ def next_frames(
     """
     count = annotation.frame_count
     known = {one.id for one in annotation.objects}
-    ious = expected_ious(annotation.records, lambda frame: _record(annotation, frame))
+    frames, objects, ious = expected(annotation.records, lambda frame: _record(annotation, frame))
     errors: dict[int, NDArray[np.float32]] = {}
-    for frame, own in ious.items():
-        for object_id, iou in own.items():
-            if iou < goal and object_id in known and only in (None, object_id):
-                row = errors.setdefault(object_id, np.zeros(count, np.float32))
-                row[frame] = 1 - iou
+    for object_id in sorted(known if only is None else known & {only}):
+        is_bad = (objects == object_id) & (ious < goal)
+        if is_bad.any():
+            errors[object_id] = np.zeros(count, np.float32)
+            errors[object_id][frames[is_bad]] = 1 - ious[is_bad]
     if not errors:
         return []
     candidates = _candidates(np.max(list(errors.values()), axis=0))
@@ -202,8 +252,8 @@ def next_frames(
         for one in errors:
             mended |= needs[one] & (helps[one][best] >= 0.5)
         mended[frame] = True
-        expected = ious[frame].get(worst, 0.0)
-        chosen.append(NextFrame(frame, worst, expected, int(np.count_nonzero(mended))))
+        iou = float(ious[(frames == frame) & (objects == worst)].max(initial=0.0))
+        chosen.append(NextFrame(frame, worst, iou, int(np.count_nonzero(mended))))
         for one, error in errors.items():
             error *= 1 - helps[one][best]
             error[frame] = 0

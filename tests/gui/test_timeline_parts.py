@@ -21,7 +21,7 @@ from gui.timeline.scale import (
     parse_timecode,
     short_timecode,
 )
-from gui.timeline.trust_strip import draw_doubt, draw_trust
+from gui.timeline.strips import draw_doubt, draw_trust
 from interaction.annotation.types import FrameStatus
 from tests.gui.recording_annotator import open_document, record_of, set_records
 
