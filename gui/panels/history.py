@@ -12,7 +12,7 @@ from PySide6.QtCore import (
     QTimer,
     Signal,
 )
-from PySide6.QtGui import QFont, QGuiApplication, QPalette
+from PySide6.QtGui import QFont, QGuiApplication, QPalette, QShowEvent
 from PySide6.QtWidgets import (
     QLabel,
     QListView,
@@ -81,7 +81,6 @@ class HistoryPanel(QWidget):
         self._measuring = QTimer(self, singleShot=True, interval=_MEASURE_MS)
         self._measuring.timeout.connect(self._show_effort)
         document.history_changed.connect(self._measure_soon)
-        self._show_effort()
         self.steps.position_changed.connect(self._show_position)
         annotator.operations.busy_changed.connect(self._show_busy)
         self._show_position(self.steps.position)
@@ -96,8 +95,13 @@ class HistoryPanel(QWidget):
         self.view.setCurrentIndex(index)
         self.view.scrollTo(index)
 
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._show_effort()
+
     def _measure_soon(self) -> None:
-        if not self._measuring.isActive():
+        """Not while the panel is hidden: `showEvent` measures then."""
+        if self.isVisible() and not self._measuring.isActive():
             self._measuring.start()
 
     def _show_effort(self) -> None:
@@ -195,6 +199,9 @@ class HistorySteps(QAbstractListModel):
                 self.beginInsertRows(QModelIndex(), kept + 1, len(new))
                 self._entries = new
                 self.endInsertRows()
+        if position == self._position and kept == len(old) == len(new):
+            self.dataChanged.emit(self.index(position), self.index(position))  # a run goes on
+            return
         first, last = sorted((self._position, position))
         self._position = position
         self.dataChanged.emit(self.index(min(first, len(new))), self.index(min(last, len(new))))

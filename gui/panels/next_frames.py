@@ -3,7 +3,7 @@
 from typing import Final
 
 from PySide6.QtCore import QSize, Qt, QTimer
-from PySide6.QtGui import QIcon
+from PySide6.QtGui import QIcon, QShowEvent
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
@@ -31,7 +31,8 @@ _FRAME: Final = Qt.ItemDataRole.UserRole
 
 
 class NextFramesPanel(QWidget):
-    """The list follows the annotation, but not during a run: it would change with every frame."""
+    """The list follows the annotation, but not during a run: it would change with every frame; nor
+    while the panel is hidden."""
 
     def __init__(
         self, document: Document, annotator: Annotator, parent: QWidget | None = None
@@ -70,7 +71,6 @@ class NextFramesPanel(QWidget):
         document.frame_changed.connect(self._show_frame)
         annotator.operations.busy_changed.connect(self._show_busy)
         self._thumbnails.arrived.connect(self._show_thumbnail)
-        self._show()
 
     def _goal_row(self) -> QHBoxLayout:
         row = QHBoxLayout()
@@ -99,17 +99,21 @@ class NextFramesPanel(QWidget):
 
     # What is shown
 
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._show()
+
     def _show_later(self, *_: object) -> None:
-        if self._annotator.operations.busy is not Busy.PROPAGATING:
+        if self.isVisible() and self._annotator.operations.busy is not Busy.PROPAGATING:
             self._later.start()
 
     def _show_busy(self, busy: Busy) -> None:
-        if busy is not Busy.PROPAGATING:
-            self._later.start()
+        self._show_later()
 
     def _show_goal(self, goal: float) -> None:
         self.goal.setValue(round(goal * 100))
-        self._show()
+        if self.isVisible():
+            self._show()
 
     def _show(self) -> None:
         self._later.stop()

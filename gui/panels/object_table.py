@@ -183,6 +183,8 @@ class ObjectTable(QAbstractTableModel):
         return column is not Column.VISIBLE or info.is_visible
 
     def _tip(self, row: int, column: Column, info: ObjectInfo) -> str:
+        if column is Column.FRAMES:
+            return self._frames_tip(info)
         is_solo = self._document.solo == info.id
         return {
             Column.COLOR: tr("Colour of “{name}”: click to change it", name=info.name),
@@ -192,7 +194,6 @@ class ObjectTable(QAbstractTableModel):
                 else tr("Ctrl+F and {number} finds “{name}”", number=row + 1, name=info.name)
             ),
             Column.NAME: tr("{name}: double-click to rename", name=info.name),
-            Column.FRAMES: self._frames_tip(info),
             Column.VISIBLE: (
                 tr("“{name}” is shown: click to hide it", name=info.name)
                 if info.is_visible

@@ -90,7 +90,8 @@ class FrameTable(QObject):
         below the document's goal. Worked out when it is first asked for after a change."""
         goal = self._document.goal
         if self._next is None or self._next[0] != goal:
-            self._next = goal, tuple(next_frames(self._document.annotation, goal=goal))
+            listed = next_frames(self._document.annotation, goal=goal, trust=self._trust)
+            self._next = goal, tuple(listed)
         return self._next[1]
 
     def next_to_annotate(self, frame: int) -> int | None:

@@ -91,6 +91,7 @@ class EffortLog:
     def __init__(self) -> None:
         self._acts: list[Act] = []
         self._by_group: dict[str, Act] = {}
+        self._measured: Effort | None = None  # until something is noted
 
     @property
     def acts(self) -> tuple[Act, ...]:
@@ -98,6 +99,7 @@ class EffortLog:
 
     def note(self, edit: Edit, at_s: float) -> None:
         """An edit that was applied at `at_s`, in seconds since 1970, UTC."""
+        self._measured = None
         act = None if edit.group is None else self._by_group.get(edit.group)
         if act is None:
             act = Act(at_s - edit.seconds, 0.0, edit.cause, group=edit.group)
@@ -110,10 +112,14 @@ class EffortLog:
 
     def note_move(self, at_s: float) -> None:
         """An undo or redo."""
+        self._measured = None
         self._acts.append(Act(at_s, 0.0, None, is_undo=True))
 
     def measure(self) -> Effort:
-        return measure(self._acts)
+        """Everything so far; worked out when it is first asked for after a change."""
+        if self._measured is None:
+            self._measured = measure(self._acts)
+        return self._measured
 
 
 def _objects_of(edit: Edit) -> set[int]:

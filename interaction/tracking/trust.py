@@ -192,7 +192,10 @@ GOAL: Final = 0.9  # expected IoU that is good enough, unless another is asked f
 _MOST_CANDIDATES: Final = 300
 _REACH: Final = 40.0  # frames at which a given mask helps half as much
 _BEYOND: Final = 0.5  # of that helps where another given frame is nearer
+_MOST_COMPARED: Final = 500  # frames, to know how much an object's look usually changes
 _LEAST_SPREAD: Final = 0.02  # squared distance of keys; below it an object always looks the same
+
+Keys = tuple[NDArray[np.intp], NDArray[np.float32]]  # (K,) frames, ascending; (K, L) of length 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,37 +209,47 @@ class NextFrame:
 
 
 def next_frames(
-    annotation: Annotation, *, goal: float = GOAL, most: int = 20, only: int | None = None
+    annotation: Annotation,
+    *,
+    goal: float = GOAL,
+    most: int = 20,
+    only: int | None = None,
+    trust: Mapping[int, NDArray[np.float32]] | None = None,
 ) -> list[NextFrame]:
     """The frames whose annotation would repair most, best first; empty once nothing that was
     tracked is expected below `goal`.
 
     A frame repairs others between the given frames beside it, the better the nearer they are and
     the more the object looks the same there (its key). Each choice takes off what the ones before
-    it would repair, so that the list is diverse. only: one object's errors alone.
+    it would repair, so that the list is diverse. only: one object's errors alone. trust: by object,
+    (N,) the expected IoU of its frames, NaN where there is none, if that is known already.
     """
-    count = annotation.frame_count
-    known = {one.id for one in annotation.objects}
-    frames, objects, ious = expected(annotation.records, lambda frame: _record(annotation, frame))
+    if trust is None:
+        trust = expected_rows(annotation)
     errors: dict[int, NDArray[np.float32]] = {}
-    for object_id in sorted(known if only is None else known & {only}):
-        is_bad = (objects == object_id) & (ious < goal)
-        if is_bad.any():
-            errors[object_id] = np.zeros(count, np.float32)
-            errors[object_id][frames[is_bad]] = 1 - ious[is_bad]
+    for object_id in sorted(one.id for one in annotation.objects):
+        row = trust.get(object_id)
+        if row is not None and only in (None, object_id) and (row < goal).any():
+            errors[object_id] = np.where(row < goal, 1 - row, np.float32(0))
     if not errors:
         return []
-    candidates = _candidates(np.max(list(errors.values()), axis=0))
+    worst_errors = np.max(list(errors.values()), axis=0)
+    candidates, frames = _candidates(worst_errors), np.flatnonzero(worst_errors)
     given = [f for f, record in annotation.records.items() if record.status.is_given]
-    reach = _reach(candidates, np.array(sorted(given), np.intp), count)
+    reach = _reach(candidates, np.array(sorted(given), np.intp), frames)
+    keys = _keys(annotation.records)
+    # Only where an object has an error is there something to repair.
+    bad = {object_id: np.flatnonzero(error) for object_id, error in errors.items()}
     helps = {
-        object_id: reach * _likeness(annotation.records, object_id, candidates, count)
-        for object_id in errors
+        one: reach[:, np.searchsorted(frames, its_bad)]
+        * _likeness(keys.get(one), candidates, its_bad)
+        for one, its_bad in bad.items()
     }
-    needs = {object_id: error > 0 for object_id, error in errors.items()}
     chosen: list[NextFrame] = []
     while len(chosen) < min(most, len(candidates)):
-        gain = sum((helps[one] @ error for one, error in errors.items()), np.zeros(len(candidates)))
+        gain = np.zeros(len(candidates))
+        for one, its_bad in bad.items():
+            gain += helps[one] @ errors[one][its_bad]
         best = int(np.argmax(gain))
         frame = int(candidates[best])
         worst = max(errors, key=lambda one: float(errors[one][frame]))
@@ -248,21 +261,29 @@ def next_frames(
             for matrix in helps.values():
                 matrix[best] = 0
             continue
-        mended = np.zeros(count, np.bool_)
-        for one in errors:
-            mended |= needs[one] & (helps[one][best] >= 0.5)
+        mended = np.zeros(annotation.frame_count, np.bool_)
+        for one, its_bad in bad.items():
+            mended[its_bad] |= helps[one][best] >= 0.5
         mended[frame] = True
-        iou = float(ious[(frames == frame) & (objects == worst)].max(initial=0.0))
+        iou = float(np.nan_to_num(trust[worst][frame]))
         chosen.append(NextFrame(frame, worst, iou, int(np.count_nonzero(mended))))
-        for one, error in errors.items():
-            error *= 1 - helps[one][best]
-            error[frame] = 0
+        for one, its_bad in bad.items():
+            errors[one][its_bad] *= 1 - helps[one][best]
+            errors[one][frame] = 0
             helps[one][best] = 0
     return chosen
 
 
-def _record(annotation: Annotation, frame: int) -> FrameRecord:
-    return annotation.records.get(frame, EMPTY_RECORD)
+def expected_rows(annotation: Annotation) -> dict[int, NDArray[np.float32]]:
+    """By object, (N,) the expected IoU on each frame, NaN where no tracker has a say."""
+    records = annotation.records
+    frames, objects, ious = expected(records, lambda frame: records.get(frame, EMPTY_RECORD))
+    rows = {}
+    for object_id in np.unique(objects).tolist():
+        rows[object_id] = np.full(annotation.frame_count, np.nan, np.float32)
+        is_its = objects == object_id
+        rows[object_id][frames[is_its]] = ious[is_its]
+    return rows
 
 
 def _candidates(worst: NDArray[np.float32]) -> NDArray[np.intp]:
@@ -275,42 +296,54 @@ def _candidates(worst: NDArray[np.float32]) -> NDArray[np.intp]:
 
 
 def _reach(
-    candidates: NDArray[np.intp], given: NDArray[np.intp], count: int
+    candidates: NDArray[np.intp], given: NDArray[np.intp], frames: NDArray[np.intp]
 ) -> NDArray[np.float32]:
-    """(C, N) how far each candidate's mask would be followed, 0 to 1."""
-    frames = np.arange(count)
+    """(C, F) how far each candidate's mask would be followed to each of `frames`, 0 to 1."""
     apart = np.abs(frames[None] - candidates[:, None])
     reach = 1 / (1 + (apart / _REACH) ** 2)
     if len(given):
-        nearest = np.abs(frames[:, None] - given[None]).min(axis=1)
         place = np.searchsorted(given, frames)
+        before, after = given[np.maximum(place - 1, 0)], given[np.minimum(place, len(given) - 1)]
+        nearest = np.minimum(np.abs(frames - before), np.abs(after - frames))
         is_apart = place[None] != np.searchsorted(given, candidates)[:, None]
         reach = np.where(apart > nearest[None], reach * _BEYOND, reach)
         reach[is_apart] = 0  # beyond a given frame nothing is tracked again
     return reach.astype(np.float32)
 
 
+def _keys(records: Mapping[int, FrameRecord]) -> dict[int, Keys]:
+    """By object, its keys; left out where fewer than two frames have one."""
+    found: dict[int, dict[int, bytes]] = {}
+    for frame, record in records.items():
+        for one in record.signs:
+            if one.key:
+                found.setdefault(one.object_id, {})[frame] = one.key
+    result = {}
+    for object_id, keys in found.items():
+        length = max(map(len, keys.values()))
+        frames = sorted(frame for frame, key in keys.items() if len(key) == length)
+        if len(frames) >= 2:
+            packed = b"".join(keys[frame] for frame in frames)
+            rows = np.frombuffer(packed, np.int8).reshape(-1, length).astype(np.float32)
+            rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1)
+            result[object_id] = np.array(frames, np.intp), rows
+    return result
+
+
 def _likeness(
-    records: Mapping[int, FrameRecord], object_id: int, candidates: NDArray[np.intp], count: int
+    keys: Keys | None, candidates: NDArray[np.intp], frames: NDArray[np.intp]
 ) -> NDArray[np.float32]:
-    """(C, N) how much the object looks the same, 0 to 1; 1 where that is not known."""
-    found = {
-        frame: one.key
-        for frame, record in records.items()
-        for one in record.signs
-        if one.object_id == object_id and one.key
-    }
-    length = max(map(len, found.values()), default=0)
-    found = {frame: key for frame, key in found.items() if len(key) == length}
-    if len(found) < 2:
-        return np.ones((len(candidates), count), np.float32)
-    frames = np.array(sorted(found), np.intp)
-    keys = np.stack([np.frombuffer(found[frame], np.int8) for frame in frames.tolist()])
-    rows = np.zeros((count, length), np.float32)
-    rows[frames] = keys / np.linalg.norm(keys.astype(np.float32), axis=1, keepdims=True)
-    squared = np.maximum(0, 2 - 2 * rows[candidates] @ rows.T)
-    is_known = np.zeros(count, np.bool_)
-    is_known[frames] = True
-    both = is_known[candidates][:, None] & is_known[None]
-    spread = max(_LEAST_SPREAD, float(np.median(squared[both])) if both.any() else 0.0)
-    return np.where(both, np.exp(-squared / (2 * spread)), 1.0).astype(np.float32)
+    """(C, F) how much the object looks the same as on each of `frames`, 0 to 1; 1 where that is
+    not known."""
+    likeness = np.ones((len(candidates), len(frames)), np.float32)
+    if keys is None:
+        return likeness
+    known, rows = keys
+    _, own, at = np.intersect1d(candidates, known, assume_unique=True, return_indices=True)
+    _, columns, across = np.intersect1d(frames, known, assume_unique=True, return_indices=True)
+    if len(own):
+        some = rows[np.linspace(0, len(known) - 1, min(len(known), _MOST_COMPARED)).astype(np.intp)]
+        usual = np.median(np.maximum(0, 2 - 2 * rows[at] @ some.T))
+        squared = np.maximum(0, 2 - 2 * rows[at] @ rows[across].T)
+        likeness[np.ix_(own, columns)] = np.exp(-squared / (2 * max(_LEAST_SPREAD, float(usual))))
+    return likeness

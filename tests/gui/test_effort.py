@@ -45,6 +45,7 @@ def test_the_history_shows_what_the_work_has_cost_and_opens_the_table(
 ) -> None:
     panel = HistoryPanel(document, annotator)
     qtbot.addWidget(panel)
+    panel.show()  # hidden, it measures nothing
     assert "Nothing" in panel.effort.text()
     document.session.click(0, document.add_object("bear"), 20, 20)
     document.history_changed.emit()
@@ -59,3 +60,14 @@ def test_the_tooltip_of_an_objects_frames_has_its_effort(document: Document, qtb
     index = table.index(0, Column.FRAMES)
     document.session.click(0, bear, 20, 20)
     assert "Clicks: 1, strokes: 0" in str(table.data(index, Qt.ItemDataRole.ToolTipRole))
+
+
+def test_the_history_measures_what_was_done_while_it_was_hidden(
+    document: Document, annotator: Annotator, qtbot: QtBot
+) -> None:
+    panel = HistoryPanel(document, annotator)
+    qtbot.addWidget(panel)
+    document.session.click(0, document.add_object("bear"), 20, 20)
+    document.history_changed.emit()
+    panel.show()
+    assert panel.effort.text().startswith("Clicks: 1")

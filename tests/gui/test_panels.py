@@ -630,6 +630,17 @@ def test_the_list_of_next_frames_leads_there_and_ends_at_the_goal(
     qtbot.waitUntil(lambda: next_frames.view.count() == 0)
 
 
+def test_the_list_of_next_frames_is_made_when_it_comes_into_sight(
+    next_frames: NextFramesPanel, document: Document
+) -> None:
+    document.add_object("rabbit")
+    next_frames.hide()
+    set_records(document, {2: record_of([1], FrameStatus.TRACKED, 0.4)})
+    assert next_frames.view.count() == 0
+    next_frames.show()
+    assert next_frames.view.count() == 1
+
+
 def test_the_range_and_the_zoom_are_set(transport: Transport, document: Document) -> None:
     document.set_frame(3)
     QTest.mouseClick(transport.range_in, LEFT)
