@@ -239,6 +239,7 @@ _MOST_GREY_IDS: Final = 100
 _MOST_TINY: Final = 64  # values that fill no 3 × 3 square; a soft edge has more
 _WHITES: Final = (1, 255, 1023, 4095, 16_383, 65_535)  # by bits of a pixel
 _VOID: Final = 255
+_NEARLY_WHITE: Final = 250
 
 
 class ValueKind(StrEnum):
@@ -335,6 +336,7 @@ def _conclude(
         or values <= real
         or _is_dense(values)
         or (traits.between < traits.mixed / 2 and len(values - real) <= _MOST_TINY)
+        or _is_without_softness(values, real, white)
     )
     if is_hard:
         return _conclude_ids(traits, path, named)
@@ -492,6 +494,16 @@ def _is_dense(values: set[int]) -> bool:
     return len(values) <= _MOST_GREY_IDS and max(values, default=0) <= len(values) + 8
 
 
+def _is_without_softness(values: set[int], real: set[int], white: int) -> bool:
+    """Whether these greys are no soft edge: none is dark beside the brightest; or, where nothing
+    fills a square, as in tiny pictures, they are few and far from white."""
+    lowest, highest = min(values, default=0), max(values, default=0)
+    if highest in (255, 65_535) and lowest >= _NEARLY_WHITE / 255 * highest:
+        return False  # a white that was compressed
+    is_dark = len(values) <= _MOST_TINY and highest < 0.9 * white
+    return lowest >= highest / 2 or (not real and is_dark)
+
+
 def _looked_up(values: Values, keys: Mapping[int, int]) -> Labels:
     """(H, W) keys; 0 for a value that has none."""
     if values.dtype == np.uint8:
@@ -610,7 +622,6 @@ class FolderKind(StrEnum):
     OBJECTS = Message("objects by id or colour")
 
 
-_NEARLY_WHITE: Final = 250
 _SAMPLES: Final = 8  # pictures of a folder, spread over it
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from interaction.formats.table import FORMATS
@@ -73,6 +73,7 @@ def assert_comes_back(
 @pytest.mark.parametrize(("name", "options"), EXACT)
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(given_masks=masks_of_a_video())
+@example((3, 3, {0: np.array([[0, 224, 224], [0, 224, 239], [0, 224, 239]], np.uint8)}))
 def test_masks_come_back_exactly(
     name: str, options: dict[str, Any], given_masks: tuple[int, int, dict[int, Labels]]
 ) -> None:
