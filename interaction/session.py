@@ -12,7 +12,7 @@ step on another thread, see `interaction.answers`.
 
 import logging
 import uuid
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -37,7 +37,7 @@ from interaction.annotation.requests import (
 )
 from interaction.annotation.types import Click, Edit, Point, Request, Stroke
 from interaction.answers import EditContext, answer, propagation, propagation_forecast
-from interaction.engines import Engines, EngineSettings, Networks, check_limits, limits_of
+from interaction.engines import Engines, EngineSettings, Networks, check_limits
 from interaction.errors import ProjectError, UserError
 from interaction.learning.job import LearningStep, learning
 from interaction.learning.learned import LearnedEngines, LearnedModels
@@ -288,20 +288,8 @@ class Session:
         return self.ledger.project
 
     @property
-    def memory_limits(self) -> dict[str, int]:
-        """Of the tracker, by the names of `interaction.engines.MEMORY_LIMITS`.
-
-        What is set is this project's own, from the next frame on, also of a propagation that runs,
-        and kept with the project; an empty mapping: those that the engines are set to. ValueError
-        for others than `check_limits` allows.
-        """
-        return limits_of(self.engines.settings.memory)
-
-    @memory_limits.setter
-    def memory_limits(self, limits: Mapping[str, int]) -> None:
-        self.engines.limits = check_limits(limits) if limits else {}
-        if self.project is not None and not self.ledger.is_read_only:
-            self.project.change_memory(self.engines.limits)
+    def frame_count(self) -> int:
+        return self.annotation.frame_count
 
     # Edits
 

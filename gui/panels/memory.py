@@ -354,7 +354,7 @@ class MemoryLimits(QWidget):
 
     def _set(self, name: str, value: int) -> None:
         """What the new value leaves no room for gives way to it."""
-        limits = self._document.session.memory_limits
+        limits = self._document.memory_limits
         if limits[name] == value:
             return
         for other, allowed in MEMORY_LIMITS.items():  # the command line allows more
@@ -376,7 +376,7 @@ class MemoryLimits(QWidget):
         self._show()
 
     def _show(self) -> None:
-        for name, value in self._document.session.memory_limits.items():
+        for name, value in self._document.memory_limits.items():
             box = self.boxes[name]
             if box.value() != value:
                 box.blockSignals(True)

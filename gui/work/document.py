@@ -11,6 +11,7 @@ from interaction.annotation.requests import PropagationRequest
 from interaction.annotation.strokes import LEAST_RADIUS_PX
 from interaction.annotation.types import Edit, ObjectInfo, Request
 from interaction.answers import answer
+from interaction.engines import check_limits, limits_of
 from interaction.errors import UserError
 from interaction.formats.looks import ViewMode
 from interaction.session import Session
@@ -265,11 +266,19 @@ class Document(QObject):
             self._follows_head = is_on
             self.follow_changed.emit(is_on)
 
+    @property
+    def memory_limits(self) -> dict[str, int]:
+        """Of the tracker, by the names of `interaction.engines.MEMORY_LIMITS`."""
+        return limits_of(self.session.engines.settings.memory)
+
     def set_memory_limits(self, limits: Mapping[str, int]) -> None:
-        """Of the tracker, for this project, from the next frame on; none: the engines' own."""
-        before = self.session.memory_limits
-        self.session.memory_limits = limits
-        if self.session.memory_limits != before:
+        """For this project, and kept with it, from the next frame on, also of a propagation that
+        runs; none: the engines' own. ValueError for others than `check_limits` allows."""
+        before, session = self.memory_limits, self.session
+        session.engines.limits = check_limits(limits) if limits else {}
+        if session.project is not None and not session.ledger.is_read_only:
+            session.project.change_memory(session.engines.limits)
+        if self.memory_limits != before:
             self.memory_limits_changed.emit()
 
     @property

@@ -76,12 +76,12 @@ def test_a_running_propagation_takes_new_limits_with_its_next_frame(
 def test_limits_are_kept_with_the_project_and_reset(
     window: MainWindow, workspace: Workspace, limits: MemoryLimits, tmp_path: Path, qtbot: QtBot
 ) -> None:
-    default = workspace.session.memory_limits
+    default = workspace.document.memory_limits
     assert not limits.reset.isEnabled()
     type_into(limits, "top_k", 12)
     assert not (tmp_path / "clip.vos").exists()  # a limit alone is no work on the video
     workspace.annotator.hand.stroke(DAB)
-    chosen = workspace.session.memory_limits
+    chosen = workspace.document.memory_limits
     assert chosen["top_k"] == 12
     assert window.close_session()
     assert json.loads((tmp_path / "clip.vos" / "project.json").read_text())["memory"] == chosen
@@ -95,7 +95,7 @@ def test_limits_are_kept_with_the_project_and_reset(
     QTest.mouseClick(panel.fold, LEFT)
     assert panel.boxes["top_k"].value() == 12
     QTest.mouseClick(panel.reset, LEFT)
-    assert again.session.memory_limits == default
+    assert again.document.memory_limits == default
     assert panel.boxes["top_k"].value() == default["top_k"]
     assert not panel.reset.isEnabled()
     again.session.flush()
@@ -104,7 +104,7 @@ def test_limits_are_kept_with_the_project_and_reset(
 
 def test_what_leaves_no_room_gives_way(limits: MemoryLimits, workspace: Workspace) -> None:
     def now() -> dict[str, int]:
-        return workspace.session.memory_limits
+        return workspace.document.memory_limits
 
     type_into(limits, "min_working_frames", 30)
     assert now()["max_working_frames"] == 31
@@ -140,7 +140,8 @@ def test_limits_of_a_file_that_cannot_be_are_not_used(
 ) -> None:
     folder = tmp_path / "odd.vos"
     with Session.open(clip, folder, engines=FakeEngines()) as session:
-        session.memory_limits = FULL | {"top_k": 5}
+        assert session.project is not None
+        session.project.change_memory(FULL | {"top_k": 5})
     path = folder / "project.json"
     content = json.loads(path.read_text())
     assert content["memory"]["top_k"] == 5

@@ -329,7 +329,7 @@ def test_every_edit_says_how_it_came_about(session: Session) -> None:
 
 
 def test_a_session_reads_the_source_it_was_given(session: Session) -> None:
-    assert session.annotation.frame_count == len(session.video) == 8
+    assert session.frame_count == len(session.video) == 8
     assert np.array_equal(session.video[3], tiny.frame(3))
     assert not session.ledger.is_read_only
     assert session.project is None
