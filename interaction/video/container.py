@@ -169,6 +169,8 @@ class FrameStream:
 
         Returns the tag of the next packet, None if the jump failed.
         """
+        if self.last_tag is None and self._stream.codec_context.name == "mpeg4":
+            self.next_frame()  # the first packet alone may say how pictures are packed
         self._decoded.clear()
         self._following = None
         self._is_drained = False

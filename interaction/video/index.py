@@ -1,5 +1,6 @@
 """Index a video: the timestamp and position of every frame."""
 
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Generator
 from contextlib import closing
@@ -50,6 +51,7 @@ class PacketTable:
     codec_name: str
     is_stamped: bool  # whether a packet looks the same wherever reading began
     may_restart: bool = False  # whether the clock may start again in the middle
+    order: "StoredOrder" = field(default_factory=lambda: StoredOrder())
     pts: list[int | None] = field(default_factory=list)
     dts: list[int | None] = field(default_factory=list)
     positions: list[int | None] = field(default_factory=list)  # bytes from the start of the file
@@ -98,6 +100,7 @@ def read_packets(path: Path) -> Generator[int, None, PacketTable]:
             is_stamped=not _STAMPING_FORMATS.isdisjoint(container.format.name.split(",")),
             may_restart=may_restart(container),
         )
+        is_avi = container.format.name == "avi"
         is_damaged: list[bool] = []
         packets = container.demux(stream)
         while True:
@@ -115,6 +118,8 @@ def read_packets(path: Path) -> Generator[int, None, PacketTable]:
             table.is_keyframe.append(packet.is_keyframe)
             table.is_hidden.append(packet.is_discard)
             is_damaged.append(packet.is_corrupt)
+            if is_avi and table.codec_name in _EARLY_PICTURE:
+                table.order.look_at(bytes(packet), table.codec_name)
             if len(is_damaged) % _REPORT_EVERY == 0:
                 yield len(is_damaged)
     # The packet that the end of a cut file runs through would decode to half a picture.
@@ -123,6 +128,38 @@ def read_packets(path: Path) -> Generator[int, None, PacketTable]:
             column.pop()
     yield len(table.pts)
     return table
+
+
+# By codec, the code of a picture that is shown before one that is stored before it (a B-picture).
+_EARLY_PICTURE = {
+    "h264": re.compile(rb"\x00\x00\x01[\x01\x21\x41\x61][\x9c-\x9f\xa0-\xaf]"),
+    "mpeg4": re.compile(rb"\x00\x00\x01\xb6[\x80-\xbf]"),
+}
+_PICTURE_CODE = b"\0\0\1\xb6"
+_PACKING_NOTE = re.compile(rb"DivX\d+(?:Build|b)\d+(p?)", re.IGNORECASE)
+
+
+@dataclass(slots=True)
+class StoredOrder:
+    """What the packets of an AVI show of the order of presentation, for which AVI has no place.
+
+    MPEG-4 may have two pictures in one packet and a dummy later, all through the file or in parts
+    of it; decoders take them apart where a note in the stream says so.
+    """
+
+    has_early: bool = False  # pictures that are shown before one that is stored before them
+    is_packed: bool = False
+    can_enter: bool = True  # whether the note is the same all through, so that a jump misses none
+    _is_noted: bool | None = None  # in the first packet
+
+    def look_at(self, packet: bytes, codec_name: str) -> None:
+        if not self.has_early:
+            self.has_early = _EARLY_PICTURE[codec_name].search(packet) is not None
+        if codec_name == "mpeg4":
+            notes = [note == b"p" for note in _PACKING_NOTE.findall(packet)]
+            self._is_noted = any(notes) if self._is_noted is None else self._is_noted
+            self.can_enter = self.can_enter and all(note == self._is_noted for note in notes)
+            self.is_packed = self.is_packed or packet.count(_PICTURE_CODE) > 1
 
 
 def _fraction(value: Fraction | None) -> Fraction | None:
@@ -192,14 +229,19 @@ def index_video_file(path: Path) -> Generator[int, None, VideoFileIndex]:
         raise UnreadableVideoError(path, *describe_size_limit(layout.width, layout.height))
 
     frame_tags = _shown_tags(table, packet_tags, checked[0])
+    # AVI has no place for the order of presentation: its timestamps only count packets.
+    is_counting = table.order.is_packed or (
+        (checked != sorted(checked) or table.order.has_early)
+        and packet_tags == sorted(packet_tags)
+    )
     is_plain = (
         tag_source is TagSource.TIMESTAMP
+        and not is_counting
         and table.codec_name not in _CODECS_WITH_HIDDEN_FRAMES
         and frame_tags[:_CHECKED_FRAMES] == checked
     )
     if not is_plain:
-        if checked != sorted(checked) and packet_tags == sorted(packet_tags):
-            # AVI has no place for the order of presentation: its timestamps only count packets.
+        if is_counting:
             tag_source, packet_tags = table.tags(with_timestamps=False)
         frame_tags = yield from _decode_tags(path, tag_source, frozenset(packet_tags))
     if tag_source is TagSource.TIMESTAMP:
@@ -271,8 +313,8 @@ def _find_runs(
     frame_tags: list[int],
     frame_of_tag: dict[int, int],
 ) -> list[RunStart]:
-    if tag_source is TagSource.COUNT:
-        return []  # nothing to recognise a packet by after a jump
+    if tag_source is TagSource.COUNT or not table.order.can_enter:
+        return []  # nothing to recognise a packet by after a jump, or to know how it is packed
     runs: list[RunStart] = []
     for packet, tag in enumerate(packet_tags):
         if not table.is_keyframe[packet]:

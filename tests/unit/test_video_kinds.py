@@ -1,5 +1,6 @@
 """Video as it comes: clocks that restart, deep pictures, damaged frames while tracking."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,13 @@ from interaction.video.decoder import first_frame
 from interaction.video.pixels import Orientation
 from interaction.video.video import Video, open_video
 from tests import tiny
-from tests.unit.video_samples import read_number, write_numbered, x264
+from tests.unit.video_samples import (
+    read_number,
+    stored_pictures,
+    write_avi,
+    write_numbered,
+    x264,
+)
 from xmem_core import MemoryConfig, Tracker
 from xmem_core.arrays import Frame, Labels
 
@@ -47,6 +54,45 @@ def test_time_follows_frame_order_where_the_clock_restarts(
         assert abs(float(video.frame_rate) - 25) < 0.3
         assert read_number(video[25]) == 5
         assert read_number(video[3]) == 3
+
+
+@pytest.mark.parametrize("b_frames", [1, 2])
+@pytest.mark.parametrize(
+    "is_packed",
+    [
+        lambda group: True,
+        lambda group: group % 2 == 1,
+        lambda group: group > 12,
+        lambda group: group < 8,
+        lambda group: False,
+    ],
+    ids=["all", "every second", "late", "early", "none"],
+)
+def test_partly_packed_mpeg4_keeps_the_order_that_decoding_gives(
+    is_packed: Callable[[int], bool], b_frames: int, tmp_path: Path
+) -> None:
+    packets = stored_pictures("mpeg4", range(60), b_frames=b_frames, is_packed=is_packed)
+    assert_in_order(write_avi(tmp_path / "v.avi", "mpeg4", packets), 60)
+
+
+@pytest.mark.parametrize("codec", ["mpeg4", "h264"])
+def test_an_avi_whose_order_changes_late_keeps_it(codec: str, tmp_path: Path) -> None:
+    """AVI has timestamps of storage alone, and the first frames show nothing of what follows.
+    Of MPEG-4, the second half alone is packed and says so, which no jump may miss."""
+    packets = stored_pictures(codec, range(30), b_frames=0, note=b"DivX503b1393")
+    packets += stored_pictures(codec, range(30, 90), is_packed=lambda group: True)
+    assert_in_order(write_avi(tmp_path / "v.avi", codec, packets), 90)
+
+
+def assert_in_order(path: Path, count: int) -> None:
+    """Forwards, backwards and by jumps, with times that ascend."""
+    with open_video(path) as video:
+        assert [read_number(picture) for picture in video] == list(range(count))
+        assert all(read_number(video[n]) == n for n in reversed(range(count)))
+        assert (np.diff(video.timestamps_s) > 0).all()
+    with open_video(path) as video:
+        for n in np.random.default_rng(0).permutation(count).tolist():
+            assert read_number(video[n]) == n
 
 
 def save_animation(path: Path, count: int = 12) -> None:

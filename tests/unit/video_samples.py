@@ -1,7 +1,7 @@
 """Makes small videos whose frames carry their own number, and reads the number back."""
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -93,3 +93,83 @@ def set_display_matrix(path: Path, matrix: Sequence[int]) -> None:
     a, b, c, d = (value << 16 for value in matrix)
     struct.pack_into(">9i", data, at, a, b, 0, c, d, 0, 0, 0, 1 << 30)
     path.write_bytes(bytes(data))
+
+
+def stored_pictures(
+    codec: str,
+    numbers: Sequence[int],
+    *,
+    b_frames: int = 2,
+    is_packed: Callable[[int], bool] = lambda group: False,
+    note: bytes = b"DivX503b1393p",
+) -> list[bytes]:
+    """Packets of "mpeg4" or "h264" for `write_avi`. is_packed: by group, a P-picture and the
+    B-pictures behind it, whether MPEG-4's first two share a packet, as in DivX and Xvid."""
+    packets = _encoded(codec, numbers, b_frames)
+    if codec == "mpeg4":
+        packets = _packed(packets, is_packed)
+        head, code, rest = packets[0].partition(b"\0\0\1\xb6")
+        packets[0] = head + b"\0\0\1\xb2" + note + b"\0" + code + rest
+    return packets
+
+
+def write_avi(path: Path, codec: str, packets: Iterable[bytes]) -> Path:
+    with av.open(str(path), "w", format="avi") as container:
+        stream: Any = container.add_stream("mpeg4" if codec == "mpeg4" else "libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        for number, data in enumerate(packets):
+            packet: Any = av.Packet(data)
+            packet.stream, packet.time_base = stream, Fraction(1, 25)
+            packet.pts = packet.dts = number
+            packet.is_keyframe = any(mark in data for mark in _KEY_MARKS[codec])
+            container.mux(packet)
+    return path
+
+
+_KEY_MARKS = {
+    "h264": (b"\0\0\1\x65",),
+    "mpeg4": tuple(b"\0\0\1\xb6" + bytes([byte]) for byte in range(64)),
+}
+
+
+def _encoded(codec: str, numbers: Sequence[int], b_frames: int) -> list[bytes]:
+    encoder: Any = av.CodecContext.create("mpeg4" if codec == "mpeg4" else "libx264", "w")
+    encoder.width, encoder.height, encoder.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+    encoder.time_base, encoder.framerate = Fraction(1, 25), Fraction(25)
+    encoder.gop_size, encoder.max_b_frames, encoder.thread_count = 18, b_frames, 1
+    encoder.options = {"qscale": "2", "flags": "+qscale"}
+    if codec == "h264":
+        encoder.options = x264(bframes=b_frames, b_pyramid="none")
+    packets: list[bytes] = []
+    for position, number in enumerate(numbers):
+        frame = av.VideoFrame.from_ndarray(numbered_picture(number), format="rgb24")
+        frame.pts, frame.time_base = position, encoder.time_base
+        packets += [bytes(packet) for packet in encoder.encode(frame)]
+    return packets + [bytes(packet) for packet in encoder.encode(None)]
+
+
+def _packed(packets: Sequence[bytes], is_packed: Callable[[int], bool]) -> list[bytes]:
+    groups: list[list[bytes]] = []
+    for packet in packets:
+        kind = packet[packet.index(b"\0\0\1\xb6") + 4] >> 6  # 2: a B-picture
+        if kind == 2:
+            groups[-1].append(packet)
+        else:
+            groups.append([packet])
+    result: list[bytes] = []
+    for number, (first, *others) in enumerate(groups):
+        if others and is_packed(number):
+            result += [first + others[0], *others[1:], _dummy(first)]
+        else:
+            result += [first, *others]
+    return result
+
+
+def _dummy(picture: bytes) -> bytes:
+    """A P-picture of the same time that says it is not coded: what is left over of packing."""
+    start = picture.index(b"\0\0\1\xb6") + 4
+    bits = f"{int.from_bytes(picture[start : start + 4], 'big'):032b}"
+    end = bits.index("0", 2) + 8  # whole seconds, a mark, 5 bits of 1/25 s, a mark
+    text = "01" + bits[2:end] + "0"
+    text += "0" + "1" * (-len(text) % 8 - 1)
+    return b"\0\0\1\xb6" + int(text, 2).to_bytes(len(text) // 8, "big")
