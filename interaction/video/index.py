@@ -231,8 +231,7 @@ def index_video_file(path: Path) -> Generator[int, None, VideoFileIndex]:
     frame_tags = _shown_tags(table, packet_tags, checked[0])
     # AVI has no place for the order of presentation: its timestamps only count packets.
     is_counting = table.order.is_packed or (
-        (checked != sorted(checked) or table.order.has_early)
-        and packet_tags == sorted(packet_tags)
+        (checked != sorted(checked) or table.order.has_early) and packet_tags == sorted(packet_tags)
     )
     is_plain = (
         tag_source is TagSource.TIMESTAMP
