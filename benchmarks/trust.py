@@ -9,7 +9,7 @@ two given frames.
 """
 
 import argparse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -273,14 +273,23 @@ def report(clips: list[tuple[str, str, list[Labels], dict[str, list[Seen]]]]) ->
     model = fit([one for kind, one in rows if kind == "training"], penalty=1.0)
     print("\n".join(lines))  # noqa: T201
     print(model)  # noqa: T201
+    held_out: dict[str, list[Rows]] = {}
     for kind, one in rows:
         if kind != "training":
-            expected = predict(model, one.inputs)
-            print(  # noqa: T201
-                f"{one.clip}, {one.run}: J {one.ious.mean():.3f}, expected {expected.mean():.3f}, "
-                f"rank correlation {rank_correlation(expected, one.ious):.2f}, worst tenth found "
-                f"{share_found(expected, one.ious):.2f}"
-            )
+            print(f"{one.clip}, {one.run}: {_figures(model, [one])}")  # noqa: T201
+            held_out.setdefault(one.run, []).append(one)
+    for run, own in held_out.items():
+        print(f"all clips, {run}: {_figures(model, own)}")  # noqa: T201
+
+
+def _figures(model: Mapping[str, float], rows: Sequence[Rows]) -> str:
+    ious = np.concatenate([one.ious for one in rows])
+    expected = predict(model, np.concatenate([one.inputs for one in rows]))
+    return (
+        f"J {ious.mean():.3f}, expected {expected.mean():.3f}, rank correlation "
+        f"{rank_correlation(expected, ious):.2f}, "
+        f"worst tenth found {share_found(expected, ious):.2f}"
+    )
 
 
 def main() -> None:

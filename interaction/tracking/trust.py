@@ -50,25 +50,25 @@ FLICKER: Final = "flicker"  # of one frame, as the frames beside it say; not kep
 INPUTS: Final = (*SIGNS, FLICKER)
 # Of the logit of the expected IoU, by input; fitted by `python -m benchmarks.trust`.
 COEFFICIENTS: Final[Mapping[str, float]] = {
-    "bias": 5.27,
-    "entropy": -1.4,
-    "margin": -1.55,
-    "soft": -0.31,
-    "unsure": -2.14,
-    "inside": -1.58,
-    "outline": -2.51,
+    "bias": 5.33,
+    "entropy": -1.58,
+    "margin": -2.04,
+    "soft": -0.3,
+    "unsure": -2.04,
+    "inside": -0.79,
+    "outline": -2.18,
     "small": -0.51,
     "jump": -0.12,
     "shift": -0.12,
     "warp": -0.25,
     "pieces": -0.07,
-    "own": -0.19,
-    "beside": -0.38,
-    "away": -0.03,
+    "own": -0.17,
+    "beside": -0.43,
+    "away": -0.02,
     "is_gone": -1.0,
-    "is_two": 0.18,
-    "disagreement": -1.89,
-    "flicker": -1.99,
+    "is_two": 0.2,
+    "disagreement": -1.98,
+    "flicker": -2.0,
 }
 _WEIGHTS: Final = np.array([COEFFICIENTS.get(name, 0.0) for name in INPUTS])
 _WARP: Final = SIGNS.index("warp")

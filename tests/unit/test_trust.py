@@ -283,7 +283,7 @@ def test_nothing_remains_above_the_goal() -> None:
 def test_frames_that_look_alike_are_mended_together() -> None:
     black, white = bytes([100] * 8), bytes([100, 156] * 4)
     records = {
-        frame: tracked(signs(key=black if frame < 40 else white, entropy=1, inside=1, warp=1))
+        frame: tracked(signs(key=black if frame < 40 else white, entropy=1, unsure=1, warp=1))
         for frame in range(60)
     }
     [first, second] = next_frames(annotation(records, 60), most=2)
