@@ -7,8 +7,8 @@ numbered from 1 are not shifted by one. Nothing here opens a picture.
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -40,6 +40,7 @@ _OPAQUE: Final = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 _LETTERS_BEFORE: Final = re.compile(r"[^\W\d_]*$")
+_FRAME_BEFORE: Final = re.compile(r"(?<![^\W\d_])(?:f|fr|frame)[ _.-]+$", re.IGNORECASE)
 _LETTERS_AFTER: Final = re.compile(r"[^\W\d_]*")
 _FRAME_WORDS: Final = {"f", "fr", "frame", "image", "im", "img", "mask", "picture"}
 _FEWEST_FOR_SHIFT: Final = 2  # files; the number of a single one shows nothing
@@ -233,11 +234,11 @@ class _Column:
     is_padded: bool  # filled up with zeros
 
 
-def _columns(stems: Sequence[str]) -> Iterator[_Column]:
+def _columns(stems: Sequence[str]) -> list[_Column]:
     """Numbers counted from the left after the same text, and from the right before the same."""
     hidden = [_OPAQUE.sub("#", stem) for stem in stems]
     found = [list(_NUMBER.finditer(stem)) for stem in hidden]
-    seen: set[tuple[int | None, ...]] = set()
+    columns: dict[tuple[int | None, ...], _Column] = {}
     for place in [
         *range(max(map(len, found), default=0)),
         *range(-1, -1 - max(map(len, found), default=0), -1),
@@ -251,7 +252,8 @@ def _columns(stems: Sequence[str]) -> Iterator[_Column]:
             text = stem[: match.start()] if place >= 0 else stem[match.end() :]
             before = _LETTERS_BEFORE.search(stem[: match.start()])
             after = _LETTERS_AFTER.match(stem[match.end() :])
-            near = (before[0] if before else "", after[0] if after else "")
+            word = "frame" if _FRAME_BEFORE.search(stem[: match.start()]) else before and before[0]
+            near = (word or "", after[0] if after else "")
             patterns.append((_NUMBER.sub("0", text), *near))
         common = Counter(one for one in patterns if one is not None).most_common(1)
         if not common:
@@ -261,11 +263,14 @@ def _columns(stems: Sequence[str]) -> Iterator[_Column]:
             int(matches[place][0]) if own == pattern else None
             for own, matches in zip(patterns, found, strict=True)
         )
-        if numbers not in seen:
-            seen.add(numbers)
-            texts = [m[place][0] for own, m in zip(patterns, found, strict=True) if own == pattern]
-            is_padded = any(len(text) > 2 and text.startswith("0") for text in texts)
-            yield _Column(numbers, pattern[1].lower() in _FRAME_WORDS, is_padded)
+        texts = [m[place][0] for own, m in zip(patterns, found, strict=True) if own == pattern]
+        is_padded = any(len(text) > 2 and text.startswith("0") for text in texts)
+        is_named = pattern[1].lower() in _FRAME_WORDS and not pattern[2]
+        same = columns.get(numbers, _Column(numbers, is_named=False, is_padded=False))
+        columns[numbers] = replace(
+            same, is_named=same.is_named or is_named, is_padded=same.is_padded or is_padded
+        )
+    return list(columns.values())
 
 
 def _by_number(
@@ -326,7 +331,8 @@ def _counting_remark(
             frame=frame,
         )
     is_position = all(f is None or f == n for f, n in zip(frames, column.numbers, strict=True))
-    if is_position and frame > 0 and names[0].isdecimal() and int(names[0]) == 0:
+    is_by_name = first is None and not (names[0].isdecimal() and int(names[0]) == 0)
+    if is_position and frame > 0 and not is_by_name:
         return Message(
             "File numbers are taken as counted from 0: “{stem}” belongs to frame {frame}.",
             stem=stem,

@@ -24,6 +24,7 @@ from tests.unit.video_samples import write_numbered
 COUNT = 40
 VIDEO = [f"{frame:07d}" for frame in range(COUNT)]
 PICTURES = [f"shot_{frame:04d}" for frame in range(COUNT)]
+PLATES = [f"plate.{frame + 1001}" for frame in range(COUNT)]  # no number of masks is like these
 PATTERNS = [
     "{:d}",
     "{:05d}",
@@ -36,6 +37,12 @@ PATTERNS = [
     "GX010042_{:06d}",
     "shot_{:04d}",
     "shot_{:04d}_mask",
+    "aachen_000000_{:06d}_gtFine",
+    "shot010_v2_{:04d}",
+    "frame_{:04d}_F5FG45aDg5",
+    "{:05d}_obj1",
+    "2024-05-01_{:04d}",
+    "frame {:d} of 90",
 ]
 TAILS = ["", "hash", "rf", "uuid"]
 
@@ -55,18 +62,17 @@ def tail(kind: str, rng: random.Random) -> str:
     kind=st.sampled_from(TAILS),
     subset=st.sets(st.integers(0, COUNT - 1), min_size=2),
     first=st.integers(0, 1),
-    is_pictures=st.booleans(),
+    names=st.sampled_from((VIDEO, PICTURES, PLATES)),
     seed=st.integers(0, 2**16),
 )
 def test_a_mask_is_put_on_its_frame_or_the_numbering_is_told_or_asked(
-    pattern: str, kind: str, subset: set[int], first: int, is_pictures: bool, seed: int
+    pattern: str, kind: str, subset: set[int], first: int, names: list[str], seed: int
 ) -> None:
     rng = random.Random(seed)
     files = {
         Path("m") / f"{pattern.format(frame + first)}{tail(kind, rng)}.png": frame
         for frame in sorted(subset)
     }
-    names = PICTURES if is_pictures else VIDEO
     around = Surroundings(names, 8, 8, "clip")
     try:
         found = place_files(list(files), around)
@@ -77,7 +83,7 @@ def test_a_mask_is_put_on_its_frame_or_the_numbering_is_told_or_asked(
     assert shifts <= {0} if first == 0 else shifts <= {0, 1}
     if shifts == {1}:  # nothing shows that they are counted from 1, so it says how it counts
         assert COUNT - 1 not in subset
-        assert is_pictures or (found.remark is not None and "from 0" in found.remark)
+        assert names is PICTURES or (found.remark is not None and "from 0" in found.remark)
     elif first == 1:
         assert found.remark is not None
         assert "from 1" in found.remark
@@ -101,6 +107,8 @@ def test_a_known_first_number_settles_the_count(pattern: str, first: int) -> Non
         (["7.mp4_00003.png", "7.mp4_00004.png"], VIDEO, [3, 4]),
         (["cam1_0005.png", "cam1_0006.png"], VIDEO, [5, 6]),
         (["frame2_take000031.png"], VIDEO, [2]),
+        (["frame_0012_F5FG4561aDg5.png"], VIDEO, [12]),
+        (["mask_1_00012.png"], VIDEO, [12]),
         (["xAp9Z-12.png", "Q77kL-13.png"], VIDEO, [12, 13]),
         (["12-xAp9Z5.png", "13-Q77kL8.png"], VIDEO, [12, 13]),
     ],
@@ -114,9 +122,17 @@ def test_the_number_that_all_names_share_a_place_for_decides(
     )
 
 
-def test_two_numbers_that_could_both_be_the_frame_are_a_question() -> None:
+@pytest.mark.parametrize(
+    "stems",
+    [
+        [f"{n}_{n + 3}" for n in range(5)],
+        ["shot010_v2_0002"],
+        ["sh010_3_v003"],
+    ],
+)
+def test_two_numbers_that_could_both_be_the_frame_are_a_question(stems: list[str]) -> None:
     with pytest.raises(UserError, match="two numbers"):
-        place_masks([Path(f"{n}_{n + 3}.png") for n in range(5)], VIDEO)
+        place_masks([Path(f"{stem}.png") for stem in stems], VIDEO)
 
 
 def test_a_list_of_several_videos_is_read_for_the_one_that_is_open() -> None:
