@@ -1,5 +1,6 @@
 """CVAT's XML (for images 1.1, and tracks of for video 1.1): export and import."""
 
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -16,6 +17,7 @@ from interaction.formats.shapes import (
     ListedPicture,
     Shape,
     ShapeList,
+    ellipse,
     listed_file,
     placed,
 )
@@ -79,7 +81,7 @@ CVAT_XML: Final = ExportFormat(
     write=_write_cvat,
     is_importable=True,
     writers="CVAT (for images 1.1, for video 1.1)",
-    limits="A group, a track or else a label is one object; boxes and points are left out.",
+    limits="A group, a track or else a label is one object; boxes, points and lines are left out.",
 )
 
 
@@ -127,6 +129,7 @@ def _read_image(listing: ShapeList, image: ElementTree.Element) -> bool:
     is_grouped = True
     for element in image:
         listing.boxes += element.tag == "box"
+        listing.lines += element.tag in _LINES
         code = _code(element)
         if code is not None:
             group, label = int(element.get("group_id", 0)), element.attrib["label"]
@@ -140,6 +143,7 @@ def _read_track(
 ) -> None:
     for element in track:
         listing.boxes += element.tag == "box" and element.get("outside") != "1"
+        listing.lines += element.tag in _LINES and element.get("outside") != "1"
         code = _code(element)
         if code is not None and element.get("outside") != "1":
             frame = int(element.attrib["frame"])
@@ -150,6 +154,9 @@ def _read_track(
             listing.shapes.append(Shape(f"frame {frame}", identity, track.attrib["label"], code))
 
 
+_LINES: Final = ("points", "polyline", "skeleton", "cuboid")
+
+
 def _code(element: ElementTree.Element) -> object:
     """None for what has no inside."""
     if element.tag == "mask":
@@ -157,6 +164,9 @@ def _code(element: ElementTree.Element) -> object:
     if element.tag == "polygon":
         pairs = [pair.split(",") for pair in element.attrib["points"].split(";")]
         return [[float(value) for pair in pairs for value in pair]]
+    if element.tag == "ellipse":
+        x, y, across, down = (float(element.attrib[one]) for one in ("cx", "cy", "rx", "ry"))
+        return [ellipse((x, y), across, down, math.radians(float(element.get("rotation", 0))))]
     return None
 
 

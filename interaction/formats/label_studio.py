@@ -1,9 +1,12 @@
 """Label Studio's JSON with brush masks: export and import."""
 
 import json
+import math
 import re
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Final, TypeGuard
+from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +19,7 @@ from interaction.formats.shapes import (
     Shape,
     ShapeList,
     decode_segmentation,
+    ellipse,
     listed_file,
 )
 from xmem_core.messages import Message
@@ -141,33 +145,59 @@ LABEL_STUDIO: Final = ExportFormat(
     group=FormatGroup.DATASETS,
     write=_write_label_studio,
     is_importable=True,
-    writers="Label Studio (JSON export)",
-    limits="Brush masks and polygons; of several annotations of a picture the first is read.",
+    writers="Label Studio (JSON and JSON-MIN export)",
+    limits="Brushes, polygons and ellipses; of several annotations of a picture the first is read.",
 )
 
 _OBJECT: Final = re.compile(r"object (\d{1,3})")
 
 
 def is_label_studio(data: object) -> TypeGuard[list[JsonObject]]:
+    """JSON, or JSON-MIN, where a task has its picture and the lists of its shapes side by side."""
     return (
         isinstance(data, list)
         and bool(data)
         and all(
-            isinstance(task, dict) and "data" in task and "annotations" in task for task in data
+            isinstance(task, dict)
+            and (
+                {"data", "annotations"} <= task.keys()
+                or {"annotator", "annotation_id"} & task.keys()
+            )
+            for task in data
         )
     )
+
+
+def _results(task: JsonObject) -> Iterator[JsonObject]:
+    if "annotations" not in task:
+        lists = [value for value in task.values() if isinstance(value, list)]
+        yield from ({"value": one, **one} for shapes in lists for one in shapes)
+        return
+    for annotation in task["annotations"]:
+        if not annotation.get("was_cancelled"):
+            yield from annotation["result"]
+            return
+
+
+def _picture_file(task: JsonObject, number: int) -> Path:
+    texts = task.get("data", task).values()
+    source = next((text for text in texts if isinstance(text, str)), str(number))
+    # A file on the server's own disk is named in the address's query.
+    local = parse_qs(urlsplit(source).query).get("d")
+    return listed_file(local[0] if local else source.partition("?")[0])
 
 
 def from_label_studio(data: Sequence[JsonObject]) -> ShapeList:
     listing = ShapeList("label-studio", "Label Studio", has_ids=True)
     for number, task in enumerate(data):
-        source = next((str(v) for v in task["data"].values() if isinstance(v, str)), str(number))
         # The name that a file was uploaded under follows an identifier and a dash.
-        listing.pictures[number] = ListedPicture(listed_file(source.partition("?")[0]))
-        for result in (task["annotations"] or [{"result": []}])[0]["result"]:
+        listing.pictures[number] = ListedPicture(_picture_file(task, number))
+        for result in _results(task):
             value = result.get("value", {})
             code = _code(value)
             if code is None:
+                listing.boxes += "rectanglelabels" in value
+                listing.lines += bool({"keypointlabels", "vectorlabels"} & value.keys())
                 continue
             size = result["original_width"], result["original_height"]
             listing.pictures[number] = ListedPicture(listing.pictures[number].file, *size)
@@ -182,7 +212,16 @@ def from_label_studio(data: Sequence[JsonObject]) -> ShapeList:
 def _code(value: JsonObject) -> object:
     if value.get("format") == "rle" and value.get("rle"):
         return lambda width, height: decode_brush(value["rle"], width, height)
-    if value.get("points"):
+    if "radiusX" in value:
+        center, radii = (value["x"], value["y"]), (value["radiusX"], value["radiusY"])
+
+        def turned(width: int, height: int) -> NDArray[np.bool_]:
+            x, y, across, down = np.array([*center, *radii]) * (width, height, width, height) / 100
+            turn = math.radians(value.get("rotation", 0))
+            return decode_segmentation([ellipse((x, y), across, down, turn)], width, height)
+
+        return turned
+    if value.get("points") and "vectorlabels" not in value:
         points = np.array(value["points"], np.float64)
 
         def fill(width: int, height: int) -> NDArray[np.bool_]:

@@ -558,8 +558,11 @@ def read_pictures(
     """
     unmatched: tuple[Path, ...] = ()
     remark = None
+    pictures = list_pictures(source) if source.is_dir() else []
+    if len(pictures) == 1 and _page_count(pictures[0]) > 1:
+        source = pictures[0]
     if source.is_dir():
-        found = place_files(list_pictures(source), around)
+        found = place_files(pictures, around)
         unmatched, remark = found.unmatched, found.remark
         by_frame = {frame: PictureFile(path) for frame, path in found.by_frame.items()}
     elif (pages := _page_count(source)) > 1:

@@ -75,6 +75,12 @@ def recognise_masks(path: Path, around: Surroundings) -> MaskSet:
 
 def _of_folder(folder: Path, around: Surroundings) -> MaskSet:
     named = names_in_objects_json(folder)
+    if parts := sorted(folder.glob("*/_annotations.coco.json")):
+        # Roboflow shares the frames of a video out to train, valid and test.
+        with _as_damage(folder):
+            data = [(path, read_json(path)) for path in parts]
+            listing = from_coco((path, one) for path, one in data if _has_lists(one, "images"))
+            return read_shapes(folder, listing, around)
     for candidate in _json_files(folder):
         data = read_json(candidate)
         if _is_labelme(data):
@@ -110,6 +116,8 @@ def _of_folder(folder: Path, around: Surroundings) -> MaskSet:
         return read_yolo(folder, around)
     if (folder / "masks").is_dir() and list_pictures(folder / "masks"):
         return read_pictures(folder / "masks", around, named)
+    if (data_set := _data_set_below(folder, around)) is not None:
+        return _of_folder(data_set, around)
     folders = object_folders(folder)
     of_sequence = [one for one in folders if one.name == around.sequence]
     if of_sequence and not named:
@@ -142,6 +150,17 @@ _MASK_FOLDERS: Final = {
     "Annotations": "DAVIS",
     "instances": Message("MOTS PNG"),
 }
+
+
+def _data_set_below(folder: Path, around: Surroundings) -> Path | None:
+    """The only subfolder, or the one called as the video, that has a data set's mask folder."""
+    found = [
+        one
+        for one in sorted(folder.iterdir())
+        if one.is_dir() and any((one / name).is_dir() for name in _MASK_FOLDERS)
+    ]
+    called = [one for one in found if one.name == around.sequence]
+    return next(iter(called), found[0] if len(found) == 1 else None)
 
 
 def _mask_folders(folder: Path, folders: list[Path], around: Surroundings) -> list[Path]:
@@ -198,7 +217,7 @@ def _of_json(path: Path, data: object, around: Surroundings) -> MaskSet:
         if _has_lists(data, "videos"):
             return read_shapes(path, from_youtube_vis(path, data, around), around)
         if _has_lists(data, "images"):
-            return read_shapes(path, from_coco(path, data), around)
+            return read_shapes(path, from_coco([(path, data)]), around)
         if is_label_studio(data):
             return read_shapes(path, from_label_studio(data), around)
         if _is_labelme(data):

@@ -9,7 +9,7 @@ import math
 import re
 import struct
 import zlib
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, cast
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from pycocotools import mask as coco_mask
 
+from interaction.annotation.mask_folders import FoundMasks
 from interaction.errors import UserError
 from interaction.files import JsonObject
 from interaction.formats.mask_set import (
@@ -41,6 +42,7 @@ __all__ = [
     "Shape",
     "ShapeList",
     "decode_segmentation",
+    "ellipse",
     "from_coco",
     "from_labelme",
     "from_mots_text",
@@ -159,7 +161,7 @@ class ListedPicture:
     file: Path
     width: int | None = None
     height: int | None = None
-    original: str | None = None  # its name before another program renamed it
+    original: str | None = None  # the picture's own name, where `file` may be called otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +189,7 @@ class ShapeList:
     has_ids: bool = False  # identities that are whole numbers are object ids
     remarks: list[str] = field(default_factory=list)
     boxes: int = 0  # that have no outline, and are left out
+    lines: int = 0  # and points: what has no inside, and is left out
 
 
 def listed_file(name: object) -> Path:
@@ -208,6 +211,13 @@ def read_shapes(path: Path, listing: ShapeList, around: Surroundings) -> MaskSet
     """
     if listing.boxes and not any(shape.segmentation for shape in listing.shapes):
         raise only_boxes(path, listing.boxes)
+    if listing.lines and not (listing.shapes or listing.boxes):
+        raise UserError(
+            "“{name}” holds points and lines alone ({count}), which have no inside. Nothing was "
+            "changed.\n\nChoose the export of masks or polygons of the program that made it.",
+            name=path.name,
+            count=listing.lines,
+        )
     if not listing.pictures:
         raise damaged(path, Message("there is not a single picture in it"))
     remarks = list(listing.remarks)
@@ -215,14 +225,18 @@ def read_shapes(path: Path, listing: ShapeList, around: Surroundings) -> MaskSet
         remarks.append(
             Message("{boxes} boxes without an outline are left out.", boxes=listing.boxes)
         )
+    if listing.lines:
+        remarks.append(
+            Message(
+                "{count} points and lines have no inside and are left out.", count=listing.lines
+            )
+        )
     shapes, skipped = _sound_shapes(listing.shapes)
     if skipped:
         remarks.append(
             Message("Left out: {count} polygons of fewer than three points.", count=skipped)
         )
-    pictures = listing.pictures
-    originals = {one.file: one.original for one in pictures.values() if one.original}
-    found = place_listed([one.file for one in pictures.values()], around, originals)
+    found = _placed_pictures(listing.pictures.values(), around)
     frame_of_file = {file: frame for frame, file in found.by_frame.items()}
     frame_of = {
         key: frame_of_file[one.file]
@@ -297,6 +311,18 @@ def read_shapes(path: Path, listing: ShapeList, around: Surroundings) -> MaskSet
     )
 
 
+def _placed_pictures(pictures: Collection[ListedPicture], around: Surroundings) -> FoundMasks:
+    """By the pictures' own names, else by those of their files. Raises UserError."""
+    files = [one.file for one in pictures]
+    originals = {one.file: one.original for one in pictures if one.original}
+    if originals:
+        try:
+            return place_listed(files, around, originals)
+        except UserError:
+            pass  # moved or renamed since they were written down
+    return place_listed(files, around)
+
+
 def _sound_shapes(shapes: Iterable[Shape]) -> tuple[list[Shape], int]:
     """Without polygons of fewer than three points, where there are others; and how many those are.
 
@@ -322,28 +348,30 @@ def _sound_shapes(shapes: Iterable[Shape]) -> tuple[list[Shape], int]:
 _TRACK_KEYS: Final = ("track_id", "instance_id", "object_id")
 
 
-def from_coco(path: Path, data: JsonObject) -> ShapeList:
+def from_coco(files: Iterable[tuple[Path, JsonObject]]) -> ShapeList:
     """Objects are told apart by track_id, also among CVAT's attributes; without one, every
-    category is one object."""
+    category is one object. files: the parts that a video's frames were shared out to."""
     listing = ShapeList("coco", Message("COCO instances"))
-    names = {str(one["id"]): one.get("name") for one in data.get("categories") or []}
-    for image in data["images"]:
-        extra = image.get("extra")
-        listing.pictures[str(image["id"])] = ListedPicture(
-            listed_file(image["file_name"]),
-            whole(path, image["width"]) if image.get("width") is not None else None,
-            whole(path, image["height"]) if image.get("height") is not None else None,
-            str(extra["name"]) if isinstance(extra, dict) and extra.get("name") else None,
-        )
-    tracks = [_track_of(one) for one in data["annotations"]]
+    tracks: list[Hashable | None] = []
+    for part, (path, data) in enumerate(files):
+        names = {str(one["id"]): one.get("name") for one in data.get("categories") or []}
+        for image in data["images"]:
+            extra = image.get("extra")
+            listing.pictures[part, str(image["id"])] = ListedPicture(
+                listed_file(image["file_name"]),
+                whole(path, image["width"]) if image.get("width") is not None else None,
+                whole(path, image["height"]) if image.get("height") is not None else None,
+                str(extra["name"]) if isinstance(extra, dict) and extra.get("name") else None,
+            )
+        for one in data["annotations"]:
+            tracks.append(track := _track_of(one))
+            category = one["category_id"]
+            identity = f"category {category}" if track is None else track
+            key, name = (part, str(one["image_id"])), names.get(str(category))
+            shape = Shape(key, identity, name, one.get("segmentation"))
+            listing.shapes.append(shape)
+            listing.boxes += bool(one.get("bbox")) and not shape.segmentation
     listing.has_ids = None not in tracks
-    for track, one in zip(tracks, data["annotations"], strict=True):
-        category = one["category_id"]
-        identity = f"category {category}" if track is None else track
-        name = names.get(str(category))
-        shape = Shape(str(one["image_id"]), identity, name, one.get("segmentation"))
-        listing.shapes.append(shape)
-        listing.boxes += bool(one.get("bbox")) and not shape.segmentation
     if None in tracks:
         listing.remarks.append(
             Message(
@@ -409,21 +437,27 @@ def from_labelme(files: Iterable[tuple[Path, JsonObject]]) -> ShapeList:
             whole(path, data[name]) if data.get(name) else None
             for name in ("imageWidth", "imageHeight")
         )
-        listing.pictures[path.name] = ListedPicture(path, width, height)
+        original = listed_file(data["imagePath"]).name if data.get("imagePath") else None
+        listing.pictures[path.name] = ListedPicture(path, width, height, original)
         for one in data["shapes"]:
             group = one.get("group_id")
             label = str(one["label"])
             identity = label if group is None else f"{label} {group}"
             code = _labelme_code(path, one)
+            listing.lines += code is None
             if code is not None:
                 listing.shapes.append(Shape(path.name, identity, identity, code))
     return listing
 
 
+_OUTLINES: Final = ("polygon", "rectangle", "rotation", "quadrilateral")
+
+
 def _labelme_code(path: Path, shape: JsonObject) -> object:
+    """None for what has no inside."""
     kind = shape.get("shape_type") or "polygon"
     points = [[float(x), float(y)] for x, y in shape["points"]]
-    if kind == "polygon":
+    if kind == "polygon" or (kind in _OUTLINES and len(points) > 2):
         return [[value for point in points for value in point]]
     if kind == "mask" and shape.get("mask") and points:
         return _bitmap(str(shape["mask"]), round(points[0][0]), round(points[0][1]))
@@ -432,10 +466,20 @@ def _labelme_code(path: Path, shape: JsonObject) -> object:
         return [[left, top, right, top, right, bottom, left, bottom]]
     if kind == "circle" and len(points) == 2:
         radius = math.dist(*points)
-        turn = np.linspace(0, 2 * np.pi, 65)[:-1]
-        circle = np.stack([np.cos(turn), np.sin(turn)], axis=1) * radius + points[0]
-        return [circle.ravel().tolist()]
-    return None  # points and lines have no inside
+        return [ellipse(points[0], radius, radius)]
+    return None
+
+
+def ellipse(
+    center: Sequence[float], across: float, down: float, turned_rad: float = 0
+) -> list[float]:
+    """A polygon x, y, x, y …; across, down: its radii before it is turned clockwise."""
+    turn = np.linspace(0, 2 * np.pi, 65)[:-1]
+    x, y = np.cos(turn) * across, np.sin(turn) * down
+    cosine, sine = math.cos(turned_rad), math.sin(turned_rad)
+    around = np.stack([x * cosine - y * sine, x * sine + y * cosine], axis=1)
+    flat: list[float] = (around + center).ravel().tolist()
+    return flat
 
 
 def _bitmap(text: str, left: int, top: int) -> Callable[[int, int], NDArray[np.bool_]]:

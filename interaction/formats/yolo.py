@@ -207,6 +207,7 @@ _NAME_LINE: Final = re.compile(r"\s+(\d{1,6})\s*:\s*(.+)|\s*-\s+(.+)")
 
 
 _OTHER_TEXTS: Final = {"classes.txt", "labelmap.txt", "train.txt", "val.txt", "test.txt"}
+_PARTS: Final = {"train", "val", "valid", "test"}  # that a data set is shared out to
 _PLACES: Final = ("*.txt", "*/*.txt", "*/*/*.txt")
 
 
@@ -217,6 +218,7 @@ def label_files(folder: Path) -> list[Path]:
         found = [path for place in _PLACES for path in roots[0].glob(place)]
     else:
         found = [*folder.glob("*.txt"), *folder.glob("*/labels/*.txt")]
+        found += [path for path in folder.glob("*/*.txt") if path.parent.name in _PARTS]
     files = [
         path
         for path in found
@@ -364,15 +366,11 @@ def _read_file(path: Path) -> list[_Line]:
 
 
 def _class_names(folder: Path) -> dict[int, str | None]:
-    """The names in data.yaml, in the two ways in which they are written."""
-    path = folder / "data.yaml"
-    try:
-        text = read_regular(path, _MOST_BYTES).decode("utf-8")
-    except (OSError, UnicodeError):
-        return {}
-    _, found, rest = ("\n" + text).partition("\nnames:")
+    """The names in data.yaml, in the two ways in which they are written, or a name a line."""
+    _, found, rest = ("\n" + _text(folder / "data.yaml")).partition("\nnames:")
     if not found:
-        return {}
+        listed = (_text(folder / name) for name in _NAME_LISTS)
+        return dict(enumerate(map(_name, next(filter(None, listed), "").splitlines())))
     first, _, lines = rest.partition("\n")
     if first.strip().startswith("["):
         inside = rest[rest.index("[") + 1 :].partition("]")[0]
@@ -385,6 +383,17 @@ def _class_names(folder: Path) -> dict[int, str | None]:
         number = int(match[1]) if match[1] else len(names)
         names[number] = _name(match[2] or match[3])
     return names
+
+
+_NAME_LISTS: Final = ("obj.names", "classes.txt", "labels/classes.txt")
+
+
+def _text(path: Path) -> str:
+    """Nothing for a file that is not there or no text."""
+    try:
+        return read_regular(path, _MOST_BYTES).decode("utf-8")
+    except (OSError, UnicodeError):
+        return ""
 
 
 def _name(text: str) -> str | None:

@@ -290,3 +290,125 @@ def test_boxes_beside_outlines_are_left_out_and_counted(video: Video, tmp_path: 
     back, preview = run_import(tmp_path / "annotations.xml", video)
     assert is_box(back.labels(1) > 0)
     assert "1 boxes without an outline are left out." in preview.remarks
+
+
+def test_points_and_lines_alone_are_refused_and_else_counted(video: Video, tmp_path: Path) -> None:
+    line = {"label": "road", "points": [[0, 0], [9, 9]], "shape_type": "line"}
+    folder = tmp_path / "m"
+    write(folder / "00001.json", labelme(line))
+    with pytest.raises(UserError, match=r"points and lines alone \(1\)"):
+        run_import(folder, video)
+    polyline = '<polyline label="car" points="1,2;3,4"/>'
+    polygon = '<polygon label="car" points="10,5;20,5;20,15;10,15"/>'
+    head = CVAT_IMAGE.partition("<box")[0]
+    path = write(tmp_path / "a.xml", f"{head}{polyline}{polygon}</image></annotations>")
+    assert any("1 points and lines" in line for line in run_import(path, video)[1].remarks)
+
+
+def test_roboflow_shares_the_frames_of_a_video_out(video: Video, tmp_path: Path) -> None:
+    """Each part counts its pictures and classes anew."""
+    for number, part in enumerate(("test", "train", "valid")):
+        name = f"{number:05d}_png.rf.{'07c1e2a4' * 4}.jpg"
+        image = {"id": 0, "width": WIDTH, "height": HEIGHT, "file_name": name}
+        shape = {"id": 0, "image_id": 0, "category_id": 1, "segmentation": runs(BOX)}
+        data = coco(images=[image], annotations=[shape])
+        write(tmp_path / "set" / part / "_annotations.coco.json", data)
+    for place, frames in (("set", (0, 1, 2)), ("set/train", (1,))):
+        back, preview = run_import(tmp_path / place, video)
+        assert preview.frames == frames
+        assert [one.name for one in back.objects] == ["car"]
+        np.testing.assert_array_equal(back.labels(1) == 1, BOX)
+
+
+@pytest.mark.parametrize("kind", ["rectangle", "rotation", "quadrilateral"])
+def test_boxes_of_four_corners_are_outlines(kind: str, video: Video, tmp_path: Path) -> None:
+    """As X-AnyLabeling writes them, also where the file is not called as its picture."""
+    shape = {"label": "car", "points": CORNERS, "shape_type": kind}
+    data = labelme(shape) | {"imagePath": "..\\pictures\\00002.png"}
+    write(tmp_path / "m" / "a-annotation.json", data)
+    back, preview = run_import(tmp_path / "m", video)
+    assert preview.frames == (2,)
+    assert is_box(back.labels(2) > 0)
+
+
+def oval(x: float, y: float, across: float, down: float, turned_rad: float) -> Any:
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH] + 0.5
+    cosine, sine = np.cos(turned_rad), np.sin(turned_rad)
+    along = (columns - x) * cosine + (rows - y) * sine
+    aside = (rows - y) * cosine - (columns - x) * sine
+    return (along / across) ** 2 + (aside / down) ** 2 <= 1
+
+
+def test_ellipses_lie_as_their_programs_turn_them(video: Video, tmp_path: Path) -> None:
+    attributes = 'label="car" cx="20" cy="15" rx="12" ry="5" rotation="30"'
+    head = CVAT_IMAGE.partition("<box")[0]
+    path = write(tmp_path / "a.xml", f"{head}<ellipse {attributes}/></image></annotations>")
+    assert is_box(run_import(path, video)[0].labels(1) > 0, oval(20, 15, 12, 5, np.pi / 6))
+    value = {"x": 50, "y": 50, "radiusX": 30, "radiusY": 50 / 3, "rotation": 30}
+    task = label_studio_task({**value, "ellipselabels": ["car"]}, "/data/upload/a1b2-00001.png")
+    path = write(tmp_path / "ls.json", [task])
+    assert is_box(run_import(path, video)[0].labels(1) > 0, oval(20, 15, 12, 5, np.pi / 6))
+
+
+def label_studio_task(value: dict[str, Any], picture: str) -> dict[str, Any]:
+    result = {"original_width": WIDTH, "original_height": HEIGHT, "value": value}
+    cancelled = {"was_cancelled": True, "result": []}
+    return {"data": {"image": picture}, "annotations": [cancelled, {"result": [result]}]}
+
+
+@pytest.mark.parametrize(
+    "picture",
+    ["s3://bucket/a/00002.png", "/data/local-files/?d=my%20frames/00002.png", "00002.png?token=1"],
+)
+@pytest.mark.parametrize("is_min", [False, True])
+def test_label_studio_names_pictures_in_many_ways(
+    picture: str, is_min: bool, video: Video, tmp_path: Path
+) -> None:
+    points = [[x * 100 / WIDTH, y * 100 / HEIGHT] for x, y in CORNERS]
+    value = {"points": points, "polygonlabels": ["car"]}
+    task = label_studio_task(value, picture)
+    if is_min:
+        size = {"original_width": WIDTH, "original_height": HEIGHT}
+        task = {"image": picture, "id": 3, "tag": [{**value, **size}], "annotation_id": 9}
+    back, preview = run_import(write(tmp_path / "ls.json", [task]), video)
+    assert preview.frames == (2,)
+    assert [one.name for one in back.objects] == ["car"]
+    assert is_box(back.labels(2) > 0)
+
+
+def test_label_studios_boxes_alone_are_refused(video: Video, tmp_path: Path) -> None:
+    value = {"x": 1, "y": 1, "width": 9, "height": 9, "rectanglelabels": ["car"]}
+    path = write(tmp_path / "ls.json", [label_studio_task(value, "00001.png")])
+    with pytest.raises(UserError, match=r"boxes alone \(1\)"):
+        run_import(path, video)
+
+
+def test_yolos_parts_and_lists_of_names_are_found(video: Video, tmp_path: Path) -> None:
+    corners = " ".join(f"{x / WIDTH} {y / HEIGHT}" for x, y in CORNERS)
+    for place, list_of_names in (("obj_train_data", "obj.names"), ("labels/train", "classes.txt")):
+        folder = tmp_path / list_of_names
+        write(folder / place / "00001.txt", f"1 {corners}\n")
+        write(folder / list_of_names, "dog\ncar\n")
+        back, _ = run_import(folder, video)
+        assert [one.name for one in back.objects] == ["car"]
+    assert run_import(folder / "labels", video)[1].frames == (1,)
+
+
+def test_a_folder_with_one_label_stack_is_that_stack(video: Video, tmp_path: Path) -> None:
+    pages = [Image.fromarray(np.roll(BOX, n, axis=1).astype(np.uint8)) for n in range(COUNT)]
+    (tmp_path / "m").mkdir()
+    pages[0].save(tmp_path / "m" / "Labels.tif", save_all=True, append_images=pages[1:])
+    back, _ = run_import(tmp_path / "m", video)
+    np.testing.assert_array_equal(back.labels(2) > 0, np.roll(BOX, 2, axis=1))
+
+
+def test_a_data_set_one_folder_down_is_found(video: Video, tmp_path: Path) -> None:
+    """A Supervisely project keeps its data sets in folders, and VOCdevkit its years."""
+    write(tmp_path / "p" / "meta.json", {"classes": []})
+    for name in ("masks_machine", "masks_human"):
+        (tmp_path / "p" / "ds0" / name).mkdir(parents=True)
+        pixels = BOX.astype(np.uint8) * (1 if name == "masks_machine" else 77)
+        Image.fromarray(pixels).save(tmp_path / "p" / "ds0" / name / "00001.png")
+    back, preview = run_import(tmp_path / "p", video)
+    assert preview.title == "Supervisely"
+    np.testing.assert_array_equal(back.labels(1) == 1, BOX)
