@@ -29,6 +29,7 @@ from interaction.annotation.edits import (
     one_edit,
 )
 from interaction.annotation.mask_files import decode_labels
+from interaction.annotation.overlaps import Stack, blank, cover, is_same, keeping, stack_of
 from interaction.annotation.requests import (
     BoxRequest,
     ClickRequest,
@@ -175,10 +176,10 @@ def _prompted(context: EditContext, request: Prompt, clicks: Sequence[Click], ke
     check_inside(clicks, annotation.width, annotation.height)
     prompts = old.prompts
     if prompts is None or not _goes_on(annotation, frame, prompts, object_id):
-        prompts = Prompts(object_id, old.mask, old.status, (), old.given)
+        prompts = Prompts(object_id, old.mask, old.status, (), old.given, old.beneath)
     prompts = replace(prompts, clicks=(*prompts.clicks, *clicks))
     label = object_label(annotation, key, object_id)
-    return _answer(context, request, old, prompts, annotation.locked, label)
+    return _answer(context, request, old, prompts, _Rules.of(annotation), label)
 
 
 def _scribbled(context: EditContext, request: ScribbleRequest) -> Answer:
@@ -218,8 +219,8 @@ def _replaced(
     """The frame's mask as `made` makes it from the picture and the mask of now."""
     annotation, frame, object_id = context.annotation, request.frame, request.object_id
     check_unlocked(annotation, object_id)
-    old, locked, start = annotation.record(frame), annotation.locked, annotation.labels(frame)
-    label = object_label(annotation, key, object_id)
+    old, locked, before = annotation.record(frame), annotation.locked, annotation.stack(frame)
+    label, keepers = object_label(annotation, key, object_id), annotation.keepers
 
     def steps() -> Answer:
         from xmem_core.device import is_out_of_memory
@@ -227,18 +228,19 @@ def _replaced(
         if context.stop():
             return
         try:
-            labels = made(context.video[frame], start)
+            labels = made(context.video[frame], before[0])
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
             raise _no_memory_problem() from None
         if context.stop():
             return
+        after = cover(before, labels, keepers)
         record = make_record(
-            labels,
+            after,
             corrected_status(old.status),
             doubt=old.doubt,
-            given=given_after(old, start, labels),
+            given=given_after(old, before, after),
             signs=old.signs,
         )
         yield Edit(label, {frame: old}, {frame: record}, cause=request, locked=locked)
@@ -267,7 +269,8 @@ def previews(context: EditContext, request: ClickRequest) -> Generator[ClickPrev
     prompts, start = annotation.record(frame).prompts, now
     clicks: tuple[Click, ...] = (request.click,)
     if prompts is not None and _goes_on(annotation, frame, prompts, request.object_id):
-        start, clicks = _decoded(prompts.start, now.shape), (*prompts.clicks, request.click)
+        start = _decoded(prompts.start, (annotation.height, annotation.width))
+        clicks = (*prompts.clicks, request.click)
     is_new = len(clicks) == 1 and not bool((start == request.object_id).any())
 
     def steps() -> Generator[ClickPreview, None, None]:
@@ -299,6 +302,7 @@ def _without_click(context: EditContext, request: RemoveClickRequest) -> Answer:
     """The mask as if the click had not been made."""
     annotation, frame = context.annotation, request.frame
     old, locked = annotation.record(frame), annotation.locked
+    size = annotation.height, annotation.width
     prompts = old.prompts
     if prompts is None or not 0 <= request.index < len(prompts.clicks):
         count = 0 if prompts is None else len(prompts.clicks)
@@ -306,22 +310,22 @@ def _without_click(context: EditContext, request: RemoveClickRequest) -> Answer:
     check_unlocked(annotation, prompts.object_id)
     label = object_label(annotation, "remove_click", prompts.object_id)
     rest = tuple(c for i, c in enumerate(prompts.clicks) if i != request.index)
-    before = _decoded(prompts.start, (annotation.height, annotation.width))
+    before = _started(prompts, size)
     if any(click.is_positive for click in rest) or (
-        rest and bool((before == prompts.object_id).any())
+        rest and bool((before[0] == prompts.object_id).any())
     ):
         prompts = replace(prompts, clicks=rest)
-        return _answer(context, request, old, prompts, locked, label)
-    restored = keeping_locked(annotation.labels(frame), before, locked)
+        return _answer(context, request, old, prompts, _Rules.of(annotation), label)
+    restored = keeping(annotation.stack(frame), before, locked)
     record = EMPTY_RECORD
     if prompts.start is not None:
         given = prompts.start_given or None  # projects of before it was noted: those in it
         record = make_record(
             restored, prompts.start_status, doubt=old.doubt, given=given, signs=old.signs
         )
-        if np.array_equal(restored, before):
-            record = replace(record, mask=prompts.start)  # the very bytes
-    elif restored.any():  # an object that was locked since
+        if is_same(restored, before):  # the very bytes
+            record = replace(record, mask=prompts.start, beneath=prompts.start_beneath)
+    elif restored[0].any():  # an object that was locked since
         record = make_record(restored, corrected_status(prompts.start_status))
     return one_edit(Edit(label, {frame: old}, {frame: record}, cause=request, locked=locked))
 
@@ -334,13 +338,30 @@ def _goes_on(annotation: Annotation, frame: int, prompts: Prompts, object_id: in
     if not annotation.locked:
         return True
     now = annotation.labels(frame)
-    start = _decoded(prompts.start, now.shape)
+    start = _decoded(prompts.start, (annotation.height, annotation.width))
     return bool(np.array_equal(keeping_locked(now, start, annotation.locked), start))
 
 
-def _decoded(mask: bytes | None, size: tuple[int, ...]) -> Labels:
+def _decoded(mask: bytes | None, size: tuple[int, int]) -> Labels:
     """size: height and width of a mask that is not there: all of it is background."""
-    return np.zeros(size, np.uint8) if mask is None else decode_labels(mask)
+    return blank(*size) if mask is None else decode_labels(mask)
+
+
+def _started(prompts: Prompts, size: tuple[int, int]) -> Stack:
+    """The frame's stack before the first of the clicks. size: height and width."""
+    return stack_of(FrameRecord(prompts.start, beneath=prompts.start_beneath), *size)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """What the list of objects says when something is asked for; the answer comes later."""
+
+    locked: frozenset[int]
+    keepers: frozenset[int]
+
+    @classmethod
+    def of(cls, annotation: Annotation) -> "_Rules":
+        return cls(annotation.locked, annotation.keepers)
 
 
 def _answer(
@@ -348,22 +369,22 @@ def _answer(
     request: Prompt | RemoveClickRequest,
     old: FrameRecord,
     prompts: Prompts,
-    locked: frozenset[int],
+    rules: _Rules,
     label: str,
 ) -> Answer:
-    """The answer of the click network to all clicks of `prompts`. old, locked: as they are when it
+    """The answer of the click network to all clicks of `prompts`. old, rules: as they are when it
     is requested; it begins later."""
     # Only here, on the engine's thread: it takes seconds the first time.
     from interaction.clicks.fbrs import StoppedError
     from xmem_core.device import is_out_of_memory
 
     frame, size = request.frame, (context.annotation.height, context.annotation.width)
-    before, start = _decoded(old.mask, size), _decoded(prompts.start, size)
+    before, start, locked = stack_of(old, *size), _started(prompts, size), rules.locked
     picture, segmenter = context.video[frame], context.engines.segmenter()
     try:
         result = segmenter.segment(
             picture,
-            start,
+            start[0],
             prompts.object_id,
             prompts.clicks,
             locked=locked,
@@ -378,14 +399,15 @@ def _answer(
         raise _no_memory_problem() from None
     if context.stop():
         return
-    labels = keeping_locked(before, result.labels, locked)
+    # What the clicks cover is what lay there before the first of them.
+    after = keeping(before, cover(start, result.labels, rules.keepers), locked)
     # The doubt of the mask the clicks started from stays, for the day they are all taken out.
     record = make_record(
-        labels,
+        after,
         corrected_status(old.status),
         doubt=old.doubt,
         prompts=prompts,
-        given=given_after(old, before, labels),
+        given=given_after(old, before, after),
         signs=old.signs,
     )
     yield Edit(label, {frame: old}, {frame: record}, cause=request, locked=locked)

@@ -8,10 +8,20 @@ from typing import Final
 import numpy as np
 
 from interaction.annotation.annotation import Annotation, make_record
-from interaction.annotation.edits import changed_record, keeping_locked
+from interaction.annotation.edits import changed_record
 from interaction.annotation.effort import EffortLog
 from interaction.annotation.history import History
-from interaction.annotation.mask_files import decode_labels
+from interaction.annotation.mask_files import encode_labels
+from interaction.annotation.overlaps import (
+    Stack,
+    ids_beneath,
+    is_same,
+    keeping,
+    only_keepers,
+    renamed,
+    stack_of,
+    without,
+)
 from interaction.annotation.requests import PropagationRequest
 from interaction.annotation.types import (
     Edit,
@@ -23,7 +33,6 @@ from interaction.annotation.types import (
 )
 from interaction.errors import ReadOnlyProjectError, UserError
 from interaction.project.project import Project, check_edit
-from xmem_core.arrays import Labels
 
 __all__ = [
     "Ledger",
@@ -61,7 +70,7 @@ def rebase(edit: Edit, annotation: Annotation, new_ids: NewIds) -> Rebased | Non
         if merged is None:
             return None
         objects, new_ids = merged
-    after = _rebased_frames(edit, annotation, {one.id for one in objects}, new_ids)
+    after = _rebased_frames(edit, annotation, objects, new_ids)
     gone = {one.id for one in annotation.objects} - {one.id for one in objects}
     if after is None or is_in_use(gone, annotation, after):
         return None
@@ -96,7 +105,7 @@ def is_in_use(
 
 def _named(record: FrameRecord) -> frozenset[int]:
     clicked = () if record.prompts is None else (record.prompts.object_id,)
-    return record.present.union(record.given, clicked)
+    return record.present.union(record.covered, record.given, clicked)
 
 
 # The list of objects
@@ -155,23 +164,31 @@ def _added(one: ObjectInfo, objects: Collection[ObjectInfo], taken: set[int]) ->
 
 
 def _rebased_frames(
-    edit: Edit, annotation: Annotation, known: set[int], new_ids: NewIds
+    edit: Edit, annotation: Annotation, objects: Collection[ObjectInfo], new_ids: NewIds
 ) -> dict[int, FrameRecord] | None:
     """The records after it. None if its clicks are for an object that is gone or locked, or if
-    nothing of it is left."""
+    nothing of it is left. objects: the list after it."""
+    known = {one.id for one in objects}
+    keepers = {one.id for one in objects if one.keeps_covered}
     # An edit knows what was locked when it was asked for; since then more may have been.
     newly_locked = annotation.locked - edit.locked
     result: dict[int, FrameRecord] = {}
     for frame, record in edit.after.items():
         old = edit.before[frame]
         if new_ids:
-            record = _renumbered(record, new_ids)
+            record = _renumbered(record, new_ids, annotation)
+        if not record.covered <= keepers:  # they kept what is covered when it was asked for
+            stack = only_keepers(stack_of(record, annotation.height, annotation.width), keepers)
+            beneath = tuple(map(encode_labels, stack[1:]))
+            record = replace(record, beneath=beneath, covered=ids_beneath(stack))
         prompts = None if record.prompts == old.prompts else record.prompts
         if prompts is not None and prompts.object_id not in known - newly_locked:
             return None
-        unknown = record.present - known
-        if unknown or newly_locked & (old.present | record.present):
-            kept = _keeping(annotation.labels(frame), old, record, newly_locked, unknown)
+        unknown = (record.present | record.covered) - known
+        shown = old.present | old.covered | record.present | record.covered
+        if unknown or newly_locked & shown:
+            before = annotation.stack(frame)
+            kept = _keeping(before, old, record, newly_locked, unknown)
             if kept is None:
                 continue
             record = kept
@@ -180,7 +197,7 @@ def _rebased_frames(
 
 
 def _keeping(
-    before: Labels,
+    before: Stack,
     old: FrameRecord,
     record: FrameRecord,
     locked: frozenset[int],
@@ -188,23 +205,21 @@ def _keeping(
 ) -> FrameRecord | None:
     """The record with the pixels of `locked` objects as they were, and none of `unknown` ones.
 
-    None if that leaves the mask as it was. before: (H, W) labels of `old`.
+    None if that leaves the mask as it was. before: of `old`.
     """
-    wanted = np.zeros_like(before) if record.mask is None else decode_labels(record.mask)
-    labels = keeping_locked(before, wanted, locked | unknown)
-    if unknown:
-        labels[np.isin(labels, sorted(unknown))] = 0
-    if np.array_equal(labels, wanted):
+    wanted = stack_of(record, *before[0].shape)
+    stack = without(keeping(before, wanted, locked | unknown), unknown)
+    if is_same(stack, wanted):
         return record
-    if np.array_equal(labels, before):
+    if is_same(stack, before):
         return None
     if record.mask is None:
-        return changed_record(old, labels, old.given - unknown, keeps_empty=True)
+        return changed_record(old, stack, old.given - unknown, keeps_empty=True)
     # It does not speak for what it was not allowed to touch.
-    spoken = old.given if old.status.is_given else old.present
+    spoken = old.given if old.status.is_given else old.present | old.covered
     given = record.given - (locked - spoken) - unknown
     return make_record(
-        labels,
+        stack,
         record.status,
         doubt=record.doubt,
         prompts=record.prompts,
@@ -213,17 +228,18 @@ def _keeping(
     )
 
 
-def _renumbered(record: FrameRecord, new_ids: NewIds) -> FrameRecord:
+def _renumbered(record: FrameRecord, new_ids: NewIds, annotation: Annotation) -> FrameRecord:
     if record.mask is None:
         return record
     table = np.arange(256, dtype=np.uint8)
     for object_id, new_id in new_ids.items():
         table[object_id] = new_id
-    labels = table[decode_labels(record.mask)]
+    stack = stack_of(record, annotation.height, annotation.width)
+    stack = renamed(stack, table, set(range(1, 256)))
     given = {new_ids.get(object_id, object_id) for object_id in record.given}
     is_corrected = record.status is FrameStatus.CORRECTED
     return make_record(
-        labels, record.status, doubt=record.doubt, given=given if is_corrected else None
+        stack, record.status, doubt=record.doubt, given=given if is_corrected else None
     )
 
 
@@ -246,7 +262,11 @@ def keeping_presence(edit: Edit, annotation: Annotation) -> Edit | None:
     shown = {
         frame: ids
         for frame, record in edit.after.items()
-        if (ids := frozenset(i for i in record.present if _is_absent(absent.get(i), frame)))
+        if (
+            ids := frozenset(
+                i for i in record.present | record.covered if _is_absent(absent.get(i), frame)
+            )
+        )
     }
     if not shown:
         return edit
@@ -266,11 +286,9 @@ def keeping_presence(edit: Edit, annotation: Annotation) -> Edit | None:
     after = dict(edit.after)
     for frame, ids in shown.items():
         record = after[frame]
-        assert record.mask is not None  # it shows them
-        labels = decode_labels(record.mask)
-        labels[np.isin(labels, sorted(ids))] = 0
+        stack = without(stack_of(record, annotation.height, annotation.width), ids)
         after[frame] = make_record(
-            labels, record.status, doubt=record.doubt, prompts=record.prompts, given=record.given
+            stack, record.status, doubt=record.doubt, prompts=record.prompts, given=record.given
         )
         if after[frame] == edit.before[frame]:
             del after[frame]

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from interaction.annotation.mask_files import decode_labels, encode_labels
+from interaction.annotation.overlaps import Stack, ids_beneath
 from interaction.annotation.types import (
     EMPTY_RECORD,
     Edit,
@@ -25,7 +26,7 @@ _DECODED_KEPT: Final = 32  # masks; one of 1080p takes 2 MB
 
 
 def make_record(
-    labels: Labels,
+    labels: Labels | Stack,
     status: FrameStatus,
     *,
     doubt: float = 0.0,
@@ -33,16 +34,26 @@ def make_record(
     given: Collection[int] | None = None,
     signs: tuple[Signs, ...] = (),
 ) -> FrameRecord:
-    """The record of a frame whose mask is `labels` (H, W), uint8 object ids.
+    """The record of a frame whose mask is `labels` (H, W), uint8 object ids, or of a stack.
 
     given: the objects a corrected frame speaks for; by default those in it.
     """
-    counts = np.bincount(labels.ravel(), minlength=256)
+    stack = labels if isinstance(labels, tuple) else (labels,)
+    counts = np.bincount(stack[0].ravel(), minlength=256)
     present = frozenset((np.flatnonzero(counts[1:] > 0) + 1).tolist())
     if given is None or status is not FrameStatus.CORRECTED:
         given = present if status.is_given else ()
+    mask, *beneath = map(encode_labels, stack)
     return FrameRecord(
-        encode_labels(labels), status, present, doubt, prompts, frozenset(given), signs
+        mask,
+        status,
+        present,
+        doubt,
+        prompts,
+        frozenset(given),
+        signs,
+        tuple(beneath),
+        ids_beneath(stack),
     )
 
 
@@ -70,7 +81,8 @@ class Annotation:
         self.frame_count, self.width, self.height = frame_count, width, height
         self._records = {f: r for f, r in (records or {}).items() if r != EMPTY_RECORD}
         self._objects = tuple(objects)
-        self._decoded: OrderedDict[int, tuple[bytes, Labels]] = OrderedDict()
+        # By frame and depth: 0 is the mask, 1 the first layer beneath it.
+        self._decoded: OrderedDict[tuple[int, int], tuple[bytes, Labels]] = OrderedDict()
 
     @property
     def records(self) -> Mapping[int, FrameRecord]:
@@ -85,6 +97,11 @@ class Annotation:
     @property
     def locked(self) -> frozenset[int]:
         return frozenset(one.id for one in self._objects if one.is_locked)
+
+    @property
+    def keepers(self) -> frozenset[int]:
+        """The objects that keep what others cover of them."""
+        return frozenset(one.id for one in self._objects if one.keeps_covered)
 
     def record(self, frame: int) -> FrameRecord:
         """IndexError outside the video."""
@@ -106,13 +123,23 @@ class Annotation:
             empty: Labels = np.zeros((self.height, self.width), np.uint8)
             empty.flags.writeable = False
             return empty
-        kept = self._decoded.get(frame)
+        return self._layer(frame, 0, mask)
+
+    def stack(self, frame: int) -> Stack:
+        """The labels, and what lies beneath them: see `interaction.annotation.overlaps`."""
+        beneath = self.record(frame).beneath
+        layers = (self._layer(frame, depth, one) for depth, one in enumerate(beneath, start=1))
+        return (self.labels(frame), *layers)
+
+    def _layer(self, frame: int, depth: int, mask: bytes) -> Labels:
+        place = frame, depth
+        kept = self._decoded.get(place)
         if kept is not None and kept[0] is mask:
-            self._decoded.move_to_end(frame)
+            self._decoded.move_to_end(place)
             return kept[1]
         labels = decode_labels(mask)
         labels.flags.writeable = False
-        self._decoded[frame] = mask, labels
+        self._decoded[place] = mask, labels
         if len(self._decoded) > _DECODED_KEPT:
             self._decoded.popitem(last=False)
         return labels

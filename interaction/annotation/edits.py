@@ -13,7 +13,26 @@ import numpy as np
 from interaction.annotation import surgery as mask_surgery
 from interaction.annotation.annotation import Annotation, make_record
 from interaction.annotation.labels import Label
-from interaction.annotation.mask_files import davis_palette, decode_labels
+from interaction.annotation.mask_files import davis_palette, encode_labels
+from interaction.annotation.overlaps import (
+    Stack,
+    add_beneath,
+    among,
+    cover,
+    covered_pixels,
+    ids_beneath,
+    in_front,
+    is_same,
+    keeping,
+    only_keepers,
+    region,
+    renamed,
+    reshaped,
+    stack_of,
+    touched,
+    with_labels_of,
+    without,
+)
 from interaction.annotation.requests import (
     ClearRequest,
     ConfirmRequest,
@@ -23,6 +42,7 @@ from interaction.annotation.requests import (
     MergeRequest,
     ObjectsRequest,
     Operation,
+    OverlapRequest,
     PresenceRequest,
     SplitRequest,
     StrokeRequest,
@@ -55,6 +75,7 @@ __all__ = [
     "free_id",
     "given_after",
     "hand_edit",
+    "keeping_both",
     "keeping_locked",
     "list_edit",
     "new_group",
@@ -81,6 +102,8 @@ def by_hand(annotation: Annotation, request: Request) -> Generator[Edit, None, N
             return _swapping(annotation, request)
         case PresenceRequest():
             return _presence_edits(annotation, request)
+        case OverlapRequest():
+            return _overlap_edits(annotation, request)
         case StrokeRequest():
             edit = _stroke_edit(annotation, request)
         case FillRequest():
@@ -127,18 +150,11 @@ def corrected_status(status: FrameStatus) -> FrameStatus:
     return FrameStatus.CONFIRMED if status is FrameStatus.CONFIRMED else FrameStatus.CORRECTED
 
 
-def touched_objects(before: Labels, after: Labels) -> frozenset[int]:
-    """The ids of all objects that gained or lost a pixel."""
-    is_changed = before != after
-    both = np.concatenate([before[is_changed], after[is_changed]])
-    return frozenset(np.unique(both).tolist()) - {0}
-
-
-def given_after(old: FrameRecord, before: Labels, after: Labels) -> frozenset[int]:
+def given_after(old: FrameRecord, before: Stack, after: Stack) -> frozenset[int]:
     """What a corrected frame speaks for once its mask was changed by hand: all that was on it when
     it was first corrected, and all that has been touched."""
-    started = old.given if old.status.is_given else old.present
-    return started | touched_objects(before, after)
+    started = old.given if old.status.is_given else old.present | old.covered
+    return started | touched(before, after)
 
 
 def keeping_locked(before: Labels, after: Labels, locked: Collection[int]) -> Labels:
@@ -154,50 +170,88 @@ def hand_edit(
     annotation: Annotation,
     frame: int,
     label: str,
-    after: Labels,
+    after: Labels | Stack,
     cause: Request,
     *,
     prompts: Prompts | None = None,
 ) -> Edit | None:
     """The frame's mask becomes `after`, (H, W) uint8, but for locked objects. None: no change.
 
+    What it covers is kept as the objects say; a stack says itself what is covered.
     ValueError if it has another size or type, or holds an object that is not in the list.
     """
-    before = annotation.labels(frame)
-    if after.shape != before.shape or after.dtype != np.uint8:
-        raise ValueError(f"a mask must be uint8 {before.shape}, got {after.dtype} {after.shape}")
-    after = keeping_locked(before, after, annotation.locked)
+    before, locked = annotation.stack(frame), annotation.locked
+    shape = before[0].shape
+    for layer in after if isinstance(after, tuple) else (after,):
+        if layer.shape != shape or layer.dtype != np.uint8:
+            raise ValueError(f"a mask must be uint8 {shape}, got {layer.dtype} {layer.shape}")
+    if isinstance(after, tuple):
+        stack = keeping(before, after, locked)
+    else:
+        stack = cover(before, keeping_locked(before[0], after, locked), annotation.keepers)
     old = annotation.record(frame)
-    if np.array_equal(before, after) and prompts == old.prompts:
+    if is_same(before, stack) and prompts == old.prompts:
         return None
-    given = given_after(old, before, after)
-    record = make_record(after, corrected_status(old.status), prompts=prompts, given=given)
-    unknown = record.present - {one.id for one in annotation.objects}
+    given = given_after(old, before, stack)
+    record = make_record(stack, corrected_status(old.status), prompts=prompts, given=given)
+    unknown = (record.present | record.covered) - {one.id for one in annotation.objects}
     if unknown:
         raise ValueError(f"the mask holds objects {sorted(unknown)}, which do not exist")
     return Edit(label, {frame: old}, {frame: record}, cause=cause, locked=annotation.locked)
 
 
+def keeping_both(edit: Edit, objects: Collection[int], height: int, width: int) -> Edit:
+    """The edit with all that was there of `objects` beneath the masks that it makes."""
+    after = dict(edit.after)
+    for frame, record in edit.after.items():
+        before = edit.before[frame]
+        if record.prompts is not None:  # before the first of the clicks
+            before = FrameRecord(record.prompts.start, beneath=record.prompts.start_beneath)
+        was = stack_of(before, height, width)
+        stack = stack_of(record, height, width)
+        for object_id in objects:
+            stack = add_beneath(stack, object_id, region(was, object_id))
+        beneath, covered = tuple(map(encode_labels, stack[1:])), ids_beneath(stack)
+        after[frame] = replace(record, beneath=beneath, covered=covered)
+    return replace(edit, after=after)
+
+
 def _stroke_edit(annotation: Annotation, request: StrokeRequest) -> Edit | None:
-    check_unlocked(annotation, request.object_id)
-    stroke, before = request.stroke, annotation.labels(request.frame)
-    after = paint(before, request.object_id, stroke, annotation.locked)
+    object_id, stroke = request.object_id, request.stroke
     key = "paint" if stroke.is_positive else "erase"
-    label = object_label(annotation, key, request.object_id)
-    return hand_edit(annotation, request.frame, label, after, request)
+    draw = partial(paint, object_id=object_id, stroke=stroke)
+    return _drawn(annotation, request, key, draw, is_positive=stroke.is_positive)
 
 
 def _fill_edit(annotation: Annotation, request: FillRequest) -> Edit | None:
-    check_unlocked(annotation, request.object_id)
-    after = fill_polygon(
-        annotation.labels(request.frame),
-        request.object_id,
-        request.polygon,
-        request.is_positive,
-        annotation.locked,
-    )
-    key = "lasso" if request.is_positive else "cut_out"
-    label = object_label(annotation, key, request.object_id)
+    object_id, is_positive = request.object_id, request.is_positive
+    key = "lasso" if is_positive else "cut_out"
+    polygon = request.polygon
+    draw = partial(fill_polygon, object_id=object_id, polygon=polygon, is_positive=is_positive)
+    return _drawn(annotation, request, key, draw, is_positive=is_positive)
+
+
+def _drawn(
+    annotation: Annotation,
+    request: StrokeRequest | FillRequest,
+    key: str,
+    draw: Callable[..., Labels],
+    *,
+    is_positive: bool,
+) -> Edit | None:
+    """Drawing takes what is in front, or goes beneath a locked object; erasing takes the object's
+    covered pixels, too. draw: (labels, locked=ids) -> labels."""
+    object_id, locked, keepers = request.object_id, annotation.locked, annotation.keepers
+    check_unlocked(annotation, object_id)
+    before = annotation.stack(request.frame)
+    if is_positive:
+        after = cover(before, draw(before[0], locked=locked), keepers)
+        if locked and object_id in keepers:
+            alone = draw(np.where(region(before, object_id), object_id, 0).astype(np.uint8))
+            after = add_beneath(after, object_id, (alone > 0) & among(after[0], locked))
+    else:
+        after = reshaped(before, object_id, draw, keepers)
+    label = object_label(annotation, key, object_id)
     return hand_edit(annotation, request.frame, label, after, request)
 
 
@@ -233,15 +287,13 @@ def _clear_edit(annotation: Annotation, request: ClearRequest) -> Edit | None:
     old = annotation.record(frame)
     if old == EMPTY_RECORD:
         return None
-    before = annotation.labels(frame)
-    cleared = before != 0 if object_id is None else before == object_id
-    after = np.where(cleared, 0, before).astype(np.uint8)
-    after = keeping_locked(before, after, annotation.locked)
-    is_unchanged = np.array_equal(before, after)
-    if is_unchanged and (object_id is not None or bool(before.any())):
+    before = annotation.stack(frame)
+    cleared = old.present | old.covered if object_id is None else {object_id}
+    after = without(before, cleared - annotation.locked)
+    if is_same(before, after) and (object_id is not None or bool(before[0].any())):
         return None
     record = EMPTY_RECORD
-    if after.any() or object_id is not None:
+    if after[0].any() or object_id is not None:
         given = given_after(old, before, after)
         record = make_record(after, corrected_status(old.status), given=given)
     return Edit(label, {frame: old}, {frame: record}, cause=request, locked=annotation.locked)
@@ -254,14 +306,13 @@ def _clear_edits(annotation: Annotation, request: ClearRequest) -> Generator[Edi
     check_unlocked(annotation, object_id)
     label = object_label(annotation, "clear_object", object_id)
     found = {frame: annotation.record(frame) for frame in _range(request.frame, request.last)}
-    records = {frame: record for frame, record in found.items() if object_id in record.present}
-    group = new_group()
+    records = {f: record for f, record in found.items() if _has(record, object_id)}
+    group, shape = new_group(), (annotation.height, annotation.width)
 
     def steps() -> Generator[Edit, None, None]:
         for frame, old in records.items():
-            assert old.mask is not None  # it has pixels
-            before = decode_labels(old.mask)
-            after = mask_surgery.erase(before, object_id)
+            before = stack_of(old, *shape)
+            after = without(before, {object_id})
             given = given_after(old, before, after)
             record = make_record(
                 after, corrected_status(old.status), doubt=old.doubt, given=given, signs=old.signs
@@ -273,6 +324,11 @@ def _clear_edits(annotation: Annotation, request: ClearRequest) -> Generator[Edi
     return steps()
 
 
+def _has(record: FrameRecord, object_id: int) -> bool:
+    """Whether the frame has a pixel of the object, visible or covered."""
+    return object_id in record.present or object_id in record.covered
+
+
 def _range(first: int, last: int | None) -> range:
     return range(first, (first if last is None else last) + 1)
 
@@ -282,11 +338,15 @@ def _copy_edit(annotation: Annotation, request: CopyRequest) -> Edit | None:
     object_id = request.object_id
     if object_id is not None:
         check_unlocked(annotation, object_id)
-    source, before = annotation.labels(request.from_frame), annotation.labels(request.frame)
+    source, before = annotation.stack(request.from_frame), annotation.stack(request.frame)
     after = source
     if object_id is not None:
-        after = np.where(before == object_id, 0, before).astype(np.uint8)
-        after[source == object_id] = object_id
+        rest = without(before, {object_id})
+        seen = source[0] == object_id
+        labels = np.where(seen, object_id, rest[0]).astype(np.uint8)
+        labels = keeping_locked(before[0], labels, annotation.locked)
+        after = cover(rest, labels, annotation.keepers)
+        after = add_beneath(after, object_id, covered_pixels(source, object_id))
     return hand_edit(annotation, request.frame, Label("copy"), after, request)
 
 
@@ -303,24 +363,56 @@ _OPERATIONS: Final[Mapping[Operation, Callable[..., Labels]]] = {
 
 
 def _shape_edit(annotation: Annotation, request: SurgeryRequest) -> Edit | None:
-    label, change = Label(request.operation), _OPERATIONS[request.operation]
-    numbers = request.point or (() if request.size_px is None else (request.size_px,))
-    before = annotation.labels(request.frame)
-    after = change(before, request.object_id, *numbers, locked=annotation.locked)
-    return hand_edit(annotation, request.frame, label, after, request)
+    """UserError if an object that is to come to the front would cost others their pixels."""
+    before = annotation.stack(request.frame)
+    after = _shape_change(annotation, request)(before)
+    if request.operation == "to_front":
+        _check_in_front(annotation, after, request.object_id)
+    return hand_edit(annotation, request.frame, Label(request.operation), after, request)
 
 
 def _shape_edits(annotation: Annotation, request: SurgeryRequest) -> Generator[Edit, None, None]:
     """On each frame of a range that has a mask; frames keep their status."""
     check_unlocked(annotation, request.object_id)
-    label, change = Label(request.operation), _OPERATIONS[request.operation]
+    change = _shape_change(annotation, request)
+    frames = _range(request.frame, request.last)
+    return surgery(annotation, Label(request.operation), frames, change, request)
+
+
+def _shape_change(annotation: Annotation, request: SurgeryRequest) -> Callable[[Stack], Stack]:
+    """Of a frame. But for flooding it is of the object's whole region, and takes nothing from
+    others; what comes to the object lies beneath them."""
+    object_id, operation = request.object_id, request.operation
+    locked, keepers = annotation.locked, annotation.keepers
+    if operation == "to_front":
+        return partial(in_front, object_id=object_id, keepers=keepers)
+    if operation == "to_back":
+        return partial(_to_back, object_id=object_id)
+    change = _OPERATIONS[operation]
     numbers = request.point or (() if request.size_px is None else (request.size_px,))
-    locked = annotation.locked
 
-    def changed(_: int, labels: Labels) -> Labels:
-        return change(labels, request.object_id, *numbers, locked=locked)
+    def changed(labels: Labels) -> Labels:
+        return change(labels, object_id, *numbers, locked=locked)
 
-    return surgery(annotation, label, _range(request.frame, request.last), changed, request)
+    if operation == "flood_fill":
+        return lambda stack: cover(stack, changed(stack[0]), keepers)
+    return partial(reshaped, object_id=object_id, change=changed, keepers=keepers)
+
+
+def _to_back(stack: Stack, object_id: int) -> Stack:
+    return add_beneath(without(stack, {object_id}), object_id, region(stack, object_id))
+
+
+def _check_in_front(annotation: Annotation, stack: Stack, object_id: int) -> None:
+    """UserError if another object that keeps no covered pixels is still before it."""
+    others = np.unique(stack[0][covered_pixels(stack, object_id)]).tolist()
+    if others and not annotation.object(object_id).is_locked:
+        raise UserError(
+            "“{other}” would lose the pixels that “{name}” covers then. Nothing was changed.\n\n"
+            "Let “{other}” keep covered pixels first.",
+            other=annotation.object(others[0]).name,
+            name=annotation.object(object_id).name,
+        )
 
 
 def _presence_edits(
@@ -338,12 +430,12 @@ def _presence_edits(
     after = tuple(replace(o, presence=presence) if o is one else o for o in objects)
     frames = []
     if request.state is PresenceState.ABSENT:
-        frames = [f for f in range(first, last + 1) if object_id in annotation.record(f).present]
+        frames = [f for f in range(first, last + 1) if _has(annotation.record(f), object_id)]
     cleared = surgery(
         annotation,
         label,
         frames,
-        partial(_on_labels, partial(mask_surgery.erase, object_id=object_id)),
+        partial(without, ids={object_id}),
         request,
         group=group,
         keeps_empty=True,
@@ -364,6 +456,39 @@ def _presence_edits(
     return steps()
 
 
+def _overlap_edits(annotation: Annotation, request: OverlapRequest) -> Generator[Edit, None, None]:
+    """The object's list entry; one that keeps nothing any more first loses what it had."""
+    object_id, keeps_covered = request.object_id, request.keeps_covered
+    check_unlocked(annotation, object_id)
+    one, objects = annotation.object(object_id), annotation.objects
+    label = object_label(annotation, "keep_covered" if keeps_covered else "lose_covered", object_id)
+    after = tuple(
+        replace(o, keeps_covered=keeps_covered) if o.id == object_id else o for o in objects
+    )
+    group, locked = new_group(), annotation.locked
+    frames = []
+    if not keeps_covered:
+        frames = [f for f, record in annotation.records.items() if object_id in record.covered]
+    others = annotation.keepers - {object_id}
+    lost = surgery(
+        annotation, label, frames, partial(only_keepers, keepers=others), request, group=group
+    )
+
+    def steps() -> Generator[Edit, None, None]:
+        yield from lost
+        if keeps_covered != one.keeps_covered:
+            yield Edit(
+                label,
+                objects_before=objects,
+                objects_after=after,
+                group=group,
+                cause=request,
+                locked=locked,
+            )
+
+    return steps()
+
+
 def list_edit(annotation: Annotation, label: str, objects: tuple[ObjectInfo, ...]) -> Edit | None:
     """Another list of objects. None: it is the same."""
     if objects == annotation.objects:
@@ -378,7 +503,7 @@ def list_edit(annotation: Annotation, label: str, objects: tuple[ObjectInfo, ...
 
 
 def changed_record(
-    record: FrameRecord, after: Labels, given: Collection[int], *, keeps_empty: bool
+    record: FrameRecord, after: Stack, given: Collection[int], *, keeps_empty: bool
 ) -> FrameRecord:
     """A record after a change of many frames, which leaves trust where it was.
 
@@ -387,7 +512,7 @@ def changed_record(
     """
     status = record.status
     says_absent = bool(given) if status is FrameStatus.CORRECTED else keeps_empty
-    if not after.any() and not (status.is_given and says_absent):
+    if not after[0].any() and not (status.is_given and says_absent):
         return EMPTY_RECORD
     if status is FrameStatus.CORRECTED and not given:  # only what a tracker put there is left
         status = FrameStatus.TRACKED
@@ -473,14 +598,14 @@ def surgery(
     annotation: Annotation,
     label: str,
     frames: Collection[int],
-    change: Callable[[int, Labels], Labels],
+    change: Callable[[Stack], Stack],
     cause: Request | None,
     *,
     group: str | None = None,
     keeps_empty: bool = True,
     given_after: Callable[[FrameRecord], frozenset[int]] = attrgetter("given"),
 ) -> Generator[Edit, None, None]:
-    """`change(frame, labels)` on each of the frames that has a mask; locked objects keep theirs.
+    """`change(stack)` on each of the frames that has a mask; locked objects keep theirs.
 
     Frames keep their status: a thousand tracked frames that are cleaned up stay tracked.
     given_after: the objects that a frame speaks for afterwards.
@@ -490,16 +615,15 @@ def surgery(
         record = annotation.record(frame)
         if record.mask is not None:
             records[frame] = record
-    locked = annotation.locked
+    locked, shape = annotation.locked, (annotation.height, annotation.width)
     group = group or new_group()
 
     def steps() -> Generator[Edit, None, None]:
         for frame, record in records.items():
-            assert record.mask is not None
-            before = decode_labels(record.mask)
-            after = keeping_locked(before, change(frame, before.copy()), locked)
+            before = stack_of(record, *shape)
+            after = keeping(before, change(before), locked)
             given = given_after(record)
-            if np.array_equal(before, after) and given == record.given:
+            if is_same(before, after) and given == record.given:
                 continue
             changed = changed_record(record, after, given, keeps_empty=keeps_empty)
             yield Edit(
@@ -518,7 +642,7 @@ def _deleting(annotation: Annotation, request: DeleteRequest) -> Generator[Edit,
         annotation,
         Label("delete", name=name),
         object_id,
-        partial(_on_labels, partial(mask_surgery.erase, object_id=object_id)),
+        partial(without, ids={object_id}),
         request,
         lambda record: record.given - {object_id},
     )
@@ -534,7 +658,7 @@ def _merging(annotation: Annotation, request: MergeRequest) -> Generator[Edit, N
         annotation,
         Label("merge", name=names[0], into=names[1]),
         object_id,
-        partial(_on_labels, partial(mask_surgery.move_object, from_id=object_id, to_id=into)),
+        partial(renamed, ids=_new_ids({object_id: into}), keepers=annotation.keepers),
         request,
         partial(_merged_given, object_id, into),
     )
@@ -550,13 +674,14 @@ def _swapping(annotation: Annotation, request: SwapRequest) -> Generator[Edit, N
     frames = [
         frame
         for frame, record in annotation.records.items()
-        if frame >= from_frame and (record.present | record.given) & {first, second}
+        if frame >= from_frame
+        and (record.present | record.covered | record.given) & {first, second}
     ]
     return surgery(
         annotation,
         Label("swap", name=names[0], other=names[1]),
         frames,
-        partial(_on_labels, partial(mask_surgery.swap, first_id=first, second_id=second)),
+        partial(renamed, ids=_new_ids({first: second, second: first}), keepers=annotation.keepers),
         request,
         given_after=partial(_swapped_given, first, second),
     )
@@ -566,7 +691,8 @@ def _split_edit(annotation: Annotation, request: SplitRequest) -> Edit:
     """UserError if the object is in one piece; specks stay with the largest part."""
     frame, object_id = request.frame, request.object_id
     check_unlocked(annotation, object_id)
-    one, labels = annotation.object(object_id), annotation.labels(frame)
+    one, stack = annotation.object(object_id), annotation.stack(frame)
+    labels = np.where(region(stack, object_id), object_id, 0).astype(np.uint8)
     sizes = mask_surgery.part_sizes(labels, object_id)
     least = max(_SMALLEST_PART_PX, _SMALLEST_PART * sum(sizes))
     parts = [size for size in sizes[1:] if size >= least]
@@ -580,11 +706,14 @@ def _split_edit(annotation: Annotation, request: SplitRequest) -> Edit:
     new_ids: list[int] = []
     for number, _ in enumerate(parts, start=2):
         new = ObjectInfo(
-            free_id(objects), f"{one.name} {number}", next_color(o.color for o in objects)
+            free_id(objects),
+            f"{one.name} {number}",
+            next_color(o.color for o in objects),
+            keeps_covered=one.keeps_covered,
         )
         objects.append(new)
         new_ids.append(new.id)
-    after = mask_surgery.split(labels, object_id, new_ids)
+    after = with_labels_of(stack, object_id, mask_surgery.split(labels, object_id, new_ids))
     with_parts = Annotation(
         annotation.frame_count,
         annotation.width,
@@ -601,14 +730,14 @@ def _removing(
     annotation: Annotation,
     label: str,
     object_id: int,
-    change: Callable[[int, Labels], Labels],
+    change: Callable[[Stack], Stack],
     cause: Request,
     given_after: Callable[[FrameRecord], frozenset[int]],
 ) -> Generator[Edit, None, None]:
     frames = [
         frame
         for frame, record in annotation.records.items()
-        if object_id in record.present | record.given
+        if object_id in record.present | record.covered | record.given
     ]
     rest = tuple(one for one in annotation.objects if one.id != object_id)
     group = new_group()
@@ -655,7 +784,7 @@ def _removing(
 
 def _merged_given(object_id: int, into: int, record: FrameRecord) -> frozenset[int]:
     """That an object was taken off says nothing of the one it becomes a part of."""
-    is_there = object_id in record.given & record.present
+    is_there = object_id in record.given and _has(record, object_id)
     return record.given - {object_id} | ({into} if is_there else set())
 
 
@@ -664,5 +793,9 @@ def _swapped_given(first: int, second: int, record: FrameRecord) -> frozenset[in
     return frozenset(names.get(one, one) for one in record.given)
 
 
-def _on_labels(change: Callable[[Labels], Labels], _frame: int, labels: Labels) -> Labels:
-    return change(labels)
+def _new_ids(ids: Mapping[int, int]) -> Labels:
+    """(256,): each id's new one, by default itself."""
+    table = np.arange(256, dtype=np.uint8)
+    for old, new in ids.items():
+        table[old] = new
+    return table

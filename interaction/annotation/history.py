@@ -201,5 +201,7 @@ def size_bytes(edit: Edit) -> int:
 def _masks(record: FrameRecord) -> Iterable[bytes]:
     if record.mask is not None:
         yield record.mask
+    yield from record.beneath
     if record.prompts is not None and record.prompts.start is not None:
         yield record.prompts.start
+        yield from record.prompts.start_beneath

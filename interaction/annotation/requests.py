@@ -37,6 +37,7 @@ __all__ = [
     "MergeRequest",
     "ObjectsRequest",
     "Operation",
+    "OverlapRequest",
     "PresenceRequest",
     "Propagated",
     "PropagationRequest",
@@ -196,6 +197,8 @@ Operation = Literal[
     "remove_specks",
     "shrink",
     "smooth",
+    "to_back",
+    "to_front",
 ]
 OPERATIONS: Final[tuple[Operation, ...]] = get_args(Operation)
 _WITH_SIZE: Final = ("grow", "remove_specks", "shrink", "smooth")
@@ -204,7 +207,8 @@ _WITH_POINT: Final = ("flood_fill", "remove_part")
 
 @dataclass(frozen=True, slots=True)
 class SurgeryRequest(Request):
-    """One object's shape on one frame, changed by a function of `interaction.annotation.surgery`.
+    """One object's shape on one frame, changed by a function of `interaction.annotation.surgery`,
+    or where it lies among those that it overlaps.
 
     size_px: how far to grow, shrink or smooth; the pixels of the largest hole to fill (None: any)
     or of the smallest speck to keep. point: where to flood, or a part to remove. last: also on the
@@ -297,6 +301,15 @@ class PresenceRequest(Request):
     def __post_init__(self) -> None:
         if not 0 <= self.first <= self.last:
             raise ValueError(f"frames {self.first} to {self.last} are no range")
+
+
+@dataclass(frozen=True, slots=True)
+class OverlapRequest(Request):
+    """Whether the object keeps, from now on, what others cover of it. If not, it loses what is
+    covered of it on every frame."""
+
+    object_id: int
+    keeps_covered: bool
 
 
 @dataclass(frozen=True, slots=True)

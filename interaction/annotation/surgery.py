@@ -17,13 +17,10 @@ from interaction.annotation.strokes import Rectangle, check_object_id
 from xmem_core.arrays import Labels
 
 __all__ = [
-    "erase",
     "fill_holes",
     "flood_fill",
     "grow",
     "keep_largest",
-    "merge",
-    "move_object",
     "part_sizes",
     "reaches_edge",
     "remove_part",
@@ -31,50 +28,9 @@ __all__ = [
     "shrink",
     "smooth",
     "split",
-    "swap",
 ]
 
 _LEAST_SMOOTHING_PX: Final = 0.2  # less reaches no neighbour
-
-
-def erase(labels: Labels, object_id: int, locked: Collection[int] = ()) -> Labels:
-    """The object's pixels become background."""
-    check_object_id(object_id)
-    result = labels.copy()
-    if object_id not in locked:
-        result[labels == object_id] = 0
-    return result
-
-
-def move_object(labels: Labels, from_id: int, to_id: int, locked: Collection[int] = ()) -> Labels:
-    """The pixels of `from_id` become pixels of `to_id`, which keeps those it has."""
-    check_object_id(from_id)
-    check_object_id(to_id)
-    result = labels.copy()
-    if not {from_id, to_id} & set(locked):
-        result[labels == from_id] = to_id
-    return result
-
-
-def merge(
-    labels: Labels, from_ids: Collection[int], into: int, locked: Collection[int] = ()
-) -> Labels:
-    """The pixels of several objects become one object's; those of locked ones stay."""
-    result = labels.copy()
-    for from_id in from_ids:
-        result = move_object(result, from_id, into, locked)
-    return result
-
-
-def swap(labels: Labels, first_id: int, second_id: int, locked: Collection[int] = ()) -> Labels:
-    """Each of the two gets the other's pixels: mends a tracker that confused them."""
-    check_object_id(first_id)
-    check_object_id(second_id)
-    result = labels.copy()
-    if not {first_id, second_id} & set(locked):
-        result[labels == first_id] = second_id
-        result[labels == second_id] = first_id
-    return result
 
 
 def part_sizes(labels: Labels, object_id: int) -> tuple[int, ...]:

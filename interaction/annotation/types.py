@@ -121,6 +121,8 @@ class ObjectInfo:
     is_locked: bool = False  # no edit, click or propagation changes its pixels
     is_visible: bool = True
     presence: tuple[PresenceRange, ...] = ()  # ascending, apart
+    # What another object covers of it is kept, beneath that object, instead of lost.
+    keeps_covered: bool = False
 
     def state_at(self, frame: int) -> PresenceState:
         index = bisect_right(self.presence, frame, key=lambda one: one.first) - 1
@@ -155,6 +157,7 @@ class Prompts:
     start_status: FrameStatus
     clicks: tuple[Click, ...]
     start_given: frozenset[int] = frozenset()  # what the frame answered for then
+    start_beneath: tuple[bytes, ...] = ()  # what lay beneath the mask then
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +183,10 @@ class FrameRecord:
     # come from a tracker, which may replace them. Of a confirmed frame it is all of them.
     given: frozenset[int] = frozenset()
     signs: tuple[Signs, ...] = ()  # of objects that a tracker has put here, or looked for
+    # Under the mask, front to back: palette PNGs of the pixels that other objects cover, see
+    # `interaction.annotation.overlaps`. Empty of nearly every frame.
+    beneath: tuple[bytes, ...] = ()
+    covered: frozenset[int] = frozenset()  # the objects that have pixels there
 
     def answers_for(self, objects: Set[int]) -> bool:
         """Whether the annotator answers for all of `objects` here: no tracker has a say."""

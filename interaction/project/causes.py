@@ -22,6 +22,7 @@ from interaction.annotation.requests import (
     MaskRequest,
     MergeRequest,
     ObjectsRequest,
+    OverlapRequest,
     PresenceRequest,
     PropagationRequest,
     RemoveClickRequest,
@@ -146,6 +147,8 @@ def _to_json(cause: Request) -> dict[str, object]:
                 "last": last,
                 "state": state.value,
             }
+        case OverlapRequest(of, keeps_covered):
+            return {"kind": "overlap", "object": of, "keeps_covered": keeps_covered}
         case DeleteRequest(of):
             return {"kind": "surgery:delete", "object": of}
         case MergeRequest(of, into):
@@ -249,6 +252,9 @@ _READERS: Final[Mapping[str, Callable[[Json], Request]]] = {
         _frame(value, "first"),
         _frame(value, "last"),
         PresenceState(text(value.get("state"), Message("the state"))),
+    ),
+    "overlap": lambda value: OverlapRequest(
+        _object(value), truth(value.get("keeps_covered"), "keeps_covered")
     ),
     "surgery:delete": lambda value: DeleteRequest(_object(value)),
     "surgery:merge": lambda value: MergeRequest(_object(value), _object(value, "into")),

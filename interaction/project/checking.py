@@ -14,6 +14,7 @@ from interaction.annotation.annotation import make_record
 from interaction.annotation.edits import given_after, next_color
 from interaction.annotation.labels import Label
 from interaction.annotation.mask_files import decode_labels, read_mask
+from interaction.annotation.overlaps import cover, stack_of
 from interaction.annotation.requests import ImportRequest
 from interaction.annotation.types import (
     EMPTY_RECORD,
@@ -285,12 +286,10 @@ def checking_masks(
 
 def check_listed(record: FrameRecord, ids: Set[int]) -> None:
     """Raises DamagedValueError if the frame shows an object that is not among `ids`."""
-    if record.present - ids:
+    unknown = (record.present | record.covered) - ids
+    if unknown:
         raise DamagedValueError(
-            Message(
-                "object {object_id} is shown and not in the list",
-                object_id=min(record.present - ids),
-            )
+            Message("object {object_id} is shown and not in the list", object_id=min(unknown))
         )
 
 
@@ -311,9 +310,10 @@ def outside_edit(contents: Contents, checked: CheckedMasks) -> Edit | None:
         except UnreadableMaskError:
             continue
         old = checked.records.get(frame, EMPTY_RECORD)
-        old_labels = np.zeros_like(labels) if old.mask is None else decode_labels(old.mask)
-        given = given_after(old, old_labels, labels)
-        after[frame] = make_record(labels, FrameStatus.CORRECTED, given=given)
+        was = stack_of(old, source.height, source.width)
+        stack = cover(was, labels, {one.id for one in grown.values() if one.keeps_covered})
+        given = given_after(old, was, stack)
+        after[frame] = make_record(stack, FrameStatus.CORRECTED, given=given)
     for frame in sorted(after):
         before = checked.records.get(frame, EMPTY_RECORD)
         changed = [locked[i] for i in _changed_objects(before, after[frame], locked)]

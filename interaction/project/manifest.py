@@ -237,7 +237,8 @@ def _path_text(value: object) -> str:
     return value
 
 
-FORMAT: Final = 2
+FORMAT: Final = 3  # with objects that keep covered pixels
+_PRESENCE_FORMAT: Final = 2  # with presence, and no covered pixels
 FIRST_FORMAT: Final = 1  # without presence: programs that know no other read it
 _MOST_BYTES: Final = 2**30
 _KNOWN: Final = {
@@ -255,7 +256,7 @@ _KNOWN: Final = {
 
 # From this format number to the next. Each takes and returns the whole of project.json.
 _Step = Callable[[dict[str, object]], dict[str, object]]
-MIGRATIONS: Final[Mapping[int, _Step]] = {1: dict}  # format 2 only has more
+MIGRATIONS: Final[Mapping[int, _Step]] = {1: dict, 2: dict}  # each format only has more
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,9 +287,8 @@ def encode_json(value: object) -> str:
 
 def manifest_text(manifest: Manifest) -> str:
     """In the first format that can say it: a program that would lose a part does not open it."""
-    has_presence = any(one.presence for one in manifest.objects)
     head: dict[str, object] = {
-        "format": FORMAT if has_presence else FIRST_FORMAT,
+        "format": _least_format(manifest),
         "app_version": manifest.app_version,
         "name": manifest.name,
         "created": manifest.created,
@@ -306,6 +306,15 @@ def manifest_text(manifest: Manifest) -> str:
     )
     lines.append(f'  "frames": {{\n{frames}\n  }}' if frames else '  "frames": {}')
     return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def _least_format(manifest: Manifest) -> int:
+    if any(one.keeps_covered for one in manifest.objects) or any(
+        '"beneath":' in text for text in manifest.frames.values()
+    ):
+        return FORMAT
+    has_presence = any(one.presence for one in manifest.objects)
+    return _PRESENCE_FORMAT if has_presence else FIRST_FORMAT
 
 
 def read_manifest(path: Path) -> tuple[Manifest, list[str]]:

@@ -48,6 +48,7 @@ __all__ = [
 MOST_PX: Final = 1e6  # from the edges of a frame to a click beside it
 _MOST_NAME: Final = 10_000  # letters
 _MOST_CLICKS: Final = 100_000
+_MOST_BENEATH: Final = 254  # layers: there are not more objects
 _SIGNS_VERSION: Final = 1  # of what the numbers mean; those of another are left out
 _MOST_SIGN: Final = 100.0
 _IDS: Final = frozenset(map(str, range(1, 256)))
@@ -88,6 +89,9 @@ def record_to_json(record: FrameRecord, place: Callable[[bytes], MaskPlace]) -> 
                 for one in record.signs
             },
         }
+    if record.beneath:
+        value["beneath"] = _beneath_to_json(record.beneath, place)
+        value["covered"] = sorted(int(one) for one in record.covered)
     if record.status.is_given:
         value["given"] = sorted(int(one) for one in record.given)
     if record.prompts is not None:
@@ -101,8 +105,19 @@ def record_to_json(record: FrameRecord, place: Callable[[bytes], MaskPlace]) -> 
                 [float(click.x), float(click.y), bool(click.is_positive)]
                 for click in prompts.clicks
             ],
+            **(
+                {"start_beneath": _beneath_to_json(prompts.start_beneath, place)}
+                if prompts.start_beneath
+                else {}
+            ),
         }
     return value
+
+
+def _beneath_to_json(
+    masks: Iterable[bytes], place: Callable[[bytes], MaskPlace]
+) -> list[list[int]]:
+    return [list(place(mask)) for mask in masks]
 
 
 def record_from_json(value: object, mask_at: Callable[[MaskPlace], bytes]) -> FrameRecord:
@@ -122,6 +137,8 @@ def record_from_json(value: object, mask_at: Callable[[MaskPlace], bytes]) -> Fr
         doubt=number(value.get("doubt"), "doubt", 0.0, 1.0),
         prompts=None if prompts is None else _prompts(mapping(prompts, "prompts"), mask_at),
         signs=_signs(value.get("signs")),
+        beneath=_beneath(value.get("beneath", []), mask_at),
+        covered=frozenset(map(object_id, listing(value.get("covered", []), "covered"))),
     )
 
 
@@ -155,7 +172,7 @@ def frames_from_json(
 
 
 def objects_to_json(objects: Iterable[ObjectInfo]) -> list[dict[str, object]]:
-    """What an object's presence is, only where something was said of it."""
+    """What is as usual of an object's presence and covered pixels is left out."""
     return [
         {
             "id": int(one.id),
@@ -164,6 +181,7 @@ def objects_to_json(objects: Iterable[ObjectInfo]) -> list[dict[str, object]]:
             "is_locked": one.is_locked,
             "is_visible": one.is_visible,
             **({"presence": presence_to_json(one.presence)} if one.presence else {}),
+            **({"keeps_covered": True} if one.keeps_covered else {}),
         }
         for one in objects
     ]
@@ -209,6 +227,7 @@ def objects_from_json(value: object) -> tuple[ObjectInfo, ...]:
             is_locked=truth(entry.get("is_locked", False), "is_locked"),
             is_visible=truth(entry.get("is_visible", True), "is_visible"),
             presence=presence_from_json(entry.get("presence", [])),
+            keeps_covered=truth(entry.get("keeps_covered", False), "keeps_covered"),
         )
     return tuple(found.values())
 
@@ -275,6 +294,13 @@ def _mask(value: object, mask_at: Callable[[MaskPlace], bytes]) -> bytes | None:
     return None if place is None else mask_at(place)
 
 
+def _beneath(value: object, mask_at: Callable[[MaskPlace], bytes]) -> tuple[bytes, ...]:
+    places = [place_from_json(one) for one in listing(value, Message("what lies beneath"))]
+    if len(places) > _MOST_BENEATH:
+        raise DamagedValueError(Message("there is too much beneath a mask"))
+    return tuple(mask_at(place) for place in places if place is not None)
+
+
 def _prompts(value: Mapping[str, object], mask_at: Callable[[MaskPlace], bytes]) -> Prompts:
     clicks = listing(value.get("clicks"), "clicks")
     if len(clicks) > _MOST_CLICKS:
@@ -285,6 +311,7 @@ def _prompts(value: Mapping[str, object], mask_at: Callable[[MaskPlace], bytes])
         _status(value.get("start_status")),
         tuple(_click(click) for click in clicks),
         frozenset(map(object_id, listing(value.get("start_given", []), "start_given"))),
+        _beneath(value.get("start_beneath", []), mask_at),
     )
 
 

@@ -9,20 +9,16 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from interaction.annotation.surgery import (
-    erase,
     fill_holes,
     flood_fill,
     grow,
     keep_largest,
-    merge,
-    move_object,
     part_sizes,
     reaches_edge,
     remove_specks,
     shrink,
     smooth,
     split,
-    swap,
 )
 
 masks = arrays(
@@ -33,7 +29,6 @@ lockings = st.sets(ids)
 distances = st.floats(0, 6)
 
 ON_ONE_OBJECT: list[Callable[..., np.ndarray]] = [
-    lambda labels, one, px, locked: erase(labels, one, locked),
     lambda labels, one, px, locked: keep_largest(labels, one, locked),
     lambda labels, one, px, locked: remove_specks(labels, one, int(px) + 2, locked),
     lambda labels, one, px, locked: fill_holes(labels, one, None, locked),
@@ -64,38 +59,6 @@ def test_only_the_object_and_the_background_change(
     assert np.isin(after[~others], [0, object_id]).all()
     if object_id in locked:
         assert np.array_equal(after, labels)
-
-
-@settings(deadline=None)
-@given(labels=masks, first=ids, second=ids, locked=lockings)
-def test_swapped_twice_is_as_before(
-    labels: np.ndarray, first: int, second: int, locked: set[int]
-) -> None:
-    once = swap(labels, first, second, locked)
-    assert np.array_equal(swap(once, first, second, locked), labels)
-    if not {first, second} & locked:
-        assert np.array_equal(once == first, labels == second)
-        assert np.array_equal(once == second, labels == first)
-    else:
-        assert np.array_equal(once, labels)
-
-
-@settings(deadline=None)
-@given(labels=masks, from_ids=st.sets(ids), into=st.integers(1, 5), locked=lockings)
-def test_merging_moves_all_but_what_is_locked(
-    labels: np.ndarray, from_ids: set[int], into: int, locked: set[int]
-) -> None:
-    after = merge(labels, from_ids, into, locked)
-    moved = np.isin(labels, list(from_ids - locked)) & (into not in locked)
-    assert (after[moved] == into).all()
-    assert np.array_equal(after[~moved], labels[~moved])
-
-
-def test_moving_to_a_free_id_and_back_is_as_before() -> None:
-    labels = np.array([[0, 1, 2], [1, 1, 3]], np.uint8)
-    moved = move_object(labels, 1, 9)
-    assert moved.tolist() == [[0, 9, 2], [9, 9, 3]]
-    assert np.array_equal(move_object(moved, 9, 1), labels)
 
 
 @settings(deadline=None)
@@ -159,7 +122,7 @@ def test_split_gives_each_part_its_own_id_largest_first(
         assert part_sizes(after, new_id) == (size,)
     left = sizes[:1] + sizes[1 + len(new_ids) :]
     assert part_sizes(after, object_id) == left
-    assert np.array_equal(merge(after, new_ids, object_id), labels)
+    assert np.array_equal(np.where(np.isin(after, new_ids), object_id, after), labels)
 
 
 def test_split_is_refused_when_an_id_is_named_twice_and_does_nothing_when_locked() -> None:

@@ -253,7 +253,7 @@ def test_surgery_keeps_each_frames_status_and_is_one_step(session: Session) -> N
     session.do(StrokeRequest(1, bear, LEFT))
     session.do(UnconfirmRequest(1))
     edits = surgery(
-        session.annotation, "Shift", [0, 1, 5], lambda _, labels: np.roll(labels, 3), None
+        session.annotation, "Shift", [0, 1, 5], lambda stack: (np.roll(stack[0], 3),), None
     )
     assert [session.apply(edit) for edit in edits] == [True, True]
     statuses = [session.annotation.record(frame).status for frame in (0, 1, 5)]
@@ -281,7 +281,7 @@ def test_a_frame_that_surgery_leaves_empty_still_says_what_was_taken_off_by_hand
     elif what == "delete":
         assert session.do(DeleteRequest(cub))
     else:
-        edits = surgery(session.annotation, "", [3], lambda _, own: np.zeros_like(own), None)
+        edits = surgery(session.annotation, "", [3], lambda own: (np.zeros_like(own[0]),), None)
         assert [session.apply(edit) for edit in edits] == [True]
     record = session.annotation.record(3)
     assert record.status is FrameStatus.CORRECTED

@@ -62,7 +62,7 @@ def test_a_lock_keeps_its_pixels_and_lets_the_rest_of_an_edit_through(session: S
     session.do(StrokeRequest(1, cub, RIGHT))
     own = session.annotation.labels(0) == bear
     edits = surgery(
-        session.annotation, "", [0, 1], lambda _, labels: np.full_like(labels, cub), None
+        session.annotation, "", [0, 1], lambda stack: (np.full_like(stack[0], cub),), None
     )
     session.objects.set_locked(bear, True)
     assert [session.apply(edit) for edit in edits] == [True, True]

@@ -1,0 +1,244 @@
+"""Pixels with several objects: pure functions from stacks to stacks.
+
+A frame's stack is its labels from front to back: first the mask, which is what everybody sees, then
+what lies beneath it, as label pictures of the same size. At each pixel the ids are different and
+come before the zeros, so most stacks are the mask alone. An object's region is all of its pixels,
+visible or covered. Only objects that keep covered pixels ("keepers") are beneath others.
+"""
+
+import itertools
+from collections.abc import Callable, Collection, Iterable
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from interaction.annotation.mask_files import decode_labels
+from interaction.annotation.types import FrameRecord
+from xmem_core.arrays import Labels
+
+__all__ = [
+    "Stack",
+    "add_beneath",
+    "among",
+    "blank",
+    "cover",
+    "covered_pixels",
+    "ids_beneath",
+    "in_front",
+    "is_same",
+    "keeping",
+    "only_keepers",
+    "pile",
+    "region",
+    "renamed",
+    "reshaped",
+    "stack_of",
+    "touched",
+    "with_labels_of",
+    "without",
+]
+
+Stack = tuple[Labels, ...]
+Mask = NDArray[np.bool_]
+
+_IDS: Final = range(1, 256)
+
+
+def stack_of(record: FrameRecord, height: int, width: int) -> Stack:
+    """A frame's stack; zeros where it has no mask. UnreadableMaskError."""
+    if record.mask is None:
+        return (blank(height, width),)
+    return (decode_labels(record.mask), *map(decode_labels, record.beneath))
+
+
+def blank(height: int, width: int) -> Labels:
+    """(height, width) background."""
+    return np.zeros((height, width), np.uint8)
+
+
+def region(stack: Stack, object_id: int) -> Mask:
+    """(H, W): all pixels of an object, also those under others."""
+    result = stack[0] == object_id
+    for layer in stack[1:]:
+        result |= layer == object_id
+    return result
+
+
+def covered_pixels(stack: Stack, object_id: int) -> Mask:
+    """(H, W): the object's pixels that lie under others."""
+    return region((np.zeros_like(stack[0]), *stack[1:]), object_id)
+
+
+def ids_beneath(stack: Stack) -> frozenset[int]:
+    """The objects with covered pixels."""
+    ids: set[int] = set()
+    for layer in stack[1:]:
+        ids.update(np.flatnonzero(np.bincount(layer.ravel(), minlength=256)).tolist())
+    return frozenset(ids - {0})
+
+
+def among(labels: Labels, ids: Collection[int]) -> Mask:
+    """(H, W): where the label is one of `ids`."""
+    table = np.zeros(256, np.bool_)
+    table[list(ids)] = True
+    return table[labels]
+
+
+def is_same(one: Stack, other: Stack) -> bool:
+    return len(one) == len(other) and all(map(np.array_equal, one, other))
+
+
+def cover(stack: Stack, after: Labels, keepers: Collection[int]) -> Stack:
+    """The mask becomes `after`, (H, W), where it differs from the one there is.
+
+    An object that comes to the front covers what was there; what keeps no covered pixels is gone.
+    Where the front object is taken off, what lies beneath is seen again.
+    """
+    changed = np.flatnonzero(stack[0].ravel() != after.ravel())
+    if changed.size == 0:
+        return stack
+    new = after.ravel()[changed]
+    old = _columns(stack, changed)
+    stays = among(old, keepers) & (old != new)
+    stays[1:] |= new == 0  # beneath what is taken off
+    stays[0] &= new > 0
+    return _with_columns(stack, changed, np.concatenate([new[None], np.where(stays, old, 0)]))
+
+
+def without(stack: Stack, ids: Collection[int], where: Mask | None = None) -> Stack:
+    """Objects off the stack, only at `where` (H, W) if given; what lies beneath moves up."""
+    gone = np.zeros(stack[0].shape, np.bool_)
+    for layer in stack:
+        gone |= among(layer, ids)
+    if where is not None:
+        gone &= where
+    at = np.flatnonzero(gone)
+    if at.size == 0:
+        return stack
+    columns = _columns(stack, at)
+    return _with_columns(stack, at, np.where(among(columns, ids), 0, columns))
+
+
+def only_keepers(stack: Stack, keepers: Collection[int]) -> Stack:
+    """Without covered pixels of other objects."""
+    stray = ids_beneath(stack) - frozenset(keepers)
+    if not stray:
+        return stack
+    lower = tuple(np.where(among(one, stray), 0, one).astype(np.uint8) for one in stack[1:])
+    return _packed((stack[0], *lower))
+
+
+def add_beneath(stack: Stack, object_id: int, where: Mask) -> Stack:
+    """The object at `where` (H, W), behind all that is there; where it is already it stays."""
+    at = np.flatnonzero(where & ~region(stack, object_id))
+    if at.size == 0:
+        return stack
+    new = np.full((1, at.size), object_id, np.uint8)
+    return _with_columns(stack, at, np.concatenate([_columns(stack, at), new]))
+
+
+def in_front(stack: Stack, object_id: int, keepers: Collection[int]) -> Stack:
+    """All pixels of the object before the others. Objects that keep none covered are not moved."""
+    rises = region(stack, object_id) & among(stack[0], keepers)
+    return cover(stack, np.where(rises, object_id, stack[0]).astype(np.uint8), keepers)
+
+
+def reshaped(
+    stack: Stack, object_id: int, change: Callable[[Labels], Labels], keepers: Collection[int]
+) -> Stack:
+    """The object's region becomes what `change` makes of it alone: labels (H, W) with no other
+    object. What comes to it lies beneath others, or is left out if it keeps no covered pixels;
+    what it loses shows what lay beneath."""
+    before = region(stack, object_id)
+    after = change(np.where(before, object_id, 0).astype(np.uint8)) == object_id
+    result = without(stack, {object_id}, before & ~after)
+    if object_id not in keepers:
+        after = after & (result[0] == 0)
+    return add_beneath(result, object_id, after)
+
+
+def renamed(stack: Stack, ids: NDArray[np.uint8], keepers: Collection[int]) -> Stack:
+    """ids: (256,) the new id by the old one. Of two that become one, the front one stays."""
+    new = tuple(ids[layer] for layer in stack)
+    if len(new) == 1:
+        return new
+    for index, layer in enumerate(new):
+        for above in new[:index]:
+            layer[layer == above] = 0
+    return only_keepers(_packed(new), keepers)
+
+
+def with_labels_of(stack: Stack, object_id: int, labels: Labels) -> Stack:
+    """Each pixel of the object, visible or covered, gets its id from `labels` (H, W)."""
+    return _packed(
+        tuple(np.where(layer == object_id, labels, layer).astype(np.uint8) for layer in stack)
+    )
+
+
+def keeping(before: Stack, after: Stack, ids: Collection[int]) -> Stack:
+    """`after`, with the pixels that one of `ids` would gain or lose as they were `before`."""
+    fixed = np.zeros(after[0].shape, np.bool_)
+    for object_id in ids:
+        fixed |= region(before, object_id) != region(after, object_id)
+    if not fixed.any():
+        return after
+    depth = max(len(before), len(after))
+    pairs = zip(_deep(before, depth), _deep(after, depth), strict=True)
+    return _packed(tuple(np.where(fixed, old, new).astype(np.uint8) for old, new in pairs))
+
+
+def touched(before: Stack, after: Stack) -> frozenset[int]:
+    """The ids of all objects that came, went or moved between front and back at some pixel."""
+    ids: set[int] = set()
+    depth = max(len(before), len(after))
+    for old, new in zip(_deep(before, depth), _deep(after, depth), strict=True):
+        is_changed = old != new
+        ids.update(np.unique(np.concatenate([old[is_changed], new[is_changed]])).tolist())
+    return frozenset(ids - {0})
+
+
+def pile(regions: Iterable[tuple[int, Mask]], height: int, width: int) -> Stack:
+    """A stack of regions (id, (height, width)), each before those that came earlier."""
+    stack: Stack = (blank(height, width),)
+    for object_id, mask in regions:
+        stack = cover(stack, np.where(mask, object_id, stack[0]).astype(np.uint8), _IDS)
+    return stack
+
+
+def _columns(stack: Stack, at: NDArray[np.intp]) -> Labels:
+    """(depth, N): from front to back, at N flat places."""
+    return np.stack([layer.ravel()[at] for layer in stack])
+
+
+def _with_columns(stack: Stack, at: NDArray[np.intp], columns: Labels) -> Stack:
+    """The stack with `columns` (depth, N), which may hold zeros anywhere, at N flat places."""
+    order = np.argsort(columns == 0, axis=0, kind="stable")
+    columns = np.take_along_axis(columns, order, axis=0)
+    result: list[Labels] = []
+    for layer, column in zip(_deep(stack, len(columns)), columns, strict=True):
+        new = layer.copy()
+        new.ravel()[at] = column
+        result.append(new)
+    return _trimmed(result)
+
+
+def _packed(stack: Stack) -> Stack:
+    """With the ids before the zeros at every pixel."""
+    gaps = np.zeros(stack[0].shape, np.bool_)
+    for above, below in itertools.pairwise(stack):
+        gaps |= (above == 0) & (below > 0)
+    at = np.flatnonzero(gaps)
+    return _with_columns(stack, at, _columns(stack, at)) if at.size else _trimmed(stack)
+
+
+def _deep(stack: Stack, depth: int) -> Stack:
+    return (*stack, *(np.zeros_like(stack[0]) for _ in range(depth - len(stack))))
+
+
+def _trimmed(layers: Iterable[Labels]) -> Stack:
+    """Without empty layers at the back."""
+    stack = list(layers)
+    while len(stack) > 1 and not stack[-1].any():
+        stack.pop()
+    return tuple(stack)
