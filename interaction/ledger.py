@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from interaction.annotation.annotation import Annotation, make_record
-from interaction.annotation.edits import changed_record
+from interaction.annotation.edits import by_hand, changed_record, keeping_both
 from interaction.annotation.effort import EffortLog
 from interaction.annotation.history import History
 from interaction.annotation.mask_files import encode_labels
@@ -22,7 +22,7 @@ from interaction.annotation.overlaps import (
     stack_of,
     without,
 )
-from interaction.annotation.requests import PropagationRequest
+from interaction.annotation.requests import OverlapRequest, PropagationRequest
 from interaction.annotation.types import (
     Edit,
     FrameRecord,
@@ -372,6 +372,22 @@ class Ledger:
                 label=edit.label,
             )
         return self._travel(self.history.redo)
+
+    def keep_both(self, objects: Collection[int]) -> Edit | None:
+        """Does the newest step again with `objects` keeping what it covers of them, now and from
+        now on; returns it as it is then. None, and nothing done, if it changed no mask or is not
+        in memory. UserError if one of `objects` is locked."""
+        newest = self.history.newest
+        edit = None if newest is None else newest.edit
+        if edit is None or not edit.after:
+            return None
+        requests = [OverlapRequest(object_id, True) for object_id in objects]
+        switches = [one for request in requests for one in by_hand(self.annotation, request)]
+        self.undo()
+        for switch in switches:
+            self.apply(switch)
+        again = keeping_both(edit, objects, self.annotation.height, self.annotation.width)
+        return again if self.apply(again) else None
 
     def go_to(self, position: int) -> frozenset[int]:
         """Undoes or redoes until `position` steps are in effect; returns the frames touched."""

@@ -1,9 +1,21 @@
-"""The list of objects of a session: add, rename, colour, lock, show and move them."""
+"""The objects of a session: add, rename, colour, lock, show and move them in the list; give one
+its whole region on a frame."""
 
 from dataclasses import replace
 
-from interaction.annotation.edits import free_id, list_edit, next_color
+import numpy as np
+from numpy.typing import NDArray
+
+from interaction.annotation.edits import (
+    check_unlocked,
+    free_id,
+    hand_edit,
+    list_edit,
+    next_color,
+)
 from interaction.annotation.labels import Label
+from interaction.annotation.overlaps import reshaped
+from interaction.annotation.requests import MaskRequest
 from interaction.annotation.types import Edit, ObjectInfo
 from interaction.ledger import Ledger
 
@@ -52,6 +64,21 @@ class ObjectList:
         objects = [other for other in self._ledger.annotation.objects if other.id != object_id]
         objects.insert(max(0, min(to_index, len(objects))), one)
         return self._set(Label("move", name=one.name), tuple(objects))
+
+    def set_region(self, frame: int, object_id: int, pixels: NDArray[np.bool_]) -> Edit | None:
+        """Gives the object these pixels, (H, W), and no others, and takes none from the others on
+        the frame: beneath them they are kept if the object keeps covered pixels. UserError if the
+        object is locked, IndexError for an unknown frame, ValueError for another size."""
+        annotation = self._ledger.annotation
+        check_unlocked(annotation, object_id)
+        size = annotation.height, annotation.width
+        if pixels.shape != size or pixels.dtype != np.bool_:
+            raise ValueError(f"a region must be bool {size}, got {pixels.dtype} {pixels.shape}")
+        labels = np.where(pixels, object_id, 0).astype(np.uint8)
+        stack = annotation.stack(frame)
+        after = reshaped(stack, object_id, lambda _: labels, annotation.keepers)
+        edit = hand_edit(annotation, frame, Label("set_mask"), after, MaskRequest(frame))
+        return edit if edit is not None and self._ledger.apply(edit) else None
 
     def _change(self, object_id: int, key: str, **changes: object) -> Edit | None:
         annotation = self._ledger.annotation

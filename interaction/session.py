@@ -23,17 +23,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interaction.annotation.annotation import Annotation
-from interaction.annotation.edits import check_unlocked, hand_edit, keeping_both
+from interaction.annotation.edits import hand_edit
 from interaction.annotation.history import History
 from interaction.annotation.labels import Label
-from interaction.annotation.overlaps import region, reshaped
+from interaction.annotation.overlaps import region
 from interaction.annotation.requests import (
     AbsenceProposal,
     BoxRequest,
     ClickRequest,
     Direction,
     MaskRequest,
-    OverlapRequest,
     Propagated,
     PropagationRequest,
     RemoveClickRequest,
@@ -123,6 +122,10 @@ class Masks:
 
     def __getitem__(self, frame: int) -> Labels:
         return self._annotation.labels(frame)
+
+    def region(self, frame: int, object_id: int) -> NDArray[np.bool_]:
+        """(H, W): all pixels of the object on the frame, also those that others cover."""
+        return region(self._annotation.stack(frame), object_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,40 +362,6 @@ class Session:
         if edit is not None:
             self.apply(edit)
         return self.masks[frame]
-
-    def region(self, frame: int, object_id: int) -> NDArray[np.bool_]:
-        """(H, W): all pixels of the object on the frame, also those that others cover."""
-        return region(self.annotation.stack(frame), object_id)
-
-    def set_region(self, frame: int, object_id: int, pixels: NDArray[np.bool_]) -> bool:
-        """Gives the object these pixels, (H, W), and no others, and takes none from the others on
-        the frame: beneath them it is kept if the object keeps covered pixels. False if nothing
-        changes. UserError if the object is locked, KeyError, IndexError or ValueError."""
-        annotation = self.annotation
-        check_unlocked(annotation, object_id)
-        if pixels.shape != (annotation.height, annotation.width) or pixels.dtype != np.bool_:
-            raise ValueError(
-                f"a region must be bool {(annotation.height, annotation.width)}, "
-                f"got {pixels.dtype} {pixels.shape}"
-            )
-        labels = np.where(pixels, object_id, 0).astype(np.uint8)
-        stack = annotation.stack(frame)
-        after = reshaped(stack, object_id, lambda _: labels, annotation.keepers)
-        edit = hand_edit(annotation, frame, Label("set_mask"), after, MaskRequest(frame))
-        return edit is not None and self.apply(edit)
-
-    def keep_both(self, objects: Collection[int]) -> bool:
-        """Does the newest step again with `objects` keeping what it covers of them, now and from
-        now on. False, and nothing done, if that step changed no mask or is not in memory."""
-        newest = self.history.newest
-        edit = None if newest is None else newest.edit
-        if edit is None or not edit.after:
-            return False
-        self.undo()
-        for object_id in objects:
-            self.do(OverlapRequest(object_id, True))
-        annotation = self.annotation
-        return self.apply(keeping_both(edit, objects, annotation.height, annotation.width))
 
     def propagate(
         self,

@@ -18,17 +18,21 @@ from interaction.annotation.types import FrameRecord
 from xmem_core.arrays import Labels
 
 __all__ = [
+    "MOST_LAYERS",
     "Stack",
     "add_beneath",
     "among",
     "blank",
     "cover",
     "covered_pixels",
+    "covering",
     "ids_beneath",
     "in_front",
     "is_same",
     "keeping",
+    "lay",
     "only_keepers",
+    "packed",
     "pile",
     "region",
     "renamed",
@@ -43,6 +47,7 @@ Stack = tuple[Labels, ...]
 Mask = NDArray[np.bool_]
 
 _IDS: Final = range(1, 256)
+MOST_LAYERS: Final = 32  # of a stack; what would lie deeper is lost
 
 
 def stack_of(record: FrameRecord, height: int, width: int) -> Stack:
@@ -106,6 +111,19 @@ def cover(stack: Stack, after: Labels, keepers: Collection[int]) -> Stack:
     return _with_columns(stack, changed, np.concatenate([new[None], np.where(stays, old, 0)]))
 
 
+def lay(stack: Stack, over: Stack, keepers: Collection[int]) -> Stack:
+    """All of `over` before the stack: where it has an object, of what was there only what keeps
+    covered pixels stays."""
+    at = np.flatnonzero(over[0])
+    if at.size == 0:
+        return stack
+    new, old = _columns(over, at), _columns(stack, at)
+    stays = among(old, keepers)
+    for row in new:
+        stays &= old != row
+    return _with_columns(stack, at, np.concatenate([new, np.where(stays, old, 0)]))
+
+
 def without(stack: Stack, ids: Collection[int], where: Mask | None = None) -> Stack:
     """Objects off the stack, only at `where` (H, W) if given; what lies beneath moves up."""
     gone = np.zeros(stack[0].shape, np.bool_)
@@ -126,7 +144,7 @@ def only_keepers(stack: Stack, keepers: Collection[int]) -> Stack:
     if not stray:
         return stack
     lower = tuple(np.where(among(one, stray), 0, one).astype(np.uint8) for one in stack[1:])
-    return _packed((stack[0], *lower))
+    return packed((stack[0], *lower))
 
 
 def add_beneath(stack: Stack, object_id: int, where: Mask) -> Stack:
@@ -166,14 +184,27 @@ def renamed(stack: Stack, ids: NDArray[np.uint8], keepers: Collection[int]) -> S
     for index, layer in enumerate(new):
         for above in new[:index]:
             layer[layer == above] = 0
-    return only_keepers(_packed(new), keepers)
+    return only_keepers(packed(new), keepers)
 
 
 def with_labels_of(stack: Stack, object_id: int, labels: Labels) -> Stack:
     """Each pixel of the object, visible or covered, gets its id from `labels` (H, W)."""
-    return _packed(
+    return packed(
         tuple(np.where(layer == object_id, labels, layer).astype(np.uint8) for layer in stack)
     )
+
+
+def covering(stack: Stack) -> dict[tuple[int, int], int]:
+    """By (front, back): at how many pixels the one object lies before the other."""
+    counts: dict[tuple[int, int], int] = {}
+    for depth, below in enumerate(stack[1:], start=1):
+        at = np.flatnonzero(below)
+        for above in stack[:depth]:
+            pairs = above.ravel()[at].astype(np.int64) * 256 + below.ravel()[at]
+            for pair, count in zip(*np.unique(pairs, return_counts=True), strict=True):
+                key = divmod(int(pair), 256)
+                counts[key] = counts.get(key, 0) + int(count)
+    return counts
 
 
 def keeping(before: Stack, after: Stack, ids: Collection[int]) -> Stack:
@@ -185,7 +216,7 @@ def keeping(before: Stack, after: Stack, ids: Collection[int]) -> Stack:
         return after
     depth = max(len(before), len(after))
     pairs = zip(_deep(before, depth), _deep(after, depth), strict=True)
-    return _packed(tuple(np.where(fixed, old, new).astype(np.uint8) for old, new in pairs))
+    return packed(tuple(np.where(fixed, old, new).astype(np.uint8) for old, new in pairs))
 
 
 def touched(before: Stack, after: Stack) -> frozenset[int]:
@@ -199,11 +230,24 @@ def touched(before: Stack, after: Stack) -> frozenset[int]:
 
 
 def pile(regions: Iterable[tuple[int, Mask]], height: int, width: int) -> Stack:
-    """A stack of regions (id, (height, width)), each before those that came earlier."""
+    """A stack of regions (id, (height, width)), each before those that came earlier, all kept."""
     stack: Stack = (blank(height, width),)
     for object_id, mask in regions:
-        stack = cover(stack, np.where(mask, object_id, stack[0]).astype(np.uint8), _IDS)
+        there = stack[0][mask]
+        if ((there == 0) | (there == object_id)).all():
+            stack[0][mask] = object_id  # ours alone: much quicker
+        else:
+            stack = cover(stack, np.where(mask, object_id, stack[0]).astype(np.uint8), _IDS)
     return stack
+
+
+def packed(stack: Stack) -> Stack:
+    """With the ids before the zeros at every pixel."""
+    gaps = np.zeros(stack[0].shape, np.bool_)
+    for above, below in itertools.pairwise(stack):
+        gaps |= (above == 0) & (below > 0)
+    at = np.flatnonzero(gaps)
+    return _with_columns(stack, at, _columns(stack, at)) if at.size else _trimmed(stack)
 
 
 def _columns(stack: Stack, at: NDArray[np.intp]) -> Labels:
@@ -214,22 +258,13 @@ def _columns(stack: Stack, at: NDArray[np.intp]) -> Labels:
 def _with_columns(stack: Stack, at: NDArray[np.intp], columns: Labels) -> Stack:
     """The stack with `columns` (depth, N), which may hold zeros anywhere, at N flat places."""
     order = np.argsort(columns == 0, axis=0, kind="stable")
-    columns = np.take_along_axis(columns, order, axis=0)
+    columns = np.take_along_axis(columns, order, axis=0)[:MOST_LAYERS]
     result: list[Labels] = []
     for layer, column in zip(_deep(stack, len(columns)), columns, strict=True):
         new = layer.copy()
         new.ravel()[at] = column
         result.append(new)
     return _trimmed(result)
-
-
-def _packed(stack: Stack) -> Stack:
-    """With the ids before the zeros at every pixel."""
-    gaps = np.zeros(stack[0].shape, np.bool_)
-    for above, below in itertools.pairwise(stack):
-        gaps |= (above == 0) & (below > 0)
-    at = np.flatnonzero(gaps)
-    return _with_columns(stack, at, _columns(stack, at)) if at.size else _trimmed(stack)
 
 
 def _deep(stack: Stack, depth: int) -> Stack:

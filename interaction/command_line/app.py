@@ -30,6 +30,7 @@ COMMANDS: Final = {
     "click": "interaction.command_line.click:click",
     "confirm": "interaction.command_line.steps:confirm",
     "presence": "interaction.command_line.steps:presence",
+    "overlap": "interaction.command_line.steps:overlap",
     "undo": "interaction.command_line.steps:undo",
     "suggest": "interaction.command_line.steps:suggest",
     "cuts": "interaction.command_line.steps:cuts",

@@ -71,6 +71,12 @@ class ExportingOptions:
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace files of the same names.")
     ] = False
+    visible_only: Annotated[
+        bool,
+        typer.Option(
+            "--visible-only", help="Leave out pixels of objects that other objects cover."
+        ),
+    ] = False
     no_hashes: Annotated[
         bool,
         typer.Option(
@@ -129,6 +135,7 @@ def export(options: ExportingOptions) -> None:
                 step=options.step,
                 only_annotated=options.only_annotated,
                 overwrites=options.overwrite,
+                has_covered=not options.visible_only,
                 has_hashes=not options.no_hashes,
             )
             if options.dry_run:

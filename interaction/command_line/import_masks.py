@@ -58,6 +58,13 @@ class ImportOptions:
             "--keep-others", help="Other objects keep their pixels where nothing is imported."
         ),
     ] = False
+    keep_covered: Annotated[
+        bool,
+        typer.Option(
+            "--keep-covered",
+            help="Where imported objects overlap, they keep what others cover of them.",
+        ),
+    ] = False
     take_empty: Annotated[
         bool,
         typer.Option(
@@ -116,6 +123,7 @@ def import_masks(options: ImportOptions) -> None:
             status=FrameStatus(options.status),
             replaces_given=options.replace_given,
             keeps_others=options.keep_others,
+            keeps_covered=options.keep_covered,
             takes_empty=options.take_empty,
             first=options.first,
             last=options.last,

@@ -1,11 +1,19 @@
-"""`xmem-annotate confirm`, `cuts`, `presence`, `undo` and `suggest`: small steps on a project."""
+"""`xmem-annotate confirm`, `cuts`, `overlap`, `presence`, `undo` and `suggest`: small steps on a
+project."""
 
 import json
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from interaction.annotation.requests import ConfirmRequest, PresenceRequest, UnconfirmRequest
+from interaction.annotation.requests import (
+    ConfirmRequest,
+    Operation,
+    OverlapRequest,
+    PresenceRequest,
+    SurgeryRequest,
+    UnconfirmRequest,
+)
 from interaction.annotation.types import FrameStatus, PresenceState
 from interaction.command_line.sources import (
     frame_progress,
@@ -16,7 +24,7 @@ from interaction.command_line.sources import (
 from interaction.errors import UserError
 from xmem_core.messages import Message
 
-__all__ = ["confirm", "cuts", "presence", "suggest", "undo"]
+__all__ = ["confirm", "cuts", "overlap", "presence", "suggest", "undo"]
 
 Project = Annotated[str, typer.Argument(help="Folder of a project.", metavar="PROJECT")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -69,19 +77,67 @@ def presence(
         object_id = min(object_ids(objects, [name]) or ())
         end = session.annotation.frame_count - 1
         if state is not None:
-            if not first <= (end if last is None else last) <= end:
-                raise UserError(
-                    "Frames {first} to {last} are not in the video. Nothing was changed.\n\n"
-                    "Frames are numbered 0 to {end}.",
-                    first=first,
-                    last=last,
-                    end=end,
-                )
-            session.do(PresenceRequest(object_id, first, end if last is None else last, state))
+            last = end if last is None else last
+            if not first <= last <= end:
+                raise _outside(first, last, end)
+            session.do(PresenceRequest(object_id, first, last, state))
             session.flush()
         ranges = presence_to_json(session.annotation.object(object_id).presence)
     lines = "\n".join(f"{one[0]}-{one[1]}  {one[2]}" for one in ranges)
     _print({"object": object_id, "presence": ranges}, lines or "Nothing was said yet.", as_json)
+
+
+def overlap(
+    project: Project,
+    name: Annotated[str, typer.Argument(help="An object, by id or name.", metavar="OBJECT")],
+    covered: Annotated[
+        Literal["keep", "lose"] | None,
+        typer.Option(help="keep: what others cover of it stays, beneath them. lose: no longer."),
+    ] = None,
+    move: Annotated[
+        Literal["front", "back"] | None,
+        typer.Option(help="Before or behind all objects that it overlaps, on the frames named."),
+    ] = None,
+    first: Annotated[int, typer.Option(min=0, help="First frame.")] = 0,
+    last: Annotated[int | None, typer.Option(min=0, help="Last frame; by default the end.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say whether an object keeps what others cover of it, and which is in front. Without an option
+    it is printed, with the frames on which it is covered."""
+    from interaction.formats.format import describe_frames
+    from interaction.session import Session
+
+    is_change = covered is not None or move is not None
+    with Session.open_project(project_folder(project), read_only=not is_change) as session:
+        object_id = min(object_ids(session.annotation.objects, [name]) or ())
+        end = session.annotation.frame_count - 1
+        last = end if last is None else last
+        if not first <= last <= end:
+            raise _outside(first, last, end)
+        if covered is not None:
+            session.do(OverlapRequest(object_id, covered == "keep"))
+        if move is not None:
+            operation: Operation = "to_front" if move == "front" else "to_back"
+            session.do(SurgeryRequest(operation, first, object_id, last=last))
+        session.flush()
+        keeps = session.annotation.object(object_id).keeps_covered
+        records = sorted(session.annotation.records.items())
+        frames = [frame for frame, record in records if object_id in record.covered]
+    report = {"object": object_id, "keeps_covered": keeps, "covered_frames": frames}
+    lines = "It keeps what others cover." if keeps else "It keeps nothing that others cover."
+    if frames:
+        lines += f"\nCovered on frames {describe_frames(frames)}."
+    _print(report, lines, as_json)
+
+
+def _outside(first: int, last: int, end: int) -> UserError:
+    return UserError(
+        "Frames {first} to {last} are not in the video. Nothing was changed.\n\n"
+        "Frames are numbered 0 to {end}.",
+        first=first,
+        last=last,
+        end=end,
+    )
 
 
 def undo(

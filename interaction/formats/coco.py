@@ -14,6 +14,7 @@ from interaction.formats.format import (
     ExportFormat,
     ExportJob,
     FormatGroup,
+    Overlaps,
     encode_jpeg,
     safe_name,
 )
@@ -56,7 +57,6 @@ def _write_coco(job: ExportJob) -> Iterator[int]:
         # Annotations come first because they are written as they are made, none is kept.
         file.write('{"annotations": [')
         for frame in job.frames:
-            labels = job.labels(frame)
             file_name = _file_name(job, frame, options)
             image_id = frame + 1
             images.append(
@@ -68,8 +68,8 @@ def _write_coco(job: ExportJob) -> Iterator[int]:
                     "frame_index": frame,
                 }
             )
-            for one in job.objects:
-                code = _run_lengths(labels == one.id)
+            for one in job.back_to_front(frame):
+                code = _run_lengths(job.region(frame, one))
                 if code is None:
                     continue
                 count += 1
@@ -107,10 +107,9 @@ def _write_youtube_vis(job: ExportJob) -> Iterator[int]:
     names: list[str] = []
     codes: dict[int, list[object]] = {one.id: [] for one in job.objects}
     for frame in job.frames:
-        labels = job.labels(frame)
         names.append(f"{sequence}/{job.source.frame_name(frame, _DIGITS)}.jpg")
-        for object_id, of_object in codes.items():
-            of_object.append(_run_lengths(labels == object_id))
+        for one in job.objects:
+            codes[one.id].append(_run_lengths(job.region(frame, one)))
         if options.includes_pictures:
             picture = encode_jpeg(job.picture(frame), options.jpeg_quality)
             job.write(f"JPEGImages/{names[-1]}", picture)
@@ -194,6 +193,7 @@ COCO: Final = ExportFormat(
     options=CocoOptions,
     write=_write_coco,
     is_importable=True,
+    overlaps=Overlaps.WHOLE,
     writers="CVAT, Roboflow, Label Studio, COCO Annotator",
     limits="track_id is the object, else the category; run lengths and polygons; pictures by name.",
 )
@@ -205,6 +205,7 @@ YOUTUBE_VIS: Final = ExportFormat(
     options=CocoOptions,
     write=_write_youtube_vis,
     is_importable=True,
+    overlaps=Overlaps.WHOLE,
     writers="YouTube-VIS, OVIS",
     limits="One video of the file.",
 )

@@ -10,7 +10,7 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 from numpy.typing import NDArray
 
-from interaction.formats.format import ExportFormat, ExportJob, FormatGroup
+from interaction.formats.format import ExportFormat, ExportJob, FormatGroup, Overlaps
 from interaction.formats.mask_set import damaged
 from interaction.formats.shapes import (
     InvalidMaskError,
@@ -41,18 +41,17 @@ def _write_cvat(job: ExportJob) -> Iterator[int]:
         file.write(f"<meta><task><labels>{labels}</labels></task></meta>\n")
         for frame in job.frames:
             picture = job.source.picture_name(frame)
-            mask = job.labels(frame)
             file.write(
                 f'<image id="{frame}" name={quoteattr(picture)} width="{job.source.width}" '
                 f'height="{job.source.height}">\n'
             )
-            for one in job.objects:
-                region = mask == one.id
+            for depth, one in enumerate(job.back_to_front(frame)):
+                region = job.region(frame, one)
                 if region.any():
                     file.write(
                         f'<mask label={quoteattr(one.name)} source="manual" '
                         f'occluded="{job.is_occluded(one, frame):d}" '
-                        f'{_run_lengths(region)} z_order="0" group_id="{one.id}"></mask>\n'
+                        f'{_run_lengths(region)} z_order="{depth}" group_id="{one.id}"></mask>\n'
                     )
             file.write("</image>\n")
             job.rows.append((frame, picture))
@@ -80,6 +79,7 @@ CVAT_XML: Final = ExportFormat(
     group=FormatGroup.DATASETS,
     write=_write_cvat,
     is_importable=True,
+    overlaps=Overlaps.WHOLE,
     writers="CVAT (for images 1.1, for video 1.1)",
     limits="A group, a track or else a label is one object; boxes, points and lines are left out.",
 )
@@ -127,7 +127,7 @@ def _read_image(listing: ShapeList, image: ElementTree.Element) -> bool:
         listed_file(image.attrib["name"]), int(image.attrib["width"]), int(image.attrib["height"])
     )
     is_grouped = True
-    for element in image:
+    for element in sorted(image, key=lambda one: int(one.get("z_order", 0))):
         listing.boxes += element.tag == "box"
         listing.lines += element.tag in _LINES
         code = _code(element)

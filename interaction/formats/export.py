@@ -20,7 +20,9 @@ from interaction.formats.format import (
     ExportSource,
     ExportTarget,
     ObjectGap,
+    Overlaps,
     TargetKind,
+    count_frames,
     describe_frames,
     find_gaps,
 )
@@ -58,6 +60,8 @@ class ExportSettings:
     step: int = 1
     only_annotated: bool = False  # frames that were never annotated nor tracked are left out
     overwrites: bool = False  # files of the same names are replaced; others never
+    # Also pixels of objects that other objects cover, in formats that hold them.
+    has_covered: bool = True
     has_hashes: bool = True  # frames.csv says how each picture of the video looks, see `verify`
 
 
@@ -141,7 +145,7 @@ def check_export(source: ExportSource, settings: ExportSettings) -> ExportPrevie
         frames=job.frames,
         gaps=find_gaps(source.records, job.objects, job.frames),
         untouched=untouched,
-        notices=tuple(kind.foresee(job)),
+        notices=(*kind.foresee(job), *_covered_notices(kind, job)),
         problem=target.problem(source.protects, _side_files(kind, target)),
     )
 
@@ -190,8 +194,32 @@ def _run(
                 count=foreign,
             )
         )
+    job.notices.extend(_covered_notices(kind, job))
     gaps = find_gaps(job.source.records, job.objects, job.frames)
     return ExportReport(target.path, len(job.frames), tuple(written), gaps, tuple(job.notices))
+
+
+def _covered_notices(kind: ExportFormat, job: ExportJob) -> list[str]:
+    """What becomes of covered pixels, where there are any and they do not go out whole."""
+    frames = () if kind.overlaps is Overlaps.UNION else job.overlapping()
+    if not frames or (kind.overlaps is Overlaps.WHOLE and job.has_covered):
+        return []
+    if not job.has_covered:
+        return [
+            Message(
+                "Covered pixels are left out, as asked for, on {frames}: {spans}.",
+                frames=count_frames(len(frames)),
+                spans=describe_frames(frames),
+            )
+        ]
+    return [
+        Message(
+            "This format holds one object a pixel: where objects overlap, the one in front. "
+            "Covered pixels are left out on {frames}: {spans}.",
+            frames=count_frames(len(frames)),
+            spans=describe_frames(frames),
+        )
+    ]
 
 
 def plan_export(
@@ -225,7 +253,16 @@ def plan_export(
             object_id=min(unknown),
             known=known,
         )
-    return kind, ExportJob(source, frames, objects, options, target.folder, target.path), target
+    job = ExportJob(
+        source,
+        frames,
+        objects,
+        options,
+        target.folder,
+        target.path,
+        has_covered=settings.has_covered,
+    )
+    return kind, job, target
 
 
 def _frames(source: ExportSource, settings: ExportSettings) -> Sequence[int]:

@@ -17,6 +17,7 @@ from interaction.formats.format import (
     ExportFormat,
     ExportJob,
     FormatGroup,
+    Overlaps,
     TargetKind,
     safe_name,
 )
@@ -112,7 +113,7 @@ def _channels(job: ExportJob, frame: int) -> dict[str, _Half]:
     for one in job.objects:
         layer = _layer_name(one.id, one.name, taken)
         taken.add(layer)
-        found[f"{layer}.A"] = soft_mask(job, frame, labels == one.id, *edges)
+        found[f"{layer}.A"] = soft_mask(job, frame, job.region(frame, one), *edges)
     channels = {name: alpha.astype(np.float16) for name, alpha in found.items()}
     if options.has_picture:
         colors = _light(job.picture(frame), is_linear=options.is_linear)
@@ -167,5 +168,6 @@ EXR: Final = ExportFormat(
     options=ExrOptions,
     write=_write,
     is_importable=False,
+    overlaps=Overlaps.WHOLE,
     pictures=_preview,
 )

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from interaction.annotation.mask_files import decode_labels
+from interaction.annotation.overlaps import Stack, covering, packed, region, stack_of
 from interaction.annotation.types import (
     EMPTY_RECORD,
     FrameRecord,
@@ -52,6 +53,7 @@ __all__ = [
     "FormatGroup",
     "MaskSource",
     "ObjectGap",
+    "Overlaps",
     "Pictures",
     "TargetKind",
     "count_frames",
@@ -98,12 +100,13 @@ def find_gaps(
     found: set[int] = set()
     for frame in frames:
         record = records.get(frame, EMPTY_RECORD)
-        found |= record.present
+        present = record.present | record.covered
+        found |= present
         if record.status is FrameStatus.CONFIRMED:
             continue
         for object_id, gap in missing.items():
             is_absent = by_id[object_id].state_at(frame) is PresenceState.ABSENT
-            if object_id not in record.present and not is_absent:
+            if object_id not in present and not is_absent:
                 gap.append(frame)
     return tuple(
         ObjectGap(one, tuple(missing[one.id]), one.id not in found)
@@ -365,6 +368,10 @@ class ExportSource:
             return np.zeros((self.height, self.width), np.uint8)
         return decode_labels(mask)
 
+    def stack(self, frame: int) -> Stack:
+        """The labels and what lies beneath them. UnreadableMaskError."""
+        return stack_of(self.records.get(frame, EMPTY_RECORD), self.height, self.width)
+
     def frame_name(self, frame: int, digits: int = 7) -> str:
         """What the frame's files are called: the picture's own name, or its number."""
         if isinstance(self.index, PictureFolderIndex):
@@ -406,6 +413,7 @@ class ExportJob:
     options: ExportOptions
     folder: Path
     target: Path  # what the export will be called in the end
+    has_covered: bool = True  # also pixels of objects that other objects cover
     video: Video | None = None  # to take pictures from; None: a reader of its own, see `picture`
     notices: list[str] = field(default_factory=list)
     rows: list[tuple[int, str]] = field(default_factory=list)  # (frame, file) for frames.csv
@@ -417,6 +425,7 @@ class ExportJob:
         self._unreadable: list[int] = []
         self._layer_picture: NDArray[np.uint8] | None = None
         self._layer_video: Video | None = None
+        self._last_stack: tuple[int, Stack] | None = None
         self._kept = np.zeros(256, np.uint8)
         for one in self.objects:
             self._kept[one.id] = one.id
@@ -427,9 +436,47 @@ class ExportJob:
         return self.options
 
     def labels(self, frame: int) -> Labels:
-        """(H, W) ids of the chosen objects; every other pixel is 0."""
-        labels = self.source.labels(frame)
-        return np.asarray(cv2.LUT(labels, self._kept), np.uint8)
+        """(H, W) ids of the chosen objects, where they overlap of the one in front; every other
+        pixel is 0."""
+        return self._stack(frame)[0]
+
+    def region(self, frame: int, one: ObjectInfo) -> NDArray[np.bool_]:
+        """(H, W): the object's pixels, also those that others cover, unless they are left out."""
+        return region(self._stack(frame), one.id)
+
+    def back_to_front(self, frame: int) -> tuple[ObjectInfo, ...]:
+        """The chosen objects, those that cover others after them. Of two that cover each
+        other, the one that covers more comes later; otherwise in the annotator's order."""
+        stack = self._stack(frame)
+        if len(stack) == 1:
+            return self.objects
+        rest, ordered = list(self.objects), []
+        covers = covering(stack)
+        while rest:
+            lowest = min(
+                rest, key=lambda one: sum(covers.get((one.id, other.id), 0) for other in rest)
+            )
+            rest.remove(lowest)
+            ordered.append(lowest)
+        return tuple(ordered)
+
+    def overlapping(self) -> tuple[int, ...]:
+        """The frames on which one of the chosen objects covers another."""
+        chosen = {one.id for one in self.objects}
+        records = ((frame, self.source.records.get(frame, EMPTY_RECORD)) for frame in self.frames)
+        return tuple(
+            frame
+            for frame, record in records
+            if record.covered & chosen and len((record.present | record.covered) & chosen) > 1
+        )
+
+    def _stack(self, frame: int) -> Stack:
+        """Of the chosen objects."""
+        if self._last_stack is None or self._last_stack[0] != frame:
+            stack = self.source.stack(frame)[: None if self.has_covered else 1]
+            kept = tuple(np.asarray(cv2.LUT(one, self._kept), np.uint8) for one in stack)
+            self._last_stack = frame, packed(kept)
+        return self._last_stack[1]
 
     def picture(self, frame: int) -> Frame:
         """(H, W, 3) RGB. A frame that cannot be decoded shows the one before it, with a notice."""
@@ -583,6 +630,15 @@ class TargetKind(StrEnum):
     FILE = "file"
 
 
+class Overlaps(StrEnum):
+    """What a format makes of pixels with several objects; the values are those of
+    docs/formats.md."""
+
+    WHOLE = "whole"  # each object with what others cover of it
+    FRONT = "front"  # the object in front
+    UNION = "all in one"  # objects are not told apart
+
+
 class FormatGroup(Enum):
     """How a dialog sorts formats; the values are titles."""
 
@@ -616,6 +672,7 @@ class ExportFormat:
     is_importable: bool  # `importers` reads it back
     # What one frame's files look like, for formats that can be looked at.
     pictures: Pictures | None = None
+    overlaps: Overlaps = Overlaps.FRONT
     # What a dry run should say beyond gaps, such as "cropped to an even size".
     foresee: Callable[[ExportJob], Iterable[str]] = nothing_to_say
     writers: str = "this program"  # whose files of this form are read, for docs/formats.md

@@ -1,17 +1,17 @@
 """Turn a planned import into edits and pictures."""
 
-from collections.abc import Callable, Collection, Generator, Iterable, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from interaction.annotation.annotation import Annotation, make_record
 from interaction.annotation.edits import new_group
 from interaction.annotation.labels import Label
-from interaction.annotation.mask_files import decode_labels
+from interaction.annotation.overlaps import Stack, keeping, lay, renamed, stack_of, without
 from interaction.annotation.requests import ImportRequest
 from interaction.annotation.types import EMPTY_RECORD, Edit
 from interaction.errors import UserError
@@ -38,6 +38,7 @@ __all__ = [
 ]
 
 _LONGEST_NAME: Final = 200
+_ALL_IDS: Final = frozenset(range(1, 256))
 
 
 def import_masks(
@@ -72,11 +73,11 @@ def read_given_masks(
     nothing = Annotation(len(video), video.width, video.height)
     preview = preview_import(path, video, nothing, shown=shown, first_number=first_number)
     ids = _ids_of_keys({one.key: one.object_id for one in preview.objects})
-    masks = {frame: np.asarray(ids[preview.keys(frame)]) for frame in preview.frames}
+    masks = {frame: np.asarray(ids[preview.keys(frame)[0]]) for frame in preview.frames}
     return masks, preview.lines()[1:]
 
 
-Merge = Callable[[Labels, Labels, Collection[int]], Labels]
+Merge = Callable[[Stack, Stack, Collection[int]], Stack]
 
 
 def _edits(plan: ImportPlan) -> Generator[Edit, None, None]:
@@ -85,21 +86,24 @@ def _edits(plan: ImportPlan) -> Generator[Edit, None, None]:
     group = new_group()
     cause = ImportRequest(str(preview.path), preview.format)
     locked = frozenset(one.id for one in plan.objects if one.is_locked)
-    if plan.new_objects:
+    if plan.new_objects or plan.new_keepers:
+        keepers = plan.new_keepers
         yield Edit(
             label,
             objects_before=plan.objects,
-            objects_after=(*plan.objects, *plan.new_objects),
+            objects_after=tuple(
+                replace(one, keeps_covered=True) if one.id in keepers else one
+                for one in (*plan.objects, *plan.new_objects)
+            ),
             group=group,
             cause=cause,
             locked=locked,
         )
-    empty: Labels = np.zeros((preview.height, preview.width), np.uint8)
     for frame, outcome in plan.outcomes.items():
         before = plan.records.get(frame, EMPTY_RECORD)
-        old = empty if before.mask is None else decode_labels(before.mask)
-        labels = merge(old, preview.keys(frame), plan.lost_on(frame))
-        after = make_record(labels, outcome.status, given=outcome.given)
+        old = stack_of(before, preview.height, preview.width)
+        stack = merge(old, preview.keys(frame), plan.lost_on(frame))
+        after = make_record(stack, outcome.status, given=outcome.given)
         if after != before:
             yield Edit(
                 label, {frame: before}, {frame: after}, group=group, cause=cause, locked=locked
@@ -107,28 +111,19 @@ def _edits(plan: ImportPlan) -> Generator[Edit, None, None]:
 
 
 def merging(plan: ImportPlan) -> Merge:
-    """What makes (H, W) labels of those that are there, of an imported mask's keys, and of the ids
-    of objects that were lost by resizing."""
-    is_locked = _table(one.id for one in plan.objects if one.is_locked)
-    is_imported = _table(plan.ids.values())
+    """What makes a stack of the one that is there, of an imported mask's keys, and of the ids of
+    objects that were lost by resizing."""
+    locked = frozenset(one.id for one in plan.objects if one.is_locked)
+    imported = frozenset(plan.ids.values())
+    keepers = {one.id for one in plan.objects if one.keeps_covered} | plan.new_keepers
     ids = _ids_of_keys(plan.ids)
-    keeps_others = plan.choices.keeps_others
 
-    def merge(old: Labels, keys: Labels, lost: Collection[int]) -> Labels:
-        new = ids[keys]
-        kept = is_locked[old]
-        if keeps_others:
-            kept |= (new == 0) & (~is_imported | _table(lost))[old]
-        return np.where(kept, old, new).astype(np.uint8)
+    def merge(old: Stack, keys: Stack, lost: Collection[int]) -> Stack:
+        gone = imported - frozenset(lost) if plan.choices.keeps_others else _ALL_IDS
+        rest = without(old, gone - locked)
+        return keeping(old, lay(rest, renamed(keys, ids, keepers), keepers), locked)
 
     return merge
-
-
-def _table(ids: Iterable[int]) -> NDArray[np.bool_]:
-    """(256,): which labels are of these objects."""
-    table = np.zeros(256, np.bool_)
-    table[list(ids)] = True
-    return table
 
 
 def _ids_of_keys(ids: Mapping[int, int]) -> Labels:
@@ -151,9 +146,8 @@ def planned_picture(plan: ImportPlan, frame: int, video: Video, longest_px: int)
     mask to import.
     """
     record = plan.records.get(frame, EMPTY_RECORD)
-    shape = plan.preview.height, plan.preview.width
-    old: Labels = np.zeros(shape, np.uint8) if record.mask is None else decode_labels(record.mask)
-    labels = merging(plan)(old, plan.preview.keys(frame), plan.lost_on(frame))
+    old = stack_of(record, plan.preview.height, plan.preview.width)
+    labels = merging(plan)(old, plan.preview.keys(frame), plan.lost_on(frame))[0]
     picture = no_larger(video[frame], longest_px)
     labels = no_larger(labels, longest_px, cv2.INTER_NEAREST)
     # Objects that come with frames that are left alone have a colour as well.

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -10,6 +11,7 @@ import cv2
 import numpy as np
 
 from interaction.annotation.edits import next_color
+from interaction.annotation.overlaps import Stack, ids_beneath
 from interaction.annotation.types import EMPTY_RECORD, FrameRecord, FrameStatus, ObjectInfo
 from interaction.errors import UserError
 from interaction.formats.format import count_frames, describe_frames
@@ -72,6 +74,9 @@ class ImportPreview:
     resized: Mapping[tuple[int, int], int]  # (width, height) of such masks -> how many
     # Frame -> keys of the objects in its mask, as it is once it has the video's size.
     present: Mapping[int, frozenset[int]]
+    covered: Mapping[
+        int, frozenset[int]
+    ]  # frame -> keys with pixels under others, if there are any
     lost: Mapping[int, frozenset[int]]  # frame -> keys whose few pixels are gone by then
     conflicts: tuple[int, ...]  # frames that have a mask already
     given_conflicts: tuple[int, ...]  # those of them that were made or confirmed by hand
@@ -80,9 +85,14 @@ class ImportPreview:
     masks: MaskSet
     turns: Mapping[int, Orientation]  # of masks made without the video's own rotation
 
-    def keys(self, frame: int) -> Labels:
-        """(height, width) keys of a frame's mask, at the video's size. UserError."""
+    def keys(self, frame: int) -> Stack:
+        """Keys of a frame's mask, (height, width) as the video. UserError."""
         return _at_size(_upright(self.masks.read(frame), self.turns.get(frame)), self)
+
+    def on(self, frame: int, *, keeps_covered: bool) -> frozenset[int]:
+        """Keys with pixels in the frame's mask, visible ones or any."""
+        covered = self.covered.get(frame, frozenset()) if keeps_covered else frozenset()
+        return self.present[frame] | covered
 
     def lines(self) -> list[str]:
         """All of it for people, a sentence a line."""
@@ -125,6 +135,14 @@ class ImportPreview:
                     spans=describe_frames(self.conflicts),
                 )
             )
+        if self.covered:
+            lines.append(
+                Message(
+                    "objects overlap on {frames}, the later ones in front: {spans}",
+                    frames=count_frames(len(self.covered)),
+                    spans=describe_frames(self.covered),
+                )
+            )
         if self.unmatched:
             lines.append(
                 Message(
@@ -160,6 +178,7 @@ class ImportPreview:
             "turned": list(self.turns),
             "conflicts": list(self.conflicts),
             "given_conflicts": list(self.given_conflicts),
+            "overlaps": list(self.covered),
             "unmatched": list(self.unmatched),
             "remarks": list(self.remarks),
         }
@@ -211,7 +230,7 @@ def preview_import(
         for size in masks.sizes.values()
         if sorted(size) != sorted((around.width, around.height))
     )
-    present, lost = _read_all(masks, turns, around, progress)
+    present, covered, lost = _read_all(masks, turns, around, progress)
     conflicts = tuple(
         frame
         for frame in frames
@@ -221,12 +240,13 @@ def preview_import(
         path=path,
         format=masks.format,
         title=masks.title,
-        objects=_suggest(masks, present, objects),
+        objects=_suggest(masks, present, covered, objects),
         frames=frames,
         width=around.width,
         height=around.height,
         resized=dict(other_sizes),
         present=present,
+        covered=covered,
         lost=lost,
         conflicts=conflicts,
         given_conflicts=tuple(f for f in conflicts if records[f].status.is_given),
@@ -279,8 +299,8 @@ def _is_alike(size: tuple[int, int], other: tuple[int, int]) -> bool:
     return abs(small[0] - large[0] / by_height) <= 1 or abs(small[1] - large[1] / by_width) <= 1
 
 
-def _upright(keys: Labels, turn: Orientation | None) -> Labels:
-    return keys if turn is None else turn.apply(keys[:, :, None])[:, :, 0]
+def _upright(keys: Stack, turn: Orientation | None) -> Stack:
+    return keys if turn is None else tuple(turn.apply(one[:, :, None])[:, :, 0] for one in keys)
 
 
 class _Progress:
@@ -304,25 +324,29 @@ def _read_all(
     turns: Mapping[int, Orientation],
     around: Surroundings,
     progress: _Progress,
-) -> tuple[dict[int, frozenset[int]], dict[int, frozenset[int]]]:
-    """Frame -> keys that its mask has at the video's size, and those that it had before."""
+) -> tuple[dict[int, frozenset[int]], dict[int, frozenset[int]], dict[int, frozenset[int]]]:
+    """Frame -> keys that its mask has at the video's size, those that it has beneath others there,
+    and those that it had before."""
     present: dict[int, frozenset[int]] = {}
+    covered: dict[int, frozenset[int]] = {}
     lost: dict[int, frozenset[int]] = {}
     for done, frame in enumerate(masks.sizes, start=1):
         read = _upright(masks.read(frame), turns.get(frame))
         keys = _at_size(read, around)
-        present[frame] = _keys_in(keys)
-        if keys is not read and (gone := _keys_in(read) - present[frame]):
+        present[frame] = _keys_in(keys[0])
+        if beneath := ids_beneath(keys):
+            covered[frame] = beneath
+        if keys is not read and (gone := _keys_in(read[0]) - present[frame]):
             lost[frame] = gone
         progress.reading(done, len(masks.sizes))
-    return present, lost
+    return present, covered, lost
 
 
-def _at_size(keys: Labels, target: ImportPreview | Surroundings) -> Labels:
-    if keys.shape == (target.height, target.width):
+def _at_size(keys: Stack, target: ImportPreview | Surroundings) -> Stack:
+    if keys[0].shape == (target.height, target.width):
         return keys
-    size = target.width, target.height
-    return np.asarray(cv2.resize(keys, size, interpolation=cv2.INTER_NEAREST_EXACT), np.uint8)
+    size, nearest = (target.width, target.height), cv2.INTER_NEAREST_EXACT
+    return tuple(np.asarray(cv2.resize(one, size, interpolation=nearest), np.uint8) for one in keys)
 
 
 def _keys_in(labels: Labels) -> frozenset[int]:
@@ -331,7 +355,10 @@ def _keys_in(labels: Labels) -> frozenset[int]:
 
 
 def _suggest(
-    masks: MaskSet, present: Mapping[int, frozenset[int]], existing: tuple[ObjectInfo, ...]
+    masks: MaskSet,
+    present: Mapping[int, frozenset[int]],
+    covered: Mapping[int, frozenset[int]],
+    existing: tuple[ObjectInfo, ...],
 ) -> tuple[ImportedObject, ...]:
     """Masks with ids keep them; other objects are taken for one of the same name, or are new."""
     chosen: dict[int, int] = {}
@@ -348,7 +375,8 @@ def _suggest(
         for one in masks.objects:
             if one.key not in chosen:
                 chosen[one.key] = next(free, 0)  # 0: there is no room for it
-    counts = Counter(key for keys in present.values() for key in keys)
+    nothing: frozenset[int] = frozenset()
+    counts = Counter(key for f, keys in present.items() for key in keys | covered.get(f, nothing))
     return tuple(
         ImportedObject(one.key, one.name, one.color, counts[one.key], chosen[one.key])
         for one in masks.objects
@@ -370,6 +398,9 @@ class ImportChoices:
     # Other objects keep their pixels where the imported ones have none; otherwise the imported
     # mask is the whole frame.
     keeps_others: bool = False
+    # Where imported objects overlap, they keep what others cover of them, now and from now on;
+    # otherwise only those do that keep covered pixels already.
+    keeps_covered: bool = False
     takes_empty: bool = False  # also masks without a pixel of the objects: they are not there
     first: int = 0
     last: int | None = None
@@ -400,6 +431,7 @@ class ImportPlan:
     records: Mapping[int, FrameRecord]  # what there is
     objects: tuple[ObjectInfo, ...]
     new_objects: tuple[ObjectInfo, ...]
+    new_keepers: frozenset[int]  # ids of objects that keep covered pixels from now on
     outcomes: Mapping[int, Outcome]  # by frame, ascending: the frames that are imported
     locked: tuple[ObjectInfo, ...]  # chosen, but nothing of them is imported
     unspoken: tuple[ObjectInfo, ...]  # others, which keep frames from being whole
@@ -496,7 +528,12 @@ class ImportPlan:
                     spans=_spans(replaced),
                 )
             )
-        emptied = [f for f in self.outcomes if not self.preview.present[f] & self.ids.keys()]
+        keeps = self.choices.keeps_covered
+        emptied = [
+            frame
+            for frame in self.outcomes
+            if not self.preview.on(frame, keeps_covered=keeps) & self.ids.keys()
+        ]
         if emptied:
             lines.append(
                 Message(
@@ -505,6 +542,13 @@ class ImportPlan:
                     spans=_spans(emptied),
                 )
             )
+        if self.new_keepers:
+            names = ", ".join(
+                f"‘{one.name}’"
+                for one in (*self.objects, *self.new_objects)
+                if one.id in self.new_keepers
+            )
+            lines.append(Message("what others cover is kept, from now on, of {names}", names=names))
         for one in self.locked:
             lines.append(Message("‘{name}’ is locked: nothing of it is imported", name=one.name))
         for one in self.removed:
@@ -554,6 +598,7 @@ class ImportPlan:
             },
             "objects": {str(key): object_id for key, object_id in self.ids.items()},
             "new_objects": [one.id for one in self.new_objects],
+            "new_keepers": sorted(self.new_keepers),
             "locked": [one.id for one in self.locked],
             "removed": [one.id for one in self.removed],
             "left_given": list(self.left_given),
@@ -588,6 +633,7 @@ def plan_import(
     chosen = _chosen(preview, choices)
     locked_ids = frozenset(one.id for one in objects if one.is_locked)
     ids = {key: one for key, one in chosen.items() if one not in locked_ids}
+    on = partial(preview.on, keeps_covered=choices.keeps_covered)
     left_given: list[int] = []
     left_empty: list[int] = []
     left_outside: list[int] = []
@@ -597,19 +643,24 @@ def plan_import(
             left_outside.append(frame)
         elif records.get(frame, EMPTY_RECORD).status.is_given and not choices.replaces_given:
             left_given.append(frame)
-        elif not ids or (not choices.takes_empty and not preview.present[frame] & ids.keys()):
+        elif not ids or (not choices.takes_empty and not on(frame) & ids.keys()):
             left_empty.append(frame)
         else:
             frames.append(frame)
-    seen = frozenset[int]().union(*(preview.present[frame] for frame in frames))
+    seen = frozenset[int]().union(*(on(frame) for frame in frames))
     added = new_objects(objects, preview, {k: i for k, i in ids.items() if k in seen})
     known = (*objects, *added)
+    new_keepers: frozenset[int] = frozenset()
+    if choices.keeps_covered:
+        beneath = {key for frame in frames for key in preview.covered.get(frame, ())}
+        kept = {one.id for one in objects if one.keeps_covered}
+        new_keepers = frozenset(ids[key] for key in beneath & ids.keys()) - kept
     covers = _Covering(preview, choices, ids, objects, frozenset(one.id for one in known))
     outcomes = {f: covers.outcome(f, records.get(f, EMPTY_RECORD)) for f in frames}
     unspoken = frozenset[int]()
     if choices.status is FrameStatus.CONFIRMED:
         unspoken = unspoken.union(*(covers.all_ids - one.given for one in outcomes.values()))
-    kept = covers.staying
+    staying = covers.staying
     return ImportPlan(
         preview=preview,
         choices=choices,
@@ -617,13 +668,14 @@ def plan_import(
         records=records,
         objects=objects,
         new_objects=added,
+        new_keepers=new_keepers,
         outcomes=outcomes,
         locked=_those(objects, locked_ids & set(chosen.values())),
         unspoken=_those(known, unspoken - frozenset(chosen.values())),
         removed=tuple(
             one
             for one in objects
-            if one.id not in kept
+            if one.id not in staying
             and one.id not in covers.taken
             and any(one.id in records.get(f, EMPTY_RECORD).present for f in frames)
         ),

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interaction.files import JsonObject
-from interaction.formats.format import ExportFormat, ExportJob, FormatGroup
+from interaction.formats.format import ExportFormat, ExportJob, FormatGroup, Overlaps
 from interaction.formats.shapes import (
     InvalidMaskError,
     ListedPicture,
@@ -101,7 +101,6 @@ def _write_label_studio(job: ExportJob) -> Iterator[int]:
     ):
         for position, frame in enumerate(job.frames):
             picture = job.source.picture_name(frame)
-            labels = job.labels(frame)
             results = [
                 {
                     "id": f"{frame}-{one.id}",
@@ -113,7 +112,7 @@ def _write_label_studio(job: ExportJob) -> Iterator[int]:
                     "image_rotation": 0,
                     "value": {
                         "format": "rle",
-                        "rle": encode_brush(labels == one.id),
+                        "rle": encode_brush(job.region(frame, one)),
                         "brushlabels": [one.name],
                     },
                     "meta": {
@@ -123,8 +122,8 @@ def _write_label_studio(job: ExportJob) -> Iterator[int]:
                         ]
                     },
                 }
-                for one in job.objects
-                if (labels == one.id).any()
+                for one in job.back_to_front(frame)
+                if job.region(frame, one).any()
             ]
             task = {
                 "id": frame + 1,
@@ -145,6 +144,7 @@ LABEL_STUDIO: Final = ExportFormat(
     group=FormatGroup.DATASETS,
     write=_write_label_studio,
     is_importable=True,
+    overlaps=Overlaps.WHOLE,
     writers="Label Studio (JSON and JSON-MIN export)",
     limits="Brushes, polygons and ellipses; of several annotations of a picture the first is read.",
 )

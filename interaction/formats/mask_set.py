@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from interaction.annotation.mask_folders import FoundMasks, place_masks
+from interaction.annotation.overlaps import Stack
 from interaction.errors import UserError
 from interaction.files import parse_json, read_regular
 from interaction.formats.format import FRAMES_CSV, OBJECTS_JSON
 from interaction.formats.options import parse_color
 from interaction.video.container import MAX_FRAME_PIXELS
-from xmem_core.arrays import Frame, Labels
+from xmem_core.arrays import Frame
 from xmem_core.messages import Message
 
 __all__ = [
@@ -74,7 +75,7 @@ class MaskSet:
     title: str  # for people
     objects: tuple[FoundObject, ...]  # by key
     sizes: Mapping[int, tuple[int, int]]  # frame -> (width, height), ascending by frame
-    read: Callable[[int], Labels]  # frame -> (H, W) keys, at the size in `sizes`
+    read: Callable[[int], Stack]  # frame -> keys, (H, W) of the size in `sizes`
     has_ids: bool  # keys are the ids the masks were made with
     unmatched: tuple[str, ...] = ()  # files that belong to no frame
     remarks: tuple[str, ...] = field(default=())

@@ -13,12 +13,13 @@ from interaction.formats.format import (
     ExportFormat,
     ExportJob,
     FormatGroup,
+    Overlaps,
     safe_name,
     write_pictures,
 )
 from interaction.formats.looks import cut_out, refined_edge, soft_edge
 from interaction.formats.options import ExportOptions, option
-from xmem_core.arrays import Labels, Pixels
+from xmem_core.arrays import Pixels
 from xmem_core.messages import Message
 
 __all__ = [
@@ -112,10 +113,9 @@ def _per_object(
     job: ExportJob, frame: int, picture: Callable[[NDArray[np.bool_]], Pixels]
 ) -> Iterator[tuple[str, Pixels]]:
     """picture: one object's mask (H, W) -> what its PNG holds."""
-    labels = job.labels(frame)
     name = f"{job.source.frame_name(frame)}.png"
     for one in job.objects:
-        yield f"{job.object_folder(one)}/{name}", picture(labels == one.id)
+        yield f"{job.object_folder(one)}/{name}", picture(job.region(frame, one))
 
 
 def _binary(job: ExportJob, frame: int) -> Iterator[tuple[str, Pixels]]:
@@ -156,14 +156,13 @@ def _sequence(job: ExportJob, frame: int) -> Iterator[tuple[str, Pixels]]:
     number = frame
     if options.first_number >= 0:
         number = options.first_number + bisect_left(job.frames, frame)
-    labels: Labels = job.labels(frame)
     if options.has_layers:
         for one in job.objects:
             stem = safe_name(one.name, "object")
-            yield f"{job.object_folder(one)}/{stem}.{number:07d}.png", layer(labels == one.id)
+            yield f"{job.object_folder(one)}/{stem}.{number:07d}.png", layer(job.region(frame, one))
     else:
         stem = safe_name(job.source.name, "frames")
-        yield f"{stem}.{number:07d}.png", layer(labels > 0)
+        yield f"{stem}.{number:07d}.png", layer(job.labels(frame) > 0)
 
 
 BINARY: Final = ExportFormat(
@@ -173,6 +172,7 @@ BINARY: Final = ExportFormat(
     group=FormatGroup.MASKS,
     write=partial(write_pictures, pictures=_binary),
     is_importable=True,
+    overlaps=Overlaps.WHOLE,
     pictures=_binary,
     writers="any program",
     limits="A folder for each object; white is the object.",
@@ -187,6 +187,7 @@ MATTE: Final = ExportFormat(
     options=MatteOptions,
     write=partial(write_pictures, pictures=_mattes),
     is_importable=True,
+    overlaps=Overlaps.WHOLE,
     pictures=_mattes,
     writers="After Effects, Nuke, DaVinci Resolve",
     limits="From half white on a pixel is the object.",
@@ -201,6 +202,7 @@ CUT_OUTS: Final = ExportFormat(
     options=CutOutOptions,
     write=partial(write_pictures, pictures=_cut_outs),
     is_importable=True,
+    overlaps=Overlaps.WHOLE,
     pictures=_cut_outs,
     writers="any program",
     limits="What is at least half opaque is the object.",
@@ -215,6 +217,7 @@ PNG_SEQUENCE: Final = ExportFormat(
     options=SequenceOptions,
     write=partial(write_pictures, pictures=_sequence),
     is_importable=True,
+    overlaps=Overlaps.WHOLE,
     pictures=_sequence,
     writers="any program",
     limits="Without layers all objects come back as one.",

@@ -26,6 +26,7 @@ from interaction.annotation.mask_folders import (
     list_pictures,
     natural_key,
 )
+from interaction.annotation.overlaps import Stack, pile
 from interaction.errors import UnreadableMaskError, UserError
 from interaction.formats.mask_set import (
     MOST_OBJECTS,
@@ -592,7 +593,7 @@ def read_pictures(
         title=title or Message("Pictures: {kind}", kind=reading.kind.value),
         objects=_objects_of(reading, named, color_names or {}),
         sizes=dict(zip(by_frame, sizes, strict=True)),
-        read=lambda frame: read_picture_mask(by_frame[frame], reading),
+        read=lambda frame: (read_picture_mask(by_frame[frame], reading),),
         has_ids=reading.has_ids,
         unmatched=tuple(path.name for path in unmatched),
         remarks=(*([remark] if remark else []), *reading.remarks),
@@ -728,13 +729,14 @@ def read_object_folders(
         objects.append(FoundObject(key, name, color))
         unmatched += [f"{folder.name}/{path.name}" for path in found.unmatched]
 
-    def read(frame: int) -> Labels:
+    def read(frame: int) -> Stack:
         width, height = sizes[frame]
-        labels: Labels = np.zeros((height, width), np.uint8)
-        for key, by_frame in paths.items():
-            if frame in by_frame:
-                labels[read_picture_mask(PictureFile(by_frame[frame]), readings[key]) > 0] = key
-        return labels
+        masks = (
+            (key, read_picture_mask(PictureFile(by_frame[frame]), readings[key]) > 0)
+            for key, by_frame in paths.items()
+            if frame in by_frame
+        )
+        return pile(masks, height, width)
 
     is_cut_out = any(one.kind is ValueKind.CUT_OUT for one in readings.values())
     return MaskSet(

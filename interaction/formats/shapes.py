@@ -9,7 +9,7 @@ import math
 import re
 import struct
 import zlib
-from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, cast
@@ -20,6 +20,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from interaction.annotation.mask_folders import FoundMasks
+from interaction.annotation.overlaps import Stack, pile
 from interaction.errors import UserError
 from interaction.files import JsonObject
 from interaction.formats.mask_set import (
@@ -33,7 +34,6 @@ from interaction.formats.mask_set import (
     only_boxes,
     place_listed,
 )
-from xmem_core.arrays import Labels
 from xmem_core.messages import Message
 
 __all__ = [
@@ -273,10 +273,9 @@ def read_shapes(path: Path, listing: ShapeList, around: Surroundings) -> MaskSet
         if shape.picture in frame_of:
             masks[frame_of[shape.picture]].append(shape)
 
-    def read(frame: int) -> Labels:
+    def regions(frame: int) -> Iterator[tuple[int, NDArray[np.bool_]]]:
         width, height = sizes[frame]
-        labels: Labels = np.zeros((height, width), np.uint8)
-        for shape in masks[frame]:  # where they overlap, the later lies on top
+        for shape in masks[frame]:
             code = shape.segmentation
             try:
                 mask = (
@@ -295,8 +294,12 @@ def read_shapes(path: Path, listing: ShapeList, around: Surroundings) -> MaskSet
                     reason=error,
                 )
                 raise damaged(path, reason) from error
-            labels[mask] = key_of[shape.identity]
-        return labels
+            yield key_of[shape.identity], mask
+
+    def read(frame: int) -> Stack:
+        """Where shapes overlap, the later lies on top."""
+        width, height = sizes[frame]
+        return pile(regions(frame), height, width)
 
     unplaced = [one.file.name for key, one in listing.pictures.items() if key not in frame_of]
     return MaskSet(

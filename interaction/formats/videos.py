@@ -8,7 +8,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from interaction.formats.format import ExportFormat, ExportJob, FormatGroup, Pictures, TargetKind
+from interaction.formats.format import (
+    ExportFormat,
+    ExportJob,
+    FormatGroup,
+    Overlaps,
+    Pictures,
+    TargetKind,
+)
 from interaction.formats.looks import cut_out, replace_background
 from interaction.formats.options import ExportOptions, option, parse_color
 from interaction.formats.per_object import edge_from_option, edge_option, soft_mask
@@ -274,6 +281,7 @@ GREEN_SCREEN: Final = ExportFormat(
     options=GreenScreenOptions,
     write=_write_green_screen,
     is_importable=False,
+    overlaps=Overlaps.UNION,
     pictures=video_pictures(_green_screen),
     foresee=foresee_even_size,
 )
@@ -289,6 +297,7 @@ PRORES_ALPHA: Final = ExportFormat(
     options=AlphaOptions,
     write=_write_prores,
     is_importable=False,
+    overlaps=Overlaps.UNION,
     pictures=video_pictures(_alpha),
     foresee=foresee_even_size,
 )
@@ -304,6 +313,7 @@ FFV1_ALPHA: Final = ExportFormat(
     options=AlphaOptions,
     write=_write_ffv1,
     is_importable=False,
+    overlaps=Overlaps.UNION,
     pictures=video_pictures(_alpha),
     foresee=foresee_even_size,
 )
@@ -317,6 +327,7 @@ VP9_ALPHA: Final = ExportFormat(
     options=Vp9Options,
     write=_write_vp9,
     is_importable=False,
+    overlaps=Overlaps.UNION,
     pictures=video_pictures(_alpha),
     foresee=foresee_even_size,
 )

@@ -14,8 +14,15 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from interaction.annotation.mask_folders import natural_key
+from interaction.annotation.overlaps import pile
 from interaction.files import read_regular
-from interaction.formats.format import ExportFormat, ExportJob, FormatGroup, encode_jpeg
+from interaction.formats.format import (
+    ExportFormat,
+    ExportJob,
+    FormatGroup,
+    Overlaps,
+    encode_jpeg,
+)
 from interaction.formats.mask_set import (
     MOST_OBJECTS,
     FoundObject,
@@ -170,10 +177,9 @@ def _write_yolo(job: ExportJob) -> Iterator[int]:
     size = np.array([job.source.width, job.source.height])
     for frame in job.frames:
         name = job.source.frame_name(frame)
-        labels = job.labels(frame)
         lines: list[str] = []
-        for number, one in enumerate(job.objects):
-            mask = (labels == one.id).astype(np.uint8)
+        for one in job.back_to_front(frame):
+            number, mask = job.objects.index(one), job.region(frame, one).astype(np.uint8)
             for polygon in find_polygons(mask, options.simplify_px):
                 # The centre of pixel x lies at x + 0.5; rounded down, it is x again.
                 shares = ((polygon + 0.5) / size).ravel()
@@ -197,6 +203,7 @@ YOLO: Final = ExportFormat(
     options=YoloOptions,
     write=_write_yolo,
     is_importable=True,
+    overlaps=Overlaps.WHOLE,
     writers="Ultralytics, CVAT, Roboflow",
     limits="A class is an object, or a track where the file has that column; boxes are left out.",
 )
@@ -280,13 +287,11 @@ def read_yolo(folder: Path, around: Surroundings) -> MaskSet:
     }
     size = np.array([around.width, around.height])
 
-    def read(frame: int) -> Labels:
-        labels: Labels = np.zeros((around.height, around.width), np.uint8)
+    def masks(frame: int) -> Iterator[tuple[int, NDArray[np.bool_]]]:
         for identity, shares in shapes[frame]:
             # Rounded down, as the format's own programs do; 1.0 is the last pixel's far side.
             points = np.floor(shares * size).clip(0, size - 1).astype(np.int32)
-            labels[fill_polygons([points], around.width, around.height)] = key_of[identity]
-        return labels
+            yield key_of[identity], fill_polygons([points], around.width, around.height)
 
     remarks = [found.remark] if found.remark else []
     if boxes:
@@ -312,7 +317,7 @@ def read_yolo(folder: Path, around: Surroundings) -> MaskSet:
             FoundObject(key_of[one], names.get(kind)) for one, kind in sorted(classes.items())
         ),
         sizes=dict.fromkeys(found.by_frame, (around.width, around.height)),
-        read=read,
+        read=lambda frame: pile(masks(frame), around.height, around.width),
         has_ids=False,
         unmatched=tuple(path.name for path in found.unmatched),
         remarks=tuple(remarks),

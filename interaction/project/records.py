@@ -9,6 +9,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, NamedTuple
 
+from interaction.annotation.overlaps import MOST_LAYERS
 from interaction.annotation.types import (
     EMPTY_RECORD,
     Click,
@@ -48,7 +49,6 @@ __all__ = [
 MOST_PX: Final = 1e6  # from the edges of a frame to a click beside it
 _MOST_NAME: Final = 10_000  # letters
 _MOST_CLICKS: Final = 100_000
-_MOST_BENEATH: Final = 254  # layers: there are not more objects
 _SIGNS_VERSION: Final = 1  # of what the numbers mean; those of another are left out
 _MOST_SIGN: Final = 100.0
 _IDS: Final = frozenset(map(str, range(1, 256)))
@@ -296,7 +296,7 @@ def _mask(value: object, mask_at: Callable[[MaskPlace], bytes]) -> bytes | None:
 
 def _beneath(value: object, mask_at: Callable[[MaskPlace], bytes]) -> tuple[bytes, ...]:
     places = [place_from_json(one) for one in listing(value, Message("what lies beneath"))]
-    if len(places) > _MOST_BENEATH:
+    if len(places) >= MOST_LAYERS:
         raise DamagedValueError(Message("there is too much beneath a mask"))
     return tuple(mask_at(place) for place in places if place is not None)
 

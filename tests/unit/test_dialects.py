@@ -230,13 +230,14 @@ def test_the_page_of_formats_says_what_the_code_does() -> None:
     rows = {}
     for line in page.read_text(encoding="utf-8").splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
-        if line.startswith("|") and len(cells) == 5 and cells[0].startswith("`"):
+        if line.startswith("|") and len(cells) == 6 and cells[0].startswith("`"):
             rows[cells[0].strip("`")] = cells[1:]
     for name, one in FORMATS.items():
-        writer, reads, writes, limits = rows.pop(name)
+        writer, reads, writes, overlaps, limits = rows.pop(name)
         assert one.writers in writer
         assert reads == ("yes" if one.is_importable else "no")
         assert writes == "yes"
+        assert overlaps == one.overlaps.value
         assert one.limits in limits
     # Only read: each of them has a test by this name in this file or beside it.
     assert set(rows) == {"labelme", "mots-text", "pascal-voc", "supervisely", "label-stack"}

@@ -29,6 +29,7 @@ from interaction.annotation.requests import (
 from interaction.annotation.strokes import stroke_mask
 from interaction.annotation.types import FrameStatus, PresenceState, Request, Stroke
 from interaction.answers import answer
+from interaction.command_line.app import main
 from interaction.errors import NewerProjectError, UserError
 from interaction.project import manifest
 from interaction.replay import compare, replay
@@ -90,13 +91,13 @@ def test_without_the_switch_covered_pixels_are_lost_as_ever(session: Session) ->
     bear, cub = session.add_object("bear"), session.add_object("cub")
     session.do(StrokeRequest(0, bear, LEFT))
     session.do(StrokeRequest(0, cub, RIGHT))
-    assert np.array_equal(session.region(0, bear), pixels(LEFT) & ~pixels(RIGHT))
+    assert np.array_equal(session.masks.region(0, bear), pixels(LEFT) & ~pixels(RIGHT))
     assert session.annotation.record(0).beneath == ()
 
 
 def test_painted_over_an_object_keeps_its_pixels_beneath(session: Session) -> None:
     bear, cub = two(session)
-    assert np.array_equal(session.region(0, bear), pixels(LEFT))
+    assert np.array_equal(session.masks.region(0, bear), pixels(LEFT))
     assert np.array_equal(session.masks[0] == cub, pixels(RIGHT))
     record = session.annotation.record(0)
     assert record.covered == {bear}
@@ -106,7 +107,7 @@ def test_painted_over_an_object_keeps_its_pixels_beneath(session: Session) -> No
 def test_what_is_taken_off_shows_what_lay_beneath(session: Session) -> None:
     bear, cub = two(session)
     session.do(StrokeRequest(0, cub, erased(MIDDLE)))
-    assert not (session.region(0, cub) & pixels(MIDDLE)).any()
+    assert not (session.masks.region(0, cub) & pixels(MIDDLE)).any()
     assert (session.masks[0][pixels(MIDDLE) & pixels(LEFT)] == bear).all()
     session.do(ClearRequest(0, cub))
     assert np.array_equal(session.masks[0] == bear, pixels(LEFT))
@@ -116,8 +117,8 @@ def test_what_is_taken_off_shows_what_lay_beneath(session: Session) -> None:
 def test_the_eraser_takes_covered_pixels_too(session: Session) -> None:
     bear, cub = two(session)
     session.do(StrokeRequest(0, bear, erased(MIDDLE)))
-    assert np.array_equal(session.region(0, bear), pixels(LEFT) & ~pixels(MIDDLE))
-    assert np.array_equal(session.region(0, cub), pixels(RIGHT))
+    assert np.array_equal(session.masks.region(0, bear), pixels(LEFT) & ~pixels(MIDDLE))
+    assert np.array_equal(session.masks.region(0, cub), pixels(RIGHT))
     assert bear in session.annotation.record(0).given
 
 
@@ -125,11 +126,11 @@ def test_a_lasso_cuts_covered_pixels_out(session: Session) -> None:
     bear, cub = two(session)
     everything = ((0.0, 0.0), (60.0, 0.0), (60.0, 48.0), (0.0, 48.0))
     session.do(FillRequest(0, bear, everything, is_positive=False))
-    assert not session.region(0, bear).any()
-    assert np.array_equal(session.region(0, cub), pixels(RIGHT))
+    assert not session.masks.region(0, bear).any()
+    assert np.array_equal(session.masks.region(0, cub), pixels(RIGHT))
     session.do(FillRequest(0, bear, everything))
-    assert session.region(0, bear).all()
-    assert np.array_equal(session.region(0, cub), pixels(RIGHT))
+    assert session.masks.region(0, bear).all()
+    assert np.array_equal(session.masks.region(0, cub), pixels(RIGHT))
 
 
 def test_painting_where_a_locked_object_is_goes_beneath_it(session: Session) -> None:
@@ -139,17 +140,17 @@ def test_painting_where_a_locked_object_is_goes_beneath_it(session: Session) -> 
     session.do(OverlapRequest(bear, True))
     session.do(StrokeRequest(0, bear, LEFT))
     assert np.array_equal(session.masks[0] == cub, pixels(RIGHT))
-    assert np.array_equal(session.region(0, bear), pixels(LEFT))
+    assert np.array_equal(session.masks.region(0, bear), pixels(LEFT))
 
 
 def test_a_locked_object_loses_no_covered_pixel(session: Session) -> None:
     bear, cub = two(session)
     session.objects.set_locked(bear, True)
     session.do(ClearRequest(0, cub))
-    assert np.array_equal(session.region(0, bear), pixels(LEFT))
+    assert np.array_equal(session.masks.region(0, bear), pixels(LEFT))
     session.undo()
     session.do(CopyRequest(5, 0))
-    assert np.array_equal(session.region(0, bear), pixels(LEFT))
+    assert np.array_equal(session.masks.region(0, bear), pixels(LEFT))
     for request in (StrokeRequest(0, bear, erased(LEFT)), OverlapRequest(bear, False)):
         with pytest.raises(UserError, match="locked"):
             session.do(request)
@@ -162,7 +163,7 @@ def test_an_object_comes_to_the_front_and_goes_back(session: Session) -> None:
     bear, cub = two(session)
     assert session.do(SurgeryRequest("to_front", 0, bear))
     assert np.array_equal(session.masks[0] == bear, pixels(LEFT))
-    assert np.array_equal(session.region(0, cub), pixels(RIGHT))
+    assert np.array_equal(session.masks.region(0, cub), pixels(RIGHT))
     assert not session.do(SurgeryRequest("to_front", 0, bear))
     assert session.do(SurgeryRequest("to_back", 0, bear))
     assert np.array_equal(session.masks[0] == cub, pixels(RIGHT))
@@ -195,9 +196,9 @@ def test_a_hole_is_filled_beneath_what_lies_in_it(session: Session) -> None:
     session.do(FillRequest(0, bear, box))
     session.do(StrokeRequest(0, cub, MIDDLE))
     session.do(OverlapRequest(bear, True))
-    assert not (session.region(0, bear) & pixels(MIDDLE)).any()
+    assert not (session.masks.region(0, bear) & pixels(MIDDLE)).any()
     session.do(SurgeryRequest("fill_holes", 0, bear))
-    assert session.region(0, bear).sum() == 45 * 35
+    assert session.masks.region(0, bear).sum() == 45 * 35
     assert np.array_equal(session.masks[0] == cub, pixels(MIDDLE))
 
 
@@ -213,7 +214,7 @@ def test_grown_an_object_goes_beneath_its_neighbour(session: Session) -> None:
     bear, cub = two(session)
     session.do(SurgeryRequest("to_front", 0, cub))
     session.do(SurgeryRequest("grow", 0, bear, 5))
-    assert session.region(0, bear).sum() > pixels(LEFT).sum()
+    assert session.masks.region(0, bear).sum() > pixels(LEFT).sum()
     assert np.array_equal(session.masks[0] == cub, pixels(RIGHT))
 
 
@@ -222,7 +223,7 @@ def test_specks_are_counted_with_what_is_covered(session: Session) -> None:
     thin = Stroke(((8.0, 36.0),), 2)
     session.do(StrokeRequest(0, bear, thin))
     session.do(SurgeryRequest("remove_specks", 0, bear, 64))
-    assert np.array_equal(session.region(0, bear), pixels(LEFT))
+    assert np.array_equal(session.masks.region(0, bear), pixels(LEFT))
 
 
 def test_split_gives_the_covered_pixels_of_a_part_to_it(session: Session) -> None:
@@ -232,8 +233,8 @@ def test_split_gives_the_covered_pixels_of_a_part_to_it(session: Session) -> Non
     session.do(SplitRequest(0, bear))
     part = max(one.id for one in session.annotation.objects)
     assert session.annotation.object(part).keeps_covered
-    assert np.array_equal(session.region(0, part), pixels(Stroke(((50.0, 36.0),), 6)))
-    assert np.array_equal(session.region(0, bear), pixels(LEFT))
+    assert np.array_equal(session.masks.region(0, part), pixels(Stroke(((50.0, 36.0),), 6)))
+    assert np.array_equal(session.masks.region(0, bear), pixels(LEFT))
 
 
 # Many frames
@@ -263,15 +264,15 @@ def test_an_object_that_is_only_covered_is_deleted_with_its_pixels(session: Sess
 def test_merged_the_regions_are_one(session: Session) -> None:
     bear, cub = two(session)
     session.do(MergeRequest(bear, cub))
-    assert np.array_equal(session.region(0, cub), pixels(LEFT) | pixels(RIGHT))
+    assert np.array_equal(session.masks.region(0, cub), pixels(LEFT) | pixels(RIGHT))
     assert session.annotation.record(0).beneath == ()
 
 
 def test_swapped_objects_swap_what_is_covered(session: Session) -> None:
     bear, cub = two(session)
     session.do(SwapRequest(bear, cub))
-    assert np.array_equal(session.region(0, cub), pixels(LEFT))
-    assert np.array_equal(session.region(0, bear), pixels(RIGHT))
+    assert np.array_equal(session.masks.region(0, cub), pixels(LEFT))
+    assert np.array_equal(session.masks.region(0, bear), pixels(RIGHT))
 
 
 def test_cleared_over_a_range_where_it_is_only_covered(session: Session) -> None:
@@ -279,15 +280,15 @@ def test_cleared_over_a_range_where_it_is_only_covered(session: Session) -> None
     bear, cub = two(session, 0)
     session.do(StrokeRequest(0, cub, LEFT))
     session.do(ClearRequest(0, bear, 5))
-    assert all(not session.region(frame, bear).any() for frame in (0, 2))
-    assert np.array_equal(session.region(2, cub), pixels(RIGHT))
+    assert all(not session.masks.region(frame, bear).any() for frame in (0, 2))
+    assert np.array_equal(session.masks.region(2, cub), pixels(RIGHT))
 
 
 def test_absent_objects_are_not_beneath_others_either(session: Session) -> None:
     bear, cub = two(session)
     session.do(PresenceRequest(bear, 0, 3, PresenceState.ABSENT))
-    assert not session.region(0, bear).any()
-    assert np.array_equal(session.region(0, cub), pixels(RIGHT))
+    assert not session.masks.region(0, bear).any()
+    assert np.array_equal(session.masks.region(0, cub), pixels(RIGHT))
 
 
 def test_copied_masks_take_what_is_covered_along(session: Session) -> None:
@@ -299,8 +300,8 @@ def test_copied_masks_take_what_is_covered_along(session: Session) -> None:
     assert np.array_equal(session.masks[4] == bear, pixels(LEFT))
     session.do(StrokeRequest(5, cub, RIGHT))
     session.do(CopyRequest(0, 5, bear))
-    assert np.array_equal(session.region(5, bear), pixels(LEFT))
-    assert np.array_equal(session.region(5, cub), pixels(RIGHT))
+    assert np.array_equal(session.masks.region(5, bear), pixels(LEFT))
+    assert np.array_equal(session.masks.region(5, cub), pixels(RIGHT))
 
 
 def test_switched_off_an_object_loses_what_is_covered_everywhere(session: Session) -> None:
@@ -327,11 +328,11 @@ def test_clicks_cover_what_was_there_before_the_first_of_them(session: Session) 
     session.do(StrokeRequest(0, bear, LEFT))
     session.click(0, cub, 25, 20)
     session.click(0, cub, 35, 20)
-    assert np.array_equal(session.region(0, bear), pixels(LEFT))
+    assert np.array_equal(session.masks.region(0, bear), pixels(LEFT))
     session.click(0, cub, 25, 20, is_positive=False)
     assert session.masks[0][20, 25] == bear
-    assert not session.region(0, cub)[20, 25]  # it is not beneath the bear either
-    assert np.array_equal(session.region(0, bear), pixels(LEFT))
+    assert not session.masks.region(0, cub)[20, 25]  # it is not beneath the bear either
+    assert np.array_equal(session.masks.region(0, bear), pixels(LEFT))
     for _ in range(2):
         session.remove_click(0, 0)
     assert np.array_equal(session.masks[0] == bear, pixels(LEFT))
@@ -357,7 +358,7 @@ def test_a_box_covers_too(session: Session) -> None:
     bear, _ = two(session)
     bird = session.add_object("bird")
     session.box(0, bird, (5, 5), (40, 35))
-    assert np.array_equal(session.region(0, bear), pixels(LEFT))
+    assert np.array_equal(session.masks.region(0, bear), pixels(LEFT))
 
 
 # Both
@@ -369,8 +370,8 @@ def test_both_are_kept_when_a_new_object_took_all(session: Session) -> None:
     session.do(StrokeRequest(0, cub, Stroke(((10.0, 20.0), (40.0, 20.0)), 15)))
     assert session.annotation.record(0).present == {cub}
     steps = len(session.history.entries)
-    assert session.keep_both([bear])
-    assert np.array_equal(session.region(0, bear), pixels(MIDDLE))
+    assert session.ledger.keep_both([bear])
+    assert np.array_equal(session.masks.region(0, bear), pixels(MIDDLE))
     assert session.annotation.record(0).present == {cub}
     assert session.annotation.object(bear).keeps_covered
     assert len(session.history.entries) == steps + 1
@@ -387,14 +388,14 @@ def test_both_are_kept_of_several_clicks(session: Session) -> None:
         session.click(0, cub, x, 20)
     whole = pixels(Stroke(((20.0, 20.0), (30.0, 20.0)), 4))
     assert bear not in session.annotation.record(0).present
-    assert session.keep_both([bear])
-    assert np.array_equal(session.region(0, bear), whole)
+    assert session.ledger.keep_both([bear])
+    assert np.array_equal(session.masks.region(0, bear), whole)
 
 
 def test_there_is_nothing_to_keep_of_a_step_without_masks(session: Session) -> None:
-    assert not session.keep_both([])
+    assert not session.ledger.keep_both([])
     session.add_object("bear")
-    assert not session.keep_both([1])
+    assert not session.ledger.keep_both([1])
     assert len(session.annotation.objects) == 1
 
 
@@ -403,15 +404,15 @@ def test_there_is_nothing_to_keep_of_a_step_without_masks(session: Session) -> N
 
 def test_a_region_is_set_whole(session: Session) -> None:
     bear, cub = two(session)
-    assert session.set_region(0, bear, pixels(MIDDLE))
-    assert np.array_equal(session.region(0, bear), pixels(MIDDLE))
+    assert session.objects.set_region(0, bear, pixels(MIDDLE))
+    assert np.array_equal(session.masks.region(0, bear), pixels(MIDDLE))
     assert np.array_equal(session.masks[0] == cub, pixels(RIGHT))
-    assert not session.set_region(0, bear, pixels(MIDDLE))
+    assert not session.objects.set_region(0, bear, pixels(MIDDLE))
     bird = session.add_object("bird")
-    session.set_region(0, bird, np.ones((48, 60), np.bool_))
-    assert np.array_equal(session.region(0, bird), ~pixels(MIDDLE) & ~pixels(RIGHT))
+    session.objects.set_region(0, bird, np.ones((48, 60), np.bool_))
+    assert np.array_equal(session.masks.region(0, bird), ~pixels(MIDDLE) & ~pixels(RIGHT))
     with pytest.raises(ValueError, match="bool"):
-        session.set_region(0, bear, np.ones((4, 6), np.bool_))
+        session.objects.set_region(0, bear, np.ones((4, 6), np.bool_))
 
 
 # The project
@@ -421,15 +422,15 @@ def test_a_project_keeps_what_is_covered_with_its_history(tmp_path: Path) -> Non
     with open_project(tmp_path / "p.vos") as session:
         bear, cub = two(session)
         session.click(0, bear, 50, 40)
-        expected, covered = state(session), session.region(0, bear)
+        expected, covered = state(session), session.masks.region(0, bear)
     with open_project(tmp_path / "p.vos") as again:
         assert state(again) == expected
-        assert np.array_equal(again.region(0, bear), covered)
+        assert np.array_equal(again.masks.region(0, bear), covered)
         again.undo()
         again.undo()
-        assert np.array_equal(again.region(0, bear), pixels(LEFT))
+        assert np.array_equal(again.masks.region(0, bear), pixels(LEFT))
         again.redo()
-        assert np.array_equal(again.region(0, cub), pixels(RIGHT))
+        assert np.array_equal(again.masks.region(0, cub), pixels(RIGHT))
         again.redo()
         assert state(again) == expected
 
@@ -521,7 +522,7 @@ def test_a_lock_that_came_meanwhile_keeps_covered_pixels(session: Session) -> No
     edits = surgery(session.annotation, "", [0], lambda stack: (stack[0] * 0,), None)
     session.objects.set_locked(bear, True)
     assert [session.apply(edit) for edit in edits] == [True]
-    assert np.array_equal(session.region(0, bear), pixels(LEFT))
+    assert np.array_equal(session.masks.region(0, bear), pixels(LEFT))
     assert cub in session.annotation.record(0).present  # where it lies before the bear
 
 
@@ -578,7 +579,7 @@ def test_no_edit_costs_another_keeper_a_pixel_and_all_can_be_undone(
         session.do(OverlapRequest(2, True))
         states = [state(session)]
         for request in requests:
-            before = [{one: session.region(f, one) for one in (1, 2, 3)} for f in (0, 1)]
+            before = [{one: session.masks.region(f, one) for one in (1, 2, 3)} for f in (0, 1)]
             keepers = session.annotation.keepers
             try:
                 done = session.do(request)
@@ -594,7 +595,7 @@ def test_no_edit_costs_another_keeper_a_pixel_and_all_can_be_undone(
                 assert ids_beneath(stack) <= session.annotation.keepers
                 assert session.annotation.record(frame).covered == ids_beneath(stack)
                 for one in keepers - named:
-                    assert np.array_equal(session.region(frame, one), before[frame][one])
+                    assert np.array_equal(session.masks.region(frame, one), before[frame][one])
         for expected in reversed(states[:-1]):
             session.undo()
             assert state(session) == expected
@@ -619,3 +620,30 @@ def test_the_status_of_a_frame_is_as_after_any_correction(session: Session) -> N
     record = session.annotation.record(0)
     assert record.status is FrameStatus.CORRECTED
     assert record.given == {bear, cub}
+
+
+# The shell
+
+
+def test_the_command_says_moves_and_prints_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "p.vos"
+    with open_project(folder) as session:
+        bear, cub = two(session)
+
+    def told(*words: object) -> str:
+        with pytest.raises(SystemExit) as ended:
+            main(["overlap", str(folder), *map(str, words)])
+        out, err = capsys.readouterr()
+        return out if not ended.value.code else f"{ended.value.code} {err}"
+
+    assert "Covered on frames 0." in told("bear")
+    text = told("bear", "--move", "front", "--json")
+    assert json.loads(text) == {"object": bear, "keeps_covered": True, "covered_frames": []}
+    assert "Covered on frames 0." in told("cub")
+    assert "keeps nothing" in told("cub", "--covered", "lose")
+    assert told("bear", "--move", "back", "--last", 50).startswith("1 ")
+    with open_project(folder) as session:
+        assert not session.annotation.object(cub).keeps_covered
+        assert np.array_equal(session.masks[0] == bear, pixels(LEFT))
