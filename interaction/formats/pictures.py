@@ -63,6 +63,8 @@ __all__ = [
 MOST_MIXED: Final = 0.3  # share of pixels of no real value; photographs have nothing else
 _MOST_COLORS: Final = 4096  # kept while learning; only a photograph has more
 _BINS: Final = 256
+_FEW_VALUES: Final = 16  # a photograph has more
+_LEAST_TEXTURE_PX: Final = 4096  # of a picture; in smaller ones many objects look like a texture
 Values = Pixels  # (H, W) ids, greys or 0xRRGGBB
 
 
@@ -87,11 +89,24 @@ class PictureTraits:
     between: int = 0  # those of them with both a lower and a higher value around them (greys)
     solid: int = 0
     greys: NDArray[np.int64] = field(default_factory=lambda: np.zeros(_BINS, np.int64))
+    # (2, 3), downwards and to the right: pairs of neighbours that are not 0, those of them that
+    # differ, and those that differ by a small step.
+    steps: NDArray[np.int64] = field(default_factory=lambda: np.zeros((2, 3), np.int64))
     palette: NDArray[np.uint8] | None = None
 
     @property
     def highest(self) -> int:
         return max(self.values, default=0)
+
+    @property
+    def is_textured(self) -> bool:
+        """Whether many values pass into one another, as in photographs and wide soft edges, or
+        change with every other pixel. Regions of ids lie beside any other id."""
+        pairs, differing, small = self.steps.T
+        if len(self.values) <= _FEW_VALUES or not pairs.all():
+            return False
+        is_smooth = not self.is_palette and bool((small > 0.7 * differing).all())
+        return is_smooth or bool((differing > 0.25 * pairs).all())
 
     @property
     def is_grey_photograph(self) -> bool:
@@ -100,7 +115,9 @@ class PictureTraits:
         low, high = seen.min() + 0.03 * np.ptp(seen), seen.max() - 0.03 * np.ptp(seen)
         middle = self.greys[int(low) + 1 : int(np.ceil(high))].sum() / self.greys.sum()
         whites = self.greys[int(np.ceil(high)) :].sum() / max(1, self.solid)
-        return bool(len(self.values) > 32 and (middle > 0.5 or (middle > 0.2 and whites < 0.05)))
+        return bool(
+            len(self.values) > _FEW_VALUES and (middle > 0.5 or (middle > 0.2 and whites < 0.05))
+        )
 
 
 def look_at(image: Image.Image, traits: PictureTraits, *, is_single: bool) -> None:
@@ -146,6 +163,8 @@ def look_at(image: Image.Image, traits: PictureTraits, *, is_single: bool) -> No
                 cv2.dilate(around, square) > around
             )
             traits.between += int((mixed & is_between).sum())
+    if not traits.is_color and len(distinct) > _FEW_VALUES and values.size >= _LEAST_TEXTURE_PX:
+        traits.steps += _steps(values, distinct)
     if not traits.is_color and values.dtype.itemsize <= 2:
         shift = 8 * (values.dtype.itemsize - 1)
         traits.greys += np.bincount((values >> shift).ravel(), minlength=_BINS)[:_BINS]
@@ -186,6 +205,16 @@ def _real_values(values: Values) -> Values:
     is_filled = level[:-2] & level[1:-1] & level[2:]
     is_filled &= (middle == values[:-2, 1:-1]) & (middle == values[2:, 1:-1])
     return np.unique(middle[is_filled])
+
+
+def _steps(values: Values, distinct: NDArray[np.int32]) -> NDArray[np.int64]:
+    """As `PictureTraits.steps`. values: (H, W); distinct: those that occur, sorted."""
+    small = max(2 * int(np.diff(distinct).min()), 0.04 * float(np.ptp(distinct[distinct > 0])))
+    greys, result = values.astype(np.int64), np.zeros((2, 3), np.int64)
+    for axis, (one, other) in enumerate(((greys[1:], greys[:-1]), (greys[:, 1:], greys[:, :-1]))):
+        step = np.abs(one - other)[(one > 0) & (other > 0)]
+        result[axis] = len(step), (step > 0).sum(), ((step > 0) & (step <= small)).sum()
+    return result
 
 
 _REACH_PX: Final = 2  # how far from a mixed pixel the colours it is mixed of may lie
@@ -237,7 +266,8 @@ _MOTS_CLASS: Final = 1000  # values of MOTS are class · 1000 + instance
 _MOTS_IGNORE: Final = 10_000  # its value for regions that are nobody's
 _DEEPEST_MOTS: Final = 65_000
 _MOST_GREY_IDS: Final = 100
-_MOST_TINY: Final = 64  # values that fill no 3 × 3 square; a soft edge has more
+_MOST_TINY: Final = 64  # values that fill no 3 × 3 square, or pixels of one; soft edges have more
+_MOST_THIN: Final = 8  # objects that may be lines all through a video
 _WHITES: Final = (1, 255, 1023, 4095, 16_383, 65_535)  # by bits of a pixel
 _VOID: Final = 255
 _NEARLY_WHITE: Final = 250
@@ -332,12 +362,16 @@ def _conclude(
     if is_single or values in ({255}, {65_535}):
         return is_matte
     real = traits.real - {0}
+    if traits.is_textured:
+        if traits.is_palette or traits.is_grey_photograph:
+            raise _photograph(path)
+        return is_matte
     is_hard = (
         traits.is_palette
         or values <= real
         or _is_dense(values)
         or (traits.between < traits.mixed / 2 and len(values - real) <= _MOST_TINY)
-        or _is_without_softness(values, real, white)
+        or _is_without_softness(traits, white)
     )
     if is_hard:
         return _conclude_ids(traits, path, named)
@@ -495,12 +529,15 @@ def _is_dense(values: set[int]) -> bool:
     return len(values) <= _MOST_GREY_IDS and max(values, default=0) <= len(values) + 8
 
 
-def _is_without_softness(values: set[int], real: set[int], white: int) -> bool:
+def _is_without_softness(traits: PictureTraits, white: int) -> bool:
     """Whether these greys are no soft edge: none is dark beside the brightest; or, where nothing
     fills a square, as in tiny pictures, they are few and far from white."""
+    values, real = traits.values - {0}, traits.real - {0}
     lowest, highest = min(values, default=0), max(values, default=0)
     if highest in (255, 65_535) and lowest >= _NEARLY_WHITE / 255 * highest:
         return False  # a white that was compressed
+    if len(values) > _MOST_THIN and traits.mixed > _MOST_TINY * len(values - real):
+        return False  # many pixels, and nowhere a square of one value: a photograph
     is_dark = len(values) <= _MOST_TINY and highest < 0.9 * white
     return lowest >= highest / 2 or (not real and is_dark)
 

@@ -6,6 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -254,6 +255,48 @@ def test_255_beside_other_ids_is_void_unless_it_is_an_object(tmp_path: Path) -> 
             back, preview = labels_of(folder, video)
             assert {one.id for one in back.objects} == expected
             assert any("void" in line for line in preview.lines()) == (255 not in expected)
+
+
+def landscape() -> Any:
+    """(96, 144) uint8 greys like a photograph's: smooth, with grain, and squares of one value."""
+    random = np.random.default_rng(2)
+    coarse = random.integers(20, 235, (6, 8)).astype(np.float32)
+    smooth = cv2.resize(coarse, (144, 96), interpolation=cv2.INTER_CUBIC).clip(0, 255)
+    smooth[:, :72] += random.normal(0, 2, (96, 72))
+    return smooth.clip(1, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        Image.fromarray(landscape()),
+        Image.fromarray(landscape() // 8 + 120),
+        Image.fromarray(landscape().astype(np.uint16) * 16),
+        Image.fromarray(landscape().astype(np.int32) * 3 + 800),
+        Image.fromarray(np.repeat(landscape()[:, :, None], 3, axis=2)).quantize(200),
+    ],
+    ids=["grey", "pale", "12 bits", "depth", "palette"],
+)
+def test_grey_photographs_are_no_objects(picture: Image.Image, tmp_path: Path) -> None:
+    with open_frames(tmp_path / "v", 2, 144, 96) as video:
+        (tmp_path / "m").mkdir()
+        picture.save(tmp_path / "m" / f"00000.{'tif' if picture.mode[0] == 'I' else 'png'}")
+        with pytest.raises(UserError, match="it is a photograph"):
+            run_import(tmp_path / "m", video)
+
+
+def test_a_wide_soft_edge_is_a_matte_and_crowded_ids_stay_ids(tmp_path: Path) -> None:
+    with open_frames(tmp_path / "v", 2, 300, 200) as video:
+        rows, columns = np.mgrid[:200, :300]
+        soft = np.clip(600 - 6 * np.hypot(columns - 150, rows - 100), 0, 255).astype(np.uint8)
+        ids = (1 + rows // 20 * 15 + columns // 20).astype(np.uint8)
+        for name, pixels, count in (("matte", soft, 1), ("ids", ids, 150)):
+            (tmp_path / name).mkdir()
+            Image.fromarray(pixels).save(tmp_path / name / "00000.png")
+            back, _ = run_import(tmp_path / name, video)
+            assert len(back.objects) == count
+            expected = soft >= 128 if name == "matte" else ids
+            np.testing.assert_array_equal(back.labels(0), expected)
 
 
 @pytest.mark.parametrize("pictures", ["images", "anything"])
