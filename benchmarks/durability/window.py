@@ -30,8 +30,9 @@ __all__ = ["kills", "soak"]
 _FRAMES: Final = 12
 
 
-def _edit_until_killed(folder: Path, told: "Connection") -> None:
-    """Opens the window and edits every 20 ms, telling each number once the edit was made."""
+def _edit_until_killed(folder: Path, first: int, made: "Connection") -> None:
+    """Opens the window and edits every 20 ms; sends the number of each edit, from `first` on, once
+    it was made. An edit that repeats the mask before it would not be recorded."""
     from PySide6.QtCore import QTimer
     from PySide6.QtWidgets import QApplication
 
@@ -43,7 +44,7 @@ def _edit_until_killed(folder: Path, told: "Connection") -> None:
     preferences = Preferences(folder / "preferences.json")
     window = build(application, preferences, WindowArguments(folder / "p.vos"))
     window.show()
-    numbers = itertools.count()
+    numbers = itertools.count(first)
 
     def work() -> None:
         if window.workspace is None:
@@ -55,7 +56,7 @@ def _edit_until_killed(folder: Path, told: "Connection") -> None:
         document.set_frame(frame)
         document.apply(Edit(f"Edit {number}", {frame: old}, {frame: record}))
         try:
-            told.send((number, time.monotonic_ns()))
+            made.send((number, time.monotonic_ns()))
         except OSError:  # the proof itself was ended
             application.quit()
 
@@ -87,16 +88,17 @@ def kills(folder: Path, count: int, seed: int = 0) -> Result:
     for _ in range(count):
         with Project.open(place) as project:
             before = len(project.view.load_history().entries)
-        heard, told = context.Pipe(duplex=False)
-        process = context.Process(target=_edit_until_killed, args=(folder, told), daemon=True)
+        receiver, sender = context.Pipe(duplex=False)
+        arguments = (folder, before, sender)
+        process = context.Process(target=_edit_until_killed, args=arguments, daemon=True)
         process.start()
-        told.close()
-        made = _heard(heard, chance.randrange(1, 60))
+        sender.close()
+        made = _received(receiver, chance.randrange(1, 60))
         time.sleep(chance.random() * 0.02)
         process.kill()
         killed_ns = time.monotonic_ns()
         process.join()
-        made += _heard(heard, None)
+        made += _received(receiver, None)
         edits = len(made)
         if not edits:
             result.faults.append(f"the window ended by itself: {process.exitcode}")
@@ -107,8 +109,9 @@ def kills(folder: Path, count: int, seed: int = 0) -> Result:
             found = len(entries) - before
             if project.damages:
                 result.faults.append(f"damaged: {project.damages[0]}")
-            if any(one.loaded().label != f"Edit {n}" for n, one in enumerate(entries[before:])):
-                result.faults.append("edits in the wrong order")
+            labels = [one.loaded().label for one in entries[before:]]
+            if labels != [f"Edit {before + number}" for number in range(found)]:
+                result.faults.append(f"not the edits that were made: {labels}")
             if found > edits + 1:
                 result.faults.append(f"{found} edits were found and {edits} made")
         result.count("edits lost", max(0, edits - found))
@@ -122,13 +125,14 @@ def kills(folder: Path, count: int, seed: int = 0) -> Result:
     return result
 
 
-def _heard(told: "Connection", count: int | None) -> list[tuple[int, int]]:
-    """So many edits and when they were made; all, for None, until the other side has died."""
+def _received(receiver: "Connection", count: int | None) -> list[tuple[int, int]]:
+    """The next `count` edits, each as its number and its time in ns of the monotonic clock; for
+    None, all edits until the sender's process ends."""
     numbers: list[tuple[int, int]] = []
     while count is None or len(numbers) < count:
         try:
-            numbers.append(told.recv())
-        except (EOFError, OSError, pickle.UnpicklingError):  # it was killed while it told one
+            numbers.append(receiver.recv())
+        except (EOFError, OSError, pickle.UnpicklingError):  # the sender was killed while it sent
             break
     return numbers
 
@@ -181,8 +185,8 @@ def soak(folder: Path, seconds: int) -> Result:
         number += 1
         if number % 10 == 0:
             now = zip(_MEASURED, rows[-1], strict=True)
-            told = ", ".join(f"{value:.0f} {name}" for name, value in now)
-            sys.stderr.write(f"round {number}: {told}\n")
+            figures = ", ".join(f"{value:.0f} {name}" for name, value in now)
+            sys.stderr.write(f"round {number}: {figures}\n")
     window.close()
     result.figures["rounds"] = len(rows)
     quarter, tenth = max(1, len(rows) // 4), max(1, len(rows) // 10)

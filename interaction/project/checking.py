@@ -31,7 +31,7 @@ from interaction.project.journal import (
     JournalReading,
 )
 from interaction.project.layout import ProjectLayout
-from interaction.project.manifest import FIRST_FORMAT, Manifest, parse_json, read_manifest
+from interaction.project.manifest import Manifest, parse_json, read_manifest
 from interaction.project.mask_store import MaskStore
 from interaction.project.records import (
     DamagedValueError,
@@ -70,7 +70,7 @@ def start_line(manifest: Manifest) -> dict[str, object]:
     """The first line of a journal: enough to do without project.json."""
     return {
         "kind": "start",
-        "format": FIRST_FORMAT,
+        "format": manifest.format,
         "app_version": manifest.app_version,
         "name": manifest.name,
         "created": manifest.created,
@@ -177,7 +177,7 @@ def check_masks(layout: ProjectLayout, contents: Contents, store: MaskStore) -> 
 def _check_by_hand(
     contents: Contents, checked: CheckedMasks, stored: Callable[[MaskPlace], bytes]
 ) -> None:
-    """What somebody wrote into project.json."""
+    """Check changes that another program made in project.json."""
     objects = contents.by_hand.objects
     ids = {one.id for one in (contents.manifest.objects if objects is None else objects)}
     for frame, line in contents.by_hand.frames.items():
@@ -203,7 +203,7 @@ def _check_by_hand(
 
 
 class _MaskReading:
-    """One frame after another, by the rule that the module's beginning tells."""
+    """Reads masks frame by frame: from the mask file, or from the store where the file differs."""
 
     def __init__(
         self, contents: Contents, checked: CheckedMasks, stored: Callable[[MaskPlace], bytes]

@@ -414,7 +414,8 @@ class JournalReading:
     def _start(self, value: dict[str, object]) -> None:
         if value.get("kind") != "start":
             raise DamagedValueError(Message("it does not describe the project"))
-        if integer(value.get("format"), Message("the format"), 1, 2**31) > FORMAT:
+        number = integer(value.get("format"), Message("the format"), 1, 2**31)
+        if number > FORMAT:
             raise NewerProjectError(self._layout.folder, text(value.get("app_version"), "version"))
         if self.manifest is None:
             self.manifest = Manifest(
@@ -422,6 +423,7 @@ class JournalReading:
                 created=text(value.get("created"), Message("the date")),
                 app_version=text(value.get("app_version"), Message("the version")),
                 source=SourceInfo.from_json(value.get("source")),
+                format=number,
             )
 
     def _edit(self, line: Line, value: JsonObject, frame_count: int) -> None:
@@ -502,5 +504,5 @@ class JournalReading:
 def _is_alike(told: object, known: object) -> bool:
     try:
         return _is_same(told, known)
-    except DamagedValueError:  # told by whoever reads it
+    except DamagedValueError:  # reported when the record is read
         return False

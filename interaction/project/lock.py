@@ -11,6 +11,7 @@ counts for as long as it is renewed.
 import json
 import os
 import socket
+import threading
 import time
 import uuid
 from contextlib import suppress
@@ -84,6 +85,7 @@ class ProjectLock:
         self._note = layout.lock
         self._lock = FileLock(layout.os_lock)
         self._me: Holder | None = None  # while it is held
+        self._renewing = threading.Lock()
         self._renewed_s = 0.0
         self._lost_to: str | None = None
 
@@ -110,21 +112,24 @@ class ProjectLock:
         """
         if self._me is None:
             raise RuntimeError("the lock is not held")
-        is_replaced = not self._lock.is_in_place()
-        if self._lost_to is None and (is_replaced or time.monotonic() - self._renewed_s >= RENEW_S):
-            holder = read_holder(self._note)
-            # Whoever holds the system's lock is the one; a note of this computer that says
-            # something else was put back by a backup or by a program that copies folders.
-            is_sure = self._lock.is_held is True and not is_replaced
-            is_other = holder is not None and holder.token != self._me.token
-            if holder is not None and is_other and not (is_sure and holder.is_here):
-                self._lost_to = holder.words()
-            elif is_replaced and self._lock_anew() is False:
-                self._lost_to = _words(None)
-            else:
-                self._write_note(self._me)
-        if self._lost_to is not None:
-            raise ProjectInUseError(self._folder, self._lost_to)
+        with self._renewing:  # the threads that save take turns
+            is_replaced = not self._lock.is_in_place()
+            if self._lost_to is None and (
+                is_replaced or time.monotonic() - self._renewed_s >= RENEW_S
+            ):
+                holder = read_holder(self._note)
+                # Whoever holds the system's lock is the one; a note of this computer that says
+                # something else was put back by a backup or by a program that copies folders.
+                is_sure = self._lock.is_held is True and not is_replaced
+                is_other = holder is not None and holder.token != self._me.token
+                if holder is not None and is_other and not (is_sure and holder.is_here):
+                    self._lost_to = holder.words()
+                elif is_replaced and self._lock_anew() is False:
+                    self._lost_to = _words(None)
+                else:
+                    self._write_note(self._me)
+            if self._lost_to is not None:
+                raise ProjectInUseError(self._folder, self._lost_to)
 
     def release(self) -> None:
         """May be called twice, and without having acquired it."""
@@ -143,7 +148,7 @@ class ProjectLock:
         if self._lock.is_held is False:
             return False
         if holder is not None and _held.get(holder.token) == self._identity():
-            return False  # this process has it open, and somebody removed the file that it locked
+            return False  # this process has it open, and the file that it locked was removed
         if holder is None or (holder.is_here and self._lock.is_held):
             return True
         is_gone = holder.is_here and not psutil.pid_exists(holder.pid)
@@ -154,7 +159,7 @@ class ProjectLock:
         return status.st_dev, status.st_ino
 
     def _lock_anew(self) -> bool | None:
-        """After somebody removed the file that was locked."""
+        """Lock the file again after the locked one was removed."""
         self._lock.release()
         return self._lock.acquire()
 

@@ -33,6 +33,7 @@ from xmem_core.messages import Message
 __all__ = [
     "FIRST_FORMAT",
     "FORMAT",
+    "KEYS_FORMAT",
     "Manifest",
     "SourceInfo",
     "check_source",
@@ -238,8 +239,8 @@ def _path_text(value: object) -> str:
 
 
 FORMAT: Final = 3  # with objects that keep covered pixels
-_PRESENCE_FORMAT: Final = 2  # with presence, and no covered pixels
-FIRST_FORMAT: Final = 1  # without presence: programs that know no other read it
+KEYS_FORMAT: Final = 2  # with presence, and keys for labels: what a new project has
+FIRST_FORMAT: Final = 1  # without presence, and with texts for labels
 _MOST_BYTES: Final = 2**30
 _KNOWN: Final = {
     "format",
@@ -267,6 +268,7 @@ class Manifest:
     created: str  # ISO 8601, UTC
     app_version: str  # that wrote it
     source: SourceInfo
+    format: int = KEYS_FORMAT  # at least: what is in the journal stays there
     journal_bytes: int = 0  # how much of the journal the frames and objects include
     engine: Mapping[str, object] = field(default_factory=dict)  # what the engines were set to
     memory: Mapping[str, object] = field(default_factory=dict)  # the project's own limits, if any
@@ -288,7 +290,7 @@ def encode_json(value: object) -> str:
 def manifest_text(manifest: Manifest) -> str:
     """In the first format that can say it: a program that would lose a part does not open it."""
     head: dict[str, object] = {
-        "format": _least_format(manifest),
+        "format": max(manifest.format, _least_format(manifest)),
         "app_version": manifest.app_version,
         "name": manifest.name,
         "created": manifest.created,
@@ -314,7 +316,7 @@ def _least_format(manifest: Manifest) -> int:
     ):
         return FORMAT
     has_presence = any(one.presence for one in manifest.objects)
-    return _PRESENCE_FORMAT if has_presence else FIRST_FORMAT
+    return KEYS_FORMAT if has_presence else FIRST_FORMAT
 
 
 def read_manifest(path: Path) -> tuple[Manifest, list[str]]:
@@ -323,7 +325,8 @@ def read_manifest(path: Path) -> tuple[Manifest, list[str]]:
     Raises NewerProjectError, OSError, and DamagedValueError if nothing of it can be used.
     """
     value = parse_json(read_plain(path, _MOST_BYTES))
-    data = migrate(dict(mapping(value, "it")), path.parent)
+    found = dict(mapping(value, "it"))
+    data = migrate(found, path.parent)
     source = SourceInfo.from_json(data.get("source"))
     damages: list[str] = []
     objects: tuple[ObjectInfo, ...] = ()
@@ -352,6 +355,7 @@ def read_manifest(path: Path) -> tuple[Manifest, list[str]]:
         created=text(data.get("created"), Message("the date")),
         app_version=text(data.get("app_version"), Message("the version")),
         source=source,
+        format=integer(found.get("format"), Message("the format"), 0, FORMAT),
         journal_bytes=integer(data.get("journal_bytes"), "journal_bytes", 0, 2**62),
         engine=engine,
         memory=memory if isinstance(memory, dict) else {},

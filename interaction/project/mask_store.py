@@ -26,7 +26,7 @@ class GrowingFile:
     """Bytes are added at the end, all or none. For one writing thread; anyone may read.
 
     end: where the next bytes go. What is behind it when this is made is the rest of a write that a
-    crash cut off. Nobody else may write: a file that has grown or shrunk meanwhile is left alone.
+    crash cut off. A file of another length was written by another program: it stays as it is.
     """
 
     def __init__(self, path: Path, end: int) -> None:

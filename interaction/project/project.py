@@ -291,7 +291,7 @@ class Project:
         saver.put(SavedMove(edit, position, _now()))
 
     def relocate(self, path: Path) -> None:
-        """The video is at `path` from now on, somebody has said so; also when only reading.
+        """Set the path of the video, as the annotator chose it; also when only reading.
 
         Raises SourceMissingError, SourceChangedError if the contents are others.
         """
@@ -313,7 +313,7 @@ class Project:
             self.view.manifest = replace(self.view.manifest, memory=dict(limits))
 
     def save_index(self, index: VideoIndex) -> None:
-        """For `load_index`. It is only a shortcut: if it cannot be written, nothing is said."""
+        """For `load_index`. It is only a shortcut: failing to write it is no error."""
         if self._late is not None:
             self._late_index = index
         elif not self.is_read_only and self.view.load_index(index.path) is None:

@@ -74,7 +74,7 @@ class ProjectView:
 
     @property
     def engine(self) -> Mapping[str, object]:
-        """What the engines were set to, as plain JSON values; to be checked by whoever uses it."""
+        """What the engines were set to, as plain JSON values; the caller checks them."""
         return self.manifest.engine
 
     @property

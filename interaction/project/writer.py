@@ -1,19 +1,26 @@
-"""Write a project's changes on a thread of its own."""
+"""Write a project's changes on threads of their own."""
 
 import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Final, Generic, Protocol, TypeVar
 
+from interaction.annotation.labels import Label
 from interaction.annotation.types import Edit
 from interaction.errors import ProjectError, UserError
 from interaction.files import remove_plain, write_plain, writing_problem
 from interaction.project.checking import start_line
 from interaction.project.journal import Part, edit_line, move_line, seal
 from interaction.project.layout import ProjectLayout
-from interaction.project.manifest import Manifest, encode_json, manifest_text
+from interaction.project.manifest import (
+    KEYS_FORMAT,
+    Manifest,
+    encode_json,
+    manifest_text,
+)
 from interaction.project.mask_store import GrowingFile, MaskStore
 from interaction.project.records import record_to_json
 from xmem_core.messages import Message
@@ -38,8 +45,8 @@ _MOST_AT_ONCE: Final = 256
 
 
 class Writer(Protocol[T]):
-    """What the thread calls. Each raises UserError when the disk is at fault, and is called again
-    with the same work later."""
+    """What the threads call: `append` on one, `settle` and `checkpoint` on the other. Each raises
+    UserError when the disk is at fault, and is called again with the same work later."""
 
     def append(self, batch: list[T]) -> None:
         """Make safe, all or none."""
@@ -51,10 +58,26 @@ class Writer(Protocol[T]):
         """Write the state as a whole."""
 
 
+@dataclass(slots=True, eq=False)
+class _Lane:
+    """One of the two threads: what it is at, and what is in its way."""
+
+    is_time: Callable[[], bool]
+    is_over: Callable[[], bool]
+    work: Callable[[], None]
+    is_busy: bool = False
+    has_ended: bool = False
+    problem: UserError | None = None
+    retry_s: float = 0.0  # of the monotonic clock, after a failure
+
+
 class Saver(Generic[T]):
     """Give items to `put` from any thread; `flush` waits until all is on the disk.
 
-    on_problem: called on the saving thread with the first of a row of failures. on_recovery: there
+    Items are appended on a thread of their own, one batch after another, and wait for nothing
+    else: what follows from them and the state as a whole are written on a second thread.
+
+    on_problem: called on a saving thread with the first of a row of failures. on_recovery: there
     too, when all that was left then is written.
     """
 
@@ -71,14 +94,21 @@ class Saver(Generic[T]):
         self._items: list[T] = []  # until they are appended
         self._is_unsettled = False
         self._is_dirty = False  # something was put since the last checkpoint
-        self._is_writing = False  # a checkpoint, right now
-        self._is_flushing = False
+        self._flushes = 0  # calls of `flush` that wait
         self._is_closing = False
-        self._failures = 0
-        self._problem: UserError | None = None
-        self._due_s = 0.0  # when to try again, or to write the next checkpoint
-        self._thread = threading.Thread(target=self._run, name="project saver", daemon=True)
-        self._thread.start()
+        self._attempts = self._failed_attempt = 0  # counted through; 0: none failed
+        self._due_s = 0.0  # when to write the next checkpoint
+        self._appending = _Lane(self._is_time_to_append, self._has_appended, self._append)
+        self._following = _Lane(self._is_time_to_follow, self._has_followed, self._follow)
+        self._threads = [
+            threading.Thread(target=self._run, args=(lane,), name=name, daemon=True)
+            for lane, name in (
+                (self._appending, "project saver"),
+                (self._following, "project checkpoints"),
+            )
+        ]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def is_safe(self) -> bool:
@@ -88,16 +118,16 @@ class Saver(Generic[T]):
     @property
     def problem(self) -> UserError | None:
         """Why saving does not get on, None while it does."""
-        return self._problem
+        return self._appending.problem or self._following.problem
 
     def put(self, *items: T, settles: bool = False) -> None:
         """Without items the state alone is written anew. RuntimeError after `close`.
 
         settles: there is something to settle, whatever the items."""
         with self._lock:
-            if self._is_closing or not self._thread.is_alive():
+            if self._is_closing or not self._is_alive:
                 raise RuntimeError("the project is closed and saves nothing any more")
-            if not self._is_dirty and self._problem is None:
+            if not self._is_dirty and self.problem is None:
                 self._due_s = time.monotonic() + CHECKPOINT_S
             self._is_dirty = True
             self._is_unsettled = self._is_unsettled or settles
@@ -109,112 +139,160 @@ class Saver(Generic[T]):
         ProjectError when `timeout_s` is over; the work goes on in both cases."""
         deadline_s = float("inf") if timeout_s is None else time.monotonic() + timeout_s
         with self._lock:
-            failures = self._failures
-            while self._items or self._is_dirty or self._is_unsettled or self._is_writing:
-                if self._failures > failures and self._problem is not None:
-                    raise self._problem.with_traceback(None)
-                if not self._thread.is_alive():
-                    raise RuntimeError("the saving thread has ended with work left")
-                rest_s = deadline_s - time.monotonic()
-                if rest_s <= 0:
-                    raise ProjectError(
-                        Message("Saving the project takes longer than expected. It goes on."),
-                        Message("Wait a little, or check the disk that the project is on."),
-                    )
-                self._is_flushing = True
-                self._lock.notify_all()
-                self._lock.wait(min(rest_s, _LOOK_S))
+            begun = self._attempts  # what fails of these began before this call
+            self._flushes += 1
+            try:
+                while self._is_left:
+                    problem = self.problem
+                    if self._failed_attempt > begun and problem is not None:
+                        raise problem.with_traceback(None)
+                    if not self._is_alive:
+                        raise RuntimeError("a saving thread has ended with work left")
+                    rest_s = deadline_s - time.monotonic()
+                    if rest_s <= 0:
+                        raise ProjectError(
+                            Message("Saving the project takes longer than expected. It goes on."),
+                            Message("Wait a little, or check the disk that the project is on."),
+                        )
+                    self._lock.notify_all()
+                    self._lock.wait(min(rest_s, _LOOK_S))
+            finally:
+                self._flushes -= 1
 
     def close(self) -> None:
-        """Ends the thread when all is written; what cannot be is given up, so flush first."""
+        """Ends the threads when all is written; what cannot be is given up, so flush first."""
         with self._lock:
             self._is_closing = True
             self._lock.notify_all()
-        self._thread.join()
+        for thread in self._threads:
+            thread.join()
 
-    def _run(self) -> None:
+    @property
+    def _is_alive(self) -> bool:
+        return all(thread.is_alive() for thread in self._threads)
+
+    @property
+    def _is_appended(self) -> bool:
+        return not self._items and not self._appending.is_busy
+
+    @property
+    def _is_left(self) -> bool:
+        """Whether anything is not on the disk yet."""
+        is_written = self._is_appended and not self._following.is_busy
+        return self._is_dirty or self._is_unsettled or not is_written
+
+    def _run(self, lane: _Lane) -> None:
         """Ends when `close` was called, and for no other reason."""
-        while True:
+        is_over = False
+        while not is_over:
             try:
-                if self._turn():
-                    return
+                is_over = self._turn(lane)
             except Exception:  # noqa: BLE001  (memory that does not even suffice to report its lack)
+                lane.is_busy = False
                 time.sleep(RETRY_S)
+        with self._lock:
+            lane.has_ended = True
+            self._lock.notify_all()
 
-    def _turn(self) -> bool:
+    def _turn(self, lane: _Lane) -> bool:
         """Waits until there is work and does some of it; whether the thread is to end."""
         with self._lock:
-            while not self._is_time():
-                if self._is_closing:
+            while not lane.is_time():
+                if self._is_closing and lane.is_over():
                     return True
-                self._lock.wait(
-                    max(0.001, self._due_s - time.monotonic()) if self._is_dirty else None
-                )
-            batch = self._items[:_MOST_AT_ONCE]
-            is_flushing, self._is_flushing = self._is_flushing, False
+                next_s = lane.retry_s if lane.problem is not None else self._due_s
+                is_waiting = lane.problem is not None or self._is_dirty
+                self._lock.wait(max(0.001, next_s - time.monotonic()) if is_waiting else None)
+            lane.is_busy = True
+            self._attempts += 1
+            attempt = self._attempts
         try:
-            self._work(batch, is_flushing)
-        except Exception as error:  # an end of this thread would end all saving
-            problem = _as_problem(error)
-            with self._lock:
-                is_first = self._problem is None
-                self._problem = problem
-                self._is_writing = False
-                self._failures += 1
-                self._is_dirty = True
-                self._due_s = time.monotonic() + RETRY_S
-                is_over = self._is_closing
-                self._lock.notify_all()
-            if is_first:
-                if problem is not error:
-                    log.error("Saving failed", exc_info=error)
-                self._is_reported = True
-                self._report(self._on_problem, problem)
-            return is_over
+            lane.work()
+        except Exception as error:  # noqa: BLE001  (an end of this thread would end all saving)
+            return self._fail(lane, attempt, error)
         with self._lock:
-            self._problem = None
-            self._is_writing = False
-            is_left = bool(self._items) or self._is_dirty or self._is_unsettled
+            lane.problem, lane.is_busy = None, False
+            is_recovered = self._is_reported and self.problem is None and not self._is_left
+            if is_recovered:
+                self._is_reported = False
             self._lock.notify_all()
-        if self._is_reported and not is_left:
-            self._is_reported = False
+        if is_recovered:
             self._report(self._on_recovery)
         return False
+
+    def _fail(self, lane: _Lane, attempt: int, error: Exception) -> bool:
+        """Notes what was in the way, to try again; whether the thread is to end."""
+        problem = _as_problem(error)
+        with self._lock:
+            is_first = self.problem is None
+            lane.problem, lane.is_busy = problem, False
+            lane.retry_s = time.monotonic() + RETRY_S
+            self._failed_attempt = max(self._failed_attempt, attempt)
+            self._is_dirty = self._is_reported = True
+            is_over = self._is_closing
+            self._lock.notify_all()
+        if is_first:
+            if problem is not error:
+                log.error("Saving failed", exc_info=error)
+            self._report(self._on_problem, problem)
+        return is_over
 
     @staticmethod
     def _report(callback: Callable[..., None], *values: UserError) -> None:
         try:
             callback(*values)
         except Exception:  # an end of this thread would end all saving
-            log.exception("A callback of the saving thread failed")
+            log.exception("A callback of a saving thread failed")
 
-    def _is_time(self) -> bool:
-        """Whether there is work to do now."""
-        if self._is_flushing or (self._is_dirty and time.monotonic() >= self._due_s):
-            return True
-        has_work = bool(self._items) or self._is_unsettled
-        return (has_work and self._problem is None) or (self._is_closing and self._is_dirty)
+    def _is_held_up(self, lane: _Lane) -> bool:
+        """Whether it failed, and the next attempt is neither due nor requested."""
+        is_early = lane.problem is not None and time.monotonic() < lane.retry_s
+        return is_early and not (self._flushes or self._is_closing)
 
-    def _work(self, batch: list[T], is_flushing: bool) -> None:
-        if batch:
-            self._writer.append(batch)
-            with self._lock:
-                del self._items[: len(batch)]
-                self._is_unsettled = True
-                self._lock.notify_all()
-        if self._is_unsettled:
-            is_more = self._writer.settle()
-            with self._lock:
-                self._is_unsettled = is_more
+    def _is_time_to_append(self) -> bool:
+        return bool(self._items) and not self._is_held_up(self._appending)
+
+    def _has_appended(self) -> bool:
+        return not self._items
+
+    def _append(self) -> None:
         with self._lock:
-            is_last = not self._items and not self._is_unsettled
-            is_due = time.monotonic() >= self._due_s
-            if not self._is_dirty or not (
-                is_due or (is_last and (is_flushing or self._is_closing))
-            ):
+            batch = self._items[:_MOST_AT_ONCE]
+        self._writer.append(batch)
+        with self._lock:
+            del self._items[: len(batch)]
+            self._is_unsettled = True
+
+    def _is_time_to_follow(self) -> bool:
+        has_work = self._is_unsettled or self._is_checkpoint_due()
+        return has_work and not self._is_held_up(self._following)
+
+    def _has_followed(self) -> bool:
+        """What could not be appended leaves nothing to follow."""
+        is_left = (self._is_dirty or self._is_unsettled) and not self._items
+        return self._appending.has_ended and not is_left
+
+    def _is_checkpoint_due(self) -> bool:
+        if not self._is_dirty:
+            return False
+        is_last = self._is_appended and not self._is_unsettled
+        is_asked = bool(self._flushes) or self._is_closing
+        return time.monotonic() >= self._due_s or (is_last and is_asked)
+
+    def _follow(self) -> None:
+        with self._lock:
+            is_unsettled, self._is_unsettled = self._is_unsettled, False
+        is_more = True  # also if it fails
+        try:
+            is_more = is_unsettled and self._writer.settle()
+        finally:
+            with self._lock:
+                self._is_unsettled = self._is_unsettled or is_more
+        with self._lock:
+            if not self._is_checkpoint_due():
                 return
             # Now, so that what is put while the checkpoint is written asks for the next one.
-            self._is_dirty, self._is_writing = not is_last, True
+            self._is_dirty = not self._is_appended or self._is_unsettled
             self._due_s = time.monotonic() + CHECKPOINT_S
         self._writer.checkpoint()
 
@@ -239,7 +317,8 @@ def _as_problem(error: Exception) -> UserError:
     )
 
 
-_PORTION: Final = 64  # mask files, so that new edits are never long in coming
+_PORTION: Final = 64  # mask files, so that the checkpoint that is due is never long in coming
+_GONE: Final = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,15 +360,19 @@ class ProjectWriter:
     ) -> None:
         self._renew_lock = renew_lock
         self._layout = layout
-        self._manifest = manifest
-        self._frames: dict[int, str] = dict(manifest.frames)
+        # With the frames, in one place: the checkpoint takes both at whatever moment.
+        self._state = replace(manifest, journal_bytes=journal_end), dict(manifest.frames)
         self._store = store
         self._journal = GrowingFile(layout.journal, journal_end)
         self._unwritten: dict[int, bytes | None] = {}  # mask files; None: to be taken away
+        self._lock = threading.Lock()  # of `_unwritten`
+        self._manifest_lock = threading.Lock()
 
     def start(self) -> None:
         """Writes the beginnings of a new project. Raises DiskFullError or UnwritableFileError."""
-        self._journal.append(seal(start_line(self._manifest)))
+        manifest, frames = self._state
+        self._journal.append(seal(start_line(manifest)))
+        self._state = replace(manifest, journal_bytes=self._journal.end), frames
         self.checkpoint()
 
     def amend(self, masks: Mapping[int, bytes | None]) -> None:
@@ -302,7 +385,9 @@ class ProjectWriter:
         # All that can fail comes before the journal is written: from then on the batch is saved,
         # and doing any of it again would save it twice.
         lines: list[bytes] = []
-        manifest, frames, unwritten = self._manifest, dict(self._frames), dict(self._unwritten)
+        manifest, frames = self._state[0], dict(self._state[1])
+        with self._lock:
+            unwritten = dict(self._unwritten)
         places: list[tuple[Part, int, int]] = []
         end = self._journal.end
         for item in batch:
@@ -311,6 +396,8 @@ class ProjectWriter:
                 continue
             edit = item.edit
             if isinstance(item, SavedEdit):
+                if isinstance(edit.label, Label) and manifest.format < KEYS_FORMAT:
+                    manifest = replace(manifest, format=KEYS_FORMAT)
                 value = edit_line(edit, item.position, item.at, self._store.place)
                 states = {frame: pair[1] for frame, pair in value["frames"].items()}
                 line = seal(value)
@@ -332,10 +419,17 @@ class ProjectWriter:
             if edit.objects_after is not None:
                 manifest = replace(manifest, objects=edit.objects_after)
         data = b"".join(lines)
+        if manifest.format > self._state[0].format:
+            # Before the lines that need it: an older program must not read them as damaged.
+            self._state = replace(self._state[0], format=manifest.format), self._state[1]
+            self.checkpoint()
+        state = replace(manifest, journal_bytes=end), frames
         self._store.write_pending()
         if data:
             self._journal.append(data)
-        self._manifest, self._frames, self._unwritten = manifest, frames, unwritten
+        self._state = state
+        with self._lock:  # with what was settled meanwhile: once more does no harm
+            self._unwritten = unwritten
         for part, offset, size_bytes in places:
             part.is_at(offset, size_bytes)
 
@@ -344,26 +438,33 @@ class ProjectWriter:
 
         Raises DiskFullError or UnwritableFileError.
         """
-        if self._unwritten:
+        with self._lock:
+            portion = list(islice(self._unwritten.items(), _PORTION))
+        if portion:
+            self._renew_lock()
             self._make_folder()
-        for frame in list(self._unwritten)[:_PORTION]:
-            mask, path = self._unwritten[frame], self._layout.mask(frame)
+        for frame, mask in portion:
+            path = self._layout.mask(frame)
             if mask is None:
                 remove_plain(path)
             else:
                 # Not forced to the disk: whatever is lost of it is in the store.
                 write_plain(path, mask, is_forced=False)
-            del self._unwritten[frame]
+            with self._lock:
+                if self._unwritten.get(frame, _GONE) is mask:  # and no newer one
+                    del self._unwritten[frame]
         return bool(self._unwritten)
 
     def checkpoint(self) -> None:
         """Writes project.json. Raises DiskFullError or UnwritableFileError."""
-        self._manifest = replace(self._manifest, journal_bytes=self._journal.end)
-        current = replace(self._manifest, frames=self._frames)
-        write_plain(self._layout.manifest, manifest_text(current).encode())
+        self._renew_lock()
+        with self._manifest_lock:
+            manifest, frames = self._state
+            text = manifest_text(replace(manifest, frames=frames))
+            write_plain(self._layout.manifest, text.encode())
 
     def _make_folder(self) -> None:
-        """Somebody may have taken the folder of the mask files away: the store has them all."""
+        """Make the folder of the mask files again if it was removed: the store has them all."""
         try:
             self._layout.masks.mkdir(exist_ok=True)
         except OSError as error:

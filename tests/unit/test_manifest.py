@@ -10,8 +10,8 @@ import pytest
 from interaction.annotation.types import EMPTY_RECORD, Edit, FrameStatus
 from interaction.errors import NewerProjectError, UserError
 from interaction.project.manifest import (
-    FIRST_FORMAT,
     FORMAT,
+    KEYS_FORMAT,
     manifest_text,
     migrate,
     parse_json,
@@ -55,7 +55,7 @@ def test_it_is_one_line_a_frame(folder: Path) -> None:
 
 def test_it_says_what_the_design_promises(folder: Path) -> None:
     data = data_of(folder)
-    assert data["format"] == FIRST_FORMAT
+    assert data["format"] == KEYS_FORMAT
     source = data["source"]
     assert Path(source["path"]).is_absolute()
     assert source["relative"] == "../зебра 1.mp4"

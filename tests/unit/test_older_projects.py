@@ -8,7 +8,10 @@ import pytest
 
 from interaction.annotation.requests import ConfirmRequest, StrokeRequest
 from interaction.annotation.types import FrameStatus, Stroke
-from interaction.project.journal import seal
+from interaction.files import append_plain
+from interaction.project import mask_store
+from interaction.project.journal import decode_edit, seal
+from interaction.project.manifest import FIRST_FORMAT, KEYS_FORMAT
 from interaction.session import Session
 from tests import tiny
 from tests.fake_engines import FakeEngines, project_of
@@ -32,9 +35,12 @@ def _write_as_before(folder: Path) -> None:
     lines = [json.loads(line) for line in journal.read_bytes().splitlines()]
     for line in lines:
         del line["check"]
+        if "label" in line:  # a text then, and not a key
+            line["label"] = str(decode_edit(line, 6, lambda place: b"").label)
     journal.write_bytes(b"".join(seal(_as_before(line)) for line in lines))
     state = _as_before(json.loads(manifest.read_bytes()))
     state["journal_bytes"] = journal.stat().st_size
+    state["format"] = FIRST_FORMAT
     manifest.write_text(json.dumps(state))
     assert b"given" not in journal.read_bytes()
     assert b"given" not in manifest.read_bytes()
@@ -106,3 +112,28 @@ def test_an_earlier_program_s_click_taken_out_leaves_what_was_given_before_it(fo
     with open_project(folder) as session:
         assert project_of(session).damages == ()
         assert session.annotation.record(0) == record
+
+
+def test_it_is_of_the_newer_format_before_the_first_line_that_an_earlier_program_cannot_read(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That program then says that the project is newer, and not that it is damaged."""
+    seen: list[tuple[int, bool]] = []
+
+    def append(path: Path, data: bytes, end: int, *, may_have_rest: bool) -> None:
+        if path.name == "journal.jsonl":
+            manifest = json.loads((folder / "project.json").read_bytes())
+            seen.append((manifest["format"], b'"label":{"key"' in data))
+        append_plain(path, data, end, may_have_rest=may_have_rest)
+
+    monkeypatch.setattr(mask_store, "append_plain", append)
+    with open_project(folder) as session:
+        session.undo()
+        session.flush()
+        session.do(StrokeRequest(3, 1, OTHER))
+        session.flush()
+    assert seen == [(FIRST_FORMAT, False), (KEYS_FORMAT, True)]
+    with open_project(folder) as session:
+        assert project_of(session).damages == ()
+        session.undo()
+    assert json.loads((folder / "project.json").read_bytes())["format"] == KEYS_FORMAT

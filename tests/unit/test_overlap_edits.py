@@ -448,7 +448,7 @@ def test_only_a_project_with_overlaps_has_the_new_format(
     with open_project(folder) as session:
         bear = session.add_object("bear")
         session.do(StrokeRequest(0, bear, LEFT))
-    assert saved_format() == 1
+    assert saved_format() == manifest.KEYS_FORMAT
     text = (folder / "project.json").read_text() + (folder / "journal.jsonl").read_text()
     assert "covered" not in text
     assert "beneath" not in text

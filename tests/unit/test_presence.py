@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from interaction.annotation.types import (
 from interaction.command_line.app import main
 from interaction.errors import UserError
 from interaction.project.causes import cause_from_json, cause_to_json
+from interaction.project.manifest import FIRST_FORMAT, manifest_text, read_manifest
 from interaction.project.records import DamagedValueError, objects_from_json, objects_to_json
 from interaction.session import Session
 from interaction.tracking.propagation_job import CollapseWatch
@@ -155,17 +157,18 @@ def test_it_survives_closing_and_the_request_is_read_again(session: Session, fol
     assert cause_from_json(cause_to_json(request, frozenset())) == (request, frozenset())
 
 
-def test_only_a_project_that_has_presence_is_of_the_newer_format(
+def test_an_earlier_project_that_gets_presence_is_of_a_newer_format(
     session: Session, folder: Path
 ) -> None:
     session.flush()
-    assert json.loads((folder / "project.json").read_text())["format"] == 1
-    assert "presence" not in (folder / "journal.jsonl").read_text()
-    say(session, 1, 2, 3, OCCLUDED)
-    session.flush()
-    manifest = json.loads((folder / "project.json").read_text())
-    assert manifest["format"] == 2
-    assert manifest["objects"][0]["presence"] == [[2, 3, "occluded"]]
+    manifest, _ = read_manifest(folder / "project.json")
+    earlier = replace(manifest, format=FIRST_FORMAT)
+    assert json.loads(manifest_text(earlier))["format"] == FIRST_FORMAT
+    [*others, last] = earlier.objects
+    with_presence = replace(last, presence=ranges((2, 3, OCCLUDED)))
+    data = json.loads(manifest_text(replace(earlier, objects=(*others, with_presence))))
+    assert data["format"] == 2
+    assert data["objects"][-1]["presence"] == [[2, 3, "occluded"]]
 
 
 @pytest.mark.parametrize(
