@@ -27,7 +27,7 @@ from interaction.formats.format import (
     find_gaps,
 )
 from interaction.formats.looks import no_larger
-from interaction.formats.options import ExportOptions
+from interaction.formats.options import ExportOptions, describe_options
 from interaction.formats.table import FORMATS
 from interaction.video.fingerprints import FingerprintReader
 from interaction.video.video import Video
@@ -146,7 +146,7 @@ def check_export(source: ExportSource, settings: ExportSettings) -> ExportPrevie
         gaps=find_gaps(source.records, job.objects, job.frames),
         untouched=untouched,
         notices=(*kind.foresee(job), *_covered_notices(kind, job)),
-        problem=target.problem(source.protects, _side_files(kind, target)),
+        problem=target.problem(_side_files(kind, target)),
     )
 
 
@@ -159,7 +159,7 @@ def export(
     damaged mask or an encoder that is not there; then nothing is left under the target's name.
     """
     kind, job, target = plan_export(source, settings)
-    target.check(source.protects, _side_files(kind, target))
+    target.check(_side_files(kind, target))
     return _run(kind, job, target, has_hashes=settings.has_hashes)
 
 
@@ -240,7 +240,12 @@ def plan_export(
     path = settings.target
     if not is_folder and path.suffix.lower() != kind.suffix:
         path = path.with_name(path.name + kind.suffix)
-    target = ExportTarget(path, is_folder=is_folder, overwrites=settings.overwrites)
+    target = ExportTarget(
+        path,
+        is_folder=is_folder,
+        overwrites=settings.overwrites,
+        protects=(*source.protects, *_files_read(options)),
+    )
     frames = _frames(source, settings)
     objects = tuple(
         one for one in source.objects if settings.objects is None or one.id in settings.objects
@@ -294,6 +299,13 @@ def _frames(source: ExportSource, settings: ExportSettings) -> Sequence[int]:
             "Annotate one, or export all frames."
         )
     return annotated
+
+
+def _files_read(options: ExportOptions) -> list[Path]:
+    """What the options name: the layer behind the objects."""
+    infos = describe_options(type(options))
+    texts = [str(getattr(options, info.name)) for info in infos if info.kind == "path"]
+    return [Path(text).expanduser() for text in texts if text]
 
 
 def _side_files(kind: ExportFormat, target: ExportTarget) -> tuple[str, ...]:

@@ -160,23 +160,27 @@ class ExportTarget:
     """One export's place on disk.
 
     path: the folder, or for exports that are one file the file; its side files lie beside it.
+    protects: files and folders that nothing is written to, whatever `overwrites` says.
     """
 
-    def __init__(self, path: Path, *, is_folder: bool, overwrites: bool) -> None:
+    def __init__(
+        self, path: Path, *, is_folder: bool, overwrites: bool, protects: tuple[Path, ...] = ()
+    ) -> None:
         self.path = Path(os.path.abspath(path))  # noqa: PTH100  (resolve() would follow links)
         self.is_folder = is_folder
         self.overwrites = overwrites
+        self._protects = protects
         self._made: list[Path] = []  # parents that were created, outermost first
         self._hidden = contextlib.ExitStack()
         self.folder = self.path  # where to write until `finish`; set by `prepare`
 
-    def check(self, protects: tuple[Path, ...], side_files: tuple[str, ...] = ()) -> None:
+    def check(self, side_files: tuple[str, ...] = ()) -> None:
         """UserError if something is in the way, before anything is written."""
-        problem = self.problem(protects, side_files)
+        problem = self.problem(side_files)
         if problem is not None:
             raise UserError(problem)
 
-    def problem(self, protects: tuple[Path, ...], side_files: tuple[str, ...] = ()) -> str | None:
+    def problem(self, side_files: tuple[str, ...] = ()) -> str | None:
         """What keeps the export from being written here, in words; None if nothing does."""
         try:
             self.path.exists()  # raises for a name that is too long; `resolve`, for a circle
@@ -189,16 +193,9 @@ class ExportTarget:
                 name=self.path.name,
                 reason=reason,
             )
-        for kept in protects:
-            kept_real = kept.resolve()
-            if real == kept_real or (kept_real.is_dir() and kept_real in real.parents):
-                return Message(
-                    "“{name}” lies in “{folder}”, which this project is made from; "
-                    "an export there could damage it. Nothing was changed.\n\nChoose "
-                    "another place.",
-                    name=self.path.name,
-                    folder=kept.name,
-                )
+        problem = self._harm(real)
+        if problem is not None:
+            return problem
         if self.is_folder and self.path.exists() and not self.path.is_dir():
             return Message(
                 "“{name}” is a file, and this format is a folder of files. Nothing was "
@@ -234,6 +231,28 @@ class ExportTarget:
             names=names,
         )
 
+    def _harm(self, place: Path) -> str | None:
+        """What writing `place`, with its links resolved, would damage, in words."""
+        for kept in self._protects:
+            kept_real = _resolved(kept)
+            if kept_real is None:  # it cannot be read either, which its reader reports
+                continue
+            if place == kept_real or _is_same_file(place, kept_real):
+                return Message(
+                    "“{name}” is what this export is made from and would be lost. Nothing was "
+                    "changed.\n\nChoose another name or place.",
+                    name=place.name,
+                )
+            if kept_real.is_dir() and kept_real in place.parents:
+                return Message(
+                    "“{name}” lies in “{folder}”, which this project is made from; "
+                    "an export there could damage it. Nothing was changed.\n\nChoose "
+                    "another place.",
+                    name=place.name,
+                    folder=kept.name,
+                )
+        return None
+
     def prepare(self) -> None:
         """Creates the hidden folder. UserError."""
         try:
@@ -257,7 +276,12 @@ class ExportTarget:
         files = sorted(path for path in self.folder.rglob("*") if path.is_file())
         # Something may have come since: what the export brings beside its main file is known now.
         beside = () if self.is_folder else tuple(file.name for file in files)
-        self.check((), beside)
+        self.check(beside)
+        root = self.path if self.is_folder else self.path.parent
+        for file in files:
+            problem = self._harm(root.resolve() / file.relative_to(self.folder))
+            if problem is not None:
+                raise UserError(problem)
         try:
             for file in files:
                 _force_to_disk(file)
@@ -268,7 +292,6 @@ class ExportTarget:
                     replace_file(self.folder, self.path)
                     self._hidden.close()
                     return 0
-            root = self.path if self.is_folder else self.path.parent
             names = {file.relative_to(self.folder) for file in files}
             for name in sorted(names):
                 replace_file(self.folder / name, plain_folder(root, *name.parts[:-1]) / name.name)
@@ -286,6 +309,22 @@ class ExportTarget:
         for parent in reversed(self._made):
             with contextlib.suppress(OSError):  # someone else has put something there
                 parent.rmdir()
+
+
+def _resolved(path: Path) -> Path | None:
+    """None for links in a circle, and for what is no name."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError, ValueError):
+        return None
+
+
+def _is_same_file(one: Path, other: Path) -> bool:
+    """Also where two names differ, on a disk that ignores upper and lower case."""
+    try:
+        return one.samefile(other)
+    except (OSError, ValueError):
+        return False
 
 
 def _first_files(folder: Path) -> list[str]:
@@ -336,7 +375,7 @@ class ExportSource:
     records: Mapping[int, FrameRecord]
     index: VideoIndex
     name: str  # of the sequence, for layouts that have one
-    protects: tuple[Path, ...] = field(default=())  # an export writes into none of these
+    protects: tuple[Path, ...] = field(default=())  # an export writes to none of these
 
     @classmethod
     def of(
@@ -507,7 +546,7 @@ class ExportJob:
         return np.asarray(cv2.cvtColor(video[frame % len(video)], cv2.COLOR_RGB2RGBA), np.uint8)
 
     def presence(self) -> list[dict[str, object]]:
-        """Of the chosen objects, what was said of their presence; frames as they are exported."""
+        """The stated presence of the chosen objects; frames as they are exported."""
         first, last = self.frames[0], self.frames[-1]
         return [
             {

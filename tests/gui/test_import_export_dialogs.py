@@ -11,9 +11,17 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PySide6.QtCore import QPoint
+from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QImage
-from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QFormLayout, QMainWindow, QWidget
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import (
+    QComboBox,
+    QDoubleSpinBox,
+    QFormLayout,
+    QLineEdit,
+    QMainWindow,
+    QWidget,
+)
 from pytestqt.qtbot import QtBot
 
 from gui.dialogs import export as export_picture
@@ -31,6 +39,7 @@ from interaction.annotation.requests import StrokeRequest
 from interaction.annotation.types import FrameStatus, Stroke
 from interaction.formats.import_plan import preview_import
 from tests import tiny
+from tests.frames import write_video
 from tests.gui.windows import shown
 from xmem_core.arrays import Labels
 
@@ -307,6 +316,35 @@ def test_settings_and_objects_of_an_export_are_seen_at_once(
     cat = dialog.objects.item(1)
     next_picture(preview, lambda: cat.setCheckState(cat.checkState().Unchecked), qtbot)
     assert np.array_equal(pixels(preview).any(axis=2), tiny.labels(2, 1, 0) > 0)
+    dialog.close()
+
+
+def test_the_layer_of_an_export_and_the_video_are_no_targets(
+    open_export: Open, document: Document, tmp_path: Path, qtbot: QtBot
+) -> None:
+    layer = write_video(tmp_path / "beach.mp4", 3, 48, 32)
+    before = layer.read_bytes()
+    dialog = open_export()
+    dialog.choose("overlay-video")
+    view, field = dialog._form.widget("view"), dialog._form.widget("layer")
+    assert isinstance(view, QComboBox)
+    view.setCurrentIndex(view.findData("layer"))
+    [path_edit] = [field] if isinstance(field, QLineEdit) else field.findChildren(QLineEdit)
+    QTest.keyClicks(path_edit, str(layer))
+    left_edge = QPoint(8, dialog.overwrites.height() // 2)
+    QTest.mouseClick(dialog.overwrites, Qt.MouseButton.LeftButton, pos=left_edge)
+    assert dialog.overwrites.isChecked()
+    qtbot.waitUntil(dialog.export_button.isEnabled, timeout=20_000)
+    for target in (layer, document.video.path / "overlay.mp4"):
+        dialog.target.setFocus()
+        QTest.keyClick(dialog.target, Qt.Key.Key_A, Qt.KeyboardModifier.ControlModifier)
+        QTest.keyClicks(dialog.target, str(target))
+        qtbot.waitUntil(lambda: not dialog.export_button.isEnabled(), timeout=20_000)
+        assert "made from" in dialog.preview.toPlainText()
+        QTest.keyClick(dialog.target, Qt.Key.Key_A, Qt.KeyboardModifier.ControlModifier)
+        QTest.keyClicks(dialog.target, str(tmp_path / "elsewhere.mp4"))
+        qtbot.waitUntil(dialog.export_button.isEnabled, timeout=20_000)
+    assert layer.read_bytes() == before
     dialog.close()
 
 

@@ -21,6 +21,7 @@ from interaction.formats.views import VIEWS
 from interaction.session import Session
 from interaction.video.video import Video, open_video
 from tests import tiny
+from tests.frames import write_video
 from tests.unit.mask_scenes import annotate, open_frames, run_export, scene
 from tests.unit.video_samples import write_numbered
 
@@ -175,3 +176,72 @@ def test_the_command_line_inserts_a_layer(tmp_path: Path, layer: Path) -> None:
     assert made.exit_code == 0, made.output
     assert json.loads(made.stdout)["frames"] == 3
     assert len(list((tmp_path / "out").glob("*.jpg"))) == 3
+
+
+def _layer_as_target(kind: str, folder: Path) -> tuple[str, Path, Path]:
+    """The format, the layer, and a target that would replace it."""
+    if kind == "the layer's video":
+        write_video(folder / "layer.mp4", 3, 48, 32)
+        return "overlay-video", folder / "layer.mp4", folder / "layer.mp4"
+    if kind == "the layer's video by another name":
+        write_video(folder / "layer.mp4", 3, 48, 32)
+        (folder / "link.mp4").symlink_to(folder / "layer.mp4")
+        return "overlay-video", folder / "link.mp4", folder / "layer.mp4"
+    (folder / "out").mkdir()
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(folder / "out" / "00002.png")
+    if kind == "a picture of the layer's folder":
+        return "overlay-pictures", folder / "out", folder / "out"
+    return "overlay-pictures", folder / "out" / "00002.png", folder / "out"
+
+
+_LAYER_TARGETS = (
+    "the layer's video",
+    "the layer's video by another name",
+    "a picture of the layer's folder",
+    "the layer's picture",
+)
+
+
+@pytest.mark.parametrize("kind", _LAYER_TARGETS)
+def test_an_export_never_replaces_its_own_layer(
+    kind: str, video: Video, annotation: Annotation, tmp_path: Path
+) -> None:
+    name, layer, target = _layer_as_target(kind, tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(UserError, match="made from"):
+        run_export(
+            annotation, video, name, target, overwrites=True,
+            options={"view": "layer", "layer": str(layer)},
+        )  # fmt: skip
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("kind", _LAYER_TARGETS)
+def test_the_command_line_refuses_to_replace_the_layer(kind: str, tmp_path: Path) -> None:
+    tiny.write_clip(tmp_path / "clip", 3)
+    with Session.open(tmp_path / "clip", tmp_path / "clip.vos") as session:
+        session.set_mask(0, tiny.labels(0, session.add_object("disc"), 0))
+    name, layer, target = _layer_as_target(kind, tmp_path)
+    before = layer.read_bytes() if layer.is_file() else b""
+    made = CliRunner().invoke(
+        app,
+        [
+            "export", str(tmp_path / "clip.vos"), "--format", name, "--overwrite",
+            "--set", "view=layer", "--set", f"layer={layer}", "--output", str(target),
+        ],
+    )  # fmt: skip
+    assert made.exit_code != 0
+    assert "made from" in str(made.exception)
+    assert not before or layer.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["overlay-video", "green-screen"])
+def test_the_video_itself_is_no_target(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    write_video(path, 3, 48, 32)
+    before = path.read_bytes()
+    with open_video(path) as video:
+        annotation = annotate({0: scene(48, 32, 0)}, video)
+        with pytest.raises(UserError, match="made from"):
+            run_export(annotation, video, name, path, overwrites=True)
+    assert path.read_bytes() == before
