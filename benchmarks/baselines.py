@@ -163,10 +163,10 @@ def main() -> None:
     )
     results = [score(clip, trunk, options.internal_size) for clip in clips_in(options.clips)]
     if options.json:
-        print(json.dumps([asdict(result) for result in results], indent=2))  # noqa: T201
+        print(json.dumps([asdict(result) for result in results], indent=2))
         return
     for result in results:
-        print(f"{result.clip:16} copy {result.copy:.3f}  nearest {result.nearest:.3f}")  # noqa: T201
+        print(f"{result.clip:16} copy {result.copy:.3f}  nearest {result.nearest:.3f}")
 
 
 if __name__ == "__main__":

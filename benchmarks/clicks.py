@@ -169,17 +169,17 @@ def main() -> None:
             "answers": [asdict(one) for one in answers],
         }
     if arguments.json:
-        print(json.dumps(report, indent=1))  # noqa: T201
+        print(json.dumps(report, indent=1))
         return
     for mode, numbers in report.items():
         shown = {name: value for name, value in numbers.items() if name != "answers"}
-        print(mode, json.dumps(shown))  # noqa: T201
+        print(mode, json.dumps(shown))
         by_clip: dict[str, list[Answer]] = {}
         for one in (Answer(**values) for values in numbers["answers"]):  # type: ignore[attr-defined]
             by_clip.setdefault(one.clip, []).append(one)
         for clip, own in by_clip.items():
             means = [np.mean([a.clicks_to(g, arguments.limit) for a in own]) for g in _GOALS]
-            print(f"  {clip}: {means[0]:.2f} to 0.85, {means[1]:.2f} to 0.90")  # noqa: T201
+            print(f"  {clip}: {means[0]:.2f} to 0.85, {means[1]:.2f} to 0.90")
 
 
 if __name__ == "__main__":

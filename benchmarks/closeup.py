@@ -44,9 +44,9 @@ def main() -> None:
         for is_close in (False, True):
             results.append({"clip": name, **_measure(frames, masks, is_close, chosen)})
             if not chosen.json:
-                print(results[-1], flush=True)  # noqa: T201
+                print(results[-1], flush=True)
     if chosen.json:
-        print(json.dumps(results, indent=2))  # noqa: T201
+        print(json.dumps(results, indent=2))
 
 
 def _scene(

@@ -119,7 +119,7 @@ def frame_j(labels: NDArray[np.uint8], truth: NDArray[np.uint8], ids: tuple[int,
 def visit(session: Session, frame: int, truth: NDArray[np.uint8], aim: Aim) -> int:
     """Clicks each object right on one frame and confirms it. Returns the number of clicks.
 
-    What only made it worse is undone, as anybody would; it counts all the same. Once the program
+    What only made it worse is undone and counts all the same. Once the program
     has learned, finding an object afresh is tried first: what was tracked is deleted, which counts
     as a click, and stays deleted if a few clicks lead farther than it did.
     """
@@ -363,7 +363,7 @@ def davis_run(
 
 
 def _tell_davis(run: DavisRun) -> None:
-    print(  # noqa: T201
+    print(
         f"{run.clip}: area {run.area:.3f}, J&F at 60 s {run.at_60_s:.3f}; J&F by round "
         + " ".join(f"{one.j_and_f:.3f} ({one.seconds:.0f} s)" for one in run.rounds),
         flush=True,
@@ -436,7 +436,7 @@ def main() -> None:
         efforts.append(effort)
         if not arguments.json:
             reached = "reached" if effort.is_reached else "not reached"
-            print(  # noqa: T201
+            print(
                 f"{effort.clip}: {arguments.goal:.2f} {reached}, {effort.clicks} clicks on "
                 f"{len(rounds)} frames of {effort.frames}, {effort.seconds:.0f} s of computing; "
                 "mean J by round (and of the frame just clicked) "
@@ -447,13 +447,13 @@ def main() -> None:
         area = float(np.mean([one.area for one in runs])) if runs else 0.0
         if arguments.json:
             value = {"area": area, "clips": [asdict(one) for one in runs]}
-            print(json.dumps(value, indent=1))  # noqa: T201
+            print(json.dumps(value, indent=1))
         else:
-            print(f"mean area over {len(runs)} clips: {area:.3f}")  # noqa: T201
+            print(f"mean area over {len(runs)} clips: {area:.3f}")
         return
     if arguments.json:
         report = [{**asdict(one), "clicks": one.clicks, "seconds": one.seconds} for one in efforts]
-        print(json.dumps(report, indent=1))  # noqa: T201
+        print(json.dumps(report, indent=1))
 
 
 if __name__ == "__main__":

@@ -325,7 +325,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
     measured: list[dict[str, object]] = []
     report = {"device": name, "torch": torch.__version__, "figures": measured}
-    print(f"{name}, torch {torch.__version__}", flush=True)  # noqa: T201
+    print(f"{name}, torch {torch.__version__}", flush=True)
     half = half_precision(device, tolerates_bfloat16=network.config.tolerates_bfloat16)
     for is_half in (False, True) if half is not None else (False,):
         for objects in given.objects:
@@ -338,7 +338,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 size=given.size,
                 product_side=256 if given.tiny else 4096,
             )
-            print(table(figures), flush=True)  # noqa: T201
+            print(table(figures), flush=True)
             measured.append(asdict(figures))
             if given.output is not None:
                 given.output.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")

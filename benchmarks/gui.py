@@ -59,10 +59,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         report = measure(Path(name), arguments.seconds, arguments.starts)
     if arguments.json:
-        print(json.dumps(report, indent=1))  # noqa: T201
+        print(json.dumps(report, indent=1))
         return
     for what, figures in report.items():
-        print(f"{what}: {figures}")  # noqa: T201
+        print(f"{what}: {figures}")
 
 
 def measure(folder: Path, seconds: float, starts: int) -> dict[str, object]:
@@ -167,7 +167,7 @@ def undo_times(window: MainWindow) -> tuple[float, float]:
 
 
 def stalls(application: QApplication, window: MainWindow, seconds: float) -> dict[str, float]:
-    """While the engine tracks the sample flat out and somebody scrubs."""
+    """Measure redraws while the engine tracks the sample and the frame changes."""
     window.opener.open_sample()
     wait(application, lambda: window.workspace is not None)
     workspace = window.workspace

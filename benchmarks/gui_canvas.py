@@ -213,12 +213,12 @@ def main() -> None:
     application = QApplication.instance() or QApplication([])
     results = measure(width, height, options.rounds)
     if options.json:
-        print(json.dumps(results, indent=1))  # noqa: T201
+        print(json.dumps(results, indent=1))
     else:
-        print(f"{'':36}   median      p95  cpu med.  cpu p95  (ms)")  # noqa: T201
+        print(f"{'':36}   median      p95  cpu med.  cpu p95  (ms)")
         for name, figures in results.items():
             columns = " ".join(f"{figure:8.2f}" for figure in figures.values())
-            print(f"{name:36} {columns}")  # noqa: T201
+            print(f"{name:36} {columns}")
     del application
 
 

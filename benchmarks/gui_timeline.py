@@ -203,11 +203,11 @@ def main() -> None:
             document.apply(Edit("Track", before, records))
             found = measure(document, chosen.rounds)
     if chosen.json:
-        print(json.dumps(found, indent=1))  # noqa: T201
+        print(json.dumps(found, indent=1))
         return
-    print(f"{'':50} median     p95  median     p95 (processor)")  # noqa: T201
+    print(f"{'':50} median     p95  median     p95 (processor)")
     for name, figures in found.items():
-        print(f"{name:48}", *(f"{figure:7.2f}" for figure in figures.values()))  # noqa: T201
+        print(f"{name:48}", *(f"{figure:7.2f}" for figure in figures.values()))
 
 
 if __name__ == "__main__":

@@ -254,10 +254,10 @@ def main() -> None:
                 picture.save(str(arguments.pictures / f"hands-on-{task}.jpg"), "JPEG", 82)  # type: ignore[call-overload]
             window.close()
     if arguments.json:
-        print(json.dumps(report, indent=1))  # noqa: T201
+        print(json.dumps(report, indent=1))
     else:
         for task, row in report.items():
-            print(task, row)  # noqa: T201
+            print(task, row)
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ def main() -> None:
                 frames.append(index)
                 resident.append(used_memory_bytes(device))
             if index % 1000 == 0:
-                print(f"frame {index}: {resident[-1] / 2**20:.0f} MiB, {most}", flush=True)  # noqa: T201
+                print(f"frame {index}: {resident[-1] / 2**20:.0f} MiB, {most}", flush=True)
     settled = np.array(frames) >= SETTLED_FROM
     slope = np.polyfit(np.array(frames)[settled], np.array(resident)[settled], 1)[0]
     per_frame = len(tracker.bank.permanent)
@@ -65,7 +65,7 @@ def main() -> None:
         },
         "torch": torch.__version__,
     }
-    print(json.dumps(report, indent=2))  # noqa: T201
+    print(json.dumps(report, indent=2))
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def main() -> None:
                 errors.setdefault((kind, name), []).append(error)
     for (kind, name), rows in errors.items():
         sad, mse, seconds = np.mean(rows, axis=0)
-        print(f"{kind:7} {name:16} SAD {sad:.3f}  MSE {mse:.3f}  {1000 * seconds:.0f} ms")  # noqa: T201
+        print(f"{kind:7} {name:16} SAD {sad:.3f}  MSE {mse:.3f}  {1000 * seconds:.0f} ms")
 
 
 def _by_distance(width_px: int, mask: NDArray[np.bool_], picture: Frame) -> _Alpha:

@@ -90,9 +90,9 @@ def main() -> None:
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
             needs = pool.submit(_measure, models[name], arguments.frames).result()
         if arguments.json:
-            print(json.dumps(asdict(needs)), flush=True)  # noqa: T201
+            print(json.dumps(asdict(needs)), flush=True)
         else:
-            print(  # noqa: T201
+            print(
                 f"{name}: {needs.memory_bytes / 1e9:.2f} GB, {needs.seconds:.2f} s, the first "
                 f"{needs.first_seconds:.2f} s, at most {needs.longest_seconds:.2f} s"
                 + ("" if needs.has_own_weights else " (random weights)"),

@@ -126,7 +126,7 @@ def main() -> None:
         text = json.dumps(results, indent=2)
     else:
         text = "\n".join(f"{name:22} {value:10.3f}" for name, value in results.items())
-    print(text)  # noqa: T201
+    print(text)
 
 
 if __name__ == "__main__":

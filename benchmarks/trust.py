@@ -41,7 +41,7 @@ _PRIOR = {
     "jump": -0.5, "shift": -0.5, "warp": -1.0, "pieces": -0.3, "is_gone": -1.0, "flicker": -2.0,
     "disagreement": -3.0,
 }  # fmt: skip
-# These may speak for a mask as well as against it.
+# Their sign is free: they may raise or lower the expected IoU.
 _EITHER = ("own", "is_two", "small", "away", "outline")
 
 
@@ -68,7 +68,7 @@ def read_clip(pictures: Path, masks: Path, most: int) -> tuple[list[Frame], list
 
 
 def with_error(labels: Labels, seed: int) -> Labels:
-    """The mask as somebody in a hurry might give it: eroded, dilated, or a bite missing."""
+    """The mask with an error of careless annotation: eroded, dilated, or with a piece missing."""
     random = np.random.default_rng(seed)
     kind, result = seed % 3, labels.copy()
     size = max(3, round(np.sqrt(np.count_nonzero(labels)) / 6) | 1)
@@ -271,15 +271,15 @@ def report(clips: list[tuple[str, str, list[Labels], dict[str, list[Seen]]]]) ->
         cut, blended = two_way_j(truths, runs["there"], runs["back"])
         lines.append(f"{kind} {clip}: J cut {np.mean(cut):.4f}, blended {np.mean(blended):.4f}")
     model = fit([one for kind, one in rows if kind == "training"], penalty=1.0)
-    print("\n".join(lines))  # noqa: T201
-    print(model)  # noqa: T201
+    print("\n".join(lines))
+    print(model)
     held_out: dict[str, list[Rows]] = {}
     for kind, one in rows:
         if kind != "training":
-            print(f"{one.clip}, {one.run}: {_figures(model, [one])}")  # noqa: T201
+            print(f"{one.clip}, {one.run}: {_figures(model, [one])}")
             held_out.setdefault(one.run, []).append(one)
     for run, own in held_out.items():
-        print(f"all clips, {run}: {_figures(model, own)}")  # noqa: T201
+        print(f"all clips, {run}: {_figures(model, own)}")
 
 
 def _figures(model: Mapping[str, float], rows: Sequence[Rows]) -> str:
@@ -322,7 +322,7 @@ def main() -> None:
             name: round(float(np.mean([j for one in run for j in one.ious.values()])), 3)
             for name, run in runs.items()
         }
-        print(pictures.name, means, flush=True)  # noqa: T201
+        print(pictures.name, means, flush=True)
     report(clips)
 
 

@@ -135,7 +135,7 @@ def download_from_hub(repository: str) -> Generator[DownloadProgress, None, Path
     is_stopped = threading.Event()
 
     class Progress(tqdm):  # type: ignore[misc]  # of an optional package
-        """Tells the queue instead of the screen."""
+        """Sends progress to the queue and not to the screen."""
 
         def __init__(self, *arguments: Any, **options: Any) -> None:
             super().__init__(*arguments, **{**options, "disable": True})

@@ -186,7 +186,7 @@ def append_plain(path: Path, data: bytes, end: int, *, may_have_rest: bool) -> N
     """Make `data` what follows the first `end` bytes of `path`, and force it to the disk.
 
     The file is made where it is missing; no link is followed. may_have_rest: bytes behind `end`
-    are the rest of an interrupted write and are cut off; without it they are somebody else's.
+    are the rest of an interrupted write and are cut off; without it another program wrote them.
     Raises ForeignChangeError, and nothing was done, or DiskFullError or UnwritableFileError, and at
     most a rest behind `end` was written.
     """
@@ -404,7 +404,7 @@ def _read_all(file: BufferedReader, most_bytes: int) -> bytes:
     return data
 
 
-# Parsed JSON or TOML whose values nobody has checked yet.
+# Parsed JSON or TOML; its values are not checked yet.
 JsonObject = dict[str, Any]
 
 _LONG_NUMBER: Final = re.compile(rb"[0-9]{19}")

@@ -72,7 +72,7 @@ class Model:
     md5: str | None
     entries: int | None  # tensors in the file
     description: str
-    needs: ModelNeeds | None = None  # None: nobody has measured it
+    needs: ModelNeeds | None = None  # None: not measured
     numbers: int | None = None  # in the file: those of `parameters`, running statistics, counters
     structure: str | None = None  # names and shapes, as `xmem_core.weights.structure_of` gives it
     plugin: str = ""  # name of the entry point that loads it

@@ -2,7 +2,7 @@
 by whatever networks the new session has.
 
 Steps that came from elsewhere (imports) or that no longer fit what the new networks made of the
-steps before are taken over as they were recorded, and said so.
+steps before are taken over as they were recorded, and reported as such.
 """
 
 from collections.abc import Generator, Mapping, Sequence

@@ -39,7 +39,7 @@ def main() -> None:
     folder = output / "xmem-annotate"
     size_bytes = sum(one.stat().st_size for one in folder.rglob("*") if not one.is_symlink())
     start_up_s = try_out(folder)
-    print(f"{folder}: {size_bytes / 1e9:.2f} GB, window after {start_up_s:.2f} s")  # noqa: T201
+    print(f"{folder}: {size_bytes / 1e9:.2f} GB, window after {start_up_s:.2f} s")
     if arguments.limit and start_up_s > START_UP_LIMIT_S:
         sys.exit(f"The window takes longer than {START_UP_LIMIT_S:g} s.")
 
@@ -81,7 +81,7 @@ def try_out(folder: Path) -> float:
                 timeout=TIMEOUT_S,
                 check=False,
             )
-            print(f"xmem-annotate {' '.join(line)}: {time.monotonic() - began:.1f} s")  # noqa: T201
+            print(f"xmem-annotate {' '.join(line)}: {time.monotonic() - began:.1f} s")
             if done.returncode:
                 sys.exit(f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}")
             return done.stdout
@@ -90,7 +90,7 @@ def try_out(folder: Path) -> float:
         for _ in range(2):
             told = json.loads(run("doctor", "--window", "--no-speed-test", "--json"))
             found = {one["topic"]: one for one in told}
-        print(found["trial"]["text"])  # noqa: T201
+        print(found["trial"]["text"])
         listed = json.loads(run("models", "list", "--json"))
         if not {"small", "small-clicks", "XMem"} <= {one["name"] for one in listed}:
             sys.exit("the built program does not know its models")

@@ -164,7 +164,7 @@ def _folded(file: Path) -> dict[str, Tensor]:
 
 
 def _without_folders(config: JsonObject) -> JsonObject:
-    """The settings without where this machine keeps its files, which is nobody's business."""
+    """The settings without the paths of this machine."""
     paths = {"pack", "trunk_weights", "start_from", "tracker_errors"}
     return {
         name: Path(v).name if name in paths or name.endswith("_root") else v

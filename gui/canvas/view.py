@@ -101,22 +101,7 @@ class CanvasView(ZoomableView):
             lambda: self._mouse.tool.is_active,
             self,
         )
-        self._tools = make_tools(
-            Stage(
-                document=document,
-                annotator=annotator,
-                sketch=self._sketch,
-                preview=self._shown.preview,
-                labels=self._shown.labels,
-                object_at=self._shown.object_at,
-                color_of=self._shown.color_of,
-                scale=lambda: self.scale_factor,
-                pan_by=self.pan_by,
-                expect_masks=self._pending.expect_masks,
-                expect_answer=self._pending.expect_answer,
-                place_of=self._resting.place_of,
-            )
-        )
+        self._tools = make_tools(self._stage())
         self._mouse = CanvasMouse(
             self,
             document,
@@ -145,6 +130,31 @@ class CanvasView(ZoomableView):
         self._resting.hint_changed.connect(lambda: self.hint_changed.emit(self.hint))
         self._closeup = CloseupBox()
         self.scene().addItem(self._closeup)
+        self._follow()
+        if self._shown.frame >= 0:
+            self._follow_arrival(self._shown.frame)
+        self._update_pointer()
+
+    def _stage(self) -> Stage:
+        """What the tools may use."""
+        return Stage(
+            document=self._document,
+            annotator=self._annotator,
+            sketch=self._sketch,
+            preview=self._shown.preview,
+            labels=self._shown.labels,
+            object_at=self._shown.object_at,
+            color_of=self._shown.color_of,
+            scale=lambda: self.scale_factor,
+            pan_by=self.pan_by,
+            expect_masks=self._pending.expect_masks,
+            expect_answer=self._pending.expect_answer,
+            place_of=self._resting.place_of,
+        )
+
+    def _follow(self) -> None:
+        """Connects what the picture shows."""
+        document, annotator = self._document, self._annotator
         annotator.tracking.looked.connect(self._show_closeup)
         annotator.operations.busy_changed.connect(self._follow_busy)
         self._shown.changed.connect(self._repaint)
@@ -157,9 +167,6 @@ class CanvasView(ZoomableView):
         document.tool_changed.connect(self._change_tool)
         document.brush_changed.connect(self._update_pointer)
         document.view_mode_changed.connect(self._change_content)
-        if self._shown.frame >= 0:
-            self._follow_arrival(self._shown.frame)
-        self._update_pointer()
 
     def _show_closeup(self, frame: int, window: Window | None) -> None:
         """Where tracking looked."""

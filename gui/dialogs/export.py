@@ -311,107 +311,17 @@ class ExportDialog(QDialog):
     # Looks
 
     def _build(self) -> None:
-        self.formats = QTreeWidget(self)
-        self.formats.setHeaderHidden(True)
-        self.formats.setAccessibleName(tr("Format"))
-        self.formats.setIndentation(12)
-        self._items: dict[str, QTreeWidgetItem] = {}
-        for group in FormatGroup:
-            top = QTreeWidgetItem([tr(group.value)])
-            top.setFlags(Qt.ItemFlag.ItemIsEnabled)
-            self.formats.addTopLevelItem(top)
-            for kind in (kind for kind in FORMATS.values() if kind.group is group):
-                leaf = QTreeWidgetItem([tr(kind.title)])
-                leaf.setToolTip(0, tr(kind.description))
-                leaf.setData(0, _NameRole, kind.name)
-                top.addChild(leaf)
-                self._items[kind.name] = leaf
-            top.setExpanded(True)
-            top.setHidden(top.childCount() == 0)
-        self.formats.currentItemChanged.connect(self._show_format)
-
-        self.description = QLabel(self)
-        self.description.setWordWrap(True)
-        self.description.setForegroundRole(QPalette.ColorRole.PlaceholderText)
-        self._form_place = QVBoxLayout()
-        self._form_place.setContentsMargins(0, 0, 0, 0)
-
-        self.objects = QListWidget(self)
-        self.objects.setAccessibleName(tr("Objects"))
-        for one in self._document.objects:
-            item = QListWidgetItem(f"{one.id}  {one.name}")
-            item.setData(_NameRole, one.id)
-            item.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsUserCheckable)
-            item.setCheckState(Qt.CheckState.Checked)
-            self.objects.addItem(item)
-        rows = max(2, min(len(self._document.objects), _OBJECTS_SEEN))
-        frame_px = 2 * self.objects.frameWidth()
-        row_px = max(self.objects.sizeHintForRow(0), self.fontMetrics().height())
-        self.objects.setFixedHeight(rows * row_px + frame_px)
-        self.objects.itemChanged.connect(self._check_soon)
-
-        final = self._document.frame_count - 1
-        self.first = self._number(tr("First frame"), 0, final, self._document.range_in or 0)
-        out = self._document.range_out
-        self.last = self._number(tr("Last frame"), 0, final, final if out is None else out)
-        self.step = self._number(tr("Frame step"), 1, max(1, final), 1)
-        frames = QHBoxLayout()
-        for text, box in (
-            ("", self.first),
-            (tr("to"), self.last),
-            (tr("every"), self.step),
-        ):
-            if text:
-                frames.addWidget(QLabel(text, self))
-            frames.addWidget(box)
-        frames.addStretch(1)
-
-        self.target = QLineEdit(self)
-        self.target.setAccessibleName(tr("Where to"))
-        self.target.textChanged.connect(self.target.setToolTip)  # a long one is cut off
-        self.target.textChanged.connect(self._check_soon)
-        browse = QPushButton(tr("Choose…"), self)
-        browse.clicked.connect(self._ask_target)
-        where = QHBoxLayout()
-        where.addWidget(self.target, 1)
-        where.addWidget(browse)
-        self.overwrites = QCheckBox(tr("Replace files of the same names"), self)
-        self.overwrites.toggled.connect(self._check_soon)
-
-        self.hashes = QCheckBox(tr("Hash of each picture in frames.csv"), self)
-        self.hashes.setChecked(True)
-        self.hashes.setToolTip(
-            tr("Whether the export belongs to a video can be verified later; takes longer")
-        )
-
-        self.preview = QPlainTextEdit(self)
-        self.preview.setReadOnly(True)
-        self.preview.setAccessibleName(tr("What will be exported"))
-        self.preview.setMinimumHeight(70)
-
-        form = self._common = QFormLayout()
-        form.addRow(tr("Objects"), self.objects)
-        form.addRow(tr("Frames"), frames)
-        form.addRow(tr("Where to"), where)
-        form.addRow("", self.overwrites)
-        form.addRow("", self.hashes)
-        right = QWidget(self)
-        column = QVBoxLayout(right)
-        column.setContentsMargins(8, 0, 0, 0)
-        column.addWidget(self.description)
-        column.addLayout(self._form_place)
-        column.addLayout(form)
-        column.addWidget(self.preview, 1)
+        self._make_formats()
+        self._make_objects()
+        self._make_fields()
         self.choices = QSplitter(Qt.Orientation.Horizontal, self)
-        self.choices.addWidget(self.formats)
-        self.choices.addWidget(right)
         self.picture = ExportPicture(self._document.video, self)
-        self.choices.addWidget(self.picture)
+        for part in (self.formats, self._settings_column(), self.picture):
+            self.choices.addWidget(part)
         self.choices.setStretchFactor(1, 1)
         self.choices.setStretchFactor(2, 1)
         self.choices.setChildrenCollapsible(False)
         self.choices.setSizes([210, 450, 440])
-
         self.bar = QProgressBar(self)
         self.bar.setAccessibleName(tr("Progress of the export"))
         self.bar.hide()
@@ -434,6 +344,100 @@ class ExportDialog(QDialog):
         whole.addWidget(self.bar)
         whole.addLayout(last_row)
         whole.addWidget(buttons)
+
+    def _make_formats(self) -> None:
+        self.formats = QTreeWidget(self)
+        self.formats.setHeaderHidden(True)
+        self.formats.setAccessibleName(tr("Format"))
+        self.formats.setIndentation(12)
+        self._items: dict[str, QTreeWidgetItem] = {}
+        for group in FormatGroup:
+            top = QTreeWidgetItem([tr(group.value)])
+            top.setFlags(Qt.ItemFlag.ItemIsEnabled)
+            self.formats.addTopLevelItem(top)
+            for kind in (kind for kind in FORMATS.values() if kind.group is group):
+                leaf = QTreeWidgetItem([tr(kind.title)])
+                leaf.setToolTip(0, tr(kind.description))
+                leaf.setData(0, _NameRole, kind.name)
+                top.addChild(leaf)
+                self._items[kind.name] = leaf
+            top.setExpanded(True)
+            top.setHidden(top.childCount() == 0)
+        self.formats.currentItemChanged.connect(self._show_format)
+
+    def _make_objects(self) -> None:
+        self.objects = QListWidget(self)
+        self.objects.setAccessibleName(tr("Objects"))
+        for one in self._document.objects:
+            item = QListWidgetItem(f"{one.id}  {one.name}")
+            item.setData(_NameRole, one.id)
+            item.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsUserCheckable)
+            item.setCheckState(Qt.CheckState.Checked)
+            self.objects.addItem(item)
+        rows = max(2, min(len(self._document.objects), _OBJECTS_SEEN))
+        frame_px = 2 * self.objects.frameWidth()
+        row_px = max(self.objects.sizeHintForRow(0), self.fontMetrics().height())
+        self.objects.setFixedHeight(rows * row_px + frame_px)
+        self.objects.itemChanged.connect(self._check_soon)
+
+    def _make_fields(self) -> None:
+        final = self._document.frame_count - 1
+        self.first = self._number(tr("First frame"), 0, final, self._document.range_in or 0)
+        out = self._document.range_out
+        self.last = self._number(tr("Last frame"), 0, final, final if out is None else out)
+        self.step = self._number(tr("Frame step"), 1, max(1, final), 1)
+        self.target = QLineEdit(self)
+        self.target.setAccessibleName(tr("Where to"))
+        self.target.textChanged.connect(self.target.setToolTip)  # a long one is cut off
+        self.target.textChanged.connect(self._check_soon)
+        self.overwrites = QCheckBox(tr("Replace files of the same names"), self)
+        self.overwrites.toggled.connect(self._check_soon)
+        self.hashes = QCheckBox(tr("Hash of each picture in frames.csv"), self)
+        self.hashes.setChecked(True)
+        self.hashes.setToolTip(
+            tr("Whether the export belongs to a video can be verified later; takes longer")
+        )
+
+    def _settings_column(self) -> QWidget:
+        """Everything about the chosen format."""
+        frames = QHBoxLayout()
+        for text, box in (
+            ("", self.first),
+            (tr("to"), self.last),
+            (tr("every"), self.step),
+        ):
+            if text:
+                frames.addWidget(QLabel(text, self))
+            frames.addWidget(box)
+        frames.addStretch(1)
+        browse = QPushButton(tr("Choose…"), self)
+        browse.clicked.connect(self._ask_target)
+        where = QHBoxLayout()
+        where.addWidget(self.target, 1)
+        where.addWidget(browse)
+        form = self._common = QFormLayout()
+        form.addRow(tr("Objects"), self.objects)
+        form.addRow(tr("Frames"), frames)
+        form.addRow(tr("Where to"), where)
+        form.addRow("", self.overwrites)
+        form.addRow("", self.hashes)
+        self.description = QLabel(self)
+        self.description.setWordWrap(True)
+        self.description.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        self._form_place = QVBoxLayout()
+        self._form_place.setContentsMargins(0, 0, 0, 0)
+        self.preview = QPlainTextEdit(self)
+        self.preview.setReadOnly(True)
+        self.preview.setAccessibleName(tr("What will be exported"))
+        self.preview.setMinimumHeight(70)
+        page = QWidget(self)
+        column = QVBoxLayout(page)
+        column.setContentsMargins(8, 0, 0, 0)
+        column.addWidget(self.description)
+        column.addLayout(self._form_place)
+        column.addLayout(form)
+        column.addWidget(self.preview, 1)
+        return page
 
     def _number(self, name: str, least: int, most: int, value: int) -> QSpinBox:
         box = QSpinBox(self)

@@ -97,7 +97,7 @@ class ImportDialog(QDialog):
         stop = threading.Event()
         found: list[ImportPreview] = []
 
-        def tell(done: int, total: int) -> None:
+        def report(done: int, total: int) -> None:
             if stop.is_set():
                 raise CancelledError
             if done == total or done % max(1, total // 50) == 0:
@@ -110,7 +110,7 @@ class ImportDialog(QDialog):
                 annotation,
                 shown=shown,
                 first_number=first_number,
-                on_progress=tell,
+                on_progress=report,
             )
             found.append(preview)
             yield

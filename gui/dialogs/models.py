@@ -63,28 +63,7 @@ class ModelsDialog(QDialog):
         self._download: Operation | None = None
         self._used_after = ""  # the model that is used once it has been downloaded
 
-        self.table = QTreeWidget(self)
-        self.table.setRootIsDecorated(False)
-        self.table.setAccessibleName(self.windowTitle())
-        self.table.setHeaderLabels(
-            [
-                tr("Model"),
-                tr("For"),
-                tr("Here"),
-                tr("File"),
-                tr("Memory"),
-                tr("Time"),
-                tr("Licence"),
-            ]
-        )
-        header = self.table.headerItem()
-        header.setToolTip(_FILE, tr("Size of the file"))
-        header.setToolTip(_MEMORY, tr("While it works on a processor, measured"))
-        header.setToolTip(_TIME, tr("Of one processor core, measured"))
-        self.table.header().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        self.table.header().setStretchLastSection(True)
-        self.table.setItemDelegate(_Roomy(self.table))
-        self.table.currentItemChanged.connect(self._update)
+        self._make_table()
         self.about = QLabel(self)
         self.about.setWordWrap(True)
         self.about.setTextInteractionFlags(
@@ -116,6 +95,30 @@ class ModelsDialog(QDialog):
         column.addWidget(self.bar)
         column.addWidget(buttons)
         self.refresh()
+
+    def _make_table(self) -> None:
+        self.table = QTreeWidget(self)
+        self.table.setRootIsDecorated(False)
+        self.table.setAccessibleName(self.windowTitle())
+        self.table.setHeaderLabels(
+            [
+                tr("Model"),
+                tr("For"),
+                tr("Here"),
+                tr("File"),
+                tr("Memory"),
+                tr("Time"),
+                tr("Licence"),
+            ]
+        )
+        header = self.table.headerItem()
+        header.setToolTip(_FILE, tr("Size of the file"))
+        header.setToolTip(_MEMORY, tr("While it works on a processor, measured"))
+        header.setToolTip(_TIME, tr("Of one processor core, measured"))
+        self.table.header().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        self.table.header().setStretchLastSection(True)
+        self.table.setItemDelegate(_Roomy(self.table))
+        self.table.currentItemChanged.connect(self._update)
 
     def refresh(self) -> None:
         """Shows what is here now."""

@@ -47,7 +47,7 @@ _SHEET_PX: Final = QSize(1240, 740)  # fits a screen of 1280x800
 
 
 def mouse_rows() -> list[tuple[str, str]]:
-    """What the mouse does, which no action's shortcut tells."""
+    """Mouse gestures, which are no actions and have no shortcut."""
     return [
         (tr("Left, right click"), tr("Add to the object, take away (click tool)")),
         (tr("Ctrl+click"), tr("Make the object under the cursor current")),

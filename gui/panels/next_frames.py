@@ -138,7 +138,7 @@ class NextFramesPanel(QWidget):
         repairs = tr("≈ {count} frame", "≈ {count} frames", count=one.mends)
         text = tr("Frame {frame}: {repairs}", frame=one.frame, repairs=repairs)
         iou = tr("expected IoU {iou:.2f}", iou=one.expected_iou)
-        return f"{text}\n{name}, {iou}"
+        return f"{text}\n{iou} · {name}"  # a long name is cut at its end
 
     def _state(self, count: int) -> str:
         if count:

@@ -108,7 +108,7 @@ class Cuts(QObject):
         self.changed.emit()
 
     def _end(self, error: Exception | None) -> None:
-        """A video that cannot be read is the canvas's to tell of."""
+        """The canvas reports a video that cannot be read."""
         self._search = None
 
 

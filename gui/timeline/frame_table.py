@@ -139,10 +139,6 @@ class FrameTable(QObject):
         return np.flatnonzero(self._status >= _CORRECTED)
 
     @property
-    def has_given(self) -> bool:
-        return bool((self._status >= _CORRECTED).any())
-
-    @property
     def frames_to_learn_from(self) -> int:
         """How many keyframes show an object that the annotator answers for there."""
         found = np.zeros(len(self._status), np.bool_)

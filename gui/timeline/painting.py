@@ -176,8 +176,8 @@ def _lane_colors(rgb: int, grey_rgb: int) -> tuple[NDArray[np.uint32], NDArray[n
 def draw_presence(
     painter: QPainter, rect: QRectF, scale: TimeScale, info: ObjectInfo, palette: QPalette
 ) -> None:
-    """What was said of an object: absent is crossed out, occluded is hatched, present has a line
-    above. rect: the lane's."""
+    """The stated presence of an object: crossed out where absent, hatched where occluded, a line
+    above where present. rect: the lane's."""
     grey = palette.color(QPalette.ColorRole.WindowText)
     color = QColor(*info.color)
     for part in info.presence:

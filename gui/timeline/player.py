@@ -192,7 +192,7 @@ class Player(QObject):
             self._is_moving = False
 
     def _follow(self) -> None:
-        """Somebody scrubs while it plays: on from there."""
+        """Scrubbing during playback moves the start of playback."""
         if self._is_moving:
             return
         self._set_held(False)

@@ -76,7 +76,7 @@ class Thumbnails(QObject):
         return found
 
     def want(self, who: str, frames: Sequence[int]) -> None:
-        """Instead of what `who` wanted before, in this order. `arrived` tells of each."""
+        """Instead of what `who` wanted before, in this order. `arrived` is emitted for each."""
         if self._wishes.get(who) == tuple(frames):
             return
         self._wishes[who] = tuple(frames)

@@ -6,6 +6,7 @@ from math import exp, log
 from typing import TYPE_CHECKING, Final
 
 from PySide6.QtCore import Qt, QTimer
+from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QLabel, QSlider, QStatusBar, QWidget
 
 from gui.language import tr
@@ -66,12 +67,24 @@ _BRUSH_SPAN: Final = log(LARGEST_BRUSH_PX / LEAST_RADIUS_PX)
 _LOOK_AGAIN_MS = 250  # while something is still on its way to the disk
 
 
+class _Hint(QLabel):
+    """Ends in dots where the line is too long."""
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        place = self.contentsRect()
+        text = self.fontMetrics().elidedText(
+            self.text(), Qt.TextElideMode.ElideRight, place.width()
+        )
+        QPainter(self).drawText(place, Qt.AlignmentFlag.AlignVCenter, text)
+
+
 class StatusLine(QStatusBar):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._session: Session | None = None
         self._document: Document | None = None
-        self.hint, self.cursor_place, self.saved = QLabel(self), QLabel(self), QLabel(self)
+        self.hint = _Hint(self)
+        self.cursor_place, self.saved = QLabel(self), QLabel(self)
         self.brush, self.zoom = QLabel(self), QLabel(self)
         for label in (self.hint, self.brush, self.zoom, self.saved):
             label.setContentsMargins(8, 0, 8, 0)

@@ -218,10 +218,6 @@ class Operation:
         return self._is_cancelled
 
     @property
-    def is_discarded(self) -> bool:
-        return self._is_discarded
-
-    @property
     def is_paused(self) -> bool:
         return self._is_paused
 
@@ -280,7 +276,7 @@ _left_behind: list[Future[None]] = []  # behind steps that a shutdown did not wa
 
 
 def is_left_behind() -> bool:
-    """Whether a step that nobody waits for any more still runs, and would keep the process."""
+    """Whether an abandoned step still runs, and would keep the process alive."""
     return any(not last.done() for last in _left_behind)
 
 

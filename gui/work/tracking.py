@@ -38,7 +38,7 @@ class Tracking(QObject):
     looked = Signal(int, object)  # at a part of this frame: a Window, None for all of it
     ended = Signal(frozenset)  # the frames that got a mask; a pass after a correction is one more
     accepted = Signal()  # the first of the absences
-    forecast_made = Signal(object)  # Forecast; None where it cannot be told
+    forecast_made = Signal(object)  # Forecast; None where it cannot be made
 
     def __init__(
         self, document: Document, operations: Operations, parent: QObject | None = None
@@ -53,7 +53,7 @@ class Tracking(QObject):
 
     @property
     def absences(self) -> tuple[AbsenceProposal, ...]:
-        """Where an object shrank to specks and was not said to be absent since."""
+        """Where an object shrank to specks and was not marked absent since."""
         objects = {one.id: one for one in self._document.objects}
         return tuple(
             one

@@ -72,7 +72,7 @@ class PresenceState(StrEnum):
     PRESENT = "present"
     OCCLUDED = "occluded"  # there, but covered in part or whole
     ABSENT = "absent"  # not in the picture: its mask is empty, and no tracker fills it
-    NOT_LOOKED_AT = "not looked at"  # nothing was said
+    NOT_LOOKED_AT = "not looked at"  # the default
 
 
 @dataclass(frozen=True, slots=True)

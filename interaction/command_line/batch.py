@@ -109,8 +109,8 @@ def batch(
         typer.echo(text)
     else:
         counts = Counter(result.status for result in results)
-        told = ", ".join(f"{count} {status}" for status, count in counts.items())
-        console.print(f"{told}. Report: {report}", markup=False)
+        summary = ", ".join(f"{count} {status}" for status, count in counts.items())
+        console.print(f"{summary}. Report: {report}", markup=False)
     if any(result.error for result in results):
         raise typer.Exit(_INCOMPLETE)
 

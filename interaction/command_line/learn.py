@@ -45,5 +45,5 @@ def learn(
     if as_json:
         typer.echo(json.dumps({"project": str(project), "learned_from_frames": frames}))
     else:
-        told = f"Learned from {frames} frames." if frames else "Nothing is learned any more."
-        Console(stderr=True, highlight=False).print(told)
+        text = f"Learned from {frames} frames." if frames else "Nothing is learned any more."
+        Console(stderr=True, highlight=False).print(text)

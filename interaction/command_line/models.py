@@ -122,8 +122,8 @@ def verify(
     """Compute a model's SHA-256 and compare it with what is known."""
     check = default_store().verify(name_or_path)
     if as_json:
-        told = {**asdict(check), "path": str(check.path), "is_damaged": check.is_damaged}
-        typer.echo(json.dumps(told, indent=2))
+        values = {**asdict(check), "path": str(check.path), "is_damaged": check.is_damaged}
+        typer.echo(json.dumps(values, indent=2))
     else:
         typer.echo(f"{check.path}\nsize     {check.size_bytes:,} bytes\nsha256   {check.sha256}")
     if check.is_damaged:

@@ -263,7 +263,7 @@ def _channels(values: Pixels) -> NDArray[np.float32]:
 
 
 _MOTS_CLASS: Final = 1000  # values of MOTS are class · 1000 + instance
-_MOTS_IGNORE: Final = 10_000  # its value for regions that are nobody's
+_MOTS_IGNORE: Final = 10_000  # its value for regions without an object
 _DEEPEST_MOTS: Final = 65_000
 _MOST_GREY_IDS: Final = 100
 _MOST_TINY: Final = 64  # values that fill no 3 × 3 square, or pixels of one; soft edges have more

@@ -68,7 +68,7 @@ _PICTURE_DAMAGE: Final = (
 
 
 class InvalidMaskError(ValueError):
-    """A code or polygon that stands for no mask of the size it is said to have."""
+    """A code or polygon that is no mask of the stated size."""
 
 
 def decode_segmentation(segmentation: object, width: int, height: int) -> NDArray[np.bool_]:
@@ -516,7 +516,7 @@ def placed(
 # MOTS
 
 _MOTS_LINE: Final = re.compile(r"(\d+) (\d+) (\d+) (\d+) (\d+) (\S+)")
-_MOTS_IGNORED: Final = 10  # class of regions that are nobody's
+_MOTS_IGNORED: Final = 10  # class of regions without an object
 
 
 def from_mots_text(path: Path, text: str) -> ShapeList | None:

@@ -310,7 +310,7 @@ class PropagationJob:
         )
 
     def _absent(self, frame: int) -> frozenset[int]:
-        """The objects that the annotator has said are not on the frame."""
+        """The objects that the annotator marked absent from the frame."""
         return frozenset(
             one.id for one in self._objects if one.state_at(frame) is PresenceState.ABSENT
         )

@@ -32,7 +32,7 @@ _PATIENCE = 16  # frames that may overtake the wanted one before it counts as mi
 
 
 class _CancelledError(Exception):
-    """Nobody waits for this frame any more."""
+    """The request for this frame was withdrawn."""
 
 
 class FrameDecoder:

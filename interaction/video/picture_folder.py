@@ -108,7 +108,7 @@ def index_picture_folder(path: Path) -> Generator[int, None, PictureFolderIndex]
 def _visible_range(pictures: Sequence[Path]) -> VisibleRange | None:
     try:
         return find_visible_range(pictures)
-    except UnreadableVideoError:  # told where the damaged picture is asked for
+    except UnreadableVideoError:  # reported when the damaged picture is requested
         return None
 
 

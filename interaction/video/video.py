@@ -428,8 +428,8 @@ class Video:
                     for decoded, picture in self._source.decode(group[0], frame, is_cancelled):
                         self._cache.put(decoded, picture)
                 except (UnreadableVideoError, MemoryError):
-                    return  # whoever asks for that frame is told
+                    return  # the next request for that frame raises it
 
     def _is_wanted_elsewhere(self, group: range) -> bool:
-        """Whether to drop the decoding of `group`: nobody wants it, or others wait for more."""
+        """Whether to drop the decoding of `group`: other frames are requested, or none."""
         return self._is_closed or any(frame not in group for frame in tuple(self._wanted))

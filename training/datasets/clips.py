@@ -17,7 +17,7 @@ from training.pack import Picture
 
 MOST_OBJECTS = 3  # labelled in a clip
 TRIES = 8  # draws of an entry before another is taken
-OTHER_ENTRIES = 20  # before the data is said to be useless
+OTHER_ENTRIES = 20  # before the data is rejected
 SEQUENCE_COLOUR, FRAME_COLOUR = (0.1, 0.03, 0.03), (0.01, 0.01, 0.01)
 GREY_SHARE = 0.05
 _LEAST_WIDENED, _MOST_WIDENED = 0.004, 0.026  # of the frame

@@ -170,7 +170,7 @@ def chosen_sources(packages: list[str] | None) -> tuple[Source, ...]:
 def fetch(sources: tuple[Source, ...], folder: Path) -> None:
     """Downloads each package and unpacks it into `folder` / its name; nothing is installed.
 
-    Needs apt-get and dpkg-deb. Raises ValueError, with what they said, when one fails.
+    Needs apt-get and dpkg-deb. Raises ValueError, with their output, when one fails.
     """
     for program in ("apt-get", "dpkg-deb"):
         if shutil.which(program) is None:
