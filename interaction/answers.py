@@ -77,6 +77,7 @@ class EditContext:
     engines: Networks
     session_key: Hashable  # with a frame's index, what the networks keep of the frame goes by
     stop: Callable[[], bool] = lambda: False  # asked often; once true, nothing is yielded any more
+    tells_memory: Callable[[], bool] = lambda: False  # whether a run says what it remembers
 
 
 def answer(context: EditContext, request: Request) -> Answer:
@@ -125,7 +126,13 @@ def propagation(
     nowhere to go; EngineMemoryError if a device is full and no smaller step is left."""
     from interaction.tracking.propagation_job import PropagationJob  # imports torch
 
-    job = PropagationJob(context.annotation, context.video, context.engines, request)
+    job = PropagationJob(
+        context.annotation,
+        context.video,
+        context.engines,
+        request,
+        tells_memory=context.tells_memory,
+    )
     return _timed_steps(job.steps())
 
 

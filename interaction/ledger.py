@@ -27,6 +27,7 @@ from interaction.annotation.types import (
     Edit,
     FrameRecord,
     FrameStatus,
+    MemoryRule,
     ObjectInfo,
     PresenceState,
     with_presence,
@@ -57,8 +58,9 @@ class Rebased:
 
 
 def rebase(edit: Edit, annotation: Annotation, new_ids: NewIds) -> Rebased | None:
-    """None if it no longer fits: a frame changed since, what it is about was deleted or locked, an
-    object that it takes from the list is still spoken of, or it changes nothing.
+    """None if it no longer fits: a frame or what memory is told changed since, what it is about
+    was deleted or locked, an object that it takes from the list is still spoken of, or it changes
+    nothing.
 
     new_ids: what an earlier edit of its group was rebased to.
     """
@@ -70,13 +72,15 @@ def rebase(edit: Edit, annotation: Annotation, new_ids: NewIds) -> Rebased | Non
         if merged is None:
             return None
         objects, new_ids = merged
+    if edit.memory_before is not None and edit.memory_before != annotation.memory:
+        return None
     after = _rebased_frames(edit, annotation, objects, new_ids)
     gone = {one.id for one in annotation.objects} - {one.id for one in objects}
     if after is None or is_in_use(gone, annotation, after):
         return None
     before = {frame: edit.before[frame] for frame in after}
     is_same_list = objects == annotation.objects
-    if is_same_list and before == after:
+    if is_same_list and before == after and edit.memory_after in (None, annotation.memory):
         return None
     if edit.objects_after is None or is_same_list:
         changed = replace(edit, before=before, after=after, objects_before=None, objects_after=None)
@@ -297,6 +301,14 @@ def keeping_presence(edit: Edit, annotation: Annotation) -> Edit | None:
     return replace(edit, before={frame: edit.before[frame] for frame in after}, after=after)
 
 
+def _replaces_pinned(edit: Edit, annotation: Annotation) -> bool:
+    """Whether it is a run's, over a mask that is pinned to memory as it is."""
+    return isinstance(edit.cause, PropagationRequest) and any(
+        annotation.memory.at(frame) is MemoryRule.PINNED and record.present
+        for frame, record in edit.before.items()
+    )
+
+
 def _is_absent(one: ObjectInfo | None, frame: int) -> bool:
     return one is not None and one.state_at(frame) is PresenceState.ABSENT
 
@@ -337,7 +349,7 @@ class Ledger:
                 self._without_objects.add(edit.group)
             return False
         kept = keeping_presence(rebased.edit, self.annotation)
-        if kept is None:
+        if kept is None or _replaces_pinned(kept, self.annotation):
             return False
         edit = kept
         project = self.project

@@ -22,6 +22,7 @@ from xmem_core.config import MemoryConfig
 from xmem_core.device import StageTimes
 from xmem_core.engine import Engine
 from xmem_core.memory.bank import MemoryBank
+from xmem_core.memory.remembered import RememberedFrame
 from xmem_core.memory.store import Elements
 from xmem_core.network.xmem import XMem
 from xmem_core.pictures import EncodedFrame, PictureSize, Prediction
@@ -51,6 +52,9 @@ class Tracker:
     No method changes a global mode of torch, so trackers may live on any thread (one at a time
     for each tracker).
     """
+
+    # It says which frames it remembers, and can leave them out; other models' trackers may not.
+    knows_frames = True
 
     def __init__(
         self,
@@ -119,6 +123,10 @@ class Tracker:
         """How many there are in permanent, working and long-term memory."""
         return len(self.bank.permanent), len(self.bank.working), len(self.bank.long_term)
 
+    def remembered(self) -> list[RememberedFrame]:
+        """The frames in memory and what each gives; costs a fraction of a millisecond."""
+        return self.bank.remembered()
+
     @property
     def confirmed_frames(self) -> tuple[int, ...]:
         return tuple(sorted(self._confirmed))
@@ -158,7 +166,7 @@ class Tracker:
         masks = self._internal_masks(one_hot(labels, ids).to(self.device), size)
         value, _ = self.engine.encode_value(encoded, soft_aggregate(masks)[1:], None)
         self._confirmed[index] = _ConfirmedFrame(labels.copy(), ids, size.window)
-        self.bank.keep_for_ever(index, self._elements(encoded, value, ids))
+        self.bank.keep_for_ever(index, self._elements(encoded, value, ids, index))
 
     @torch.inference_mode()
     def forget(self, index: int) -> None:
@@ -215,29 +223,32 @@ class Tracker:
         is_last: bool = False,
         absent: Collection[int] = (),
         remembers: bool = False,
+        index: int = -1,
+        memorizes: bool = True,
     ) -> Prediction:
         """The masks of the next frame of the run.
 
         objects: the ids to look for, by default all that are known. is_last: no frame follows,
         so nothing is remembered. absent: those of them that are known to have no pixel here: that
         is the answer, and what memory keeps of the frame. remembers: whether its turn has come or
-        not. ValueError if nothing has been memorised.
+        not. index: by which memory knows it. memorizes: False keeps it out of memory; the next that
+        may be memorised is, if a turn came meanwhile. ValueError if nothing has been memorised.
         """
         encoded = self._encoded(frame)
         ids = self._wanted(objects)
         is_due = remembers or self._since_memory + 1 >= self.config.memorize_every
-        is_memory = not is_last and is_due
+        is_memory = not is_last and is_due and memorizes
         every = self.config.deep_update_every
         self._since_deep_update += 1
         updates_hidden = not is_last and (every is not None or not is_memory)
         probabilities = self._predict(encoded, ids, updates_hidden=updates_hidden, absent=absent)
         if is_memory:
             is_deep = every is None or self._since_deep_update >= every
-            self._remember(encoded, probabilities[1:], ids, is_deep=is_deep)
+            self._remember(encoded, probabilities[1:], ids, index, is_deep=is_deep)
         else:
             self._since_memory += 1
-            if not is_last:
-                self._refresh_recent(encoded, probabilities[1:], ids)
+            if not is_last and memorizes:
+                self._refresh_recent(encoded, probabilities[1:], ids, index)
         prediction = self._prediction(encoded, probabilities, ids)
         if self.closeup is not None:
             self.closeup.follow(prediction)
@@ -285,12 +296,18 @@ class Tracker:
 
     @torch.inference_mode()
     def adopt(
-        self, frame: Frame | EncodedFrame, masks: Tensor, objects: Sequence[int]
+        self,
+        frame: Frame | EncodedFrame,
+        masks: Tensor,
+        objects: Sequence[int],
+        *,
+        index: int = -1,
     ) -> Prediction:
         """The run goes on from masks made elsewhere, not confirmed by the annotator: they enter
         working memory as tracked ones do, and may be distilled later.
 
-        masks: (K, H, W) in [0, 1] at source size, in the order of `objects`.
+        masks: (K, H, W) in [0, 1] at source size, in the order of `objects`. index: by which memory
+        knows the frame.
         """
         encoded = self._encoded(frame)
         ids = tuple(objects)
@@ -304,11 +321,17 @@ class Tracker:
         probabilities = soft_aggregate(
             self._internal_masks(masks.to(self.device, torch.float32), encoded.size)
         )
-        self._remember(encoded, probabilities[1:], ids)
+        self._remember(encoded, probabilities[1:], ids, index)
         prediction = self._prediction(encoded, probabilities, ids)
         if self.closeup is not None:
             self.closeup.follow(prediction)
         return prediction
+
+    @torch.inference_mode()
+    def evict(self, frames: Collection[int]) -> None:
+        """Takes tracked frames out of working and long-term memory, at once; what was averaged of
+        them into other frames' prototypes stays. Confirmed ones are for `forget`."""
+        self.bank.evict(frames)
 
     # Saving a run, so that it can go on in another process
 
@@ -411,38 +434,50 @@ class Tracker:
         return probabilities
 
     def _remember(
-        self, encoded: EncodedFrame, masks: Tensor, ids: tuple[int, ...], *, is_deep: bool = True
+        self,
+        encoded: EncodedFrame,
+        masks: Tensor,
+        ids: tuple[int, ...],
+        index: int,
+        *,
+        is_deep: bool = True,
     ) -> None:
         """Puts the frame into working memory. masks: (K, H, W) at padded internal size. is_deep:
         refresh the sensory state from its value."""
         hidden = self._hidden_of(ids, encoded) if is_deep else None
         value, hidden = self.engine.encode_value(encoded, masks, hidden)
         self._keep_hidden(ids, hidden)
-        self.bank.append(self._elements(encoded, value, ids))
+        self.bank.append(self._elements(encoded, value, ids, index))
         self._since_memory = 0
         if is_deep:
             self._since_deep_update = 0
 
-    def _refresh_recent(self, encoded: EncodedFrame, masks: Tensor, ids: tuple[int, ...]) -> None:
+    def _refresh_recent(
+        self, encoded: EncodedFrame, masks: Tensor, ids: tuple[int, ...], index: int
+    ) -> None:
         """Makes the frame recent memory if its turn has come. The sensory state stays."""
         every = self.engine.network.config.recent_every
         if every and self._since_memory % every == 0:
             value, _ = self.engine.encode_value(encoded, masks, None)
-            self.bank.replace_recent(self._elements(encoded, value, ids))
+            self.bank.replace_recent(self._elements(encoded, value, ids, index))
 
-    def _elements(self, encoded: EncodedFrame, value: Tensor, ids: tuple[int, ...]) -> Elements:
-        """What memory keeps of a frame: value (K, C_value, h, w), in the order of `ids`."""
+    def _elements(
+        self, encoded: EncodedFrame, value: Tensor, ids: tuple[int, ...], index: int
+    ) -> Elements:
+        """What memory keeps of frame `index`: value (K, C_value, h, w), in the order of `ids`."""
         self._size = encoded.size
         features = encoded.features
-        key, shrinkage, selection = (
+        key, shrinkage, own = (
             part[0].flatten(1).T.float().contiguous()
             for part in (features.key, features.shrinkage, features.selection)
         )
+        selection: Tensor | None = own
         rows = value.flatten(2).transpose(1, 2).contiguous()  # (K, N, C_value)
         values = dict(zip(ids, rows, strict=True))
         if self.config.affinity == "stcn":
-            return Elements(key, torch.ones_like(shrinkage), None, values)
-        return Elements(key, shrinkage, selection, values)
+            shrinkage, selection = torch.ones_like(shrinkage), None
+        frames = torch.full_like(shrinkage[:, 0], index, dtype=torch.int32)
+        return Elements(key, shrinkage, selection, values, frames)
 
     def _hidden_of(self, ids: tuple[int, ...], encoded: EncodedFrame) -> Tensor | None:
         """The objects' sensory state (1, K, C_hidden, h, w), zero for those not yet seen."""

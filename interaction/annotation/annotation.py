@@ -14,6 +14,7 @@ from interaction.annotation.types import (
     Edit,
     FrameRecord,
     FrameStatus,
+    MemoryRules,
     ObjectInfo,
     Prompts,
     Signs,
@@ -73,6 +74,7 @@ class Annotation:
         *,
         records: Mapping[int, FrameRecord] | None = None,
         objects: Iterable[ObjectInfo] = (),
+        memory: MemoryRules | None = None,
     ) -> None:
         if frame_count < 1 or width < 1 or height < 1:
             raise ValueError(
@@ -83,6 +85,7 @@ class Annotation:
         self._objects = tuple(objects)
         # By frame and depth: 0 is the mask, 1 the first layer beneath it.
         self._decoded: OrderedDict[tuple[int, int], tuple[bytes, Labels]] = OrderedDict()
+        self._memory = memory or MemoryRules()
 
     @property
     def records(self) -> Mapping[int, FrameRecord]:
@@ -93,6 +96,11 @@ class Annotation:
     def objects(self) -> tuple[ObjectInfo, ...]:
         """In the annotator's order."""
         return self._objects
+
+    @property
+    def memory(self) -> MemoryRules:
+        """What the tracker's memory is told; any thread may ask."""
+        return self._memory
 
     @property
     def locked(self) -> frozenset[int]:
@@ -152,6 +160,8 @@ class Annotation:
                 raise ValueError(f"“{edit.label}” was made from another state of frame {frame}")
         if edit.objects_before is not None and edit.objects_before != self._objects:
             raise ValueError(f"“{edit.label}” was made from another list of objects")
+        if edit.memory_before is not None and edit.memory_before != self._memory:
+            raise ValueError(f"“{edit.label}” was made from other rules of memory")
         for frame, record in edit.after.items():
             if record == EMPTY_RECORD:
                 self._records.pop(frame, None)
@@ -159,3 +169,5 @@ class Annotation:
                 self._records[frame] = record
         if edit.objects_after is not None:
             self._objects = edit.objects_after
+        if edit.memory_after is not None:
+            self._memory = edit.memory_after

@@ -39,6 +39,7 @@ from interaction.annotation.requests import (
     CopyRequest,
     DeleteRequest,
     FillRequest,
+    MemoryRequest,
     MergeRequest,
     ObjectsRequest,
     Operation,
@@ -56,6 +57,7 @@ from interaction.annotation.types import (
     Edit,
     FrameRecord,
     FrameStatus,
+    MemoryRule,
     ObjectInfo,
     PresenceState,
     Prompts,
@@ -104,6 +106,8 @@ def by_hand(annotation: Annotation, request: Request) -> Generator[Edit, None, N
             return _presence_edits(annotation, request)
         case OverlapRequest():
             return _overlap_edits(annotation, request)
+        case MemoryRequest():
+            edit = _memory_edit(annotation, request)
         case StrokeRequest():
             edit = _stroke_edit(annotation, request)
         case FillRequest():
@@ -487,6 +491,37 @@ def _overlap_edits(annotation: Annotation, request: OverlapRequest) -> Generator
             )
 
     return steps()
+
+
+_RULES: Final = {
+    MemoryRule.PINNED: "pin",
+    MemoryRule.EXCLUDED: "exclude",
+    MemoryRule.FREE: "release",
+}
+
+
+def _memory_edit(annotation: Annotation, request: MemoryRequest) -> Edit | None:
+    """UserError for a frame that has no mask to be pinned with."""
+    first, last, rule = request.first, request.last, request.rule
+    annotation.record(last)  # IndexError outside the video
+    if rule is MemoryRule.PINNED:
+        for frame in range(first, last + 1):
+            if not annotation.record(frame).present:
+                raise UserError(
+                    "Frame {frame} has no mask to remember. Nothing was changed.\n\n"
+                    "Track over it or give it one first.",
+                    frame=frame,
+                )
+    after = annotation.memory.changed(first, last, rule)
+    if after == annotation.memory:
+        return None
+    return Edit(
+        Label(_RULES[rule]),
+        cause=request,
+        locked=annotation.locked,
+        memory_before=annotation.memory,
+        memory_after=after,
+    )
 
 
 def list_edit(annotation: Annotation, label: str, objects: tuple[ObjectInfo, ...]) -> Edit | None:

@@ -10,6 +10,7 @@ from typing import Final, Literal, get_args
 from interaction.annotation.types import (
     Click,
     Edit,
+    MemoryRule,
     ObjectInfo,
     Point,
     PresenceState,
@@ -17,6 +18,7 @@ from interaction.annotation.types import (
     Stroke,
 )
 from xmem_core.arrays import Window
+from xmem_core.memory.remembered import RememberedFrame
 
 __all__ = [
     "DIRECTIONS",
@@ -33,6 +35,7 @@ __all__ = [
     "FillRequest",
     "ImportRequest",
     "MaskRequest",
+    "MemoryRequest",
     "MemoryUse",
     "MergeRequest",
     "ObjectsRequest",
@@ -154,6 +157,16 @@ class Propagated:
     brake: str | None = None  # for people: why the run had better stand still at this frame
     is_cut: bool = False  # and that is because another shot begins: the frame has no mask yet
     absences: tuple["AbsenceProposal", ...] = ()  # as far as they go by now
+    remembered: "Remembered | None" = None  # if it was asked for
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """The frames in the tracker's memory, and what each gives. is_known: False of a model that
+    does not tell."""
+
+    frames: tuple[RememberedFrame, ...]
+    is_known: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,6 +323,20 @@ class OverlapRequest(Request):
 
     object_id: int
     keeps_covered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryRequest(Request):
+    """Frames `first` to `last`, both in it, get a place in memory, or are kept out of it, also in a
+    run that goes on."""
+
+    first: int
+    last: int
+    rule: MemoryRule
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.first <= self.last:
+            raise ValueError(f"frames {self.first} to {self.last} are no range")
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from xmem_core.arrays import Frame
 
@@ -15,6 +15,9 @@ __all__ = [
     "FrameRecord",
     "FrameStatus",
     "Frames",
+    "MemoryRange",
+    "MemoryRule",
+    "MemoryRules",
     "ObjectInfo",
     "Point",
     "PresenceRange",
@@ -88,27 +91,100 @@ class PresenceRange:
             raise ValueError(f"a range of frames must not end before it begins, got {self}")
 
 
-def with_presence(
-    ranges: tuple[PresenceRange, ...], first: int, last: int, state: PresenceState
-) -> tuple[PresenceRange, ...]:
-    """`ranges`, ascending and apart, with frames `first` to `last` in another state."""
-    new = PresenceRange(first, last, state)
-    result: list[PresenceRange] = []
+class MemoryRule(StrEnum):
+    """What the annotator says of a frame's place in the tracker's memory."""
+
+    PINNED = "pinned"  # in permanent memory, as it is: no run replaces its mask
+    EXCLUDED = "excluded"  # in no memory, whatever its mask
+    FREE = "free"  # nothing was said
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryRange:
+    """Frames `first` to `last`, both in it, are under one rule."""
+
+    first: int
+    last: int
+    rule: MemoryRule
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.first <= self.last:
+            raise ValueError(f"a range of frames must not end before it begins, got {self}")
+
+
+R = TypeVar("R", PresenceRange, MemoryRange)
+
+
+def _with_range(ranges: tuple[R, ...], new: R, *, is_said: bool) -> tuple[R, ...]:
+    """`ranges`, ascending and apart, with what `new` says of its frames, or nothing said there."""
+    result: list[R] = []
     for one in ranges:
         if one.first < new.first:
             result.append(replace(one, last=min(one.last, new.first - 1)))
         if one.last > new.last:
             result.append(replace(one, first=max(one.first, new.last + 1)))
-    if state is not PresenceState.NOT_LOOKED_AT:
+    if is_said:
         result.append(new)
-    joined: list[PresenceRange] = []
+    joined: list[R] = []
     for one in sorted(result, key=lambda one: one.first):
-        before = joined[-1] if joined else None
-        if before is not None and before.last + 1 == one.first and before.state is one.state:
-            joined[-1] = replace(before, last=one.last)
+        longer = replace(joined[-1], last=one.last) if joined else one
+        is_next = bool(joined) and joined[-1].last + 1 == one.first
+        if is_next and longer == replace(one, first=longer.first):
+            joined[-1] = longer
         else:
             joined.append(one)
     return tuple(joined)
+
+
+def with_presence(
+    ranges: tuple[PresenceRange, ...], first: int, last: int, state: PresenceState
+) -> tuple[PresenceRange, ...]:
+    """`ranges`, ascending and apart, with frames `first` to `last` in another state."""
+    is_said = state is not PresenceState.NOT_LOOKED_AT
+    return _with_range(ranges, PresenceRange(first, last, state), is_said=is_said)
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryRules:
+    """Which frames the annotator has pinned to memory and which are kept out of it."""
+
+    ranges: tuple[MemoryRange, ...] = ()  # ascending, apart
+
+    def __bool__(self) -> bool:
+        return bool(self.ranges)
+
+    def at(self, frame: int) -> MemoryRule:
+        index = bisect_right(self.ranges, frame, key=lambda one: one.first) - 1
+        if index >= 0 and frame <= self.ranges[index].last:
+            return self.ranges[index].rule
+        return MemoryRule.FREE
+
+    def is_excluded(self, frame: int) -> bool:
+        return self.at(frame) is MemoryRule.EXCLUDED
+
+    def changed(self, first: int, last: int, rule: MemoryRule) -> "MemoryRules":
+        """The same, with frames `first` to `last` under another rule."""
+        is_said = rule is not MemoryRule.FREE
+        return MemoryRules(
+            _with_range(self.ranges, MemoryRange(first, last, rule), is_said=is_said)
+        )
+
+    @property
+    def pinned(self) -> tuple[int, ...]:
+        """Ascending."""
+        return tuple(
+            frame
+            for one in self.ranges
+            if one.rule is MemoryRule.PINNED
+            for frame in range(one.first, one.last + 1)
+        )
+
+    @property
+    def excluded(self) -> tuple[range, ...]:
+        """Ascending."""
+        return tuple(
+            range(one.first, one.last + 1) for one in self.ranges if one.rule is MemoryRule.EXCLUDED
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +275,8 @@ EMPTY_RECORD = FrameRecord()
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """One undoable change of masks, on one frame or on a thousand, or of the list of objects.
+    """One undoable change of masks, on one frame or on a thousand, of the list of objects, or of
+    what memory is told.
 
     Records never change, so an edit holds references, not copies, and its inverse is exact.
     Edits with the same `group` are one step of the history: a propagation makes one a frame.
@@ -214,6 +291,8 @@ class Edit:
     cause: Request | None = None  # what was asked for: it can be done again with other weights
     locked: frozenset[int] = frozenset()  # the objects that were locked when it was asked for
     seconds: float = field(default=0.0, compare=False)  # how long the program computed it
+    memory_before: MemoryRules | None = None  # None: the rules are the same
+    memory_after: MemoryRules | None = None
 
     @property
     def frames(self) -> frozenset[int]:
@@ -226,6 +305,8 @@ class Edit:
             after=self.before,
             objects_before=self.objects_after,
             objects_after=self.objects_before,
+            memory_before=self.memory_after,
+            memory_after=self.memory_before,
         )
 
     def then(self, later: "Edit") -> "Edit":
@@ -235,11 +316,15 @@ class Edit:
             objects_after = self.objects_after
         if self.objects_before is None:
             objects_before = later.objects_before
+        memory_after = self.memory_after if later.memory_after is None else later.memory_after
+        memory_before = later.memory_before if self.memory_before is None else self.memory_before
         return replace(
             self,
             before={**later.before, **self.before},
             after={**self.after, **later.after},
             objects_before=objects_before,
             objects_after=objects_after,
+            memory_before=memory_before,
+            memory_after=memory_after,
             seconds=self.seconds + later.seconds,
         )

@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "confirm": "interaction.command_line.steps:confirm",
     "presence": "interaction.command_line.steps:presence",
     "overlap": "interaction.command_line.steps:overlap",
+    "memory": "interaction.command_line.steps:memory",
     "undo": "interaction.command_line.steps:undo",
     "suggest": "interaction.command_line.steps:suggest",
     "cuts": "interaction.command_line.steps:cuts",

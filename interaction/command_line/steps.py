@@ -1,4 +1,4 @@
-"""`xmem-annotate confirm`, `cuts`, `overlap`, `presence`, `undo` and `suggest`: small steps on a
+"""`xmem-annotate confirm`, `cuts`, `overlap`, `presence`, `memory`, `undo`, `suggest`: small steps on a
 project."""
 
 import json
@@ -8,13 +8,14 @@ import typer
 
 from interaction.annotation.requests import (
     ConfirmRequest,
+    MemoryRequest,
     Operation,
     OverlapRequest,
     PresenceRequest,
     SurgeryRequest,
     UnconfirmRequest,
 )
-from interaction.annotation.types import FrameStatus, PresenceState
+from interaction.annotation.types import FrameStatus, MemoryRule, PresenceState
 from interaction.command_line.sources import (
     frame_progress,
     object_ids,
@@ -24,7 +25,7 @@ from interaction.command_line.sources import (
 from interaction.errors import UserError
 from xmem_core.messages import Message
 
-__all__ = ["confirm", "cuts", "overlap", "presence", "suggest", "undo"]
+__all__ = ["confirm", "cuts", "memory", "overlap", "presence", "suggest", "undo"]
 
 Project = Annotated[str, typer.Argument(help="Folder of a project.", metavar="PROJECT")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -138,6 +139,70 @@ def _outside(first: int, last: int, end: int) -> UserError:
         last=last,
         end=end,
     )
+
+
+Ranges = list[str] | None
+
+
+def memory(
+    project: Project,
+    pin: Annotated[
+        Ranges,
+        typer.Option(
+            metavar="FRAMES",
+            help="Keep a frame in memory with the mask it has, which no run replaces then. "
+            "Like the others a number, or a range as 40-60; may be repeated.",
+        ),
+    ] = None,
+    exclude: Annotated[
+        Ranges, typer.Option(metavar="FRAMES", help="Keep frames out of memory.")
+    ] = None,
+    release: Annotated[
+        Ranges, typer.Option(metavar="FRAMES", help="Take back what was said of frames.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say which frames the tracker's memory must hold and which it must not; without options, print
+    what was said."""
+    from interaction.project.records import memory_to_json
+    from interaction.session import Session
+
+    wanted = [
+        (rule, *_frames(text, option))
+        for rule, option, texts in (
+            (MemoryRule.FREE, "--release", release),
+            (MemoryRule.EXCLUDED, "--exclude", exclude),
+            (MemoryRule.PINNED, "--pin", pin),
+        )
+        for text in texts or ()
+    ]
+    with Session.open_project(project_folder(project), read_only=not wanted) as session:
+        annotation = session.annotation
+        end = annotation.frame_count - 1
+        for _, first, last in wanted:
+            if last > end:
+                raise _outside(first, last, end)
+        for rule, first, last in wanted:
+            session.do(MemoryRequest(first, last, rule))
+        session.flush()
+        ranges = memory_to_json(annotation.memory)
+        given = [f for f, record in sorted(annotation.records.items()) if record.status.is_given]
+    lines = "\n".join(f"{one[0]}-{one[1]}  {one[2]}" for one in ranges)
+    report = {"rules": ranges, "given": given}
+    _print(report, lines or "Nothing was said yet.", as_json)
+
+
+def _frames(text: str, option: str) -> tuple[int, int]:
+    """First and last of `12` or `40-60`. typer.BadParameter."""
+    first, _, last = text.partition("-")
+    numbers = first, last or first
+    if not all(one.isascii() and one.isdigit() and len(one) < 10 for one in numbers) or int(
+        numbers[0]
+    ) > int(numbers[1]):
+        raise typer.BadParameter(
+            f"“{text}” is neither a frame nor a range as 40-60", param_hint=option
+        )
+    return int(numbers[0]), int(numbers[1])
 
 
 def undo(

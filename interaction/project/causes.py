@@ -20,6 +20,7 @@ from interaction.annotation.requests import (
     FillRequest,
     ImportRequest,
     MaskRequest,
+    MemoryRequest,
     MergeRequest,
     ObjectsRequest,
     OverlapRequest,
@@ -35,7 +36,7 @@ from interaction.annotation.requests import (
     UnknownRequest,
     VersionRequest,
 )
-from interaction.annotation.types import Click, Point, PresenceState, Request, Stroke
+from interaction.annotation.types import Click, MemoryRule, Point, PresenceState, Request, Stroke
 from interaction.project.manifest import encode_json, parse_json
 from interaction.project.records import (
     MOST_PX,
@@ -149,6 +150,8 @@ def _to_json(cause: Request) -> dict[str, object]:
             }
         case OverlapRequest(of, keeps_covered):
             return {"kind": "overlap", "object": of, "keeps_covered": keeps_covered}
+        case MemoryRequest(first, last, rule):
+            return {"kind": "memory", "first": first, "last": last, "rule": rule.value}
         case DeleteRequest(of):
             return {"kind": "surgery:delete", "object": of}
         case MergeRequest(of, into):
@@ -255,6 +258,11 @@ _READERS: Final[Mapping[str, Callable[[Json], Request]]] = {
     ),
     "overlap": lambda value: OverlapRequest(
         _object(value), truth(value.get("keeps_covered"), "keeps_covered")
+    ),
+    "memory": lambda value: MemoryRequest(
+        _frame(value, "first"),
+        _frame(value, "last"),
+        MemoryRule(text(value.get("rule"), Message("the rule"))),
     ),
     "surgery:delete": lambda value: DeleteRequest(_object(value)),
     "surgery:merge": lambda value: MergeRequest(_object(value), _object(value, "into")),

@@ -103,6 +103,7 @@ def read_contents(layout: ProjectLayout) -> Contents:
             reading.manifest,
             journal_bytes=reading.end,
             objects=reading.objects,
+            memory_rules=reading.memory,
             frames=reading.frames,
         ),
         journal=Journal(reading.journal.effort) if reading.is_broken else reading.journal,
@@ -333,7 +334,8 @@ def outside_edit(contents: Contents, checked: CheckedMasks) -> Edit | None:
             color = next_color(one.color for one in grown.values())
             grown[number] = ObjectInfo(number, f"Object {number}", color)
     new_objects = tuple(grown.values())
-    if not after and new_objects == objects:
+    memory = contents.by_hand.memory
+    if not after and new_objects == objects and memory is None:
         return None
     return Edit(
         Label("outside"),
@@ -343,6 +345,8 @@ def outside_edit(contents: Contents, checked: CheckedMasks) -> Edit | None:
         new_objects if new_objects != objects else None,
         cause=ImportRequest("", "outside"),
         locked=frozenset(one.id for one in objects if one.is_locked),
+        memory_before=None if memory is None else contents.manifest.memory_rules,
+        memory_after=memory,
     )
 
 

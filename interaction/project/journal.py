@@ -11,7 +11,7 @@ from typing import BinaryIO, Final
 from interaction.annotation.effort import EffortLog
 from interaction.annotation.history import join
 from interaction.annotation.labels import label_from_json, label_to_json
-from interaction.annotation.types import Edit, FrameRecord, ObjectInfo
+from interaction.annotation.types import Edit, FrameRecord, MemoryRules, ObjectInfo
 from interaction.errors import NewerProjectError
 from interaction.files import JsonObject, open_plain
 from interaction.project.causes import cause_from_json, cause_to_json
@@ -24,6 +24,8 @@ from interaction.project.records import (
     frames_from_json,
     integer,
     mapping,
+    memory_from_json,
+    memory_to_json,
     number,
     objects_from_json,
     objects_to_json,
@@ -177,6 +179,9 @@ def edit_line(
         value["objects_before"] = objects_to_json(edit.objects_before)
     if edit.objects_after is not None:
         value["objects_after"] = objects_to_json(edit.objects_after)
+    if edit.memory_before is not None and edit.memory_after is not None:
+        value["memory_before"] = memory_to_json(edit.memory_before)
+        value["memory_after"] = memory_to_json(edit.memory_after)
     if edit.seconds > 0:
         value["seconds"] = round(edit.seconds, 3)
     value["frames"] = edit_frames_to_json(edit, place)
@@ -194,6 +199,9 @@ def decode_edit(value: JsonObject, frame_count: int, mask_at: Callable[[MaskPlac
     group = value.get("group")
     if (objects_before is None) != (objects_after is None):
         raise DamagedValueError(Message("it has only half of a change of the objects"))
+    memory_before, memory_after = value.get("memory_before"), value.get("memory_after")
+    if (memory_before is None) != (memory_after is None):
+        raise DamagedValueError(Message("it has only half of a change of memory"))
     cause, locked = cause_from_json(value.get("cause"))
     return Edit(
         _label(value.get("label")),
@@ -205,6 +213,8 @@ def decode_edit(value: JsonObject, frame_count: int, mask_at: Callable[[MaskPlac
         cause,
         locked,
         number(value.get("seconds", 0.0), Message("the seconds"), 0.0, _MOST_SECONDS),
+        None if memory_before is None else memory_from_json(memory_before, frame_count),
+        None if memory_after is None else memory_from_json(memory_after, frame_count),
     )
 
 
@@ -256,6 +266,7 @@ def joined(edits: Iterable[Edit]) -> Edit:
     before: dict[int, FrameRecord] = {}
     after: dict[int, FrameRecord] = {}
     objects_before = objects_after = None
+    memory_before = memory_after = None
     for edit in edits:
         first = first or edit
         for frame, record in edit.before.items():
@@ -263,6 +274,8 @@ def joined(edits: Iterable[Edit]) -> Edit:
         after.update(edit.after)
         objects_before = edit.objects_before if objects_before is None else objects_before
         objects_after = objects_after if edit.objects_after is None else edit.objects_after
+        memory_before = edit.memory_before if memory_before is None else memory_before
+        memory_after = memory_after if edit.memory_after is None else edit.memory_after
     if first is None:
         raise ValueError("a step has at least one edit, got none")
     return replace(
@@ -271,15 +284,18 @@ def joined(edits: Iterable[Edit]) -> Edit:
         after=after,
         objects_before=objects_before,
         objects_after=objects_after,
+        memory_before=memory_before,
+        memory_after=memory_after,
     )
 
 
 @dataclass(slots=True)
 class ChangesByHand:
-    """What project.json says of frames and objects that the journal does not know of."""
+    """What project.json says that the journal does not know of."""
 
     frames: dict[int, str | None] = field(default_factory=dict)  # a record's JSON; None: nothing
     objects: tuple[ObjectInfo, ...] | None = None  # None: the same
+    memory: MemoryRules | None = None  # None: the same
 
 
 class _State:
@@ -288,6 +304,7 @@ class _State:
     def __init__(self) -> None:
         self.frames: dict[int, object] = {}  # a record's JSON value by frame
         self.objects: tuple[ObjectInfo, ...] = ()
+        self.memory = MemoryRules()
 
     def check(self, value: JsonObject) -> None:
         """Raises DamagedValueError if the edit of a line was not made from this state."""
@@ -297,6 +314,9 @@ class _State:
         objects = value.get("objects_before")
         if objects is not None and objects_from_json(objects) != self.objects:
             raise DamagedValueError(Message("it does not begin with the objects there were"))
+        memory = value.get("memory_before")
+        if memory is not None and memory_from_json(memory) != self.memory:
+            raise DamagedValueError(Message("it does not begin with the memory there was"))
 
     def apply(self, value: JsonObject, side: int) -> None:
         """side: 0 to what was before the edit, 1 to what was after it."""
@@ -308,6 +328,9 @@ class _State:
         objects = value.get("objects_after" if side else "objects_before")
         if objects is not None:
             self.objects = objects_from_json(objects)
+        memory = value.get("memory_after" if side else "memory_before")
+        if memory is not None:
+            self.memory = memory_from_json(memory)
 
     def texts(self) -> dict[int, str]:
         return {frame: encode_json(value) for frame, value in self.frames.items()}
@@ -339,6 +362,7 @@ class JournalReading:
         self.manifest = manifest
         self._told: dict[int, str] = dict(manifest.frames) if manifest else {}
         self._told_objects: tuple[ObjectInfo, ...] = manifest.objects if manifest else ()
+        self._told_memory = manifest.memory_rules if manifest else MemoryRules()
         self._state = _State()
         self._has_met = False  # the line up to which project.json was written
         self.journal = Journal()
@@ -356,6 +380,10 @@ class JournalReading:
     @property
     def objects(self) -> tuple[ObjectInfo, ...]:
         return self._told_objects if self.is_broken else self._state.objects
+
+    @property
+    def memory(self) -> MemoryRules:
+        return self._told_memory if self.is_broken else self._state.memory
 
     def read(self) -> None:
         """Raises OSError, NewerProjectError."""
@@ -478,6 +506,7 @@ class JournalReading:
                     self._state.apply(bring(part), side=1)
         if self._is_new(line):
             self._told, self._told_objects = self._state.texts(), self._state.objects
+            self._told_memory = self._state.memory
 
     def _tell(self, value: JsonObject) -> None:
         """Notes what an edit that project.json does not know of led to."""
@@ -488,6 +517,8 @@ class JournalReading:
                 self._told[int(key)] = encode_json(after)
         if value.get("objects_after") is not None:
             self._told_objects = objects_from_json(value["objects_after"])
+        if value.get("memory_after") is not None:
+            self._told_memory = memory_from_json(value["memory_after"])
 
     def _meet(self) -> None:
         """At the end of the journal, where it is also the line that project.json goes up to."""
@@ -499,6 +530,8 @@ class JournalReading:
                 self.by_hand.frames[frame] = line
         if self._told_objects != self._state.objects:
             self.by_hand.objects = self._told_objects
+        if self._told_memory != self._state.memory:
+            self.by_hand.memory = self._told_memory
 
 
 def _is_alike(told: object, known: object) -> bool:

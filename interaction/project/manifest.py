@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from interaction import files
-from interaction.annotation.types import ObjectInfo
+from interaction.annotation.types import MemoryRules, ObjectInfo
 from interaction.errors import (
     NewerProjectError,
     SourceChangedError,
@@ -23,6 +23,8 @@ from interaction.project.records import (
     frame_number,
     integer,
     mapping,
+    memory_from_json,
+    memory_to_json,
     objects_from_json,
     objects_to_json,
     text,
@@ -238,7 +240,8 @@ def _path_text(value: object) -> str:
     return value
 
 
-FORMAT: Final = 3  # with objects that keep covered pixels
+FORMAT: Final = 4  # with what memory is told
+_OVERLAP_FORMAT: Final = 3  # with objects that keep covered pixels
 KEYS_FORMAT: Final = 2  # with presence, and keys for labels: what a new project has
 FIRST_FORMAT: Final = 1  # without presence, and with texts for labels
 _MOST_BYTES: Final = 2**30
@@ -251,13 +254,14 @@ _KNOWN: Final = {
     "source",
     "engine",
     "memory",
+    "memory_rules",
     "objects",
     "frames",
 }
 
 # From this format number to the next. Each takes and returns the whole of project.json.
 _Step = Callable[[dict[str, object]], dict[str, object]]
-MIGRATIONS: Final[Mapping[int, _Step]] = {1: dict, 2: dict}  # each format only has more
+MIGRATIONS: Final[Mapping[int, _Step]] = {1: dict, 2: dict, 3: dict}  # each format only has more
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +276,7 @@ class Manifest:
     journal_bytes: int = 0  # how much of the journal the frames and objects include
     engine: Mapping[str, object] = field(default_factory=dict)  # what the engines were set to
     memory: Mapping[str, object] = field(default_factory=dict)  # the project's own limits, if any
+    memory_rules: MemoryRules = field(default_factory=MemoryRules)
     objects: tuple[ObjectInfo, ...] = ()
     frames: Mapping[int, str] = field(default_factory=dict)  # a record's JSON by frame
     unknown: Mapping[str, object] = field(default_factory=dict)
@@ -289,6 +294,7 @@ def encode_json(value: object) -> str:
 
 def manifest_text(manifest: Manifest) -> str:
     """In the first format that can say it: a program that would lose a part does not open it."""
+    rules = memory_to_json(manifest.memory_rules)
     head: dict[str, object] = {
         "format": max(manifest.format, _least_format(manifest)),
         "app_version": manifest.app_version,
@@ -298,6 +304,7 @@ def manifest_text(manifest: Manifest) -> str:
         "source": manifest.source.to_json(),
         "engine": dict(manifest.engine),
         **({"memory": dict(manifest.memory)} if manifest.memory else {}),
+        **({"memory_rules": rules} if rules else {}),
         **manifest.unknown,
     }
     lines = [f"  {encode_json(key)}: {encode_json(value)}" for key, value in head.items()]
@@ -311,10 +318,12 @@ def manifest_text(manifest: Manifest) -> str:
 
 
 def _least_format(manifest: Manifest) -> int:
+    if manifest.memory_rules:
+        return FORMAT
     if any(one.keeps_covered for one in manifest.objects) or any(
         '"beneath":' in text for text in manifest.frames.values()
     ):
-        return FORMAT
+        return _OVERLAP_FORMAT
     has_presence = any(one.presence for one in manifest.objects)
     return KEYS_FORMAT if has_presence else FIRST_FORMAT
 
@@ -334,6 +343,11 @@ def read_manifest(path: Path) -> tuple[Manifest, list[str]]:
         objects = objects_from_json(data.get("objects"))
     except DamagedValueError as error:
         damages.append(Message("The list of objects: {reason}", reason=error))
+    rules = MemoryRules()
+    try:
+        rules = memory_from_json(data.get("memory_rules", []), source.frame_count)
+    except DamagedValueError as error:
+        damages.append(Message("What memory is told: {reason}", reason=error))
     frames: dict[int, str] = {}
     records = data.get("frames")
     if not isinstance(records, dict):
@@ -359,6 +373,7 @@ def read_manifest(path: Path) -> tuple[Manifest, list[str]]:
         journal_bytes=integer(data.get("journal_bytes"), "journal_bytes", 0, 2**62),
         engine=engine,
         memory=memory if isinstance(memory, dict) else {},
+        memory_rules=rules,
         objects=objects,
         frames=frames,
         unknown=unknown,

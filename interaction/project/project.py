@@ -12,7 +12,7 @@ from typing import Any, Self
 from interaction.annotation.annotation import Annotation
 from interaction.annotation.labels import Label
 from interaction.annotation.requests import ImportRequest
-from interaction.annotation.types import EMPTY_RECORD, Edit
+from interaction.annotation.types import EMPTY_RECORD, Edit, MemoryRules
 from interaction.errors import (
     ProjectError,
     ProjectInUseError,
@@ -462,6 +462,8 @@ def copy_project(project: Project, annotation: Annotation, folder: Path) -> None
         (),
         annotation.objects,
         cause=ImportRequest(str(project.folder), "project"),
+        memory_before=MemoryRules() if annotation.memory else None,
+        memory_after=annotation.memory or None,
     )
     copy = Project.create(folder, project.source, engine=project.view.engine)
     try:

@@ -6,7 +6,7 @@ and DamagedValueError says in words what is wrong with it.
 """
 
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Final, NamedTuple
 
 from interaction.annotation.overlaps import MOST_LAYERS
@@ -16,6 +16,9 @@ from interaction.annotation.types import (
     Edit,
     FrameRecord,
     FrameStatus,
+    MemoryRange,
+    MemoryRule,
+    MemoryRules,
     ObjectInfo,
     PresenceRange,
     PresenceState,
@@ -34,6 +37,8 @@ __all__ = [
     "integer",
     "listing",
     "mapping",
+    "memory_from_json",
+    "memory_to_json",
     "number",
     "object_id",
     "objects_from_json",
@@ -54,6 +59,7 @@ _MOST_SIGN: Final = 100.0
 _IDS: Final = frozenset(map(str, range(1, 256)))
 _MOST_FRAMES: Final = 2**31
 _STATES: Final = {one.value for one in PresenceState} - {PresenceState.NOT_LOOKED_AT.value}
+_RULES: Final = {one.value for one in MemoryRule} - {MemoryRule.FREE.value}
 
 
 class DamagedValueError(ValueError):
@@ -193,19 +199,47 @@ def presence_to_json(ranges: Iterable[PresenceRange]) -> list[list[int | str]]:
 
 
 def presence_from_json(value: object) -> tuple[PresenceRange, ...]:
-    ranges: list[PresenceRange] = []
-    for part in listing(value, "presence"):
-        numbers = listing(part, Message("a range of presence"))
+    name = Message("a range of presence")
+    return tuple(
+        PresenceRange(first, last, PresenceState(state))
+        for first, last, state in _ranges_from_json(value, "presence", name, _STATES)
+    )
+
+
+def _ranges_from_json(
+    value: object, key: str, name: str, states: Collection[str], end: int = _MOST_FRAMES
+) -> list[tuple[int, int, str]]:
+    """First and last frame, and state, ascending and apart."""
+    ranges: list[tuple[int, int, str]] = []
+    for part in listing(value, key):
+        numbers = listing(part, name)
         if len(numbers) != 3:
-            raise DamagedValueError(Message("a range of presence is not two frames and a state"))
-        least = ranges[-1].last + 1 if ranges else 0
-        first = integer(numbers[0], Message("the first frame of a range"), least, _MOST_FRAMES)
-        last = integer(numbers[1], Message("the last frame of a range"), first, _MOST_FRAMES)
+            raise DamagedValueError(Message("{name} is not two frames and a state", name=name))
+        least = ranges[-1][1] + 1 if ranges else 0
+        first = integer(numbers[0], Message("the first frame of a range"), least, end)
+        last = integer(numbers[1], Message("the last frame of a range"), first, end)
         state = text(numbers[2], Message("the state of a range"))
-        if state not in _STATES:
-            raise DamagedValueError(Message("a range of presence has no state that is known"))
-        ranges.append(PresenceRange(first, last, PresenceState(state)))
-    return tuple(ranges)
+        if state not in states:
+            raise DamagedValueError(Message("{name} has no state that is known", name=name))
+        ranges.append((first, last, state))
+    return ranges
+
+
+def memory_to_json(rules: MemoryRules) -> list[list[int | str]]:
+    """[[3, 9, "excluded"]]: first and last frame of each."""
+    return [[int(one.first), int(one.last), one.rule.value] for one in rules.ranges]
+
+
+def memory_from_json(value: object, frame_count: int = _MOST_FRAMES) -> MemoryRules:
+    name = Message("a range of memory")
+    return MemoryRules(
+        tuple(
+            MemoryRange(first, last, MemoryRule(rule))
+            for first, last, rule in _ranges_from_json(
+                value, "memory_rules", name, _RULES, frame_count - 1
+            )
+        )
+    )
 
 
 def objects_from_json(value: object) -> tuple[ObjectInfo, ...]:

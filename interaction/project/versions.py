@@ -9,7 +9,7 @@ import os
 import zlib
 from collections.abc import Callable, Generator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -19,7 +19,13 @@ from interaction.annotation.annotation import Annotation
 from interaction.annotation.edits import new_group
 from interaction.annotation.labels import Label
 from interaction.annotation.requests import VersionRequest
-from interaction.annotation.types import EMPTY_RECORD, Edit, FrameRecord, ObjectInfo
+from interaction.annotation.types import (
+    EMPTY_RECORD,
+    Edit,
+    FrameRecord,
+    MemoryRules,
+    ObjectInfo,
+)
 from interaction.errors import DamagedProjectError, ProjectError
 from interaction.files import (
     hidden_folder,
@@ -130,9 +136,9 @@ def version_edits(
 
     Reads `now` when it is called, not later. Raises DamagedProjectError before the first edit.
     """
-    records, objects = dict(now.records), now.objects
+    records, objects, memory = dict(now.records), now.objects, now.memory
     label = Label("version", name=version.name)
-    wanted, wanted_objects = _read_version(version, now, store)
+    wanted, wanted_objects, wanted_memory = _read_version(version, now, store)
     locked = frozenset(one.id for one in (*objects, *wanted_objects) if one.is_locked)
     cause = VersionRequest(version.name)
     group = new_group()
@@ -159,13 +165,16 @@ def version_edits(
                 )
         if both != wanted_objects:
             yield lists(both, wanted_objects)
+        if memory != wanted_memory:
+            told = Edit(label, group=group, cause=cause, locked=locked)
+            yield replace(told, memory_before=memory, memory_after=wanted_memory)
 
     return edits()
 
 
 def _read_version(
     version: Version, now: Annotation, store: MaskStore
-) -> tuple[dict[int, FrameRecord], Objects]:
+) -> tuple[dict[int, FrameRecord], Objects, MemoryRules]:
     layout = ProjectLayout(version.folder)
     try:
         manifest, damages = read_manifest(layout.manifest)
@@ -185,7 +194,7 @@ def _read_version(
         raise DamagedProjectError(
             version.folder, Message("version ‘{name}’: {reason}", name=version.name, reason=error)
         ) from error
-    return records, manifest.objects
+    return records, manifest.objects, manifest.memory_rules
 
 
 def _bring(path: Path, stored: Callable[[MaskPlace], bytes], place: MaskPlace) -> bytes:

@@ -100,6 +100,7 @@ class ProjectView:
             source.height,
             records=records,
             objects=self.manifest.objects,
+            memory=self.manifest.memory_rules,
         )
         self._checked = None  # so that masks which change are not kept for ever
         return annotation

@@ -418,6 +418,8 @@ class ProjectWriter:
                     unwritten[frame] = record.mask
             if edit.objects_after is not None:
                 manifest = replace(manifest, objects=edit.objects_after)
+            if edit.memory_after is not None:
+                manifest = replace(manifest, memory_rules=edit.memory_after)
         data = b"".join(lines)
         if manifest.format > self._state[0].format:
             # Before the lines that need it: an older program must not read them as damaged.

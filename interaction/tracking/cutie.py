@@ -268,9 +268,11 @@ class CutieTracker:
         is_last: bool = False,
         absent: Collection[int] = (),
         remembers: bool = False,
+        index: int = -1,
+        memorizes: bool = True,
     ) -> Prediction:
         """absent: they have no pixel in the answer; what the package keeps of the frame is its
-        own, and so is when: remembers changes nothing."""
+        own, and so are when and whether: remembers, index and memorizes change nothing."""
         if self._core is None or not self._known():
             raise ValueError("no object to track: memorise a frame with a mask first")
         encoded = self._encoded(frame)
@@ -297,7 +299,12 @@ class CutieTracker:
 
     @torch.inference_mode()
     def adopt(
-        self, frame: Frame | EncodedFrame, masks: Tensor, objects: Sequence[int]
+        self,
+        frame: Frame | EncodedFrame,
+        masks: Tensor,
+        objects: Sequence[int],
+        *,
+        index: int = -1,
     ) -> Prediction:
         encoded, ids = self._encoded(frame), tuple(objects)
         if self._core is None:

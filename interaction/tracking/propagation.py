@@ -12,6 +12,7 @@ from collections.abc import (
 )
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -38,6 +39,7 @@ __all__ = [
     "RunStep",
     "TrackedFrame",
     "empty_prediction",
+    "knows_frames",
     "memorize_all",
     "plan",
     "propagate",
@@ -164,6 +166,11 @@ def memorize_all(
         raise damaged
 
 
+def never(_frame: int) -> bool:
+    """No frame is kept out of memory."""
+    return False
+
+
 def nowhere(_frame: int) -> Collection[int]:
     """No object is said to be absent from the frame."""
     return ()
@@ -181,6 +188,7 @@ def propagate(
     present: Mapping[int, Collection[int]] | None = None,
     before: Labels | None = None,
     absent: Callable[[int], Collection[int]] = nowhere,
+    excluded: Callable[[int], bool] = never,
 ) -> Generator[tuple[TrackedFrame | None, Position], None, None]:
     """Visits the frames of `runs` in order, from `position` on.
 
@@ -190,6 +198,7 @@ def propagate(
     frame where that is not annotated, an earlier result to go on from. present: the objects in
     each mask, where that is known. before: (H, W) the mask of the frame visited before `position`.
     absent: the objects that have no pixel on a frame; the first such frame of a run is remembered.
+    excluded: whether a frame is kept out of working and long-term memory.
 
     Yields each frame's result (None for a frame that only sets a run going) and the position after
     it. A frame that cannot be decoded is passed over: its result is its own mask where there is
@@ -249,6 +258,7 @@ def propagate(
                         adopted=unadopted,
                         absent=frozenset(absent(frame)),
                         absent_before=frozenset() if is_first else absent(frame - run.frames.step),
+                        is_excluded=excluded(frame),
                     )
                     unadopted, last = None, result.prediction
                 after = Position(run_index, done + 1)
@@ -282,13 +292,14 @@ class Propagation:
         *,
         present: Mapping[int, Collection[int]] | None = None,
         absent: Callable[[int], Collection[int]] = nowhere,
+        excluded: Callable[[int], bool] = never,
     ) -> None:
         """memorize: puts the masks that matter at a frame, on the way +1 or -1, into the tracker's
-        permanent memory where they are missing, and yields their frames. present,
-        absent: see `propagate`."""
+        permanent memory where they are missing, and yields their frames. present, absent,
+        excluded: see `propagate`."""
         self._trackers, self._video, self._masks = trackers, video, masks
         self._runs, self._memorize = runs, memorize
-        self._present, self._absent = present, absent
+        self._present, self._absent, self._excluded = present, absent, excluded
 
     def steps(
         self,
@@ -331,6 +342,7 @@ class Propagation:
                     present=self._present,
                     before=before,
                     absent=self._absent,
+                    excluded=self._excluded,
                 )
                 with closing(results):
                     for result, after in results:
@@ -359,6 +371,12 @@ class Propagation:
 def _closeup_of(tracker: Tracker) -> Closeup | None:
     """Trackers of plug-ins have none."""
     return getattr(tracker, "closeup", None)
+
+
+def knows_frames(tracker: Tracker) -> bool:
+    """Whether it says which frames it remembers and can leave them out; those of plug-ins need
+    not."""
+    return bool(getattr(tracker, "knows_frames", False))
 
 
 def _encode(tracker: Tracker, video: Frames, batch: Sequence[int]) -> list[EncodedFrame | None]:
@@ -400,17 +418,24 @@ def _visit(
     adopted: Labels | None,
     absent: frozenset[int],
     absent_before: Collection[int],
+    is_excluded: bool,
 ) -> TrackedFrame:
+    track, adopt = tracker.track, tracker.adopt
+    if knows_frames(tracker):
+        track = partial(track, index=frame, memorizes=not is_excluded)
+        adopt = partial(adopt, index=frame)
+    # Excluded or not, there must be something to track from.
+    has_start = bool(tracker.confirmed_frames)
     with _naming_a_full_device(tracker, frame):
         if frame in tracker.confirmed_frames:
             prediction, is_given = tracker.revisit(frame, picture, objects), True
         elif is_empty:
             prediction, is_given = empty_prediction(picture), True
-        elif adopted is not None:
+        elif adopted is not None and not (is_excluded and has_start):
             masks = one_hot(adopted, objects)
-            prediction, is_given = tracker.adopt(picture, masks, objects), False
+            prediction, is_given = adopt(picture, masks, objects), False
         else:
-            prediction = tracker.track(
+            prediction = track(
                 picture,
                 objects,
                 is_last=is_last,
@@ -484,13 +509,31 @@ _DECODED_KEPT: Final = 8
 class GivenMasks(Mapping[int, Labels]):
     """By frame, (H, W) object ids, decoded when they are asked for."""
 
-    def __init__(self, records: Mapping[int, FrameRecord], *, most: int = MOST_REMEMBERED) -> None:
-        """records: of given frames; those without a mask are left out."""
-        self._records = {f: r for f, r in sorted(records.items()) if r.mask is not None}
+    def __init__(
+        self,
+        records: Mapping[int, FrameRecord],
+        *,
+        most: int = MOST_REMEMBERED,
+        pinned: Collection[int] = (),
+    ) -> None:
+        """records: of given frames; those without a mask are left out. pinned: those that are
+        always worth remembering."""
+        self._records: dict[int, FrameRecord] = {}
         self._decoded: OrderedDict[int, Labels] = OrderedDict()
         self._most = most
         # Objects that each mask holds, but for what a tracker has put into a corrected frame.
-        self.present = {f: record.present & record.given for f, record in self._records.items()}
+        self.present: dict[int, frozenset[int]] = {}
+        self.change(records, pinned)
+
+    def change(self, records: Mapping[int, FrameRecord], pinned: Collection[int]) -> None:
+        """Others in place of those there were; whoever holds this mapping sees them."""
+        changed = {f for f, r in self._records.items() if records.get(f) != r}
+        for frame in changed & set(self._decoded):
+            del self._decoded[frame]
+        self._records = {f: r for f, r in sorted(records.items()) if r.mask is not None}
+        self._pinned = frozenset(pinned) & self._records.keys()
+        self.present.clear()
+        self.present |= {f: record.present & record.given for f, record in self._records.items()}
         self._known = frozenset().union(*self.present.values())
 
     def __getitem__(self, frame: int) -> Labels:
@@ -534,7 +577,8 @@ class GivenMasks(Mapping[int, Labels]):
 
     def around(self, frame: int, step: int) -> list[int]:
         """The frames worth remembering at `frame`: half of them ahead, the others behind; where
-        one side has few, the other gets more. Frames that teach nothing are left out."""
+        one side has few, the other gets more; and all that are pinned. Frames that teach nothing
+        are left out."""
         teaching = [other for other in self._records if self.speaks_for(other)]
         by_distance = sorted(teaching, key=lambda other: abs(other - frame))
         ahead = [other for other in by_distance if (other - frame) * step > 0]
@@ -542,4 +586,5 @@ class GivenMasks(Mapping[int, Labels]):
         half = self._most // 2
         count = max(half, self._most - len(behind))
         chosen = ahead[:count]
-        return sorted(chosen + behind[: self._most - len(chosen)])
+        pinned = [other for other in teaching if other in self._pinned]
+        return sorted({*chosen, *behind[: self._most - len(chosen)], *pinned})

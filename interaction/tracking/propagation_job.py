@@ -1,7 +1,7 @@
 """Run a session's propagation request step by step."""
 
 from collections import deque
-from collections.abc import Collection, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -18,12 +18,16 @@ from interaction.annotation.requests import (
     MemoryUse,
     Propagated,
     PropagationRequest,
+    Remembered,
 )
 from interaction.annotation.types import (
     EMPTY_RECORD,
     Edit,
+    FrameRecord,
     Frames,
     FrameStatus,
+    MemoryRule,
+    MemoryRules,
     PresenceState,
     Signs,
 )
@@ -38,6 +42,7 @@ from interaction.tracking.propagation import (
     Propagation,
     Run,
     TrackedFrame,
+    knows_frames,
     memorize_all,
     runs_to,
 )
@@ -51,7 +56,12 @@ from xmem_core.device import (
 from xmem_core.messages import Message
 from xmem_core.tracker import Tracker
 
-__all__ = ["PropagationJob"]
+__all__ = ["MEMORY_UNKNOWN", "PropagationJob"]
+
+MEMORY_UNKNOWN: Final = Message(
+    "This model does not say which frames it remembers: pinned and excluded ones count only where "
+    "you gave their masks."
+)
 
 _SETTLED_IOU: Final = 0.98
 _COLLAPSE: Final = 0.02  # of the usual area: less are specks
@@ -125,16 +135,23 @@ class PropagationJob:
         video: Frames,
         engines: Networks,
         request: PropagationRequest,
+        *,
+        tells_memory: Callable[[], bool] = lambda: False,
     ) -> None:
+        """tells_memory: asked at each step, whether it is to say which frames are remembered."""
         annotation.record(request.start)  # IndexError outside the video
         self._video, self._request = video, request
+        # What memory is told is looked at again at every step: it holds for a run that goes on.
+        self._annotation, self._tells_memory = annotation, tells_memory
+        self._rules = annotation.memory
+        self._obeyed: MemoryRules | None = None if self._rules else self._rules
         self._records = dict(annotation.records)
         self._shape = annotation.height, annotation.width
         self._given = {f: r for f, r in self._records.items() if r.status.is_given}
         self._writable = self._choose_objects(annotation)
         self._runs = _runs(request, annotation.frame_count, self._stops())
         self._check_start()
-        self._masks = GivenMasks(self._given, most=MOST_REMEMBERED)
+        self._masks = GivenMasks(self._shown(), most=MOST_REMEMBERED, pinned=self._rules.pinned)
         self._locked = annotation.locked
         self._names = {one.id: one.name for one in annotation.objects}
         self._objects = annotation.objects
@@ -209,11 +226,12 @@ class PropagationJob:
         if closeup_mask is not None:
             self._trackers.look_closer(closeup_mask, self._writable)
         record = self._records.get(start, EMPTY_RECORD)
-        adopted = decode_labels(record.mask) if record.mask and start not in self._given else None
+        is_adopted = start not in self._masks and not self._rules.is_excluded(start)
+        adopted = decode_labels(record.mask) if record.mask and is_adopted else None
         for index, run in enumerate(self._runs):
             passed = PassStore()
             writes_first = index == 0 and record.mask is None
-            watch, brakes, settled = Watch([*self._given, start]), Brakes(), 0
+            watch, brakes, settled = Watch([*self._masks, start]), Brakes(), 0
             self._collapse.begin()
             with closing(self._propagation(run).steps(adopted=adopted)) as steps:
                 for step in steps:
@@ -254,6 +272,7 @@ class PropagationJob:
                     if is_over:
                         break
                     self._trackers.follow_limits()
+                    yield from self._follow_rules(step.frame, run.frames.step)
             for second in self._seconds[index]:
                 yield from self._blend(second, passed)
 
@@ -266,12 +285,13 @@ class PropagationJob:
             self._memorize,
             present=self._masks.present,
             absent=self._absent,
+            excluded=lambda frame: self._rules.is_excluded(frame),
         )
 
     def _blend(self, second: Run, passed: PassStore) -> Generator[Propagated, None, None]:
         """The pass back from a given frame; each mask is that of both passes."""
         given, length = second.frames[0], len(second.frames)
-        watch = Watch(list(self._given))
+        watch = Watch(list(self._masks))
         self._collapse.begin()
         with closing(self._propagation(second).steps()) as steps:
             for step in steps:
@@ -290,6 +310,7 @@ class PropagationJob:
                         edit, _ = self._edit(result, labels, signs)
                 yield self._step(edit, step.frame, step.remark)
                 self._trackers.follow_limits()
+                yield from self._follow_rules(step.frame, second.frames.step)
 
     def _step(
         self,
@@ -305,8 +326,11 @@ class PropagationJob:
         memory = None if tracker is None else _memory_use(tracker)
         box = None if result is None or result.prediction.share == 1 else result.prediction.seen
         gone = self._collapse.proposals
+        told = None
+        if tracker is not None and self._tells_memory():
+            told = remembered_by(tracker)
         return Propagated(
-            edit, frame, self._done, self._total, memory, remark, box, brake, is_cut, gone
+            edit, frame, self._done, self._total, memory, remark, box, brake, is_cut, gone, told
         )
 
     def _absent(self, frame: int) -> frozenset[int]:
@@ -350,33 +374,81 @@ class PropagationJob:
         return [frame for frame, record in self._given.items() if record.answers_for(tracked)]
 
     def _second_passes(self, run: Run) -> tuple[Run, ...]:
-        """Back from each given frame in, or just behind, the run to the one before it."""
+        """Back from each remembered frame in, or just behind, the run to the one before it."""
         is_cut = self._request.until in ("halfway", "settled")
         # Close-ups of two passes are of different parts of the picture.
         if not self._request.blends or is_cut or self._request.looks_closer:
             return ()
         first, way = run.frames[0], run.frames.step
         reached = range(first + way, run.frames.stop + way, way)
-        stops = [frame for frame in reached if frame in self._given]
+        stops = [frame for frame in reached if frame in self._masks]
         gaps = zip([first, *stops], stops, strict=False)
         return tuple(Run(range(far, near, -way)) for near, far in gaps if abs(far - near) > 1)
 
     def _check_start(self) -> None:
-        record = self._records.get(self._runs[0].frames[0], EMPTY_RECORD)
+        first = self._runs[0].frames[0]
+        record = self._records.get(first, EMPTY_RECORD)
         if not record.present and not any(one.present for one in self._given.values()):
             raise UserError(
                 "There is no mask to start from.\n\n"
                 "Click or paint an object on this frame first, then track it."
             )
+        is_seen = record.present and not self._rules.is_excluded(first)
+        if not is_seen and not any(one.present for one in self._shown().values()):
+            raise UserError(
+                "Every mask to start from is on a frame that is kept out of memory.\n\n"
+                "Let one of them into memory again, or start from another frame."
+            )
+
+    # What memory is told
+
+    def _shown(self) -> dict[int, FrameRecord]:
+        """What goes into permanent memory: given frames, and pinned ones as if they were given for
+        what is on them, without those that are excluded."""
+        shown = {f: r for f, r in self._given.items() if not self._rules.is_excluded(f)}
+        for frame in self._rules.pinned:
+            record = self._annotation.record(frame)
+            if frame not in shown and record.present:
+                shown[frame] = replace(
+                    record, status=FrameStatus.CORRECTED, given=record.present, prompts=None
+                )
+        return shown
+
+    def _follow_rules(self, frame: int, way: int) -> Generator[Propagated, None, None]:
+        """Does to memory, before the next frame, what was told it since the last; once something
+        else is left to track from, that is."""
+        tracker, rules = self._trackers.tracker, self._annotation.memory
+        if rules is self._obeyed or tracker is None:
+            return
+        is_new, self._rules = rules is not self._rules or self._obeyed is None, rules
+        if is_new:
+            self._masks.change(self._shown(), rules.pinned)
+        knows = knows_frames(tracker)
+        tracked = set(_tracked_in(tracker)) if knows else set()
+        gone = {one for one in tracked if one >= 0 and rules.is_excluded(one)}
+        if gone == tracked and not any(self._masks.present.values()):
+            if is_new:
+                remark = Message("Memory keeps what is excluded until it has something else.")
+                yield self._step(None, frame, remark)
+            return
+        self._obeyed = rules
+        for _ in self._memorize(tracker, frame, way, anew=True):
+            pass
+        if knows:
+            tracker.evict(gone)
+        elif rules:
+            yield self._step(None, frame, MEMORY_UNKNOWN)
 
     # The run
 
-    def _memorize(self, tracker: Tracker, frame: int, way: int) -> Generator[int, None, None]:
+    def _memorize(
+        self, tracker: Tracker, frame: int, way: int, *, anew: bool = False
+    ) -> Generator[int, None, None]:
         """Puts the given frames that matter at `frame` into permanent memory, and takes those out
-        that no longer do."""
+        that no longer do. anew: also where all of them were there before."""
         masks = self._masks
         confirmed = set(tracker.confirmed_frames)
-        if confirmed and len(masks) <= MOST_REMEMBERED:
+        if confirmed and len(masks) <= MOST_REMEMBERED and not anew:
             return  # all of them are there
         wanted = set(masks.around(frame, way)) | masks.first_of_each(self._runs)
         for other in confirmed - wanted:
@@ -392,7 +464,8 @@ class PropagationJob:
         """The edit, None if nothing changes, and whether the masks of before are the same."""
         old = self._records.get(result.frame, EMPTY_RECORD)
         tracked = self._writable & set(result.prediction.objects)
-        if old.answers_for(tracked):
+        is_pinned = old.present and self._rules.at(result.frame) is MemoryRule.PINNED
+        if old.answers_for(tracked) or is_pinned:
             return None, False
         tracked -= old.given
         before = decode_labels(old.mask) if old.mask else np.zeros(self._shape, np.uint8)
@@ -441,6 +514,18 @@ def agrees(before: Labels, after: Labels, objects: Collection[int]) -> bool:
         - both
     )
     return bool((both >= _SETTLED_IOU * union).all())
+
+
+def remembered_by(tracker: Tracker) -> Remembered:
+    """What a tracker tells of its memory."""
+    if not knows_frames(tracker):
+        return Remembered((), is_known=False)
+    return Remembered(tuple(tracker.remembered()))
+
+
+def _tracked_in(tracker: Tracker) -> list[int]:
+    """The frames in working and long-term memory."""
+    return [one.frame for one in tracker.remembered() if one.part != "permanent"]
 
 
 def _memory_use(tracker: Tracker) -> MemoryUse:

@@ -1,7 +1,8 @@
 """What is kept in permanent, working and long-term memory, what moves when, and the readout."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final
 
 import torch
 import torch.nn.functional as F
@@ -9,11 +10,13 @@ from torch import Tensor
 
 from xmem_core.config import MemoryConfig
 from xmem_core.memory.readout import Search
+from xmem_core.memory.remembered import MemoryPart, RememberedFrame
 from xmem_core.memory.store import Elements, MemoryStore, distil
 
 # Queries are looked up in blocks, so that the (queries, elements) similarity stays this small
 # also at 1080p, where all at once it would be 3 GB.
 _SIMILARITY_BYTES = 128 * 2**20
+_FADE: Final = 0.9  # with every read: what was used ten reads ago counts a third
 
 
 class MemoryBank:
@@ -44,6 +47,7 @@ class MemoryBank:
         # (2, Q) of the latest read: similarity of the nearest element, in nats, and the share of
         # the readout that comes from permanent memory. None before the first.
         self.match: Tensor | None = None
+        self._positions = 1  # of the latest read
 
     # Permanent memory
 
@@ -66,9 +70,10 @@ class MemoryBank:
         self._rebuild_permanent()
 
     def _rebuild_permanent(self) -> None:
-        self.permanent = MemoryStore()
+        old, self.permanent = self.permanent, MemoryStore()
         for frame in self.permanent_frames:
             self.permanent.append(self._permanent_frames[frame])
+        self.permanent.take_use(old)
 
     # Working and long-term memory
 
@@ -102,6 +107,40 @@ class MemoryBank:
         if elements is not None:
             self.recent.append(elements)
 
+    def evict(self, frames: Collection[int]) -> None:
+        """Takes tracked frames out of working, recent and long-term memory. What others' prototypes
+        have averaged of them stays."""
+        for store in (self.working, self.recent, self.long_term):
+            store.drop_frames(frames)
+
+    def remembered(self) -> list[RememberedFrame]:
+        """Every frame of every part, in order of frames within each; recent memory counts as
+        working memory."""
+        parts: tuple[tuple[MemoryPart, tuple[MemoryStore, ...]], ...] = (
+            ("permanent", (self.permanent,)),
+            ("working", (self.working, self.recent)),
+            ("long_term", (self.long_term,)),
+        )
+        total = max(1e-9, sum(float(s["recent"].sum()) for s in self._stores() if len(s)))
+        found = []
+        for part, stores in parts:
+            sums: dict[int, list[float]] = {}
+            for store in stores:
+                if not len(store):
+                    continue
+                columns = torch.stack(
+                    [torch.ones_like(store["recent"]), store["recent"], store.usage()]
+                )
+                frames, place = store["frame"].unique(return_inverse=True)
+                summed = columns.new_zeros(3, len(frames)).index_add_(1, place, columns)
+                for frame, row in zip(frames.tolist(), summed.T.tolist(), strict=True):
+                    before = sums.get(frame, [0.0, 0.0, 0.0])
+                    sums[frame] = [a + b for a, b in zip(before, row, strict=True)]
+            for frame, (count, recent, use) in sorted(sums.items()):
+                average = min(1.0, use / self._positions)
+                found.append(RememberedFrame(frame, part, round(count), recent / total, average))
+        return found
+
     @property
     def element_count(self) -> int:
         """How many elements are read from."""
@@ -128,6 +167,7 @@ class MemoryBank:
                 elements.shrinkage,
                 elements.selection,
                 {i: v for i, v in elements.values.items() if i != object_id},
+                elements.frames,
             )
             for frame, elements in self._permanent_frames.items()
         }
@@ -148,6 +188,7 @@ class MemoryBank:
         self.match = None
         if not stores:
             return readout
+        self._positions = len(key)
         search = self._search(stores, key, selection)
         groups = _groups(stores, objects)
         elements = sum(len(store) for store in stores)
@@ -197,6 +238,8 @@ class MemoryBank:
         groups: list[tuple[Tensor | None, list[int]]],
         use: list[Tensor],
     ) -> None:
+        for store in stores:
+            store.fade(_FADE)
         for (eligible, _), group_use in zip(groups, use, strict=True):
             start = 0
             for store in stores:
@@ -208,14 +251,30 @@ class MemoryBank:
     # Saving
 
     def run_state(self) -> dict[str, Tensor]:
-        """Working, long-term and recent memory, by name."""
+        """Working, long-term and recent memory, by name, and what tells the permanent frames
+        again."""
         state = {f"working.{name}": tensor for name, tensor in self.working.state().items()}
         state |= {f"long_term.{name}": tensor for name, tensor in self.long_term.state().items()}
         state |= {f"recent.{name}": tensor for name, tensor in self.recent.state().items()}
+        state["permanent"] = self._permanent_signature()
         return state
 
+    def _permanent_signature(self) -> Tensor:
+        """(frames, 3) float64 on the CPU: the frame, and means of its keys and values."""
+        rows = []
+        for frame in self.permanent_frames:
+            one = self._permanent_frames[frame]
+            value = [float(values.float().mean()) for values in one.values.values()]
+            rows.append([float(frame), float(one.key.mean()), sum(value)])
+        return torch.tensor(rows, dtype=torch.float64).reshape(-1, 3)
+
     def restore_run(self, state: Mapping[str, Tensor]) -> None:
-        """The inverse of `run_state`, onto the same permanent frames."""
+        """The inverse of `run_state`, onto the same permanent frames. ValueError for others, or the
+        same seen by another network."""
+        if "permanent" in state:
+            then, now = state["permanent"].cpu(), self._permanent_signature()
+            if then.shape != now.shape or not torch.allclose(then, now, rtol=0.02, atol=1e-3):
+                raise ValueError("what is memorised is not what the run was made with")
 
         def part(prefix: str) -> dict[str, Tensor]:
             return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}

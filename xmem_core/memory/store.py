@@ -1,6 +1,6 @@
 """Distilling working memory into a few prototypes (XMem, section 3.3)."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -21,6 +21,7 @@ class Elements:
     shrinkage: Tensor  # (N, 1) float32
     selection: Tensor | None  # (N, C_key) float32; prototypes and STCN's elements have none
     values: Mapping[int, Tensor]  # by object id, (N, C_value)
+    frames: Tensor | None = None  # (N,) int32, of which frame each is; None: nobody said
 
     def __len__(self) -> int:
         return self.key.shape[0]
@@ -76,7 +77,7 @@ class MemoryStore:
         return self._shared["key"].rows.shape[0] if self._shared else 0
 
     def __getitem__(self, name: str) -> Tensor:
-        """Shared columns, (N, ...): key, shrinkage, selection, rows, use, life."""
+        """Shared columns, (N, ...): key, shrinkage, selection, rows, use, life, recent, frame."""
         return self._shared[name].rows
 
     @property
@@ -103,6 +104,8 @@ class MemoryStore:
             "use": torch.zeros_like(elements.shrinkage[:, 0]),
             # Not zero: usage is use / life, also before the first query.
             "life": torch.full_like(elements.shrinkage[:, 0], 1e-7),
+            "recent": torch.zeros_like(elements.shrinkage[:, 0]),
+            "frame": _frames_of(elements),
         }
         if elements.selection is not None:
             columns["selection"] = elements.selection
@@ -132,6 +135,11 @@ class MemoryStore:
         the elements that could have been chosen."""
         self["use"].add_(weights)
         self["life"].add_(eligible)
+        self["recent"].add_(weights)
+
+    def fade(self, share: float) -> None:
+        """What was used before counts so much less among what was used recently."""
+        self["recent"].mul_(share)
 
     def usage(self) -> Tensor:
         """(N,) attention received per query since the element was made (XMem, section 3.3)."""
@@ -149,6 +157,7 @@ class MemoryStore:
                 for object_id, rows in self._values.items()
                 if bool(self._has_value[object_id].rows[start:stop].any())
             },
+            frames=self["frame"][start:stop].clone(),
         )
 
     def keep(self, index: Tensor) -> None:
@@ -159,6 +168,22 @@ class MemoryStore:
     def drop_range(self, start: int, stop: int) -> None:
         index = torch.arange(len(self), device=self["key"].device)
         self.keep(torch.cat([index[:start], index[stop:]]))
+
+    def take_use(self, other: "MemoryStore") -> None:
+        """Of the frames that another store holds as well, its counts of use."""
+        if not len(self) or not len(other):
+            return
+        for frame in set(other["frame"].unique().tolist()) & set(self["frame"].unique().tolist()):
+            here, there = self["frame"] == frame, other["frame"] == frame
+            if int(here.sum()) == int(there.sum()):
+                for name in ("use", "life", "recent"):
+                    self[name][here] = other[name][there]
+
+    def drop_frames(self, frames: Collection[int]) -> None:
+        """Takes out the elements of these frames."""
+        if len(self):
+            gone = torch.tensor(sorted(frames), dtype=torch.int32, device=self["frame"].device)
+            self.keep((~torch.isin(self["frame"], gone)).nonzero()[:, 0])
 
     def keep_most_used(self, count: int) -> None:
         """Keeps exactly `count` elements (or all, if there are fewer), in their order.
@@ -193,7 +218,19 @@ class MemoryStore:
                 store._values[int(name)] = rows
             else:
                 store._has_value[int(name)] = rows
+        if store._shared and "frame" not in store._shared:  # saved by an earlier program
+            unused = torch.zeros_like(store["use"])
+            for name, column in (("recent", unused), ("frame", unused.to(torch.int32) - 1)):
+                store._shared[name] = GrowingRows(column)
+                store._shared[name].append(column)
         return store
+
+
+def _frames_of(elements: Elements) -> Tensor:
+    """(N,) int32; -1 where nobody said."""
+    if elements.frames is not None:
+        return elements.frames
+    return torch.full_like(elements.shrinkage[:, 0], -1, dtype=torch.int32)
 
 
 def distil(
@@ -228,5 +265,6 @@ def distil(
         shrinkage=scores.softmax(dim=1) @ candidates.shrinkage,
         selection=None,
         values=values,
+        frames=None if candidates.frames is None else candidates.frames[chosen],
     )
     return prototypes, prototype_has_value
