@@ -62,6 +62,7 @@ __all__ = [
     "previews",
     "propagation",
     "propagation_forecast",
+    "resumption",
 ]
 
 Answer = Generator[Edit, None, None]
@@ -78,6 +79,7 @@ class EditContext:
     session_key: Hashable  # with a frame's index, what the networks keep of the frame goes by
     stop: Callable[[], bool] = lambda: False  # asked often; once true, nothing is yielded any more
     tells_memory: Callable[[], bool] = lambda: False  # whether a run says what it remembers
+    unfinished: Path | None = None  # the file for what an interrupted run goes on from
 
 
 def answer(context: EditContext, request: Request) -> Answer:
@@ -132,6 +134,29 @@ def propagation(
         context.engines,
         request,
         tells_memory=context.tells_memory,
+        place=context.unfinished,
+    )
+    return _timed_steps(job.steps())
+
+
+def resumption(context: EditContext) -> Generator[Propagated, None, None]:
+    """Goes on with the run that was interrupted last, to the masks that it would have made; a step
+    of the history of its own. UserError, with the reason, if there is none or it does not fit what
+    is annotated now; and what `propagation` raises."""
+    from interaction.tracking.propagation_job import PropagationJob  # imports torch
+    from interaction.tracking.unfinished import no_unfinished_run, read_run
+
+    if context.unfinished is None:
+        raise no_unfinished_run()
+    run = read_run(context.unfinished)
+    job = PropagationJob(
+        context.annotation,
+        context.video,
+        context.engines,
+        run.request,
+        tells_memory=context.tells_memory,
+        place=context.unfinished,
+        resumed=run,
     )
     return _timed_steps(job.steps())
 

@@ -40,7 +40,13 @@ from interaction.annotation.requests import (
     Until,
 )
 from interaction.annotation.types import Click, Edit, Point, Request, Stroke
-from interaction.answers import EditContext, answer, propagation, propagation_forecast
+from interaction.answers import (
+    EditContext,
+    answer,
+    propagation,
+    propagation_forecast,
+    resumption,
+)
 from interaction.engines import Engines, EngineSettings, Networks, check_limits
 from interaction.errors import ProjectError, UserError
 from interaction.learning.job import LearningStep, learning
@@ -303,7 +309,13 @@ class Session:
 
     def context(self, stop: Callable[[], bool] = _never) -> EditContext:
         """For `interaction.answers`. stop: asked often while a request is answered."""
-        return EditContext(self.annotation, self.video, self.engines, self._key, stop)
+        project = self.project
+        unfinished = None
+        if project is not None and not project.is_read_only:
+            unfinished = project.view.layout.unfinished
+        return EditContext(
+            self.annotation, self.video, self.engines, self._key, stop, unfinished=unfinished
+        )
 
     def do(self, request: Request) -> bool:
         """Answers a request and applies the answer. False if that changed nothing, or a frame or a
@@ -376,15 +388,17 @@ class Session:
         looks_closer: bool = False,
         blends: bool = True,
         brakes: bool = False,
+        resumes: bool = False,
         on_step: Callable[[Propagated], object] = lambda step: None,
     ) -> TrackedMasks:
         """Tracks from a frame, see `PropagationRequest`; returns (frame, labels) of each frame that
         got a mask.
 
         brakes: stop at a cut, and where a mask collapses, explodes or jumps; the last step has the
-        reason. on_step: called after each frame, whose mask is in `masks` by then. What it raises
-        stops the propagation; every finished frame is kept. Raises as
-        `interaction.answers.propagation`.
+        reason. resumes: go on exactly with the one that was stopped last, also before the project
+        was closed; what else is said of it is not asked. on_step: called after each frame, whose
+        mask is in `masks` by then. What it raises stops the propagation; every finished frame is
+        kept. Raises as `interaction.answers.propagation` and `resumption`.
         """
         chosen = None if objects is None else frozenset(objects)
         request = PropagationRequest(
@@ -400,7 +414,9 @@ class Session:
         )
         frames: dict[int, None] = {}
         absences: tuple[AbsenceProposal, ...] = ()
-        with closing(propagation(self.context(), request)) as steps:
+        context = self.context()
+        going = resumption(context) if resumes else propagation(context, request)
+        with closing(going) as steps:
             for step in steps:
                 absences = step.absences
                 if step.edit is not None and self.apply(step.edit):

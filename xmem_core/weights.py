@@ -143,6 +143,17 @@ def read_own_tensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
         ) from None
 
 
+def read_header(path: Path) -> dict[str, str]:
+    """Of a safetensors file of this program, whatever its size. CheckpointFileError."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return dict(file.metadata() or {})
+    except _DAMAGE as error:
+        raise CheckpointFileError(
+            Message("it is damaged or cut short ({reason})", reason=str(error)[:200])
+        ) from None
+
+
 def read_tensors(
     path: Path, most_bytes: int = MOST_WEIGHTS_BYTES
 ) -> tuple[dict[str, str], dict[str, Tensor]]:

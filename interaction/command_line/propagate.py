@@ -47,7 +47,6 @@ _OF_FILES: Final = (
     "masks",
     "partial_masks",
     "save_probabilities",
-    "resume",
     "overwrite",
 )
 _STOPPED = 130  # what a shell reports for a program stopped with Ctrl-C
@@ -181,7 +180,12 @@ class PropagateOptions:
         ),
     ] = False
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with an interrupted propagation.")
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on exactly with an interrupted propagation; of a project with its last one, "
+            "whatever else is asked for.",
+        ),
     ] = False
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace masks that are already in the output.")
@@ -396,11 +400,15 @@ def _track(session: "Session", options: PropagateOptions) -> "TrackedMasks | Non
                 looks_closer=request.looks_closer,
                 blends=request.blends,
                 brakes=options.brake,
+                resumes=options.resume,
                 on_step=on_step,
             )
         except KeyboardInterrupt:
             session.flush()
-            console.print("Stopped. Every finished frame is kept.")
+            console.print(
+                "Stopped. Every finished frame is kept. The same command with --resume goes on "
+                "from there."
+            )
             raise typer.Exit(_STOPPED) from None
 
 

@@ -1,4 +1,4 @@
-"""`xmem-annotate confirm`, `cuts`, `overlap`, `presence`, `memory`, `undo`, `suggest`: small steps on a
+"""`xmem-annotate confirm`, `cuts`, `overlap`, `presence`, `memory`, `undo`, `suggest`: steps on a
 project."""
 
 import json

@@ -45,6 +45,11 @@ class ProjectLayout:
         return self.folder / "cuts.json"
 
     @property
+    def unfinished(self) -> Path:
+        """What a run that was interrupted goes on from."""
+        return self.folder / "unfinished.safetensors"
+
+    @property
     def versions(self) -> Path:
         return self.folder / "versions"
 
@@ -81,7 +86,14 @@ class ProjectLayout:
         for folder in self.folders[1:]:
             if (folder.is_symlink() or folder.exists()) and not is_plain_folder(folder):
                 yield Message("“{name}” is not a folder but a link or a file", name=folder.name)
-        for file in (self.manifest, self.journal, self.store, self.frame_index, self.cuts):
+        for file in (
+            self.manifest,
+            self.journal,
+            self.store,
+            self.frame_index,
+            self.cuts,
+            self.unfinished,
+        ):
             if (file.is_symlink() or file.exists()) and not is_plain_file(file):
                 yield Message("“{name}” is not a file but a link or a folder", name=file.name)
 

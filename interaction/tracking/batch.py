@@ -13,8 +13,6 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import safetensors.torch
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -44,14 +42,14 @@ from interaction.tracking.propagation import (
     plan,
 )
 from interaction.tracking.stepping import SteppingTrackers
+from interaction.tracking.unfinished import read_unfinished, write_unfinished
 from interaction.video.video import Video, open_video
 from xmem_core import MemoryConfig, Tracker
 from xmem_core.arrays import Labels
 from xmem_core.device import peak_memory_bytes
-from xmem_core.weights import CheckpointFileError, file_sha256, read_tensors
+from xmem_core.weights import CheckpointFileError, file_sha256
 
 _UNFINISHED = "unfinished.safetensors"
-_MOST_UNFINISHED_BYTES = 2**35  # memories of many objects over a long video
 _REPORT = "report.json"
 _MOST_MASK_BYTES = 2**28
 
@@ -133,9 +131,7 @@ class ResultFolder:
             "settings": json.dumps(settings),
             "tally": json.dumps(tally),
         }
-        state = {name: tensor.cpu().contiguous() for name, tensor in tracker.run_state().items()}
-        header["checksum"] = _checksum(header, state)
-        write_plain(self.folder / _UNFINISHED, safetensors.torch.save(state, header))
+        write_unfinished(self.folder / _UNFINISHED, header, tracker.run_state())
 
     def load_unfinished(self, settings: JsonObject) -> "_Unfinished | None":
         """None if there is nothing to go on with. UserError if it was made with other settings, or
@@ -144,10 +140,7 @@ class ResultFolder:
         if not path.exists():
             return None
         try:
-            header, state = read_tensors(path, _MOST_UNFINISHED_BYTES)
-            # Without it a damaged number would be tracked on with, or fail in the middle.
-            if header.pop("checksum") != _checksum(header, state):
-                raise ValueError("the contents have changed")
+            header, state = read_unfinished(path)
             position = Position(**parse_json(header["position"].encode()))
             made_with = dict(parse_json(header["settings"].encode()))
             tally = _Tally(**parse_json(header["tally"].encode()))
@@ -175,16 +168,6 @@ class ResultFolder:
 
     def _mask(self, name: str) -> Path:
         return self.folder / f"{name}.png"
-
-
-def _checksum(header: Mapping[str, str], state: Mapping[str, torch.Tensor]) -> str:
-    """SHA-256 of everything in an unfinished state."""
-    digest = hashlib.sha256(json.dumps(sorted(header.items())).encode())
-    for name in sorted(state):
-        tensor = state[name]
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
 
 
 # Between two savings of the tracker's memories: what a power cut may cost.
@@ -436,7 +419,11 @@ class _Batch:
     def _steps(self) -> Generator[RunStep, None, None]:
         propagation = Propagation(self.trackers, self.video, self.masks, self.runs, self._memorize)
         before = self._mask_before(self._position)
-        return propagation.steps(self._position, before=before, state=self._state)
+        return propagation.steps(self._position, before=before, restore=self._restore)
+
+    def _restore(self, tracker: Tracker) -> None:
+        if self._state is not None:
+            tracker.restore_run(self._state)
 
     def _progress(self, remark: str | None = None) -> BatchProgress:
         return BatchProgress("tracking", self._tally.frames, len(self.results), remark)

@@ -15,7 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from interaction.annotation.types import Signs
+from interaction.annotation.types import FrameRecord, Signs
+from interaction.files import JsonObject
+from interaction.project.records import MaskPlace, record_from_json, record_to_json
 from interaction.tracking.trust import SIGNS
 from xmem_core.pictures import Prediction
 
@@ -38,6 +40,37 @@ class PassStore:
         without = replace(prediction, small=torch.empty(0), match=None)
         self._packed[frame] = without, whole.shape, packed, signs
 
+    def state(self) -> tuple[list[JsonObject], dict[str, Tensor]]:
+        """What is in it, as JSON and by frame; `restore` is its inverse."""
+        about: list[JsonObject] = []
+        for frame, (prediction, shape, _, signs) in self._packed.items():
+            kept = record_to_json(FrameRecord(signs=signs), _no_mask)
+            about.append(
+                {
+                    "frame": frame,
+                    "objects": list(prediction.objects),
+                    "size": list(prediction.source_size),
+                    "shape": list(shape),
+                    "record": kept,
+                }
+            )
+        packed = {str(f): np.frombuffer(one[2], np.uint8).copy() for f, one in self._packed.items()}
+        return about, {name: torch.from_numpy(array) for name, array in packed.items()}
+
+    def restore(self, about: list[JsonObject], packed: Mapping[str, Tensor]) -> None:
+        """ValueError or KeyError for what no `state` gave."""
+        for one in about:
+            frame, (height, width) = int(one["frame"]), one["size"]
+            shape = tuple(int(length) for length in one["shape"])
+            bytes_there = len(zlib.decompress(packed[str(frame)].numpy().tobytes()))
+            objects = tuple(int(number) for number in one["objects"])
+            if len(shape) != 3 or shape[0] != 1 + len(objects) or bytes_there != np.prod(shape):
+                raise ValueError(f"the first pass of frame {frame} is damaged")
+            prediction = Prediction(objects, torch.empty(0), (int(height), int(width)))
+            signs = record_from_json(one["record"], _no_place).signs
+            data = packed[str(frame)].numpy().tobytes()
+            self._packed[frame] = prediction, shape, data, signs
+
     def take(self, frame: int) -> tuple[Prediction, tuple[Signs, ...]] | None:
         """On the CPU, and out of the store; None of a frame that is not in it."""
         found = self._packed.pop(frame, None)
@@ -46,6 +79,14 @@ class PassStore:
         without, shape, packed, signs = found
         whole = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(shape)
         return replace(without, small=torch.from_numpy(whole / np.float32(255))), signs
+
+
+def _no_mask(mask: bytes) -> MaskPlace:
+    raise ValueError("a pass has no mask")
+
+
+def _no_place(place: MaskPlace) -> bytes:
+    raise ValueError("a pass has no mask")
 
 
 @torch.inference_mode()

@@ -1,6 +1,7 @@
 """What a run should not pass over: a cut, or a mask that collapses, explodes or jumps."""
 
 from collections import deque
+from collections.abc import Mapping
 from typing import Final
 
 import cv2
@@ -25,6 +26,15 @@ class Brakes:
 
     def __init__(self) -> None:
         self._areas: dict[int, deque[int]] = {}
+
+    def state(self) -> dict[str, list[int]]:
+        """As JSON; `restore` is its inverse."""
+        return {str(one): list(areas) for one, areas in self._areas.items()}
+
+    def restore(self, state: Mapping[str, list[int]]) -> None:
+        self._areas = {
+            int(one): deque(map(int, areas), maxlen=_LOOKED_BACK) for one, areas in state.items()
+        }
 
     def cut(self, watch: Watch) -> Message | None:
         """The frame begins another shot."""

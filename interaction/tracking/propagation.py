@@ -307,11 +307,12 @@ class Propagation:
         *,
         adopted: Labels | None = None,
         before: Labels | None = None,
-        state: Mapping[str, torch.Tensor] | None = None,
+        restore: Callable[[Tracker], None] | None = None,
     ) -> Generator[RunStep, None, None]:
-        """adopted, before: see `propagate`. state: `Tracker.run_state` at `position`, to go on from
-        there exactly. EngineMemoryError if no smaller settings are left."""
-        yield from self._run(position, adopted, before, state)
+        """adopted, before: see `propagate`. restore: puts into a tracker, which remembers the given
+        masks, what it held at `position`, to go on from there exactly. EngineMemoryError if no
+        smaller settings are left."""
+        yield from self._run(position, adopted, before, restore)
         for index in range(position.run + 1, len(self._runs)):
             yield from self._run(Position(index), adopted, None, None)
 
@@ -320,7 +321,7 @@ class Propagation:
         position: Position,
         adopted: Labels | None,
         before: Labels | None,
-        state: Mapping[str, torch.Tensor] | None,
+        restore: Callable[[Tracker], None] | None,
     ) -> Generator[RunStep, None, None]:
         run = self._runs[position.run]
         frames, rest, offset, done = run.frames, run, 0, position.step
@@ -328,8 +329,8 @@ class Propagation:
         while True:
             try:
                 yield from self._memorized(frames, position.run, done)
-                if state is not None:
-                    self._trackers.current().restore_run(state)
+                if restore is not None:
+                    restore(self._trackers.current())
                 # The generator alone keeps the tracker, which is freed when its device is full.
                 results = propagate(
                     self._trackers.current(),
@@ -357,7 +358,7 @@ class Propagation:
             except (EngineMemoryError, RuntimeError, MemoryError) as error:
                 remark = self._trackers.step_down(error, frames[min(done, len(frames) - 1)])
             if done:  # begin again with the last finished frame, whose mask is there
-                offset, state = done - 1, None
+                offset, restore = done - 1, None
                 rest = Run(frames[offset:], is_first_silent=True)
                 adopted = last.labels() if last is not None else before if offset else adopted
             yield RunStep(frames[offset], Position(position.run, done), remark=remark)

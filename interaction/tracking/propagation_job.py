@@ -1,13 +1,18 @@
 """Run a session's propagation request step by step."""
 
+import hashlib
+import logging
+import zlib
 from collections import deque
 from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import asdict, astuple, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, TypedDict
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from interaction.annotation.annotation import Annotation, given_objects, make_record
 from interaction.annotation.edits import new_group
@@ -33,14 +38,26 @@ from interaction.annotation.types import (
 )
 from interaction.engines import Networks
 from interaction.errors import UserError
+from interaction.files import JsonObject, remove_plain
+from interaction.project.causes import cause_to_json
+from interaction.project.checking import checking_masks
+from interaction.project.records import (
+    MaskPlace,
+    edit_frames_to_json,
+    frames_from_json,
+    memory_from_json,
+    memory_to_json,
+)
 from interaction.tracking.blending import PassStore, blend, joined_signs
 from interaction.tracking.brakes import Brakes
 from interaction.tracking.governor import REHEARSED_FRAMES, Forecast, Workload, forecast
 from interaction.tracking.propagation import (
     MOST_REMEMBERED,
     GivenMasks,
+    Position,
     Propagation,
     Run,
+    RunStep,
     TrackedFrame,
     knows_frames,
     memorize_all,
@@ -49,6 +66,7 @@ from interaction.tracking.propagation import (
 from interaction.tracking.signs import Watch
 from interaction.tracking.stepping import SteppingTrackers
 from interaction.tracking.trust import doubt_of
+from interaction.tracking.unfinished import UnfinishedRun, unreadable_run, write_run
 from xmem_core.arrays import Labels
 from xmem_core.device import (
     used_memory_bytes,
@@ -63,6 +81,9 @@ MEMORY_UNKNOWN: Final = Message(
     "you gave their masks."
 )
 
+log = logging.getLogger(__name__)
+
+_NEWEST_EDITS: Final = 4  # more than are ever made and not yet applied
 _SETTLED_IOU: Final = 0.98
 _COLLAPSE: Final = 0.02  # of the usual area: less are specks
 _SPECK_PX: Final = 16
@@ -98,6 +119,22 @@ class CollapseWatch:
         )
         return (*self._proposals, *current)
 
+    def state(self) -> JsonObject:
+        """`restore` is its inverse."""
+        return {
+            "proposals": [list(astuple(one)) for one in self._proposals],
+            "open": [[one, frames] for one, frames in self._open.items()],
+            "areas_px": [[one, list(areas)] for one, areas in self._areas_px.items()],
+        }
+
+    def restore(self, state: JsonObject) -> None:
+        self._proposals = [AbsenceProposal(*map(int, one)) for one in state["proposals"]]
+        self._open = {int(one): list(map(int, frames)) for one, frames in state["open"]}
+        self._areas_px = {
+            int(one): deque(map(int, areas), maxlen=_PAST_FRAMES)
+            for one, areas in state["areas_px"]
+        }
+
     def begin(self) -> None:
         """Another way through the video."""
         self._proposals = list(self.proposals)
@@ -123,6 +160,48 @@ class CollapseWatch:
         return frozenset(self._open)
 
 
+class _Begin(TypedDict, total=False):
+    """Arguments of `Propagation.steps`."""
+
+    position: Position
+    adopted: Labels | None
+    before: Labels | None
+    restore: Callable[[Tracker], None]
+
+
+class _Place:
+    """How far the job has come: in which pass, which of its frames, and what it has seen there."""
+
+    def __init__(self) -> None:
+        self.run = 0
+        self.second: int | None = None  # of the run's second passes; None in the first
+        self.done = 0  # frames of the pass
+        self.settled = 0  # frames in a row
+        self.frame = -1  # the newest
+        self.adopted: Labels | None = None  # what the pass began with
+        self.labels: Labels | None = None  # of the newest frame
+        self.watch = Watch(())
+        self.brakes = Brakes()
+        self.passed = PassStore()
+        self.newest: deque[Edit] = deque(maxlen=_NEWEST_EDITS)
+        self.written: dict[int, int] = {}  # CRC-32 of the mask of each frame that was written
+
+    def begin(self, run: int, second: int | None, watch: Watch) -> None:
+        self.run, self.second, self.watch = run, second, watch
+        self.done = self.settled = 0
+        self.adopted, self.brakes = None, Brakes()
+
+    def end(self, second: int) -> None:
+        self.second, self.done = second, 0
+
+    def note(self, step: RunStep, edit: Edit | None, labels: Labels) -> None:
+        """A frame of the pass that is finished."""
+        self.done, self.frame, self.labels = step.position.step, step.frame, labels
+        if edit is not None:
+            self.newest.append(edit)
+            self.written[step.frame] = zlib.crc32(edit.after[step.frame].mask or b"")
+
+
 class PropagationJob:
     """`steps()` may be pulled on another thread while the annotation is edited.
 
@@ -137,13 +216,18 @@ class PropagationJob:
         request: PropagationRequest,
         *,
         tells_memory: Callable[[], bool] = lambda: False,
+        place: Path | None = None,
+        resumed: UnfinishedRun | None = None,
     ) -> None:
-        """tells_memory: asked at each step, whether it is to say which frames are remembered."""
+        """tells_memory: asked at each step, whether it is to say which frames are remembered.
+        place: of the file that an interrupted run is kept in. resumed: such a run, to go on with;
+        UserError if what it was made from is not as it was."""
         annotation.record(request.start)  # IndexError outside the video
         self._video, self._request = video, request
         # What memory is told is looked at again at every step: it holds for a run that goes on.
         self._annotation, self._tells_memory = annotation, tells_memory
-        self._rules = annotation.memory
+        self._place, self._resumed = place, resumed
+        self._rules = annotation.memory if resumed is None else rules_of(resumed, annotation)
         self._obeyed: MemoryRules | None = None if self._rules else self._rules
         self._records = dict(annotation.records)
         self._shape = annotation.height, annotation.width
@@ -162,7 +246,17 @@ class PropagationJob:
         start = self._records.get(self._runs[0].frames[0], EMPTY_RECORD)
         self._seconds = tuple(self._second_passes(run) for run in self._runs)
         passes = [*self._runs, *(second for seconds in self._seconds for second in seconds)]
-        self._total = sum(len(run.frames) - 1 for run in passes) + (start.mask is None)
+        self._writes_first = start.mask is None
+        self._total = sum(len(run.frames) - 1 for run in passes) + self._writes_first
+        first = self._runs[0].frames[0]
+        is_adopted = first not in self._masks and not self._rules.is_excluded(first)
+        self._adopted = decode_labels(start.mask) if start.mask and is_adopted else None
+        self._at = _Place()
+        self._settings = self._trackers.settings
+        self._unapplied: tuple[Edit, ...] = ()
+        self._confirmed: frozenset[int] = frozenset()  # to be remembered before a run is restored
+        if resumed is not None:
+            self._resume(resumed)
 
     def workload(self, folder: Path | None = None) -> Workload:
         """folder: of the project that the masks go to."""
@@ -208,8 +302,9 @@ class PropagationJob:
                     return
 
     def steps(self) -> Generator[Propagated, None, None]:
+        """Closed before its end, it keeps in `place` what the run can go on from."""
         start = self._runs[0].frames[0]
-        if self._trackers.settings.fits_memory:
+        if self._trackers.settings.fits_memory and self._resumed is None:
             expected = self.forecast()
             self._trackers.take_steps(expected.steps_down)
             if expected.changes:
@@ -217,64 +312,88 @@ class PropagationJob:
                 yield Propagated(None, start, self._done, self._total, None, remark)
         try:
             yield from self._steps()
+        except GeneratorExit:
+            self._keep()
+            raise
+        except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            if self._resumed is None:
+                raise
+            raise unreadable_run() from error
         finally:
             self._trackers.note_pace()
+        if self._place is not None:
+            remove_plain(self._place)
 
     def _steps(self) -> Generator[Propagated, None, None]:
-        start = self._runs[0].frames[0]
-        closeup_mask = self._closeup_mask()
-        if closeup_mask is not None:
-            self._trackers.look_closer(closeup_mask, self._writable)
-        record = self._records.get(start, EMPTY_RECORD)
-        is_adopted = start not in self._masks and not self._rules.is_excluded(start)
-        adopted = decode_labels(record.mask) if record.mask and is_adopted else None
-        for index, run in enumerate(self._runs):
-            passed = PassStore()
-            writes_first = index == 0 and record.mask is None
-            watch, brakes, settled = Watch([*self._masks, start]), Brakes(), 0
+        at = self._at
+        if self._resumed is None:
+            closeup_mask = self._closeup_mask()
+            if closeup_mask is not None:
+                self._trackers.look_closer(closeup_mask, self._writable)
+            if self._place is not None:
+                remove_plain(self._place)  # another run's
+        else:
+            for edit in self._unapplied:
+                [frame] = edit.frames
+                yield self._step(edit, frame, None)
+        for index in range(at.run, len(self._runs)):
+            if at.second is None:
+                yield from self._first_pass(index)
+            seconds = self._seconds[index]
+            for number in range(at.second or 0, len(seconds)):
+                yield from self._blend(index, number)
+            at.second = None
+
+    def _first_pass(self, index: int) -> Generator[Propagated, None, None]:
+        run, at, start = self._runs[index], self._at, self._runs[0].frames[0]
+        writes_first = index == 0 and self._writes_first
+        if not at.done:
+            at.begin(index, None, Watch([*self._masks, start]))
+            at.adopted, at.passed = self._adopted, PassStore()
             self._collapse.begin()
-            with closing(self._propagation(run).steps(adopted=adopted)) as steps:
-                for step in steps:
-                    if step.result is None:
-                        yield self._step(None, step.frame, step.remark)
-                        continue
-                    labels = step.result.prediction.labels()
-                    if adopted is None:
-                        adopted = labels  # the start's, for the other way
-                    edit, remark = None, None
-                    signs = watch.signs(step.result)
-                    cut = None if step.result.is_damaged else brakes.cut(watch)
-                    if cut is not None:
-                        yield self._step(None, step.frame, None, brake=cut, is_cut=True)
-                    brake = None if step.result.is_damaged else brakes.mask(watch, self._names)
-                    if step.result.is_given:
-                        brake = None
-                    if step.result.is_damaged:
-                        remark = Message(
-                            "Frame {frame} cannot be decoded. It keeps the mask of the frame "
-                            "before it, marked as doubtful.",
-                            frame=step.frame,
-                        )
-                    else:
-                        labels = self._without_specks(step.result, labels)
-                    if step.frame != start or writes_first:
-                        edit, is_settled = self._edit(step.result, labels, signs)
-                        settled = settled + 1 if is_settled else 0
-                        self._done += 1
-                    is_over = self._request.until == "settled" and settled >= _SETTLED_FRAMES
-                    if is_over:
-                        remark = Message("The masks agree with the earlier ones again.")
-                    if any(step.frame in second.frames for second in self._seconds[index]):
-                        passed.put(step.frame, step.result.prediction, signs)
-                        if edit is not None:  # what the second pass starts from
-                            self._records[step.frame] = edit.after[step.frame]
-                    yield self._step(edit, step.frame, remark, step.result, brake=brake)
-                    if is_over:
-                        break
-                    self._trackers.follow_limits()
-                    yield from self._follow_rules(step.frame, run.frames.step)
-            for second in self._seconds[index]:
-                yield from self._blend(second, passed)
+        watch, brakes, passed = at.watch, at.brakes, at.passed
+        with closing(self._propagation(run).steps(**self._from())) as steps:
+            for step in steps:
+                if step.result is None:
+                    yield self._step(None, step.frame, step.remark)
+                    continue
+                labels = step.result.prediction.labels()
+                if self._adopted is None:
+                    self._adopted = labels  # the start's, for the other way
+                edit, remark = None, None
+                signs = watch.signs(step.result)
+                cut = None if step.result.is_damaged else brakes.cut(watch)
+                brake = None if step.result.is_damaged else brakes.mask(watch, self._names)
+                if step.result.is_given:
+                    brake = None
+                if step.result.is_damaged:
+                    remark = Message(
+                        "Frame {frame} cannot be decoded. It keeps the mask of the frame "
+                        "before it, marked as doubtful.",
+                        frame=step.frame,
+                    )
+                else:
+                    labels = self._without_specks(step.result, labels)
+                if step.frame != start or writes_first:
+                    edit, is_settled = self._edit(step.result, labels, signs)
+                    at.settled = at.settled + 1 if is_settled else 0
+                    self._done += 1
+                is_over = self._request.until == "settled" and at.settled >= _SETTLED_FRAMES
+                if is_over:
+                    remark = Message("The masks agree with the earlier ones again.")
+                if any(step.frame in second.frames for second in self._seconds[index]):
+                    passed.put(step.frame, step.result.prediction, signs)
+                    if edit is not None:  # what the second pass starts from
+                        self._records[step.frame] = edit.after[step.frame]
+                at.note(step, edit, labels)
+                if cut is not None:
+                    yield self._step(None, step.frame, None, brake=cut, is_cut=True)
+                yield self._step(edit, step.frame, remark, step.result, brake=brake)
+                if is_over:
+                    break
+                self._trackers.follow_limits()
+                yield from self._follow_rules(step.frame, run.frames.step)
+        at.end(second=0)
 
     def _propagation(self, run: Run) -> Propagation:
         return Propagation(
@@ -288,16 +407,32 @@ class PropagationJob:
             excluded=lambda frame: self._rules.is_excluded(frame),
         )
 
-    def _blend(self, second: Run, passed: PassStore) -> Generator[Propagated, None, None]:
+    def _from(self) -> "_Begin":
+        """Where `Propagation.steps` begins: at the pass's beginning, or where it was left."""
+        at = self._at
+        if not at.done:
+            return {"adopted": at.adopted}
+        return {
+            "position": Position(0, at.done),
+            "adopted": at.adopted,
+            "before": at.labels,
+            "restore": self._restore,
+        }
+
+    def _blend(self, index: int, number: int) -> Generator[Propagated, None, None]:
         """The pass back from a given frame; each mask is that of both passes."""
+        second, at = self._seconds[index][number], self._at
         given, length = second.frames[0], len(second.frames)
-        watch = Watch(list(self._masks))
-        self._collapse.begin()
-        with closing(self._propagation(second).steps()) as steps:
+        if not at.done:
+            at.begin(index, number, Watch(list(self._masks)))
+            self._collapse.begin()
+        watch, passed = at.watch, at.passed
+        with closing(self._propagation(second).steps(**self._from())) as steps:
             for step in steps:
                 edit = None
                 if step.result is not None:
                     signs, found = watch.signs(step.result), passed.take(step.frame)
+                    labels = step.result.prediction.labels()
                     if step.frame != given:
                         self._done += 1
                     if found is not None and not step.result.is_damaged and step.frame != given:
@@ -308,9 +443,11 @@ class PropagationJob:
                         result = replace(step.result, prediction=both)
                         labels = self._without_specks(result, both.labels())
                         edit, _ = self._edit(result, labels, signs)
+                    at.note(step, edit, labels)
                 yield self._step(edit, step.frame, step.remark)
                 self._trackers.follow_limits()
                 yield from self._follow_rules(step.frame, second.frames.step)
+        at.end(second=number + 1)
 
     def _step(
         self,
@@ -400,6 +537,176 @@ class PropagationJob:
                 "Let one of them into memory again, or start from another frame."
             )
 
+    # An interrupted run
+
+    def _keep(self) -> None:
+        """Writes what the run can go on from; that it cannot be written loses no mask."""
+        tracker, at = self._trackers.tracker, self._at
+        is_begun = at.done or at.run or at.second is not None
+        if self._place is None or tracker is None or not is_begun or not knows_frames(tracker):
+            return
+        masks: list[bytes] = []
+
+        def place(mask: bytes) -> MaskPlace:
+            masks.append(mask)
+            return MaskPlace(sum(map(len, masks[:-1])), len(mask), zlib.crc32(mask))
+
+        edits = [{"frames": edit_frames_to_json(edit, place)} for edit in at.newest]
+        passes, packed = at.passed.state()
+        about: JsonObject = {
+            "request": cause_to_json(self._request, frozenset()),
+            "made_with": self._made_with(at.written),
+            "done": self._done,
+            "total": self._total,
+            "writes_first": self._writes_first,
+            "at": [at.run, at.second, at.done, at.settled, at.frame],
+            "written": list(at.written.items()),
+            "edits": edits,
+            "confirmed": list(tracker.confirmed_frames),
+            "rules": memory_to_json(self._rules),
+            "is_obeyed": self._obeyed == self._rules,
+            "steps_down": self._trackers.steps_down,
+            "closeup_side": self._trackers.closeup_side,
+            "collapse": self._collapse.state(),
+            "brakes": at.brakes.state(),
+            "passes": passes,
+            "remembered": [list(astuple(one)) for one in tracker.remembered()],
+        }
+        whole = np.frombuffer(b"".join(masks), np.uint8).copy()
+        state = {f"tracker.{name}": tensor for name, tensor in tracker.run_state().items()}
+        state |= {f"watch.{name}": tensor for name, tensor in at.watch.state().items()}
+        state |= {f"pass.{name}": tensor for name, tensor in packed.items()}
+        state["edits.masks"] = torch.from_numpy(whole)
+        kept = {"begun": at.adopted, "start": self._adopted, "newest": at.labels}
+        for name, labels in kept.items():
+            if labels is not None:
+                state[f"labels.{name}"] = torch.from_numpy(labels.copy())
+        try:
+            write_run(self._place, about, state)
+        except (UserError, OSError, MemoryError) as error:
+            log.warning("The interrupted run could not be kept: %s", error)
+
+    def _made_with(self, written: Collection[int]) -> JsonObject:
+        """What must be the same for a run to go on. written: frames whose masks the run has made,
+        or made a part of."""
+        digest = hashlib.sha256()
+        for frame, record in sorted(self._given.items()):
+            ids = bytes(sorted(record.given))
+            mask = b"" if frame in written else record.mask or b""
+            digest.update(f"{frame} {record.status.value} ".encode() + ids + mask)
+        settings = self._settings
+        return {
+            "masks": digest.hexdigest(),
+            "objects": sorted(self._writable),
+            "model": settings.tracker_model,
+            "internal_size": settings.internal_size,
+            "allows_half_precision": settings.allows_half_precision,
+            "memory": {**asdict(settings.memory)},
+        }
+
+    def _resume(self, resumed: UnfinishedRun) -> None:
+        try:
+            self._read(resumed)
+        except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            raise unreadable_run() from error
+
+    def _read(self, resumed: UnfinishedRun) -> None:
+        """UserError if the masks or the settings are others by now; ValueError and the like for
+        what no job wrote."""
+        about, at = resumed.about, self._at
+        at.written = {int(frame): int(crc32) for frame, crc32 in about["written"]}
+        made_with = self._made_with(at.written).items()
+        changed = [name for name, now in made_with if about["made_with"][name] != now]
+        edits = self._read_edits(resumed)
+        pending = {frame: edit for edit in edits for frame in edit.frames}
+        now = self._annotation
+        self._unapplied = tuple(
+            edit for edit in edits if all(now.record(f) == r for f, r in edit.before.items())
+        )
+        for edit in self._unapplied:
+            self._records |= edit.after
+        is_whole = all(
+            zlib.crc32(self._records.get(frame, EMPTY_RECORD).mask or b"") == crc32
+            for frame, crc32 in at.written.items()
+        )
+        if changed or not is_whole or any(not now.frame_count > f >= 0 for f in pending):
+            raise UserError(
+                "The interrupted run cannot go on as it was: masks or settings have changed since. "
+                "Nothing was changed.\n\nTrack from its last frame instead."
+            )
+        at.newest.extend(edits)
+        self._done, self._total = int(about["done"]), int(about["total"])
+        self._writes_first = bool(about["writes_first"])
+        run, second, done, at.settled, at.frame = about["at"]
+        at.run, at.done, at.second = int(run), int(done), None if second is None else int(second)
+        frames = (
+            self._runs[at.run] if at.second is None else self._seconds[at.run][at.second]
+        ).frames
+        is_there = not at.done or frames[at.done - 1] == at.frame
+        if not 0 <= at.done <= len(frames) or at.run < 0 or not is_there:
+            raise ValueError("it stopped where it never was")
+        labels = {name: self._labels(one) for name, one in resumed.part("labels").items()}
+        at.adopted, at.labels = labels.get("begun"), labels.get("newest")
+        self._adopted = labels.get("start")
+        first = self._runs[0].frames[0]
+        known = list(self._masks) if at.second is not None else [*self._masks, first]
+        at.watch = Watch(known)
+        at.watch.restore(resumed.part("watch"))
+        at.brakes.restore(about["brakes"])
+        at.passed.restore(about["passes"], resumed.part("pass"))
+        self._collapse.restore(about["collapse"])
+        self._obeyed = self._rules if about["is_obeyed"] else None
+        self._trackers.take_steps(int(about["steps_down"]))
+        mask = self._closeup_mask()
+        if mask is not None and about["closeup_side"] is not None:
+            side = int(about["closeup_side"])
+            self._trackers.look_closer(mask, self._writable, side=side)
+        if at.done:
+            self._confirmed = frozenset(map(int, about["confirmed"]))
+
+    def _read_edits(self, resumed: UnfinishedRun) -> list[Edit]:
+        """The newest, which may not have been applied before the program ended."""
+        whole = resumed.state["edits.masks"].numpy().tobytes()
+        size = self._shape[1], self._shape[0]
+
+        def bring(place: MaskPlace) -> bytes:
+            return whole[place.offset : place.offset + place.size_bytes]
+
+        edits = []
+        for one in resumed.about["edits"]:
+            count = self._annotation.frame_count
+            before, after = frames_from_json(one["frames"], count, checking_masks(bring, size))
+            edits.append(
+                Edit(
+                    _LABELS[self._request.direction],
+                    before,
+                    after,
+                    group=self._group,
+                    cause=self._request,
+                    locked=self._locked,
+                )
+            )
+        return edits
+
+    def _labels(self, tensor: Tensor) -> Labels:
+        if tensor.dtype != torch.uint8 or tuple(tensor.shape) != self._shape:
+            raise ValueError("a mask is not of the video's size")
+        return tensor.numpy()
+
+    def _restore(self, tracker: Tracker) -> None:
+        """Once the frames are memorised that were so then."""
+        assert self._resumed is not None
+        tracker.restore_run(self._resumed.part("tracker"))
+        self._confirmed = frozenset()
+        at = self._at
+        frames = self._runs[at.run].frames
+        way = frames.step if at.second is None else -frames.step
+        for _ in self._follow_rules(at.frame, way):
+            pass
+        if at.frame in self._masks:
+            for _ in self._memorize(tracker, at.frame, way):
+                pass
+
     # What memory is told
 
     def _shown(self) -> dict[int, FrameRecord]:
@@ -418,9 +725,9 @@ class PropagationJob:
         """Does to memory, before the next frame, what was told it since the last; once something
         else is left to track from, that is."""
         tracker, rules = self._trackers.tracker, self._annotation.memory
-        if rules is self._obeyed or tracker is None:
+        if rules == self._obeyed or tracker is None:
             return
-        is_new, self._rules = rules is not self._rules or self._obeyed is None, rules
+        is_new, self._rules = rules != self._rules or self._obeyed is None, rules
         if is_new:
             self._masks.change(self._shown(), rules.pinned)
         knows = knows_frames(tracker)
@@ -448,6 +755,14 @@ class PropagationJob:
         that no longer do. anew: also where all of them were there before."""
         masks = self._masks
         confirmed = set(tracker.confirmed_frames)
+        if self._confirmed:
+            missing = sorted(self._confirmed - confirmed)
+            if not self._confirmed <= masks.keys():
+                raise ValueError("it remembers frames that were not given")
+            speaks_for = {other: masks.speaks_for(other) for other in missing}
+            given = {other: masks[other] for other in missing}
+            yield from memorize_all(tracker, self._video, given, speaks_for=speaks_for)
+            return
         if confirmed and len(masks) <= MOST_REMEMBERED and not anew:
             return  # all of them are there
         wanted = set(masks.around(frame, way)) | masks.first_of_each(self._runs)
@@ -514,6 +829,14 @@ def agrees(before: Labels, after: Labels, objects: Collection[int]) -> bool:
         - both
     )
     return bool((both >= _SETTLED_IOU * union).all())
+
+
+def rules_of(resumed: UnfinishedRun, annotation: Annotation) -> MemoryRules:
+    """What memory was told when the run was interrupted."""
+    try:
+        return memory_from_json(resumed.about["rules"], annotation.frame_count)
+    except (LookupError, TypeError, ValueError) as error:
+        raise unreadable_run() from error
 
 
 def remembered_by(tracker: Tracker) -> Remembered:

@@ -3,13 +3,14 @@
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from torch import Tensor
 
 from interaction.annotation.types import Signs
 from interaction.tracking.propagation import TrackedFrame
@@ -83,6 +84,41 @@ def look(prediction: Prediction, picture: EncodedFrame | None) -> View:
     return View(prediction.objects, probabilities, grey, match, keys, (height, width))
 
 
+def _view_state(view: View | None, name: str) -> dict[str, Tensor]:
+    if view is None:
+        return {}
+    arrays = {"probabilities": view.probabilities, "grey": view.grey, "match": view.match}
+    arrays |= {f"key.{one}": key for one, key in view.keys.items()}
+    state = {
+        f"{name}.{part}": torch.from_numpy(np.array(array))
+        for part, array in arrays.items()
+        if array is not None
+    }
+    state[f"{name}.objects"] = torch.tensor(view.objects, dtype=torch.int64)
+    state[f"{name}.extent"] = torch.tensor(view.extent, dtype=torch.int64)
+    return state
+
+
+def _restored_view(state: Mapping[str, Tensor], name: str) -> View | None:
+    if f"{name}.objects" not in state:
+        return None
+
+    def array(part: str) -> NDArray[Any] | None:
+        tensor = state.get(f"{name}.{part}")
+        return None if tensor is None else tensor.numpy()
+
+    keys = f"{name}.key."
+    height, width = state[f"{name}.extent"].tolist()
+    return View(
+        tuple(state[f"{name}.objects"].tolist()),
+        state[f"{name}.probabilities"].numpy(),
+        array("grey"),
+        array("match"),
+        {int(k.removeprefix(keys)): t.numpy() for k, t in state.items() if k.startswith(keys)},
+        (height, width),
+    )
+
+
 class Watch:
     """Reads the signs of one run's frames, in the order of travel."""
 
@@ -93,6 +129,19 @@ class Watch:
         self.view: View | None = None  # the frame that was read last
         self.before: View | None = None  # the one before it
         self.flow: NDArray[np.float32] | None = None  # `motion` between them
+
+    def state(self) -> dict[str, Tensor]:
+        """By name; `restore` is its inverse."""
+        return {
+            **_view_state(self._start, "start"),
+            **_view_state(self.view, "view"),
+            **_view_state(self.before, "before"),
+        }
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        self._start, self.view, self.before = (
+            _restored_view(state, name) for name in ("start", "view", "before")
+        )
 
     def signs(self, result: TrackedFrame) -> tuple[Signs, ...]:
         """Of every object that was looked for; none of a frame that cannot be decoded."""

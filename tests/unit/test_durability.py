@@ -22,7 +22,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import safetensors.torch
 import torch
 
 from benchmarks.durability import inputs, saving
@@ -52,9 +51,9 @@ from interaction.project.layout import ProjectLayout
 from interaction.project.manifest import describe_source
 from interaction.project.project import Project
 from interaction.project.workspace import workspace_project
-from interaction.tracking import batch as batch_of_files
 from interaction.tracking.batch import BatchSettings, ResultFolder, run_batch
 from interaction.tracking.jobs import read_jobs
+from interaction.tracking.unfinished import write_unfinished
 from interaction.video.video import open_video
 from tests import tiny
 from tests.frames import write_video
@@ -629,11 +628,7 @@ def test_an_interrupted_propagation_whose_checksum_is_right_may_still_be_anythin
         (header, {**state, "hidden.x": torch.zeros(3)}),
     ]
     for meta, tensors in odd:
-        path.write_bytes(safetensors.torch.save(tensors, {**meta, "checksum": ""}))
-        found, read = read_tensors(path)
-        found.pop("checksum")
-        sealed = {**found, "checksum": batch_of_files._checksum(found, read)}
-        path.write_bytes(safetensors.torch.save(tensors, sealed))
+        write_unfinished(path, meta, tensors)
         with pytest.raises(UserError):
             for _ in run_batch(settings, lambda: False):
                 pass

@@ -1,0 +1,237 @@
+"""A project's run that was interrupted goes on after closing as if it had not been."""
+
+import json
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from interaction.annotation.requests import MemoryRequest, Propagated
+from interaction.annotation.types import FrameRecord, MemoryRule
+from interaction.command_line.app import main
+from interaction.errors import UserError
+from interaction.session import Session
+from interaction.tracking.unfinished import read_unfinished, write_unfinished
+from tests import tiny
+from tests.fake_engines import FakeEngines
+
+PINNED, EXCLUDED, FREE = MemoryRule.PINNED, MemoryRule.EXCLUDED, MemoryRule.FREE
+COUNT = 24
+Told = Callable[[Session, Propagated], None]
+
+
+class StoppedError(Exception):
+    pass
+
+
+def make(folder: Path) -> Session:
+    """A bear and a cub, given on frames 0 and 14, some frames excluded and one pinned."""
+    if not (folder / "clip").exists():
+        tiny.write_clip(folder / "clip", COUNT)
+    session = Session.open(folder / "clip", folder / "bear.vos", engines=FakeEngines())
+    bear, cub = session.add_object("bear"), session.add_object("cub")
+    session.set_mask(14, tiny.labels(14, bear, 0))
+    session.set_mask(0, tiny.labels(0, bear, cub))
+    session.do(MemoryRequest(5, 7, EXCLUDED))
+    session.do(MemoryRequest(0, 0, PINNED))
+    return session
+
+
+def nothing(session: Session, step: Propagated) -> None:
+    pass
+
+
+def run(session: Session, stop_at: int | None, told: Told, **options: Any) -> None:
+    """Tracks both ways from frame 3, or goes on; stops after so many steps."""
+    count = 0
+
+    def on_step(step: Propagated) -> None:
+        nonlocal count
+        count += 1
+        told(session, step)
+        if count == stop_at:
+            raise StoppedError
+
+    with pytest.raises(StoppedError) if stop_at else nullcontext():
+        session.propagate(0, on_step=on_step, **options)
+
+
+def records(session: Session) -> dict[int, FrameRecord]:
+    return dict(session.annotation.records)
+
+
+def resumed(folder: Path) -> Session:
+    return Session.open_project(folder / "bear.vos", engines=FakeEngines())
+
+
+def uninterrupted(folder: Path, told: Told = nothing, **options: Any) -> dict[int, FrameRecord]:
+    folder.mkdir()
+    with make(folder) as session:
+        run(session, None, told, **options)
+        assert not (folder / "bear.vos" / "unfinished.safetensors").exists()
+        return records(session)
+
+
+@pytest.mark.parametrize("stop_at", [3, 9, 17, 30, 37])
+def test_a_run_goes_on_exactly_after_closing(tmp_path: Path, stop_at: int) -> None:
+    """Forwards, back from the given frame, and blended: records, signs of trust included."""
+    expected = uninterrupted(tmp_path / "whole")
+    (tmp_path / "parts").mkdir()
+    with make(tmp_path / "parts") as session:
+        run(session, stop_at, nothing)
+        steps, before = session.history.position, records(session)
+    with resumed(tmp_path / "parts") as session:
+        run(session, None, nothing, resumes=True)
+        assert records(session) == expected
+        assert session.history.position == steps + 1
+        session.undo()
+        assert records(session) == before
+    assert not (tmp_path / "parts" / "bear.vos" / "unfinished.safetensors").exists()
+
+
+def test_it_may_be_interrupted_again_and_again_and_go_both_ways(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"direction": "both", "blends": False}
+    expected = uninterrupted(tmp_path / "whole", **options)
+    (tmp_path / "parts").mkdir()
+    with make(tmp_path / "parts") as session:
+        run(session, 5, nothing, **options)
+    for _ in range(3):
+        with resumed(tmp_path / "parts") as session:
+            run(session, 6, nothing, resumes=True)
+    with resumed(tmp_path / "parts") as session:
+        run(session, None, nothing, resumes=True)
+        assert records(session) == expected
+
+
+@pytest.mark.parametrize("stop_at", [9, 13, 20])
+def test_what_memory_was_told_on_the_way_counts_as_it_did(tmp_path: Path, stop_at: int) -> None:
+    def told(session: Session, step: Propagated) -> None:
+        if step.edit is None or step.frame not in (9, 12):
+            return
+        if not session.annotation.memory.is_excluded(3):
+            session.do(MemoryRequest(3, 3, EXCLUDED))
+            session.do(MemoryRequest(8, 8, PINNED))
+        elif step.frame == 12:
+            session.do(MemoryRequest(8, 8, FREE))
+
+    options: dict[str, Any] = {"blends": False}
+    expected = uninterrupted(tmp_path / "whole", told, **options)
+    (tmp_path / "parts").mkdir()
+    with make(tmp_path / "parts") as session:
+        run(session, stop_at, told, **options)
+    with resumed(tmp_path / "parts") as session:
+        run(session, None, told, resumes=True)
+        assert records(session) == expected
+
+
+def test_what_memory_is_told_in_between_holds_from_there_on(tmp_path: Path) -> None:
+    with make(tmp_path) as session:
+        run(session, 8, nothing, blends=False)
+    with resumed(tmp_path) as session:
+        session.do(MemoryRequest(10, 20, EXCLUDED))
+        seen: set[int] = set()
+
+        def told(session: Session, step: Propagated) -> None:
+            engines = session.engines.plain
+            assert isinstance(engines, FakeEngines)
+            seen.update(one.frame for one in engines.trackers[-1].remembered())
+
+        run(session, None, told, resumes=True)
+        assert not seen & {*range(10, 14), *range(15, 21)}
+        assert {21, 22, 23} & seen
+
+
+def test_newest_masks_that_were_not_saved_are_made_again(tmp_path: Path) -> None:
+    expected = uninterrupted(tmp_path / "whole")
+    (tmp_path / "parts").mkdir()
+    with make(tmp_path / "parts") as session:
+        apply, left = session.ledger.apply, [6]
+
+        def applies(edit: object) -> bool:
+            left[0] -= 1
+            return apply(edit) if left[0] > 0 else False  # type: ignore[arg-type]
+
+        session.ledger.apply = applies  # type: ignore[method-assign]
+        run(session, 7, nothing)
+    with resumed(tmp_path / "parts") as session:
+        run(session, None, nothing, resumes=True)
+        assert records(session) == expected
+
+
+def test_it_is_refused_once_masks_have_changed_and_nothing_is_lost(tmp_path: Path) -> None:
+    with make(tmp_path) as session:
+        run(session, 8, nothing)
+    with resumed(tmp_path) as session:
+        session.set_mask(4, tiny.labels(9, 1, 2))
+        before = records(session)
+        with pytest.raises(UserError, match="have changed since"):
+            session.propagate(resumes=True)
+        assert records(session) == before
+        session.undo()
+        session.undo()  # the run itself
+        with pytest.raises(UserError, match="have changed since"):
+            session.propagate(resumes=True)
+        session.propagate(0)
+        with pytest.raises(UserError, match="No interrupted run"):
+            session.propagate(resumes=True)
+    alone = Session.open(tmp_path / "clip", engines=FakeEngines())
+    with alone, pytest.raises(UserError, match="No interrupted run"):
+        alone.propagate(resumes=True)
+
+
+def test_whatever_the_file_holds_it_is_refused_in_words(tmp_path: Path) -> None:
+    with make(tmp_path) as session:
+        run(session, 30, nothing)
+    path = tmp_path / "bear.vos" / "unfinished.safetensors"
+    sound = path.read_bytes()
+    header, state = read_unfinished(path)
+    about = json.loads(header["run"])
+    some = next(name for name in state if name.startswith("tracker.working.value"))
+    odd: list[tuple[object, dict[str, torch.Tensor]]] = [
+        ([], state),
+        ({**about, "at": [9, None, 3, 0, 3]}, state),
+        ({**about, "at": [-1, None, 3, 0, 3]}, state),
+        ({**about, "at": [0, None, 10**9, 0, 3]}, state),
+        ({**about, "at": "there"}, state),
+        ({**about, "request": {"kind": "confirm", "frame": 1}}, state),
+        ({**about, "rules": [[0, 10**9, "pinned"]]}, state),
+        ({**about, "edits": [{"frames": {"3": [None, {"mask": [0, 9, 1]}]}}]}, state),
+        ({**about, "passes": [{"frame": 3}]}, state),
+        ({**about, "made_with": {}}, state),
+        ({**about, "confirmed": [0, 1, 2]}, state),
+        ({**about, "brakes": {"x": 1}}, state),
+        (about, {}),
+        (about, {**state, some: state[some][..., :1].clone()}),
+        (about, {**state, "tracker.since_memory": torch.zeros(3)}),
+        (about, {**state, "labels.newest": torch.zeros(3, 3)}),
+    ]
+    for run_, tensors in odd:
+        write_unfinished(path, {"run": json.dumps(run_)}, tensors)
+        with resumed(tmp_path) as session:
+            before = records(session)
+            with pytest.raises(UserError):
+                session.propagate(resumes=True)
+            assert records(session) == before, run_
+    path.write_bytes(b"no tensors")
+    with resumed(tmp_path) as session, pytest.raises(UserError, match="cannot be gone on with"):
+        session.propagate(resumes=True)
+    path.write_bytes(sound)
+    with resumed(tmp_path) as session:
+        session.propagate(resumes=True)
+
+
+def test_the_command_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with make(tmp_path) as session:
+        run(session, 8, nothing)
+    monkeypatch.setattr("interaction.session.Engines", lambda settings=None: FakeEngines())
+    with pytest.raises(SystemExit) as ended:
+        main(["propagate", str(tmp_path / "bear.vos"), "--resume", "--json"])
+    assert not ended.value.code
+    assert json.loads(capsys.readouterr().out)["frames"] > 0
+    with resumed(tmp_path) as session:
+        assert set(records(session)) == set(range(COUNT))
