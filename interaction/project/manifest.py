@@ -36,6 +36,7 @@ __all__ = [
     "FIRST_FORMAT",
     "FORMAT",
     "KEYS_FORMAT",
+    "OVERLAP_FORMAT",
     "Manifest",
     "SourceInfo",
     "check_source",
@@ -241,7 +242,7 @@ def _path_text(value: object) -> str:
 
 
 FORMAT: Final = 4  # with what memory is told
-_OVERLAP_FORMAT: Final = 3  # with objects that keep covered pixels
+OVERLAP_FORMAT: Final = 3  # with objects that keep covered pixels
 KEYS_FORMAT: Final = 2  # with presence, and keys for labels: what a new project has
 FIRST_FORMAT: Final = 1  # without presence, and with texts for labels
 _MOST_BYTES: Final = 2**30
@@ -323,7 +324,7 @@ def _least_format(manifest: Manifest) -> int:
     if any(one.keeps_covered for one in manifest.objects) or any(
         '"beneath":' in text for text in manifest.frames.values()
     ):
-        return _OVERLAP_FORMAT
+        return OVERLAP_FORMAT
     has_presence = any(one.presence for one in manifest.objects)
     return KEYS_FORMAT if has_presence else FIRST_FORMAT
 

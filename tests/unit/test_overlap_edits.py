@@ -454,14 +454,14 @@ def test_only_a_project_with_overlaps_has_the_new_format(
     assert "beneath" not in text
     with open_project(folder) as session:
         session.do(OverlapRequest(bear, True))
-    assert saved_format() == manifest.FORMAT
+    assert saved_format() == manifest.OVERLAP_FORMAT
     monkeypatch.setattr(manifest, "migrate", _as_an_older_program(manifest.migrate))
     with pytest.raises(NewerProjectError):
         open_project(folder)
 
 
 def _as_an_older_program(migrate: Callable[..., dict[str, object]]) -> object:
-    return lambda data, folder: migrate(data, folder, to=manifest.FORMAT - 1)
+    return lambda data, folder: migrate(data, folder, to=manifest.OVERLAP_FORMAT - 1)
 
 
 def test_a_version_brings_back_what_was_covered(tmp_path: Path) -> None:
