@@ -29,7 +29,16 @@ from interaction.annotation.edits import (
     one_edit,
 )
 from interaction.annotation.mask_files import decode_labels
-from interaction.annotation.overlaps import Stack, blank, cover, is_same, keeping, stack_of
+from interaction.annotation.mattes import click_matte, kept_probabilities, mattes_with
+from interaction.annotation.overlaps import (
+    Stack,
+    blank,
+    cover,
+    is_same,
+    keeping,
+    region,
+    stack_of,
+)
 from interaction.annotation.requests import (
     BoxRequest,
     ClickRequest,
@@ -53,6 +62,7 @@ from interaction.errors import UserError
 from xmem_core.arrays import Frame, Labels
 
 if TYPE_CHECKING:
+    from interaction.clicks.segmenter import ClickResult
     from interaction.tracking.governor import Forecast
 
 __all__ = [
@@ -80,6 +90,7 @@ class EditContext:
     stop: Callable[[], bool] = lambda: False  # asked often; once true, nothing is yielded any more
     tells_memory: Callable[[], bool] = lambda: False  # whether a run says what it remembers
     unfinished: Path | None = None  # the file for what an interrupted run goes on from
+    keeps_probabilities: bool = False  # beside the masks, see `interaction.annotation.mattes`
 
 
 def answer(context: EditContext, request: Request) -> Answer:
@@ -135,6 +146,7 @@ def propagation(
         request,
         tells_memory=context.tells_memory,
         place=context.unfinished,
+        keeps_probabilities=context.keeps_probabilities,
     )
     return _timed_steps(job.steps())
 
@@ -157,6 +169,7 @@ def resumption(context: EditContext) -> Generator[Propagated, None, None]:
         tells_memory=context.tells_memory,
         place=context.unfinished,
         resumed=run,
+        keeps_probabilities=context.keeps_probabilities,
     )
     return _timed_steps(job.steps())
 
@@ -188,7 +201,13 @@ def propagation_forecast(
     track the first frames for it; no mask is kept. Raises as `propagation`."""
     from interaction.tracking.propagation_job import PropagationJob  # imports torch
 
-    job = PropagationJob(context.annotation, context.video, context.engines, request)
+    job = PropagationJob(
+        context.annotation,
+        context.video,
+        context.engines,
+        request,
+        keeps_probabilities=context.keeps_probabilities,
+    )
     trial = PropagationJob(context.annotation, context.video, context.engines, request)
 
     def steps() -> Generator[None, None, "Forecast"]:
@@ -218,12 +237,12 @@ def _scribbled(context: EditContext, request: ScribbleRequest) -> Answer:
     """The frame's mask after the strokes, as the scribble network answers them."""
     object_id, locked = request.object_id, context.annotation.locked
 
-    def scribbled(picture: Frame, start: Labels) -> Labels:
-        from interaction.clicks.segmenter import merged
+    def scribbled(picture: Frame, start: Labels) -> "ClickResult":
+        from interaction.clicks.segmenter import ClickResult, merged
 
         scribbler = context.engines.scribbler()
         probability = scribbler.segment(picture, start, object_id, request.strokes)
-        return merged(start, object_id, probability > 0.5, locked)
+        return ClickResult(probability, merged(start, object_id, probability > 0.5, locked))
 
     return _replaced(context, request, scribbled, "scribble")
 
@@ -232,12 +251,11 @@ def _boxed(context: EditContext, request: BoxRequest, box: Box) -> Answer:
     """The frame's mask with what the box is drawn round; no clicks are left behind."""
     locked, key = context.annotation.locked, (context.session_key, request.frame)
 
-    def boxed(picture: Frame, start: Labels) -> Labels:
+    def boxed(picture: Frame, start: Labels) -> "ClickResult":
         segmenter = context.engines.segmenter()
-        result = segmenter.segment_box(
+        return segmenter.segment_box(
             picture, start, request.object_id, box, locked=locked, frame_key=key
         )
-        return result.labels
 
     return _replaced(context, request, boxed, "box")
 
@@ -245,7 +263,7 @@ def _boxed(context: EditContext, request: BoxRequest, box: Box) -> Answer:
 def _replaced(
     context: EditContext,
     request: BoxRequest | ScribbleRequest,
-    made: Callable[[Frame, Labels], Labels],
+    made: Callable[[Frame, Labels], "ClickResult"],
     key: str,
 ) -> Answer:
     """The frame's mask as `made` makes it from the picture and the mask of now."""
@@ -260,21 +278,24 @@ def _replaced(
         if context.stop():
             return
         try:
-            labels = made(context.video[frame], before[0])
+            result = made(context.video[frame], before[0])
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
             raise _no_memory_problem() from None
         if context.stop():
             return
-        after = cover(before, labels, keepers)
+        after = cover(before, result.labels, keepers)
         record = make_record(
             after,
             corrected_status(old.status),
             doubt=old.doubt,
             given=given_after(old, before, after),
             signs=old.signs,
+            mattes=old.mattes,
         )
+        if context.keeps_probabilities:
+            record = _with_matte(record, object_id, result, after, old, before)
         yield Edit(label, {frame: old}, {frame: record}, cause=request, locked=locked)
 
     return steps()
@@ -353,7 +374,12 @@ def _without_click(context: EditContext, request: RemoveClickRequest) -> Answer:
     if prompts.start is not None:
         given = prompts.start_given or None  # projects of before it was noted: those in it
         record = make_record(
-            restored, prompts.start_status, doubt=old.doubt, given=given, signs=old.signs
+            restored,
+            prompts.start_status,
+            doubt=old.doubt,
+            given=given,
+            signs=old.signs,
+            mattes=old.mattes,
         )
         if is_same(restored, before):  # the very bytes
             record = replace(record, mask=prompts.start, beneath=prompts.start_beneath)
@@ -441,8 +467,33 @@ def _answer(
         prompts=prompts,
         given=given_after(old, before, after),
         signs=old.signs,
+        mattes=old.mattes,
     )
+    if context.keeps_probabilities:
+        record = _with_matte(record, prompts.object_id, result, after, old, before)
     yield Edit(label, {frame: old}, {frame: record}, cause=request, locked=locked)
+
+
+def _with_matte(
+    record: FrameRecord,
+    object_id: int,
+    result: "ClickResult",
+    after: Stack,
+    old: FrameRecord,
+    before: Stack,
+) -> FrameRecord:
+    """`record` with the probability of an answer. after, before: the stacks of it and of `old`.
+    Where the network has left the object as it was, what was kept of it stays."""
+    if object_id not in record.present:
+        return record
+    assert record.mask is not None  # the object is in it
+    probability = result.probability
+    known = kept_probabilities(old, object_id, region(before, object_id))
+    if known is not None:
+        is_left = known.is_known & ((probability == 0) | (probability == 1))
+        probability = np.where(is_left, known.alpha, probability)
+    matte = click_matte(object_id, probability, region(after, object_id), record.mask)
+    return replace(record, mattes=mattes_with(old, (matte,), frozenset({object_id})))
 
 
 def _no_memory_problem() -> UserError:

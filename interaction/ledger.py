@@ -80,7 +80,9 @@ def rebase(edit: Edit, annotation: Annotation, new_ids: NewIds) -> Rebased | Non
         return None
     before = {frame: edit.before[frame] for frame in after}
     is_same_list = objects == annotation.objects
-    if is_same_list and before == after and edit.memory_after in (None, annotation.memory):
+    keeps_more = any(before[frame].mattes != after[frame].mattes for frame in after)
+    is_same_memory = edit.memory_after in (None, annotation.memory)
+    if is_same_list and before == after and is_same_memory and not keeps_more:
         return None
     if edit.objects_after is None or is_same_list:
         changed = replace(edit, before=before, after=after, objects_before=None, objects_after=None)
@@ -229,6 +231,7 @@ def _keeping(
         prompts=record.prompts,
         given=given,
         signs=record.signs,
+        mattes=record.mattes,
     )
 
 
@@ -292,7 +295,12 @@ def keeping_presence(edit: Edit, annotation: Annotation) -> Edit | None:
         record = after[frame]
         stack = without(stack_of(record, annotation.height, annotation.width), ids)
         after[frame] = make_record(
-            stack, record.status, doubt=record.doubt, prompts=record.prompts, given=record.given
+            stack,
+            record.status,
+            doubt=record.doubt,
+            prompts=record.prompts,
+            given=record.given,
+            mattes=record.mattes,
         )
         if after[frame] == edit.before[frame]:
             del after[frame]

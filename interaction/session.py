@@ -26,6 +26,7 @@ from interaction.annotation.annotation import Annotation
 from interaction.annotation.edits import hand_edit
 from interaction.annotation.history import History
 from interaction.annotation.labels import Label
+from interaction.annotation.mattes import Opacity, kept_probabilities
 from interaction.annotation.overlaps import region
 from interaction.annotation.requests import (
     AbsenceProposal,
@@ -120,8 +121,9 @@ class Masks:
     """`masks[frame]`: (H, W) uint8 object ids, read-only; zeros where nothing was annotated.
     IndexError outside the video."""
 
-    def __init__(self, annotation: Annotation) -> None:
-        self._annotation = annotation
+    def __init__(self, annotation: Annotation, project: Project | None = None) -> None:
+        self._annotation, self._project = annotation, project
+        self._keeps = project is not None and project.view.keeps_probabilities
 
     def __len__(self) -> int:
         return self._annotation.frame_count
@@ -132,6 +134,25 @@ class Masks:
     def region(self, frame: int, object_id: int) -> NDArray[np.bool_]:
         """(H, W): all pixels of the object on the frame, also those that others cover."""
         return region(self._annotation.stack(frame), object_id)
+
+    @property
+    def keeps_probabilities(self) -> bool:
+        """Whether tracking and prompts keep the networks' probabilities beside the masks, in 8
+        bits near the outlines: exports with soft edges use them. Kept with the project."""
+        return self._keeps
+
+    @keeps_probabilities.setter
+    def keeps_probabilities(self, keeps: bool) -> None:
+        if keeps == self._keeps:
+            return
+        self._keeps = keeps
+        if self._project is not None and not self._project.is_read_only:
+            self._project.keep_probabilities(keeps)
+
+    def opacity(self, frame: int, object_id: int) -> Opacity | None:
+        """What was kept of the object's probability on a frame; None where nothing was."""
+        record = self._annotation.record(frame)
+        return kept_probabilities(record, object_id, self.region(frame, object_id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +210,7 @@ class Session:
             annotation, history = project.load_annotation(), project.view.load_history()
         self.ledger = Ledger(annotation, history, project)
         self.objects = ObjectList(self.ledger)
-        self.masks = Masks(annotation)
+        self.masks = Masks(annotation, project)
         self._key = uuid.uuid4().hex  # tells this session's frames from another's
         outside = (
             None if project is None or project.is_read_only else project.view.outside_changes()
@@ -314,7 +335,13 @@ class Session:
         if project is not None and not project.is_read_only:
             unfinished = project.view.layout.unfinished
         return EditContext(
-            self.annotation, self.video, self.engines, self._key, stop, unfinished=unfinished
+            self.annotation,
+            self.video,
+            self.engines,
+            self._key,
+            stop,
+            unfinished=unfinished,
+            keeps_probabilities=self.masks.keeps_probabilities,
         )
 
     def do(self, request: Request) -> bool:

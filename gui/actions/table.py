@@ -570,6 +570,15 @@ ACTIONS: Final[tuple[ActionSpec, ...]] = (
         is_checkable=True,
     ),
     ActionSpec(
+        id="track.keep_probabilities",
+        text=Message("Keep the network's probabilities"),
+        words=Message("soft edge matte alpha opacity"),
+        icon="contrast",
+        tip=Message("In this project, beside the masks: for exports with soft edges"),
+        needs=Needs.PROJECT,
+        is_checkable=True,
+    ),
+    ActionSpec(
         id="track.settle",
         text=Message("Track until nothing changes"),
         words=Message("propagate again"),

@@ -348,7 +348,26 @@ class PropagationPanel(QWidget):
             )
         )
         self.closer.toggled.connect(self._show_state)
-        for box in (self.until, self.range, self.count, self.only_current, self.closer):
+        self.keeps = QCheckBox(tr("keep probabilities"), self)
+        self.keeps.setToolTip(
+            tr(
+                "Keep what the network thinks of each pixel near the outlines, in 8 bits, beside\n"
+                "the masks of this project: from now on, of tracked frames and of clicks. Exports\n"
+                "with soft edges use it. The project takes about twice the room."
+            )
+        )
+        self.keeps.setChecked(self._document.keeps_probabilities)
+        self.keeps.toggled.connect(self._document.set_keeps_probabilities)
+        self._document.keeping_changed.connect(self.keeps.setChecked)
+        self._document.keeping_changed.connect(self._show_state)
+        for box in (
+            self.until,
+            self.range,
+            self.count,
+            self.only_current,
+            self.closer,
+            self.keeps,
+        ):
             box.setFocusPolicy(Qt.FocusPolicy.TabFocus | Qt.FocusPolicy.ClickFocus)
             guard_wheel(box)
         for combo in (self.until, self.range):
@@ -364,6 +383,7 @@ class PropagationPanel(QWidget):
         form.addRow(tr("In"), line)
         form.addRow("", self.only_current)
         form.addRow("", self.closer)
+        form.addRow("", self.keeps)
         return form
 
     def _idle_page(self) -> QWidget:
@@ -484,6 +504,7 @@ class PropagationPanel(QWidget):
         self.both.setEnabled(may)
         for box in (self.until, self.range, self.count, self.only_current, self.closer):
             box.setEnabled(not is_running)
+        self.keeps.setEnabled(not (is_running or self._document.session.ledger.is_read_only))
         self.reason.setText(reason or tr("Tracks from frame {frame}.", frame=self._document.frame))
         self.forward.setDefault(may)
         if may and self.isVisible():

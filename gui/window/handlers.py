@@ -694,6 +694,9 @@ _ON_WORKSPACE: Final[dict[str, Callable[[Workspace], object]]] = {
     "track.forward": lambda at: at.propagation_panel.start("forward"),
     "track.backward": lambda at: at.propagation_panel.start("backward"),
     "track.both": lambda at: at.propagation_panel.start("both"),
+    "track.keep_probabilities": lambda at: at.document.set_keeps_probabilities(
+        not at.document.keeps_probabilities
+    ),
     "track.blend": lambda at: at.document.set_blends(not at.document.blends),
     "track.follow": lambda at: at.document.set_follows_head(not at.document.follows_head),
     "track.settle": _settle,

@@ -274,6 +274,7 @@ class MainWindow(QMainWindow):
         actions[f"view.{document.view_mode.value.replace(' ', '_')}"].setChecked(True)
         actions["track.follow"].setChecked(document.follows_head)
         actions["track.blend"].setChecked(document.blends)
+        actions["track.keep_probabilities"].setChecked(document.keeps_probabilities)
         actions["view.onion_skin"].setChecked(document.has_onion_skin)
         actions["view.hatching"].setChecked(document.has_hatching)
         actions["view.magnifier"].setChecked(workspace.canvas.has_magnifier)
@@ -346,6 +347,7 @@ class MainWindow(QMainWindow):
             document.onion_skin_changed,
             document.follow_changed,
             document.blends_changed,
+            document.keeping_changed,
             document.hatching_changed,
             document.masks_changed,
             document.objects_changed,

@@ -65,6 +65,7 @@ class Document(QObject):
     offered = Signal(str, str, object)  # the same, a button's text, and what to call for it
     follow_changed = Signal(bool)
     blends_changed = Signal(bool)
+    keeping_changed = Signal(bool)
     memory_limits_changed = Signal()
 
     def __init__(self, session: Session, parent: QObject | None = None) -> None:
@@ -290,6 +291,21 @@ class Document(QObject):
         if is_on != self._blends:
             self._blends = is_on
             self.blends_changed.emit(is_on)
+
+    @property
+    def keeps_probabilities(self) -> bool:
+        """Whether this project keeps the networks' probabilities beside the masks."""
+        return self.session.masks.keeps_probabilities
+
+    def set_keeps_probabilities(self, is_on: bool) -> None:
+        """From the next run and prompt on."""
+        if is_on == self.keeps_probabilities:
+            return
+        try:
+            self.session.masks.keeps_probabilities = is_on
+        except UserError as error:
+            self.failed.emit(error)
+        self.keeping_changed.emit(self.keeps_probabilities)
 
     @property
     def goal(self) -> float:

@@ -14,6 +14,7 @@ from interaction.annotation.types import (
     Edit,
     FrameRecord,
     FrameStatus,
+    Matte,
     MemoryRules,
     ObjectInfo,
     Prompts,
@@ -34,10 +35,12 @@ def make_record(
     prompts: Prompts | None = None,
     given: Collection[int] | None = None,
     signs: tuple[Signs, ...] = (),
+    mattes: tuple[Matte, ...] = (),
 ) -> FrameRecord:
     """The record of a frame whose mask is `labels` (H, W), uint8 object ids, or of a stack.
 
-    given: the objects a corrected frame speaks for; by default those in it.
+    given: the objects a corrected frame speaks for; by default those in it. mattes: those of
+    objects that are not in it are left out.
     """
     stack = labels if isinstance(labels, tuple) else (labels,)
     counts = np.bincount(stack[0].ravel(), minlength=256)
@@ -45,6 +48,7 @@ def make_record(
     if given is None or status is not FrameStatus.CORRECTED:
         given = present if status.is_given else ()
     mask, *beneath = map(encode_labels, stack)
+    covered = ids_beneath(stack)
     return FrameRecord(
         mask,
         status,
@@ -54,7 +58,8 @@ def make_record(
         frozenset(given),
         signs,
         tuple(beneath),
-        ids_beneath(stack),
+        covered,
+        tuple(one for one in mattes if one.object_id in present | covered),
     )
 
 

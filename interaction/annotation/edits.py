@@ -197,7 +197,9 @@ def hand_edit(
     if is_same(before, stack) and prompts == old.prompts:
         return None
     given = given_after(old, before, stack)
-    record = make_record(stack, corrected_status(old.status), prompts=prompts, given=given)
+    record = make_record(
+        stack, corrected_status(old.status), prompts=prompts, given=given, mattes=old.mattes
+    )
     unknown = (record.present | record.covered) - {one.id for one in annotation.objects}
     if unknown:
         raise ValueError(f"the mask holds objects {sorted(unknown)}, which do not exist")
@@ -299,7 +301,7 @@ def _clear_edit(annotation: Annotation, request: ClearRequest) -> Edit | None:
     record = EMPTY_RECORD
     if after[0].any() or object_id is not None:
         given = given_after(old, before, after)
-        record = make_record(after, corrected_status(old.status), given=given)
+        record = make_record(after, corrected_status(old.status), given=given, mattes=old.mattes)
     return Edit(label, {frame: old}, {frame: record}, cause=request, locked=annotation.locked)
 
 
@@ -319,7 +321,12 @@ def _clear_edits(annotation: Annotation, request: ClearRequest) -> Generator[Edi
             after = without(before, {object_id})
             given = given_after(old, before, after)
             record = make_record(
-                after, corrected_status(old.status), doubt=old.doubt, given=given, signs=old.signs
+                after,
+                corrected_status(old.status),
+                doubt=old.doubt,
+                given=given,
+                signs=old.signs,
+                mattes=old.mattes,
             )
             yield Edit(
                 label, {frame: old}, {frame: record}, group=group, cause=request, locked=locked
@@ -551,7 +558,7 @@ def changed_record(
         return EMPTY_RECORD
     if status is FrameStatus.CORRECTED and not given:  # only what a tracker put there is left
         status = FrameStatus.TRACKED
-    return make_record(after, status, doubt=record.doubt, given=given)
+    return make_record(after, status, doubt=record.doubt, given=given, mattes=record.mattes)
 
 
 Color = tuple[int, int, int]

@@ -15,6 +15,7 @@ __all__ = [
     "FrameRecord",
     "FrameStatus",
     "Frames",
+    "Matte",
     "MemoryRange",
     "MemoryRule",
     "MemoryRules",
@@ -246,6 +247,15 @@ class Signs:
 
 
 @dataclass(frozen=True, slots=True)
+class Matte:
+    """How sure a network was of one object, pixel by pixel, when its mask was made."""
+
+    object_id: int
+    packed: bytes  # see `interaction.annotation.mattes`
+    mask: bytes  # the frame's mask then: where the object has changed since, it does not count
+
+
+@dataclass(frozen=True, slots=True)
 class FrameRecord:
     """All that is known about one frame. A mask at rest is its palette-PNG file, as bytes."""
 
@@ -263,6 +273,8 @@ class FrameRecord:
     # `interaction.annotation.overlaps`. Empty of nearly every frame.
     beneath: tuple[bytes, ...] = ()
     covered: frozenset[int] = frozenset()  # the objects that have pixels there
+    # On request, ascending by object. A frame is the same without them: they can be lost.
+    mattes: tuple[Matte, ...] = field(default=(), compare=False)
 
     def answers_for(self, objects: Set[int]) -> bool:
         """Whether the annotator answers for all of `objects` here: no tracker has a say."""

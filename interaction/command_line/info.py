@@ -75,6 +75,8 @@ def _report(project: "Project", annotation: "Annotation") -> JsonObject:
             }
             for one in annotation.objects
         ],
+        "keeps_probabilities": project.view.keeps_probabilities,
+        "frames_with_probabilities": sum(bool(r.mattes) for r in annotation.records.values()),
         "next_frames": [one.frame for one in next_frames(annotation, most=_MOST_LISTED)],
         "steps": len(history.entries),
         "steps_in_effect": history.position,

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["PropagateOptions", "batch_settings", "propagate", "stop_on_interrupt"]
 
 _DEFAULTS = MemoryConfig()
-_OF_PROJECTS: Final = ("from_frame", "until", "objects", "blend", "brake")
+_OF_PROJECTS: Final = ("from_frame", "until", "objects", "blend", "brake", "keep_probabilities")
 _OF_FILES: Final = (
     "output",
     "masks",
@@ -119,6 +119,15 @@ class PropagateOptions:
             "thing; every finished frame is kept, and the same command goes on from --from.",
         ),
     ] = False
+    keep_probabilities: Annotated[
+        bool | None,
+        typer.Option(
+            "--keep-probabilities/--drop-probabilities",
+            help="Project: from now on keep the networks' probabilities near the outlines in 8 "
+            "bits, for exports with soft edges, or no longer; by default as the project says.",
+            show_default=False,
+        ),
+    ] = None
     objects: Annotated[
         list[str] | None,
         typer.Option("--object", help="Project: only this object, by id or name; may be repeated."),
@@ -259,7 +268,8 @@ def batch_settings(options: PropagateOptions) -> "BatchSettings":
     """typer.BadParameter or UserError for what makes no sense."""
     for_projects = _given(options, _OF_PROJECTS)
     if for_projects:
-        raise typer.BadParameter(f"--{for_projects[0].split('_')[0]} is for projects only")
+        name = for_projects[0].removesuffix("_frame").replace("_", "-")
+        raise typer.BadParameter(f"--{name} is for projects only")
     if options.output is None:
         raise typer.BadParameter("a folder for the masks is needed", param_hint="--output")
     source, masks = _source_and_masks(options.source, options.masks)
@@ -332,6 +342,8 @@ def _propagate_project(options: PropagateOptions) -> None:
     with Session.open_project(Path(options.source), settings=settings) as session:
         if memory != MemoryConfig():
             session.engines.limits = {}  # what was typed comes before what the project says
+        if options.keep_probabilities is not None and not options.dry_run:
+            session.masks.keeps_probabilities = options.keep_probabilities
         tracked = _track(session, options)
         session.flush()
         names = {one.id: one.name for one in session.annotation.objects}

@@ -106,14 +106,13 @@ def _zipped(raw: bytes) -> bytes:
 
 def _channels(job: ExportJob, frame: int) -> dict[str, _Half]:
     options = job.options_as(ExrOptions)
-    labels = job.labels(frame)
     edges = options.edge_px, options.edge_from
-    found = {"A": soft_mask(job, frame, labels > 0, *edges)}
+    found = {"A": soft_mask(job, frame, None, *edges)}
     taken: set[str] = set()
     for one in job.objects:
         layer = _layer_name(one.id, one.name, taken)
         taken.add(layer)
-        found[f"{layer}.A"] = soft_mask(job, frame, job.region(frame, one), *edges)
+        found[f"{layer}.A"] = soft_mask(job, frame, one, *edges)
     channels = {name: alpha.astype(np.float16) for name, alpha in found.items()}
     if options.has_picture:
         colors = _light(job.picture(frame), is_linear=options.is_linear)
@@ -152,7 +151,7 @@ def _file_name(job: ExportJob, frame: int) -> str:
 def _preview(job: ExportJob, frame: int) -> Iterator[tuple[str, Pixels]]:
     """What is in it, as far as a screen can show it: the picture with the alpha of all objects."""
     options = job.options_as(ExrOptions)
-    alpha = soft_mask(job, frame, job.labels(frame) > 0, options.edge_px, options.edge_from)
+    alpha = soft_mask(job, frame, None, options.edge_px, options.edge_from)
     yield _file_name(job, frame), cut_out(job.picture(frame), alpha)
 
 

@@ -103,7 +103,7 @@ def _edits(plan: ImportPlan) -> Generator[Edit, None, None]:
         before = plan.records.get(frame, EMPTY_RECORD)
         old = stack_of(before, preview.height, preview.width)
         stack = merge(old, preview.keys(frame), plan.lost_on(frame))
-        after = make_record(stack, outcome.status, given=outcome.given)
+        after = make_record(stack, outcome.status, given=outcome.given, mattes=before.mattes)
         if after != before:
             yield Edit(
                 label, {frame: before}, {frame: after}, group=group, cause=cause, locked=locked

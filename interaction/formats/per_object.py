@@ -9,6 +9,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from interaction.annotation.mattes import kept_probabilities
+from interaction.annotation.types import FrameRecord, ObjectInfo
 from interaction.formats.format import (
     ExportFormat,
     ExportJob,
@@ -33,15 +35,18 @@ __all__ = [
 ]
 
 
+_LEAST_INSIDE: Final = 128 / 255  # what is read again at half is the mask, in 8 bits too
+_MOST_OUTSIDE: Final = 127 / 255
+
+
 def edge_option(default: float) -> float:
     """The field that says how wide an antialiased edge is, the same for every format."""
     return option(
         default,
         Message("Edge width"),
         Message(
-            "Stored masks are hard. Their edge is made to rise over this many pixels by "
-            "its distance "
-            "alone: it is geometry, not the tracker's probability. 1 or less leaves it hard."
+            "Stored masks are hard. Their edge is made to rise over this many pixels, where it "
+            "does not come from the network. 1 or less leaves it hard."
         ),
         minimum=0,
         maximum=64,
@@ -52,23 +57,52 @@ def edge_option(default: float) -> float:
 def edge_from_option() -> str:
     """The field that says what a soft edge comes from, the same for every format."""
     return option(
-        "distance",
+        "network",
         Message("Edge from"),
         Message(
-            "Distance: a straight ramp over the edge. Picture: as transparent as the colours say, "
+            "Network: its probabilities where the project keeps them, else distance. Distance: a "
+            "straight ramp over the edge. Picture: as transparent as the colours say, "
             "within the edge width on either side; best at 3 to 5 px, 8 where masks are coarse."
         ),
-        choices={"distance": Message("Distance"), "picture": Message("The picture")},
+        choices={
+            "network": Message("The network"),
+            "distance": Message("Distance"),
+            "picture": Message("The picture"),
+        },
     )
 
 
 def soft_mask(
-    job: ExportJob, frame: int, mask: NDArray[np.bool_], edge_px: float, edge_from: str
+    job: ExportJob, frame: int, one: ObjectInfo | None, edge_px: float, edge_from: str
 ) -> NDArray[np.float32]:
-    """(H, W) 0 to 1: a hard mask of the frame with the edge that the options ask for."""
+    """(H, W) 0 to 1, at least half in the mask: an object, or all of the job's as one (None), with
+    the edge that the options ask for."""
+    inside = job.labels(frame) > 0 if one is None else job.region(frame, one)
     if edge_from == "picture":
-        return refined_edge(mask, job.picture(frame), edge_px)
-    return soft_edge(mask, edge_px)
+        return refined_edge(inside, job.picture(frame), edge_px)
+    by_distance = soft_edge(inside, edge_px)
+    record = job.source.records.get(frame)
+    if edge_from == "distance" or edge_px <= 1 or record is None or not record.mattes:
+        return by_distance
+    if one is not None:
+        return _with_kept(record, one.id, inside, by_distance)
+    alpha = np.zeros_like(by_distance)
+    for each in job.objects:
+        region = job.region(frame, each)
+        if region.any():
+            alpha += _with_kept(record, each.id, region, soft_edge(region, edge_px))
+    return np.where(inside, alpha.clip(_LEAST_INSIDE, 1), alpha.clip(0, _MOST_OUTSIDE))
+
+
+def _with_kept(
+    record: FrameRecord,
+    object_id: int,
+    inside: NDArray[np.bool_],
+    otherwise: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """One object's probability where it is kept and holds, `otherwise` elsewhere, (H, W) all."""
+    kept = kept_probabilities(record, object_id, inside)
+    return otherwise if kept is None else np.where(kept.is_known, kept.alpha, otherwise)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,24 +144,27 @@ class SequenceOptions(ExportOptions):
 
 
 def _per_object(
-    job: ExportJob, frame: int, picture: Callable[[NDArray[np.bool_]], Pixels]
+    job: ExportJob, frame: int, picture: Callable[[ObjectInfo], Pixels]
 ) -> Iterator[tuple[str, Pixels]]:
-    """picture: one object's mask (H, W) -> what its PNG holds."""
+    """picture: one object -> what its PNG holds."""
     name = f"{job.source.frame_name(frame)}.png"
     for one in job.objects:
-        yield f"{job.object_folder(one)}/{name}", picture(job.region(frame, one))
+        yield f"{job.object_folder(one)}/{name}", picture(one)
 
 
 def _binary(job: ExportJob, frame: int) -> Iterator[tuple[str, Pixels]]:
-    return _per_object(job, frame, lambda mask: mask.astype(np.uint8) * 255)
+    def white(one: ObjectInfo) -> Pixels:
+        return np.where(job.region(frame, one), 255, 0).astype(np.uint8)
+
+    return _per_object(job, frame, white)
 
 
 def _mattes(job: ExportJob, frame: int) -> Iterator[tuple[str, Pixels]]:
     options = job.options_as(MatteOptions)
     depth: type[np.uint16] | type[np.uint8] = np.uint16 if options.bits == "16" else np.uint8
 
-    def matte(mask: NDArray[np.bool_]) -> Pixels:
-        alpha = soft_mask(job, frame, mask, options.edge_px, options.edge_from)
+    def matte(one: ObjectInfo) -> Pixels:
+        alpha = soft_mask(job, frame, one, options.edge_px, options.edge_from)
         return np.round(alpha * np.iinfo(depth).max).astype(depth)
 
     return _per_object(job, frame, matte)
@@ -136,8 +173,8 @@ def _mattes(job: ExportJob, frame: int) -> Iterator[tuple[str, Pixels]]:
 def _cut_outs(job: ExportJob, frame: int) -> Iterator[tuple[str, Pixels]]:
     options = job.options_as(CutOutOptions)
 
-    def cut(mask: NDArray[np.bool_]) -> Pixels:
-        alpha = soft_mask(job, frame, mask, options.edge_px, options.edge_from)
+    def cut(one: ObjectInfo) -> Pixels:
+        alpha = soft_mask(job, frame, one, options.edge_px, options.edge_from)
         return cut_out(job.picture(frame), alpha)
 
     return _per_object(job, frame, cut)
@@ -146,8 +183,8 @@ def _cut_outs(job: ExportJob, frame: int) -> Iterator[tuple[str, Pixels]]:
 def _sequence(job: ExportJob, frame: int) -> Iterator[tuple[str, Pixels]]:
     options = job.options_as(SequenceOptions)
 
-    def layer(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
-        alpha = soft_mask(job, frame, mask, options.edge_px, options.edge_from)
+    def layer(one: ObjectInfo | None) -> NDArray[np.uint8]:
+        alpha = soft_mask(job, frame, one, options.edge_px, options.edge_from)
         pixels = cut_out(job.picture(frame), alpha)
         if options.is_premultiplied:
             pixels[:, :, :3] = np.round(pixels[:, :, :3] * alpha[:, :, None])
@@ -159,10 +196,10 @@ def _sequence(job: ExportJob, frame: int) -> Iterator[tuple[str, Pixels]]:
     if options.has_layers:
         for one in job.objects:
             stem = safe_name(one.name, "object")
-            yield f"{job.object_folder(one)}/{stem}.{number:07d}.png", layer(job.region(frame, one))
+            yield f"{job.object_folder(one)}/{stem}.{number:07d}.png", layer(one)
     else:
         stem = safe_name(job.source.name, "frames")
-        yield f"{stem}.{number:07d}.png", layer(job.labels(frame) > 0)
+        yield f"{stem}.{number:07d}.png", layer(None)
 
 
 BINARY: Final = ExportFormat(

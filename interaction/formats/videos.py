@@ -242,8 +242,7 @@ def _vp9(quality: int) -> VideoKind:
 
 def _green_screen(job: ExportJob, frame: int) -> NDArray[np.uint8]:
     options = job.options_as(GreenScreenOptions)
-    mask = job.labels(frame) > 0
-    alpha = soft_mask(job, frame, mask, options.edge_px, options.edge_from)
+    alpha = soft_mask(job, frame, None, options.edge_px, options.edge_from)
     return replace_background(job.picture(frame), alpha, parse_color(options.color))
 
 
@@ -253,8 +252,8 @@ def _write_green_screen(job: ExportJob) -> Iterator[int]:
 
 
 def _alpha(job: ExportJob, frame: int) -> NDArray[np.uint8]:
-    options, mask = job.options_as(AlphaOptions), job.labels(frame) > 0
-    alpha = soft_mask(job, frame, mask, options.edge_px, options.edge_from)
+    options = job.options_as(AlphaOptions)
+    alpha = soft_mask(job, frame, None, options.edge_px, options.edge_from)
     return cut_out(job.picture(frame), alpha, _BLEED_PX)
 
 

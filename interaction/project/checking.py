@@ -34,6 +34,7 @@ from interaction.project.layout import ProjectLayout
 from interaction.project.manifest import Manifest, parse_json, read_manifest
 from interaction.project.mask_store import MaskStore
 from interaction.project.records import (
+    Bring,
     DamagedValueError,
     MaskPlace,
     mapping,
@@ -133,7 +134,9 @@ class CheckedMasks:
     notices: list[str] = field(default_factory=list)
 
 
-def check_masks(layout: ProjectLayout, contents: Contents, store: MaskStore) -> CheckedMasks:
+def check_masks(
+    layout: ProjectLayout, contents: Contents, store: MaskStore, mattes: MaskStore
+) -> CheckedMasks:
     """Reads every mask file, and tells `store` where each mask is. Nothing is written."""
     checked = CheckedMasks()
     if store.size_bytes < contents.store_end:
@@ -150,9 +153,9 @@ def check_masks(layout: ProjectLayout, contents: Contents, store: MaskStore) -> 
         )
     ids = {one.id for one in contents.manifest.objects}
     size = contents.manifest.source.width, contents.manifest.source.height
-    with store.reading() as unchecked:
+    with store.reading() as unchecked, mattes.reading() as matte_at:
         stored = checking_masks(unchecked, size)
-        reading = _MaskReading(contents, checked, stored)
+        reading = _MaskReading(contents, checked, stored, matte_at)
         for frame, line in contents.manifest.frames.items():
             try:
                 value = mapping(parse_json(line.encode()), Message("its record"))
@@ -207,12 +210,12 @@ class _MaskReading:
     """Reads masks frame by frame: from the mask file, or from the store where the file differs."""
 
     def __init__(
-        self, contents: Contents, checked: CheckedMasks, stored: Callable[[MaskPlace], bytes]
+        self, contents: Contents, checked: CheckedMasks, stored: Bring, matte_at: Bring
     ) -> None:
         source = contents.manifest.source
         self._size = source.width, source.height
         self._checked = checked
-        self._stored = stored
+        self._stored, self._matte_at = stored, matte_at
         self.at_hand: dict[MaskPlace, bytes] = {}
         self._written = contents.written
 
@@ -236,9 +239,9 @@ class _MaskReading:
     def record(self, frame: int, value: Mapping[str, object]) -> FrameRecord:
         """Without its clicks, where the mask that they began with is lost. DamagedValueError."""
         try:
-            return record_from_json(value, self.bring)
+            return record_from_json(value, self.bring, self._matte_at)
         except DamagedValueError as error:
-            record = record_from_json({**value, "prompts": None}, self.bring)
+            record = record_from_json({**value, "prompts": None}, self.bring, self._matte_at)
             self._checked.damages.append(
                 Message("Frame {frame}: its clicks are lost: {reason}", frame=frame, reason=error)
             )

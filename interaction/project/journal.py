@@ -18,8 +18,10 @@ from interaction.project.causes import cause_from_json, cause_to_json
 from interaction.project.layout import ProjectLayout
 from interaction.project.manifest import FORMAT, Manifest, SourceInfo, encode_json, parse_json
 from interaction.project.records import (
+    Bring,
     DamagedValueError,
     MaskPlace,
+    Place,
     edit_frames_to_json,
     frames_from_json,
     integer,
@@ -168,7 +170,7 @@ def read_lines(file: BinaryIO) -> Generator[Line, None, None]:
 
 
 def edit_line(
-    edit: Edit, position: int, at: str, place: Callable[[bytes], MaskPlace]
+    edit: Edit, position: int, at: str, place: Place, matte_place: Place | None = None
 ) -> JsonObject:
     value: JsonObject = {"kind": "edit", "at": at, "position": position}
     value["label"] = label_to_json(edit.label)
@@ -184,7 +186,7 @@ def edit_line(
         value["memory_after"] = memory_to_json(edit.memory_after)
     if edit.seconds > 0:
         value["seconds"] = round(edit.seconds, 3)
-    value["frames"] = edit_frames_to_json(edit, place)
+    value["frames"] = edit_frames_to_json(edit, place, matte_place)
     return value
 
 
@@ -192,9 +194,11 @@ def move_line(position: int, at: str) -> JsonObject:
     return {"kind": "move", "at": at, "position": position}
 
 
-def decode_edit(value: JsonObject, frame_count: int, mask_at: Callable[[MaskPlace], bytes]) -> Edit:
+def decode_edit(
+    value: JsonObject, frame_count: int, mask_at: Bring, matte_at: Bring | None = None
+) -> Edit:
     """The edit of a line. Raises DamagedValueError."""
-    before, after = frames_from_json(value.get("frames"), frame_count, mask_at)
+    before, after = frames_from_json(value.get("frames"), frame_count, mask_at, matte_at)
     objects_before, objects_after = value.get("objects_before"), value.get("objects_after")
     group = value.get("group")
     if (objects_before is None) != (objects_after is None):

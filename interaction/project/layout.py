@@ -37,6 +37,11 @@ class ProjectLayout:
         return self.folder / "history" / "masks.bin"
 
     @property
+    def mattes(self) -> Path:
+        """Kept probabilities: a project is whole without them."""
+        return self.folder / "history" / "mattes.bin"
+
+    @property
     def frame_index(self) -> Path:
         return self.folder / "frames.idx"
 
@@ -90,6 +95,7 @@ class ProjectLayout:
             self.manifest,
             self.journal,
             self.store,
+            self.mattes,
             self.frame_index,
             self.cuts,
             self.unfinished,

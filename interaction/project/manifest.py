@@ -256,6 +256,7 @@ _KNOWN: Final = {
     "engine",
     "memory",
     "memory_rules",
+    "keeps_probabilities",
     "objects",
     "frames",
 }
@@ -278,6 +279,7 @@ class Manifest:
     engine: Mapping[str, object] = field(default_factory=dict)  # what the engines were set to
     memory: Mapping[str, object] = field(default_factory=dict)  # the project's own limits, if any
     memory_rules: MemoryRules = field(default_factory=MemoryRules)
+    keeps_probabilities: bool = False  # of the networks, beside the masks
     objects: tuple[ObjectInfo, ...] = ()
     frames: Mapping[int, str] = field(default_factory=dict)  # a record's JSON by frame
     unknown: Mapping[str, object] = field(default_factory=dict)
@@ -306,6 +308,7 @@ def manifest_text(manifest: Manifest) -> str:
         "engine": dict(manifest.engine),
         **({"memory": dict(manifest.memory)} if manifest.memory else {}),
         **({"memory_rules": rules} if rules else {}),
+        **({"keeps_probabilities": True} if manifest.keeps_probabilities else {}),
         **manifest.unknown,
     }
     lines = [f"  {encode_json(key)}: {encode_json(value)}" for key, value in head.items()]
@@ -375,6 +378,7 @@ def read_manifest(path: Path) -> tuple[Manifest, list[str]]:
         engine=engine,
         memory=memory if isinstance(memory, dict) else {},
         memory_rules=rules,
+        keeps_probabilities=data.get("keeps_probabilities") is True,
         objects=objects,
         frames=frames,
         unknown=unknown,

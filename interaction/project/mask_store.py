@@ -90,6 +90,16 @@ class MaskStore:
             self._file.append(b"".join(self._pending))
             self._pending.clear()
 
+    def begin_anew(self) -> None:
+        """After another program has changed the file: what was pending is given up, and what comes
+        goes behind whatever is there now. Masks that are not where they were are not found."""
+        self._pending.clear()
+        self._places.clear()
+        self._file = GrowingFile(
+            self.path, self.path.stat().st_size if is_plain_file(self.path) else 0
+        )
+        self._pending_end = self._file.end
+
     @contextmanager
     def reading(self) -> Generator[Callable[[MaskPlace], bytes], None, None]:
         """Gives what brings a mask from its place, the same object for the same place.

@@ -312,6 +312,16 @@ class Project:
         else:
             self.view.manifest = replace(self.view.manifest, memory=dict(limits))
 
+    def keep_probabilities(self, keeps: bool) -> None:
+        """Whether the networks' probabilities are kept beside the masks from now on.
+
+        No reason to make a late project's folder either. Raises ReadOnlyProjectError.
+        """
+        if self._late is None:
+            self._change(keeps_probabilities=keeps)
+        else:
+            self.view.manifest = replace(self.view.manifest, keeps_probabilities=keeps)
+
     def save_index(self, index: VideoIndex) -> None:
         """For `load_index`. It is only a shortcut: failing to write it is no error."""
         if self._late is not None:
@@ -377,7 +387,12 @@ class Project:
             if is_plain_folder(folder):
                 remove_leftovers(folder)
         writer = ProjectWriter(
-            self.view.layout, self.view.manifest, self.view.store, contents.journal_end, lock.renew
+            self.view.layout,
+            self.view.manifest,
+            self.view.store,
+            self.view.mattes,
+            contents.journal_end,
+            lock.renew,
         )
         if contents.journal_end == 0:
             writer.start()
@@ -468,6 +483,7 @@ def copy_project(project: Project, annotation: Annotation, folder: Path) -> None
     copy = Project.create(folder, project.source, engine=project.view.engine)
     try:
         copy.change_memory({**project.view.memory})
+        copy.keep_probabilities(project.view.keeps_probabilities)
         copy.record(edit, 1)
         copy.flush()
     finally:

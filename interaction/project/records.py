@@ -16,6 +16,7 @@ from interaction.annotation.types import (
     Edit,
     FrameRecord,
     FrameStatus,
+    Matte,
     MemoryRange,
     MemoryRule,
     MemoryRules,
@@ -30,8 +31,10 @@ from xmem_core.messages import Message
 
 __all__ = [
     "MOST_PX",
+    "Bring",
     "DamagedValueError",
     "MaskPlace",
+    "Place",
     "edit_frames_to_json",
     "frames_from_json",
     "integer",
@@ -74,8 +77,15 @@ class MaskPlace(NamedTuple):
     crc32: int
 
 
-def record_to_json(record: FrameRecord, place: Callable[[bytes], MaskPlace]) -> JsonObject | None:
-    """None for the empty record; `place` says where a mask is kept."""
+Place = Callable[[bytes], MaskPlace]
+Bring = Callable[[MaskPlace], bytes]
+
+
+def record_to_json(
+    record: FrameRecord, place: Place, matte_place: Place | None = None
+) -> JsonObject | None:
+    """None for the empty record; `place` says where a mask is kept, `matte_place` where a matte;
+    None: they are left out."""
     if record == EMPTY_RECORD:
         return None
     value: dict[str, object] = {
@@ -98,6 +108,14 @@ def record_to_json(record: FrameRecord, place: Callable[[bytes], MaskPlace]) -> 
     if record.beneath:
         value["beneath"] = _beneath_to_json(record.beneath, place)
         value["covered"] = sorted(int(one) for one in record.covered)
+    if record.mattes and matte_place is not None:
+        value["mattes"] = {
+            str(one.object_id): [
+                list(matte_place(one.packed)),
+                None if one.mask == record.mask else list(place(one.mask)),
+            ]
+            for one in record.mattes
+        }
     if record.status.is_given:
         value["given"] = sorted(int(one) for one in record.given)
     if record.prompts is not None:
@@ -120,14 +138,13 @@ def record_to_json(record: FrameRecord, place: Callable[[bytes], MaskPlace]) -> 
     return value
 
 
-def _beneath_to_json(
-    masks: Iterable[bytes], place: Callable[[bytes], MaskPlace]
-) -> list[list[int]]:
+def _beneath_to_json(masks: Iterable[bytes], place: Place) -> list[list[int]]:
     return [list(place(mask)) for mask in masks]
 
 
-def record_from_json(value: object, mask_at: Callable[[MaskPlace], bytes]) -> FrameRecord:
-    """`mask_at` brings a mask, or raises; it is called for every mask the record names."""
+def record_from_json(value: object, mask_at: Bring, matte_at: Bring | None = None) -> FrameRecord:
+    """`mask_at` brings a mask, or raises; it is called for every mask the record names. `matte_at`
+    brings a matte; one that is lost or damaged is left out, and so are all if it is None."""
     if value is None:
         return EMPTY_RECORD
     value = mapping(value, "a frame's record")
@@ -135,8 +152,9 @@ def record_from_json(value: object, mask_at: Callable[[MaskPlace], bytes]) -> Fr
     status = _status(value.get("status"))
     # Projects of before a frame could hold both say what is in the mask, and answer for all of it.
     given = value.get("given", value.get("present") if status.is_given else [])
+    mask = _mask(value.get("mask"), mask_at)
     return FrameRecord(
-        mask=_mask(value.get("mask"), mask_at),
+        mask=mask,
         status=status,
         present=frozenset(map(object_id, listing(value.get("present"), "present"))),
         given=frozenset(map(object_id, listing(given, "given"))),
@@ -145,22 +163,27 @@ def record_from_json(value: object, mask_at: Callable[[MaskPlace], bytes]) -> Fr
         signs=_signs(value.get("signs")),
         beneath=_beneath(value.get("beneath", []), mask_at),
         covered=frozenset(map(object_id, listing(value.get("covered", []), "covered"))),
+        mattes=()
+        if mask is None or matte_at is None
+        else _mattes(value.get("mattes"), mask, mask_at, matte_at),
     )
 
 
-def edit_frames_to_json(edit: Edit, place: Callable[[bytes], MaskPlace]) -> dict[str, object]:
+def edit_frames_to_json(
+    edit: Edit, place: Place, matte_place: Place | None = None
+) -> dict[str, object]:
     """{"12": [before, after]}"""
     return {
         str(frame): [
-            record_to_json(edit.before[frame], place),
-            record_to_json(edit.after[frame], place),
+            record_to_json(edit.before[frame], place, matte_place),
+            record_to_json(edit.after[frame], place, matte_place),
         ]
         for frame in sorted(edit.after)
     }
 
 
 def frames_from_json(
-    value: object, frame_count: int, mask_at: Callable[[MaskPlace], bytes]
+    value: object, frame_count: int, mask_at: Bring, matte_at: Bring | None = None
 ) -> tuple[dict[int, FrameRecord], dict[int, FrameRecord]]:
     """Records before and after, by frame."""
     before: dict[int, FrameRecord] = {}
@@ -172,8 +195,8 @@ def frames_from_json(
             raise DamagedValueError(
                 Message("frame {frame} is not a record before and one after", frame=frame)
             )
-        before[frame] = record_from_json(pair[0], mask_at)
-        after[frame] = record_from_json(pair[1], mask_at)
+        before[frame] = record_from_json(pair[0], mask_at, matte_at)
+        after[frame] = record_from_json(pair[1], mask_at, matte_at)
     return before, after
 
 
@@ -323,19 +346,19 @@ def place_from_json(value: object) -> MaskPlace | None:
     return MaskPlace(*numbers)
 
 
-def _mask(value: object, mask_at: Callable[[MaskPlace], bytes]) -> bytes | None:
+def _mask(value: object, mask_at: Bring) -> bytes | None:
     place = place_from_json(value)
     return None if place is None else mask_at(place)
 
 
-def _beneath(value: object, mask_at: Callable[[MaskPlace], bytes]) -> tuple[bytes, ...]:
+def _beneath(value: object, mask_at: Bring) -> tuple[bytes, ...]:
     places = [place_from_json(one) for one in listing(value, Message("what lies beneath"))]
     if len(places) >= MOST_LAYERS:
         raise DamagedValueError(Message("there is too much beneath a mask"))
     return tuple(mask_at(place) for place in places if place is not None)
 
 
-def _prompts(value: Mapping[str, object], mask_at: Callable[[MaskPlace], bytes]) -> Prompts:
+def _prompts(value: Mapping[str, object], mask_at: Bring) -> Prompts:
     clicks = listing(value.get("clicks"), "clicks")
     if len(clicks) > _MOST_CLICKS:
         raise DamagedValueError(Message("there are too many clicks"))
@@ -374,6 +397,23 @@ def _signs(value: object) -> tuple[Signs, ...]:
         except ValueError:
             raise DamagedValueError(Message("the key of signs is damaged")) from None
     return tuple(found)
+
+
+def _mattes(value: object, mask: bytes, mask_at: Bring, matte_at: Bring) -> tuple[Matte, ...]:
+    """Those that can be read: a project is whole without them. mask: of the record."""
+    if not isinstance(value, dict):
+        return ()
+    found: dict[int, Matte] = {}
+    for key, places in value.items():
+        try:
+            of = object_id(int(key) if key in _IDS else None)
+            packed_at, made_from = listing(places, "mattes")
+            packed, before = _mask(packed_at, matte_at), _mask(made_from, mask_at)
+        except ValueError:  # a DamagedValueError, or not two places
+            continue
+        if packed is not None:
+            found[of] = Matte(of, packed, mask if before is None else before)
+    return tuple(found[of] for of in sorted(found))
 
 
 def _status(value: object) -> FrameStatus:

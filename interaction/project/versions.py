@@ -130,7 +130,7 @@ def list_versions(layout: ProjectLayout) -> tuple[Version, ...]:
 
 
 def version_edits(
-    version: Version, now: Annotation, store: MaskStore
+    version: Version, now: Annotation, store: MaskStore, mattes: MaskStore
 ) -> Generator[Edit, None, None]:
     """What leads from the annotation as it is now to `version`, as one group.
 
@@ -138,7 +138,7 @@ def version_edits(
     """
     records, objects, memory = dict(now.records), now.objects, now.memory
     label = Label("version", name=version.name)
-    wanted, wanted_objects, wanted_memory = _read_version(version, now, store)
+    wanted, wanted_objects, wanted_memory = _read_version(version, now, store, mattes)
     locked = frozenset(one.id for one in (*objects, *wanted_objects) if one.is_locked)
     cause = VersionRequest(version.name)
     group = new_group()
@@ -173,7 +173,7 @@ def version_edits(
 
 
 def _read_version(
-    version: Version, now: Annotation, store: MaskStore
+    version: Version, now: Annotation, store: MaskStore, mattes: MaskStore
 ) -> tuple[dict[int, FrameRecord], Objects, MemoryRules]:
     layout = ProjectLayout(version.folder)
     try:
@@ -185,10 +185,10 @@ def _read_version(
         records: dict[int, FrameRecord] = {}
         ids = {one.id for one in manifest.objects}
         size = now.width, now.height
-        with store.reading() as stored:
+        with store.reading() as stored, mattes.reading() as matte_at:
             for frame, line in manifest.frames.items():
                 bring = checking_masks(partial(_bring, layout.mask(frame), stored), size)
-                records[frame] = record_from_json(parse_json(line.encode()), bring)
+                records[frame] = record_from_json(parse_json(line.encode()), bring, matte_at)
                 check_listed(records[frame], ids)
     except (OSError, DamagedValueError) as error:
         raise DamagedProjectError(

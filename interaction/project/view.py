@@ -37,7 +37,8 @@ class ProjectView:
         self.manifest = contents.manifest
         self.journal = contents.journal
         self.store = MaskStore(layout.store)
-        checked = check_masks(layout, contents, self.store)
+        self.mattes = MaskStore(layout.mattes)
+        checked = check_masks(layout, contents, self.store, self.mattes)
         self._checked: CheckedMasks | None = checked
         self.amends = checked.amends
         # In words: what was found damaged, and what was odd and was put right, or left alone.
@@ -83,6 +84,11 @@ class ProjectView:
         return self.manifest.memory
 
     @property
+    def keeps_probabilities(self) -> bool:
+        """Whether the networks' probabilities are kept beside the masks."""
+        return self.manifest.keeps_probabilities
+
+    @property
     def is_loaded(self) -> bool:
         """Whether the annotation as it was found has been loaded; another is read from the disk."""
         return self._checked is None
@@ -91,7 +97,7 @@ class ProjectView:
         """As it is on the disk."""
         if self._checked is None:
             contents = read_contents(self.layout)
-            self._checked = check_masks(self.layout, contents, self.store)
+            self._checked = check_masks(self.layout, contents, self.store, self.mattes)
             self.manifest = contents.manifest
         source, records = self.manifest.source, self._checked.records
         annotation = Annotation(
@@ -139,7 +145,7 @@ class ProjectView:
 
         Raises DamagedProjectError when it is called.
         """
-        return version_edits(version, now, self.store)
+        return version_edits(version, now, self.store, self.mattes)
 
     def outside_changes(self) -> Edit | None:
         """What another program has changed in the folder, as an edit to apply and record.
@@ -158,11 +164,12 @@ class ProjectView:
             with (
                 reading_parts(self.layout.journal) as line_of,
                 self.store.reading() as stored,
+                self.mattes.reading() as matte_at,
             ):
                 mask_at = checking_masks(stored, (source.width, source.height))
                 # An edit that is still in memory is not in the file yet.
                 edits = [
-                    part.edit or decode_edit(line_of(part), source.frame_count, mask_at)
+                    part.edit or decode_edit(line_of(part), source.frame_count, mask_at, matte_at)
                     for part in list(step.parts)
                 ]
         except DamagedValueError as error:

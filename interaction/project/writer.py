@@ -11,7 +11,7 @@ from typing import Final, Generic, Protocol, TypeVar
 from interaction.annotation.labels import Label
 from interaction.annotation.types import Edit
 from interaction.errors import ProjectError, UserError
-from interaction.files import remove_plain, write_plain, writing_problem
+from interaction.files import ForeignChangeError, remove_plain, write_plain, writing_problem
 from interaction.project.checking import start_line
 from interaction.project.journal import Part, edit_line, move_line, seal
 from interaction.project.layout import ProjectLayout
@@ -355,6 +355,7 @@ class ProjectWriter:
         layout: ProjectLayout,
         manifest: Manifest,
         store: MaskStore,
+        mattes: MaskStore,
         journal_end: int,
         renew_lock: Callable[[], None],
     ) -> None:
@@ -362,7 +363,7 @@ class ProjectWriter:
         self._layout = layout
         # With the frames, in one place: the checkpoint takes both at whatever moment.
         self._state = replace(manifest, journal_bytes=journal_end), dict(manifest.frames)
-        self._store = store
+        self._store, self._mattes = store, mattes
         self._journal = GrowingFile(layout.journal, journal_end)
         self._unwritten: dict[int, bytes | None] = {}  # mask files; None: to be taken away
         self._lock = threading.Lock()  # of `_unwritten`
@@ -398,13 +399,16 @@ class ProjectWriter:
             if isinstance(item, SavedEdit):
                 if isinstance(edit.label, Label) and manifest.format < KEYS_FORMAT:
                     manifest = replace(manifest, format=KEYS_FORMAT)
-                value = edit_line(edit, item.position, item.at, self._store.place)
+                value = edit_line(
+                    edit, item.position, item.at, self._store.place, self._mattes.place
+                )
                 states = {frame: pair[1] for frame, pair in value["frames"].items()}
                 line = seal(value)
                 places.append((item.part, end, len(line)))
             else:
                 records = edit.after.items()
-                states = {str(f): record_to_json(r, self._store.place) for f, r in records}
+                places_of = self._store.place, self._mattes.place
+                states = {str(f): record_to_json(r, *places_of) for f, r in records}
                 line = seal(move_line(item.position, item.at))
             lines.append(line)
             end += len(line)
@@ -426,6 +430,10 @@ class ProjectWriter:
             self._state = replace(self._state[0], format=manifest.format), self._state[1]
             self.checkpoint()
         state = replace(manifest, journal_bytes=end), frames
+        try:
+            self._mattes.write_pending()
+        except ForeignChangeError:  # taken away, or changed: a project is whole without them
+            self._mattes.begin_anew()
         self._store.write_pending()
         if data:
             self._journal.append(data)

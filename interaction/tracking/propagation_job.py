@@ -18,6 +18,7 @@ from interaction.annotation.annotation import Annotation, given_objects, make_re
 from interaction.annotation.edits import new_group
 from interaction.annotation.labels import Label
 from interaction.annotation.mask_files import decode_labels
+from interaction.annotation.mattes import make_matte, mattes_with
 from interaction.annotation.requests import (
     AbsenceProposal,
     MemoryUse,
@@ -91,6 +92,7 @@ _LEAST_USUAL_PX: Final = 400  # an object that always was small does not collaps
 _PAST_FRAMES: Final = 15  # whose median area is the usual one
 _COLLAPSED_FRAMES: Final = 3  # in a row, before it is proposed
 _JOURNAL_BYTES: Final = 400  # of one frame's entry
+_MATTE_SHARE: Final = 2  # bytes of kept probabilities for each of a mask, measured: 1.5
 _SETTLED_FRAMES: Final = 5  # in a row
 _LABELS: Final = {
     "forward": Label("track_forward"),
@@ -218,12 +220,15 @@ class PropagationJob:
         tells_memory: Callable[[], bool] = lambda: False,
         place: Path | None = None,
         resumed: UnfinishedRun | None = None,
+        keeps_probabilities: bool = False,
     ) -> None:
         """tells_memory: asked at each step, whether it is to say which frames are remembered.
         place: of the file that an interrupted run is kept in. resumed: such a run, to go on with;
-        UserError if what it was made from is not as it was."""
+        UserError if what it was made from is not as it was. keeps_probabilities: beside the masks,
+        see `interaction.annotation.mattes`."""
         annotation.record(request.start)  # IndexError outside the video
         self._video, self._request = video, request
+        self._keeps_probabilities = keeps_probabilities
         # What memory is told is looked at again at every step: it holds for a run that goes on.
         self._annotation, self._tells_memory = annotation, tells_memory
         self._place, self._resumed = place, resumed
@@ -273,7 +278,10 @@ class PropagationJob:
             width=width,
             given_frames=min(len(self._given), remembered) or 1,
             # Each mask is a file and an entry of the history.
-            bytes_per_frame=2 * sum(sizes) // max(1, len(sizes)) + _JOURNAL_BYTES,
+            bytes_per_frame=(2 + _MATTE_SHARE * self._keeps_probabilities)
+            * sum(sizes)
+            // max(1, len(sizes))
+            + _JOURNAL_BYTES,
             folder=folder,
             side_px=self._trackers.side_for(self._closeup_mask(), self._writable),
         )
@@ -792,11 +800,14 @@ class PropagationJob:
             if np.array_equal(before, after):
                 return None, is_same
             record = make_record(after, old.status, given=old.given, signs=signs)
+            record = self._with_mattes(record, old, result, tracked)
         else:
             # People are led to what could not be decoded.
             doubt = 1.0 if result.is_damaged else doubt_of(signs)
             record = make_record(after, FrameStatus.TRACKED, doubt=doubt, signs=signs)
-            if record == old:
+            record = self._with_mattes(record, old, result, tracked)
+            keeps_more = self._keeps_probabilities and record.mattes != old.mattes
+            if record == old and not keeps_more:
                 return None, is_same
         edit = Edit(
             _LABELS[self._request.direction],
@@ -807,6 +818,27 @@ class PropagationJob:
             locked=self._locked,
         )
         return edit, is_same
+
+    def _with_mattes(
+        self,
+        record: FrameRecord,
+        old: FrameRecord,
+        result: TrackedFrame,
+        tracked: frozenset[int],
+    ) -> FrameRecord:
+        """With what is kept of objects that are not tracked and, on request, of those that are."""
+        new = []
+        if self._keeps_probabilities and not result.is_damaged:
+            assert record.mask is not None  # it was made of labels
+            prediction = result.prediction
+            own = prediction.small.argmax(dim=0).cpu().numpy()
+            for channel, one in enumerate(prediction.objects, start=1):
+                if one in tracked & record.present:
+                    small = prediction.small[channel].float().cpu().numpy()
+                    seen = prediction.seen
+                    new.append(make_matte(one, small, own == channel, record.mask, seen))
+        mattes = mattes_with(old, tuple(new), tracked)
+        return replace(record, mattes=tuple(m for m in mattes if m.object_id in record.present))
 
 
 def composed(before: Labels, tracked: Labels, objects: Collection[int]) -> Labels:
