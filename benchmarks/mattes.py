@@ -74,7 +74,7 @@ def main() -> None:
                 errors.setdefault((kind, name), []).append(error)
     if sizes:
         kept, mask_bytes = np.mean(sizes, axis=0)
-        print(f"probabilities {kept:.0f} bytes a frame, masks {mask_bytes:.0f}")  # noqa: T201
+        print(f"probabilities {kept:.0f} bytes a frame, masks {mask_bytes:.0f}")
     for (kind, name), rows in errors.items():
         sad, mse, seconds = np.mean(rows, axis=0)
         print(f"{kind:7} {name:16} SAD {sad:.3f}  MSE {mse:.3f}  {1000 * seconds:.0f} ms")

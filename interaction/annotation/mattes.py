@@ -73,7 +73,8 @@ def make_matte(
     left, top, across, down = cv2.boundingRect(grey)
     if across == 0:
         return None
-    is_done, picture = cv2.imencode(".png", grey[top : top + down, left : left + across])
+    part = grey[top : top + down, left : left + across]
+    is_done, picture = cv2.imencode(".png", part, [cv2.IMWRITE_PNG_COMPRESSION, 9])
     if not is_done:
         raise ValueError(f"no PNG can be made of {grey.shape}")
     seen = window.left, window.top, window.width, window.height
