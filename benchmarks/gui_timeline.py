@@ -32,11 +32,13 @@ from gui.work.annotator import Annotator
 from gui.work.document import Document
 from gui.work.operations import Busy
 from interaction.annotation.annotation import make_record
-from interaction.annotation.types import Edit, FrameRecord, FrameStatus
+from interaction.annotation.types import Edit, FrameRecord, FrameStatus, Signs
 from interaction.session import Session
+from interaction.tracking.trust import SIGNS
 
 WIDTH_PX = 1920
 SIDE_PX = 32  # of the made-up frames
+KEY_LENGTH = 64  # bytes
 
 
 class Silent(QObject):
@@ -89,8 +91,14 @@ def made_up_records(frames: int, objects: int) -> dict[int, FrameRecord]:
         is_given = random.random() < 0.05
         status = statuses[int(random.integers(2))] if is_given else FrameStatus.TRACKED
         doubt = 0.0 if is_given else float(random.random() ** 3)
-        records[frame] = FrameRecord(kinds[present].mask, status, present, doubt)
+        signs = () if is_given else tuple(made_up_signs(one, random) for one in sorted(present))
+        mask = kinds[present].mask
+        records[frame] = FrameRecord(mask, status, present, doubt, signs=signs)
     return records
+
+
+def made_up_signs(object_id: int, random: np.random.Generator) -> Signs:
+    return Signs.of(object_id, random.random(len(SIGNS)) / 2, bytes(KEY_LENGTH))
 
 
 def timed(step: Callable[[int], object], rounds: int) -> dict[str, float]:
@@ -160,7 +168,8 @@ def measure(document: Document, rounds: int) -> dict[str, dict[str, float]]:
     def track(number: int) -> None:
         frame = frames[number]
         old = document.annotation.record(frame)
-        new = FrameRecord(old.mask, FrameStatus.TRACKED, old.present, 0.5 + number / 1e6)
+        doubt = 0.5 + number / 1e6
+        new = FrameRecord(old.mask, FrameStatus.TRACKED, old.present, doubt, signs=old.signs)
         document.apply(Edit("Track", {frame: old}, {frame: new}, group="run"))
         QApplication.processEvents()
         paint()

@@ -174,7 +174,7 @@ class FrameTable(QObject):
             sets = [objects_of(record) for record in records]
             objects = np.fromiter(chain.from_iterable(sets), np.intp)
             its_frames = np.repeat(indices, np.fromiter(map(len, sets), np.intp))
-            for object_id in np.unique(objects).tolist():
+            for object_id in np.flatnonzero(np.bincount(objects)).tolist():
                 if object_id not in flags:
                     flags[object_id] = np.zeros(len(self._status), np.bool_)
                 flags[object_id][its_frames[objects == object_id]] = True
@@ -182,8 +182,10 @@ class FrameTable(QObject):
     def _read_trust(self, indices: NDArray[np.intp]) -> None:
         """Also of the frames beside: flicker shows on three frames."""
         count = len(self._status)
-        around = np.unique(np.concatenate([indices - 1, indices, indices + 1]))
-        around = around[(around >= 0) & (around < count)]
+        is_around = np.zeros(count + 2, np.bool_)
+        for step in (0, 1, 2):
+            is_around[indices + step] = True
+        around = np.flatnonzero(is_around[1:-1])
         records = self._document.annotation.records
         near = [records.get(frame, EMPTY_RECORD) for frame in around.tolist()]
         self._doubt[around] = [record.doubt for record in near]
@@ -194,7 +196,7 @@ class FrameTable(QObject):
         )
         self._doubt[frames] = 0
         np.maximum.at(self._doubt, frames, (1 - ious).astype(np.float32))
-        for object_id in np.unique(objects).tolist():
+        for object_id in np.flatnonzero(np.bincount(objects)).tolist():
             if object_id not in self._trust:
                 self._trust[object_id] = self._no_trust.copy()
             is_its = objects == object_id

@@ -168,7 +168,7 @@ class Annotation:
         if edit.memory_before is not None and edit.memory_before != self._memory:
             raise ValueError(f"“{edit.label}” was made from other rules of memory")
         for frame, record in edit.after.items():
-            if record == EMPTY_RECORD:
+            if record.mask is None and record == EMPTY_RECORD:
                 self._records.pop(frame, None)
             else:
                 self._records[frame] = record

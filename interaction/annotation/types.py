@@ -1,7 +1,8 @@
 """The nouns of an annotation: small, immutable, no behaviour beyond their own arithmetic."""
 
+from array import array
 from bisect import bisect_right
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol, TypeVar
@@ -242,8 +243,16 @@ class Signs:
     """What was noted of one object while it was tracked, see `interaction.tracking.trust`."""
 
     object_id: int
-    values: tuple[float, ...]  # in the order of `interaction.tracking.trust.SIGNS`
+    packed: bytes  # float64 each, in the order of `interaction.tracking.trust.SIGNS`
     key: bytes = b""  # what the object looks like: its mean key, scaled to signed bytes
+
+    @classmethod
+    def of(cls, object_id: int, values: Iterable[float], key: bytes = b"") -> "Signs":
+        return cls(object_id, array("d", values).tobytes(), key)
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        return tuple(array("d", self.packed))
 
 
 @dataclass(frozen=True, slots=True)

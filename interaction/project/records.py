@@ -393,7 +393,7 @@ def _signs(value: object) -> tuple[Signs, ...]:
             raise DamagedValueError(Message("signs are not numbers and a key"))
         numbers = tuple(number(one, "a sign", 0.0, _MOST_SIGN) for one in listing(pair[0], "signs"))
         try:
-            found.append(Signs(of, numbers, b64decode(pair[1], validate=True)))
+            found.append(Signs.of(of, numbers, b64decode(pair[1], validate=True)))
         except ValueError:
             raise DamagedValueError(Message("the key of signs is damaged")) from None
     return tuple(found)

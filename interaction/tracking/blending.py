@@ -152,5 +152,5 @@ def joined_signs(
     for one in found.values():
         values = list(one.values)
         values[_IS_TWO], values[_DISAGREEMENT] = 1.0, round(apart.get(one.object_id, 0.0), 3)
-        result.append(replace(one, values=tuple(values)))
+        result.append(Signs.of(one.object_id, values, one.key))
     return tuple(sorted(result, key=lambda one: one.object_id))

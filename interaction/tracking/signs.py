@@ -156,7 +156,7 @@ class Watch:
             self._start = view
         self.flow = flow_between(self.before, view)
         values = read_signs(view, self.before, earlier, self._start, away, self.flow)
-        return tuple(Signs(one, row, view.key_bytes(one)) for one, row in values.items())
+        return tuple(Signs.of(one, row, view.key_bytes(one)) for one, row in values.items())
 
 
 def flow_between(before: View | None, now: View) -> NDArray[np.float32] | None:

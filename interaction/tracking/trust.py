@@ -6,10 +6,11 @@ coefficients here, so that a better table also serves projects of before it.
 `python -m benchmarks.trust` fits and measures it. Needs no torch.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import chain
+from operator import attrgetter
 from typing import Final
 
 import numpy as np
@@ -73,7 +74,10 @@ COEFFICIENTS: Final[Mapping[str, float]] = {
 _WEIGHTS: Final = np.array([COEFFICIENTS.get(name, 0.0) for name in INPUTS])
 _WARP: Final = SIGNS.index("warp")
 _RETURNS: Final = SIGNS.index("returns")
+_ID, _PACKED = attrgetter("object_id"), attrgetter("packed")
+_ROW_BYTES: Final = 8 * len(SIGNS)
 _OBJECTS: Final = 256  # ids are below it
+_JUDGED: Final = (FrameStatus.TRACKED, FrameStatus.CORRECTED)  # a tracker has a say there
 
 
 def expected_iou(rows: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -121,65 +125,55 @@ def expected(
     record: of a frame; the empty one outside the video. Without signs, as in projects of before
     they were kept, an object is as good as the frame's doubt says.
     """
-    unsigned: list[tuple[int, frozenset[int], float]] = []
-    signed: dict[int, frozenset[int]] = {}  # by frame, the objects that its signs are of
-    for frame in frames:
-        now = record(frame)
-        if now.status is not FrameStatus.TRACKED and now.status is not FrameStatus.CORRECTED:
-            continue
-        left = now.present - now.given
-        if now.signs:
-            own = frozenset(
-                one.object_id
-                for one in now.signs
-                if one.object_id not in now.given and len(one.values) == len(SIGNS)
-            )
-            signed[frame] = own
-            left -= own
-        if left:
-            unsigned.append((frame, left, 1 - now.doubt))
-    places, ious = _by_signs(signed, record)
-    counts = np.fromiter((len(left) for _, left, _ in unsigned), np.intp)
-    own_frames = np.fromiter((frame for frame, _, _ in unsigned), np.intp)
-    own_objects = np.fromiter(chain.from_iterable(left for _, left, _ in unsigned), np.intp)
-    own_ious = np.fromiter((iou for _, _, iou in unsigned), np.float64)
-    return (
-        np.concatenate([places[:, 0], np.repeat(own_frames, counts)]),
-        np.concatenate([places[:, 1], own_objects]),
-        np.concatenate([ious, np.repeat(own_ious, counts)]),
-    )
+    judged = {frame: now for frame in frames if (now := record(frame)).status in _JUDGED}
+    indices, records = np.fromiter(judged, np.intp), list(judged.values())
+    present = _places(indices, [one.present for one in records])
+    own = _places(indices, [one.given for one in records])  # the annotator's
+    places, inputs = _sign_rows({frame for frame, one in judged.items() if one.signs}, record)
+    is_asked = _among(places // _OBJECTS, indices) & ~_among(places, own)
+    signed, ious = places[is_asked], expected_iou(inputs[is_asked])
+    unsigned = present[~_among(present, np.concatenate([own, signed]))]
+    doubts = np.fromiter((judged[one].doubt for one in (unsigned // _OBJECTS).tolist()), np.float64)
+    found = np.concatenate([signed, unsigned])
+    return found // _OBJECTS, found % _OBJECTS, np.concatenate([ious, 1 - doubts])
 
 
-def _by_signs(
-    signed: Mapping[int, AbstractSet[int]], record: Callable[[int], FrameRecord]
+def _places(frames: NDArray[np.intp], objects: Sequence[Collection[int]]) -> NDArray[np.intp]:
+    """Frame and object of each as one number. objects: of each frame."""
+    of_frames = np.repeat(frames, np.fromiter(map(len, objects), np.intp))
+    return of_frames * _OBJECTS + np.fromiter(chain.from_iterable(objects), np.intp)
+
+
+def _among(places: NDArray[np.intp], others: NDArray[np.intp]) -> NDArray[np.bool_]:
+    return np.isin(places, others, kind="table")  # small numbers: no need to sort them
+
+
+def _sign_rows(
+    frames: AbstractSet[int], record: Callable[[int], FrameRecord]
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """(n, 2) frame and object, and (n,) the expected IoU, of the objects of `signed`, by frame."""
-    places: list[tuple[int, int]] = []
-    rows: list[tuple[float, ...]] = []
-    is_asked: list[bool] = []
-    around = {frame + step for frame in signed for step in (-1, 0, 1)}
-    for frame in sorted(around):
-        own = signed.get(frame, frozenset())
-        # The last one where damage has left two of an object.
-        valid = {one.object_id: one for one in record(frame).signs if len(one.values) == len(SIGNS)}
-        for object_id, one in sorted(valid.items()):
-            places.append((frame, object_id))
-            rows.append(one.values)
-            is_asked.append(object_id in own)
-    if not rows:
-        return np.empty((0, 2), np.intp), np.empty(0)
+    """(n,) ascending `_places` and (n, len(INPUTS)) of all signs on `frames` and beside them."""
+    around = sorted({frame + step for frame in frames for step in (-1, 0, 1)})
+    # All in arrays: undoing a run asks about thousands of frames at once.
+    signs = [record(frame).signs for frame in around]
+    flat = list(chain.from_iterable(signs))
+    objects = np.fromiter(map(_ID, flat), np.intp, len(flat))
+    places = np.repeat(np.array(around, np.intp), [len(one) for one in signs]) * _OBJECTS + objects
+    rows = list(map(_PACKED, flat))
+    is_valid = np.fromiter(map(len, rows), np.intp) == _ROW_BYTES
+    if not is_valid.all():
+        rows, places = [one for one in rows if len(one) == _ROW_BYTES], places[is_valid]
     inputs = np.zeros((len(rows), len(INPUTS)))
-    flat = chain.from_iterable(rows)
-    inputs[:, : len(SIGNS)] = np.fromiter(flat, np.float64).reshape(len(rows), len(SIGNS))
-    place = np.array(places, np.intp)
-    inputs[:, -1] = _flicker(place, inputs)
-    asked = np.array(is_asked)
-    return place[asked], expected_iou(inputs[asked])
+    inputs[:, : len(SIGNS)] = np.frombuffer(b"".join(rows)).reshape(len(rows), len(SIGNS))
+    if (np.diff(places) <= 0).any():  # the last one where damage has left two of an object
+        places, last = np.unique(places[::-1], return_index=True)
+        inputs = inputs[::-1][last]
+    if len(places):
+        inputs[:, -1] = _flicker(places, inputs)
+    return places, inputs
 
 
-def _flicker(place: NDArray[np.intp], inputs: NDArray[np.float64]) -> NDArray[np.float64]:
-    """`flicker` of many. place: (n, 2) frame and object, ascending."""
-    keys = place[:, 0] * _OBJECTS + place[:, 1]
+def _flicker(keys: NDArray[np.intp], inputs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`flicker` of many. keys: (n,) `_places`, ascending."""
     beside = np.zeros(len(keys))
     for step in (-_OBJECTS, _OBJECTS):
         at = np.minimum(np.searchsorted(keys, keys + step), len(keys) - 1)

@@ -51,7 +51,7 @@ def prediction(*objects: NDArray[np.float64]) -> Prediction:
 def doubt(shown: Prediction, before: Prediction | None = None) -> float:
     earlier = None if before is None else look(before, None)
     values = read_signs(look(shown, None), earlier, None, None, 1)
-    return doubt_of(Signs(one, row) for one, row in values.items())
+    return doubt_of(Signs.of(one, row) for one, row in values.items())
 
 
 def test_a_clear_mask_that_stays_where_it_was_is_hardly_doubted() -> None:
@@ -171,7 +171,7 @@ def test_joined_signs_are_those_of_the_nearer_pass_with_the_disagreement() -> No
 
 
 def signs(object_id: int = 1, key: bytes = b"", **values: float) -> Signs:
-    return Signs(object_id, tuple(values.get(name, 0.0) for name in SIGNS), key)
+    return Signs.of(object_id, (values.get(name, 0.0) for name in SIGNS), key)
 
 
 def tracked(*signs: Signs, doubt: float = 0.0) -> FrameRecord:
@@ -200,7 +200,7 @@ def test_a_mask_of_one_frame_that_differs_from_both_beside_it_is_less_trusted() 
 def test_projects_of_before_signs_were_kept_go_by_the_frames_doubt() -> None:
     record = replace(tracked(signs(1), signs(2), doubt=0.3), signs=())
     assert expected({5: record})[5] == pytest.approx({1: 0.7, 2: 0.7})
-    unlike = replace(record, signs=(Signs(1, (0.5,)),))  # of a program with other signs
+    unlike = replace(record, signs=(Signs.of(1, (0.5,)),))  # of a program with other signs
     assert expected({5: unlike})[5] == pytest.approx({1: 0.7, 2: 0.7})
 
 
