@@ -46,8 +46,12 @@ class _ClickNetworks(_Listed):
     ) -> ClickSegmenter:
         from interaction.clicks.published_weights import load_click_network
         from interaction.clicks.segmenter import ClickSegmenter
+        from xmem_core.network.inference import merge_passes
 
-        return ClickSegmenter(load_click_network(path).to(device), config)
+        network = load_click_network(path).to(device)
+        if device.type == "cpu":
+            merge_passes(network)
+        return ClickSegmenter(network, config)
 
 
 class _Scribbles(_Listed):

@@ -149,6 +149,8 @@ class ClickSegmenter:
         self._device = next(network.parameters()).device
         self._states: OrderedDict[Hashable, _State] = OrderedDict()
         self._pictures: OrderedDict[Hashable, tuple[Tensor, tuple[Tensor, ...]]] = OrderedDict()
+        # The latest answer to the first click on a new object, from the whole frame.
+        self._first_look: tuple[Hashable, _State] | None = None
 
     @property
     def config(self) -> ClickConfig:
@@ -291,7 +293,13 @@ class ClickSegmenter:
         is_local = corrects or len(clicks) > self._config.free_clicks
         crop = self._crop(state, clicks, is_new, is_local)
         is_plain = is_quick or len(clicks) == 1
-        answer = self._answer(frame, state, clicks, crop, frame_key, stop, is_plain=is_plain)
+        kept = self._first_look if is_new and frame_key is not None else None
+        if kept is not None and kept[0] == (frame_key, clicks):
+            answer = kept[1]  # a preview has just had it
+        else:
+            answer = self._answer(frame, state, clicks, crop, frame_key, stop, is_plain=is_plain)
+        if is_new:
+            self._first_look = (frame_key, clicks), answer
         if not self._network.takes_previous_mask:
             return answer
         if is_new and is_quick:

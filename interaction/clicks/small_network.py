@@ -194,7 +194,7 @@ def _resemblance(look: Tensor, click_maps: Tensor, previous: Tensor) -> Tensor:
     mask: cosines (B, 3, h, w) with the mean of `look` (B, C, h, w) there; 0 without any."""
     height, width = look.shape[2:]
     # Sharpened, so that the mean is of what lies under the clicks and not of everything.
-    weights = torch.cat([click_maps.pow(4), previous], dim=1)
+    weights = torch.cat([click_maps.square().square(), previous], dim=1)
     weights = F.adaptive_avg_pool2d(weights, (height, width)).flatten(2)  # (B, 3, h*w)
     total = weights.sum(dim=2, keepdim=True)
     mean = torch.bmm(weights / (total + 1e-4), look.flatten(2).transpose(1, 2))  # (B, 3, C)
@@ -211,9 +211,13 @@ def _closest(look: Tensor, clicks: Tensor) -> Tensor:
     height, width = look.shape[2:]
     clicked = F.adaptive_max_pool2d(clicks, (height, width)).flatten(2) > _CLICKED  # (B, 2, h*w)
     flat = look.flatten(2)
-    alike = torch.bmm(flat.transpose(1, 2), flat)  # (B, h*w, h*w)
-    best = [alike.masked_fill(~clicked[:, sign, :, None], -1.0).amax(dim=1) for sign in range(2)]
-    found = torch.stack(best, dim=1) * clicked.any(dim=2, keepdim=True)
+    found = flat.new_zeros(len(flat), 2, height * width)
+    for sign in range(2):
+        places = clicked[:, sign].any(dim=0).nonzero()[:, 0]  # few: not all pairs are compared
+        if len(places):
+            alike = torch.bmm(flat[:, :, places].transpose(1, 2), flat)  # (B, few, h*w)
+            alike = alike.masked_fill(~clicked[:, sign, places, None], -1.0)
+            found[:, sign] = alike.amax(dim=1) * clicked[:, sign].any(dim=1, keepdim=True)
     return found.unflatten(2, (height, width))
 
 

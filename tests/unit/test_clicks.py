@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +20,13 @@ from interaction.clicks.prompts import next_click
 from interaction.clicks.segmenter import ClickConfig, ClickSegmenter, explained_change, merged
 from interaction.clicks.small_network import (
     SmallClickNetwork,
+    _closest,
     click_network_header,
     load_small_click_network,
 )
 from interaction.clicks.zoom import around, whole_frame
 from interaction.errors import ModelError
+from xmem_core.network.inference import fold_batch_norms, merge_passes
 
 SIZE = 64, 96
 
@@ -263,6 +266,39 @@ def test_saved_weights_load_with_norms_folded_and_answer_the_same(
         loaded(picture, maps, previous), network(picture, maps, previous), rtol=1e-3, atol=1e-3
     )
     assert InsertionPoint.AFTER_CONTEXT in loaded.insertion_channels
+
+
+def test_the_trunk_in_few_passes_answers_the_same_and_still_has_gradients(
+    network: SmallClickNetwork,
+) -> None:
+    quick = copy.deepcopy(network)
+    fold_batch_norms(quick)
+    merge_passes(quick)
+    picture, maps = torch.rand(2, 3, 64, 96), torch.zeros(2, 3, 64, 96)
+    maps[0, 0, 20, 30], maps[0, 1, 50, 70], maps[1, 0, 40, 10] = 1, 1, 1
+    previous = torch.zeros(2, 1, 64, 96)
+    torch.testing.assert_close(
+        quick(picture, maps, previous), network(picture, maps, previous), rtol=1e-3, atol=1e-3
+    )
+    gradients = []
+    for one in (quick, network):
+        wanted = picture.clone().requires_grad_()
+        gradients.append(torch.autograd.grad(one(wanted, maps, previous).sum(), wanted)[0])
+    assert gradients[1].abs().max() > 0
+    torch.testing.assert_close(*gradients, rtol=1e-2, atol=1e-3 * float(gradients[1].abs().max()))
+
+
+def test_likeness_to_clicks_is_of_the_closest_of_them_and_zero_without_any() -> None:
+    torch.manual_seed(0)
+    look = torch.nn.functional.normalize(torch.randn(2, 5, 4, 6), dim=1)
+    clicks = torch.zeros(2, 2, 64, 96)
+    clicks[0, 0, 3, 3] = clicks[0, 0, 40, 90] = clicks[1, 1, 20, 50] = 1
+    found = _closest(look, clicks)
+    for batch, sign, places in ((0, 0, [(0, 0), (2, 5)]), (1, 1, [(1, 3)])):
+        alike = [(look[batch] * look[batch, :, y, x, None, None]).sum(dim=0) for y, x in places]
+        torch.testing.assert_close(found[batch, sign], torch.stack(alike).amax(dim=0))
+    assert not found[0, 1].any()
+    assert not found[1, 0].any()
 
 
 @pytest.mark.parametrize("damage", ["cut", "foreign", "missing", "not finite"])

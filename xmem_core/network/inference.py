@@ -198,6 +198,8 @@ class ReLU6Conv2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:  # (B, C_in, H, W) -> (B, C_out, H', W')
         conv = self.conv
+        if x.requires_grad and torch.is_grad_enabled():  # oneDNN's has no gradient
+            return F.relu6(conv(x))
         return torch.ops.mkldnn._convolution_pointwise(
             x.to(conv.weight.dtype),
             conv.weight,
