@@ -20,9 +20,12 @@ torch.set_num_threads(1)
 
 @pytest.fixture(autouse=True)
 def _own_pace(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests neither read nor change what is known of this machine's speed."""
-    path = tmp_path_factory.getbasetemp() / f"pace-{uuid.uuid4().hex}.json"
+    """Tests, and processes that they start, neither read nor change what is known of this
+    machine's speed."""
+    folder = tmp_path_factory.getbasetemp()
+    path = folder / f"pace-{uuid.uuid4().hex}.json"
     monkeypatch.setattr("interaction.tracking.pace.pace_file", lambda: path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
 
 
 def _run_out_of_cuda(*_: object, **__: object) -> None:

@@ -1,6 +1,6 @@
 """Pictures as the engine takes and gives them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ __all__ = [
     "PictureSize",
     "Prediction",
     "encode_frames",
+    "memorised_objects",
 ]
 
 
@@ -182,3 +183,22 @@ class Prediction:
         whole = np.zeros(self.source_size, np.uint8)
         whole[self.window.slices] = found
         return whole
+
+
+def memorised_objects(
+    labels: Labels, shape: tuple[int, int], known: Iterable[int], objects: Iterable[int] | None
+) -> tuple[int, ...]:
+    """The ids that a mask (H, W) to be memorised states the presence or absence of: `objects`, or
+    those in it and `known`. ValueError if it is not uint8 of that shape, holds others, or there are
+    none."""
+    if labels.shape != shape or labels.dtype != np.uint8:
+        raise ValueError(
+            f"labels must be uint8 of shape {shape}, got {labels.dtype} {labels.shape}"
+        )
+    present = {int(i) for i in np.unique(labels)} - {0}
+    ids = tuple(sorted(present | set(known) if objects is None else set(objects)))
+    if not present <= set(ids) or not all(1 <= i <= 255 for i in ids):
+        raise ValueError(f"the mask holds objects {sorted(present)}, objects says {list(ids)}")
+    if not ids:
+        raise ValueError("the mask is empty and no object is known yet: nothing to memorise")
+    return ids

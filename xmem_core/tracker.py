@@ -25,7 +25,7 @@ from xmem_core.memory.bank import MemoryBank
 from xmem_core.memory.remembered import RememberedFrame
 from xmem_core.memory.store import Elements
 from xmem_core.network.xmem import XMem
-from xmem_core.pictures import EncodedFrame, PictureSize, Prediction
+from xmem_core.pictures import EncodedFrame, PictureSize, Prediction, memorised_objects
 from xmem_core.probabilities import one_hot, pad, soft_aggregate, unpad
 
 
@@ -153,16 +153,7 @@ class Tracker:
             [frame] = self.engine.encode([frame], self.internal_size, [window])
         encoded = self._encoded(frame)
         size = encoded.size
-        if labels.shape != size.source or labels.dtype != np.uint8:
-            raise ValueError(
-                f"labels must be uint8 of shape {size.source}, got {labels.dtype} {labels.shape}"
-            )
-        present = {int(i) for i in np.unique(labels)} - {0}
-        ids = tuple(sorted(present | set(self.objects) if objects is None else set(objects)))
-        if not present <= set(ids) or not all(1 <= i <= 255 for i in ids):
-            raise ValueError(f"the mask holds objects {sorted(present)}, objects says {list(ids)}")
-        if not ids:
-            raise ValueError("the mask is empty and no object is known yet: nothing to memorise")
+        ids = memorised_objects(labels, size.source, self.objects, objects)
         masks = self._internal_masks(one_hot(labels, ids).to(self.device), size)
         value, _ = self.engine.encode_value(encoded, soft_aggregate(masks)[1:], None)
         self._confirmed[index] = _ConfirmedFrame(labels.copy(), ids, size.window)

@@ -48,6 +48,7 @@ class Tracking(QObject):
         self._operations = operations
         self._forecasts = 0  # asked for so far
         self._absences: tuple[AbsenceProposal, ...] = ()  # of the run that is going or was last
+        self._paused_for: set[int] = set()  # objects whose masks went wrong in that run
         self.at_cut: AtCut = "go_on"  # until the window says what is preferred
         self.pauses_at_wrong_masks = False
 
@@ -155,7 +156,8 @@ class Tracking(QObject):
         def show(step: Propagated) -> None:
             is_new = len(step.absences) > len(self._absences)
             self._absences = step.absences
-            if is_new:
+            # A pause has announced the collapse already; the end of the run asks about it.
+            if is_new and not {one.object_id for one in self.absences} <= self._paused_for:
                 self.offer_absence()
             if step.remark:
                 self._document.noticed.emit(tr(step.remark))
@@ -183,6 +185,7 @@ class Tracking(QObject):
 
         def steps() -> Generator[Propagated, None, None]:
             self._absences = ()
+            self._paused_for.clear()
             run.begin()
             return propagation(self._session.context(), run.request)
 
@@ -228,6 +231,7 @@ class Tracking(QObject):
             self._document.noticed.emit(text)
             return
         self._document.set_frame(step.frame)
+        self._paused_for.add(step.wrong_object)
         self._operations.pause()
         self._document.offered.emit(text, tr("Track on"), self._operations.resume)
 

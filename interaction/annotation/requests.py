@@ -156,6 +156,7 @@ class Propagated:
     box: Window | None = None
     brake: str | None = None  # for people: why the run had better stand still at this frame
     is_cut: bool = False  # and that is because another shot begins: the frame has no mask yet
+    wrong_object: int = 0  # or because this object's mask goes wrong
     absences: tuple["AbsenceProposal", ...] = ()  # as far as they go by now
     remembered: "Remembered | None" = None  # if it was asked for
 

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 import cv2
@@ -12,13 +13,19 @@ from interaction.tracking.signs import View, Watch
 from interaction.video.cuts import is_cut
 from xmem_core.messages import Message
 
-__all__ = ["Brakes"]
+__all__ = ["Brakes", "WrongMask"]
 
 _LOOKED_BACK: Final = 5  # frames
 _SMALLEST: Final = 30  # positions of a view's grid; what is smaller comes and goes
 _COLLAPSED: Final = 0.2  # of the area of before
 _EXPLODED: Final = 4.0
 _KEPT: Final = 0.05  # IoU with the mask of before, moved with the picture; less is another thing
+
+
+@dataclass(frozen=True, slots=True)
+class WrongMask:
+    object_id: int
+    reason: Message
 
 
 class Brakes:
@@ -46,12 +53,12 @@ class Brakes:
         self._areas.clear()  # what happens to masks at a cut is the cut's doing
         return Message("A cut: this frame begins another shot.")
 
-    def mask(self, watch: Watch, names: dict[int, str]) -> Message | None:
+    def mask(self, watch: Watch, names: dict[int, str]) -> WrongMask | None:
         """What happened to the first of the objects whose mask went wrong. names: by object."""
         now, before = watch.view, watch.before
         if now is None:
             return None
-        found: Message | None = None
+        found: WrongMask | None = None
         for object_id in now.objects:
             mask = now.mask(object_id)
             area = int(np.count_nonzero(mask))
@@ -67,8 +74,8 @@ class Brakes:
                 reason = Message("The mask of “{name}” jumps to another thing here.", name=name)
             if reason is not None:
                 past.clear()
+                found = found or WrongMask(object_id, reason)
             past.append(area)
-            found = found or reason
         return found
 
 

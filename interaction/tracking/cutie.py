@@ -26,7 +26,7 @@ from xmem_core.config import MemoryConfig
 from xmem_core.device import StageTimes
 from xmem_core.messages import Message
 from xmem_core.network.xmem import KeyFeatures
-from xmem_core.pictures import EncodedFrame, PictureSize, Prediction
+from xmem_core.pictures import EncodedFrame, PictureSize, Prediction, memorised_objects
 from xmem_core.probabilities import normalise, pad
 from xmem_core.weights import CheckpointFileError, read_named_tensors
 
@@ -213,14 +213,7 @@ class CutieTracker:
         objects: Sequence[int] | None = None,
     ) -> None:
         encoded = self._encoded(frame)
-        if labels.shape != encoded.size.source or labels.dtype != np.uint8:
-            raise ValueError(f"labels must be uint8 of shape {encoded.size.source}")
-        present = {int(one) for one in np.unique(labels)} - {0}
-        ids = tuple(sorted(present | set(self.objects) if objects is None else set(objects)))
-        if not present <= set(ids):
-            raise ValueError(f"the mask holds objects {sorted(present)}, objects says {list(ids)}")
-        if not ids:
-            raise ValueError("the mask is empty and no object is known yet: nothing to memorise")
+        ids = memorised_objects(labels, encoded.size.source, self.objects, objects)
         image = (encoded.image * 255).round().to("cpu", torch.uint8)
         self._given[index] = _Given(image, encoded.size, labels.copy(), ids)
 

@@ -50,7 +50,7 @@ from interaction.project.records import (
     memory_to_json,
 )
 from interaction.tracking.blending import PassStore, blend, joined_signs
-from interaction.tracking.brakes import Brakes
+from interaction.tracking.brakes import Brakes, WrongMask
 from interaction.tracking.governor import REHEARSED_FRAMES, Forecast, Workload, forecast
 from interaction.tracking.propagation import (
     MOST_REMEMBERED,
@@ -91,8 +91,11 @@ _SPECK_PX: Final = 16
 _LEAST_USUAL_PX: Final = 400  # an object that always was small does not collapse
 _PAST_FRAMES: Final = 15  # whose median area is the usual one
 _COLLAPSED_FRAMES: Final = 3  # in a row, before it is proposed
-_JOURNAL_BYTES: Final = 400  # of one frame's entry
 _MATTE_SHARE: Final = 2  # bytes of kept probabilities for each of a mask: 1.4 to 2.6
+# On disk, beside the masks: a frame's entry in the journal and in the state, and in both the signs
+# of each of its objects.
+_ENTRY_BYTES: Final = 600
+_SIGNS_BYTES: Final = 440
 _SETTLED_FRAMES: Final = 5  # in a row
 _LABELS: Final = {
     "forward": Label("track_forward"),
@@ -281,7 +284,8 @@ class PropagationJob:
             bytes_per_frame=(2 + _MATTE_SHARE * self._keeps_probabilities)
             * sum(sizes)
             // max(1, len(sizes))
-            + _JOURNAL_BYTES,
+            + _ENTRY_BYTES
+            + _SIGNS_BYTES * max(1, len(objects)),
             folder=folder,
             side_px=self._trackers.side_for(self._closeup_mask(), self._writable),
         )
@@ -371,9 +375,9 @@ class PropagationJob:
                 edit, remark = None, None
                 signs = watch.signs(step.result)
                 cut = None if step.result.is_damaged else brakes.cut(watch)
-                brake = None if step.result.is_damaged else brakes.mask(watch, self._names)
+                wrong = None if step.result.is_damaged else brakes.mask(watch, self._names)
                 if step.result.is_given:
-                    brake = None
+                    wrong = None
                 if step.result.is_damaged:
                     remark = Message(
                         "Frame {frame} cannot be decoded. It keeps the mask of the frame "
@@ -395,8 +399,8 @@ class PropagationJob:
                         self._records[step.frame] = edit.after[step.frame]
                 at.note(step, edit, labels)
                 if cut is not None:
-                    yield self._step(None, step.frame, None, brake=cut, is_cut=True)
-                yield self._step(edit, step.frame, remark, step.result, brake=brake)
+                    yield self._step(None, step.frame, None, cut=cut)
+                yield self._step(edit, step.frame, remark, step.result, wrong=wrong)
                 if is_over:
                     break
                 self._trackers.follow_limits()
@@ -464,8 +468,8 @@ class PropagationJob:
         remark: str | None,
         result: TrackedFrame | None = None,
         *,
-        brake: str | None = None,
-        is_cut: bool = False,
+        cut: Message | None = None,
+        wrong: WrongMask | None = None,
     ) -> Propagated:
         tracker = self._trackers.tracker
         memory = None if tracker is None else _memory_use(tracker)
@@ -475,7 +479,18 @@ class PropagationJob:
         if tracker is not None and self._tells_memory():
             told = remembered_by(tracker)
         return Propagated(
-            edit, frame, self._done, self._total, memory, remark, box, brake, is_cut, gone, told
+            edit,
+            frame,
+            self._done,
+            self._total,
+            memory,
+            remark,
+            box,
+            brake=cut if wrong is None else wrong.reason,
+            is_cut=cut is not None,
+            wrong_object=0 if wrong is None else wrong.object_id,
+            absences=gone,
+            remembered=told,
         )
 
     def _absent(self, frame: int) -> frozenset[int]:

@@ -1,4 +1,4 @@
-"""A run pauses at a cut and where a mask goes wrong, says why, and goes on when it is told."""
+"""A run pauses at a cut and where a mask goes wrong, says why, and waits to be resumed."""
 
 from pathlib import Path
 
@@ -17,10 +17,14 @@ from gui.work.annotator import Annotator
 from gui.work.document import Document
 from gui.work.operations import Busy
 from gui.work.tracking import AtCut
+from interaction.annotation.requests import AbsenceProposal
 from interaction.annotation.types import Stroke
 from interaction.session import Session
+from interaction.tracking.brakes import WrongMask
+from interaction.tracking.propagation_job import CollapseWatch
 from tests.fake_engines import FakeEngines
 from tests.unit.test_brakes import write_film
+from xmem_core.messages import Message
 
 DAB = Stroke(((20.0, 20.0),), 6)
 CUT = 5
@@ -88,8 +92,8 @@ def test_a_run_pauses_at_the_frame_where_a_mask_goes_wrong(
     qtbot: QtBot,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def wrong(brakes: object, watch: object, names: dict[int, str]) -> str | None:
-        return "It jumps." if len(tracked(document)) == 3 else None
+    def wrong(brakes: object, watch: object, names: dict[int, str]) -> WrongMask | None:
+        return WrongMask(1, Message("It jumps.")) if len(tracked(document)) == 3 else None
 
     monkeypatch.setattr("interaction.tracking.brakes.Brakes.mask", wrong)
     annotator.tracking.pauses_at_wrong_masks = True
@@ -101,6 +105,35 @@ def test_a_run_pauses_at_the_frame_where_a_mask_goes_wrong(
     annotator.cancel()
     qtbot.waitUntil(lambda: annotator.operations.busy is Busy.IDLE)
     assert tracked(document) == list(range(here + 1))
+
+
+@pytest.mark.parametrize("paused_for", [1, 2])
+def test_a_collapse_that_a_pause_has_announced_is_not_announced_again_before_the_end(
+    offered: list[tuple[str, object]],
+    annotator: Annotator,
+    document: Document,
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
+    paused_for: int,
+) -> None:
+    def wrong(brakes: object, watch: object, names: dict[int, str]) -> WrongMask | None:
+        is_it = len(tracked(document)) == 3 and not offered
+        return WrongMask(paused_for, Message("It collapses.")) if is_it else None
+
+    def proposals(watch: object) -> tuple[AbsenceProposal, ...]:
+        count = len(tracked(document))
+        return (AbsenceProposal(1, 4, count),) if count >= 5 else ()
+
+    monkeypatch.setattr("interaction.tracking.brakes.Brakes.mask", wrong)
+    monkeypatch.setattr(CollapseWatch, "proposals", property(proposals))
+    annotator.tracking.pauses_at_wrong_masks = True
+    start(annotator, "go_on")
+    qtbot.waitUntil(lambda: annotator.operations.busy is Busy.PAUSED)
+    [(_, go_on)] = offered
+    go_on()  # type: ignore[operator]
+    qtbot.waitUntil(lambda: annotator.operations.busy is Busy.IDLE)
+    asked = [text for text, _ in offered if "is it absent?" in text]
+    assert len(asked) == (1 if paused_for == 1 else 2)
 
 
 def test_cuts_are_found_kept_with_the_project_and_shown(

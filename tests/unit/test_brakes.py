@@ -85,7 +85,8 @@ def reasons(*masks: NDArray[np.bool_]) -> list[str]:
     for mask in masks:
         watch.before, watch.view = watch.view, view(mask)
         watch.flow = flow_between(watch.before, watch.view)
-        found.append(brakes.mask(watch, {1: "bear"}) or "")
+        wrong = brakes.mask(watch, {1: "bear"})
+        found.append("" if wrong is None else wrong.reason)
     return found
 
 

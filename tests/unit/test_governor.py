@@ -187,6 +187,23 @@ def test_a_session_says_what_a_run_needs_and_changes_nothing(session: Session) -
     assert dict(session.annotation.records) == before
 
 
+def test_the_disk_that_a_run_takes_is_what_was_forecast(tmp_path: Path) -> None:
+    tiny.write_clip(tmp_path / "clip", 12)
+    project = tmp_path / "p.vos"
+
+    def used_bytes() -> int:
+        return sum(file.stat().st_size for file in project.rglob("*") if file.is_file())
+
+    with Session.open(tmp_path / "clip", project, engines=FakeEngines()) as session:
+        session.add_object()
+        session.add_object()
+        session.set_mask(0, tiny.labels(0))
+        session.flush()
+        before, expected = used_bytes(), session.forecast().disk_bytes
+        session.propagate(0)
+    assert 0.6 * expected < used_bytes() - before < 1.1 * expected
+
+
 def test_a_run_begins_as_small_as_its_forecast_unless_told_not_to(
     session: Session, free: Callable[..., None]
 ) -> None:
