@@ -3,7 +3,7 @@
 from typing import Final
 
 from PySide6.QtCore import QEvent, QModelIndex, QObject, QPersistentModelIndex, QSize, Qt
-from PySide6.QtGui import QKeyEvent, QPainter, QPalette
+from PySide6.QtGui import QKeyEvent, QKeySequence, QPainter, QPalette
 from PySide6.QtWidgets import (
     QDialog,
     QLineEdit,
@@ -24,7 +24,8 @@ __all__ = ["CommandSearch"]
 
 _IdRole: Final = Qt.ItemDataRole.UserRole
 _KeysRole: Final = _IdRole + 1
-_STEM: Final = 4  # letters that are enough to tell what is meant
+_NATIVE: Final = QKeySequence.SequenceFormat.NativeText
+_STEM: Final = 4  # letters that identify a word
 _PASSED_ON: Final = {Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_PageUp, Qt.Key.Key_PageDown}
 
 
@@ -73,7 +74,7 @@ class CommandSearch(QDialog):
                 found.append((not is_enabled, not begins, len(found), spec, title))
         self.list.clear()
         for is_off, _, _, spec, title in sorted(found, key=lambda one: one[:3]):
-            keys = self._actions[spec.id].shortcut().toString()
+            keys = self._actions[spec.id].shortcut().toString(_NATIVE)
             item = QListWidgetItem(title)
             item.setData(Qt.ItemDataRole.AccessibleDescriptionRole, keys)
             item.setIcon(self._actions[spec.id].icon())

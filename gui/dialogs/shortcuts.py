@@ -11,6 +11,7 @@ from PySide6.QtGui import (
     QFontMetrics,
     QKeySequence,
     QPageLayout,
+    QShowEvent,
     QTextDocument,
 )
 from PySide6.QtPrintSupport import QPrintDialog, QPrinter
@@ -42,7 +43,7 @@ __all__ = [
 ]
 
 _COLUMNS = 4
-_SHEET_TEXT_PX = 12
+_SHEET_TEXTS_PX: Final = (12, 11, 10, 9)  # the largest at which all of it is seen
 _SHEET_PX: Final = QSize(1240, 740)  # fits a screen of 1280x800
 
 
@@ -62,8 +63,8 @@ def mouse_rows() -> list[tuple[str, str]]:
     ]
 
 
-def cheat_sheet_html(actions: Actions) -> str:
-    """The sheet as a page."""
+def cheat_sheet_html(actions: Actions, text_px: int = _SHEET_TEXTS_PX[0]) -> str:
+    """The sheet as a page. text_px: the height of its font."""
     sections = []
     for menu, title in MENUS.items():
         rows = []
@@ -78,7 +79,7 @@ def cheat_sheet_html(actions: Actions) -> str:
             sections.append((tr(title).replace("&", ""), rows))
     sections.append((tr("Mouse and more"), mouse_rows()))
     font = QFont()
-    font.setPixelSize(_SHEET_TEXT_PX)
+    font.setPixelSize(text_px)
     font.setBold(True)
     metrics = QFontMetrics(font)
     keys_px = 8 + max(
@@ -102,7 +103,7 @@ def cheat_sheet_html(actions: Actions) -> str:
     cells = "".join(
         f"<td valign='top' width='{100 // _COLUMNS}%'>{''.join(parts)}</td>" for parts in columns
     )
-    style = f"font-size: {_SHEET_TEXT_PX}px"
+    style = f"font-size: {text_px}px"
     return f"<table style='{style}' width='100%' cellpadding='4'><tr>{cells}</tr></table>"
 
 
@@ -133,8 +134,15 @@ class CheatSheet(QDialog):
         """Whether all of it is seen without scrolling."""
         return self._page.verticalScrollBar().maximum() == 0
 
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._fill()  # its size is known from now on
+
     def _fill(self) -> None:
-        self._page.setHtml(cheat_sheet_html(self._actions))
+        for text_px in _SHEET_TEXTS_PX:
+            self._page.setHtml(cheat_sheet_html(self._actions, text_px))
+            if self.is_whole:
+                return
 
     def print_to(self, printer: QPrinter) -> None:
         page = QTextDocument(self)

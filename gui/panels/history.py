@@ -68,6 +68,7 @@ class HistoryPanel(QWidget):
         self.view.activated.connect(self._go)
         column.addWidget(self.view, 1)
         self.notice = QLabel(tr("Wait for the run to end to go back."), self)
+        self.notice.setWordWrap(True)
         self.notice.setContentsMargins(10, 4, 10, 4)
         self.notice.setForegroundRole(self.palette().ColorRole.PlaceholderText)
         column.addWidget(self.notice)

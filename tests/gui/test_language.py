@@ -8,13 +8,17 @@ from pathlib import Path
 
 import pytest
 from babel.messages import Catalog
-from PySide6.QtCore import QLocale
+from PySide6.QtCore import QLocale, Qt
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from gui.actions.actions import Actions
 from gui.actions.fixed_keys import fixed_key
 from gui.actions.table import ACTIONS, MENUS
+from gui.dialogs.command_search import CommandSearch
 from gui.dialogs.preferences import PreferencesDialog
+from gui.dialogs.shortcuts import CheatSheet
 from gui.errors import summary_and_advice
 from gui.language import language_in_use, languages, set_language, tr, use_catalogue
 from gui.panels.history import HistoryPanel
@@ -22,6 +26,7 @@ from gui.preferences import Preferences
 from gui.window.main_window import MainWindow
 from gui.window.workspace import Workspace
 from gui.work.document import Document
+from gui.work.operations import Busy
 from interaction.annotation.labels import Label, label_from_json, label_to_json
 from interaction.annotation.requests import StrokeRequest
 from interaction.annotation.types import Stroke
@@ -30,6 +35,7 @@ from interaction.session import Session
 from resources import languages_folder
 from tests import catalogues
 from tests.fake_engines import FakeEngines
+from tests.gui.windows import once_at
 from xmem_core.errors import UserError
 from xmem_core.messages import Message
 
@@ -290,3 +296,47 @@ def test_the_preferences_offer_every_language_and_keep_the_choice(
     ]
     box.setCurrentIndex(box.findData("de"))
     assert preferences.language == "de"
+
+
+@pytest.mark.usefixtures("german")
+def test_no_panel_is_wider_than_its_column_at_rest_and_in_a_run(
+    window: MainWindow, workspace: Workspace, qtbot: QtBot
+) -> None:
+    """German texts are the longer ones."""
+    annotator, operations = workspace.annotator, workspace.annotator.operations
+    window.resize(1280, 800)
+
+    def is_cut() -> bool:
+        QApplication.processEvents()
+        return workspace.panels.splitter.width() > workspace.panels.viewport().width()
+
+    assert not is_cut()
+    workspace.document.add_object("jemand mit einem sehr langen Namen")
+    annotator.hand.stroke(Stroke(((20.0, 20.0),), 6))
+    assert not is_cut()
+    once_at(annotator, 2, operations.pause)
+    annotator.tracking.start("forward")
+    qtbot.waitUntil(lambda: operations.busy is Busy.PAUSED, timeout=20_000)
+    for tab in range(workspace.tabs.count()):
+        workspace.tabs.setCurrentIndex(tab)
+        assert not is_cut(), workspace.tabs.tabText(tab)
+    annotator.cancel()
+    qtbot.waitUntil(lambda: operations.busy is Busy.IDLE, timeout=20_000)
+
+
+@pytest.mark.usefixtures("german")
+def test_keys_are_seen_whole_and_in_the_words_of_the_language(
+    actions: Actions, qtbot: QtBot
+) -> None:
+    sheet = CheatSheet(actions)
+    qtbot.addWidget(sheet)
+    with qtbot.waitExposed(sheet):
+        sheet.show()
+    qtbot.waitUntil(lambda: sheet.is_whole)
+    search = CommandSearch(actions)
+    qtbot.addWidget(search)
+    with qtbot.waitExposed(search):
+        search.show()
+    QTest.keyClicks(search.search, "Video")
+    item = search.list.item(0)
+    assert item.data(Qt.ItemDataRole.AccessibleDescriptionRole) == "Strg+O"
