@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+from PIL import Image
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QContextMenuEvent
 from PySide6.QtTest import QTest
@@ -11,16 +14,21 @@ from PySide6.QtWidgets import QApplication, QInputDialog, QLineEdit, QMenu, QWid
 from pytestqt.qtbot import QtBot
 
 from gui.dialogs.command_search import CommandSearch
+from gui.dialogs.export import ExportDialog
 from gui.dialogs.preferences import PreferencesDialog
 from gui.dialogs.shortcuts import CheatSheet, ShortcutsDialog
 from gui.preferences import RecentProject
 from gui.timeline.painting import HEADER_PX
 from gui.window.main_window import MainWindow
 from gui.window.workspace import Workspace
+from gui.work.document import ViewMode
 from gui.work.operations import Busy
 from interaction.annotation.annotation import make_record
 from interaction.annotation.edits import OKABE_ITO, next_color
 from interaction.annotation.types import Edit, FrameStatus, Stroke
+from interaction.formats.format import read_layer_picture
+from interaction.formats.looks import color_table, draw_view
+from interaction.video.video import open_video
 from tests import tiny
 from tests.gui.windows import click, is_idle, once_at, press
 
@@ -54,6 +62,23 @@ def test_masks_without_a_given_frame_are_a_start(
     assert not panel.forward.isEnabled()
     assert "go to a frame that has one" in panel.reason.text()
     workspace.document.set_frame(2)
+    assert panel.back.isEnabled()
+    qtbot.mouseClick(panel.forward, LEFT)
+    qtbot.waitUntil(lambda: is_idle(workspace), timeout=20_000)
+    assert set(workspace.document.annotation.records) == set(range(8))
+
+
+def test_masks_are_a_start_again_once_the_last_confirmation_is_taken_back(
+    window: MainWindow, workspace: Workspace, qtbot: QtBot
+) -> None:
+    put_tracked(workspace, range(3))
+    panel = workspace.propagation_panel
+    press(window, Qt.Key.Key_Return)
+    assert workspace.document.annotation.record(0).status is FrameStatus.CONFIRMED
+    press(window, Qt.Key.Key_C, SHIFT)
+    assert not any(one.status.is_given for one in workspace.document.annotation.records.values())
+    workspace.document.set_frame(2)
+    assert panel.forward.isEnabled()
     assert panel.back.isEnabled()
     qtbot.mouseClick(panel.forward, LEFT)
     qtbot.waitUntil(lambda: is_idle(workspace), timeout=20_000)
@@ -375,6 +400,58 @@ def test_the_picture_has_a_menu_for_the_object_under_the_pointer(
     ask_for_menu(workspace.canvas.viewport(), at)
     assert "Lock or unlock" in menu_texts()
     assert workspace.document.current_object == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [("overlay-video", ViewMode.LAYER), *(("overlay-pictures", mode) for mode in ViewMode)],
+)
+def test_every_view_is_exported_as_it_is_seen_also_with_a_layer(
+    name: str,
+    mode: ViewMode,
+    window: MainWindow,
+    workspace: Workspace,
+    tmp_path: Path,
+    qtbot: QtBot,
+) -> None:
+    document = workspace.document
+    put_tracked(workspace, range(8))
+    Image.new("RGB", (tiny.WIDTH, tiny.HEIGHT), (200, 30, 40)).save(tmp_path / "beach.png")
+    document.set_layer(str(tmp_path / "beach.png"))
+    document.set_view_mode(mode)
+    window.preferences.last_folder = str(tmp_path)
+    press(window, Qt.Key.Key_E, CTRL)
+    [dialog] = [w for w in QApplication.topLevelWidgets() if isinstance(w, ExportDialog)]
+    item = dialog.item_of(name)
+    dialog.formats.scrollToItem(item)
+    at = dialog.formats.visualItemRect(item).center()
+    qtbot.mouseClick(dialog.formats.viewport(), LEFT, pos=at)
+    qtbot.waitUntil(dialog.export_button.isEnabled, timeout=20_000)
+    target = Path(dialog.target.text())
+    qtbot.mouseClick(dialog.export_button, LEFT)
+    qtbot.waitUntil(dialog.show_button.isVisible, timeout=20_000)
+    dialog.close()
+    with open_video(target) as made:
+        assert len(made) == document.frame_count
+        found = _coarse(made[3])
+    seen = draw_view(
+        document.video[3],
+        document.annotation.labels(3),
+        color_table(document.objects),
+        mode,
+        opacity=document.opacity,
+        outline_px=document.outline_px,
+        layer=read_layer_picture(tmp_path / "beach.png") if mode is ViewMode.LAYER else None,
+    )
+    assert np.abs(found - _coarse(seen)).mean() < (8 if target.suffix else 0.1)
+    if mode is ViewMode.LAYER:
+        assert np.abs(found[-1, -1] - (200, 30, 40)).max() < 25  # the beach, not the video
+
+
+def _coarse(picture: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Blocks of 4 x 4 pixels: a codec keeps colours in coarser blocks than brightness."""
+    small = cv2.resize(picture, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.int64)
 
 
 def test_commands_are_found_by_other_words_and_nothing_is_said_to_fit(
