@@ -122,6 +122,14 @@ class Preferences(QObject):
         self._set("look/hatching", "true" if is_on else "false")
 
     @property
+    def shows_covered(self) -> bool:
+        return self._text("look/covered", "true") == "true"
+
+    @shows_covered.setter
+    def shows_covered(self, is_on: bool) -> None:
+        self._set("look/covered", "true" if is_on else "false")
+
+    @property
     def view_mode(self) -> ViewMode:
         value = self._text("look/view", ViewMode.OVERLAY.value)
         known = {mode.value: mode for mode in ViewMode}

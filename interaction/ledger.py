@@ -111,7 +111,7 @@ def is_in_use(
 
 def _named(record: FrameRecord) -> frozenset[int]:
     clicked = () if record.prompts is None else (record.prompts.object_id,)
-    return record.present.union(record.covered, record.given, clicked)
+    return record.objects.union(record.given, clicked)
 
 
 # The list of objects
@@ -190,8 +190,8 @@ def _rebased_frames(
         prompts = None if record.prompts == old.prompts else record.prompts
         if prompts is not None and prompts.object_id not in known - newly_locked:
             return None
-        unknown = (record.present | record.covered) - known
-        shown = old.present | old.covered | record.present | record.covered
+        unknown = record.objects - known
+        shown = old.objects | record.objects
         if unknown or newly_locked & shown:
             before = annotation.stack(frame)
             kept = _keeping(before, old, record, newly_locked, unknown)
@@ -222,7 +222,7 @@ def _keeping(
     if record.mask is None:
         return changed_record(old, stack, old.given - unknown, keeps_empty=True)
     # It does not speak for what it was not allowed to touch.
-    spoken = old.given if old.status.is_given else old.present | old.covered
+    spoken = old.given if old.status.is_given else old.objects
     given = record.given - (locked - spoken) - unknown
     return make_record(
         stack,
@@ -269,11 +269,7 @@ def keeping_presence(edit: Edit, annotation: Annotation) -> Edit | None:
     shown = {
         frame: ids
         for frame, record in edit.after.items()
-        if (
-            ids := frozenset(
-                i for i in record.present | record.covered if _is_absent(absent.get(i), frame)
-            )
-        )
+        if (ids := frozenset(i for i in record.objects if _is_absent(absent.get(i), frame)))
     }
     if not shown:
         return edit

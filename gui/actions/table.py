@@ -495,6 +495,37 @@ ACTIONS: Final[tuple[ActionSpec, ...]] = (
         needs=_EDIT | Needs.OBJECT | Needs.IDLE,
     ),
     ActionSpec(
+        id="object.keep_covered",
+        text=Message("Keep covered pixels"),
+        words=Message("overlap amodal transparent glass shadow both"),
+        keys=("Ctrl+K",),
+        icon="layers",
+        tip=Message("What other objects cover of it stays, beneath them"),
+        needs=_EDIT | Needs.OBJECT | Needs.IDLE,
+        is_checkable=True,
+        begins_section=True,
+    ),
+    ActionSpec(
+        id="object.to_front",
+        text=Message("Bring to front"),
+        words=Message("overlap above over order raise range"),
+        keys=("Ctrl+Shift+Up",),
+        tip=Message(
+            "Before all objects that it overlaps, on this frame or in the range that I and U set"
+        ),
+        needs=_EDIT | Needs.OBJECT | Needs.IDLE,
+    ),
+    ActionSpec(
+        id="object.to_back",
+        text=Message("Send to back"),
+        words=Message("overlap below under order lower range"),
+        keys=("Ctrl+Shift+Down",),
+        tip=Message(
+            "Behind all objects that it overlaps, on this frame or in the range that I and U set"
+        ),
+        needs=_EDIT | Needs.OBJECT | Needs.IDLE,
+    ),
+    ActionSpec(
         id="object.split",
         text=Message("Split into its parts"),
         icon="split",
@@ -948,6 +979,16 @@ ACTIONS: Final[tuple[ActionSpec, ...]] = (
         text=Message("Hatch the objects"),
         icon="grid-2x2",
         tip=Message("Distinguishes objects without their colours"),
+        needs=Needs.PROJECT,
+        is_checkable=True,
+    ),
+    ActionSpec(
+        id="view.covered",
+        text=Message("Show covered pixels"),
+        words=Message("overlap hidden beneath stripes"),
+        keys=("Shift+K",),
+        icon="layers",
+        tip=Message("Stripes where an object lies beneath another"),
         needs=Needs.PROJECT,
         is_checkable=True,
     ),

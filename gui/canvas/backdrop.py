@@ -168,6 +168,10 @@ class Backdrop:
     def set_layer(self, layer: QImage | None) -> None:
         self._layer, self._composed = layer, None
 
+    def set_beneath(self, layers: tuple[Labels, ...]) -> None:
+        """(H, W) each: what lies beneath the labels, front to back."""
+        self._masks.set_beneath(layers)
+
     def set_neighbours(self, previous: Labels | None, following: Labels | None) -> None:
         """Masks of the frames before and after, for onion skin; None for none."""
         self._masks.set_neighbours(previous, following)

@@ -19,6 +19,7 @@ from interaction.formats.looks import (
     edge_lines,
     fill_opacity,
     has_outlines,
+    shows_covered,
 )
 from xmem_core.arrays import Labels
 
@@ -29,6 +30,8 @@ _HALO: Final = HALO_ALPHA << 24
 _HOVERED: Final = 0xFFFFFFFF
 _OTHERS_ALPHA: Final = 0xB4  # of outlines of objects that are not the current one
 _ONION_ALPHA: Final = 0xD0
+_COVERED_ALPHA: Final = 0xE0
+_STRIPE_PX: Final = 3  # of the window
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,7 @@ class Look:
     has_hatching: bool = False
     outline_px: int = 1  # of the window, on either side of an edge
     outline_opacity: float = 1.0
+    shows_covered: bool = True
 
 
 class MaskPainter:
@@ -56,6 +60,7 @@ class MaskPainter:
         self._boxes: dict[int, Rectangle | None] = {}  # of objects, as far as they are known
         self._lines = RecentLines()
         self._neighbours: tuple[Labels | None, Labels | None] = (None, None)
+        self._beneath: tuple[Labels, ...] = ()
 
     @property
     def labels(self) -> Labels:
@@ -76,6 +81,10 @@ class MaskPainter:
             self._filled = None
         self._boxes.clear()
         self._lines.forget(self._labels)
+
+    def set_beneath(self, layers: tuple[Labels, ...]) -> None:
+        """(H, W) each: what lies beneath the labels, front to back."""
+        self._beneath = layers
 
     def set_neighbours(self, previous: Labels | None, following: Labels | None) -> None:
         """Masks of the frames before and after, for onion skin; None for none."""
@@ -128,8 +137,24 @@ class MaskPainter:
                     mask = self._screen_mask(labels, look, to_screen, area, line_px)
                     self._paint_onion(painter, look, mask, area, pinned, ratio, is_next)
         area = _mapped(self.bounds(), to_screen, exposed_px, 4 * line_px)
-        if area.isEmpty():
-            return
+        if not area.isEmpty():
+            self._paint_labels(painter, look, to_screen, area, pinned, ratio)
+        if look.shows_covered and shows_covered(look.mode):
+            for layer in self._beneath:
+                area = _mapped(_filled(layer), to_screen, exposed_px, 4 * line_px)
+                if not area.isEmpty():
+                    self._paint_covered(painter, look, layer, to_screen, area, pinned, ratio)
+
+    def _paint_labels(
+        self,
+        painter: QPainter,
+        look: Look,
+        to_screen: QTransform,
+        area: QRect,
+        pinned: QPoint,
+        ratio: float,
+    ) -> None:
+        line_px = max(1, round(ratio * look.outline_px))
         opacity = fill_opacity(look.mode, look.opacity)
         outlined: ScreenMask | None = None
         if has_outlines(look.mode):
@@ -178,6 +203,25 @@ class MaskPainter:
         ids, halo = edge_lines(only.astype(np.uint8, copy=False), line_px)
         _draw_at(painter, indexed(halo, {1: _HALO}), part, ratio)
         _draw_at(painter, indexed(ids, {255: _HOVERED}), part, ratio)
+
+    def _paint_covered(
+        self,
+        painter: QPainter,
+        look: Look,
+        layer: Labels,
+        to_screen: QTransform,
+        area: QRect,
+        pinned: QPoint,
+        ratio: float,
+    ) -> None:
+        """Stripes in the objects' colours, and a line round them."""
+        line_px = max(1, round(ratio * look.outline_px))
+        stripe_px = max(2, round(ratio * _STRIPE_PX))
+        mask = self._screen_mask(layer, look, to_screen, area, line_px)
+        colors = {one: (_COVERED_ALPHA << 24) | color for one, color in look.colors.items()}
+        stripes = dashes(mask.sampled, area.topLeft() - pinned, stripe_px, 2 * stripe_px)
+        _draw_at(painter, indexed(stripes, colors), area, ratio)
+        _draw_at(painter, indexed(mask.lines, _haloed(colors, mask.halo)), area, ratio)
 
     def _screen_mask(
         self, labels: Labels, look: Look, to_screen: QTransform, area: QRect, line_px: int

@@ -246,6 +246,7 @@ class ShownFrame(QObject):
             document.current_object_changed,
             document.hatching_changed,
             document.outline_changed,
+            document.covered_changed,
         )
         for signal in signals:
             signal.connect(self.update_look)
@@ -342,6 +343,7 @@ class ShownFrame(QObject):
             document.has_hatching,
             document.outline_px,
             document.outline_opacity,
+            document.shows_covered,
         )
         if look != self._backdrop.look:
             self._backdrop.set_look(look)
@@ -381,6 +383,7 @@ class ShownFrame(QObject):
         else:
             self.preview.end()
             self._backdrop.set_labels(self.labels())
+        self._show_beneath()
         self._show_neighbours()
         self.changed.emit(None)
         self.arrived.emit(frame)
@@ -389,6 +392,7 @@ class ShownFrame(QObject):
         if self._frame < 0:
             return
         if self._frame in frames:
+            self._show_beneath()
             if self.preview.is_drawing:
                 self.preview.rebase(self.labels())
             else:
@@ -397,6 +401,9 @@ class ShownFrame(QObject):
                 self.changed.emit(None)
         if self._document.has_onion_skin and {self._frame - 1, self._frame + 1} & frames:
             self._show_neighbours()
+
+    def _show_beneath(self) -> None:
+        self._backdrop.set_beneath(self._document.annotation.stack(max(self._frame, 0))[1:])
 
     def _show_preview(self, part: Rectangle | None) -> None:
         labels = self.preview.labels

@@ -210,6 +210,7 @@ class ExportDialog(QDialog):
             last=self.last.value(),
             step=self.step.value(),
             overwrites=self.overwrites.isChecked(),
+            has_covered=self.covered.isChecked(),
             has_hashes=self.hashes.isChecked(),
         )
 
@@ -397,6 +398,14 @@ class ExportDialog(QDialog):
         self.hashes.setToolTip(
             tr("Whether the export belongs to a video can be verified later; takes longer")
         )
+        self.covered = QCheckBox(tr("Also covered pixels"), self)
+        self.covered.setChecked(True)
+        self.covered.setToolTip(
+            tr("What others cover of an object, in formats that hold objects one by one")
+        )
+        self.covered.toggled.connect(self._check_soon)
+        annotation = self._document.annotation
+        self.covered.setVisible(any(record.covered for record in annotation.records.values()))
 
     def _settings_column(self) -> QWidget:
         """Everything about the chosen format."""
@@ -420,6 +429,7 @@ class ExportDialog(QDialog):
         form.addRow(tr("Frames"), frames)
         form.addRow(tr("Where to"), where)
         form.addRow("", self.overwrites)
+        form.addRow("", self.covered)
         form.addRow("", self.hashes)
         self.description = QLabel(self)
         self.description.setWordWrap(True)

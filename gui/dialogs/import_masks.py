@@ -160,6 +160,7 @@ class ImportDialog(QDialog):
             status=FrameStatus(self.status.currentData()),  # Qt gives back a plain text
             replaces_given=self.replaces_given.isChecked(),
             keeps_others=self.keeps_others.isChecked(),
+            keeps_covered=self.keeps_covered.isEnabled() and self.keeps_covered.isChecked(),
             takes_empty=self.takes_empty.isChecked(),
         )
         plan = self._plan = plan_import(self._preview, self._document.annotation, choices)
@@ -245,7 +246,12 @@ class ImportDialog(QDialog):
         counting.addRow(tr("Numbers in file names"), self.first_number)
         counting.addRow(tr("The frames count as"), self.status)
         column.addLayout(counting)
-        for part in (self.keeps_others, self.takes_empty, self.replaces_given):
+        for part in (
+            self.keeps_others,
+            self.keeps_covered,
+            self.takes_empty,
+            self.replaces_given,
+        ):
             column.addWidget(part)
         title = tr("What a frame will look like")
         self.picture = FramePreview(self._pictures, title, self)
@@ -301,13 +307,22 @@ class ImportDialog(QDialog):
         guard_wheel(self.first_number)
         self.keeps_others = QCheckBox(tr("Other objects keep their pixels"), self)
         self.keeps_others.setChecked(True)
+        self.keeps_covered = QCheckBox(tr("Keep what is covered where objects overlap"), self)
+        self.keeps_covered.setToolTip(
+            tr("They keep what others cover of them, from now on; otherwise it is lost")
+        )
         self.takes_empty = QCheckBox(
             tr("Also take empty masks: the objects are not on those frames"), self
         )
         self.replaces_given = QCheckBox(
             tr("Also replace masks that were made or confirmed by hand"), self
         )
-        for box in (self.keeps_others, self.takes_empty, self.replaces_given):
+        for box in (
+            self.keeps_others,
+            self.keeps_covered,
+            self.takes_empty,
+            self.replaces_given,
+        ):
             box.toggled.connect(self.update_plan)
 
     def _ask_folder(self) -> None:
@@ -350,6 +365,7 @@ class ImportDialog(QDialog):
         given = () if preview is None else preview.given_conflicts
         self.replaces_given.setEnabled(bool(given))
         empty = () if preview is None else [f for f in preview.frames if not preview.present[f]]
+        self.keeps_covered.setEnabled(preview is not None and bool(preview.covered))
         self.takes_empty.setEnabled(bool(empty) or len(objects) > 1)
 
     def _choice(self, one: ImportedObject) -> QComboBox:

@@ -56,10 +56,16 @@ class Column(IntEnum):
     FRAMES = 3
     VISIBLE = 4
     LOCKED = 5
-    SOLO = 6
+    COVERED = 6  # whether it keeps what others cover of it
+    SOLO = 7
 
 
-ICON_COLUMNS: Final = (Column.VISIBLE, Column.LOCKED, Column.SOLO)  # a click turns them over
+ICON_COLUMNS: Final = (
+    Column.VISIBLE,
+    Column.LOCKED,
+    Column.COVERED,
+    Column.SOLO,
+)  # a click turns them over
 
 
 class ObjectTable(QAbstractTableModel):
@@ -71,7 +77,7 @@ class ObjectTable(QAbstractTableModel):
         self._frames = FrameTable.of(document)
         self._objects = document.objects
         self._icons = {
-            name: icon(name) for name in ("eye", "eye-off", "lock", "lock-open", "focus")
+            name: icon(name) for name in ("eye", "eye-off", "lock", "lock-open", "layers", "focus")
         }
         document.objects_changed.connect(self._show_objects)
         document.solo_changed.connect(lambda _: self._tell(Column.SOLO))
@@ -169,6 +175,8 @@ class ObjectTable(QAbstractTableModel):
             return self._icons["eye" if info.is_visible else "eye-off"]
         if column is Column.LOCKED:
             return self._icons["lock" if info.is_locked else "lock-open"]
+        if column is Column.COVERED:
+            return self._icons["layers"]
         if column is Column.SOLO:
             return self._icons["focus"]
         return None
@@ -178,6 +186,8 @@ class ObjectTable(QAbstractTableModel):
         or the usual and good."""
         if column is Column.LOCKED:
             return info.is_locked
+        if column is Column.COVERED:
+            return info.keeps_covered
         if column is Column.SOLO:
             return self._document.solo == info.id
         return column is not Column.VISIBLE or info.is_visible
@@ -203,6 +213,17 @@ class ObjectTable(QAbstractTableModel):
                 tr("“{name}” is locked and does not change: click to unlock it", name=info.name)
                 if info.is_locked
                 else tr("“{name}” may be changed: click to lock it", name=info.name)
+            ),
+            Column.COVERED: (
+                tr(
+                    "“{name}” keeps what others cover of it: click to let it lose that",
+                    name=info.name,
+                )
+                if info.keeps_covered
+                else tr(
+                    "“{name}” loses what others cover of it: click to keep that beneath them",
+                    name=info.name,
+                )
             ),
             Column.SOLO: (
                 tr("Only “{name}” is shown: click to show the others again", name=info.name)

@@ -79,7 +79,7 @@ class ObjectMenus(QObject):
         self._annotator.hand.split_object(self._document.current_object)
 
     def toggle(self, column: Column, info: ObjectInfo) -> None:
-        """Shown, locked or alone: the other way round."""
+        """Shown, locked, keeping covered pixels or alone: the other way round."""
         document = self._document
         if column is Column.SOLO:
             document.set_solo(0 if document.solo == info.id else info.id)
@@ -87,6 +87,8 @@ class ObjectMenus(QObject):
             document.set_visible(info.id, not info.is_visible)
         elif self.may_change and column is Column.LOCKED:
             document.set_locked(info.id, not info.is_locked)
+        elif self.may_change and column is Column.COVERED:
+            self._annotator.bulk.keep_covered(info.id, not info.keeps_covered)
 
     def others(self, do: Callable[[int], object], title: str = "", name: str = "") -> QMenu:
         """All objects but the current one; filled anew whenever it opens. name: of an icon."""
@@ -141,6 +143,11 @@ class ObjectMenus(QObject):
         for column, name, text in ((Column.VISIBLE, "eye", hide), (Column.LOCKED, "lock", lock)):
             action = menu.addAction(icon(name), text, partial(self.toggle, column, info))
             action.setEnabled(self.may_change)
+        covered = menu.addAction(icon("layers"), tr("Keep covered pixels"))
+        covered.setCheckable(True)
+        covered.setChecked(info.keeps_covered)
+        covered.setEnabled(self.is_free)
+        covered.triggered.connect(partial(self.toggle, Column.COVERED, info))
         solo = menu.addAction(icon("focus"), tr("Show only this one"))
         solo.setCheckable(True)
         solo.setChecked(self._document.solo == info.id)

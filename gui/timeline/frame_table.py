@@ -25,7 +25,7 @@ _CODES: Final = {status: code for code, status in enumerate(_STATUSES)}
 _TRACKED: Final = _CODES[FrameStatus.TRACKED]
 _CORRECTED: Final = _CODES[FrameStatus.CORRECTED]
 _CONFIRMED: Final = _CODES[FrameStatus.CONFIRMED]
-_PRESENT: Final = attrgetter("present")
+_PRESENT: Final = attrgetter("objects")
 _GIVEN: Final = attrgetter("given")
 
 
@@ -107,7 +107,7 @@ class FrameTable(QObject):
         return self._trust.get(object_id, self._no_trust)
 
     def has(self, object_id: int) -> NDArray[np.bool_]:
-        """(N,) whether the frame's mask has pixels of the object. Not to be written to."""
+        """(N,) whether the frame has pixels of the object. Not to be written to."""
         return self._of(object_id, self._has)
 
     def frames_covered(self, object_id: int) -> int:

@@ -21,6 +21,7 @@ from gui.work.document import Document, ViewMode
 from gui.work.hand import SPECK_PX, SURGERY
 from gui.work.operations import Busy, Kind, Operation
 from gui.work.struggle import Trouble
+from interaction.annotation.requests import Operation as SurgeryName
 from interaction.annotation.types import ObjectInfo, PresenceState
 from interaction.models import default_store
 from interaction.project.project import copy_project
@@ -343,6 +344,21 @@ def _set_presence(workspace: Workspace, state: PresenceState) -> None:
     )
 
 
+def _move_covered(workspace: Workspace, name: SurgeryName) -> None:
+    """In the range, or on the current frame."""
+    document = workspace.document
+    first, last = document.range_in, document.range_out
+    if first is None and last is None:
+        workspace.annotator.hand.move_covered(name)
+        return
+    workspace.annotator.bulk.move_covered(
+        name,
+        document.current_object,
+        first or 0,
+        document.frame_count - 1 if last is None else last,
+    )
+
+
 def _accept_absence(workspace: Workspace) -> None:
     """The first of those that the last run proposed."""
     document = workspace.document
@@ -576,6 +592,13 @@ def _hatch(window: MainWindow) -> None:
         window.preferences.has_hatching = document.has_hatching
 
 
+def _show_covered(window: MainWindow) -> None:
+    if window.workspace is not None:
+        document = window.workspace.document
+        document.set_shows_covered(not document.shows_covered)
+        window.preferences.shows_covered = document.shows_covered
+
+
 def _effort(workspace: Workspace) -> None:
     from gui.dialogs.effort import EffortDialog
 
@@ -642,6 +665,7 @@ _ON_WINDOW: Final[dict[str, Callable[[MainWindow], object]]] = {
     },
     "view.choose_layer": _choose_layer,
     "view.hatching": _hatch,
+    "view.covered": _show_covered,
     "view.full_screen": _full_screen,
     "help.cheat_sheet": _cheat_sheet,
     "help.shortcuts": _shortcuts,
@@ -687,6 +711,11 @@ _ON_WORKSPACE: Final[dict[str, Callable[[Workspace], object]]] = {
         for state in PresenceState
     },
     "track.accept_absence": _accept_absence,
+    "object.keep_covered": _on_object(
+        lambda at, info: at.annotator.bulk.keep_covered(info.id, not info.keeps_covered)
+    ),
+    "object.to_front": partial(_move_covered, name="to_front"),
+    "object.to_back": partial(_move_covered, name="to_back"),
     "object.split": lambda at: at.annotator.hand.split_object(at.document.current_object),
     "object.merge": _merge,
     "object.swap": _swap,

@@ -72,6 +72,10 @@ _CANVAS_MENU: Final = (
     "edit.remove_specks",
     "edit.remove_pieces",
     "",
+    "object.keep_covered",
+    "object.to_front",
+    "object.to_back",
+    "",
     "object.split",
     "object.merge",
     "object.delete",
@@ -277,6 +281,9 @@ class MainWindow(QMainWindow):
         actions["track.keep_probabilities"].setChecked(document.keeps_probabilities)
         actions["view.onion_skin"].setChecked(document.has_onion_skin)
         actions["view.hatching"].setChecked(document.has_hatching)
+        actions["view.covered"].setChecked(document.shows_covered)
+        current = document.object(document.current_object)
+        actions["object.keep_covered"].setChecked(current is not None and current.keeps_covered)
         actions["view.magnifier"].setChecked(workspace.canvas.has_magnifier)
         actions["view.panels"].setChecked(workspace.are_panels_shown)
         actions["view.timeline"].setChecked(workspace.is_timeline_shown)
@@ -349,6 +356,7 @@ class MainWindow(QMainWindow):
             document.blends_changed,
             document.keeping_changed,
             document.hatching_changed,
+            document.covered_changed,
             document.masks_changed,
             document.objects_changed,
             document.history_changed,

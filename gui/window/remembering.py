@@ -68,6 +68,7 @@ class Remembering(QObject):
         self._follow_preferences("work/at_cut")
         self._follow_preferences("work/previews")
         document.set_hatching(preferences.has_hatching)
+        document.set_shows_covered(preferences.shows_covered)
         document.set_onion_skin(preferences.has_onion_skin)
         document.set_follows_head(preferences.follows_head)
         document.set_goal(preferences.goal)

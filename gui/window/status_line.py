@@ -62,6 +62,15 @@ def _next_step(workspace: Workspace) -> str:
     return ""
 
 
+def _beneath(document: Document, x: float, y: float) -> list[int]:
+    """The objects with covered pixels at (x, y), from front to back."""
+    layers = document.annotation.stack(document.frame)[1:]
+    height, width = document.annotation.height, document.annotation.width
+    if not (0 <= x < width and 0 <= y < height):
+        return []
+    return [int(layer[int(y), int(x)]) for layer in layers if layer[int(y), int(x)]]
+
+
 _BRUSH_STEPS: Final = 100  # equal factors
 _BRUSH_SPAN: Final = log(LARGEST_BRUSH_PX / LEAST_RADIUS_PX)
 _LOOK_AGAIN_MS = 250  # while something is still on its way to the disk
@@ -150,9 +159,10 @@ class StatusLine(QStatusBar):
         if x < 0:
             self.cursor_place.clear()
             return
-        info = document.object(object_id)
         text = f"x {int(x)}  y {int(y)}"
-        self.cursor_place.setText(f"{text} · {info.name}" if info is not None else text)
+        names = [info.name for info in (document.object(one) for one in (object_id,)) if info]
+        names += [document.annotation.object(one).name for one in _beneath(document, x, y)]
+        self.cursor_place.setText(f"{text} · {tr(' over ').join(names)}" if names else text)
 
     def _show_saved(self) -> None:
         session = self._session

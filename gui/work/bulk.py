@@ -12,6 +12,7 @@ from interaction.annotation.requests import (
     ClearRequest,
     DeleteRequest,
     MergeRequest,
+    OverlapRequest,
     PresenceRequest,
     SurgeryRequest,
     SwapRequest,
@@ -49,6 +50,14 @@ class BulkEdits:
     def set_presence(self, object_id: int, first: int, last: int, state: PresenceState) -> bool:
         """What the object is on these frames."""
         return self._request(PresenceRequest(object_id, first, last, state))
+
+    def keep_covered(self, object_id: int, keeps: bool) -> bool:
+        """Whether the object keeps what others cover of it; if not, it loses what it has of it."""
+        return self._request(OverlapRequest(object_id, keeps))
+
+    def move_covered(self, name: SurgeryName, object_id: int, first: int, last: int) -> bool:
+        """Before or behind all that it overlaps on these frames: "to_front" or "to_back"."""
+        return self._request(SurgeryRequest(name, first, object_id, last=last))
 
     def clean(self, name: SurgeryName, object_id: int, first: int, last: int) -> bool:
         """One operation of `SURGERY` on each of these frames that has a mask."""

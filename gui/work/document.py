@@ -1,6 +1,6 @@
 """The state that the window shows, as one object with signals."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from PySide6.QtCore import QObject, Signal
 
@@ -51,6 +51,7 @@ class Document(QObject):
     solo_changed = Signal(int)  # 0: all visible objects are shown
     onion_skin_changed = Signal(bool)
     hatching_changed = Signal(bool)
+    covered_changed = Signal(bool)
     outline_changed = Signal()
     goal_changed = Signal(float)
     layer_changed = Signal(str)  # path of the picture of ViewMode.LAYER
@@ -81,6 +82,7 @@ class Document(QObject):
         self._solo = 0
         self._has_onion_skin = False
         self._has_hatching = False
+        self._shows_covered = True
         self._outline = (1, 1.0)
         self._layer = ""
         self._follows_head = False
@@ -234,6 +236,16 @@ class Document(QObject):
             self.hatching_changed.emit(is_on)
 
     @property
+    def shows_covered(self) -> bool:
+        """Whether pixels of objects that others cover are drawn over them."""
+        return self._shows_covered
+
+    def set_shows_covered(self, is_on: bool) -> None:
+        if is_on != self._shows_covered:
+            self._shows_covered = is_on
+            self.covered_changed.emit(is_on)
+
+    @property
     def outline_px(self) -> int:
         """Width of outlines on either side of an edge, in pixels of the window."""
         return self._outline[0]
@@ -345,6 +357,10 @@ class Document(QObject):
             self.failed.emit(error)
             return []
 
+    def keep_both(self, objects: Collection[int]) -> None:
+        """What the newest step took all pixels of stays, beneath what took them."""
+        self._change(lambda: self.session.ledger.keep_both(objects), are_objects_changed=True)
+
     def undo(self) -> None:
         """As redo and go_to: goes to the first frame that changed, unless it is in sight."""
         self._travel(self.session.undo)
@@ -408,13 +424,17 @@ class Document(QObject):
     def move_object(self, object_id: int, index: int) -> None:
         self._change(lambda: self.session.objects.move(object_id, index))
 
-    def _change(self, change: Callable[[], Edit | None]) -> Edit | None:
+    def _change(
+        self, change: Callable[[], Edit | None], *, are_objects_changed: bool = False
+    ) -> Edit | None:
         try:
             edit = change()
         except UserError as error:
             self.failed.emit(error)
             return None
-        self.announce(edit)
+        if edit is not None:
+            is_list_new = are_objects_changed or edit.objects_after is not None
+            self._announce(set(edit.frames), is_list_new)
         return edit
 
     def _travel(self, step: Callable[[], Edit | None]) -> None:

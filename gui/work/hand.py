@@ -5,6 +5,7 @@ from typing import Final
 
 from gui.language import tr
 from gui.work.document import Document
+from interaction.annotation.overlaps import region
 from interaction.annotation.requests import (
     ClearRequest,
     ConfirmRequest,
@@ -20,7 +21,7 @@ from interaction.annotation.surgery import part_sizes, reaches_edge
 from interaction.annotation.types import Edit, Point, Request, Stroke
 from xmem_core.messages import Message
 
-__all__ = ["SPECK_PX", "SURGERY", "HandEdits", "taken_text"]
+__all__ = ["SPECK_PX", "SURGERY", "HandEdits", "offer_both"]
 
 SPECK_PX: Final = 64  # a piece with fewer pixels is a speck
 
@@ -139,6 +140,19 @@ class HandEdits:
     def smooth(self, px: float = 3) -> None:
         self._operate("smooth", px)
 
+    def move_covered(self, name: SurgeryName) -> None:
+        """Before or behind all that it overlaps: name is "to_front" or "to_back"."""
+        object_id = self.object_to_edit(makes_one=False)
+        if not object_id:
+            return
+        document, frame = self._document, self._document.frame
+        annotation = self._session.annotation
+        info, stack = annotation.object(object_id), annotation.stack(frame)
+        if len(stack) == 1 or not (region(stack, object_id) & (stack[1] > 0)).any():
+            document.noticed.emit(tr("“{name}” overlaps nothing on this frame.", name=info.name))
+            return
+        self._do(SurgeryRequest(name, frame, object_id))
+
     def confirm(self, frame: int | None = None) -> None:
         self._do(ConfirmRequest(self._document.frame if frame is None else frame))
 
@@ -212,25 +226,35 @@ class HandEdits:
 
     def _do(self, request: Request) -> None:
         for edit in self._document.do(request):
-            text = taken_text(self._document, edit)
-            if text:
-                self._document.noticed.emit(text)
+            offer_both(self._document, edit)
 
 
-def taken_text(document: Document, edit: Edit) -> str:
-    """Which objects have lost all their pixels on a frame to the current one; empty if none."""
+def offer_both(document: Document, edit: Edit) -> None:
+    """Says which objects have lost all their pixels on a frame to the current one by an edit that
+    was just applied, and offers to keep them beneath it."""
     current = document.object(document.current_object)
     if current is None:
-        return ""
+        return
     lost: set[int] = set()
     for frame, record in edit.after.items():
         if current.id in record.present:
-            lost |= edit.before[frame].present - record.present
-    names = [f"“{info.name}”" for info in document.objects if info.id in lost]
-    if not names:
-        return ""
-    return tr(
-        "“{name}” took all pixels of {names} here. Undo, lock {names}, and it keeps them.",
-        name=current.name,
-        names=", ".join(names),
+            lost |= edit.before[frame].objects - record.objects
+    losers = [info for info in document.objects if info.id in lost]
+    if not losers:
+        return
+    newest = document.session.history.newest
+
+    def keep() -> None:
+        # The button may still be there when something else has been done.
+        if newest is not None and document.session.history.newest is newest:
+            document.keep_both([info.id for info in losers])
+
+    document.offered.emit(
+        tr(
+            "“{name}” took all pixels of {names} here.",
+            name=current.name,
+            names=", ".join(f"“{info.name}”" for info in losers),
+        ),
+        tr("Keep both"),
+        keep,
     )

@@ -11,7 +11,7 @@ from PySide6.QtCore import QObject, Signal
 
 from gui.language import tr
 from gui.work.document import Document
-from gui.work.hand import HandEdits, taken_text
+from gui.work.hand import HandEdits, offer_both
 from gui.work.operations import Busy, EngineThread, Kind, Operation, Operations
 from interaction.annotation.edits import MOST_OBJECTS, free_id
 from interaction.annotation.requests import (
@@ -148,7 +148,7 @@ class PromptEdits(QObject):
             and prompts.object_id == object_id
             and any(click.is_positive for click in prompts.clicks)
         )
-        return object_id in record.present or is_clicked
+        return object_id in record.objects or is_clicked
 
     def _prompt(
         self, request: ClickRequest | BoxRequest | ScribbleRequest, *, is_positive: bool
@@ -174,9 +174,8 @@ class PromptEdits(QObject):
             operation.repeats = not is_applied and edit.before != edit.after
             if not is_applied and not operation.repeats:
                 self._document.masks_changed.emit(set(edit.frames))  # previews end
-            text = taken_text(self._document, edit) if is_applied else ""
-            if text:
-                self._document.noticed.emit(text)
+            if is_applied:
+                offer_both(self._document, edit)
 
         operation = Operation(Kind.PROMPT, steps, show, subject=subject)
         return operation

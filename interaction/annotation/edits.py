@@ -157,7 +157,7 @@ def corrected_status(status: FrameStatus) -> FrameStatus:
 def given_after(old: FrameRecord, before: Stack, after: Stack) -> frozenset[int]:
     """What a corrected frame speaks for once its mask was changed by hand: all that was on it when
     it was first corrected, and all that has been touched."""
-    started = old.given if old.status.is_given else old.present | old.covered
+    started = old.given if old.status.is_given else old.objects
     return started | touched(before, after)
 
 
@@ -200,7 +200,7 @@ def hand_edit(
     record = make_record(
         stack, corrected_status(old.status), prompts=prompts, given=given, mattes=old.mattes
     )
-    unknown = (record.present | record.covered) - {one.id for one in annotation.objects}
+    unknown = record.objects - {one.id for one in annotation.objects}
     if unknown:
         raise ValueError(f"the mask holds objects {sorted(unknown)}, which do not exist")
     return Edit(label, {frame: old}, {frame: record}, cause=cause, locked=annotation.locked)
@@ -294,7 +294,7 @@ def _clear_edit(annotation: Annotation, request: ClearRequest) -> Edit | None:
     if old == EMPTY_RECORD:
         return None
     before = annotation.stack(frame)
-    cleared = old.present | old.covered if object_id is None else {object_id}
+    cleared = old.objects if object_id is None else {object_id}
     after = without(before, cleared - annotation.locked)
     if is_same(before, after) and (object_id is not None or bool(before[0].any())):
         return None
@@ -337,7 +337,7 @@ def _clear_edits(annotation: Annotation, request: ClearRequest) -> Generator[Edi
 
 def _has(record: FrameRecord, object_id: int) -> bool:
     """Whether the frame has a pixel of the object, visible or covered."""
-    return object_id in record.present or object_id in record.covered
+    return object_id in record.objects
 
 
 def _range(first: int, last: int | None) -> range:
@@ -716,8 +716,7 @@ def _swapping(annotation: Annotation, request: SwapRequest) -> Generator[Edit, N
     frames = [
         frame
         for frame, record in annotation.records.items()
-        if frame >= from_frame
-        and (record.present | record.covered | record.given) & {first, second}
+        if frame >= from_frame and (record.objects | record.given) & {first, second}
     ]
     return surgery(
         annotation,
@@ -779,7 +778,7 @@ def _removing(
     frames = [
         frame
         for frame, record in annotation.records.items()
-        if object_id in record.present | record.covered | record.given
+        if object_id in record.objects | record.given
     ]
     rest = tuple(one for one in annotation.objects if one.id != object_id)
     group = new_group()

@@ -285,6 +285,11 @@ class FrameRecord:
     # On request, ascending by object. A frame is the same without them: they can be lost.
     mattes: tuple[Matte, ...] = field(default=(), compare=False)
 
+    @property
+    def objects(self) -> frozenset[int]:
+        """Those that have pixels on the frame, visible or covered."""
+        return self.present | self.covered if self.covered else self.present
+
     def answers_for(self, objects: Set[int]) -> bool:
         """Whether the annotator answers for all of `objects` here: no tracker has a say."""
         is_corrected = self.status is FrameStatus.CORRECTED

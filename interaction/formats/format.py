@@ -100,7 +100,7 @@ def find_gaps(
     found: set[int] = set()
     for frame in frames:
         record = records.get(frame, EMPTY_RECORD)
-        present = record.present | record.covered
+        present = record.objects
         found |= present
         if record.status is FrameStatus.CONFIRMED:
             continue
@@ -506,7 +506,7 @@ class ExportJob:
         return tuple(
             frame
             for frame, record in records
-            if record.covered & chosen and len((record.present | record.covered) & chosen) > 1
+            if record.covered & chosen and len(record.objects & chosen) > 1
         )
 
     def _stack(self, frame: int) -> Stack:

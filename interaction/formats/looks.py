@@ -34,6 +34,7 @@ __all__ = [
     "paint_masks",
     "refined_edge",
     "replace_background",
+    "shows_covered",
     "soft_edge",
 ]
 
@@ -111,6 +112,11 @@ def fill_opacity(mode: ViewMode, opacity: float) -> float:
 
 def has_outlines(mode: ViewMode) -> bool:
     return mode in _OUTLINED
+
+
+def shows_covered(mode: ViewMode) -> bool:
+    """Whether objects are drawn that lie beneath others."""
+    return has_outlines(mode) or fill_opacity(mode, 1) > 0
 
 
 def covers_picture(mode: ViewMode) -> bool:

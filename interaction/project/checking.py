@@ -290,7 +290,7 @@ def checking_masks(
 
 def check_listed(record: FrameRecord, ids: Set[int]) -> None:
     """Raises DamagedValueError if the frame shows an object that is not among `ids`."""
-    unknown = (record.present | record.covered) - ids
+    unknown = record.objects - ids
     if unknown:
         raise DamagedValueError(
             Message("object {object_id} is shown and not in the list", object_id=min(unknown))

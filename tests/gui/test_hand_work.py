@@ -44,14 +44,15 @@ def test_a_hole_is_filled_and_the_background_is_not(
 
 
 def test_another_object_at_the_edge_can_still_be_taken_over(
-    annotator: Annotator, document: Document, notices: list[str]
+    annotator: Annotator, document: Document
 ) -> None:
+    offers: list[str] = []
+    document.offered.connect(lambda text, button, do: offers.append(f"{text} {button}"))
     annotator.hand.fill([(0, 0), (20, 0), (20, 20), (0, 20)])
     document.add_object("other")
     annotator.hand.fill_at(5, 5)
     assert document.annotation.labels(0)[5, 5] == document.current_object
-    [notice] = notices
-    assert "took all pixels of “Object 1”" in notice
+    assert offers == ["“other” took all pixels of “Object 1” here. Keep both"]
 
 
 def test_without_an_object_nothing_of_the_background_becomes_one(
