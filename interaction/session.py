@@ -63,6 +63,7 @@ from interaction.project.workspace import (
     workspace_images,
     workspace_project,
 )
+from interaction.steps import finish
 from interaction.tracking.trust import GOAL, NextFrame, next_frames
 from interaction.video.video import Video, VideoIndex, open_video
 from xmem_core.arrays import Labels
@@ -461,13 +462,7 @@ class Session:
         track its first frames for that; no mask is kept. Raises as `propagate`."""
         folder = None if self.project is None else self.project.folder
         asked = request or PropagationRequest(0)
-        steps = propagation_forecast(self.context(), asked, folder, measures=measures)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                expected: Forecast = end.value
-                return expected
+        return finish(propagation_forecast(self.context(), asked, folder, measures=measures))
 
     def learn(
         self,
@@ -516,13 +511,9 @@ class Session:
 
         protects = () if self.project is None else (self.project.folder,)
         source = ExportSource.of(self.annotation, self.video, protects=protects)
-        steps = export(source, ExportSettings(format=format, target=Path(target), **settings))
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                report: ExportReport = end.value
-                return report
+        return finish(
+            export(source, ExportSettings(format=format, target=Path(target), **settings))
+        )
 
     # The end
 

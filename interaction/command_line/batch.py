@@ -24,6 +24,7 @@ from interaction.command_line.propagate import (
 from interaction.command_line.sources import frame_progress
 from interaction.errors import UserError
 from interaction.files import JsonObject, is_file, write_text
+from interaction.steps import finish
 from interaction.tracking.jobs import (
     Job,
     JobResult,
@@ -185,14 +186,10 @@ def _run(
     from interaction.tracking.batch import run_batch
 
     options = replace(_parsed(files, path, job.values), resume=resumes)
-    steps = run_batch(batch_settings(options), should_stop)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            if end.value is None:
-                raise KeyboardInterrupt from None
-            return end.value
+    report = finish(run_batch(batch_settings(options), should_stop))
+    if report is None:
+        raise KeyboardInterrupt
+    return report
 
 
 def _never() -> bool:

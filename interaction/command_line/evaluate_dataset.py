@@ -1,7 +1,6 @@
 """`xmem-annotate evaluate-dataset`: track and score a benchmark as it prescribes."""
 
 import json
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -12,6 +11,7 @@ from rich.console import Console
 from interaction.command_line.options import Affinity, Device, NoAmp, NoLongTerm, NoSensory, taking
 from interaction.command_line.sources import frame_progress
 from interaction.evaluation.datasets import Kind, find_dataset
+from interaction.steps import finish
 
 if TYPE_CHECKING:
     from interaction.evaluation.runs import ClipOutcome, DatasetRun
@@ -90,17 +90,17 @@ def evaluate_dataset(options: DatasetOptions) -> None:
     run = _dataset_run(options)
     console = Console(stderr=True, highlight=False)
     outcomes: list[ClipOutcome] = []
-    with frame_progress("clips") as show, closing(run_dataset(run)) as steps:
-        while True:
-            show(len(outcomes), len(run.dataset.clips))
-            try:
-                outcome = next(steps)
-            except StopIteration as end:
-                every: tuple[ClipOutcome, ...] = end.value
-                break
+    with frame_progress("clips") as show:
+        total = len(run.dataset.clips)
+        show(0, total)
+
+        def on_step(outcome: "ClipOutcome") -> None:
             outcomes.append(outcome)
+            show(len(outcomes), total)
             if outcome.error:
                 console.print(f"{outcome.name}: {outcome.error}", markup=False, soft_wrap=True)
+
+        every = finish(run_dataset(run), on_step)
     summary = write_report(run, every)
     if options.as_json:
         typer.echo(json.dumps({"output": str(run.output), **summary.to_json()}, indent=2))

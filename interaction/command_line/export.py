@@ -1,7 +1,6 @@
 """`xmem-annotate export`: masks of a project in the format another program wants."""
 
 import json
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +12,7 @@ from rich.table import Table
 from interaction.command_line.options import taking
 from interaction.command_line.sources import frame_progress, object_ids, project_folder
 from interaction.errors import UserError
+from interaction.steps import finish
 
 if TYPE_CHECKING:
     from interaction.formats.export import ExportPreview, ExportReport, ExportSettings
@@ -158,14 +158,8 @@ def _pairs(texts: list[str]) -> dict[str, str]:
 def _run(source: "ExportSource", settings: "ExportSettings") -> "ExportReport":
     from interaction.formats.export import export as run_export
 
-    with closing(run_export(source, settings)) as steps, frame_progress() as show:
-        while True:
-            try:
-                step = next(steps)
-            except StopIteration as end:
-                report: ExportReport = end.value
-                return report
-            show(step.done, step.total)
+    with frame_progress() as show:
+        return finish(run_export(source, settings), lambda step: show(step.done, step.total))
 
 
 def _tell_preview(preview: "ExportPreview", *, as_json: bool) -> None:

@@ -20,6 +20,7 @@ from rich.table import Table
 
 from interaction.errors import ModelError
 from interaction.models import DownloadProgress, Model, default_store
+from interaction.steps import finish
 from xmem_core.messages import Message
 
 __all__ = ["models_app"]
@@ -81,7 +82,6 @@ def download(
         if name.casefold() in {model.name.casefold(), model.file.casefold()} and model.address:
             size = model.size_text or "size unknown"
             typer.echo(f"{model.name}: {size} from {model.address}", err=True)
-    steps = store.download(name)
     arrived: DownloadProgress | None = None
     try:
         with Progress(
@@ -93,19 +93,17 @@ def download(
             console=Console(stderr=True),
         ) as progress:
             task = progress.add_task(name, total=None, start=False)
-            while True:
-                try:
-                    step = next(steps)
-                except StopIteration as end:
-                    path = end.value
-                    break
+
+            def on_step(step: DownloadProgress) -> None:
+                nonlocal arrived
                 if arrived is None or step.resumed_bytes != arrived.resumed_bytes:
                     # Bytes of an earlier attempt must not count towards the speed.
                     progress.reset(task, total=step.total_bytes, completed=step.resumed_bytes)
                 progress.update(task, completed=step.done_bytes)
                 arrived = step
+
+            path = finish(store.download(name), on_step)
     except KeyboardInterrupt:
-        steps.close()
         typer.echo(_stopped(name, arrived), err=True)
         raise typer.Exit(_STOPPED) from None
     typer.echo(json.dumps({"name": name, "path": str(path)}) if as_json else str(path))

@@ -29,13 +29,14 @@ from interaction.command_line.sources import SAMPLE, frame_progress, object_ids
 from interaction.errors import UserError
 from interaction.files import JsonObject
 from interaction.project.layout import is_project
+from interaction.steps import finish
 from resources import sample_folder
 from xmem_core.config import MemoryConfig
 
 if TYPE_CHECKING:
     from interaction.annotation.requests import Propagated
     from interaction.session import Session, TrackedMasks
-    from interaction.tracking.batch import BatchSettings
+    from interaction.tracking.batch import BatchProgress, BatchSettings
     from interaction.tracking.governor import Forecast
 
 __all__ = ["PropagateOptions", "batch_settings", "propagate", "stop_on_interrupt"]
@@ -488,12 +489,9 @@ def _run(settings: "BatchSettings", console: Console) -> JsonObject | None:
     ):
         task = progress.add_task("opening", total=None)
         stage = ""
-        steps = run_batch(settings, stop.is_set)
-        while True:
-            try:
-                step = next(steps)
-            except StopIteration as end:
-                return end.value
+
+        def on_step(step: "BatchProgress") -> None:
+            nonlocal stage, task
             if step.remark:
                 progress.console.print(step.remark, markup=False)
             if step.stage != stage:
@@ -502,6 +500,8 @@ def _run(settings: "BatchSettings", console: Console) -> JsonObject | None:
                 progress.remove_task(task)
                 task = progress.add_task(stage, total=step.total, completed=max(0, step.done - 1))
             progress.update(task, completed=step.done)
+
+        return finish(run_batch(settings, stop.is_set), on_step)
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from interaction.command_line.sources import (
     project_folder,
 )
 from interaction.errors import UserError
+from interaction.steps import finish
 from xmem_core.messages import Message
 
 __all__ = ["confirm", "cuts", "memory", "overlap", "presence", "suggest", "undo"]
@@ -283,14 +284,7 @@ def cuts(
         open_session(source, None, EngineSettings()) as session,
         frame_progress("looking for cuts") as show,
     ):
-        search = find_cuts(session.video)
-        found: list[int] = []
-        while True:
-            try:
-                show(next(search), len(session.video))
-            except StopIteration as end:
-                found = end.value
-                break
+        found = finish(find_cuts(session.video), lambda done: show(done, len(session.video)))
         if session.project is not None:
             session.project.save_cuts(found)
     _print({"cuts": found}, "\n".join(map(str, found)) or "No cut was found.", as_json)

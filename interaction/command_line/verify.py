@@ -9,6 +9,7 @@ import typer
 
 from interaction.command_line.sources import frame_progress, source_path
 from interaction.errors import UserError
+from interaction.steps import finish
 
 if TYPE_CHECKING:
     from interaction.formats.verify import VerifyReport
@@ -67,15 +68,8 @@ def _of(export: Path, place: Path) -> "VerifyReport":
 def _compared(export: Path, video: "Video") -> "VerifyReport":
     from interaction.formats.verify import verify as run_verify
 
-    steps = run_verify(export, video)
     with frame_progress() as show:
-        while True:
-            try:
-                done = next(steps)
-            except StopIteration as end:
-                report: VerifyReport = end.value
-                return report
-            show(done, len(video))
+        return finish(run_verify(export, video), lambda done: show(done, len(video)))
 
 
 def _best(export: Path) -> "VerifyReport":

@@ -13,6 +13,7 @@ from typing import Final
 from interaction.errors import UserError
 from interaction.files import is_file, is_folder, read_regular
 from interaction.formats.format import FRAMES_CSV
+from interaction.steps import finish
 from interaction.video.fingerprints import (
     MOST_LOOK_DISTANCE,
     Fingerprint,
@@ -168,13 +169,7 @@ def verify(export: Path, video: Video) -> Generator[int, None, VerifyReport]:
 
 def verified(export: Path | str, video: Video) -> VerifyReport:
     """`verify`, to its end."""
-    steps = verify(Path(export), video)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            report: VerifyReport = end.value
-            return report
+    return finish(verify(Path(export), video))
 
 
 def _compare(path: Path, listed: _Listed, video: Video) -> Generator[int, None, VerifyReport]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from interaction.errors import UnreadableVideoError
 from interaction.files import is_file, is_folder
+from interaction.steps import finish
 from interaction.video.animation import ANIMATION_SUFFIXES, AnimationIndex, index_animation
 from interaction.video.container import open_container
 from interaction.video.decoder import VideoIndex, open_source
@@ -191,22 +192,8 @@ def open_video(
     this path, where that was run before. Raises UnreadableVideoError.
     """
     if index is None:
-        index = _run(index_video(path), on_progress)
+        index = finish(index_video(path), on_progress or (lambda count: None))
     return Video(index, cache_bytes=cache_bytes)
-
-
-def _run(
-    steps: Generator[int, None, VideoIndex], on_progress: Callable[[int], object] | None
-) -> VideoIndex:
-    with closing(steps):
-        while True:
-            try:
-                count = next(steps)
-            except StopIteration as finished:
-                index: VideoIndex = finished.value
-                return index
-            if on_progress is not None:
-                on_progress(count)
 
 
 class Video:
