@@ -100,8 +100,8 @@ def rebase(edit: Edit, annotation: Annotation, new_ids: NewIds) -> Rebased | Non
 def is_in_use(
     gone: Collection[int], annotation: Annotation, after: Mapping[int, FrameRecord]
 ) -> bool:
-    """Whether a frame beside those of `after` still shows, speaks for or has clicks of an object
-    that leaves the list: they would be taken for those of whoever got its id next."""
+    """Whether a frame beside those of `after` still shows an object that leaves the list, has
+    clicks of it or has it given: they would belong to the next object with this id."""
     return bool(gone) and any(
         not _named(record).isdisjoint(gone)
         for frame, record in annotation.records.items()
@@ -221,7 +221,7 @@ def _keeping(
         return None
     if record.mask is None:
         return changed_record(old, stack, old.given - unknown, keeps_empty=True)
-    # It does not speak for what it was not allowed to touch.
+    # Objects that it was not allowed to touch are not given.
     spoken = old.given if old.status.is_given else old.objects
     given = record.given - (locked - spoken) - unknown
     return make_record(

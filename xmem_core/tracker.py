@@ -255,7 +255,7 @@ class Tracker:
         """The run comes to a confirmed frame: its mask is the answer, and the sensory state is
         refreshed from it.
 
-        Objects that the mask does not speak for are tracked where it is empty. KeyError if the
+        Objects that are not given on the frame are tracked where its mask is empty. KeyError if the
         frame is not memorised.
         """
         confirmed = self._confirmed[index]

@@ -39,7 +39,7 @@ def make_record(
 ) -> FrameRecord:
     """The record of a frame whose mask is `labels` (H, W), uint8 object ids, or of a stack.
 
-    given: the objects a corrected frame speaks for; by default those in it. mattes: those of
+    given: the given objects of a corrected frame; by default those in it. mattes: those of
     objects that are not in it are left out.
     """
     stack = labels if isinstance(labels, tuple) else (labels,)

@@ -155,8 +155,8 @@ def corrected_status(status: FrameStatus) -> FrameStatus:
 
 
 def given_after(old: FrameRecord, before: Stack, after: Stack) -> frozenset[int]:
-    """What a corrected frame speaks for once its mask was changed by hand: all that was on it when
-    it was first corrected, and all that has been touched."""
+    """The given objects of a frame once its mask was changed by hand: all that were on it when
+    it was first corrected, and all that were touched."""
     started = old.given if old.status.is_given else old.objects
     return started | touched(before, after)
 
@@ -549,8 +549,8 @@ def changed_record(
 ) -> FrameRecord:
     """A record after a change of many frames, which leaves trust where it was.
 
-    given: what it speaks for now; a corrected frame on which nothing of that is left still says
-    so. keeps_empty: and so does a confirmed one.
+    given: its given objects; a corrected frame stays corrected when none of them is left on it.
+    keeps_empty: a confirmed one stays confirmed then, too.
     """
     status = record.status
     says_absent = bool(given) if status is FrameStatus.CORRECTED else keeps_empty
@@ -650,7 +650,7 @@ def surgery(
     """`change(stack)` on each of the frames that has a mask; locked objects keep theirs.
 
     Frames keep their status: a thousand tracked frames that are cleaned up stay tracked.
-    given_after: the objects that a frame speaks for afterwards.
+    given_after: the given objects of each frame afterwards.
     """
     records: dict[int, FrameRecord] = {}
     for frame in sorted(set(frames)):

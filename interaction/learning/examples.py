@@ -36,7 +36,7 @@ class Example:
     frame: int
     picture: Frame  # (H, W, 3)
     labels: Labels  # (H, W)
-    told: frozenset[int]  # the objects that the labels speak for, absent ones among them
+    told: frozenset[int]  # the given objects, absent ones among them
 
     @property
     def present(self) -> frozenset[int]:

@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Final, Generic, Protocol, TypeVar
 
@@ -22,7 +22,7 @@ from interaction.project.manifest import (
     manifest_text,
 )
 from interaction.project.mask_store import GrowingFile, MaskStore
-from interaction.project.records import record_to_json
+from interaction.project.records import Place, record_to_json
 from xmem_core.messages import Message
 
 __all__ = [
@@ -347,6 +347,54 @@ class ManifestChange:
     change: Callable[[Manifest], Manifest]
 
 
+Item = SavedEdit | SavedMove | ManifestChange
+
+
+@dataclass(slots=True, eq=False)
+class _Draft:
+    """What a batch makes of the state, before anything of it is written."""
+
+    manifest: Manifest
+    frames: dict[int, str]
+    unwritten: dict[int, bytes | None]
+    end: int  # of the journal, with the lines
+    lines: list[bytes] = field(default_factory=list)
+    places: list[tuple[Part, int, int]] = field(default_factory=list)
+
+    def add(self, item: Item, mask_place: Place, matte_place: Place) -> None:
+        if isinstance(item, ManifestChange):
+            self.manifest = item.change(self.manifest)
+            return
+        edit = item.edit
+        if isinstance(item, SavedEdit):
+            value = edit_line(edit, item.position, item.at, mask_place, matte_place)
+            states = {frame: pair[1] for frame, pair in value["frames"].items()}
+            line = seal(value)
+            self.places.append((item.part, self.end, len(line)))
+            if isinstance(edit.label, Label) and self.manifest.format < KEYS_FORMAT:
+                self.manifest = replace(self.manifest, format=KEYS_FORMAT)
+        else:
+            states = {
+                str(frame): record_to_json(record, mask_place, matte_place)
+                for frame, record in edit.after.items()
+            }
+            line = seal(move_line(item.position, item.at))
+        self.lines.append(line)
+        self.end += len(line)
+        for frame, record in edit.after.items():
+            state = states[str(frame)]
+            if state is None:
+                self.frames.pop(frame, None)
+            else:
+                self.frames[frame] = encode_json(state)
+            if edit.before[frame].mask != record.mask:
+                self.unwritten[frame] = record.mask
+        if edit.objects_after is not None:
+            self.manifest = replace(self.manifest, objects=edit.objects_after)
+        if edit.memory_after is not None:
+            self.manifest = replace(self.manifest, memory_rules=edit.memory_after)
+
+
 class ProjectWriter:
     """`store` and `journal_end` as they were read; `manifest` holds the state there."""
 
@@ -380,56 +428,23 @@ class ProjectWriter:
         """Mask files that are not as they should be. Call before the saving thread starts."""
         self._unwritten.update(masks)
 
-    def append(self, batch: list[SavedEdit | SavedMove | ManifestChange]) -> None:
+    def append(self, batch: list[Item]) -> None:
         """Raises DiskFullError or UnwritableFileError, and then nothing was done."""
         self._renew_lock()
         # All that can fail comes before the journal is written: from then on the batch is saved,
         # and doing any of it again would save it twice.
-        lines: list[bytes] = []
-        manifest, frames = self._state[0], dict(self._state[1])
+        manifest, frames = self._state
         with self._lock:
             unwritten = dict(self._unwritten)
-        places: list[tuple[Part, int, int]] = []
-        end = self._journal.end
+        draft = _Draft(manifest, dict(frames), unwritten, self._journal.end)
         for item in batch:
-            if isinstance(item, ManifestChange):
-                manifest = item.change(manifest)
-                continue
-            edit = item.edit
-            if isinstance(item, SavedEdit):
-                if isinstance(edit.label, Label) and manifest.format < KEYS_FORMAT:
-                    manifest = replace(manifest, format=KEYS_FORMAT)
-                value = edit_line(
-                    edit, item.position, item.at, self._store.place, self._mattes.place
-                )
-                states = {frame: pair[1] for frame, pair in value["frames"].items()}
-                line = seal(value)
-                places.append((item.part, end, len(line)))
-            else:
-                records = edit.after.items()
-                places_of = self._store.place, self._mattes.place
-                states = {str(f): record_to_json(r, *places_of) for f, r in records}
-                line = seal(move_line(item.position, item.at))
-            lines.append(line)
-            end += len(line)
-            for frame, record in edit.after.items():
-                value = states[str(frame)]
-                if value is None:
-                    frames.pop(frame, None)
-                else:
-                    frames[frame] = encode_json(value)
-                if edit.before[frame].mask != record.mask:
-                    unwritten[frame] = record.mask
-            if edit.objects_after is not None:
-                manifest = replace(manifest, objects=edit.objects_after)
-            if edit.memory_after is not None:
-                manifest = replace(manifest, memory_rules=edit.memory_after)
-        data = b"".join(lines)
-        if manifest.format > self._state[0].format:
+            draft.add(item, self._store.place, self._mattes.place)
+        data = b"".join(draft.lines)
+        if draft.manifest.format > manifest.format:
             # Before the lines that need it: an older program must not read them as damaged.
-            self._state = replace(self._state[0], format=manifest.format), self._state[1]
+            self._state = replace(manifest, format=draft.manifest.format), frames
             self.checkpoint()
-        state = replace(manifest, journal_bytes=end), frames
+        state = replace(draft.manifest, journal_bytes=draft.end), draft.frames
         try:
             self._mattes.write_pending()
         except ForeignChangeError:  # taken away, or changed: a project is whole without them
@@ -439,8 +454,8 @@ class ProjectWriter:
             self._journal.append(data)
         self._state = state
         with self._lock:  # with what was settled meanwhile: once more does no harm
-            self._unwritten = unwritten
-        for part, offset, size_bytes in places:
+            self._unwritten = draft.unwritten
+        for part, offset, size_bytes in draft.places:
             part.is_at(offset, size_bytes)
 
     def settle(self) -> bool:

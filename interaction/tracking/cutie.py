@@ -374,8 +374,8 @@ class CutieTracker:
         *,
         is_permanent: bool = False,
     ) -> Labels:
-        """Remembers the frame's mask; the mask (H, W) with the objects that it does not speak for,
-        tracked where it is empty."""
+        """Memorises the frame's mask. Returns the mask (H, W) with the objects that are not among
+        `objects` tracked where it is empty."""
         known = self._known()
         rest = [one for one in known if one not in objects]
         if rest and self._core.memory.engaged:

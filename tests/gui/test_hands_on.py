@@ -404,9 +404,14 @@ def test_the_picture_has_a_menu_for_the_object_under_the_pointer(
 
 @pytest.mark.parametrize(
     ("name", "mode"),
-    [("overlay-video", ViewMode.LAYER), *(("overlay-pictures", mode) for mode in ViewMode)],
+    [
+        ("overlay-video", ViewMode.LAYER),
+        ("overlay-pictures", ViewMode.LAYER),
+        ("overlay-pictures", ViewMode.SIDE_BY_SIDE),
+        ("overlay-pictures", ViewMode.MASK),
+    ],
 )
-def test_every_view_is_exported_as_it_is_seen_also_with_a_layer(
+def test_a_view_is_exported_as_it_is_seen_also_with_a_layer(
     name: str,
     mode: ViewMode,
     window: MainWindow,
