@@ -689,6 +689,49 @@ ACTIONS: Final[tuple[ActionSpec, ...]] = (
         needs=_EDIT | Needs.IDLE,
     ),
     ActionSpec(
+        id="track.pin",
+        text=Message("Pin to memory"),
+        words=Message("permanent keep remember keyframe range"),
+        keys=("Shift+M",),
+        icon="bookmark",
+        tip=Message(
+            "This frame, or those in the range that I and U set, stay in the tracker's memory with "
+            "the masks they have, which no run replaces then"
+        ),
+        needs=_EDIT,
+        begins_section=True,
+    ),
+    ActionSpec(
+        id="track.exclude",
+        text=Message("Keep out of memory"),
+        words=Message("exclude evict forget bad frames range"),
+        keys=("Shift+X",),
+        icon="circle-x",
+        tip=Message(
+            "The tracker takes this frame, or those in the range that I and U set, out of its "
+            "memory, also in a run that goes on, and never memorises them; masks stay"
+        ),
+        needs=_EDIT,
+    ),
+    ActionSpec(
+        id="track.release",
+        text=Message("Leave to memory"),
+        words=Message("unpin include reset range"),
+        keys=("Shift+U",),
+        icon="rotate-ccw",
+        tip=Message("Takes back what was said of this frame, or of those in the range"),
+        needs=_EDIT,
+    ),
+    ActionSpec(
+        id="track.resume",
+        text=Message("Go on with the interrupted run"),
+        words=Message("resume continue"),
+        keys=("Ctrl+Shift+Space",),
+        icon="play",
+        tip=Message("The run that was stopped last, also before the project was closed, exactly"),
+        needs=_EDIT | Needs.IDLE,
+    ),
+    ActionSpec(
         id="track.confirm",
         text=Message("Confirm this frame"),
         words=Message("accept approve commit keyframe"),

@@ -1,25 +1,18 @@
-"""What the tracker remembers: how full its memories are, and the frames it never forgets."""
+"""What the tracker remembers: how full its memories are, and which frames are in them."""
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
-from PySide6.QtCore import (
-    QAbstractListModel,
-    QEvent,
-    QLocale,
-    QModelIndex,
-    QObject,
-    QPersistentModelIndex,
-    QSize,
-    Qt,
-)
-from PySide6.QtGui import QColor, QIcon, QKeyEvent, QPainter, QPaintEvent, QPixmap
+from PySide6.QtCore import QLocale, QPoint, QSize, Qt, QTimer
+from PySide6.QtGui import QHideEvent, QPainter, QPaintEvent, QShowEvent
 from PySide6.QtWidgets import (
     QFormLayout,
     QGridLayout,
     QHBoxLayout,
     QLabel,
-    QListView,
     QPushButton,
+    QScrollArea,
     QSizePolicy,
     QSpinBox,
     QToolButton,
@@ -28,36 +21,29 @@ from PySide6.QtWidgets import (
 )
 
 from gui.language import tr
+from gui.panels.memory_frames import Entry, FrameGroup, entries
 from gui.theme import ACCENT, guard_wheel, icon
 from gui.timeline.frame_table import FrameTable
 from gui.timeline.thumbnails import Thumbnails
 from gui.work.annotator import Annotator
 from gui.work.document import Document
 from gui.work.operations import Progress
-from interaction.annotation.requests import MemoryUse
-from interaction.annotation.types import FrameStatus
+from interaction.annotation.requests import MemoryUse, Remembered
+from interaction.annotation.types import MemoryRule
 from interaction.engines import MEMORY_LIMITS
-from xmem_core.messages import Message
 
 __all__ = ["MemoryPanel"]
 
-_THUMBNAIL_PX: Final = 36
+_SETTLE_MS: Final = 100  # changes in a row are shown at once
 _GIB: Final = 2**30
-_DELETE: Final = (Qt.Key.Key_Delete, Qt.Key.Key_Backspace)
-_WAYS: Final = (Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Home, Qt.Key.Key_End)
-
-Index = QModelIndex | QPersistentModelIndex
-_ROOT: Final = QModelIndex()
-
-
-def _is_modified(event: QKeyEvent) -> bool:
-    """Whether a key is held with it; the keypad's flag does not count."""
-    return bool(event.modifiers() & ~Qt.KeyboardModifier.KeypadModifier)
 
 
 class MemoryPanel(QWidget):
-    """Gauges of the last propagation, the limits of the tracker's memory, and the given frames to
-    look at and take out."""
+    """Gauges of the last propagation, the limits of the tracker's memory, and the frames in it, to
+    look at, pin and take out.
+
+    A run is asked which frames it remembers only while the panel is seen.
+    """
 
     def __init__(
         self, document: Document, annotator: Annotator, parent: QWidget | None = None
@@ -65,6 +51,7 @@ class MemoryPanel(QWidget):
         super().__init__(parent)
         self._document, self._annotator = document, annotator
         self._thumbnails = Thumbnails.of(document)
+        self._told: Remembered | None = None
         self.setAccessibleName(tr("Memory"))
         column = QVBoxLayout(self)
         column.setContentsMargins(10, 6, 10, 6)
@@ -72,19 +59,23 @@ class MemoryPanel(QWidget):
         self.use = MemoryGauges(document, self)
         column.addWidget(self.use)
         self.limits = MemoryLimits(document, annotator, self)
-        column.addWidget(self.limits)
-        column.addLayout(self._title_row())
-        self.frames = GivenFrames(document, self)
-        self.view = self._make_view()
-        column.addWidget(self.view, 1)
-        self.empty = QLabel(tr("Frames that you correct or confirm are remembered for ever."), self)
-        self.empty.setWordWrap(True)
-        self.empty.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self.empty.setForegroundRole(self.palette().ColorRole.PlaceholderText)
-        column.addWidget(self.empty, 1)
+        column.addLayout(self._middle_row())
+        self.unknown = QLabel(tr("This model does not say which frames it remembers."), self)
+        self.unknown.setWordWrap(True)
+        self.unknown.hide()
+        column.addWidget(self.unknown)
+        self.groups = {
+            name: FrameGroup(name, self._thumbnails, self)
+            for name in ("permanent", "working", "long_term", "excluded")
+        }
+        column.addWidget(self._scrolled(), 1)
+        self._later = QTimer(self, singleShot=True, interval=_SETTLE_MS)
+        self._later.timeout.connect(self._show_frames)
 
         annotator.operations.progressed.connect(self._show_progress)
-        self.frames.modelReset.connect(self._show_frames)
+        annotator.tracking.remembered.connect(self.show_remembered)
+        FrameTable.of(document).changed.connect(self._show_soon)
+        document.memory_told.connect(self._show_soon)
         document.frame_changed.connect(self._show_current)
         self._show_frames()
 
@@ -92,94 +83,166 @@ class MemoryPanel(QWidget):
         """Ends the thread that makes thumbnails."""
         self._thumbnails.close()
 
-    def _title_row(self) -> QHBoxLayout:
+    def _middle_row(self) -> QHBoxLayout:
         row = QHBoxLayout()
         row.setSpacing(4)
-        self.title = QLabel(self)
-        self.title.setForegroundRole(self.palette().ColorRole.PlaceholderText)
-        row.addWidget(self.title, 1)
-        self.remove = QToolButton(self)
-        self.remove.setIcon(icon("x"))
-        self.remove.setIconSize(QSize(16, 16))
-        self.remove.setAutoRaise(True)
-        self.remove.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.remove.setToolTip(tr("Forget this frame (Delete): its mask stays, as tracked"))
-        self.remove.setAccessibleName(tr("Forget the selected frame"))
-        self.remove.clicked.connect(self._remove)
-        row.addWidget(self.remove)
+        row.addWidget(self.limits, 1)
+        self.pin = self._button("bookmark", tr("Pin the selected frame"))
+        self.pin.setToolTip(
+            tr("Pin (P): this frame stays in memory, and no run replaces its mask; or unpin it")
+        )
+        self.pin.clicked.connect(lambda: self._on_selected(self._pin))
+        row.addWidget(self.pin, 0, Qt.AlignmentFlag.AlignTop)
+        self.remove = self._button("x", tr("Take the selected frame out of memory"))
+        self.remove.setToolTip(
+            tr("Take out of memory and keep out (Delete), also of a run that goes on; masks stay")
+        )
+        self.remove.clicked.connect(lambda: self._on_selected(self._evict))
+        row.addWidget(self.remove, 0, Qt.AlignmentFlag.AlignTop)
         return row
 
-    def _make_view(self) -> QListView:
-        view = QListView(self)
-        view.setModel(self.frames)
-        view.setAccessibleName(tr("Frames that are remembered for ever"))
-        view.setViewMode(QListView.ViewMode.IconMode)
-        view.setMovement(QListView.Movement.Static)
-        view.setResizeMode(QListView.ResizeMode.Adjust)
-        view.setUniformItemSizes(True)
-        view.setMinimumHeight(32)  # the picture needs the room more
-        view.setFrameShape(QListView.Shape.NoFrame)
-        width = min(
-            96, max(32, self._thumbnails.width_px * _THUMBNAIL_PX // self._thumbnails.height_px)
-        )
-        view.setIconSize(QSize(width, _THUMBNAIL_PX))
-        view.setGridSize(QSize(width + 10, _THUMBNAIL_PX + 22))
-        view.setSelectionMode(QListView.SelectionMode.SingleSelection)
-        view.clicked.connect(self._go)
-        view.activated.connect(self._go)
-        view.selectionModel().selectionChanged.connect(self._show_button)
-        view.installEventFilter(self)
-        return view
+    def _button(self, name: str, text: str) -> QToolButton:
+        button = QToolButton(self)
+        button.setIcon(icon(name))
+        button.setIconSize(QSize(16, 16))
+        button.setAutoRaise(True)
+        button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        button.setAccessibleName(text)
+        return button
 
-    def _go(self, index: QModelIndex) -> None:
-        self._document.set_frame(self.frames.frame_at(index.row()))
+    def _scrolled(self) -> QScrollArea:
+        inner = QWidget(self)
+        column = QVBoxLayout(inner)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(2)
+        for group in self.groups.values():
+            column.addWidget(group)
+            group.chosen.connect(partial(self._follow_choice, group))
+            group.gone_to.connect(self._document.set_frame)
+            group.pinned.connect(self._pin)
+            group.evicted.connect(self._evict)
+            group.view.customContextMenuRequested.connect(partial(self._open_menu, group))
+        column.addStretch(1)
+        area = QScrollArea(self)
+        area.setFrameShape(QScrollArea.Shape.NoFrame)
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        area.setWidgetResizable(True)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setMinimumHeight(64)  # the picture needs the room more
+        area.setWidget(inner)
+        area.verticalScrollBar().setAccessibleName(tr("Scroll through memory"))
+        return area
 
-    def _remove(self) -> None:
-        rows = self.view.selectionModel().selectedIndexes()
-        if rows:
-            self._annotator.hand.unconfirm(self.frames.frame_at(rows[0].row()))
+    # What can be done
 
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Delete and the arrows are this list's while it has the focus, and not the window's."""
-        if watched is self.view and isinstance(event, QKeyEvent) and not _is_modified(event):
-            key = Qt.Key(event.key())
-            if event.type() == QEvent.Type.ShortcutOverride and key in (*_DELETE, *_WAYS):
-                event.accept()
-                return True
-            if event.type() == QEvent.Type.KeyPress and key in _DELETE:
-                self._remove()
-                return True
-        return super().eventFilter(watched, event)
+    def _on_selected(self, do: Callable[[Entry], None]) -> None:
+        one = self.selected
+        if one is not None:
+            do(one)
+
+    @property
+    def selected(self) -> Entry | None:
+        return next((g.selected for g in self.groups.values() if g.selected is not None), None)
+
+    def _pin(self, one: Entry) -> None:
+        rule = MemoryRule.FREE if one.rule is MemoryRule.PINNED else MemoryRule.PINNED
+        self._annotator.hand.tell_memory(one.frame, one.last, rule)
+
+    def _evict(self, one: Entry) -> None:
+        is_out = one.rule is MemoryRule.EXCLUDED
+        rule = MemoryRule.FREE if is_out else MemoryRule.EXCLUDED
+        self._annotator.hand.tell_memory(one.frame, one.last, rule)
+
+    def _open_menu(self, group: FrameGroup, place: QPoint) -> None:
+        one = group.entry_at(place)
+        if one is None or self._document.session.ledger.is_read_only:
+            return
+        first, last = self._document.range_in, self._document.range_out
+        in_range = None
+        if first is not None or last is not None:
+            final = self._document.frame_count - 1
+            in_range = (first or 0, final if last is None else last)
+        group.menu(one, in_range).popup(group.view.viewport().mapToGlobal(place))
 
     # What is shown
 
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._annotator.tracking.tells_memory = True
+        self._show_frames()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        self._annotator.tracking.tells_memory = False
+
+    def show_remembered(self, told: Remembered) -> None:
+        """What a run has told."""
+        self._told = told
+        self._show_soon()
+
+    def _show_soon(self, *_: object) -> None:
+        """Once for many changes in a row; when it is hidden, as it is shown again."""
+        if self.isVisible() and not self._later.isActive():
+            self._later.start()
+
     def _show_frames(self) -> None:
-        count = self.frames.rowCount()
-        self.view.setVisible(count > 0)
-        self.empty.setVisible(count == 0)
-        self.title.setText(
-            tr("One frame kept for ever", "{count} frames kept for ever", count=count)
-        )
-        self.title.setVisible(count > 0)
-        self.remove.setVisible(count > 0)
+        groups = entries(self._document, self._told)
+        self.unknown.setVisible(self._told is not None and not self._told.is_known)
+        for name, rows in groups.items():
+            self.groups[name].show_entries(rows, _title(name, rows))
+        self.groups["excluded"].setVisible(bool(groups["excluded"]))
         self._show_current(self._document.frame)
 
     def _show_current(self, frame: int) -> None:
-        """The current frame is the selected one, if it is among them."""
-        row = self.frames.row_of(frame)
-        if row is None:
-            self.view.clearSelection()
-        else:
-            self.view.setCurrentIndex(self.frames.index(row))
-        self._show_button()
+        """The current frame is the selected one, in the first group that has it."""
+        is_found = False
+        for group in self.groups.values():
+            if is_found:
+                group.view.clearSelection()
+            else:
+                is_found = group.select(frame)
+        self._show_buttons()
 
-    def _show_button(self, *_: object) -> None:
-        has_one = bool(self.view.selectionModel().selectedIndexes())
-        self.remove.setEnabled(has_one and not self._document.session.ledger.is_read_only)
+    def _follow_choice(self, group: FrameGroup) -> None:
+        if group.selected is not None:
+            for other in self.groups.values():
+                if other is not group:
+                    other.view.clearSelection()
+        self._show_buttons()
+
+    def _show_buttons(self) -> None:
+        one = self.selected
+        may_change = one is not None and not self._document.session.ledger.is_read_only
+        self.remove.setEnabled(may_change)
+        is_out = one is not None and one.rule is MemoryRule.EXCLUDED
+        self.pin.setEnabled(may_change and not is_out)
 
     def _show_progress(self, progress: Progress) -> None:
         if isinstance(progress.memory, MemoryUse):
             self.use.show_use(progress.memory)
+
+
+def _title(name: str, rows: Sequence[Entry]) -> str:
+    """Of a group: how many frames, and what they give together."""
+    recent = sum(one.gives.recent for one in rows if one.gives is not None)
+    count = sum(one.last - one.frame + 1 for one in rows)
+    empty = {
+        "permanent": tr("Permanent: frames that you correct, confirm or pin are kept for ever."),
+        "working": tr("Working: filled while a run goes on."),
+        "long_term": tr("Long-term: distilled from working memory when that is full."),
+        "excluded": "",
+    }
+    if not rows:
+        return empty[name]
+    texts = {
+        "permanent": tr("Permanent: one frame", "Permanent: {count} frames", count=count),
+        "working": tr("Working: one frame", "Working: {count} frames", count=count),
+        "long_term": tr("Long-term: one frame", "Long-term: {count} frames", count=count),
+        "excluded": tr("Kept out: one frame", "Kept out: {count} frames", count=count),
+    }
+    if not any(one.gives is not None for one in rows):
+        return texts[name]
+    return tr("{group}, {share:.0f} %", group=texts[name], share=100 * recent)
 
 
 class MemoryGauges(QWidget):
@@ -385,61 +448,6 @@ class MemoryLimits(QWidget):
         self.reset.setEnabled(bool(self._document.session.engines.limits))
 
 
-class GivenFrames(QAbstractListModel):
-    """The keyframes, in order, with their pictures."""
-
-    def __init__(self, document: Document, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self._document = document
-        self._table = FrameTable.of(document)
-        self._thumbnails = Thumbnails.of(document)
-        self._frames: list[int] = []
-        self._table.changed.connect(self._show_changed)
-        self._thumbnails.arrived.connect(self._show_picture)
-        self._show_changed(set())
-
-    def frame_at(self, row: int) -> int:
-        return self._frames[row]
-
-    def row_of(self, frame: int) -> int | None:
-        return self._frames.index(frame) if frame in self._frames else None
-
-    def rowCount(self, parent: Index = _ROOT) -> int:
-        return 0 if parent.isValid() else len(self._frames)
-
-    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
-        if not 0 <= index.row() < len(self._frames):
-            return None
-        frame = self._frames[index.row()]
-        if role == Qt.ItemDataRole.DisplayRole:
-            return str(frame)
-        if role == Qt.ItemDataRole.DecorationRole:
-            # As an icon: a view shows a pixmap at its own size, whatever room there is.
-            return QIcon(self._thumbnails.pixmap(frame) or _blank(self._thumbnails))
-        if role in (Qt.ItemDataRole.ToolTipRole, Qt.ItemDataRole.AccessibleTextRole):
-            status = self._document.annotation.record(frame).status
-            text = (
-                Message("Frame {frame}, confirmed")
-                if status is FrameStatus.CONFIRMED
-                else Message("Frame {frame}, made by hand")
-            )
-            return tr(text, frame=frame)
-        return None
-
-    def _show_changed(self, frames: set[int]) -> None:
-        given = self._table.given_frames.tolist()
-        if given != self._frames:
-            self.beginResetModel()
-            self._frames = given
-            self._thumbnails.want("memory", given)
-            self.endResetModel()
-
-    def _show_picture(self, frame: int) -> None:
-        row = self.row_of(frame)
-        if row is not None:
-            self.dataChanged.emit(self.index(row), self.index(row))
-
-
 class _Gauge(QWidget):
     """A thin bar."""
 
@@ -465,12 +473,6 @@ class _Gauge(QWidget):
         area.setWidth(round(area.width() * max(0.0, min(self._share, 1.0))))
         painter.fillRect(area, ACCENT)
         painter.end()
-
-
-def _blank(thumbnails: Thumbnails) -> QPixmap:
-    pixmap = QPixmap(thumbnails.width_px, thumbnails.height_px)
-    pixmap.fill(QColor(128, 128, 128, 60))
-    return pixmap
 
 
 def _gibibytes(size_bytes: int) -> str:

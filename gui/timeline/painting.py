@@ -26,7 +26,7 @@ from gui.timeline.scale import TimeScale, short_timecode
 from gui.timeline.strips import Columns, argb, draw_doubt, draw_strip, draw_trust
 from gui.timeline.thumbnails import Thumbnails
 from gui.work.document import Document
-from interaction.annotation.types import ObjectInfo, PresenceState
+from interaction.annotation.types import MemoryRule, MemoryRules, ObjectInfo, PresenceState
 from interaction.video.video import Video
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "draw_filmstrip",
     "draw_head",
     "draw_lane",
+    "draw_memory",
     "draw_playhead",
     "draw_presence",
     "draw_ruler",
@@ -195,6 +196,32 @@ def draw_presence(
         painter.setPen(QPen(grey, 1))
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.drawRect(band.adjusted(0.5, 0.5, -0.5, -0.5))
+
+
+def draw_memory(
+    painter: QPainter, rect: QRectF, scale: TimeScale, rules: MemoryRules, palette: QPalette
+) -> None:
+    """Over the pictures: frames that are kept out of memory are hatched, pinned ones have a bar
+    with a head. rect: the pictures'."""
+    color = palette.color(QPalette.ColorRole.WindowText)
+    shade = palette.color(QPalette.ColorRole.Window)
+    shade.setAlpha(120)
+    for one in rules.ranges:
+        left = max(rect.left(), rect.left() + scale.x(one.first))
+        right = min(rect.right(), rect.left() + scale.x(one.last + 1))
+        if right <= rect.left() or left >= rect.right():
+            continue
+        right = max(right, left + 2)
+        if one.rule is MemoryRule.EXCLUDED:
+            band = QRectF(left, rect.bottom() - rect.height() / 2, right - left, rect.height() / 2)
+            painter.fillRect(band, shade)
+            painter.fillRect(band, QBrush(color, Qt.BrushStyle.FDiagPattern))
+            painter.fillRect(QRectF(left, rect.bottom() - 2, right - left, 2), color)
+        else:
+            painter.fillRect(QRectF(left, rect.top(), right - left, 3), ACCENT)
+            painter.setPen(QPen(QColor("white"), 1))
+            painter.setBrush(ACCENT)
+            painter.drawEllipse(QPointF(max(left, (left + right) / 2), rect.top() + 5), 4, 4)
 
 
 def draw_stretch(painter: QPainter, rect: QRectF, scale: TimeScale, first: int, last: int) -> None:
@@ -423,6 +450,8 @@ class TimelinePicture:
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         pictures = QRectF(_LEFT_PX, RULER_PX + 1, width, FILM_PX)
         draw_filmstrip(painter, pictures, film, thumbnails, self._palette)
+        memory = self._document.annotation.memory
+        draw_memory(painter, pictures, self._scale, memory, self._palette)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, False)
         doubt = QRectF(_LEFT_PX, LANES_TOP_PX - _DOUBT_PX - 2, width, _DOUBT_PX)
         draw_doubt(painter, doubt, self._columns, self._table, self._palette, self._ratio)

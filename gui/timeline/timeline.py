@@ -43,7 +43,7 @@ from gui.timeline.thumbnails import Thumbnails
 from gui.work.annotator import Annotator
 from gui.work.document import Document
 from gui.work.operations import Busy
-from interaction.annotation.types import FrameStatus, PresenceState
+from interaction.annotation.types import FrameStatus, MemoryRule, PresenceState
 from xmem_core.messages import Message
 
 __all__ = [
@@ -152,6 +152,11 @@ def describe_frame(document: Document, frame: int) -> str:
         lines.append(", ".join(names) if names else tr("no object"))
     if frame in Cuts.of(document).frames:
         lines.append(tr("Another shot begins"))
+    rule = document.annotation.memory.at(frame)
+    if rule is MemoryRule.PINNED:
+        lines.append(tr("Pinned to memory"))
+    elif rule is MemoryRule.EXCLUDED:
+        lines.append(tr("Kept out of memory"))
     for info in document.objects:
         state = info.state_at(frame)
         if state is not PresenceState.NOT_LOOKED_AT:
@@ -253,6 +258,7 @@ class Timeline(QAbstractScrollArea):
         document.current_object_changed.connect(self._show_object)
         document.objects_changed.connect(self._fit_height)
         document.solo_changed.connect(self._repaint)
+        document.memory_told.connect(self._repaint)
         self._table.changed.connect(self._show_masks)
         self._thumbnails.arrived.connect(self._repaint)
         self._cuts.changed.connect(self._repaint)

@@ -22,7 +22,7 @@ from gui.work.hand import SPECK_PX, SURGERY
 from gui.work.operations import Busy, Kind, Operation
 from gui.work.struggle import Trouble
 from interaction.annotation.requests import Operation as SurgeryName
-from interaction.annotation.types import ObjectInfo, PresenceState
+from interaction.annotation.types import MemoryRule, ObjectInfo, PresenceState
 from interaction.models import default_store
 from interaction.project.project import copy_project
 from xmem_core.messages import Message
@@ -357,6 +357,16 @@ def _move_covered(workspace: Workspace, name: SurgeryName) -> None:
         first or 0,
         document.frame_count - 1 if last is None else last,
     )
+
+
+def _tell_memory(workspace: Workspace, rule: MemoryRule) -> None:
+    """Of the range, or of the current frame."""
+    document = workspace.document
+    first, last = document.range_in, document.range_out
+    if first is None and last is None:
+        first = last = document.frame
+    end = document.frame_count - 1 if last is None else last
+    workspace.annotator.hand.tell_memory(first or 0, end, rule)
 
 
 def _accept_absence(workspace: Workspace) -> None:
@@ -716,6 +726,10 @@ _ON_WORKSPACE: Final[dict[str, Callable[[Workspace], object]]] = {
     ),
     "object.to_front": partial(_move_covered, name="to_front"),
     "object.to_back": partial(_move_covered, name="to_back"),
+    "track.pin": partial(_tell_memory, rule=MemoryRule.PINNED),
+    "track.exclude": partial(_tell_memory, rule=MemoryRule.EXCLUDED),
+    "track.release": partial(_tell_memory, rule=MemoryRule.FREE),
+    "track.resume": lambda at: at.annotator.tracking.resume(),
     "object.split": lambda at: at.annotator.hand.split_object(at.document.current_object),
     "object.merge": _merge,
     "object.swap": _swap,

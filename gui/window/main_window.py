@@ -381,6 +381,7 @@ class MainWindow(QMainWindow):
         workspace.timeline.menu_requested.connect(partial(self._open_menu, _TIMELINE_MENU))
         canvas.space_tapped.connect(partial(play, workspace))
         ShuttleKeys(workspace.player, self.actions_table, workspace)
+        annotator.tracking.offer_resumption()
         canvas.frame_failed.connect(lambda _, error: self.show_failure(error))
         canvas.hint_changed.connect(self._update_soon)
         canvas.magnifier_changed.connect(self._update_soon)

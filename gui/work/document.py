@@ -68,6 +68,7 @@ class Document(QObject):
     blends_changed = Signal(bool)
     keeping_changed = Signal(bool)
     memory_limits_changed = Signal()
+    memory_told = Signal()  # which frames it must hold, and which not
 
     def __init__(self, session: Session, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -89,6 +90,7 @@ class Document(QObject):
         self._blends = True
         self._goal = GOAL
         self._new_object = 0
+        self._memory = session.annotation.memory
 
     # The session, to read
 
@@ -462,6 +464,9 @@ class Document(QObject):
             if self._solo and self.object(self._solo) is None:
                 self.set_solo(0)
             self.objects_changed.emit()
+        if self.annotation.memory != self._memory:
+            self._memory = self.annotation.memory
+            self.memory_told.emit()
         if frames:
             self.masks_changed.emit(frames)
         self.history_changed.emit()

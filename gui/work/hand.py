@@ -11,6 +11,7 @@ from interaction.annotation.requests import (
     ConfirmRequest,
     CopyRequest,
     FillRequest,
+    MemoryRequest,
     SplitRequest,
     StrokeRequest,
     SurgeryRequest,
@@ -18,7 +19,7 @@ from interaction.annotation.requests import (
 )
 from interaction.annotation.requests import Operation as SurgeryName
 from interaction.annotation.surgery import part_sizes, reaches_edge
-from interaction.annotation.types import Edit, Point, Request, Stroke
+from interaction.annotation.types import Edit, MemoryRule, Point, Request, Stroke
 from xmem_core.messages import Message
 
 __all__ = ["SPECK_PX", "SURGERY", "HandEdits", "offer_both"]
@@ -158,6 +159,10 @@ class HandEdits:
 
     def unconfirm(self, frame: int | None = None) -> None:
         self._do(UnconfirmRequest(self._document.frame if frame is None else frame))
+
+    def tell_memory(self, first: int, last: int, rule: MemoryRule) -> None:
+        """Pins frames to the tracker's memory, keeps them out of it, or takes that back."""
+        self._do(MemoryRequest(first, last, rule))
 
     def clear_frame(self, object_id: int | None = None) -> None:
         """Remove one object, or all, from the current frame."""

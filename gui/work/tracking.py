@@ -19,11 +19,12 @@ from interaction.annotation.requests import (
     Until,
 )
 from interaction.annotation.types import FrameRecord, PresenceState
-from interaction.answers import propagation, propagation_forecast
+from interaction.answers import propagation, propagation_forecast, resumption
 from interaction.session import Session
 
 if TYPE_CHECKING:
     from interaction.tracking.governor import Forecast
+    from interaction.tracking.unfinished import UnfinishedRun
 
 __all__ = ["AT_CUT", "AtCut", "Tracking"]
 
@@ -39,6 +40,7 @@ class Tracking(QObject):
     ended = Signal(frozenset)  # the frames that got a mask; a pass after a correction is one more
     accepted = Signal()  # the first of the absences
     forecast_made = Signal(object)  # Forecast; None where it cannot be made
+    remembered = Signal(object)  # Remembered, while `tells_memory`
 
     def __init__(
         self, document: Document, operations: Operations, parent: QObject | None = None
@@ -51,6 +53,7 @@ class Tracking(QObject):
         self._paused_for: set[int] = set()  # objects whose masks went wrong in that run
         self.at_cut: AtCut = "go_on"  # until the window says what is preferred
         self.pauses_at_wrong_masks = False
+        self.tells_memory = False  # whether somebody sees which frames a run remembers
 
     @property
     def absences(self) -> tuple[AbsenceProposal, ...]:
@@ -84,6 +87,41 @@ class Tracking(QObject):
         """Prompts that have no answer yet come first. follows: the current frame goes with it."""
         request = self._request(direction, until, most_frames, objects, looks_closer)
         self._start(_Run(request, self._session), follows=follows)
+
+    # A run that was interrupted
+
+    def offer_resumption(self) -> None:
+        """Says so if the project has a run that was interrupted, and how it goes on."""
+        place = self._session.context().unfinished
+        if place is None or not place.is_file():
+            return
+        found: list[UnfinishedRun] = []
+
+        def steps() -> Generator[None, None, None]:
+            from interaction.tracking.unfinished import read_run  # torch, off this thread
+
+            found.append(read_run(place, is_whole=False))
+            yield
+
+        def offer(error: Exception | None) -> None:
+            if not found or self.is_running:
+                return
+            run = found[0]
+            self.remembered.emit(run.remembered)
+            text = tr(
+                "Tracking was interrupted at frame {frame}. It goes on as if it had not been.",
+                frame=run.frame,
+            )
+            self._document.offered.emit(text, tr("Track on"), self.resume)
+
+        self._operations.start(
+            Operation(Kind.BACKGROUND, steps, on_end=offer, reports_errors=False)
+        )
+
+    def resume(self) -> None:
+        """Goes on with the run that was interrupted last; says so where there is none."""
+        request = self._request("forward", "end", None, None, looks_closer=False)
+        self._start(_Run(request, self._session), resumes=True)
 
     def forecast(
         self,
@@ -152,7 +190,9 @@ class Tracking(QObject):
             blends=document.blends,
         )
 
-    def _start(self, run: "_Run", *, follows: bool = False, reason: str = "") -> None:
+    def _start(
+        self, run: "_Run", *, follows: bool = False, reason: str = "", resumes: bool = False
+    ) -> None:
         def show(step: Propagated) -> None:
             is_new = len(step.absences) > len(self._absences)
             self._absences = step.absences
@@ -170,6 +210,8 @@ class Tracking(QObject):
             self.looked.emit(step.frame, step.box)
             if may_brake(step):
                 self._brake(step)
+            if step.remembered is not None:
+                self.remembered.emit(step.remembered)
             pace = operation.pace
             pace.note(step.total - step.done)
             self._operations.progressed.emit(
@@ -187,7 +229,8 @@ class Tracking(QObject):
             self._absences = ()
             self._paused_for.clear()
             run.begin()
-            return propagation(self._session.context(), run.request)
+            context = replace(self._session.context(), tells_memory=lambda: self.tells_memory)
+            return resumption(context) if resumes else propagation(context, run.request)
 
         def may_brake(step: Propagated) -> bool:
             if step.brake is None or (step.is_cut and self.at_cut == "go_on"):

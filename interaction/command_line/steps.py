@@ -2,7 +2,8 @@
 project."""
 
 import json
-from typing import Annotated, Literal
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -25,6 +26,9 @@ from interaction.command_line.sources import (
 from interaction.errors import UserError
 from interaction.steps import finish
 from xmem_core.messages import Message
+
+if TYPE_CHECKING:
+    from interaction.session import Session
 
 __all__ = ["confirm", "cuts", "memory", "overlap", "presence", "suggest", "undo"]
 
@@ -188,9 +192,28 @@ def memory(
         session.flush()
         ranges = memory_to_json(annotation.memory)
         given = [f for f, record in sorted(annotation.records.items()) if record.status.is_given]
+        told = _remembered(session)
     lines = "\n".join(f"{one[0]}-{one[1]}  {one[2]}" for one in ranges)
-    report = {"rules": ranges, "given": given}
-    _print(report, lines or "Nothing was said yet.", as_json)
+    report = {"rules": ranges, "given": given, "interrupted_run": told}
+    lines = lines or "Nothing was said yet."
+    if told is not None:
+        lines += "\nIn memory of the interrupted run:\n"
+        lines += "\n".join(
+            f"{one['frame']}  {one['part']}  {100 * one['recent']:.1f} % of what was read last"
+            for one in told
+        )
+    _print(report, lines, as_json)
+
+
+def _remembered(session: "Session") -> list[dict[str, Any]] | None:
+    """What the tracker held when the project's last run was interrupted; None if none was."""
+    from interaction.tracking.unfinished import read_run
+
+    project = session.project
+    if project is None or not project.view.layout.unfinished.exists():
+        return None
+    run = read_run(project.view.layout.unfinished, is_whole=False)
+    return [asdict(one) for one in run.remembered.frames]
 
 
 def _frames(text: str, option: str) -> tuple[int, int]:

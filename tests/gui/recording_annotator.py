@@ -52,6 +52,8 @@ class Part(QObject):
 
 class RecordingTracking(Part):
     forecast_made = Signal(object)
+    remembered = Signal(object)
+    tells_memory = False
 
     def forecast(self, *choices: object, measures: bool = False, **others: object) -> None:
         if measures:  # others come by themselves

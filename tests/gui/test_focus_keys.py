@@ -102,7 +102,8 @@ def test_remembered_frames_are_gone_through_and_shown_with_the_keys(
         document.set_frame(frame)
         workspace.annotator.hand.stroke(DAB)
     document.set_frame(0)
-    view = workspace.memory_panel.view
+    workspace.tabs.setCurrentWidget(workspace.memory_panel)
+    view = workspace.memory_panel.groups["permanent"].view
     press(view, Qt.Key.Key_Right)
     assert document.frame == 0
     press(view, Qt.Key.Key_Return)

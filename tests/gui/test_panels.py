@@ -412,29 +412,6 @@ def memory(document: Document, annotator: RecordingAnnotator, qtbot: QtBot) -> M
     return panel
 
 
-def test_given_frames_are_listed_and_gone_to(memory: MemoryPanel, document: Document) -> None:
-    assert memory.empty.isVisible()
-    given = record_of([1], FrameStatus.CONFIRMED)
-    set_records(document, {7: given, 2: given, 3: record_of([1], FrameStatus.TRACKED)})
-    assert [memory.frames.frame_at(row) for row in range(memory.frames.rowCount())] == [2, 7]
-    at = memory.view.visualRect(memory.frames.index(1)).center()
-    QTest.mouseClick(memory.view.viewport(), LEFT, NO_KEY, at)
-    assert document.frame == 7
-    document.set_frame(2)
-    assert [index.row() for index in memory.view.selectedIndexes()] == [0]
-
-
-def test_a_given_frame_can_be_forgotten(
-    memory: MemoryPanel, document: Document, annotator: RecordingAnnotator
-) -> None:
-    set_records(document, {2: record_of([1], FrameStatus.CONFIRMED)})
-    assert not memory.remove.isEnabled()
-    document.set_frame(2)
-    QTest.mouseClick(memory.remove, LEFT)
-    QTest.keyClick(memory.view, Qt.Key.Key_Delete)
-    assert annotator.asked == [("unconfirm", 2), ("unconfirm", 2)]
-
-
 def test_gauges_show_what_the_tracker_remembers(
     memory: MemoryPanel, annotator: RecordingAnnotator
 ) -> None:

@@ -329,6 +329,9 @@ def test_memory_is_never_emptied(session: Session) -> None:
 
 
 def test_a_run_says_what_it_remembers_only_if_asked(session: Session) -> None:
+    asked: list[Remembered | None] = []
+    session.propagate(0, tells_memory=True, on_step=lambda step: asked.append(step.remembered))
+    assert all(asked)
     is_shown = False
     context = replace(session.context(), tells_memory=lambda: is_shown)
     told: list[Remembered | None] = []
@@ -380,6 +383,7 @@ def test_the_command_says_and_prints_it(
     assert report == {
         "rules": [[5, 5, "pinned"], [8, 9, "excluded"], [12, 12, "excluded"]],
         "given": [0],
+        "interrupted_run": None,
     }
     assert told("--release", "0-10") == "12-12  excluded\n"
     assert told("--exclude", "20-50").startswith("1 ")

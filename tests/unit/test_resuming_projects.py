@@ -229,6 +229,9 @@ def test_the_command_goes_on(
     with make(tmp_path) as session:
         run(session, 8, nothing)
     monkeypatch.setattr("interaction.session.Engines", lambda settings=None: FakeEngines())
+    with pytest.raises(SystemExit):
+        main(["memory", str(tmp_path / "bear.vos")])
+    assert "0  permanent  " in capsys.readouterr().out
     with pytest.raises(SystemExit) as ended:
         main(["propagate", str(tmp_path / "bear.vos"), "--resume", "--json"])
     assert not ended.value.code
