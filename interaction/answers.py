@@ -76,6 +76,7 @@ __all__ = [
 ]
 
 Answer = Generator[Edit, None, None]
+Steps = Generator[Propagated, None, None]
 Prompt = ClickRequest | ScribbleRequest
 
 
@@ -135,8 +136,10 @@ def _timed(edits: Answer) -> Answer:
 def propagation(
     context: EditContext, request: PropagationRequest
 ) -> Generator[Propagated, None, None]:
-    """Tracks frame after frame. UserError, with the reason, if there is nothing to start from or
+    """Tracks frame after frame, and then once more what others cover, see
+    `interaction.tracking.covered`. UserError, with the reason, if there is nothing to start from or
     nowhere to go; EngineMemoryError if a device is full and no smaller step is left."""
+    from interaction.tracking.covered import with_covered
     from interaction.tracking.propagation_job import PropagationJob  # imports torch
 
     job = PropagationJob(
@@ -148,7 +151,11 @@ def propagation(
         place=context.unfinished,
         keeps_probabilities=context.keeps_probabilities,
     )
-    return _timed_steps(job.steps())
+
+    def once_more(annotation: Annotation, request: PropagationRequest) -> Steps:
+        return PropagationJob(annotation, context.video, context.engines, request).steps()
+
+    return _timed_steps(with_covered(job.steps(), context.annotation, request, once_more))
 
 
 def resumption(context: EditContext) -> Generator[Propagated, None, None]:

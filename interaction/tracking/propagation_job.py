@@ -19,6 +19,7 @@ from interaction.annotation.edits import new_group
 from interaction.annotation.labels import Label
 from interaction.annotation.mask_files import decode_labels
 from interaction.annotation.mattes import make_matte, mattes_with
+from interaction.annotation.overlaps import Stack, among, cover, stack_of, without
 from interaction.annotation.requests import (
     AbsenceProposal,
     MemoryUse,
@@ -244,7 +245,7 @@ class PropagationJob:
         self._runs = _runs(request, annotation.frame_count, self._stops())
         self._check_start()
         self._masks = GivenMasks(self._shown(), most=MOST_REMEMBERED, pinned=self._rules.pinned)
-        self._locked = annotation.locked
+        self._locked, self._keepers = annotation.locked, annotation.keepers
         self._names = {one.id: one.name for one in annotation.objects}
         self._objects = annotation.objects
         self._collapse = CollapseWatch()
@@ -806,13 +807,13 @@ class PropagationJob:
         if old.answers_for(tracked) or is_pinned:
             return None, False
         tracked -= old.given
-        before = decode_labels(old.mask) if old.mask else np.zeros(self._shape, np.uint8)
-        after = composed(before, labels, tracked)
-        is_same = old.status is not FrameStatus.EMPTY and agrees(before, after, tracked)
+        stack = stack_of(old, *self._shape)
+        before, after = stack[0], composed(stack, labels, tracked, self._keepers)
+        is_same = old.status is not FrameStatus.EMPTY and agrees(before, after[0], tracked)
         others = tuple(one for one in old.signs if one.object_id not in tracked)
         signs = tuple(one for one in signs if one.object_id in tracked) + others
         if old.status.is_given:  # beside what was corrected by hand
-            if np.array_equal(before, after):
+            if np.array_equal(before, after[0]):
                 return None, is_same
             record = make_record(after, old.status, given=old.given, signs=signs)
             record = self._with_mattes(record, old, result, tracked)
@@ -856,12 +857,15 @@ class PropagationJob:
         return replace(record, mattes=tuple(m for m in mattes if m.object_id in record.present))
 
 
-def composed(before: Labels, tracked: Labels, objects: Collection[int]) -> Labels:
-    """`before` with `objects` as in `tracked`, all (H, W); everything else keeps its pixels."""
-    is_ours = np.zeros(256, bool)
-    is_ours[sorted(objects)] = True
-    is_kept = ~is_ours[before] & (before > 0)
-    return np.where(is_kept, before, np.where(is_ours[tracked], tracked, 0)).astype(np.uint8)
+def composed(
+    before: Stack, tracked: Labels, objects: Collection[int], keepers: Collection[int]
+) -> Stack:
+    """`before` with `objects` as in `tracked`, (H, W); everything else keeps its pixels, and what
+    is covered of it if it is one of `keepers`."""
+    rest = without(before, objects)
+    is_kept = ~among(before[0], objects) & (before[0] > 0)
+    is_tracked = ~is_kept & among(tracked, objects)
+    return cover(rest, np.where(is_tracked, tracked, rest[0]).astype(np.uint8), keepers)
 
 
 def agrees(before: Labels, after: Labels, objects: Collection[int]) -> bool:

@@ -480,8 +480,19 @@ def test_agreement_is_asked_of_each_object() -> None:
 def test_composing_keeps_what_is_not_to_change() -> None:
     before = np.array([[1, 2, 3, 0, 0]], np.uint8)
     tracked = np.array([[2, 1, 1, 1, 3]], np.uint8)
-    assert composed(before, tracked, {1}).tolist() == [[0, 2, 3, 1, 0]]
-    assert composed(before, tracked, {1, 2, 3}).tolist() == tracked.tolist()
+
+    def rows(*stack: np.ndarray) -> list[object]:
+        return [layer[0].tolist() for layer in stack]
+
+    assert rows(*composed((before,), tracked, {1}, ())) == [[0, 2, 3, 1, 0]]
+    assert rows(*composed((before,), tracked, {1, 2, 3}, ())) == tracked.tolist()
+    covered = np.array([[2, 3, 1, 0, 0]], np.uint8)
+    assert rows(*composed((before, covered), tracked, {1}, {2})) == [
+        [2, 2, 3, 1, 0],
+        [0, 3, 0, 0, 0],
+    ]
+    kept = composed((before, covered), tracked, {2}, {1})
+    assert rows(*kept) == [[1, 3, 3, 0, 0], [0, 0, 1, 0, 0]]
 
 
 # History

@@ -1,0 +1,156 @@
+"""What others cover, tracked: a pass of its own, and what a propagation leaves as it is."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from interaction.annotation.overlaps import pile, region
+from interaction.annotation.requests import (
+    OverlapRequest,
+    Propagated,
+    PropagationRequest,
+    StrokeRequest,
+    UnconfirmRequest,
+)
+from interaction.annotation.types import FrameStatus, Stroke
+from interaction.answers import propagation
+from interaction.session import Session
+from interaction.tracking.covered import beneath_others, tracked_objects
+from tests import tiny
+from tests.fake_engines import open_session
+
+COUNT = 8
+BEAR, CUB = 1, 2
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Iterator[Session]:
+    with open_session(tmp_path, COUNT) as opened:
+        yield opened
+
+
+def shape(frame: int, disc: int, box: int) -> NDArray[np.bool_]:
+    return tiny.labels(frame, disc, box) > 0
+
+
+def give(session: Session, frame: int, *, keeps: bool = True) -> None:
+    """The clip's disc, and its box over half of it."""
+    if not session.annotation.objects:
+        session.add_object("bear")
+        session.add_object("cub")
+        session.do(OverlapRequest(BEAR, keeps))
+    disc = shape(frame, 1, 0)
+    box = shape(frame, 0, 1) | (disc & (np.arange(disc.shape[1]) > np.nonzero(disc)[1].mean()))
+    session.set_mask(frame, np.where(disc, BEAR, 0).astype(np.uint8))
+    session.set_mask(frame, np.where(box, CUB, session.masks[frame]).astype(np.uint8))
+
+
+def run(session: Session, start: int = 0, **others: object) -> list[Propagated]:
+    steps = []
+    request = PropagationRequest(start, **others)  # type: ignore[arg-type]
+    for step in propagation(session.context(), request):
+        if step.edit is not None:
+            session.apply(step.edit)
+        steps.append(step)
+    return steps
+
+
+def test_an_object_whose_covered_pixels_were_given_is_tracked_once_more(session: Session) -> None:
+    give(session, 0)
+    assert session.annotation.record(0).covered == {BEAR}
+    given = session.annotation.record(0)
+    steps = run(session)
+    assert steps[-1].done == steps[-1].total == 2 * (COUNT - 1)
+    assert [step.done for step in steps] == sorted(step.done for step in steps)
+    assert session.annotation.record(0) == given
+    for frame in range(1, COUNT):
+        record = session.annotation.record(frame)
+        assert record.status is FrameStatus.TRACKED
+        assert record.covered <= {BEAR}
+        stack = session.annotation.stack(frame)
+        assert not (region(stack, BEAR) & (stack[0] == 0)).any()
+
+
+def test_what_is_in_front_is_what_it_would_have_been(session: Session, tmp_path: Path) -> None:
+    give(session, 0)
+    run(session)
+    with open_session(tmp_path / "plain", COUNT) as plain:
+        give(plain, 0, keeps=False)
+        steps = run(plain)
+        assert steps[-1].total == COUNT - 1
+        for frame in range(1, COUNT):
+            assert np.array_equal(session.masks[frame], plain.masks[frame])
+
+
+def test_both_passes_are_one_step_of_the_history(session: Session) -> None:
+    give(session, 0)
+    before = dict(session.annotation.records)
+    run(session)
+    after = dict(session.annotation.records)
+    session.undo()
+    assert dict(session.annotation.records) == before
+    session.redo()
+    assert dict(session.annotation.records) == after
+
+
+def test_without_given_covered_pixels_there_is_no_second_pass(session: Session) -> None:
+    give(session, 0)
+    everything = PropagationRequest(0)
+    assert tracked_objects(session.annotation, everything) == (BEAR,)
+    assert (
+        tracked_objects(session.annotation, PropagationRequest(0, objects=frozenset({CUB}))) == ()
+    )
+    session.objects.set_locked(BEAR, True)
+    assert tracked_objects(session.annotation, everything) == ()
+    session.objects.set_locked(BEAR, False)
+    session.do(UnconfirmRequest(0))
+    assert tracked_objects(session.annotation, everything) == ()
+
+
+def test_covered_pixels_given_by_hand_are_not_tracked_away(session: Session) -> None:
+    give(session, 0)
+    give(session, 3)
+    bird = session.add_object("bird")
+    session.do(StrokeRequest(0, bird, Stroke(((4.0, 4.0),), 3)))
+    covered = session.masks.region(3, BEAR)
+    assert session.annotation.record(3).covered == {BEAR}
+    run(session)  # the bird is tracked onto frame 3, which does not speak for it
+    assert np.array_equal(session.masks.region(3, BEAR), covered)
+
+
+def test_a_run_of_one_object_leaves_the_covered_pixels_of_others(session: Session) -> None:
+    give(session, 0)
+    give(session, 2)
+    session.do(UnconfirmRequest(2))
+    covered = session.masks.region(2, BEAR)
+    assert session.annotation.record(2).covered == {BEAR}
+    run(session, objects=frozenset({CUB}))
+    assert np.array_equal(session.masks.region(2, BEAR), covered)
+
+
+def test_what_is_far_from_the_object_is_not_it() -> None:
+    bear, cub = np.zeros((10, 30), np.bool_), np.zeros((10, 30), np.bool_)
+    bear[2:8, :8] = True
+    cub[2:8, 5:28] = True
+    stack = pile([(BEAR, bear & ~cub), (CUB, cub)], 10, 30)
+    found = np.zeros((10, 30), np.uint8)
+    found[2:8, :8] = BEAR
+    found[2:8, 20:25] = BEAR  # the network took a part of the cub for it
+    found[0, 0] = BEAR  # and a pixel where nothing is
+    after = beneath_others(stack, BEAR, found)
+    assert np.array_equal(region(after, BEAR), bear)
+    assert np.array_equal(after[0], stack[0])
+    # Found again elsewhere, what was covered before is forgotten.
+    again = beneath_others(after, BEAR, np.zeros((10, 30), np.uint8))
+    assert np.array_equal(region(again, BEAR), bear & ~cub)
+
+
+def test_an_object_that_is_covered_whole_is_kept_where_it_was_found() -> None:
+    cub = np.ones((6, 6), np.bool_)
+    found = np.zeros((6, 6), np.uint8)
+    found[1:3, 1:3] = BEAR
+    after = beneath_others(pile([(CUB, cub)], 6, 6), BEAR, found)
+    assert np.array_equal(region(after, BEAR), found == BEAR)
