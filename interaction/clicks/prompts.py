@@ -46,7 +46,8 @@ class ClickConfig:
     threshold: float = 0.5  # a probability above it is the object [prob_thresh]
     zoom_from_click: int = 2  # the first click on an empty frame sees all of it [skip_clicks + 1]
     zoom_px: int = 480  # the crop's longer side as the network sees it [target_size]
-    first_zoom_px: int = 576  # the same for a second look at a new object, and for a box
+    first_zoom_px: int = 384  # the same for a second look at a new object
+    box_zoom_px: int = 576  # and for a box
     zoom_expansion: float = 1.4  # [expansion_ratio]
     first_expansion: float = 2.0  # of what a first look at the whole frame found
     least_crop_px: int = 200
@@ -70,6 +71,7 @@ class ClickConfig:
         for name in (
             "zoom_px",
             "first_zoom_px",
+            "box_zoom_px",
             "least_crop_px",
             "least_correction_px",
             "longest_px",

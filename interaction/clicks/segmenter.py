@@ -219,7 +219,7 @@ class ClickSegmenter:
         inside[box.pixels] = True
         config = self._config
         crop = self._around(
-            inside, (), config.zoom_expansion, config.least_correction_px, config.first_zoom_px
+            inside, (), config.zoom_expansion, config.least_correction_px, config.box_zoom_px
         )
         assert crop is not None
         pictures, picture = self._picture(frame, crop, frame_key)
