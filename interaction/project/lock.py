@@ -1,6 +1,6 @@
 """Who has a project open. Two programs that write to one folder would lose each other's work.
 
-The lock is the operating system's, on the hidden file `.lock`: whoever holds it is alive, and it is
+The lock is the operating system's, on the hidden file `.lock`: its holder is alive, and it is
 given back when its holder dies, however that happens. `project.lock` names the holder for people,
 and by a random token for the program itself; no clock and no name of a computer tells who somebody
 is. The note decides alone only where the system's lock cannot: on a disk that knows no locks, and

@@ -152,13 +152,13 @@ def memorize_all(
     for frame in sorted(masks, reverse=is_backward):
         present = _objects_in(masks[frame])
         known |= present
-        told = present if are_partial else known
+        stated = present if are_partial else known
         if speaks_for is not None:
-            told = present | set(speaks_for[frame])
-        if told:
+            stated = present | set(speaks_for[frame])
+        if stated:
             try:
                 with _naming_a_full_device(tracker, frame):
-                    tracker.memorize(frame, video[frame], masks[frame], sorted(told))
+                    tracker.memorize(frame, video[frame], masks[frame], sorted(stated))
             except DamagedFrameError as error:
                 damaged = error
         yield frame
@@ -172,7 +172,7 @@ def never(_frame: int) -> bool:
 
 
 def nowhere(_frame: int) -> Collection[int]:
-    """No object is said to be absent from the frame."""
+    """No object is marked absent on the frame."""
     return ()
 
 
@@ -246,7 +246,7 @@ def propagate(
                         known |= _objects_in(unadopted)
                     objects = tuple(i for i in _active(appearances, run, frame) if i in known)
                     # An empty mask is never memorised: background, unless objects are there
-                    # already that it does not speak for.
+                    # already that are not among its given objects.
                     is_empty = frame in masks and not _has_appeared(appearances, run, frame)
                     result = _visit(
                         tracker,
@@ -527,7 +527,7 @@ class GivenMasks(Mapping[int, Labels]):
         self.change(records, pinned)
 
     def change(self, records: Mapping[int, FrameRecord], pinned: Collection[int]) -> None:
-        """Others in place of those there were; whoever holds this mapping sees them."""
+        """Replaces the masks; all holders of this mapping see the new ones."""
         changed = {f for f, r in self._records.items() if records.get(f) != r}
         for frame in changed & set(self._decoded):
             del self._decoded[frame]

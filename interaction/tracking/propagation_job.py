@@ -476,9 +476,9 @@ class PropagationJob:
         memory = None if tracker is None else _memory_use(tracker)
         box = None if result is None or result.prediction.share == 1 else result.prediction.seen
         gone = self._collapse.proposals
-        told = None
+        remembered = None
         if tracker is not None and self._tells_memory():
-            told = remembered_by(tracker)
+            remembered = remembered_by(tracker)
         return Propagated(
             edit,
             frame,
@@ -491,7 +491,7 @@ class PropagationJob:
             is_cut=cut is not None,
             wrong_object=0 if wrong is None else wrong.object_id,
             absences=gone,
-            remembered=told,
+            remembered=remembered,
         )
 
     def _absent(self, frame: int) -> frozenset[int]:
@@ -731,7 +731,7 @@ class PropagationJob:
             for _ in self._memorize(tracker, at.frame, way):
                 pass
 
-    # What memory is told
+    # Rules of memory
 
     def _shown(self) -> dict[int, FrameRecord]:
         """What goes into permanent memory: given frames, and pinned ones as if they were given for
@@ -883,7 +883,7 @@ def agrees(before: Labels, after: Labels, objects: Collection[int]) -> bool:
 
 
 def rules_of(resumed: UnfinishedRun, annotation: Annotation) -> MemoryRules:
-    """What memory was told when the run was interrupted."""
+    """The rules of memory when the run was interrupted."""
     try:
         return memory_from_json(resumed.about["rules"], annotation.frame_count)
     except (LookupError, TypeError, ValueError) as error:

@@ -167,7 +167,7 @@ class SteppingTrackers:
             note_pace(self.settings.tracker_model, self.tracker.device, self.tracker.times)
 
     def take_steps(self, count: int) -> None:
-        """As many smaller settings as a forecast said, before the first tracker."""
+        """As many smaller settings as a forecast needs, before the first tracker."""
         for _ in range(count):
             self.take_step(self.settings.device, 0)
 

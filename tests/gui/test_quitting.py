@@ -66,7 +66,7 @@ def test_quitting_waits_for_no_step_and_loses_nothing(
     assert not window.isVisible()  # although the step goes on
     assert is_left_behind()
     with Session.open_project(tmp_path / "clip.vos", engines=FakeEngines()) as session:
-        assert not session.ledger.is_read_only  # nobody holds its lock any more
+        assert not session.ledger.is_read_only  # its lock is free
         assert session.annotation.record(0) == kept
 
 

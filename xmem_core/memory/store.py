@@ -21,7 +21,7 @@ class Elements:
     shrinkage: Tensor  # (N, 1) float32
     selection: Tensor | None  # (N, C_key) float32; prototypes and STCN's elements have none
     values: Mapping[int, Tensor]  # by object id, (N, C_value)
-    frames: Tensor | None = None  # (N,) int32, of which frame each is; None: nobody said
+    frames: Tensor | None = None  # (N,) int32, of which frame each is; None: not known
 
     def __len__(self) -> int:
         return self.key.shape[0]
@@ -227,7 +227,7 @@ class MemoryStore:
 
 
 def _frames_of(elements: Elements) -> Tensor:
-    """(N,) int32; -1 where nobody said."""
+    """(N,) int32; -1 where it is not known."""
     if elements.frames is not None:
         return elements.frames
     return torch.full_like(elements.shrinkage[:, 0], -1, dtype=torch.int32)
