@@ -119,6 +119,11 @@ class TimeScale:
         frame = floor((x + self.scroll_px) / self.frame_px + _ROUNDED)
         return max(0, min(frame, self.frame_count - 1))
 
+    def boundary(self, x: float) -> int:
+        """The frame whose left edge is nearest to a pixel; `frame_count` at the right end."""
+        frame = floor((x + self.scroll_px) / self.frame_px + 0.5)
+        return max(0, min(frame, self.frame_count))
+
     @property
     def first(self) -> int:
         """The first frame that is seen, if only in part."""

@@ -38,6 +38,7 @@ from gui.timeline.painting import (
     draw_stretch,
     slots,
 )
+from gui.timeline.presence_edges import PresenceEdge, edges_of
 from gui.timeline.scale import LARGEST_FRAME_PX, TimeScale, format_timecode
 from gui.timeline.thumbnails import Thumbnails
 from gui.work.annotator import Annotator
@@ -63,6 +64,7 @@ class Dragged(Enum):
     RANGE_IN = 3
     RANGE_OUT = 4
     PRESENCE = 5  # a stretch of an object's lane
+    PRESENCE_EDGE = 6  # where what was said of an object begins or ends
 
 
 class Drag:
@@ -76,6 +78,7 @@ class Drag:
         self._range_before: tuple[int | None, int | None] = (None, None)
         self._is_held = False
         self._object_id, self._to = 0, 0
+        self._edge: PresenceEdge | None = None
 
     @property
     def is_held(self) -> bool:
@@ -83,11 +86,28 @@ class Drag:
         return self._is_held
 
     @property
+    def is_of_edge(self) -> bool:
+        return self._what is Dragged.PRESENCE_EDGE
+
+    @property
     def stretch(self) -> tuple[int, int, int] | None:
         """The object, and the first and last frame of its lane that are being dragged over."""
         if self._what is not Dragged.PRESENCE:
             return None
         return self._object_id, min(self._from, self._to), max(self._from, self._to)
+
+    @property
+    def change(self) -> tuple[int, int, int, PresenceState] | None:
+        """The object whose edge of presence is dragged, the frames that get another state by it,
+        and which; None: nothing changes."""
+        if self._what is not Dragged.PRESENCE_EDGE or self._edge is None:
+            return None
+        change = self._edge.change(self._to)
+        return None if change is None else (self._edge.object_id, *change)
+
+    def begin_edge(self, edge: PresenceEdge) -> None:
+        self.begin(Dragged.PRESENCE_EDGE, edge.at)
+        self._edge = edge
 
     def begin(self, what: Dragged, frame: int, object_id: int = 0) -> None:
         """object_id: whose lane a stretch of is dragged over."""
@@ -100,11 +120,14 @@ class Drag:
             document.set_frame(frame)
 
     def move(self, frame: int) -> None:
+        """frame: the one under the pointer; of an edge, the one it is to lie before."""
         document = self._document
         if self._what is Dragged.PLAYHEAD:
             document.set_frame(frame)
         elif self._what is Dragged.PRESENCE:
             self._to = max(0, min(frame, document.frame_count - 1))
+        elif self._what is Dragged.PRESENCE_EDGE:
+            self._to = frame
         elif self._what is Dragged.RANGE:
             document.set_range(*sorted((self._from, frame)))
         elif self._what is Dragged.RANGE_IN:
@@ -121,7 +144,7 @@ class Drag:
         """False if the button is not down."""
         if self._what is Dragged.PLAYHEAD:
             self._document.set_frame(self._frame_before)
-        elif self._what not in (None, Dragged.PRESENCE):
+        elif self._what not in (None, Dragged.PRESENCE, Dragged.PRESENCE_EDGE):
             self._document.set_range(*self._range_before)
         self._what = None
         return self._is_held
@@ -211,6 +234,7 @@ def frame_for_key(document: Document, key: int, modifiers: Qt.KeyboardModifier) 
 
 MOST_LANES: Final = 5
 _HANDLE_PX: Final = 6  # how near the pointer must be
+_EDGE_PX: Final = 4  # in a lane, where one clicks to go to a frame
 _WHEEL_ZOOM: Final = 1.25  # a notch
 
 
@@ -454,7 +478,7 @@ class Timeline(QAbstractScrollArea):
         painter.end()
 
     def _draw_stretch(self, painter: QPainter, strip: QRectF) -> None:
-        stretch = self._drag.stretch
+        stretch = self._drag.stretch or self._drag.change
         row = None if stretch is None else self._row_of(stretch[0])
         if stretch is not None and row is not None:
             top = LANES_TOP_PX + row * LANE_PX - self.verticalScrollBar().value()
@@ -489,6 +513,19 @@ class Timeline(QAbstractScrollArea):
         objects = self._document.objects
         return objects[row].id if row < len(objects) else 0
 
+    def _edge_at(self, position: QPointF) -> PresenceEdge | None:
+        """The edge of an object's presence that can be dragged from there, the nearest."""
+        info = self._document.object(self._object_at(position.y()))
+        is_read_only = self._document.session.ledger.is_read_only
+        x = position.x() - HEADER_PX - 1
+        if info is None or info.is_locked or is_read_only or x < 0:
+            return None
+        edges = edges_of(info, self._document.frame_count)
+        near = min(edges, key=lambda one: abs(self._scale.x(one.at) - x), default=None)
+        if near is None or abs(self._scale.x(near.at) - x) > _EDGE_PX:
+            return None
+        return near
+
     def _handle_at(self, position: QPointF) -> Dragged | None:
         document, scale = self._document, self._scale
         if position.y() > RULER_PX:
@@ -518,6 +555,11 @@ class Timeline(QAbstractScrollArea):
             self._drag.begin(Dragged.PRESENCE, self.frame_at(position.x()), object_id)
             self.viewport().update()
             return
+        edge = None if event.modifiers() else self._edge_at(position)
+        if edge is not None:
+            self._document.set_current_object(edge.object_id)
+            self._drag.begin_edge(edge)
+            return
         is_range = event.modifiers() & Qt.KeyboardModifier.ShiftModifier
         otherwise = Dragged.RANGE if is_range else Dragged.PLAYHEAD
         self._drag.begin(self._handle_at(position) or otherwise, self.frame_at(position.x()))
@@ -525,19 +567,28 @@ class Timeline(QAbstractScrollArea):
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         position = event.position()
         if self._drag.is_held:
-            self._drag.move(self.frame_at(position.x()))
-            if self._drag.stretch is not None:
+            if self._drag.is_of_edge:  # snaps to the nearest boundary of two frames
+                self._drag.move(self._scale.boundary(position.x() - HEADER_PX - 1))
+            else:
+                self._drag.move(self.frame_at(position.x()))
+            if self._drag.stretch is not None or self._drag.is_of_edge:
                 self.viewport().update()
             return
-        is_handle = self._handle_at(position) is not None
-        shape = Qt.CursorShape.SizeHorCursor if is_handle else Qt.CursorShape.ArrowCursor
+        handle = self._handle_at(position) or self._edge_at(position)
+        shape = Qt.CursorShape.SizeHorCursor if handle is not None else Qt.CursorShape.ArrowCursor
         self.viewport().setCursor(shape)
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         if event.button() != Qt.MouseButton.LeftButton:
             return
-        stretch = self._drag.stretch
+        stretch, change = self._drag.stretch, self._drag.change
+        is_click = self._drag.is_of_edge and change is None
         self._drag.end()
+        if change is not None:
+            self.viewport().update()
+            self._annotator.bulk.set_presence(*change)
+        elif is_click:  # what was not dragged was meant to go there
+            self._document.set_frame(self.frame_at(event.position().x()))
         if stretch is not None:
             self.viewport().update()
             self.presence_menu(*stretch).popup(event.globalPosition().toPoint())
@@ -566,6 +617,7 @@ class Timeline(QAbstractScrollArea):
 
     def abandon_drag(self) -> bool:
         """What the mouse is moving is as it was before. False if its button is not down."""
+        self.viewport().update()
         return self._drag.abandon()
 
     def event(self, event: QEvent) -> bool:
@@ -619,9 +671,22 @@ class Timeline(QAbstractScrollArea):
             return True
         return super().viewportEvent(event)
 
+    def _describe_edge(self, edge: PresenceEdge) -> str:
+        info = self._document.object(edge.object_id)
+        name = "" if info is None else info.name
+        said, frame = edge.after, edge.at
+        text = Message("“{name}”: {state} from frame {frame} on. Drag to move this edge.")
+        if said is PresenceState.NOT_LOOKED_AT:
+            said, frame = edge.before, edge.at - 1
+            text = Message("“{name}”: {state} up to frame {frame}. Drag to move this edge.")
+        return tr(text, name=name, state=tr(_STATES[said]), frame=frame)
+
     def _show_tip(self, position: QPoint, on_screen: QPoint) -> None:
         if position.x() > HEADER_PX:
+            edge = self._edge_at(QPointF(position))
             text = describe_frame(self._document, self.frame_at(position.x()))
+            if edge is not None:
+                text = self._describe_edge(edge)
         else:
             info = self._document.object(self._object_at(position.y()))
             text = "" if info is None else info.name

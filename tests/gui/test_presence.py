@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QEvent, QPoint, Qt
+from PySide6.QtGui import QHelpEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QMenu
+from PySide6.QtWidgets import QApplication, QMenu, QToolTip
 from pytestqt.qtbot import QtBot
 
 from gui.timeline.painting import HEADER_PX, LANE_PX, LANES_TOP_PX
@@ -93,6 +94,121 @@ def test_an_abandoned_drag_changes_nothing(workspace: Workspace, bear: int) -> N
     QTest.mouseRelease(viewport, Qt.MouseButton.LeftButton, pos=place)
     assert QApplication.activePopupWidget() is None
     assert presence(workspace, bear) == ()
+
+
+def place_of(workspace: Workspace, boundary: float) -> QPoint:
+    """On the lane of the first object, where a frame begins."""
+    timeline = workspace.timeline
+    x = HEADER_PX + 1 + round(timeline.scale.x(boundary))
+    return QPoint(x, LANES_TOP_PX + LANE_PX // 2)
+
+
+def say(workspace: Workspace, qtbot: QtBot, *change: tuple[int, int, PresenceState]) -> None:
+    [bear] = [one.id for one in workspace.document.objects]
+    for first, last, state in change:
+        workspace.annotator.bulk.set_presence(bear, first, last, state)
+        qtbot.waitUntil(lambda: workspace.annotator.operations.is_free, timeout=20_000)
+
+
+def drag(workspace: Workspace, start: float, end: float, *, releases: bool = True) -> None:
+    viewport, left = workspace.timeline.viewport(), Qt.MouseButton.LeftButton
+    QTest.mousePress(viewport, left, pos=place_of(workspace, start))
+    QTest.mouseMove(viewport, place_of(workspace, (start + end) / 2))
+    QTest.mouseMove(viewport, place_of(workspace, end))
+    if releases:
+        QTest.mouseRelease(viewport, left, pos=place_of(workspace, end))
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "expected"),
+    [
+        (2, 1, ((1, 4, ABSENT),)),  # to the left: more
+        (2, 4.3, ((4, 4, ABSENT),)),  # to the right: less, to the nearest frame
+        (2, 7, ((4, 4, ABSENT),)),  # one frame stays
+        (5, 7.6, ((2, 7, ABSENT),)),  # to the end of the video
+        (5, 0, ((2, 2, ABSENT),)),
+    ],
+)
+def test_an_edge_of_what_was_said_is_dragged_and_that_is_one_step(
+    workspace: Workspace,
+    bear: int,
+    qtbot: QtBot,
+    start: float,
+    end: float,
+    expected: tuple[tuple[int, int, PresenceState], ...],
+) -> None:
+    say(workspace, qtbot, (2, 4, ABSENT))
+    steps, frame = len(workspace.session.history.entries), workspace.document.frame
+    drag(workspace, start, end)
+    wanted = tuple(PresenceRange(*one) for one in expected)
+    qtbot.waitUntil(lambda: presence(workspace, bear) == wanted, timeout=20_000)
+    qtbot.waitUntil(lambda: workspace.annotator.operations.is_free, timeout=20_000)
+    assert len(workspace.session.history.entries) == steps + 1
+    assert workspace.document.frame == frame
+    for number in range(4):
+        is_absent = any(first <= number <= last for first, last, _ in expected)
+        is_here = bear in workspace.session.annotation.record(number).present
+        was_cleared = 2 <= number <= 4
+        assert is_here == (not is_absent and not was_cleared)
+    workspace.annotator.undo()
+    assert presence(workspace, bear) == (PresenceRange(2, 4, ABSENT),)
+
+
+def test_between_two_ranges_one_edge_moves_both(
+    workspace: Workspace, bear: int, qtbot: QtBot
+) -> None:
+    say(workspace, qtbot, (1, 3, OCCLUDED), (4, 6, ABSENT))
+    drag(workspace, 4, 6)
+    wanted = (PresenceRange(1, 5, OCCLUDED), PresenceRange(6, 6, ABSENT))
+    qtbot.waitUntil(lambda: presence(workspace, bear) == wanted, timeout=20_000)
+    qtbot.waitUntil(lambda: workspace.annotator.operations.is_free, timeout=20_000)
+    drag(workspace, 6, 1)
+    wanted = (PresenceRange(1, 1, OCCLUDED), PresenceRange(2, 6, ABSENT))
+    qtbot.waitUntil(lambda: presence(workspace, bear) == wanted, timeout=20_000)
+    qtbot.waitUntil(lambda: workspace.annotator.operations.is_free, timeout=20_000)
+
+
+def test_escape_leaves_an_edge_where_it_was(
+    window: MainWindow, workspace: Workspace, bear: int, qtbot: QtBot
+) -> None:
+    say(workspace, qtbot, (2, 4, ABSENT))
+    steps = len(workspace.session.history.entries)
+    workspace.timeline.setFocus()
+    drag(workspace, 5, 7, releases=False)
+    QTest.keyClick(workspace.timeline, Qt.Key.Key_Escape)
+    QTest.mouseRelease(
+        workspace.timeline.viewport(), Qt.MouseButton.LeftButton, pos=place_of(workspace, 7)
+    )
+    assert len(workspace.session.history.entries) == steps
+    assert presence(workspace, bear) == (PresenceRange(2, 4, ABSENT),)
+
+
+@pytest.mark.qt_log_ignore("This plugin does not support", extend=True)  # tips, offscreen
+def test_an_edge_shows_that_it_can_be_dragged_and_a_click_there_only_goes_there(
+    workspace: Workspace, bear: int, qtbot: QtBot
+) -> None:
+    say(workspace, qtbot, (2, 4, ABSENT))
+    viewport, left = workspace.timeline.viewport(), Qt.MouseButton.LeftButton
+    QTest.mouseMove(viewport, place_of(workspace, 5))
+    assert viewport.cursor().shape() is Qt.CursorShape.SizeHorCursor
+    QTest.mouseMove(viewport, place_of(workspace, 3.5))
+    assert viewport.cursor().shape() is Qt.CursorShape.ArrowCursor
+    for boundary, text in ((2, "absent from frame 2 on"), (5, "absent up to frame 4")):
+        place = place_of(workspace, boundary)
+        tip = QHelpEvent(QEvent.Type.ToolTip, place, viewport.mapToGlobal(place))
+        QApplication.sendEvent(viewport, tip)
+        assert text in QToolTip.text()
+    QToolTip.hideText()
+    steps = len(workspace.session.history.entries)
+    QTest.mouseClick(viewport, left, pos=place_of(workspace, 5) + QPoint(2, 0))
+    assert workspace.document.frame == 5
+    assert len(workspace.session.history.entries) == steps
+    workspace.document.set_frame(0)
+    workspace.document.set_locked(bear, True)
+    QTest.mouseMove(viewport, place_of(workspace, 2))
+    assert viewport.cursor().shape() is Qt.CursorShape.ArrowCursor  # nothing of it can change
+    drag(workspace, 5, 7)
+    assert presence(workspace, bear) == (PresenceRange(2, 4, ABSENT),)
 
 
 def test_one_key_accepts_a_proposed_absence_and_none_is_said(
