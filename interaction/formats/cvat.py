@@ -134,7 +134,7 @@ def _read_image(listing: ShapeList, image: ElementTree.Element) -> bool:
         if code is not None:
             group, label = int(element.get("group_id", 0)), element.attrib["label"]
             is_grouped = is_grouped and group > 0
-            listing.shapes.append(Shape(key, group or label, label, code))
+            listing.shapes.append(Shape(key, group or label, label, code, _is_occluded(element)))
     return is_grouped
 
 
@@ -151,7 +151,12 @@ def _read_track(
                 f"frame {frame}", ListedPicture(Path(f"{frame}.png"), *size)
             )
             identity = f"track {track.attrib['id']}"
-            listing.shapes.append(Shape(f"frame {frame}", identity, track.attrib["label"], code))
+            label, is_occluded = track.attrib["label"], _is_occluded(element)
+            listing.shapes.append(Shape(f"frame {frame}", identity, label, code, is_occluded))
+
+
+def _is_occluded(element: ElementTree.Element) -> bool:
+    return element.get("occluded") == "1"
 
 
 _LINES: Final = ("points", "polyline", "skeleton", "cuboid")

@@ -1,7 +1,6 @@
 """Turn a planned import into edits and pictures."""
 
 from collections.abc import Callable, Collection, Generator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -86,15 +85,11 @@ def _edits(plan: ImportPlan) -> Generator[Edit, None, None]:
     group = new_group()
     cause = ImportRequest(str(preview.path), preview.format)
     locked = frozenset(one.id for one in plan.objects if one.is_locked)
-    if plan.new_objects or plan.new_keepers:
-        keepers = plan.new_keepers
+    if plan.objects_after != plan.objects:
         yield Edit(
             label,
             objects_before=plan.objects,
-            objects_after=tuple(
-                replace(one, keeps_covered=True) if one.id in keepers else one
-                for one in (*plan.objects, *plan.new_objects)
-            ),
+            objects_after=plan.objects_after,
             group=group,
             cause=cause,
             locked=locked,

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
@@ -12,10 +12,17 @@ import numpy as np
 
 from interaction.annotation.edits import next_color
 from interaction.annotation.overlaps import Stack, ids_beneath
-from interaction.annotation.types import EMPTY_RECORD, FrameRecord, FrameStatus, ObjectInfo
+from interaction.annotation.types import (
+    EMPTY_RECORD,
+    FrameRecord,
+    FrameStatus,
+    ObjectInfo,
+    PresenceRange,
+)
 from interaction.errors import UserError
 from interaction.formats.format import count_frames, describe_frames
 from interaction.formats.mask_set import MaskSet, Surroundings
+from interaction.formats.presence import merged_presence
 from interaction.formats.recognise import recognise_masks
 from interaction.video.pixels import Orientation
 from interaction.video.video import Video
@@ -82,6 +89,7 @@ class ImportPreview:
     given_conflicts: tuple[int, ...]  # those of them that were made or confirmed by hand
     unmatched: tuple[str, ...]  # files that belong to no frame
     remarks: tuple[str, ...]
+    presence: Mapping[int, tuple[PresenceRange, ...]]  # by key, what the masks say of it
     masks: MaskSet
     turns: Mapping[int, Orientation]  # of masks made without the video's own rotation
 
@@ -252,6 +260,7 @@ def preview_import(
         given_conflicts=tuple(f for f in conflicts if records[f].status.is_given),
         unmatched=masks.unmatched,
         remarks=masks.remarks,
+        presence=masks.presence,
         masks=masks,
         turns=turns,
     )
@@ -432,6 +441,7 @@ class ImportPlan:
     objects: tuple[ObjectInfo, ...]
     new_objects: tuple[ObjectInfo, ...]
     new_keepers: frozenset[int]  # ids of objects that keep covered pixels from now on
+    objects_after: tuple[ObjectInfo, ...]  # all, with what the masks say of their presence
     outcomes: Mapping[int, Outcome]  # by frame, ascending: the frames that are imported
     locked: tuple[ObjectInfo, ...]  # chosen, but nothing of them is imported
     unspoken: tuple[ObjectInfo, ...]  # others, which keep frames from being whole
@@ -549,6 +559,11 @@ class ImportPlan:
                 if one.id in self.new_keepers
             )
             lines.append(Message("what others cover is kept, from now on, of {names}", names=names))
+        presence = {one.id: one.presence for one in self.objects}
+        told = [one for one in self.objects_after if one.presence != presence.get(one.id, ())]
+        if told:
+            names = ", ".join(f"‘{one.name}’" for one in told)
+            lines.append(Message("presence is taken over too, of {names}", names=names))
         for one in self.locked:
             lines.append(Message("‘{name}’ is locked: nothing of it is imported", name=one.name))
         for one in self.removed:
@@ -599,6 +614,11 @@ class ImportPlan:
             "objects": {str(key): object_id for key, object_id in self.ids.items()},
             "new_objects": [one.id for one in self.new_objects],
             "new_keepers": sorted(self.new_keepers),
+            "presence": {
+                str(one.id): [[part.first, part.last, part.state] for part in one.presence]
+                for one in self.objects_after
+                if one.presence
+            },
             "locked": [one.id for one in self.locked],
             "removed": [one.id for one in self.removed],
             "left_given": list(self.left_given),
@@ -669,6 +689,18 @@ def plan_import(
         objects=objects,
         new_objects=added,
         new_keepers=new_keepers,
+        objects_after=_with_presence(
+            tuple(
+                replace(one, keeps_covered=True) if one.id in new_keepers else one for one in known
+            ),
+            ids,
+            preview,
+            choices,
+            records,
+            outcomes,
+            left_given,
+            annotation.frame_count,
+        ),
         outcomes=outcomes,
         locked=_those(objects, locked_ids & set(chosen.values())),
         unspoken=_those(known, unspoken - frozenset(chosen.values())),
@@ -717,6 +749,35 @@ class _Covering:
             return Outcome(FrameStatus.CONFIRMED, spoken)
         status = FrameStatus.CORRECTED if spoken else FrameStatus.TRACKED
         return Outcome(status, spoken)
+
+
+def _with_presence(
+    known: tuple[ObjectInfo, ...],
+    ids: Mapping[int, int],
+    preview: ImportPreview,
+    choices: ImportChoices,
+    records: Mapping[int, FrameRecord],
+    outcomes: Collection[int],
+    left_given: Collection[int],
+    frame_count: int,
+) -> tuple[ObjectInfo, ...]:
+    """`known` with what the masks say of the presence of those that are taken, but for frames
+    outside the range, frames whose masks were made by hand and stay, and frames that keep showing
+    an object that is said to be absent."""
+    last = frame_count - 1 if choices.last is None else min(choices.last, frame_count - 1)
+    outside = {*range(choices.first), *range(last + 1, frame_count)}
+    told: dict[int, list[PresenceRange]] = {}
+    for key, of in ids.items():
+        told.setdefault(of, []).extend(preview.presence.get(key, ()))
+    result = []
+    for one in known:
+        if told.get(one.id):
+            shown = [f for f, r in records.items() if one.id in r.present and f not in outcomes]
+            leaves = outside.union(left_given)
+            ranges = merged_presence(one, told[one.id], frame_count, leaves, shown)
+            one = replace(one, presence=ranges)
+        result.append(one)
+    return tuple(result)
 
 
 def _lost(preview: ImportPreview, ids: Mapping[int, int], frame: int) -> set[int]:

@@ -203,9 +203,12 @@ def from_label_studio(data: Sequence[JsonObject]) -> ShapeList:
             listing.pictures[number] = ListedPicture(listing.pictures[number].file, *size)
             kind = next((key for key in value if key.endswith("labels")), "")
             label = str((value.get(kind) or ["object"])[0])
-            note = _OBJECT.fullmatch(str((result.get("meta", {}).get("text") or [""])[0]))
+            notes = result.get("meta", {}).get("text") or [""]
+            note = _OBJECT.fullmatch(str(notes[0]))
             listing.has_ids = listing.has_ids and note is not None
-            listing.shapes.append(Shape(number, int(note[1]) if note else label, label, code))
+            identity = int(note[1]) if note else label
+            is_occluded = "occluded" in notes[1:]
+            listing.shapes.append(Shape(number, identity, label, code, is_occluded))
     return listing
 
 

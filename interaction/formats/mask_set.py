@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,10 +11,12 @@ from typing import Any, Final, NamedTuple
 
 from interaction.annotation.mask_folders import FoundMasks, place_masks
 from interaction.annotation.overlaps import Stack
+from interaction.annotation.types import PresenceRange
 from interaction.errors import UserError
 from interaction.files import parse_json, read_regular
 from interaction.formats.format import FRAMES_CSV, OBJECTS_JSON
 from interaction.formats.options import parse_color
+from interaction.formats.presence import listed_presence
 from interaction.video.container import MAX_FRAME_PIXELS
 from xmem_core.arrays import Frame
 from xmem_core.messages import Message
@@ -32,9 +35,11 @@ __all__ = [
     "only_boxes",
     "place_files",
     "place_listed",
+    "presence_in_objects_json",
     "read_json",
     "read_text",
     "readable",
+    "with_listed_presence",
 ]
 
 MOST_OBJECTS: Final = 255
@@ -79,6 +84,8 @@ class MaskSet:
     has_ids: bool  # keys are the ids the masks were made with
     unmatched: tuple[str, ...] = ()  # files that belong to no frame
     remarks: tuple[str, ...] = field(default=())
+    # By key, what the files say of the objects' presence.
+    presence: Mapping[int, tuple[PresenceRange, ...]] = field(default_factory=dict)
 
 
 def check_pixels(path: Path, width: int, height: int) -> None:
@@ -256,6 +263,29 @@ def names_in_objects_json(folder: Path) -> Mapping[int, NamedObject]:
         if 1 <= one["id"] <= 255:
             named[one["id"]] = NamedObject(clean_name(one.get("name")), color)
     return named
+
+
+def presence_in_objects_json(folder: Path, masks: MaskSet, frame_count: int) -> MaskSet:
+    """`masks` with what the list beside them says of presence, if there is one."""
+    data = read_json(folder / OBJECTS_JSON)
+    listed = data.get("presence") if isinstance(data, dict) else None
+    return with_listed_presence(masks, listed, frame_count)
+
+
+def with_listed_presence(masks: MaskSet, listed: object, frame_count: int) -> MaskSet:
+    """By id where keys are ids, else by a name that only one object has."""
+    found = listed_presence(listed, frame_count)
+    names = Counter(one.name for one in masks.objects)
+    presence = dict(masks.presence)
+    for one in masks.objects:
+        told = [
+            ranges
+            for (of, name), ranges in found.items()
+            if (of == one.key if masks.has_ids else one.name and name == one.name)
+        ]
+        if len(told) == 1 and (masks.has_ids or names[one.name] == 1):
+            presence[one.key] = told[0]
+    return replace(masks, presence=presence)
 
 
 def names_in_meta(path: Path, sequence: str) -> Mapping[int, NamedObject]:

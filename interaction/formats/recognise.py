@@ -22,6 +22,7 @@ from interaction.formats.mask_set import (
     names_in_meta,
     names_in_objects_json,
     only_boxes,
+    presence_in_objects_json,
     read_json,
     read_text,
     readable,
@@ -63,7 +64,8 @@ def recognise_masks(path: Path, around: Surroundings) -> MaskSet:
     if not is_folder(path):
         raise UserError("There is no file or folder “{path}”.\n\nCheck its name.", path=path)
     try:
-        return _of_folder(path, around)
+        masks = _of_folder(path, around)
+        return presence_in_objects_json(path, masks, len(around.names))
     except OSError as error:
         raise UserError(
             "The folder “{name}” could not be read: {reason}. Nothing was "

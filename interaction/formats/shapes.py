@@ -33,7 +33,9 @@ from interaction.formats.mask_set import (
     damaged,
     only_boxes,
     place_listed,
+    with_listed_presence,
 )
+from interaction.formats.presence import with_occluded
 from xmem_core.messages import Message
 
 __all__ = [
@@ -176,6 +178,7 @@ class Shape:
     identity: Hashable  # the same for one object on all pictures
     name: str | None
     segmentation: object
+    is_occluded: bool = False
 
 
 @dataclass(slots=True)
@@ -190,6 +193,7 @@ class ShapeList:
     remarks: list[str] = field(default_factory=list)
     boxes: int = 0  # that have no outline, and are left out
     lines: int = 0  # and points: what has no inside, and is left out
+    presence: list[object] = field(default_factory=list)  # as exports of ours have it
 
 
 def listed_file(name: object) -> Path:
@@ -273,6 +277,12 @@ def read_shapes(path: Path, listing: ShapeList, around: Surroundings) -> MaskSet
         if shape.picture in frame_of:
             masks[frame_of[shape.picture]].append(shape)
 
+    occluded: dict[int, set[int]] = {}
+    for frame, of_frame in masks.items():
+        for shape in of_frame:
+            if shape.is_occluded:
+                occluded.setdefault(key_of[shape.identity], set()).add(frame)
+
     def regions(frame: int) -> Iterator[tuple[int, NDArray[np.bool_]]]:
         width, height = sizes[frame]
         for shape in masks[frame]:
@@ -302,7 +312,7 @@ def read_shapes(path: Path, listing: ShapeList, around: Surroundings) -> MaskSet
         return pile(regions(frame), height, width)
 
     unplaced = [one.file.name for key, one in listing.pictures.items() if key not in frame_of]
-    return MaskSet(
+    found_masks = MaskSet(
         format=listing.format,
         title=listing.title,
         objects=tuple(FoundObject(key_of[one], clean_name(names[one])) for one in order),
@@ -312,6 +322,13 @@ def read_shapes(path: Path, listing: ShapeList, around: Surroundings) -> MaskSet
         unmatched=tuple(unplaced),
         remarks=tuple(remarks),
     )
+    count = len(around.names)
+    listed = with_listed_presence(found_masks, listing.presence, count).presence
+    presence = {
+        key: with_occluded(listed.get(key, ()), occluded.get(key, ()), count)
+        for key in sorted({*listed, *occluded})
+    }
+    return replace(found_masks, presence=presence)
 
 
 def _placed_pictures(pictures: Collection[ListedPicture], around: Surroundings) -> FoundMasks:
@@ -358,6 +375,7 @@ def from_coco(files: Iterable[tuple[Path, JsonObject]]) -> ShapeList:
     tracks: list[Hashable | None] = []
     for part, (path, data) in enumerate(files):
         names = {str(one["id"]): one.get("name") for one in data.get("categories") or []}
+        listing.presence += _listed(data)
         for image in data["images"]:
             extra = image.get("extra")
             listing.pictures[part, str(image["id"])] = ListedPicture(
@@ -371,7 +389,9 @@ def from_coco(files: Iterable[tuple[Path, JsonObject]]) -> ShapeList:
             category = one["category_id"]
             identity = f"category {category}" if track is None else track
             key, name = (part, str(one["image_id"])), names.get(str(category))
-            shape = Shape(key, identity, name, one.get("segmentation"))
+            attributes = one.get("attributes")
+            is_occluded = isinstance(attributes, dict) and attributes.get("occluded") is True
+            shape = Shape(key, identity, name, one.get("segmentation"), is_occluded)
             listing.shapes.append(shape)
             listing.boxes += bool(one.get("bbox")) and not shape.segmentation
     listing.has_ids = None not in tracks
@@ -383,6 +403,11 @@ def from_coco(files: Iterable[tuple[Path, JsonObject]]) -> ShapeList:
             )
         )
     return listing
+
+
+def _listed(data: JsonObject) -> list[object]:
+    listed = data.get("presence")
+    return list(listed) if isinstance(listed, list) else []
 
 
 def _track_of(annotation: JsonObject) -> Hashable | None:
@@ -397,7 +422,7 @@ def _track_of(annotation: JsonObject) -> Hashable | None:
 
 def from_youtube_vis(path: Path, data: JsonObject, around: Surroundings) -> ShapeList:
     """One video of the file: the one called as this video is, or the only one. UserError."""
-    listing = ShapeList("youtube-vis", "YouTube-VIS", has_ids=True)
+    listing = ShapeList("youtube-vis", "YouTube-VIS", has_ids=True, presence=_listed(data))
     videos = {video["id"]: video for video in data["videos"]}
     sequences = {
         number: Path(str(video["file_names"][0])).parent.name for number, video in videos.items()

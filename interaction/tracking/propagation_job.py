@@ -245,6 +245,7 @@ class PropagationJob:
         self._runs = _runs(request, annotation.frame_count, self._stops())
         self._check_start()
         self._masks = GivenMasks(self._shown(), most=MOST_REMEMBERED, pinned=self._rules.pinned)
+        self._seen = given_objects(self._given.values())
         self._locked, self._keepers = annotation.locked, annotation.keepers
         self._names = {one.id: one.name for one in annotation.objects}
         self._objects = annotation.objects
@@ -772,6 +773,11 @@ class PropagationJob:
 
     # The run
 
+    def _told_of(self, frame: int) -> frozenset[int]:
+        """The objects that memory is told of by a given frame: those that it answers for, and those
+        that are said to be absent there, of which it remembers that they have no pixel."""
+        return self._masks.speaks_for(frame) | (self._absent(frame) & self._seen)
+
     def _memorize(
         self, tracker: Tracker, frame: int, way: int, *, anew: bool = False
     ) -> Generator[int, None, None]:
@@ -783,7 +789,7 @@ class PropagationJob:
             missing = sorted(self._confirmed - confirmed)
             if not self._confirmed <= masks.keys():
                 raise ValueError("it remembers frames that were not given")
-            speaks_for = {other: masks.speaks_for(other) for other in missing}
+            speaks_for = {other: self._told_of(other) for other in missing}
             given = {other: masks[other] for other in missing}
             yield from memorize_all(tracker, self._video, given, speaks_for=speaks_for)
             return
@@ -793,7 +799,7 @@ class PropagationJob:
         for other in confirmed - wanted:
             tracker.forget(other)
         missing = sorted(wanted - confirmed)
-        speaks_for = {other: masks.speaks_for(other) for other in missing}
+        speaks_for = {other: self._told_of(other) for other in missing}
         given = {other: masks[other] for other in missing}
         yield from memorize_all(tracker, self._video, given, speaks_for=speaks_for)
 

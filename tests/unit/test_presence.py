@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,6 +25,10 @@ from interaction.annotation.types import (
 )
 from interaction.command_line.app import main
 from interaction.errors import UserError
+from interaction.formats.format import TargetKind
+from interaction.formats.import_plan import ImportChoices
+from interaction.formats.presence import listed_presence
+from interaction.formats.table import FORMATS
 from interaction.project.causes import cause_from_json, cause_to_json
 from interaction.project.manifest import FIRST_FORMAT, manifest_text, read_manifest
 from interaction.project.records import DamagedValueError, objects_from_json, objects_to_json
@@ -32,6 +37,7 @@ from interaction.tracking.propagation_job import CollapseWatch
 from tests import tiny
 from tests.fake_engines import FakeEngines, tiny_network
 from xmem_core import Tracker
+from xmem_core.arrays import Labels
 
 PRESENT, OCCLUDED = PresenceState.PRESENT, PresenceState.OCCLUDED
 ABSENT, UNSEEN = PresenceState.ABSENT, PresenceState.NOT_LOOKED_AT
@@ -248,6 +254,127 @@ def test_exports_say_it_where_their_format_can(session: Session, tmp_path: Path)
     tasks = json.loads(label_studio.read_text())
     texts = [one["meta"]["text"] for one in tasks[1]["annotations"][0]["result"]]
     assert ["object 2", "occluded"] in texts
+
+
+def test_a_given_frame_remembers_that_an_object_is_absent(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also one that answers for another object alone."""
+    say(session, 1, 4, 4, ABSENT)
+    session.do(StrokeRequest(4, 2, DAB))
+    assert 1 not in session.annotation.record(4).given
+    told: dict[int, set[int]] = {}
+    memorize = Tracker.memorize
+
+    def note(self: Tracker, index: int, frame: Any, labels: Labels, objects: Any = None) -> None:
+        told[index] = set(objects)
+        memorize(self, index, frame, labels, objects)
+
+    monkeypatch.setattr(Tracker, "memorize", note)
+    session.propagate(0)
+    assert told == {0: {1, 2}, 4: {1, 2}}
+
+
+READ_BACK = [
+    name for name, one in FORMATS.items() if one.is_importable and one.target is TargetKind.FOLDER
+]
+
+
+@pytest.mark.parametrize("name", READ_BACK)
+def test_what_exports_say_of_it_is_read_again(folder: Path, tmp_path: Path, name: str) -> None:
+    clip = folder.parent / "clip"
+    options = {"has_layers": True} if name == "png-sequence" else {}
+    with Session.open(clip, engines=FakeEngines()) as session:
+        bear, cub = session.add_object("bear"), session.add_object("cub")
+        for frame in range(8):
+            session.set_mask(frame, tiny.labels(frame, bear, cub))
+        say(session, bear, 2, 3, ABSENT)
+        say(session, bear, 4, 4, OCCLUDED)
+        say(session, cub, 1, 1, OCCLUDED)
+        say(session, cub, 5, 6, PRESENT)
+        written = session.annotation.objects
+        masks = [session.masks[frame].copy() for frame in range(8)]
+        settings = FORMATS[name].options(**options)
+        session.export(name, tmp_path / "out", has_hashes=False, options=settings)
+    with Session.open(clip, engines=FakeEngines()) as session:
+        session.import_masks(tmp_path / "out")
+        found = {one.name: one for one in session.annotation.objects}
+        assert {n: one.presence for n, one in found.items()} == {
+            one.name: one.presence for one in written
+        }
+        for frame in (2, 3):  # a hard negative in every format
+            assert found["bear"].id not in session.annotation.record(frame).present
+        assert (masks[0] == bear).any()
+        assert found["bear"].id in session.annotation.record(0).present
+        session.undo()
+        assert session.annotation.objects == ()
+
+
+@pytest.mark.parametrize("name", ["coco", "cvat-xml", "label-studio", "youtube-vis"])
+def test_files_alone_say_what_their_form_can_say(
+    session: Session, tmp_path: Path, name: str
+) -> None:
+    say(session, 1, 2, 3, ABSENT)
+    session.set_mask(1, tiny.labels(1, 1, 2))
+    say(session, 2, 1, 1, OCCLUDED)
+    place = export(session, name, tmp_path / "out")
+    (place / "objects.json").unlink()
+    with Session.open(session.video.path, engines=FakeEngines()) as other:
+        other.import_masks(place)
+        found = {one.id: one.presence for one in other.annotation.objects}
+    assert found[2] == ranges((1, 1, OCCLUDED))
+    has_list = name in ("coco", "youtube-vis")
+    assert found[1] == (ranges((2, 3, ABSENT)) if has_list else ())
+
+
+def test_an_import_leaves_what_it_must_not_touch(session: Session, tmp_path: Path) -> None:
+    say(session, 1, 2, 5, ABSENT)
+    place = export(session, "palette-png", tmp_path / "out")
+    with Session.open(session.video.path, engines=FakeEngines()) as other:
+        for name in ("bear", "cub"):
+            other.add_object(name)
+        other.set_mask(3, tiny.labels(3, 1, 2))  # made by hand: it stays, and so does the bear
+        other.do(PresenceRequest(1, 7, 7, OCCLUDED))
+        other.import_masks(place)
+        assert other.annotation.object(1).presence == ranges(
+            (2, 2, ABSENT), (4, 5, ABSENT), (7, 7, OCCLUDED)
+        )
+        assert 1 in other.annotation.record(3).present
+        other.objects.set_locked(1, True)
+        before = other.annotation.object(1).presence
+        other.import_masks(place, ImportChoices(replaces_given=True))
+        assert other.annotation.object(1).presence == before
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        None,
+        {},
+        ["absent"],
+        [{"object": 1}],
+        [{"object": True, "first": 0, "last": 1, "state": "absent"}],
+        [{"object": 300, "first": 0, "last": 1, "state": "absent"}],
+        [{"object": 1, "first": 3, "last": 1, "state": "absent"}],
+        [{"object": 1, "first": -1, "last": 1, "state": "absent"}],
+        [{"object": 1, "first": 0, "last": 1, "state": "gone"}],
+        [{"object": 1, "first": 0, "last": 1, "state": ["absent"]}],
+        [{"object": 1, "first": 0.0, "last": 1, "state": "absent"}],
+    ],
+)
+def test_a_damaged_list_says_nothing(listed: object) -> None:
+    assert not any(listed_presence(listed, 8).values())
+
+
+def test_a_list_of_a_longer_video_says_what_fits() -> None:
+    listed = [
+        {"object": 1, "name": "bear", "first": 6, "last": 2**40, "state": "absent"},
+        {"object": 1, "name": "bear", "first": 7, "last": 7, "state": "present"},
+        {"object": 2, "first": 2**40, "last": 2**40, "state": "absent"},
+    ]
+    found = listed_presence(listed, 8)
+    assert found[1, "bear"] == ranges((6, 6, ABSENT), (7, 7, PRESENT))
+    assert found[2, None] == ()
 
 
 def test_an_absent_frame_is_no_gap_of_an_export(session: Session, tmp_path: Path) -> None:
