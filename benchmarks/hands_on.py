@@ -250,6 +250,8 @@ def main() -> None:
             if arguments.pictures is not None:
                 person.workspace.document.set_frame(person.workspace.document.frame_count // 2)
                 person.wait(lambda: person.workspace.canvas.shown_frame > 0)  # noqa: B023
+                settled_s = time.monotonic() + 1.0  # lists follow a run a moment later
+                person.wait(lambda: time.monotonic() > settled_s)  # noqa: B023
                 picture = window.grab().toImage()
                 picture.save(str(arguments.pictures / f"hands-on-{task}.jpg"), "JPEG", 82)  # type: ignore[call-overload]
             window.close()

@@ -244,8 +244,8 @@ class PropagationPanel(QWidget):
         self.setAccessibleName(tr("Track"))
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         column = QVBoxLayout(self)
-        column.setContentsMargins(10, 6, 10, 8)
-        column.setSpacing(6)
+        column.setContentsMargins(10, 4, 10, 4)
+        column.setSpacing(4)
         title = QLabel(tr("Track"), self)
         font = title.font()
         font.setBold(True)
@@ -309,7 +309,7 @@ class PropagationPanel(QWidget):
     def _choices(self) -> QFormLayout:
         form = QFormLayout()
         form.setContentsMargins(0, 0, 0, 0)
-        form.setVerticalSpacing(4)
+        form.setVerticalSpacing(2)  # in a window of 800 pixels all panels are seen whole
         form.setHorizontalSpacing(8)
         self.until = QComboBox(self)
         for text, until in (
@@ -391,7 +391,7 @@ class PropagationPanel(QWidget):
         self.idle = QWidget(self)
         column = QVBoxLayout(self.idle)
         column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(4)
+        column.setSpacing(2)
         self.reason = QLabel(self.idle)
         self.reason.setWordWrap(True)
         self.reason.setForegroundRole(self.palette().ColorRole.PlaceholderText)
