@@ -237,7 +237,9 @@ def _prompted(context: EditContext, request: Prompt, clicks: Sequence[Click], ke
         prompts = Prompts(object_id, old.mask, old.status, (), old.given, old.beneath)
     prompts = replace(prompts, clicks=(*prompts.clicks, *clicks))
     label = object_label(annotation, key, object_id)
-    return _answer(context, request, old, prompts, _Rules.of(annotation), label)
+    return _answer(
+        context, request, old, prompts, _Rules(annotation.locked, annotation.keepers), label
+    )
 
 
 def _scribbled(context: EditContext, request: ScribbleRequest) -> Answer:
@@ -375,7 +377,9 @@ def _without_click(context: EditContext, request: RemoveClickRequest) -> Answer:
         rest and bool((before[0] == prompts.object_id).any())
     ):
         prompts = replace(prompts, clicks=rest)
-        return _answer(context, request, old, prompts, _Rules.of(annotation), label)
+        return _answer(
+            context, request, old, prompts, _Rules(annotation.locked, annotation.keepers), label
+        )
     restored = keeping(annotation.stack(frame), before, locked)
     record = EMPTY_RECORD
     if prompts.start is not None:
@@ -423,10 +427,6 @@ class _Rules:
 
     locked: frozenset[int]
     keepers: frozenset[int]
-
-    @classmethod
-    def of(cls, annotation: Annotation) -> "_Rules":
-        return cls(annotation.locked, annotation.keepers)
 
 
 def _answer(
