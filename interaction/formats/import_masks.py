@@ -72,7 +72,7 @@ def read_given_masks(
     nothing = Annotation(len(video), video.width, video.height)
     preview = preview_import(path, video, nothing, shown=shown, first_number=first_number)
     ids = _ids_of_keys({one.key: one.object_id for one in preview.objects})
-    masks = {frame: np.asarray(ids[preview.keys(frame)[0]]) for frame in preview.frames}
+    masks = {frame: np.asarray(ids[preview.keys(frame)]) for frame in preview.frames}
     return masks, preview.lines()[1:]
 
 
@@ -97,7 +97,7 @@ def _edits(plan: ImportPlan) -> Generator[Edit, None, None]:
     for frame, outcome in plan.outcomes.items():
         before = plan.records.get(frame, EMPTY_RECORD)
         old = stack_of(before, preview.height, preview.width)
-        stack = merge(old, preview.keys(frame), plan.lost_on(frame))
+        stack = merge(old, preview.stack(frame), plan.lost_on(frame))
         after = make_record(stack, outcome.status, given=outcome.given, mattes=before.mattes)
         if after != before:
             yield Edit(
@@ -142,7 +142,7 @@ def planned_picture(plan: ImportPlan, frame: int, video: Video, longest_px: int)
     """
     record = plan.records.get(frame, EMPTY_RECORD)
     old = stack_of(record, plan.preview.height, plan.preview.width)
-    labels = merging(plan)(old, plan.preview.keys(frame), plan.lost_on(frame))[0]
+    labels = merging(plan)(old, plan.preview.stack(frame), plan.lost_on(frame))[0]
     picture = no_larger(video[frame], longest_px)
     labels = no_larger(labels, longest_px, cv2.INTER_NEAREST)
     # Objects that come with frames that are left alone have a colour as well.

@@ -93,8 +93,12 @@ class ImportPreview:
     masks: MaskSet
     turns: Mapping[int, Orientation]  # of masks made without the video's own rotation
 
-    def keys(self, frame: int) -> Stack:
-        """Keys of a frame's mask, (height, width) as the video. UserError."""
+    def keys(self, frame: int) -> Labels:
+        """(height, width) keys of what is visible in a frame's mask, as the video. UserError."""
+        return self.stack(frame)[0]
+
+    def stack(self, frame: int) -> Stack:
+        """As `keys`, with what lies beneath. UserError."""
         return _at_size(_upright(self.masks.read(frame), self.turns.get(frame)), self)
 
     def on(self, frame: int, *, keeps_covered: bool) -> frozenset[int]:
