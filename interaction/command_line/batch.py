@@ -29,6 +29,7 @@ from interaction.tracking.jobs import (
     Job,
     JobResult,
     finished,
+    is_begun,
     is_finished,
     read_jobs,
     run_job,
@@ -135,7 +136,7 @@ def _steps(
 
     done = [job for job in jobs if resumes and is_finished(job)]
     rest = [job for job in jobs if job not in done]
-    fresh = frozenset(job.name for job in rest if resumes or not job.output.exists())
+    fresh = frozenset(job.name for job in rest if resumes or not is_begun(job))
     if not rest:
         yield map(finished, done)
         return

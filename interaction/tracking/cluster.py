@@ -71,7 +71,7 @@ def run_on_cluster(
                 yield ray.get(first)
             except ray.exceptions.RayError as error:
                 reason = f"its worker died {_RETRIES + 1} times: {str(error).splitlines()[0]}"
-                yield JobResult(job.name, str(job.output), "failed", error=reason)
+                yield JobResult(job.name, job.output, "failed", error=reason)
     finally:
         ray.shutdown()
 

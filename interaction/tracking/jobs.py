@@ -4,18 +4,20 @@ import csv
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
 from interaction.annotation.mask_folders import list_pictures, natural_key
 from interaction.errors import UserError
 from interaction.files import JsonObject, is_file, is_folder, parse_json, read_regular
+from interaction.tracking.addresses import exists, is_address, local_files, name_of, read_small
 
 __all__ = [
     "Job",
     "JobResult",
     "finished",
+    "is_begun",
     "is_finished",
     "read_jobs",
     "run_job",
@@ -23,7 +25,9 @@ __all__ = [
 ]
 
 _MASKS: Final = "-masks"
-_PATHS: Final = ("source", "masks", "output")
+_INPUTS: Final = ("source", "masks")
+_OUTPUT: Final = "output"
+_REPORT: Final = "report.json"
 _MOST_BYTES: Final = 2**26
 
 
@@ -32,11 +36,11 @@ class Job:
     """One propagation: a row of the list."""
 
     name: str  # for people: where it stands in the list, and its source
-    values: JsonObject  # options of `propagate` by name; paths are absolute
+    values: JsonObject  # options of `propagate` by name; paths are absolute, or addresses
 
     @property
-    def output(self) -> Path:
-        return Path(self.values["output"])
+    def output(self) -> str:
+        return str(self.values[_OUTPUT])
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +60,10 @@ def read_jobs(path: Path, output: Path) -> list[Job]:
     """The jobs of a CSV table with a header, of JSON lines, or of a folder.
 
     Names are options of `propagate`, `source` and `masks` among them; paths are relative to the
-    list. Without `output`, results go to a folder of `output` named as the source. A folder holds
-    videos or folders of pictures, each with a folder of masks NAME-masks beside it; or JPEGImages
-    and Annotations with a folder for each clip. UserError, with the line, for what is no list.
+    list, or addresses (`interaction.tracking.addresses`). Without `output`, results go to a folder
+    of `output` named as the source. A folder holds videos or folders of pictures, each with a
+    folder of masks NAME-masks beside it; or JPEGImages and Annotations with a folder for each clip.
+    UserError, with the line, for what is no list.
     """
     if is_folder(path):
         rows = list(_folder_rows(path))
@@ -69,7 +74,7 @@ def read_jobs(path: Path, output: Path) -> list[Job]:
     if not rows:
         raise UserError("“{path}” holds no job.", path=path)
     jobs = [_job(name, row, base.resolve(), output.resolve()) for name, row in rows]
-    places: dict[Path, str] = {}
+    places: dict[str, str] = {}
     for job in jobs:
         other = places.setdefault(job.output, job.name)
         if other is not job.name:
@@ -88,16 +93,17 @@ def run_job(job: Job, run: Callable[[Job], JsonObject]) -> JobResult:
     stops the program."""
     start = time.perf_counter()
     try:
-        frames = int(run(job)["frames"])
+        with local_files(job.values, _INPUTS, _OUTPUT) as values:
+            frames = int(run(replace(job, values=values))["frames"])
     except UserError as error:
         message = str(error).replace("\n\n", " ")
     except Exception as error:  # noqa: BLE001  # a bug in one job must not lose the others
         message = f"{type(error).__name__}: {error}"
     else:
         seconds = time.perf_counter() - start
-        return JobResult(job.name, str(job.output), "done", frames, round(seconds, 3))
+        return JobResult(job.name, job.output, "done", frames, round(seconds, 3))
     seconds = time.perf_counter() - start
-    return JobResult(job.name, str(job.output), "failed", 0, round(seconds, 3), message)
+    return JobResult(job.name, job.output, "failed", 0, round(seconds, 3), message)
 
 
 def run_jobs(
@@ -108,18 +114,45 @@ def run_jobs(
         yield finished(job) if resumes and is_finished(job) else run_job(job, run)
 
 
+def is_begun(job: Job) -> bool:
+    """Whether there is anything at its output, or may be."""
+    if not is_address(job.output):
+        return Path(job.output).exists()
+    try:
+        return exists(job.output)
+    except UserError:
+        return True
+
+
 def is_finished(job: Job) -> bool:
     """A propagation writes its report last."""
-    return is_file(job.output / "report.json")
+    report = _report(job)
+    if not is_address(report):
+        return is_file(Path(report))
+    try:
+        return exists(report)
+    except UserError:  # which the job itself will say, and stop no other
+        return False
 
 
 def finished(job: Job) -> JobResult:
     """The result of a job that was done before."""
+    report = _report(job)
     try:
-        frames = int(parse_json(read_regular(job.output / "report.json", _MOST_BYTES))["frames"])
+        if is_address(report):
+            data = read_small(report, _MOST_BYTES)
+        else:
+            data = read_regular(Path(report), _MOST_BYTES)
+        frames = int(parse_json(data)["frames"])
     except (OSError, ValueError, KeyError, TypeError):
         frames = 0
-    return JobResult(job.name, str(job.output), "already done", frames)
+    return JobResult(job.name, job.output, "already done", frames)
+
+
+def _report(job: Job) -> str:
+    if is_address(job.output):
+        return f"{job.output.rstrip('/')}/{_REPORT}"
+    return str(Path(job.output) / _REPORT)
 
 
 def _job(name: str, row: JsonObject, base: Path, output: Path) -> Job:
@@ -128,12 +161,13 @@ def _job(name: str, row: JsonObject, base: Path, output: Path) -> Job:
         raise UserError(
             "{name}: it has no source.\n\nName a video or a folder of pictures.", name=name
         )
-    source = Path(os.path.normpath(base / values["source"]))
-    values.setdefault("output", str(output / source.stem))
-    for key in _PATHS:
-        if key in values:
+    source = values["source"]
+    name_there = Path(name_of(source) if is_address(source) else os.path.normpath(base / source))
+    values.setdefault(_OUTPUT, str(output / name_there.stem))
+    for key in (*_INPUTS, _OUTPUT):
+        if key in values and not is_address(str(values[key])):
             values[key] = str(base / str(values[key]))
-    return Job(f"{name}: {source.name}", values)
+    return Job(f"{name}: {name_there.name}", values)
 
 
 def _table_rows(path: Path) -> Iterator[tuple[str, JsonObject]]:

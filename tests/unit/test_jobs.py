@@ -90,7 +90,7 @@ def test_the_weights_are_loaded_once_for_all_jobs(
 def test_a_folder_gives_a_job_for_each_source_that_has_masks(place: Path) -> None:
     tiny.write_clip(place / "without masks", 2)
     jobs = read_jobs(place, place / "results")
-    assert [job.output.name for job in jobs] == ["clip1", "clip2", "clip10"]
+    assert [Path(job.output).name for job in jobs] == ["clip1", "clip2", "clip10"]
     assert jobs[0].values["masks"] == str(place / "clip1-masks")
 
     data = place / "data"
