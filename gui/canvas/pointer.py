@@ -108,7 +108,7 @@ class PointerState:
     may_change: bool  # the current object: it is not locked
 
 
-_REST_MS: Final = 40  # so long still, the pointer rests
+_REST_MS: Final = 20  # without an event; a hand that moves causes one every 8 ms
 _ARRIVAL_MS: Final = 250  # after another frame has come: a video that plays is not looked at
 _REACH_PX: Final = 2.0  # of the window: a hand that rests trembles
 

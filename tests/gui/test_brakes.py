@@ -55,11 +55,16 @@ def start(annotator: Annotator, at_cut: AtCut) -> None:
     annotator.tracking.start("forward")
 
 
+def wait_for_a_pause(annotator: Annotator, offered: list[tuple[str, object]], qtbot: QtBot) -> None:
+    """Its reason is offered a moment after the state has changed."""
+    qtbot.waitUntil(lambda: annotator.operations.busy is Busy.PAUSED and bool(offered))
+
+
 def test_a_run_pauses_before_the_first_frame_of_another_shot_and_goes_on(
     offered: list[tuple[str, object]], annotator: Annotator, document: Document, qtbot: QtBot
 ) -> None:
     start(annotator, "pause")
-    qtbot.waitUntil(lambda: annotator.operations.busy is Busy.PAUSED)
+    wait_for_a_pause(annotator, offered, qtbot)
     assert tracked(document) == [0, 1, 2, 3, 4]
     assert document.frame == CUT
     [(text, go_on)] = offered
@@ -98,7 +103,7 @@ def test_a_run_pauses_at_the_frame_where_a_mask_goes_wrong(
     monkeypatch.setattr("interaction.tracking.brakes.Brakes.mask", wrong)
     annotator.tracking.pauses_at_wrong_masks = True
     start(annotator, "go_on")
-    qtbot.waitUntil(lambda: annotator.operations.busy is Busy.PAUSED)
+    wait_for_a_pause(annotator, offered, qtbot)
     here = document.frame
     assert tracked(document) == list(range(here + 1))  # not one frame more
     assert offered[0][0] == f"Frame {here}. It jumps."
@@ -128,7 +133,7 @@ def test_a_collapse_that_a_pause_has_announced_is_not_announced_again_before_the
     monkeypatch.setattr(CollapseWatch, "proposals", property(proposals))
     annotator.tracking.pauses_at_wrong_masks = True
     start(annotator, "go_on")
-    qtbot.waitUntil(lambda: annotator.operations.busy is Busy.PAUSED)
+    wait_for_a_pause(annotator, offered, qtbot)
     [(_, go_on)] = offered
     go_on()  # type: ignore[operator]
     qtbot.waitUntil(lambda: annotator.operations.busy is Busy.IDLE)
