@@ -45,5 +45,6 @@ def learn(
     if as_json:
         typer.echo(json.dumps({"project": str(project), "learned_from_frames": frames}))
     else:
-        text = f"Learned from {frames} frames." if frames else "Nothing is learned any more."
+        count = "1 frame" if frames == 1 else f"{frames} frames"
+        text = f"Learned from {count}." if frames else "Nothing is learned any more."
         Console(stderr=True, highlight=False).print(text)
