@@ -89,7 +89,7 @@ class EditContext:
     engines: Networks
     session_key: Hashable  # with a frame's index, what the networks keep of the frame goes by
     stop: Callable[[], bool] = lambda: False  # asked often; once true, nothing is yielded any more
-    tells_memory: Callable[[], bool] = lambda: False  # whether a run says what it remembers
+    reports_memory: Callable[[], bool] = lambda: False  # whether a run says what it remembers
     unfinished: Path | None = None  # the file for what an interrupted run goes on from
     keeps_probabilities: bool = False  # beside the masks, see `interaction.annotation.mattes`
 
@@ -147,7 +147,7 @@ def propagation(
         context.video,
         context.engines,
         request,
-        tells_memory=context.tells_memory,
+        reports_memory=context.reports_memory,
         place=context.unfinished,
         keeps_probabilities=context.keeps_probabilities,
     )
@@ -173,7 +173,7 @@ def resumption(context: EditContext) -> Generator[Propagated, None, None]:
         context.video,
         context.engines,
         run.request,
-        tells_memory=context.tells_memory,
+        reports_memory=context.reports_memory,
         place=context.unfinished,
         resumed=run,
         keeps_probabilities=context.keeps_probabilities,

@@ -58,7 +58,7 @@ class Rebased:
 
 
 def rebase(edit: Edit, annotation: Annotation, new_ids: NewIds) -> Rebased | None:
-    """None if it no longer fits: a frame or what memory is told changed since, what it is about
+    """None if it no longer fits: a frame or a memory rule changed since, what it is about
     was deleted or locked, an object that it takes from the list is still spoken of, or it changes
     nothing.
 

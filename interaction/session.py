@@ -417,7 +417,7 @@ class Session:
         blends: bool = True,
         brakes: bool = False,
         resumes: bool = False,
-        tells_memory: bool = False,
+        reports_memory: bool = False,
         on_step: Callable[[Propagated], object] = lambda step: None,
     ) -> TrackedMasks:
         """Tracks from a frame, see `PropagationRequest`; returns (frame, labels) of each frame that
@@ -425,7 +425,7 @@ class Session:
 
         brakes: stop at a cut, and where a mask collapses, explodes or jumps; the last step has the
         reason. resumes: go on exactly with the one that was stopped last, also before the project
-        was closed; what else is said of it is not asked. tells_memory: each step says in
+        was closed; what else is said of it is not asked. reports_memory: each step says in
         `remembered` which frames memory holds and what each gives. on_step: called after each
         frame, whose mask is in `masks` by then. What it raises stops the propagation; every
         finished frame is kept. Raises as `interaction.answers.propagation` and `resumption`.
@@ -444,7 +444,7 @@ class Session:
         )
         frames: dict[int, None] = {}
         absences: tuple[AbsenceProposal, ...] = ()
-        context = replace(self.context(), tells_memory=lambda: tells_memory)
+        context = replace(self.context(), reports_memory=lambda: reports_memory)
         going = resumption(context) if resumes else propagation(context, request)
         with closing(going) as steps:
             for step in steps:

@@ -75,7 +75,7 @@ class MemoryPanel(QWidget):
         annotator.operations.progressed.connect(self._show_progress)
         annotator.tracking.remembered.connect(self.show_remembered)
         FrameTable.of(document).changed.connect(self._show_soon)
-        document.memory_told.connect(self._show_soon)
+        document.memory_rules_changed.connect(self._show_soon)
         document.frame_changed.connect(self._show_current)
         self._show_frames()
 
@@ -168,12 +168,12 @@ class MemoryPanel(QWidget):
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
-        self._annotator.tracking.tells_memory = True
+        self._annotator.tracking.reports_memory = True
         self._show_frames()
 
     def hideEvent(self, event: QHideEvent) -> None:
         super().hideEvent(event)
-        self._annotator.tracking.tells_memory = False
+        self._annotator.tracking.reports_memory = False
 
     def show_remembered(self, told: Remembered) -> None:
         """What a run has told."""

@@ -282,7 +282,7 @@ class Timeline(QAbstractScrollArea):
         document.current_object_changed.connect(self._show_object)
         document.objects_changed.connect(self._fit_height)
         document.solo_changed.connect(self._repaint)
-        document.memory_told.connect(self._repaint)
+        document.memory_rules_changed.connect(self._repaint)
         self._table.changed.connect(self._show_masks)
         self._thumbnails.arrived.connect(self._repaint)
         self._cuts.changed.connect(self._repaint)

@@ -68,7 +68,7 @@ class Document(QObject):
     blends_changed = Signal(bool)
     keeping_changed = Signal(bool)
     memory_limits_changed = Signal()
-    memory_told = Signal()  # which frames it must hold, and which not
+    memory_rules_changed = Signal()  # which frames it must hold, and which not
 
     def __init__(self, session: Session, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -466,7 +466,7 @@ class Document(QObject):
             self.objects_changed.emit()
         if self.annotation.memory != self._memory:
             self._memory = self.annotation.memory
-            self.memory_told.emit()
+            self.memory_rules_changed.emit()
         if frames:
             self.masks_changed.emit(frames)
         self.history_changed.emit()

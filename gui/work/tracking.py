@@ -40,7 +40,7 @@ class Tracking(QObject):
     ended = Signal(frozenset)  # the frames that got a mask; a pass after a correction is one more
     accepted = Signal()  # the first of the absences
     forecast_made = Signal(object)  # Forecast; None where it cannot be made
-    remembered = Signal(object)  # Remembered, while `tells_memory`
+    remembered = Signal(object)  # Remembered, while `reports_memory`
 
     def __init__(
         self, document: Document, operations: Operations, parent: QObject | None = None
@@ -53,7 +53,7 @@ class Tracking(QObject):
         self._paused_for: set[int] = set()  # objects whose masks went wrong in that run
         self.at_cut: AtCut = "go_on"  # until the window says what is preferred
         self.pauses_at_wrong_masks = False
-        self.tells_memory = False  # whether somebody sees which frames a run remembers
+        self.reports_memory = False  # whether the Memory tab is visible
 
     @property
     def absences(self) -> tuple[AbsenceProposal, ...]:
@@ -229,7 +229,7 @@ class Tracking(QObject):
             self._absences = ()
             self._paused_for.clear()
             run.begin()
-            context = replace(self._session.context(), tells_memory=lambda: self.tells_memory)
+            context = replace(self._session.context(), reports_memory=lambda: self.reports_memory)
             return resumption(context) if resumes else propagation(context, run.request)
 
         def may_brake(step: Propagated) -> bool:

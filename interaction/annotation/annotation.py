@@ -104,7 +104,7 @@ class Annotation:
 
     @property
     def memory(self) -> MemoryRules:
-        """What the tracker's memory is told; any thread may ask."""
+        """The memory rules: pinned and excluded frames. Safe to call from any thread."""
         return self._memory
 
     @property

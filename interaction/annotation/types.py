@@ -302,7 +302,7 @@ EMPTY_RECORD = FrameRecord()
 @dataclass(frozen=True, slots=True)
 class Edit:
     """One undoable change of masks, on one frame or on a thousand, of the list of objects, or of
-    what memory is told.
+    the memory rules.
 
     Records never change, so an edit holds references, not copies, and its inverse is exact.
     Edits with the same `group` are one step of the history: a propagation makes one a frame.

@@ -53,7 +53,7 @@ def examples_of(given: Mapping[int, FrameRecord], video: Frames) -> list[Example
     if len(frames) > most:
         places = np.linspace(0, len(frames) - 1, most).round().astype(int)
         frames = [frames[place] for place in places]
-    return [Example(f, video[f], masks[f], frozenset(masks.speaks_for(f))) for f in frames]
+    return [Example(f, video[f], masks[f], frozenset(masks.labelled_objects(f))) for f in frames]
 
 
 def clip_of(

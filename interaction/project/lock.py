@@ -118,8 +118,8 @@ class ProjectLock:
                 is_replaced or time.monotonic() - self._renewed_s >= RENEW_S
             ):
                 holder = read_holder(self._note)
-                # Whoever holds the system's lock is the one; a note of this computer that says
-                # something else was put back by a backup or by a program that copies folders.
+                # The process that holds the system's lock is the writer; a note of this computer
+                # that says otherwise was restored by a backup or copied with the folder.
                 is_sure = self._lock.is_held is True and not is_replaced
                 is_other = holder is not None and holder.token != self._me.token
                 if holder is not None and is_other and not (is_sure and holder.is_here):

@@ -241,7 +241,7 @@ def _path_text(value: object) -> str:
     return value
 
 
-FORMAT: Final = 4  # with what memory is told
+FORMAT: Final = 4  # with memory rules: pinned and excluded frames
 OVERLAP_FORMAT: Final = 3  # with objects that keep covered pixels
 KEYS_FORMAT: Final = 2  # with presence, and keys for labels: what a new project has
 FIRST_FORMAT: Final = 1  # without presence, and with texts for labels
@@ -351,7 +351,7 @@ def read_manifest(path: Path) -> tuple[Manifest, list[str]]:
     try:
         rules = memory_from_json(data.get("memory_rules", []), source.frame_count)
     except DamagedValueError as error:
-        damages.append(Message("What memory is told: {reason}", reason=error))
+        damages.append(Message("Memory rules: {reason}", reason=error))
     frames: dict[int, str] = {}
     records = data.get("frames")
     if not isinstance(records, dict):

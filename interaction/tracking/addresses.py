@@ -34,14 +34,14 @@ def name_of(address: str) -> str:
 
 
 def exists(address: str) -> bool:
-    """UserError if nobody answers, or there is no driver."""
+    """UserError if the server does not answer, or its driver is missing."""
     with _problems(address):
         files, place = _opened(address)
         return bool(files.exists(place))
 
 
 def read_small(address: str, most_bytes: int) -> bytes:
-    """At most so many bytes of a file. UserError."""
+    """The first `most_bytes` of a file. UserError, as `exists` raises."""
     with _problems(address):
         files, place = _opened(address)
         return bytes(files.read_block(place, 0, most_bytes))

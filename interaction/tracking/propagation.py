@@ -136,14 +136,14 @@ def memorize_all(
     *,
     is_backward: bool = False,
     are_partial: bool = False,
-    speaks_for: Mapping[int, Collection[int]] | None = None,
+    labelled_objects: Mapping[int, Collection[int]] | None = None,
 ) -> Generator[int, None, None]:
     """Puts every annotated frame into the tracker's permanent memory; yields each frame's index.
 
     A mask is the whole truth of its frame for the objects known by then in the direction of
-    travel: one that is missing from it is absent. are_partial: a mask speaks only for the objects
-    in it, and the others are tracked on, as in YouTube-VOS. speaks_for: says it for each frame
-    instead; what is in a mask always counts. Frames whose mask is empty before any object has
+    travel: one that is missing from it is absent. are_partial: a mask labels only the objects
+    in it, and the others are tracked on, as in YouTube-VOS. labelled_objects: the same by frame;
+    what is in a mask always counts. Frames whose mask is empty before any object has
     appeared teach nothing and are left out, and so are frames that cannot be decoded, unless there
     are no others: then DamagedFrameError. EngineMemoryError if the device is full.
     """
@@ -153,8 +153,8 @@ def memorize_all(
         present = _objects_in(masks[frame])
         known |= present
         stated = present if are_partial else known
-        if speaks_for is not None:
-            stated = present | set(speaks_for[frame])
+        if labelled_objects is not None:
+            stated = present | set(labelled_objects[frame])
         if stated:
             try:
                 with _naming_a_full_device(tracker, frame):
@@ -560,7 +560,7 @@ class GivenMasks(Mapping[int, Labels]):
     def __len__(self) -> int:
         return len(self._records)
 
-    def speaks_for(self, frame: int) -> frozenset[int]:
+    def labelled_objects(self, frame: int) -> frozenset[int]:
         """A confirmed frame for every object ever given, a corrected one for its own."""
         record = self._records[frame]
         return self._known if record.status is FrameStatus.CONFIRMED else record.given
@@ -580,7 +580,7 @@ class GivenMasks(Mapping[int, Labels]):
         """The frames worth remembering at `frame`: half of them ahead, the others behind; where
         one side has few, the other gets more; and all that are pinned. Frames that teach nothing
         are left out."""
-        teaching = [other for other in self._records if self.speaks_for(other)]
+        teaching = [other for other in self._records if self.labelled_objects(other)]
         by_distance = sorted(teaching, key=lambda other: abs(other - frame))
         ahead = [other for other in by_distance if (other - frame) * step > 0]
         behind = [other for other in by_distance if (other - frame) * step <= 0]

@@ -221,20 +221,20 @@ class PropagationJob:
         engines: Networks,
         request: PropagationRequest,
         *,
-        tells_memory: Callable[[], bool] = lambda: False,
+        reports_memory: Callable[[], bool] = lambda: False,
         place: Path | None = None,
         resumed: UnfinishedRun | None = None,
         keeps_probabilities: bool = False,
     ) -> None:
-        """tells_memory: asked at each step, whether it is to say which frames are remembered.
+        """reports_memory: asked at each step, whether it is to say which frames are remembered.
         place: of the file that an interrupted run is kept in. resumed: such a run, to go on with;
         UserError if what it was made from is not as it was. keeps_probabilities: beside the masks,
         see `interaction.annotation.mattes`."""
         annotation.record(request.start)  # IndexError outside the video
         self._video, self._request = video, request
         self._keeps_probabilities = keeps_probabilities
-        # What memory is told is looked at again at every step: it holds for a run that goes on.
-        self._annotation, self._tells_memory = annotation, tells_memory
+        # Memory rules are read at every step, so that they also apply to a run in progress.
+        self._annotation, self._reports_memory = annotation, reports_memory
         self._place, self._resumed = place, resumed
         self._rules = annotation.memory if resumed is None else rules_of(resumed, annotation)
         self._obeyed: MemoryRules | None = None if self._rules else self._rules
@@ -478,7 +478,7 @@ class PropagationJob:
         box = None if result is None or result.prediction.share == 1 else result.prediction.seen
         gone = self._collapse.proposals
         remembered = None
-        if tracker is not None and self._tells_memory():
+        if tracker is not None and self._reports_memory():
             remembered = remembered_by(tracker)
         return Propagated(
             edit,
@@ -773,10 +773,10 @@ class PropagationJob:
 
     # The run
 
-    def _told_of(self, frame: int) -> frozenset[int]:
-        """The objects that memory is told of by a given frame: those that it answers for, and those
+    def _memorized_objects(self, frame: int) -> frozenset[int]:
+        """The objects that a given frame puts into memory: those that it labels, and those
         that are said to be absent there, of which it remembers that they have no pixel."""
-        return self._masks.speaks_for(frame) | (self._absent(frame) & self._seen)
+        return self._masks.labelled_objects(frame) | (self._absent(frame) & self._seen)
 
     def _memorize(
         self, tracker: Tracker, frame: int, way: int, *, anew: bool = False
@@ -789,9 +789,9 @@ class PropagationJob:
             missing = sorted(self._confirmed - confirmed)
             if not self._confirmed <= masks.keys():
                 raise ValueError("it remembers frames that were not given")
-            speaks_for = {other: self._told_of(other) for other in missing}
+            labelled_objects = {other: self._memorized_objects(other) for other in missing}
             given = {other: masks[other] for other in missing}
-            yield from memorize_all(tracker, self._video, given, speaks_for=speaks_for)
+            yield from memorize_all(tracker, self._video, given, labelled_objects=labelled_objects)
             return
         if confirmed and len(masks) <= MOST_REMEMBERED and not anew:
             return  # all of them are there
@@ -799,9 +799,9 @@ class PropagationJob:
         for other in confirmed - wanted:
             tracker.forget(other)
         missing = sorted(wanted - confirmed)
-        speaks_for = {other: self._told_of(other) for other in missing}
+        labelled_objects = {other: self._memorized_objects(other) for other in missing}
         given = {other: masks[other] for other in missing}
-        yield from memorize_all(tracker, self._video, given, speaks_for=speaks_for)
+        yield from memorize_all(tracker, self._video, given, labelled_objects=labelled_objects)
 
     def _edit(
         self, result: TrackedFrame, labels: Labels, signs: tuple[Signs, ...]

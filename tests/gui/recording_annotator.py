@@ -53,7 +53,7 @@ class Part(QObject):
 class RecordingTracking(Part):
     forecast_made = Signal(object)
     remembered = Signal(object)
-    tells_memory = False
+    reports_memory = False
 
     def forecast(self, *choices: object, measures: bool = False, **others: object) -> None:
         if measures:  # others come by themselves

@@ -100,9 +100,9 @@ def test_three_groups_show_their_frames_and_what_each_gives(
 def test_a_hidden_panel_asks_for_nothing_and_shows_all_when_it_is_seen(
     memory: MemoryPanel, document: Document, annotator: RecordingAnnotator
 ) -> None:
-    assert annotator.tracking.tells_memory
+    assert annotator.tracking.reports_memory
     memory.hide()
-    assert not annotator.tracking.tells_memory
+    assert not annotator.tracking.reports_memory
     annotator.tracking.remembered.emit(TOLD)
     assert frames_of(memory.groups["working"]) == []
     memory.show()

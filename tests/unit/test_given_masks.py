@@ -50,6 +50,6 @@ def test_each_objects_first_mask_is_known_in_either_direction() -> None:
 def test_frames_that_teach_nothing_are_left_out() -> None:
     assert given({0: "1", 3: "", 5: "!"}).around(0, 1) == [0, 5]
     masks = given({0: "12", 5: "1!", 6: "1"})
-    assert [masks.speaks_for(frame) for frame in (0, 5, 6)] == [{1, 2}, {1, 2}, {1}]
+    assert [masks.labelled_objects(frame) for frame in (0, 5, 6)] == [{1, 2}, {1, 2}, {1}]
     assert list(masks) == [0, 5, 6]
     assert masks[5].max() == 1

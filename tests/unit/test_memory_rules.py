@@ -330,10 +330,10 @@ def test_memory_is_never_emptied(session: Session) -> None:
 
 def test_a_run_says_what_it_remembers_only_if_asked(session: Session) -> None:
     asked: list[Remembered | None] = []
-    session.propagate(0, tells_memory=True, on_step=lambda step: asked.append(step.remembered))
+    session.propagate(0, reports_memory=True, on_step=lambda step: asked.append(step.remembered))
     assert all(asked)
     is_shown = False
-    context = replace(session.context(), tells_memory=lambda: is_shown)
+    context = replace(session.context(), reports_memory=lambda: is_shown)
     told: list[Remembered | None] = []
     for step in propagation(context, PropagationRequest(0)):
         told.append(step.remembered)
@@ -391,7 +391,7 @@ def test_the_command_says_and_prints_it(
     assert told("--exclude", "-1").startswith("2 ")
 
 
-def test_masks_are_the_same_where_nothing_is_told(session: Session) -> None:
+def test_masks_are_the_same_without_memory_rules(session: Session) -> None:
     session.propagate(0)
     before = masks_of(session)
     say(session, 3, 3, EXCLUDED)

@@ -117,7 +117,7 @@ def test_covered_pixels_given_by_hand_are_not_tracked_away(session: Session) -> 
     session.do(StrokeRequest(0, bird, Stroke(((4.0, 4.0),), 3)))
     covered = session.masks.region(3, BEAR)
     assert session.annotation.record(3).covered == {BEAR}
-    run(session)  # the bird is tracked onto frame 3, which does not speak for it
+    run(session)  # the bird is tracked onto frame 3, which does not label it
     assert np.array_equal(session.masks.region(3, BEAR), covered)
 
 

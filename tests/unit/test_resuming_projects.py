@@ -45,7 +45,7 @@ def nothing(session: Session, step: Propagated) -> None:
 
 
 def run(session: Session, stop_at: int | None, told: Told, **options: Any) -> None:
-    """Tracks both ways from frame 3, or goes on; stops after so many steps."""
+    """Track both ways from frame 3, or resume; stop at step `stop_at`."""
     count = 0
 
     def on_step(step: Propagated) -> None:
