@@ -94,11 +94,11 @@ def entries(document: Document, told: Remembered | None) -> dict[str, list[Entry
     is what the next run will find."""
     annotation, rules = document.annotation, document.annotation.memory
     frames = () if told is None else told.frames
-    gives = {(one.part, one.frame): one for one in frames}
+    gives: dict[tuple[str, int], RememberedFrame] = {(one.part, one.frame): one for one in frames}
 
     def entry(frame: int, part: str) -> Entry:
-        found = next((g for (p, f), g in gives.items() if (p, f) == (part, frame)), None)
-        return Entry(frame, frame, annotation.record(frame).status, rules.at(frame), found)
+        status = annotation.record(frame).status
+        return Entry(frame, frame, status, rules.at(frame), gives.get((part, frame)))
 
     given = FrameTable.of(document).given_frames.tolist()
     pinned = [frame for frame in rules.pinned if annotation.record(frame).present]

@@ -437,8 +437,7 @@ def _presence_edits(
     one = annotation.object(object_id)
     presence = with_presence(one.presence, first, last, request.state)
     label = object_label(annotation, request.state.name.lower(), object_id)
-    objects, group, locked = annotation.objects, new_group(), annotation.locked
-    after = tuple(replace(o, presence=presence) if o is one else o for o in objects)
+    group = new_group()
     frames = []
     if request.state is PresenceState.ABSENT:
         frames = [f for f in range(first, last + 1) if _has(annotation.record(f), object_id)]
@@ -452,31 +451,39 @@ def _presence_edits(
         keeps_empty=True,
     )
 
+    changed = replace(one, presence=presence)
+    entry_edit = _entry_edit(annotation, label, changed, request, group)
+
     def steps() -> Generator[Edit, None, None]:
-        if presence != one.presence:
-            yield Edit(
-                label,
-                objects_before=objects,
-                objects_after=after,
-                group=group,
-                cause=request,
-                locked=locked,
-            )
+        if changed != one:
+            yield entry_edit
         yield from cleared
 
     return steps()
+
+
+def _entry_edit(
+    annotation: Annotation, label: Label, entry: ObjectInfo, request: Request, group: str
+) -> Edit:
+    """Replaces the object's entry in the list of objects, as a part of `group`."""
+    objects = annotation.objects
+    return Edit(
+        label,
+        objects_before=objects,
+        objects_after=tuple(entry if one.id == entry.id else one for one in objects),
+        group=group,
+        cause=request,
+        locked=annotation.locked,
+    )
 
 
 def _overlap_edits(annotation: Annotation, request: OverlapRequest) -> Generator[Edit, None, None]:
     """The object's list entry; one that keeps nothing any more first loses what it had."""
     object_id, keeps_covered = request.object_id, request.keeps_covered
     check_unlocked(annotation, object_id)
-    one, objects = annotation.object(object_id), annotation.objects
+    one = annotation.object(object_id)
     label = object_label(annotation, "keep_covered" if keeps_covered else "lose_covered", object_id)
-    after = tuple(
-        replace(o, keeps_covered=keeps_covered) if o.id == object_id else o for o in objects
-    )
-    group, locked = new_group(), annotation.locked
+    group = new_group()
     frames = []
     if not keeps_covered:
         frames = [f for f, record in annotation.records.items() if object_id in record.covered]
@@ -485,17 +492,13 @@ def _overlap_edits(annotation: Annotation, request: OverlapRequest) -> Generator
         annotation, label, frames, partial(only_keepers, keepers=others), request, group=group
     )
 
+    changed = replace(one, keeps_covered=keeps_covered)
+    entry_edit = _entry_edit(annotation, label, changed, request, group)
+
     def steps() -> Generator[Edit, None, None]:
         yield from lost
-        if keeps_covered != one.keeps_covered:
-            yield Edit(
-                label,
-                objects_before=objects,
-                objects_after=after,
-                group=group,
-                cause=request,
-                locked=locked,
-            )
+        if changed != one:
+            yield entry_edit
 
     return steps()
 
