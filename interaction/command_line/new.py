@@ -40,6 +40,7 @@ def new(
             "height": session.video.height,
             "objects": [{"id": one.id, "name": one.name} for one in session.annotation.objects],
         }
+        notice = session.video.notice
     if as_json:
         typer.echo(json.dumps(report, indent=2))
     else:
@@ -47,3 +48,5 @@ def new(
             f"“{project}”: {report['frames']} frames, {report['width']}x{report['height']}.",
             markup=False,
         )
+        if notice is not None:
+            Console(stderr=True, highlight=False).print(notice, markup=False)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from interaction.formats.format import ExportFormat, ExportJob, FormatGroup, Overlaps
 from interaction.formats.mask_set import damaged
 from interaction.formats.shapes import (
+    Absence,
     InvalidMaskError,
     ListedPicture,
     Shape,
@@ -111,8 +112,9 @@ def from_cvat(path: Path, text: str) -> ShapeList | None:
             if size is None
             else (int(size.findtext("width", "")), int(size.findtext("height", "")))
         )
+        stop = root.findtext(".//stop_frame")
         for track in root.iter("track"):
-            _read_track(listing, track, dimensions)
+            _read_track(listing, track, dimensions, None if stop is None else int(stop))
     except (KeyError, TypeError, ValueError) as error:
         raise damaged(
             path, Message("it is not built as CVAT's XML is ({reason!r})", reason=error)
@@ -139,20 +141,27 @@ def _read_image(listing: ShapeList, image: ElementTree.Element) -> bool:
 
 
 def _read_track(
-    listing: ShapeList, track: ElementTree.Element, size: tuple[int | None, int | None]
+    listing: ShapeList,
+    track: ElementTree.Element,
+    size: tuple[int | None, int | None],
+    stop: int | None,
 ) -> None:
+    """stop: the last frame that was annotated, where the file says so."""
+    identity, label = f"track {track.attrib['id']}", track.attrib["label"]
     for element in track:
-        listing.boxes += element.tag == "box" and element.get("outside") != "1"
-        listing.lines += element.tag in _LINES and element.get("outside") != "1"
+        is_outside = element.get("outside") == "1"
+        listing.boxes += element.tag == "box" and not is_outside
+        listing.lines += element.tag in _LINES and not is_outside
         code = _code(element)
-        if code is not None and element.get("outside") != "1":
-            frame = int(element.attrib["frame"])
-            listing.pictures.setdefault(
-                f"frame {frame}", ListedPicture(Path(f"{frame}.png"), *size)
-            )
-            identity = f"track {track.attrib['id']}"
-            label, is_occluded = track.attrib["label"], _is_occluded(element)
-            listing.shapes.append(Shape(f"frame {frame}", identity, label, code, is_occluded))
+        if code is None:
+            continue
+        frame = int(element.attrib["frame"])
+        key = f"frame {frame}"
+        listing.pictures.setdefault(key, ListedPicture(Path(f"{frame}.png"), *size))
+        if is_outside:
+            listing.absences.append(Absence(key, identity, stop and max(0, stop - frame)))
+        else:
+            listing.shapes.append(Shape(key, identity, label, code, _is_occluded(element)))
 
 
 def _is_occluded(element: ElementTree.Element) -> bool:

@@ -742,13 +742,13 @@ class _Covering:
         # What is not in a mask that is the whole frame is absent, unless it was left out of it.
         holds_more = any(one.frame_count and one.key not in ids for one in preview.objects)
         is_whole = not choices.keeps_others and not holds_more
-        self._told = (self.taken | all_ids if is_whole else self.taken) - locked
+        self._answered = (self.taken | all_ids if is_whole else self.taken) - locked
 
     def outcome(self, frame: int, before: FrameRecord) -> Outcome:
         given = self._before if before.status is FrameStatus.CONFIRMED else before.given
         spoken = given & self.staying
         if self._choices.status is FrameStatus.CONFIRMED:
-            spoken |= self._told - _lost(self._preview, self._ids, frame)
+            spoken |= self._answered - _lost(self._preview, self._ids, frame)
         if spoken >= self.all_ids and (spoken or self._choices.status is FrameStatus.CONFIRMED):
             return Outcome(FrameStatus.CONFIRMED, spoken)
         status = FrameStatus.CORRECTED if spoken else FrameStatus.TRACKED

@@ -407,18 +407,18 @@ def _photograph(path: Path) -> UnreadableMaskError:
 
 def _conclude_ids(traits: PictureTraits, path: Path, named: Collection[int]) -> PictureReading:
     values, remarks = traits.values - {0}, []
-    nobodys: set[int] = set()
+    void: set[int] = set()
     if _VOID not in named and _is_void(values, traits.palette):
-        nobodys.add(_VOID)
+        void.add(_VOID)
         remarks.append(
             Message("The value 255 marks what belongs to no object (void) and is left out.")
         )
     elif _MOTS_IGNORE in values and len(values) > 1 and not values & {9_999, 10_001}:
-        nobodys.add(_MOTS_IGNORE)
+        void.add(_MOTS_IGNORE)
         remarks.append(
             Message("The value 10000 marks what belongs to no object in MOTS and is left out.")
         )
-    objects = sorted(values - nobodys)
+    objects = sorted(values - void)
     if len(objects) > MOST_OBJECTS:
         raise UnreadableMaskError(
             path,
@@ -444,7 +444,7 @@ def _conclude_ids(traits: PictureTraits, path: Path, named: Collection[int]) -> 
         )
     return PictureReading(
         ValueKind.MOTS if is_mots else ValueKind.IDS,
-        {**keys, **dict.fromkeys(nobodys, 0)},
+        {**keys, **dict.fromkeys(void, 0)},
         _palette_colors(traits.palette, set(objects)),
         has_ids=has_ids,
         names=names,
@@ -495,11 +495,11 @@ def _conclude_colors(
     is_antialiased = not known and not traits.values <= traits.real | {0} and bool(traits.real)
     colors = (traits.real if is_antialiased else traits.values) - {0}
     remarks = [_SNAPPED] if is_antialiased else []
-    nobodys: set[int] = set()
+    void: set[int] = set()
     if known and _VOID not in named and _is_void([PALETTE_IDS[color] for color in colors], None):
-        nobodys = {color for color in colors if PALETTE_IDS[color] == _VOID}
+        void = {color for color in colors if PALETTE_IDS[color] == _VOID}
         remarks.append(Message("The colour of Pascal VOC's borders (void) is left out."))
-    colors -= nobodys
+    colors -= void
     if len(colors) > MOST_OBJECTS:
         raise UnreadableMaskError(
             path,
@@ -516,7 +516,7 @@ def _conclude_colors(
     rgb = {key: (color >> 16, color >> 8 & 255, color & 255) for color, key in keys.items()}
     return PictureReading(
         ValueKind.COLORS,
-        {0: 0, **keys, **dict.fromkeys(nobodys, 0)},
+        {0: 0, **keys, **dict.fromkeys(void, 0)},
         rgb,
         is_antialiased,
         has_ids=known,

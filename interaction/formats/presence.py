@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from interaction.annotation.types import ObjectInfo, PresenceRange, PresenceState
 
-__all__ = ["FoundPresence", "listed_presence", "merged_presence", "with_occluded"]
+__all__ = ["FoundPresence", "listed_presence", "merged_presence", "with_states"]
 
 # Of each object of a file, by id and by name: its ranges.
 FoundPresence = Mapping[tuple[int, str | None], tuple[PresenceRange, ...]]
@@ -42,14 +42,14 @@ def _whole(value: object) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) else -1
 
 
-def with_occluded(
-    ranges: tuple[PresenceRange, ...], frames: Collection[int], frame_count: int
+def with_states(
+    ranges: tuple[PresenceRange, ...], new: Mapping[int, PresenceState], frame_count: int
 ) -> tuple[PresenceRange, ...]:
-    """`ranges`, and occluded on `frames` of which they say nothing."""
+    """`ranges`, and the `new` states on frames of which they say nothing."""
     states = _painted(ranges, frame_count)
-    for frame in frames:
+    for frame, state in new.items():
         if states[frame] == _UNSEEN:
-            states[frame] = _STATES.index(PresenceState.OCCLUDED)
+            states[frame] = _STATES.index(state)
     return _ranges(states)
 
 
@@ -62,14 +62,14 @@ def merged_presence(
 ) -> tuple[PresenceRange, ...]:
     """The object's ranges with the new ones. leaves: frames of which nothing is taken over; shown:
     those where the object stays in sight, whatever the new ones say of its absence."""
-    states, told = _painted(one.presence, frame_count), _painted(new, frame_count)
-    is_said = told != _UNSEEN
+    states, found = _painted(one.presence, frame_count), _painted(new, frame_count)
+    is_said = found != _UNSEEN
     is_said[sorted(leaves)] = False
     absent = _STATES.index(PresenceState.ABSENT)
     is_seen = np.zeros(frame_count, np.bool_)
     is_seen[sorted(shown)] = True
-    is_said &= ~(is_seen & (told == absent))
-    return _ranges(np.where(is_said, told, states).astype(np.uint8))
+    is_said &= ~(is_seen & (found == absent))
+    return _ranges(np.where(is_said, found, states).astype(np.uint8))
 
 
 def _painted(ranges: Iterable[PresenceRange], frame_count: int) -> NDArray[np.uint8]:

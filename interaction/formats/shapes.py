@@ -9,8 +9,17 @@ import math
 import re
 import struct
 import zlib
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Hashable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -21,6 +30,7 @@ from pycocotools import mask as coco_mask
 
 from interaction.annotation.mask_folders import FoundMasks
 from interaction.annotation.overlaps import Stack, pile
+from interaction.annotation.types import PresenceState
 from interaction.errors import UserError
 from interaction.files import JsonObject
 from interaction.formats.mask_set import (
@@ -35,10 +45,11 @@ from interaction.formats.mask_set import (
     place_listed,
     with_listed_presence,
 )
-from interaction.formats.presence import with_occluded
+from interaction.formats.presence import with_states
 from xmem_core.messages import Message
 
 __all__ = [
+    "Absence",
     "InvalidMaskError",
     "ListedPicture",
     "Shape",
@@ -181,6 +192,15 @@ class Shape:
     is_occluded: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """An object is not on a picture, nor after it until its next shape."""
+
+    picture: Hashable  # key in `ShapeList.pictures`
+    identity: Hashable  # of shapes
+    most_after: int | None = None  # frames, where the list says how far it reaches
+
+
 @dataclass(slots=True)
 class ShapeList:
     """What a dialect found in its file."""
@@ -194,6 +214,7 @@ class ShapeList:
     boxes: int = 0  # that have no outline, and are left out
     lines: int = 0  # and points: what has no inside, and is left out
     presence: list[object] = field(default_factory=list)  # as exports of ours have it
+    absences: list[Absence] = field(default_factory=list)
 
 
 def listed_file(name: object) -> Path:
@@ -277,12 +298,6 @@ def read_shapes(path: Path, listing: ShapeList, around: Surroundings) -> MaskSet
         if shape.picture in frame_of:
             masks[frame_of[shape.picture]].append(shape)
 
-    occluded: dict[int, set[int]] = {}
-    for frame, of_frame in masks.items():
-        for shape in of_frame:
-            if shape.is_occluded:
-                occluded.setdefault(key_of[shape.identity], set()).add(frame)
-
     def regions(frame: int) -> Iterator[tuple[int, NDArray[np.bool_]]]:
         width, height = sizes[frame]
         for shape in masks[frame]:
@@ -322,13 +337,44 @@ def read_shapes(path: Path, listing: ShapeList, around: Surroundings) -> MaskSet
         unmatched=tuple(unplaced),
         remarks=tuple(remarks),
     )
-    count = len(around.names)
-    listed = with_listed_presence(found_masks, listing.presence, count).presence
+    states = _presence_on_frames(listing, frame_of, key_of, len(around.names))
+    listed = with_listed_presence(found_masks, listing.presence, len(around.names)).presence
     presence = {
-        key: with_occluded(listed.get(key, ()), occluded.get(key, ()), count)
-        for key in sorted({*listed, *occluded})
+        key: with_states(listed.get(key, ()), states.get(key, {}), len(around.names))
+        for key in sorted({*listed, *states})
     }
     return replace(found_masks, presence=presence)
+
+
+def _presence_on_frames(
+    listing: ShapeList,
+    frame_of: Mapping[Hashable, int],
+    key_of: Mapping[Hashable, int],
+    frame_count: int,
+) -> dict[int, dict[int, PresenceState]]:
+    """By key, the frames that shapes are said to be occluded on, and those without the object."""
+    states: dict[int, dict[int, PresenceState]] = {}
+    seen: dict[Hashable, set[int]] = {}
+    for shape in listing.shapes:
+        if shape.picture in frame_of and shape.identity in key_of:
+            seen.setdefault(shape.identity, set()).add(frame := frame_of[shape.picture])
+            if shape.is_occluded:
+                of_key = states.setdefault(key_of[shape.identity], {})
+                of_key[frame] = PresenceState.OCCLUDED
+    absent: dict[Hashable, dict[int, int]] = {}
+    for one in listing.absences:
+        if one.picture in frame_of and one.identity in seen:
+            first = frame_of[one.picture]
+            after = frame_count if one.most_after is None else one.most_after
+            absent.setdefault(one.identity, {})[first] = min(frame_count, first + after + 1)
+    for identity, ends in absent.items():
+        steps = sorted({*ends, *seen[identity], frame_count})
+        for first, following in pairwise(steps):
+            if first in ends:
+                frames = range(first, min(ends[first], following))
+                of_key = states.setdefault(key_of[identity], {})
+                of_key.update(dict.fromkeys(frames, PresenceState.ABSENT))
+    return states
 
 
 def _placed_pictures(pictures: Collection[ListedPicture], around: Surroundings) -> FoundMasks:

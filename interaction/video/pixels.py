@@ -225,6 +225,7 @@ class VisibleRange:
 
 
 _WHITES = (255, 1023, 4095, 16_383, 65_535)  # of 8, 10, 12, 14 and 16 bits
+_FLOAT_WHITES = (1, 255)  # further up, floating-point values are measured and have no white
 _LEAST_USED = 0.25  # share of a range; with less there is too little to see
 _OUTLIERS = 0.5  # per cent at either end
 
@@ -271,7 +272,7 @@ def _visible_in(found: Sequence[_Spread]) -> VisibleRange:
     is_whole = all(one.is_whole for one in found)
     low, high = min(one.low for one in found), max(one.high for one in found)
     top = max(one.largest for one in found) if is_whole else high
-    whites = _WHITES if is_whole else (1, *_WHITES)
+    whites = _WHITES if is_whole else _FLOAT_WHITES
     white = next((one for one in whites if one >= top), None)
     if low >= 0 and white is not None and high - low >= _LEAST_USED * white:
         return VisibleRange(0, white)

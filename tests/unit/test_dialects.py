@@ -123,19 +123,29 @@ def test_labelme_files_lie_beside_the_pictures(video: Video, tmp_path: Path) -> 
     assert (back.labels(2) == names["car 2"]).any()
 
 
-def test_cvat_tracks_are_objects_and_end_where_they_are_outside(
-    video: Video, tmp_path: Path
-) -> None:
+def test_cvat_tracks_are_objects_and_absent_where_they_are_outside(tmp_path: Path) -> None:
+    """`outside` lasts until the track's next shape, at most to the last annotated frame."""
     points = ";".join(f"{x}.0,{y}.0" for x, y in CORNERS)
-    polygons = "".join(
-        f'<polygon frame="{frame}" keyframe="1" outside="{frame // 2}" points="{points}"/>'
-        for frame in range(COUNT)
-    )
-    text = f'<annotations><track id="0" label="car &amp; van">{polygons}</track></annotations>'
-    back, preview = run_import(write(tmp_path / "annotations.xml", text), video)
-    assert preview.frames == (0, 1)
-    assert [one.name for one in back.objects] == ["car & van"]
-    assert is_box(back.labels(1) > 0)
+
+    def track(number: int, outside: dict[int, int]) -> str:
+        polygons = "".join(
+            f'<polygon frame="{frame}" keyframe="1" outside="{one}" points="{points}"/>'
+            for frame, one in outside.items()
+        )
+        return f'<track id="{number}" label="car &amp; van">{polygons}</track>'
+
+    tracks = track(0, {0: 0, 1: 0, 2: 1, 5: 0, 6: 1}) + track(1, {1: 1, 2: 0, 7: 0})
+    with open_frames(tmp_path / "v", 12, WIDTH, HEIGHT) as video:
+        for meta, last in (("", 11), ("<meta><stop_frame>9</stop_frame></meta>", 9)):
+            text = f"<annotations>{meta}{tracks}</annotations>"
+            back, _ = run_import(write(tmp_path / "annotations.xml", text), video)
+            assert [one.name for one in back.objects] == ["car & van", "car & van 2"]
+            assert is_box(back.labels(1) == 1)
+            absent = [[(part.first, part.last) for part in one.presence] for one in back.objects]
+            assert absent == [[(2, 4), (6, last)], [(1, 1)]]
+            assert {part.state for one in back.objects for part in one.presence} == {"absent"}
+            assert not (back.labels(2) == 1).any()
+            assert is_box(back.labels(2) == 2)
 
 
 @pytest.mark.parametrize(
