@@ -4,6 +4,7 @@ One box holds all objects that it is to follow. Its side stays the same for as l
 so that keys stay comparable; it changes in steps, with memory begun anew (`wanted_side`).
 """
 
+import math
 from collections.abc import Collection, Sequence
 from typing import Final
 
@@ -73,8 +74,10 @@ class Closeup:
         return self._middle and [*self._middle, float(self._lost), float(self._wanted or 0)]
 
     def restore(self, state: Sequence[float]) -> None:
-        """The inverse of `state`."""
+        """The inverse of `state`. ValueError or OverflowError for what no `state` gave."""
         x, y, lost, wanted = state
+        if not (math.isfinite(x) and math.isfinite(y)):
+            raise ValueError("the box is nowhere")
         self._middle, self._lost, self._wanted = (x, y), int(lost), int(wanted) or None
 
     def with_side(self, side: int | None, internal_size: int | None) -> "Closeup":

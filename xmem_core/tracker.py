@@ -339,7 +339,9 @@ class Tracker:
 
     @torch.inference_mode()
     def restore_run(self, state: Mapping[str, Tensor]) -> None:
-        """The inverse of `run_state`, once the same frames have been memorised again."""
+        """The inverse of `run_state`, once the same frames have been memorised again. ValueError or
+        LookupError, and the tracker is of no further use, if no tracker of this network gave it."""
+        self._check_shapes(state)
         on_device = {name: tensor.to(self.device) for name, tensor in state.items()}
         self.bank.restore_run(on_device)
         self._hidden = {
@@ -347,10 +349,27 @@ class Tracker:
             for name, hidden in on_device.items()
             if name.startswith("hidden.")
         }
-        self._since_memory = int(state["since_memory"])
-        self._since_deep_update = int(state.get("since_deep_update", state["since_memory"]))
+        [self._since_memory] = map(int, state["since_memory"].reshape(-1).tolist())
+        since_deep_update = state.get("since_deep_update", state["since_memory"])
+        [self._since_deep_update] = map(int, since_deep_update.reshape(-1).tolist())
         if self.closeup is not None and "closeup" in state:
             self.closeup.restore(state["closeup"].tolist())
+
+    def _check_shapes(self, state: Mapping[str, Tensor]) -> None:
+        """ValueError if a tensor of a run's state is not as wide as the network's are."""
+        config = self.engine.network.config
+        key, value = config.all_key_channels, config.value_channels
+        widths = {"key": (key,), "selection": (key,), "shrinkage": (1,), "rows": (2 * key + 1,)}
+        for name, tensor in state.items():
+            _, kind, column = (*name.split(".", 2), "", "")[:3]
+            rest = {"shared": widths.get(column, ()), "value": (value,), "has_value": ()}.get(kind)
+            if rest is not None and tuple(tensor.shape[1:]) != rest:
+                raise ValueError(f"{name} is {tuple(tensor.shape)}, not rows of {rest}")
+        hidden = {tuple(one.shape) for name, one in state.items() if name.startswith("hidden.")}
+        if len(hidden) > 1 or any(
+            len(shape) != 3 or shape[0] != config.hidden_channels for shape in hidden
+        ):
+            raise ValueError("the sensory states are not of the network's shape")
 
     # Parts of a step
 

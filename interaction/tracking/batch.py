@@ -5,7 +5,7 @@ import io
 import json
 import os
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
@@ -36,11 +36,13 @@ from interaction.tracking.governor import REHEARSED_FRAMES, Forecast, Workload, 
 from interaction.tracking.propagation import (
     Position,
     Propagation,
+    Run,
     RunStep,
     TrackedFrame,
     memorize_all,
     plan,
 )
+from interaction.tracking.run_state import reading
 from interaction.tracking.stepping import SteppingTrackers
 from interaction.tracking.unfinished import read_unfinished, write_unfinished
 from interaction.video.video import Video, open_video
@@ -133,20 +135,19 @@ class ResultFolder:
         }
         write_unfinished(self.folder / _UNFINISHED, header, tracker.run_state())
 
-    def load_unfinished(self, settings: JsonObject) -> "_Unfinished | None":
+    def load_unfinished(self, settings: JsonObject, runs: Sequence[Run]) -> "_Unfinished | None":
         """None if there is nothing to go on with. UserError if it was made with other settings, or
-        is damaged."""
+        is damaged. runs: that those settings make."""
         path = self.folder / _UNFINISHED
         if not path.exists():
             return None
         try:
             header, state = read_unfinished(path)
-            position = Position(**parse_json(header["position"].encode()))
+            at = parse_json(header["position"].encode())
+            position = Position(int(at["run"]), int(at["step"]))
             made_with = dict(parse_json(header["settings"].encode()))
-            tally = _Tally(**parse_json(header["tally"].encode()))
-            if position.run < 0 or position.step < 0:
-                raise ValueError("it stopped before it began")
-        except (CheckpointFileError, KeyError, TypeError, ValueError):
+            tally = _Tally.read(parse_json(header["tally"].encode()))
+        except (CheckpointFileError, ArithmeticError, LookupError, TypeError, ValueError):
             raise self.unreadable() from None
         differing = [name for name in settings if made_with.get(name) != settings[name]]
         if differing:
@@ -157,6 +158,9 @@ class ResultFolder:
                 folder=self.folder,
                 differing=" and another ".join(differing),
             )
+        lengths = dict(enumerate(len(run.frames) for run in runs))
+        if not 0 <= position.step <= lengths.get(position.run, -1):
+            raise self.unreadable()
         return _Unfinished(position, tally, state)
 
     def unreadable(self) -> UserError:
@@ -218,6 +222,19 @@ class _Tally:
     damaged: list[int] = field(default_factory=list)  # frames that cannot be decoded
     steps_down: int = 0  # how often the settings became smaller, see `SteppingTrackers`
     closeup_side: int | None = None  # of the box, see `SteppingTrackers`
+
+    @classmethod
+    def read(cls, about: JsonObject) -> "_Tally":
+        """As JSON. LookupError, TypeError, ValueError or OverflowError for anything else."""
+        side = about["closeup_side"]
+        return cls(
+            frames=int(about["frames"]),
+            seconds=float(about["seconds"]),
+            stages={str(name): float(value) for name, value in dict(about["stages"]).items()},
+            damaged=list(map(int, about["damaged"])),
+            steps_down=int(about["steps_down"]),
+            closeup_side=None if side is None else int(side),
+        )
 
     def plus(self, seconds: float, stages: Mapping[str, float]) -> "_Tally":
         merged = {
@@ -328,17 +345,6 @@ class _Batch:
     def run(
         self, should_stop: Callable[[], bool]
     ) -> Generator[BatchProgress, None, JsonObject | None]:
-        try:
-            return (yield from self._run(should_stop))
-        except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
-            if self._state is None:
-                raise
-            # The interrupted one's checksum is right, and still the tracker cannot go on from it.
-            raise self.folder.unreadable() from error
-
-    def _run(
-        self, should_stop: Callable[[], bool]
-    ) -> Generator[BatchProgress, None, JsonObject | None]:
         yield from self._resume_or_fit()
         is_unfinished = self._state is not None
         memorized, is_tracking, saved = 0, False, time.perf_counter()
@@ -392,7 +398,7 @@ class _Batch:
         the forecast says that memory will not do."""
         expected, unfinished = self.forecast(), None
         if self.settings.resumes:
-            unfinished = self.folder.load_unfinished(self.fingerprint())
+            unfinished = self.folder.load_unfinished(self.fingerprint(), self.runs)
         if unfinished is not None:
             self._position, self._tally = unfinished.position, unfinished.tally
             self._state = unfinished.state
@@ -423,7 +429,9 @@ class _Batch:
 
     def _restore(self, tracker: Tracker) -> None:
         if self._state is not None:
-            tracker.restore_run(self._state)
+            # Its checksum is right, and still no tracker of this model may have written it.
+            with reading(self.folder.unreadable):
+                tracker.restore_run(self._state)
 
     def _progress(self, remark: str | None = None) -> BatchProgress:
         return BatchProgress("tracking", self._tally.frames, len(self.results), remark)

@@ -1,24 +1,31 @@
 """What a run should not pass over: a cut, or a mask that collapses, explodes or jumps."""
 
 from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import astuple, dataclass
 from typing import Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from interaction.annotation.requests import AbsenceProposal
+from interaction.files import JsonObject
 from interaction.tracking.signs import View, Watch
 from interaction.video.cuts import is_cut
 from xmem_core.messages import Message
 
-__all__ = ["Brakes", "WrongMask"]
+__all__ = ["Brakes", "CollapseWatch", "WrongMask"]
 
 _LOOKED_BACK: Final = 5  # frames
 _SMALLEST: Final = 30  # positions of a view's grid; what is smaller comes and goes
 _COLLAPSED: Final = 0.2  # of the area of before
 _EXPLODED: Final = 4.0
+_COLLAPSE: Final = 0.02  # of the usual area: less are specks
+_SPECK_PX: Final = 16
+_LEAST_USUAL_PX: Final = 400  # an object that always was small does not collapse
+_PAST_FRAMES: Final = 15  # whose median area is the usual one
+_COLLAPSED_FRAMES: Final = 3  # in a row, before it is proposed
 _KEPT: Final = 0.05  # IoU with the mask of before, moved with the picture; less is another thing
 
 
@@ -91,3 +98,64 @@ def _has_jumped(
         old = old | (moved > 0.5)  # flow errs where much moves: either will do
     both = np.count_nonzero(mask & old)
     return bool(both < _KEPT * np.count_nonzero(mask | old))
+
+
+class CollapseWatch:
+    """Notices objects whose masks shrink to specks on a way through the video.
+
+    proposals: of all ways so far, as far as each goes by now.
+    """
+
+    def __init__(self) -> None:
+        self._proposals: list[AbsenceProposal] = []
+        self._open: dict[int, list[int]] = {}  # frames in a row with specks, by object
+        self._areas_px: dict[int, deque[int]] = {}  # of the frames before that
+
+    @property
+    def proposals(self) -> tuple[AbsenceProposal, ...]:
+        current = (
+            AbsenceProposal(one, min(frames), max(frames))
+            for one, frames in self._open.items()
+            if len(frames) >= _COLLAPSED_FRAMES
+        )
+        return (*self._proposals, *current)
+
+    def state(self) -> JsonObject:
+        """`restore` is its inverse."""
+        return {
+            "proposals": [list(astuple(one)) for one in self._proposals],
+            "open": [[one, frames] for one, frames in self._open.items()],
+            "areas_px": [[one, list(areas)] for one, areas in self._areas_px.items()],
+        }
+
+    def restore(self, state: JsonObject) -> None:
+        self._proposals = [AbsenceProposal(*map(int, one)) for one in state["proposals"]]
+        self._open = {int(one): list(map(int, frames)) for one, frames in state["open"]}
+        self._areas_px = {
+            int(one): deque(map(int, areas), maxlen=_PAST_FRAMES)
+            for one, areas in state["areas_px"]
+        }
+
+    def begin(self) -> None:
+        """Another way through the video."""
+        self._proposals = list(self.proposals)
+        self._open.clear()
+        self._areas_px.clear()
+
+    def note(
+        self, frame: int, areas_px: Mapping[int, int], given: Collection[int] = ()
+    ) -> frozenset[int]:
+        """The objects that are specks on this frame. areas_px: of each object that is tracked.
+        given: those whose masks are the annotator's, however small."""
+        for one, area_px in areas_px.items():
+            past = self._areas_px.setdefault(one, deque(maxlen=_PAST_FRAMES))
+            usual_px = float(np.median(past)) if past else 0.0
+            limit_px = max(_SPECK_PX, _COLLAPSE * usual_px)
+            if one not in given and usual_px >= _LEAST_USUAL_PX and area_px < limit_px:
+                self._open.setdefault(one, []).append(frame)
+                continue
+            frames = self._open.pop(one, [])
+            if len(frames) >= _COLLAPSED_FRAMES:
+                self._proposals.append(AbsenceProposal(one, min(frames), max(frames)))
+            past.append(area_px)
+        return frozenset(self._open)

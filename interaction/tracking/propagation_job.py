@@ -1,18 +1,13 @@
 """Run a session's propagation request step by step."""
 
-import hashlib
 import logging
-import zlib
-from collections import deque
 from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import closing
-from dataclasses import asdict, astuple, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, TypedDict
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from interaction.annotation.annotation import Annotation, given_objects, make_record
 from interaction.annotation.edits import new_group
@@ -21,7 +16,6 @@ from interaction.annotation.mask_files import decode_labels
 from interaction.annotation.mattes import make_matte, mattes_with
 from interaction.annotation.overlaps import Stack, among, cover, stack_of, without
 from interaction.annotation.requests import (
-    AbsenceProposal,
     MemoryUse,
     Propagated,
     PropagationRequest,
@@ -40,18 +34,9 @@ from interaction.annotation.types import (
 )
 from interaction.engines import Networks
 from interaction.errors import UserError
-from interaction.files import JsonObject, remove_plain
-from interaction.project.causes import cause_to_json
-from interaction.project.checking import checking_masks
-from interaction.project.records import (
-    MaskPlace,
-    edit_frames_to_json,
-    frames_from_json,
-    memory_from_json,
-    memory_to_json,
-)
+from interaction.files import remove_plain
 from interaction.tracking.blending import PassStore, blend, joined_signs
-from interaction.tracking.brakes import Brakes, WrongMask
+from interaction.tracking.brakes import WrongMask
 from interaction.tracking.governor import REHEARSED_FRAMES, Forecast, Workload, forecast
 from interaction.tracking.propagation import (
     MOST_REMEMBERED,
@@ -59,16 +44,16 @@ from interaction.tracking.propagation import (
     Position,
     Propagation,
     Run,
-    RunStep,
     TrackedFrame,
     knows_frames,
     memorize_all,
     runs_to,
 )
+from interaction.tracking.run_state import Progress, RunState, reading, rules_of
 from interaction.tracking.signs import Watch
 from interaction.tracking.stepping import SteppingTrackers
 from interaction.tracking.trust import doubt_of
-from interaction.tracking.unfinished import UnfinishedRun, unreadable_run, write_run
+from interaction.tracking.unfinished import UnfinishedRun
 from xmem_core.arrays import Labels
 from xmem_core.device import (
     used_memory_bytes,
@@ -85,13 +70,7 @@ MEMORY_UNKNOWN: Final = Message(
 
 log = logging.getLogger(__name__)
 
-_NEWEST_EDITS: Final = 4  # more than are ever made and not yet applied
 _SETTLED_IOU: Final = 0.98
-_COLLAPSE: Final = 0.02  # of the usual area: less are specks
-_SPECK_PX: Final = 16
-_LEAST_USUAL_PX: Final = 400  # an object that always was small does not collapse
-_PAST_FRAMES: Final = 15  # whose median area is the usual one
-_COLLAPSED_FRAMES: Final = 3  # in a row, before it is proposed
 _MATTE_SHARE: Final = 2  # bytes of kept probabilities for each of a mask: 1.4 to 2.6
 # On disk, beside the masks: a frame's entry in the journal and in the state, and in both the signs
 # of each of its objects.
@@ -105,67 +84,6 @@ _LABELS: Final = {
 }
 
 
-class CollapseWatch:
-    """Notices objects whose masks shrink to specks on a way through the video.
-
-    proposals: of all ways so far, as far as each goes by now.
-    """
-
-    def __init__(self) -> None:
-        self._proposals: list[AbsenceProposal] = []
-        self._open: dict[int, list[int]] = {}  # frames in a row with specks, by object
-        self._areas_px: dict[int, deque[int]] = {}  # of the frames before that
-
-    @property
-    def proposals(self) -> tuple[AbsenceProposal, ...]:
-        current = (
-            AbsenceProposal(one, min(frames), max(frames))
-            for one, frames in self._open.items()
-            if len(frames) >= _COLLAPSED_FRAMES
-        )
-        return (*self._proposals, *current)
-
-    def state(self) -> JsonObject:
-        """`restore` is its inverse."""
-        return {
-            "proposals": [list(astuple(one)) for one in self._proposals],
-            "open": [[one, frames] for one, frames in self._open.items()],
-            "areas_px": [[one, list(areas)] for one, areas in self._areas_px.items()],
-        }
-
-    def restore(self, state: JsonObject) -> None:
-        self._proposals = [AbsenceProposal(*map(int, one)) for one in state["proposals"]]
-        self._open = {int(one): list(map(int, frames)) for one, frames in state["open"]}
-        self._areas_px = {
-            int(one): deque(map(int, areas), maxlen=_PAST_FRAMES)
-            for one, areas in state["areas_px"]
-        }
-
-    def begin(self) -> None:
-        """Another way through the video."""
-        self._proposals = list(self.proposals)
-        self._open.clear()
-        self._areas_px.clear()
-
-    def note(
-        self, frame: int, areas_px: Mapping[int, int], given: Collection[int] = ()
-    ) -> frozenset[int]:
-        """The objects that are specks on this frame. areas_px: of each object that is tracked.
-        given: those whose masks are the annotator's, however small."""
-        for one, area_px in areas_px.items():
-            past = self._areas_px.setdefault(one, deque(maxlen=_PAST_FRAMES))
-            usual_px = float(np.median(past)) if past else 0.0
-            limit_px = max(_SPECK_PX, _COLLAPSE * usual_px)
-            if one not in given and usual_px >= _LEAST_USUAL_PX and area_px < limit_px:
-                self._open.setdefault(one, []).append(frame)
-                continue
-            frames = self._open.pop(one, [])
-            if len(frames) >= _COLLAPSED_FRAMES:
-                self._proposals.append(AbsenceProposal(one, min(frames), max(frames)))
-            past.append(area_px)
-        return frozenset(self._open)
-
-
 class _Begin(TypedDict, total=False):
     """Arguments of `Propagation.steps`."""
 
@@ -173,39 +91,6 @@ class _Begin(TypedDict, total=False):
     adopted: Labels | None
     before: Labels | None
     restore: Callable[[Tracker], None]
-
-
-class _Place:
-    """How far the job has come: in which pass, which of its frames, and what it has seen there."""
-
-    def __init__(self) -> None:
-        self.run = 0
-        self.second: int | None = None  # of the run's second passes; None in the first
-        self.done = 0  # frames of the pass
-        self.settled = 0  # frames in a row
-        self.frame = -1  # the newest
-        self.adopted: Labels | None = None  # what the pass began with
-        self.labels: Labels | None = None  # of the newest frame
-        self.watch = Watch(())
-        self.brakes = Brakes()
-        self.passed = PassStore()
-        self.newest: deque[Edit] = deque(maxlen=_NEWEST_EDITS)
-        self.written: dict[int, int] = {}  # CRC-32 of the mask of each frame that was written
-
-    def begin(self, run: int, second: int | None, watch: Watch) -> None:
-        self.run, self.second, self.watch = run, second, watch
-        self.done = self.settled = 0
-        self.adopted, self.brakes = None, Brakes()
-
-    def end(self, second: int) -> None:
-        self.second, self.done = second, 0
-
-    def note(self, step: RunStep, edit: Edit | None, labels: Labels) -> None:
-        """A frame of the pass that is finished."""
-        self.done, self.frame, self.labels = step.position.step, step.frame, labels
-        if edit is not None:
-            self.newest.append(edit)
-            self.written[step.frame] = zlib.crc32(edit.after[step.frame].mask or b"")
 
 
 class PropagationJob:
@@ -249,21 +134,19 @@ class PropagationJob:
         self._locked, self._keepers = annotation.locked, annotation.keepers
         self._names = {one.id: one.name for one in annotation.objects}
         self._objects = annotation.objects
-        self._collapse = CollapseWatch()
         self._group = new_group()
         self._trackers = SteppingTrackers(engines, video)
-        self._done = 0
         start = self._records.get(self._runs[0].frames[0], EMPTY_RECORD)
         self._seconds = tuple(self._second_passes(run) for run in self._runs)
         passes = [*self._runs, *(second for seconds in self._seconds for second in seconds)]
-        self._writes_first = start.mask is None
-        self._total = sum(len(run.frames) - 1 for run in passes) + self._writes_first
+        writes_first = start.mask is None
+        total = sum(len(run.frames) - 1 for run in passes) + writes_first
         first = self._runs[0].frames[0]
         is_adopted = first not in self._masks and not self._rules.is_excluded(first)
-        self._adopted = decode_labels(start.mask) if start.mask and is_adopted else None
-        self._at = _Place()
-        self._settings = self._trackers.settings
-        self._unapplied: tuple[Edit, ...] = ()
+        adopted = decode_labels(start.mask) if start.mask and is_adopted else None
+        self._at = Progress(total, adopted, writes_first=writes_first)
+        self._state = RunState(annotation, request, self._writable, self._trackers.settings)
+        self._unapplied: list[Edit] = []
         self._confirmed: frozenset[int] = frozenset()  # to be remembered before a run is restored
         if resumed is not None:
             self._resume(resumed)
@@ -277,7 +160,7 @@ class PropagationJob:
         remembered = len(self._masks.first_of_each(self._runs)) + MOST_REMEMBERED
         sizes = [len(record.mask or b"") for record in shown]
         return Workload(
-            frames=self._total,
+            frames=self._at.total,
             objects=max(1, len(objects)),
             height=height,
             width=width,
@@ -323,16 +206,16 @@ class PropagationJob:
             self._trackers.take_steps(expected.steps_down)
             if expected.changes:
                 remark = " ".join(expected.warnings)
-                yield Propagated(None, start, self._done, self._total, None, remark)
+                yield Propagated(None, start, 0, self._at.total, None, remark)
         try:
             yield from self._steps()
         except GeneratorExit:
-            self._keep()
+            if self._place is not None:
+                is_obeyed = self._obeyed == self._rules
+                self._state.write(
+                    self._place, self._at, self._trackers, self._rules, are_followed=is_obeyed
+                )
             raise
-        except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
-            if self._resumed is None:
-                raise
-            raise unreadable_run() from error
         finally:
             self._trackers.note_pace()
         if self._place is not None:
@@ -360,11 +243,10 @@ class PropagationJob:
 
     def _first_pass(self, index: int) -> Generator[Propagated, None, None]:
         run, at, start = self._runs[index], self._at, self._runs[0].frames[0]
-        writes_first = index == 0 and self._writes_first
+        writes_first = index == 0 and at.writes_first
         if not at.done:
             at.begin(index, None, Watch([*self._masks, start]))
-            at.adopted, at.passed = self._adopted, PassStore()
-            self._collapse.begin()
+            at.adopted, at.passed = at.start_labels, PassStore()
         watch, brakes, passed = at.watch, at.brakes, at.passed
         with closing(self._propagation(run).steps(**self._from())) as steps:
             for step in steps:
@@ -372,8 +254,8 @@ class PropagationJob:
                     yield self._step(None, step.frame, step.remark)
                     continue
                 labels = step.result.prediction.labels()
-                if self._adopted is None:
-                    self._adopted = labels  # the start's, for the other way
+                if at.start_labels is None:
+                    at.start_labels = labels  # for the other way
                 edit, remark = None, None
                 signs = watch.signs(step.result)
                 cut = None if step.result.is_damaged else brakes.cut(watch)
@@ -391,7 +273,7 @@ class PropagationJob:
                 if step.frame != start or writes_first:
                     edit, is_settled = self._edit(step.result, labels, signs)
                     at.settled = at.settled + 1 if is_settled else 0
-                    self._done += 1
+                    at.finished += 1
                 is_over = self._request.until == "settled" and at.settled >= _SETTLED_FRAMES
                 if is_over:
                     remark = Message("The masks agree with the earlier ones again.")
@@ -439,7 +321,6 @@ class PropagationJob:
         given, length = second.frames[0], len(second.frames)
         if not at.done:
             at.begin(index, number, Watch(list(self._masks)))
-            self._collapse.begin()
         watch, passed = at.watch, at.passed
         with closing(self._propagation(second).steps(**self._from())) as steps:
             for step in steps:
@@ -448,7 +329,7 @@ class PropagationJob:
                     signs, found = watch.signs(step.result), passed.take(step.frame)
                     labels = step.result.prediction.labels()
                     if step.frame != given:
-                        self._done += 1
+                        at.finished += 1
                     if found is not None and not step.result.is_damaged and step.frame != given:
                         share = 1 - abs(step.frame - given) / length
                         first, its_signs = found
@@ -476,15 +357,15 @@ class PropagationJob:
         tracker = self._trackers.tracker
         memory = None if tracker is None else _memory_use(tracker)
         box = None if result is None or result.prediction.share == 1 else result.prediction.seen
-        gone = self._collapse.proposals
+        gone = self._at.collapse.proposals
         remembered = None
         if tracker is not None and self._reports_memory():
             remembered = remembered_by(tracker)
         return Propagated(
             edit,
             frame,
-            self._done,
-            self._total,
+            self._at.finished,
+            self._at.total,
             memory,
             remark,
             box,
@@ -508,7 +389,7 @@ class PropagationJob:
         record = self._records.get(frame, EMPTY_RECORD)
         given = watched if record.answers_for(watched) else record.given
         areas_px = np.bincount(labels.ravel(), minlength=256)
-        gone = self._collapse.note(frame, {i: int(areas_px[i]) for i in watched}, given)
+        gone = self._at.collapse.note(frame, {i: int(areas_px[i]) for i in watched}, given)
         if not gone:
             return labels
         return np.where(np.isin(labels, sorted(gone)), 0, labels).astype(np.uint8)
@@ -564,168 +445,42 @@ class PropagationJob:
 
     # An interrupted run
 
-    def _keep(self) -> None:
-        """Writes what the run can go on from; that it cannot be written loses no mask."""
-        tracker, at = self._trackers.tracker, self._at
-        is_begun = at.done or at.run or at.second is not None
-        if self._place is None or tracker is None or not is_begun or not knows_frames(tracker):
-            return
-        masks: list[bytes] = []
-
-        def place(mask: bytes) -> MaskPlace:
-            masks.append(mask)
-            return MaskPlace(sum(map(len, masks[:-1])), len(mask), zlib.crc32(mask))
-
-        edits = [{"frames": edit_frames_to_json(edit, place)} for edit in at.newest]
-        passes, packed = at.passed.state()
-        about: JsonObject = {
-            "request": cause_to_json(self._request, frozenset()),
-            "made_with": self._made_with(at.written),
-            "done": self._done,
-            "total": self._total,
-            "writes_first": self._writes_first,
-            "at": [at.run, at.second, at.done, at.settled, at.frame],
-            "written": list(at.written.items()),
-            "edits": edits,
-            "confirmed": list(tracker.confirmed_frames),
-            "rules": memory_to_json(self._rules),
-            "is_obeyed": self._obeyed == self._rules,
-            "steps_down": self._trackers.steps_down,
-            "closeup_side": self._trackers.closeup_side,
-            "collapse": self._collapse.state(),
-            "brakes": at.brakes.state(),
-            "passes": passes,
-            "remembered": [list(astuple(one)) for one in tracker.remembered()],
-        }
-        whole = np.frombuffer(b"".join(masks), np.uint8).copy()
-        state = {f"tracker.{name}": tensor for name, tensor in tracker.run_state().items()}
-        state |= {f"watch.{name}": tensor for name, tensor in at.watch.state().items()}
-        state |= {f"pass.{name}": tensor for name, tensor in packed.items()}
-        state["edits.masks"] = torch.from_numpy(whole)
-        kept = {"begun": at.adopted, "start": self._adopted, "newest": at.labels}
-        for name, labels in kept.items():
-            if labels is not None:
-                state[f"labels.{name}"] = torch.from_numpy(labels.copy())
-        try:
-            write_run(self._place, about, state)
-        except (UserError, OSError, MemoryError) as error:
-            log.warning("The interrupted run could not be kept: %s", error)
-
-    def _made_with(self, written: Collection[int]) -> JsonObject:
-        """What must be the same for a run to go on. written: frames whose masks the run has made,
-        or made a part of."""
-        digest = hashlib.sha256()
-        for frame, record in sorted(self._given.items()):
-            ids = bytes(sorted(record.given))
-            mask = b"" if frame in written else record.mask or b""
-            digest.update(f"{frame} {record.status.value} ".encode() + ids + mask)
-        settings = self._settings
-        return {
-            "masks": digest.hexdigest(),
-            "objects": sorted(self._writable),
-            "model": settings.tracker_model,
-            "internal_size": settings.internal_size,
-            "allows_half_precision": settings.allows_half_precision,
-            "memory": {**asdict(settings.memory)},
-        }
-
     def _resume(self, resumed: UnfinishedRun) -> None:
-        try:
-            self._read(resumed)
-        except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
-            raise unreadable_run() from error
-
-    def _read(self, resumed: UnfinishedRun) -> None:
-        """UserError if the masks or the settings are others by now; ValueError and the like for
-        what no job wrote."""
-        about, at = resumed.about, self._at
-        at.written = {int(frame): int(crc32) for frame, crc32 in about["written"]}
-        made_with = self._made_with(at.written).items()
-        changed = [name for name, now in made_with if about["made_with"][name] != now]
-        edits = self._read_edits(resumed)
-        pending = {frame: edit for edit in edits for frame in edit.frames}
-        now = self._annotation
-        self._unapplied = tuple(
-            edit for edit in edits if all(now.record(f) == r for f, r in edit.before.items())
-        )
+        """UserError if the masks or the settings are others by now, or for what no job wrote."""
+        at, about = self._at, resumed.about
+        known = [*self._masks]
+        with reading():
+            edits, self._unapplied = self._state.edits_of(resumed, self._make_edit)
+            if about["at"][1] is None:
+                known.append(self._runs[0].frames[0])
+            at.restore(resumed, self._frames_of, self._shape, known)
+            steps_down, closeup_side = int(about["steps_down"]), about["closeup_side"]
+            side = None if closeup_side is None else int(closeup_side)
+            self._obeyed = self._rules if about["is_obeyed"] else None
+            if at.done:
+                self._confirmed = frozenset(map(int, about["confirmed"]))
+            if not self._confirmed <= self._masks.keys():
+                raise ValueError("it remembers frames that were not given")
+        at.newest.extend(edits)
         for edit in self._unapplied:
             self._records |= edit.after
-        is_whole = all(
-            zlib.crc32(self._records.get(frame, EMPTY_RECORD).mask or b"") == crc32
-            for frame, crc32 in at.written.items()
-        )
-        if changed or not is_whole or any(not now.frame_count > f >= 0 for f in pending):
-            raise UserError(
-                "The interrupted run cannot go on as it was: masks or settings have changed since. "
-                "Nothing was changed.\n\nTrack from its last frame instead."
-            )
-        at.newest.extend(edits)
-        self._done, self._total = int(about["done"]), int(about["total"])
-        self._writes_first = bool(about["writes_first"])
-        run, second, done, at.settled, at.frame = about["at"]
-        at.run, at.done, at.second = int(run), int(done), None if second is None else int(second)
-        frames = (
-            self._runs[at.run] if at.second is None else self._seconds[at.run][at.second]
-        ).frames
-        is_there = not at.done or frames[at.done - 1] == at.frame
-        if not 0 <= at.done <= len(frames) or at.run < 0 or not is_there:
-            raise ValueError("it stopped where it never was")
-        labels = {name: self._labels(one) for name, one in resumed.part("labels").items()}
-        at.adopted, at.labels = labels.get("begun"), labels.get("newest")
-        self._adopted = labels.get("start")
-        first = self._runs[0].frames[0]
-        known = list(self._masks) if at.second is not None else [*self._masks, first]
-        at.watch = Watch(known)
-        at.watch.restore(resumed.part("watch"))
-        at.brakes.restore(about["brakes"])
-        at.passed.restore(about["passes"], resumed.part("pass"))
-        self._collapse.restore(about["collapse"])
-        self._obeyed = self._rules if about["is_obeyed"] else None
-        self._trackers.take_steps(int(about["steps_down"]))
+        self._trackers.take_steps(steps_down)
         mask = self._closeup_mask()
-        if mask is not None and about["closeup_side"] is not None:
-            side = int(about["closeup_side"])
+        if mask is not None and side is not None:
             self._trackers.look_closer(mask, self._writable, side=side)
-        if at.done:
-            self._confirmed = frozenset(map(int, about["confirmed"]))
 
-    def _read_edits(self, resumed: UnfinishedRun) -> list[Edit]:
-        """The newest, which may not have been applied before the program ended."""
-        whole = resumed.state["edits.masks"].numpy().tobytes()
-        size = self._shape[1], self._shape[0]
-
-        def bring(place: MaskPlace) -> bytes:
-            return whole[place.offset : place.offset + place.size_bytes]
-
-        edits = []
-        for one in resumed.about["edits"]:
-            count = self._annotation.frame_count
-            before, after = frames_from_json(one["frames"], count, checking_masks(bring, size))
-            edits.append(
-                Edit(
-                    _LABELS[self._request.direction],
-                    before,
-                    after,
-                    group=self._group,
-                    cause=self._request,
-                    locked=self._locked,
-                )
-            )
-        return edits
-
-    def _labels(self, tensor: Tensor) -> Labels:
-        if tensor.dtype != torch.uint8 or tuple(tensor.shape) != self._shape:
-            raise ValueError("a mask is not of the video's size")
-        return tensor.numpy()
+    def _frames_of(self, run: int, second: int | None) -> range:
+        """Of a pass of a run, in the order of travel."""
+        return (self._runs[run] if second is None else self._seconds[run][second]).frames
 
     def _restore(self, tracker: Tracker) -> None:
         """Once the frames are memorised that were so then."""
         assert self._resumed is not None
-        tracker.restore_run(self._resumed.part("tracker"))
+        with reading():
+            tracker.restore_run(self._resumed.part("tracker"))
         self._confirmed = frozenset()
         at = self._at
-        frames = self._runs[at.run].frames
-        way = frames.step if at.second is None else -frames.step
+        way = self._frames_of(at.run, at.second).step
         for _ in self._follow_rules(at.frame, way):
             pass
         if at.frame in self._masks:
@@ -787,8 +542,6 @@ class PropagationJob:
         confirmed = set(tracker.confirmed_frames)
         if self._confirmed:
             missing = sorted(self._confirmed - confirmed)
-            if not self._confirmed <= masks.keys():
-                raise ValueError("it remembers frames that were not given")
             labelled_objects = {other: self._memorized_objects(other) for other in missing}
             given = {other: masks[other] for other in missing}
             yield from memorize_all(tracker, self._video, given, labelled_objects=labelled_objects)
@@ -831,15 +584,19 @@ class PropagationJob:
             keeps_more = self._keeps_probabilities and record.mattes != old.mattes
             if record == old and not keeps_more:
                 return None, is_same
-        edit = Edit(
+        return self._make_edit({result.frame: old}, {result.frame: record}), is_same
+
+    def _make_edit(
+        self, before: Mapping[int, FrameRecord], after: Mapping[int, FrameRecord]
+    ) -> Edit:
+        return Edit(
             _LABELS[self._request.direction],
-            before={result.frame: old},
-            after={result.frame: record},
+            before,
+            after,
             group=self._group,
             cause=self._request,
             locked=self._locked,
         )
-        return edit, is_same
 
     def _with_mattes(
         self,
@@ -886,14 +643,6 @@ def agrees(before: Labels, after: Labels, objects: Collection[int]) -> bool:
         - both
     )
     return bool((both >= _SETTLED_IOU * union).all())
-
-
-def rules_of(resumed: UnfinishedRun, annotation: Annotation) -> MemoryRules:
-    """The rules of memory when the run was interrupted."""
-    try:
-        return memory_from_json(resumed.about["rules"], annotation.frame_count)
-    except (LookupError, TypeError, ValueError) as error:
-        raise unreadable_run() from error
 
 
 def remembered_by(tracker: Tracker) -> Remembered:

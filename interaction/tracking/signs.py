@@ -60,8 +60,7 @@ def look(prediction: Prediction, picture: EncodedFrame | None) -> View:
         window = picture.size.window  # a given mask is the whole picture's
         found = found[(slice(None), *window.slices)]
     height, width = prediction.source_size if window is None else (window.height, window.width)
-    scale = GRID / max(height, width)
-    grid = max(8, round(height * scale)), max(8, round(width * scale))
+    grid = _grid_of(height, width)
 
     def small(x: torch.Tensor, mode: str) -> torch.Tensor:
         return F.interpolate(x.unsqueeze(0).float(), grid, mode=mode)[0].cpu()
@@ -84,6 +83,12 @@ def look(prediction: Prediction, picture: EncodedFrame | None) -> View:
     return View(prediction.objects, probabilities, grey, match, keys, (height, width))
 
 
+def _grid_of(height: int, width: int) -> tuple[int, int]:
+    """Height and width of a view of that many source pixels."""
+    scale = GRID / max(height, width)
+    return max(8, round(height * scale)), max(8, round(width * scale))
+
+
 def _view_state(view: View | None, name: str) -> dict[str, Tensor]:
     if view is None:
         return {}
@@ -103,17 +108,24 @@ def _restored_view(state: Mapping[str, Tensor], name: str) -> View | None:
     if f"{name}.objects" not in state:
         return None
 
-    def array(part: str) -> NDArray[Any] | None:
+    objects, height, width = state[f"{name}.objects"].tolist(), *state[f"{name}.extent"].tolist()
+    grid = _grid_of(height, width)
+
+    def array(part: str, channels: tuple[int, ...], dtype: torch.dtype) -> NDArray[Any] | None:
         tensor = state.get(f"{name}.{part}")
+        if tensor is not None and (tensor.shape != (*channels, *grid) or tensor.dtype != dtype):
+            raise ValueError(f"{name}.{part} is {tensor.dtype} {tuple(tensor.shape)}")
         return None if tensor is None else tensor.numpy()
 
+    probabilities = array("probabilities", (1 + len(objects),), torch.float32)
+    if probabilities is None:
+        raise ValueError(f"{name} has no probabilities")
     keys = f"{name}.key."
-    height, width = state[f"{name}.extent"].tolist()
     return View(
-        tuple(state[f"{name}.objects"].tolist()),
-        state[f"{name}.probabilities"].numpy(),
-        array("grey"),
-        array("match"),
+        tuple(objects),
+        probabilities,
+        array("grey", (), torch.uint8),
+        array("match", (2,), torch.float32),
         {int(k.removeprefix(keys)): t.numpy() for k, t in state.items() if k.startswith(keys)},
         (height, width),
     )
@@ -139,6 +151,7 @@ class Watch:
         }
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
+        """ValueError and the like for what no `state` gave."""
         self._start, self.view, self.before = (
             _restored_view(state, name) for name in ("start", "view", "before")
         )

@@ -20,8 +20,7 @@ from gui.work.tracking import AtCut
 from interaction.annotation.requests import AbsenceProposal
 from interaction.annotation.types import Stroke
 from interaction.session import Session
-from interaction.tracking.brakes import WrongMask
-from interaction.tracking.propagation_job import CollapseWatch
+from interaction.tracking.brakes import CollapseWatch, WrongMask
 from tests.fake_engines import FakeEngines
 from tests.unit.test_brakes import write_film
 from xmem_core.messages import Message

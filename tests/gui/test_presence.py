@@ -224,7 +224,7 @@ def test_one_key_accepts_a_proposed_absence_and_none_is_said(
     assert heard == ["No absence is proposed."]
     tracking = workspace.annotator.tracking
     monkeypatch.setattr(
-        "interaction.tracking.propagation_job.CollapseWatch.proposals",
+        "interaction.tracking.brakes.CollapseWatch.proposals",
         property(lambda _: (AbsenceProposal(bear, 5, 6),)),
     )
     tracking.start()

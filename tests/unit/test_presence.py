@@ -33,7 +33,7 @@ from interaction.project.causes import cause_from_json, cause_to_json
 from interaction.project.manifest import FIRST_FORMAT, manifest_text, read_manifest
 from interaction.project.records import DamagedValueError, objects_from_json, objects_to_json
 from interaction.session import Session
-from interaction.tracking.propagation_job import CollapseWatch
+from interaction.tracking.brakes import CollapseWatch
 from tests import tiny
 from tests.fake_engines import FakeEngines, tiny_network
 from xmem_core import Tracker

@@ -207,6 +207,11 @@ def test_whatever_the_file_holds_it_is_refused_in_words(tmp_path: Path) -> None:
         (about, {**state, some: state[some][..., :1].clone()}),
         (about, {**state, "tracker.since_memory": torch.zeros(3)}),
         (about, {**state, "labels.newest": torch.zeros(3, 3)}),
+        (about, {**state, "watch.view.probabilities": torch.zeros(2, 3, 3)}),
+        (about, {**state, "watch.view.extent": torch.zeros(2, dtype=torch.int64)}),
+        (about, {**state, "tracker.working.shared.use": torch.zeros(3)}),
+        (about, {**state, "tracker.working.odd.use": torch.zeros(3)}),
+        (about, {**state, "tracker.hidden.1": torch.zeros(3)}),
     ]
     for run_, tensors in odd:
         write_unfinished(path, {"run": json.dumps(run_)}, tensors)
@@ -220,6 +225,20 @@ def test_whatever_the_file_holds_it_is_refused_in_words(tmp_path: Path) -> None:
         session.propagate(resumes=True)
     path.write_bytes(sound)
     with resumed(tmp_path) as session:
+        session.propagate(resumes=True)
+
+
+def test_what_goes_wrong_in_a_resumed_run_is_not_blamed_on_its_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with make(tmp_path) as session:
+        run(session, 8, nothing)
+
+    def fails(_signs: object) -> float:
+        raise ValueError("a mistake in the program")
+
+    monkeypatch.setattr("interaction.tracking.propagation_job.doubt_of", fails)
+    with resumed(tmp_path) as session, pytest.raises(ValueError, match="a mistake in the program"):
         session.propagate(resumes=True)
 
 

@@ -2,11 +2,14 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 from torch import Tensor
 
 from xmem_core.memory.readout import memory_rows, query_rows, similarity
+
+_INTEGER_COLUMNS: Final = {"frame": torch.int32}  # the others are float32
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,22 +210,30 @@ class MemoryStore:
 
     @classmethod
     def from_state(cls, state: Mapping[str, Tensor]) -> "MemoryStore":
+        """ValueError for what no `state` gave."""
         store = cls()
         for full_name, tensor in state.items():
             kind, name = full_name.split(".", 1)
             rows = GrowingRows(tensor)
             rows.append(tensor)
-            if kind == "shared":
+            if kind == "shared" and tensor.dtype == _INTEGER_COLUMNS.get(name, torch.float32):
                 store._shared[name] = rows
-            elif kind == "value":
+            elif kind == "value" and tensor.is_floating_point():
                 store._values[int(name)] = rows
-            else:
+            elif kind == "has_value" and tensor.dtype is torch.bool:
                 store._has_value[int(name)] = rows
+            else:
+                raise ValueError(f"a memory has no {full_name} of {tensor.dtype}")
         if store._shared and "frame" not in store._shared:  # saved by an earlier program
             unused = torch.zeros_like(store["use"])
             for name, column in (("recent", unused), ("frame", unused.to(torch.int32) - 1)):
                 store._shared[name] = GrowingRows(column)
                 store._shared[name].append(column)
+        columns = (*store._shared.values(), *store._values.values(), *store._has_value.values())
+        if len({len(column.rows) for column in columns}) > 1:
+            raise ValueError("a memory's columns differ in length")
+        if store._values.keys() != store._has_value.keys():
+            raise ValueError("a memory has values of other objects than it says")
         return store
 
 

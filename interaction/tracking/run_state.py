@@ -1,0 +1,290 @@
+"""How far a run over many frames has come, and the state that an interrupted one goes on from."""
+
+import hashlib
+import logging
+import zlib
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, astuple
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from interaction.annotation.annotation import Annotation
+from interaction.annotation.requests import PropagationRequest
+from interaction.annotation.types import EMPTY_RECORD, Edit, FrameRecord, MemoryRules
+from interaction.engines import EngineSettings
+from interaction.errors import UserError
+from interaction.files import JsonObject
+from interaction.project.causes import cause_to_json
+from interaction.project.checking import checking_masks
+from interaction.project.records import (
+    MaskPlace,
+    edit_frames_to_json,
+    frames_from_json,
+    memory_from_json,
+    memory_to_json,
+)
+from interaction.tracking.blending import PassStore
+from interaction.tracking.brakes import Brakes, CollapseWatch
+from interaction.tracking.propagation import RunStep, knows_frames
+from interaction.tracking.signs import Watch
+from interaction.tracking.stepping import SteppingTrackers
+from interaction.tracking.unfinished import UnfinishedRun, unreadable_run, write_run
+from xmem_core.arrays import Labels
+
+__all__ = ["Progress", "RunState", "reading", "rules_of"]
+
+log = logging.getLogger(__name__)
+
+_NEWEST_EDITS: Final = 4  # more than are ever made and not yet applied
+
+Records = Mapping[int, FrameRecord]
+
+
+class Progress:
+    """How far a job has come: in which pass, which of its frames, and what it has seen there.
+
+    total: frames of all passes. writes_first: whether the start gets a mask too. start_labels:
+    (H, W) of the frame that the run starts from where it is not given, None until it is tracked.
+    """
+
+    def __init__(self, total: int, start_labels: Labels | None, *, writes_first: bool) -> None:
+        self.total, self.start_labels, self.writes_first = total, start_labels, writes_first
+        self.finished = 0  # of `total`
+        self.run = 0
+        self.second: int | None = None  # of the run's second passes; None in the first
+        self.done = 0  # frames of the pass
+        self.settled = 0  # frames in a row
+        self.frame = -1  # the newest
+        self.adopted: Labels | None = None  # what the pass began with
+        self.labels: Labels | None = None  # of the newest frame
+        self.watch = Watch(())
+        self.brakes = Brakes()
+        self.collapse = CollapseWatch()
+        self.passed = PassStore()
+        self.newest: deque[Edit] = deque(maxlen=_NEWEST_EDITS)
+        self.written: dict[int, int] = {}  # CRC-32 of the mask of each frame that was written
+
+    @property
+    def is_begun(self) -> bool:
+        return bool(self.done or self.run) or self.second is not None
+
+    def begin(self, run: int, second: int | None, watch: Watch) -> None:
+        self.run, self.second, self.watch = run, second, watch
+        self.done = self.settled = 0
+        self.adopted, self.brakes = None, Brakes()
+        self.collapse.begin()
+
+    def end(self, second: int) -> None:
+        self.second, self.done = second, 0
+
+    def note(self, step: RunStep, edit: Edit | None, labels: Labels) -> None:
+        """A frame of the pass that is finished."""
+        self.done, self.frame, self.labels = step.position.step, step.frame, labels
+        if edit is not None:
+            self.newest.append(edit)
+            self.written[step.frame] = zlib.crc32(edit.after[step.frame].mask or b"")
+
+    def state(self) -> tuple[JsonObject, dict[str, Tensor]]:
+        """As JSON and tensors by name, but for `newest`; `restore` is the inverse."""
+        passes, packed = self.passed.state()
+        about: JsonObject = {
+            "done": self.finished,
+            "total": self.total,
+            "writes_first": self.writes_first,
+            "at": [self.run, self.second, self.done, self.settled, self.frame],
+            "written": list(self.written.items()),
+            "collapse": self.collapse.state(),
+            "brakes": self.brakes.state(),
+            "passes": passes,
+        }
+        state = {f"watch.{name}": tensor for name, tensor in self.watch.state().items()}
+        state |= {f"pass.{name}": tensor for name, tensor in packed.items()}
+        kept = {"begun": self.adopted, "start": self.start_labels, "newest": self.labels}
+        for name, labels in kept.items():
+            if labels is not None:
+                state[f"labels.{name}"] = torch.from_numpy(labels.copy())
+        return about, state
+
+    def restore(
+        self,
+        kept: UnfinishedRun,
+        frames_of: Callable[[int, int | None], range],
+        shape: tuple[int, int],
+        known: Collection[int],
+    ) -> None:
+        """frames_of: the frames of a run's pass, see `run` and `second`. shape: (H, W) of the
+        video. known: see `Watch`. ValueError and the like for what no `state` gave."""
+        about = kept.about
+        self.finished, self.total = int(about["done"]), int(about["total"])
+        self.writes_first = bool(about["writes_first"])
+        self.written = {int(frame): int(crc32) for frame, crc32 in about["written"]}
+        run, second, *counts = about["at"]
+        self.run, self.second = int(run), None if second is None else int(second)
+        self.done, self.settled, self.frame = map(int, counts)
+        frames = frames_of(self.run, self.second)
+        is_there = not self.done or frames[self.done - 1] == self.frame
+        if not 0 <= self.done <= len(frames) or min(self.run, self.second or 0) < 0 or not is_there:
+            raise ValueError("it stopped where it never was")
+        labels = {name: _labels(one, shape) for name, one in kept.part("labels").items()}
+        self.adopted, self.labels = labels.get("begun"), labels.get("newest")
+        self.start_labels = labels.get("start")
+        self.watch = Watch(known)
+        self.watch.restore(kept.part("watch"))
+        self.brakes.restore(about["brakes"])
+        self.passed.restore(about["passes"], kept.part("pass"))
+        self.collapse.restore(about["collapse"])
+
+
+class RunState:
+    """Writes what an interrupted run can go on from, and restores it.
+
+    It goes on only with what it was made from: the given masks, the objects, the model and its
+    settings.
+    """
+
+    def __init__(
+        self,
+        annotation: Annotation,
+        request: PropagationRequest,
+        objects: Collection[int],
+        settings: EngineSettings,
+    ) -> None:
+        """objects: those that the run may change. settings: as they are before any step down."""
+        self._annotation, self._request = annotation, request
+        self._records = dict(annotation.records)  # of when the job was made
+        self._objects, self._settings = sorted(objects), settings
+
+    def write(
+        self,
+        path: Path,
+        progress: Progress,
+        trackers: SteppingTrackers,
+        rules: MemoryRules,
+        *,
+        are_followed: bool,
+    ) -> None:
+        """That it cannot be written loses no mask. are_followed: whether the tracker's memory is
+        as the rules want it."""
+        tracker = trackers.tracker
+        if tracker is None or not progress.is_begun or not knows_frames(tracker):
+            return
+        masks: list[bytes] = []
+
+        def place(mask: bytes) -> MaskPlace:
+            masks.append(mask)
+            return MaskPlace(sum(map(len, masks[:-1])), len(mask), zlib.crc32(mask))
+
+        edits = [{"frames": edit_frames_to_json(edit, place)} for edit in progress.newest]
+        about, state = progress.state()
+        about |= {
+            "request": cause_to_json(self._request, frozenset()),
+            "made_with": self._made_with(progress.written),
+            "edits": edits,
+            "confirmed": list(tracker.confirmed_frames),
+            "rules": memory_to_json(rules),
+            "is_obeyed": are_followed,
+            "steps_down": trackers.steps_down,
+            "closeup_side": trackers.closeup_side,
+            "remembered": [list(astuple(one)) for one in tracker.remembered()],
+        }
+        state |= {f"tracker.{name}": tensor for name, tensor in tracker.run_state().items()}
+        state["edits.masks"] = torch.from_numpy(np.frombuffer(b"".join(masks), np.uint8).copy())
+        try:
+            write_run(path, about, state)
+        except (UserError, OSError, MemoryError) as error:
+            log.warning("The interrupted run could not be kept: %s", error)
+
+    def edits_of(
+        self, kept: UnfinishedRun, make_edit: Callable[[Records, Records], Edit]
+    ) -> tuple[list[Edit], list[Edit]]:
+        """The newest edits of the run, and those of them that were not applied before the program
+        ended. make_edit: of the records before and after.
+
+        UserError if the masks or the settings are others by now; ValueError and the like for what
+        no job wrote.
+        """
+        about, now = kept.about, self._annotation
+        written = {int(frame): int(crc32) for frame, crc32 in about["written"]}
+        made_with = self._made_with(written).items()
+        is_changed = any(about["made_with"][name] != value for name, value in made_with)
+        edits = self._read_edits(kept, make_edit)
+        unapplied = [
+            edit for edit in edits if all(now.record(f) == r for f, r in edit.before.items())
+        ]
+        records = dict(self._records)
+        for edit in unapplied:
+            records |= edit.after
+        is_whole = all(
+            zlib.crc32(records.get(frame, EMPTY_RECORD).mask or b"") == crc32
+            for frame, crc32 in written.items()
+        )
+        is_outside = any(not 0 <= f < now.frame_count for edit in edits for f in edit.frames)
+        if is_changed or not is_whole or is_outside:
+            raise UserError(
+                "The interrupted run cannot go on as it was: masks or settings have changed since. "
+                "Nothing was changed.\n\nTrack from its last frame instead."
+            )
+        return edits, unapplied
+
+    def _read_edits(
+        self, kept: UnfinishedRun, make_edit: Callable[[Records, Records], Edit]
+    ) -> list[Edit]:
+        whole = kept.state["edits.masks"].numpy().tobytes()
+        now = self._annotation
+
+        def bring(place: MaskPlace) -> bytes:
+            return whole[place.offset : place.offset + place.size_bytes]
+
+        checked = checking_masks(bring, (now.width, now.height))
+        return [
+            make_edit(*frames_from_json(one["frames"], now.frame_count, checked))
+            for one in kept.about["edits"]
+        ]
+
+    def _made_with(self, written: Collection[int]) -> JsonObject:
+        """What must be the same for a run to go on. written: frames whose masks the run has made,
+        or made a part of."""
+        digest = hashlib.sha256()
+        for frame, record in sorted(self._records.items()):
+            if not record.status.is_given:
+                continue
+            ids = bytes(sorted(record.given))
+            mask = b"" if frame in written else record.mask or b""
+            digest.update(f"{frame} {record.status.value} ".encode() + ids + mask)
+        settings = self._settings
+        return {
+            "masks": digest.hexdigest(),
+            "objects": self._objects,
+            "model": settings.tracker_model,
+            "internal_size": settings.internal_size,
+            "allows_half_precision": settings.allows_half_precision,
+            "memory": {**asdict(settings.memory)},
+        }
+
+
+@contextmanager
+def reading(refusal: Callable[[], UserError] = unreadable_run) -> Iterator[None]:
+    """For what reads the state of an interrupted run, and nothing else: raises `refusal` for what
+    no run wrote. What goes wrong later is not the state's fault."""
+    try:
+        yield
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise refusal() from error
+
+
+def rules_of(kept: UnfinishedRun, annotation: Annotation) -> MemoryRules:
+    """The rules of memory when the run was interrupted. UserError if they cannot be read."""
+    with reading():
+        return memory_from_json(kept.about["rules"], annotation.frame_count)
+
+
+def _labels(tensor: Tensor, shape: tuple[int, int]) -> Labels:
+    if tensor.dtype != torch.uint8 or tuple(tensor.shape) != shape:
+        raise ValueError("a mask is not of the video's size")
+    return tensor.numpy()
