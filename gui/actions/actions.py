@@ -74,7 +74,7 @@ class Actions(QObject):
             {
                 name: keys
                 for name, keys in changed.items()
-                if name in self.specs and keys != list(self.specs[name].keys)
+                if name in self.specs and keys != self.specs[name].keys.split()
             }
         )
         self._set_keys()
@@ -114,7 +114,7 @@ class Actions(QObject):
             menu = bar.addMenu(tr(title))
             menu.setToolTipsVisible(True)
             for spec in (spec for spec in ACTIONS if spec.menu == name):
-                if spec.begins_section:
+                if spec.begins_section and not menu.isEmpty():
                     menu.addSeparator()
                 menu.addAction(self._actions[spec.id])
             menus[name] = menu
@@ -139,7 +139,7 @@ class Actions(QObject):
         # A key that was assigned to another action is that action's alone.
         taken = {_portable(key) for own in changed.values() for key in own}
         for name, spec in self.specs.items():
-            default = [key for key in spec.keys if _portable(key) not in taken]
+            default = [key for key in spec.keys.split() if _portable(key) not in taken]
             self._keys[name] = changed.get(name, default)
         for name, action in self._actions.items():
             action.setShortcuts(self._shortcuts(name))

@@ -273,10 +273,10 @@ class ShortcutsDialog(QDialog):
     def _restore_one(self) -> None:
         name = self._current()
         if name is not None:
-            self._set_keys(list(self._actions.specs[name].keys))
+            self._set_keys(self._actions.specs[name].keys.split())
 
     def _restore_all(self) -> None:
-        self._keys = {spec.id: list(spec.keys) for spec in ACTIONS}
+        self._keys = {spec.id: spec.keys.split() for spec in ACTIONS}
         self._show_conflicts()
         self._show_current()
 
