@@ -8,12 +8,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import psutil
 import typer
 
 from interaction.doctor import Finding, as_text, examine
+
+if TYPE_CHECKING:
+    from gui.window.main_window import MainWindow
 
 __all__ = ["doctor"]
 
@@ -102,22 +105,8 @@ def _try_window() -> list[Finding]:
     from gui.window.app import build
     from gui.window.arguments import WindowArguments
     from gui.window.opening import sample_video
-    from gui.work.operations import Busy
     from interaction.errors import UserError
 
-    def wait(condition: Callable[[], object], what: str) -> None:
-        deadline = time.monotonic() + _WINDOW_TIMEOUT_S
-        while not condition():
-            if time.monotonic() > deadline:
-                raise UserError(
-                    "{what} did not happen within {seconds} seconds.",
-                    what=what,
-                    seconds=_WINDOW_TIMEOUT_S,
-                )
-            application.processEvents()
-            time.sleep(0.001)
-
-    process = psutil.Process()
     application = QApplication.instance() or QApplication(sys.argv[:1])
     assert isinstance(application, QApplication)
     with TemporaryDirectory(prefix="xmem-annotate-", ignore_cleanup_errors=True) as place:
@@ -126,26 +115,7 @@ def _try_window() -> list[Finding]:
         window = build(application, preferences, given)
         window.show()
         try:
-            wait(lambda: window.windowHandle().isExposed(), "A window")
-            shown_s, shown_cpu_s = time.time() - process.create_time(), time.process_time()
-            wait(lambda: window.workspace is not None, "The sample's picture")
-            workspace = window.workspace
-            assert workspace is not None
-            document, annotator = workspace.document, workspace.annotator
-            wait(lambda: workspace.canvas.shown_frame == document.frame, "The sample's picture")
-            opened_s = time.time() - process.create_time()
-
-            def is_idle() -> bool:
-                return annotator.operations.busy is Busy.IDLE
-
-            for x, y in _RABBIT:
-                annotator.prompts.click(x, y)
-            wait(is_idle, "An answer to clicks")
-            began = time.monotonic()
-            annotator.tracking.start(most_frames=_TRACKED_FRAMES)
-            wait(is_idle, "Tracking")
-            tracked_s = time.monotonic() - began
-            masks = sum(bool(one.present) for one in workspace.session.annotation.records.values())
+            return [_click_and_track(window)]
         except UserError as error:
             return [Finding("trial", str(error), False)]
         finally:
@@ -154,11 +124,53 @@ def _try_window() -> list[Finding]:
                 operations.discard(*operations)
             window.close_session()
             window.close()
-    return [
-        Finding(
-            "trial",
-            f"window after {shown_s:.2f} s ({shown_cpu_s:.2f} s of a processor), sample after "
-            f"{opened_s:.2f} s, {masks - 1} frames tracked in {tracked_s:.2f} s",
-            masks == 1 + _TRACKED_FRAMES,
-        )
-    ]
+
+
+def _click_and_track(window: "MainWindow") -> Finding:
+    """UserError if something did not happen in time."""
+    from gui.work.operations import Busy
+
+    process = psutil.Process()
+    _wait(lambda: window.windowHandle().isExposed(), "A window")
+    shown_s, shown_cpu_s = time.time() - process.create_time(), time.process_time()
+    _wait(lambda: window.workspace is not None, "The sample's picture")
+    workspace = window.workspace
+    assert workspace is not None
+    document, annotator = workspace.document, workspace.annotator
+    _wait(lambda: workspace.canvas.shown_frame == document.frame, "The sample's picture")
+    opened_s = time.time() - process.create_time()
+
+    def is_idle() -> bool:
+        return annotator.operations.busy is Busy.IDLE
+
+    for x, y in _RABBIT:
+        annotator.prompts.click(x, y)
+    _wait(is_idle, "An answer to clicks")
+    began = time.monotonic()
+    annotator.tracking.start(most_frames=_TRACKED_FRAMES)
+    _wait(is_idle, "Tracking")
+    tracked_s = time.monotonic() - began
+    masks = sum(bool(one.present) for one in workspace.session.annotation.records.values())
+    return Finding(
+        "trial",
+        f"window after {shown_s:.2f} s ({shown_cpu_s:.2f} s of a processor), sample after "
+        f"{opened_s:.2f} s, {masks - 1} frames tracked in {tracked_s:.2f} s",
+        masks == 1 + _TRACKED_FRAMES,
+    )
+
+
+def _wait(condition: Callable[[], object], what: str) -> None:
+    from PySide6.QtCore import QCoreApplication
+
+    from interaction.errors import UserError
+
+    deadline = time.monotonic() + _WINDOW_TIMEOUT_S
+    while not condition():
+        if time.monotonic() > deadline:
+            raise UserError(
+                "{what} did not happen within {seconds} seconds.",
+                what=what,
+                seconds=_WINDOW_TIMEOUT_S,
+            )
+        QCoreApplication.processEvents()
+        time.sleep(0.001)

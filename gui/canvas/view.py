@@ -77,20 +77,16 @@ class CanvasView(ZoomableView):
         self.setOptimizationFlag(QGraphicsView.OptimizationFlag.DontSavePainterState)
 
         self._sketch = Sketch()
-        self.scene().addItem(self._sketch)
         self._markers = ClickMarkers(self.scene())
         self._magnifier = Magnifier(self._backdrop, self.viewport())
         self._painted = PaintedPicture(self._backdrop)
         self._shown = ShownFrame(document, self._backdrop, self)
         preview = PreviewMark()
-        self.scene().addItem(preview)
         self._resting = RestingPointer(document, annotator, self._shown, preview, self)
         self._look = PointerLook(
             self.viewport(), self._shown, self._markers, self._magnifier, self._resting
         )
-        self.scene().addItem(self._look.ring)
         self._busy = BusyMark()
-        self.scene().addItem(self._busy)
         self._pending = PendingMarks(
             document,
             annotator,
@@ -112,24 +108,16 @@ class CanvasView(ZoomableView):
             self._tools[document.tool],
             lambda: self.work_begun.emit(self._shown.frame),
         )
-        self._mouse.moved.connect(self._tell_cursor)
         self._keys = CanvasKeys(
-            self._mouse.hand,
-            lambda: self._mouse.tool,
+            self._mouse,
             self._markers,
-            lambda: self._mouse.is_busy,
-            self.cancel_gesture,
-            lambda: self._mouse.can_take_back,
-            self.take_back_gesture,
             self.set_masks_hidden,
             annotator.prompts.remove_click,
             self.space_tapped.emit,
-            self._mouse.look,
         )
-
-        self._resting.hint_changed.connect(lambda: self.hint_changed.emit(self.hint))
         self._closeup = CloseupBox()
-        self.scene().addItem(self._closeup)
+        for item in (self._sketch, preview, self._look.ring, self._busy, self._closeup):
+            self.scene().addItem(item)
         self._follow()
         if self._shown.frame >= 0:
             self._follow_arrival(self._shown.frame)
@@ -155,6 +143,8 @@ class CanvasView(ZoomableView):
     def _follow(self) -> None:
         """Connects what the picture shows."""
         document, annotator = self._document, self._annotator
+        self._mouse.moved.connect(self._tell_cursor)
+        self._resting.hint_changed.connect(lambda: self.hint_changed.emit(self.hint))
         annotator.tracking.looked.connect(self._show_closeup)
         annotator.operations.busy_changed.connect(self._follow_busy)
         self._shown.changed.connect(self._repaint)

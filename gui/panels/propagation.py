@@ -307,10 +307,34 @@ class PropagationPanel(QWidget):
         return button
 
     def _choices(self) -> QFormLayout:
+        self._make_extent()
+        self._make_switches()
+        for box in (
+            self.until,
+            self.range,
+            self.count,
+            self.only_current,
+            self.closer,
+            self.keeps,
+        ):
+            box.setFocusPolicy(Qt.FocusPolicy.TabFocus | Qt.FocusPolicy.ClickFocus)
+            guard_wheel(box)
         form = QFormLayout()
         form.setContentsMargins(0, 0, 0, 0)
         form.setVerticalSpacing(2)  # in a window of 800 pixels all panels are seen whole
         form.setHorizontalSpacing(8)
+        form.addRow(tr("Until"), self.until)
+        line = QHBoxLayout()
+        line.setSpacing(4)
+        line.addWidget(self.range, 1)
+        line.addWidget(self.count)
+        form.addRow(tr("In"), line)
+        for box in (self.only_current, self.closer, self.keeps):
+            form.addRow("", box)
+        return form
+
+    def _make_extent(self) -> None:
+        """Until where, and in which frames."""
         self.until = QComboBox(self)
         for text, until in (
             (tr("the end"), "end"),
@@ -330,12 +354,20 @@ class PropagationPanel(QWidget):
         self.range.setAccessibleName(tr("Frames to track"))
         self.range.setToolTip(tr("Set the range with I and U, or Shift+drag in the timeline"))
         self.range.activated.connect(self._choose_range)
+        for combo in (self.until, self.range):
+            combo.setSizeAdjustPolicy(
+                QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+            )
+            combo.setMinimumContentsLength(8)
         self.count = QSpinBox(self)
         self.count.setRange(1, max(1, self._document.frame_count - 1))
         self.count.setValue(min(25, self.count.maximum()))
         self.count.setSuffix(tr(" frames"))
         self.count.setAccessibleName(tr("Number of frames"))
         self.count.setToolTip(tr("Most frames to track, each way"))
+
+    def _make_switches(self) -> None:
+        """What is tracked, how closely, and what is kept of it."""
         self.only_current = QCheckBox(tr("only the current object"), self)
         self.only_current.setToolTip(tr("The other objects keep the masks they have"))
         self.only_current.toggled.connect(self._show_state)
@@ -360,31 +392,6 @@ class PropagationPanel(QWidget):
         self.keeps.toggled.connect(self._document.set_keeps_probabilities)
         self._document.keeping_changed.connect(self.keeps.setChecked)
         self._document.keeping_changed.connect(self._show_state)
-        for box in (
-            self.until,
-            self.range,
-            self.count,
-            self.only_current,
-            self.closer,
-            self.keeps,
-        ):
-            box.setFocusPolicy(Qt.FocusPolicy.TabFocus | Qt.FocusPolicy.ClickFocus)
-            guard_wheel(box)
-        for combo in (self.until, self.range):
-            combo.setSizeAdjustPolicy(
-                QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-            )
-            combo.setMinimumContentsLength(8)
-        form.addRow(tr("Until"), self.until)
-        line = QHBoxLayout()
-        line.setSpacing(4)
-        line.addWidget(self.range, 1)
-        line.addWidget(self.count)
-        form.addRow(tr("In"), line)
-        form.addRow("", self.only_current)
-        form.addRow("", self.closer)
-        form.addRow("", self.keeps)
-        return form
 
     def _idle_page(self) -> QWidget:
         """As high as what is shown during a run, so that nothing moves."""

@@ -5,16 +5,14 @@ import os
 import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 
+from interaction.command_line.options import taking
 from interaction.engines import EngineSettings
 
 __all__ = ["WindowArguments", "window"]
-
-
-Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,92 +39,101 @@ def _has_display() -> bool:
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
-def _given(**values: Value | None) -> dict[str, Value]:
+def _given(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def window(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Flags:
+    """Parameters of `window`, by the names of the published program's flags."""
+
     source: Annotated[
         Path | None, typer.Argument(help="A video, a folder of pictures or a project.")
-    ] = None,
-    video: Annotated[Path | None, typer.Option(help="The same: a video file.")] = None,
-    images: Annotated[Path | None, typer.Option(help="The same: a folder of pictures.")] = None,
+    ] = None
+    video: Annotated[Path | None, typer.Option(help="The same: a video file.")] = None
+    images: Annotated[Path | None, typer.Option(help="The same: a folder of pictures.")] = None
     workspace: Annotated[
         Path | None, typer.Option(help="Folder of the work; alone, the project to open.")
-    ] = None,
+    ] = None
     num_objects: Annotated[
         int, typer.Option(min=0, max=255, help="Objects of a new project; more can be added.")
-    ] = 0,
+    ] = 0
     size: Annotated[
         int | None,
         typer.Option(
             help="Shorter side at which the tracker works, in pixels, from 16; -1: the source's "
             "own. Frames and masks always keep the source's size."
         ),
-    ] = None,
+    ] = None
     model: Annotated[
         str | None, typer.Option(help="Tracker: a name from `models list`, or a file.")
-    ] = None,
-    fbrs_model: Annotated[str | None, typer.Option(help="Click network: a name or a file.")] = None,
-    s2m_model: Annotated[
-        str | None, typer.Option(help="Scribble network: a name or a file.")
-    ] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cuda, cuda:1, mps or cpu.")] = None,
-    mem_every: Annotated[int | None, typer.Option(help="Frames between two memory frames.")] = None,
+    ] = None
+    fbrs_model: Annotated[str | None, typer.Option(help="Click network: a name or a file.")] = None
+    s2m_model: Annotated[str | None, typer.Option(help="Scribble network: a name or a file.")] = (
+        None
+    )
+    device: Annotated[str | None, typer.Option(help="auto, cuda, cuda:1, mps or cpu.")] = None
+    mem_every: Annotated[int | None, typer.Option(help="Frames between two memory frames.")] = None
     deep_update_every: Annotated[
         int | None,
         typer.Option(
             help="Frames between two deep updates of sensory memory; negative: on each memory "
             "frame."
         ),
-    ] = None,
+    ] = None
     max_mid_term_frames: Annotated[
         int | None, typer.Option(help="Working memory is distilled on reaching this many frames.")
-    ] = None,
+    ] = None
     min_mid_term_frames: Annotated[
         int | None, typer.Option(help="Frames that stay in working memory then.")
-    ] = None,
+    ] = None
     max_long_term_elements: Annotated[
         int | None, typer.Option(help="Size of long-term memory.")
-    ] = None,
-    num_prototypes: Annotated[
-        int | None, typer.Option(help="Elements distilled each time.")
-    ] = None,
-    top_k: Annotated[
-        int | None, typer.Option(help="Memory elements each position looks at.")
-    ] = None,
-    buffer_size: Annotated[int | None, typer.Option(help="Decoded frames kept in memory.")] = None,
-    no_amp: Annotated[
-        bool, typer.Option("--no-amp", help="Never track in half precision.")
-    ] = False,
-) -> None:
-    """Open the window. The word “window” may be left out: xmem-annotate bear.mp4"""
-    place = source or video or images
-    arguments = WindowArguments(
-        source=place or workspace,
-        project=workspace if place else None,
-        objects=num_objects,
-        engine=_given(
-            tracker_model=model,
-            click_model=fbrs_model,
-            scribble_model=s2m_model,
-            device=device,
-            internal_size=None if size == -1 else size,
-            allows_half_precision=False if no_amp else None,
-        )
-        | ({"internal_size": None} if size == -1 else {}),
-        memory=_given(
-            memorize_every=mem_every,
-            max_working_frames=max_mid_term_frames,
-            min_working_frames=min_mid_term_frames,
-            max_long_term=max_long_term_elements,
-            prototypes=num_prototypes,
-            top_k=top_k,
-        ),
-        cached_frames=buffer_size,
+    ] = None
+    num_prototypes: Annotated[int | None, typer.Option(help="Elements distilled each time.")] = None
+    top_k: Annotated[int | None, typer.Option(help="Memory elements each position looks at.")] = (
+        None
     )
-    if deep_update_every is not None:
-        arguments.memory["deep_update_every"] = None if deep_update_every < 0 else deep_update_every
+    buffer_size: Annotated[int | None, typer.Option(help="Decoded frames kept in memory.")] = None
+    no_amp: Annotated[bool, typer.Option("--no-amp", help="Never track in half precision.")] = False
+
+    def arguments(self) -> WindowArguments:
+        place = self.source or self.video or self.images
+        engine = _given(
+            tracker_model=self.model,
+            click_model=self.fbrs_model,
+            scribble_model=self.s2m_model,
+            device=self.device,
+            internal_size=self.size,
+            allows_half_precision=False if self.no_amp else None,
+        )
+        memory: dict[str, int | None] = _given(
+            memorize_every=self.mem_every,
+            deep_update_every=self.deep_update_every,
+            max_working_frames=self.max_mid_term_frames,
+            min_working_frames=self.min_mid_term_frames,
+            max_long_term=self.max_long_term_elements,
+            prototypes=self.num_prototypes,
+            top_k=self.top_k,
+        )
+        if self.size == -1:
+            engine["internal_size"] = None
+        if self.deep_update_every is not None and self.deep_update_every < 0:
+            memory["deep_update_every"] = None
+        return WindowArguments(
+            source=place or self.workspace,
+            project=self.workspace if place else None,
+            objects=self.num_objects,
+            engine=engine,
+            memory=memory,
+            cached_frames=self.buffer_size,
+        )
+
+
+@taking(_Flags)
+def window(flags: _Flags) -> None:
+    """Open the window. The word “window” may be left out: xmem-annotate bear.mp4"""
+    arguments = flags.arguments()
     try:
         arguments.changed(EngineSettings())
     except ValueError as error:
