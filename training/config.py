@@ -181,8 +181,9 @@ class TrackerTraining(Training):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClickTraining(Training):
     stages: tuple[ClickStage, ...]
-    rounds: int = 3  # these six as `ClickHabits` has them
+    rounds: int = 3  # these seven as `ClickHabits` has them
     most_rounds: int = 9
+    first_share: float = 0.0
     exact_share: float = 0.6
     more_clicks: float = 0.2
     most_clicks: int = 4

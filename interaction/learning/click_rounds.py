@@ -44,8 +44,7 @@ class ClickRounds(nn.Module):
         boxes = torch.cat([box_map(sample.box, *sample.truth.shape) for sample in samples])
         boxes = boxes.to(device)
         picture = network.picture_features(pictures)
-        turns = int(rng.integers(habits.rounds, habits.most_rounds + 1))
-        learned = set(rng.choice(turns, habits.rounds, replace=False).tolist())
+        learned = habits.learned_rounds(rng)
         losses = []
         for turn in range(max(learned) + 1):
             with torch.set_grad_enabled(turn in learned):

@@ -32,6 +32,7 @@ class ClickHabits:
 
     rounds: int = 3  # of clicking and predicting that are learned from, on each picture
     most_rounds: int = 9  # of clicking and predicting; the others only lead there
+    first_share: float = 0.0  # of steps that learn from the first round whatever chance draws
     exact_share: float = 0.6  # of clicks in the very middle of the worst error; others miss it
     more_clicks: float = 0.2  # chance of each further click in the first round
     most_clicks: int = 4  # in the first round
@@ -40,6 +41,14 @@ class ClickHabits:
     def __post_init__(self) -> None:
         if not 1 <= self.rounds <= self.most_rounds or self.most_clicks < 1:
             raise ValueError("1 <= rounds <= most_rounds and most_clicks >= 1 must hold")
+
+    def learned_rounds(self, rng: np.random.Generator) -> set[int]:
+        """`rounds` of up to `most_rounds` rounds, counted from 0: those that are learned from."""
+        turns = int(rng.integers(self.rounds, self.most_rounds + 1))
+        learned: list[int] = rng.choice(turns, self.rounds, replace=False).tolist()
+        if self.first_share > 0 and 0 not in learned and rng.random() < self.first_share:
+            learned[0] = 0
+        return set(learned)
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,6 +157,21 @@ def test_a_sample_shows_one_object_from_near(session: Session) -> None:
     assert len(set(starts)) == 2
 
 
+def test_the_first_round_is_learned_from_as_often_as_asked() -> None:
+    rng = np.random.default_rng(3)
+    seldom, always = (
+        [
+            ClickHabits(rounds=2, most_rounds=9, first_share=share).learned_rounds(rng)
+            for _ in range(200)
+        ]
+        for share in (0.0, 1.0)
+    )
+    assert all(len(learned) == 2 and max(learned) < 9 for learned in (*seldom, *always))
+    assert all(0 in learned for learned in always)
+    assert 40 < sum(0 in learned for learned in seldom) < 120  # 2/2 to 2/9: 0.46 on average
+    assert max(max(learned) for learned in always) == 8  # late rounds are not given up
+
+
 def test_a_line_too_thin_to_be_seen_from_afar_is_shown_in_part() -> None:
     labels = np.zeros((700, 900), np.uint8)
     labels[350, :] = 1
