@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import torch
@@ -12,6 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from interaction.annotation.types import Click
+
+# A mask that lies along a crop's edge for more than this share of its longer side is cut off there,
+# and the crop grows by this share of its side.
+_CUT_SHARE: Final = 0.08
+_CUT_GROWTH: Final = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +74,30 @@ class Crop:
 
     def is_whole(self, frame_height: int, frame_width: int) -> bool:
         return (self.bottom - self.top, self.right - self.left) == (frame_height, frame_width)
+
+    def wider(self, mask: NDArray[np.bool_], target_px: int, multiple: int) -> Crop | None:
+        """A crop that goes on past the edges at which `mask` (H, W) of the whole frame is cut off.
+
+        Its longer side is seen at `target_px`. None where `mask` ends inside this crop.
+        """
+        height, width = mask.shape
+        part = mask[self.top : self.bottom, self.left : self.right]
+        rows, columns = part.shape
+        least = _CUT_SHARE * max(rows, columns)
+        down, across = round(_CUT_GROWTH * rows), round(_CUT_GROWTH * columns)
+        top, bottom, left, right = self.top, self.bottom, self.left, self.right
+        if part[0].sum() > least:
+            top = max(0, top - down)
+        if part[-1].sum() > least:
+            bottom = min(height, bottom + down)
+        if part[:, 0].sum() > least:
+            left = max(0, left - across)
+        if part[:, -1].sum() > least:
+            right = min(width, right + across)
+        if (top, bottom, left, right) == (self.top, self.bottom, self.left, self.right):
+            return None
+        scale = target_px / max(bottom - top, right - left)
+        return _seen(top, bottom, left, right, scale, multiple)
 
     @property
     def _area(self) -> int:

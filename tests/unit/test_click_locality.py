@@ -14,6 +14,8 @@ from interaction.annotation.types import Click
 from interaction.clicks.prompts import Mode, next_click
 from interaction.clicks.segmenter import ClickConfig, ClickSegmenter, local_change
 from interaction.clicks.small_network import SmallClickNetwork
+from interaction.clicks.zoom import around, whole_frame
+from tests.unit.test_local_changes import RedIsTheObject
 
 HEIGHT, WIDTH = 48, 64
 EIGHT_NEIGHBOURS = np.ones((3, 3), int)
@@ -181,3 +183,37 @@ def test_a_preview_is_what_the_click_then_gives_and_is_not_refined() -> None:
         first = segmenter.segment(frame, empty, 1, clicks[:1], frame_key="f")
         fresh = ClickSegmenter(network, config).segment(frame, empty, 1, clicks[:1])
         np.testing.assert_array_equal(first.probability, fresh.probability)
+
+
+class RedBar(RedIsTheObject):
+    """Corrects its own mask: as the bundled network it is asked from near."""
+
+    takes_previous_mask = True
+
+
+def test_a_part_that_goes_on_past_the_crop_comes_whole() -> None:
+    frame = np.zeros((60, 240, 3), np.uint8)
+    bar = np.s_[24:36, 20:220]
+    frame[bar] = (255, 0, 0)
+    start = np.zeros((60, 240), np.uint8)
+    start[24:36, 20:40] = 1
+    config = ClickConfig(zoom_px=240, longest_px=240, zoom_expansion=1.2, least_correction_px=24)
+    result = ClickSegmenter(RedBar(), config).segment(frame, start, 1, [Click(44, 30, True)])
+    found = result.labels == 1
+    assert found[bar].mean() > 0.97  # the crop is seen at another size: an edge may be a pixel off
+    assert found.sum() < 1.05 * 12 * 200
+
+
+def test_a_crop_grows_only_where_it_cuts_a_mask_off() -> None:
+    crop = around(box(16, 32, 20, 44), (), expansion=1.4, least_px=8, target_px=32, multiple=1)
+    assert crop is not None
+    inside = box(16, 32, 20, 44)
+    assert crop.wider(inside, 32, 1) is None
+    assert crop.wider(inside | box(20, 21, 44, WIDTH), 32, 1) is None  # a line of one pixel
+    leak = crop.wider(inside | box(16, 32, 44, WIDTH), 32, 1)
+    assert leak is not None
+    assert (leak.top, leak.bottom, leak.left) == (crop.top, crop.bottom, crop.left)
+    assert crop.right < leak.right <= WIDTH
+    assert max(leak.height, leak.width) == 32
+    everything = np.ones((HEIGHT, WIDTH), bool)
+    assert whole_frame(HEIGHT, WIDTH, 64, 1).wider(everything, 64, 1) is None
