@@ -163,17 +163,7 @@ def download_from_hub(repository: str) -> Generator[DownloadProgress, None, Path
     try:
         while (step := arrived.get()) is not None:
             if isinstance(step, Exception):
-                reason = (str(step).strip() or type(step).__name__).splitlines()[0]
-                raise ModelError(
-                    Message(
-                        "“{repository}” could not be fetched from the hub: {reason}",
-                        repository=repository,
-                        reason=reason,
-                    ),
-                    Message(
-                        "Check the network, and that HF_HUB_OFFLINE is not set. {kept}", kept=_KEPT
-                    ),
-                ) from step
+                raise _hub_problem(repository, step) from step
             yield step
     finally:
         is_stopped.set()
@@ -187,6 +177,18 @@ def download_from_hub(repository: str) -> Generator[DownloadProgress, None, Path
             Message("Check HF_HOME and HF_HUB_CACHE, then try again."),
         )
     return weights
+
+
+def _hub_problem(repository: str, error: Exception) -> ModelError:
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return ModelError(
+        Message(
+            "“{repository}” could not be fetched from the hub: {reason}",
+            repository=repository,
+            reason=reason,
+        ),
+        Message("Check the network, and that HF_HUB_OFFLINE is not set. {kept}", kept=_KEPT),
+    )
 
 
 def _fetch(address: str, partial: Path, most_bytes: int) -> Generator[DownloadProgress, None, None]:

@@ -5,7 +5,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, redirect_stdout
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from itertools import chain
 from pathlib import Path
@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 
 from interaction.command_line.config import ConfigFile, OfClick, default_map
+from interaction.command_line.options import taking
 from interaction.command_line.propagate import (
     PropagateOptions,
     batch_settings,
@@ -41,8 +42,11 @@ __all__ = ["batch"]
 _INCOMPLETE, _STOPPED = 3, 130
 
 
-def batch(
-    context: typer.Context,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchOptions:
+    """Parameters of `batch`."""
+
+    context: typer.Context
     jobs: Annotated[
         Path,
         typer.Argument(
@@ -50,31 +54,48 @@ def batch(
             "`propagate`. Or a folder: videos, each with NAME-masks beside it; or JPEGImages and "
             "Annotations."
         ),
-    ],
+    ]
     output: Annotated[
         Path | None,
         typer.Option(help="Folder for the jobs that name no output; by default JOBS-results."),
-    ] = None,
+    ] = None
     report: Annotated[
         Path | None, typer.Option(help="File of the report; by default JOBS-report.json.")
-    ] = None,
+    ] = None
     resume: Annotated[
         bool, typer.Option("--resume", help="Do only what is missing; go on where it stopped.")
-    ] = False,
+    ] = False
     cluster: Annotated[
         bool,
         typer.Option("--cluster", help="Several at a time, by a Ray of its own on this machine."),
-    ] = False,
+    ] = False
     address: Annotated[
         str | None,
         typer.Option(
             help="The same on a Ray cluster, whose machines see the files under the same paths: "
             "HOST:PORT or auto."
         ),
-    ] = None,
-    cpus: Annotated[int, typer.Option(min=1, help="Processors for each job on a cluster.")] = 1,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report.")] = False,
-) -> None:
+    ] = None
+    cpus: Annotated[int, typer.Option(min=1, help="Processors for each job on a cluster.")] = 1
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report.")] = False
+
+    @property
+    def is_cluster(self) -> bool:
+        return self.cluster or self.address is not None
+
+    @property
+    def config_files(self) -> "tuple[ConfigFile, ...]":
+        files: tuple[ConfigFile, ...] = self.context.obj
+        return files
+
+    def place(self, ending: str) -> Path:
+        """Beside the jobs, by their name."""
+        base = self.jobs.stem if is_file(self.jobs) else self.jobs.name
+        return self.jobs.with_name(f"{base}{ending}")
+
+
+@taking(BatchOptions)
+def batch(options: BatchOptions) -> None:
     """Propagate many videos, one after the other or on a cluster. One that fails does not stop the
     others.
 
@@ -83,19 +104,12 @@ def batch(
     from xmem_core.device import keep_freed_memory
 
     keep_freed_memory()
-    base = jobs.with_name(jobs.stem if is_file(jobs) else jobs.name)
-    output = output or base.with_name(f"{base.name}-results")
-    report = report or base.with_name(f"{base.name}-report.json")
-    found = read_jobs(jobs, output)
-    files: tuple[ConfigFile, ...] = context.obj
-    is_cluster = cluster or address is not None
+    report = options.report or options.place("-report.json")
+    found = read_jobs(options.jobs, options.output or options.place("-results"))
     results: list[JobResult] = []
     console = Console(stderr=True, highlight=False)
     try:
-        with (
-            frame_progress("jobs") as show,
-            _steps(files, jobs, found, resume, is_cluster, address, cpus) as steps,
-        ):
+        with frame_progress("jobs") as show, _steps(options, found) as steps:
             for result in steps:
                 results.append(result)
                 show(len(results), len(found))
@@ -107,7 +121,7 @@ def batch(
     finally:
         text = json.dumps([result.to_json() for result in results], indent=2)
         write_text(report, text + "\n")
-    if as_json:
+    if options.as_json:
         typer.echo(text)
     else:
         counts = Counter(result.status for result in results)
@@ -118,17 +132,10 @@ def batch(
 
 
 @contextmanager
-def _steps(
-    files: tuple[ConfigFile, ...],
-    path: Path,
-    jobs: list[Job],
-    resumes: bool,
-    is_cluster: bool,
-    address: str | None,
-    cpus: int,
-) -> Iterator[Iterator[JobResult]]:
+def _steps(options: BatchOptions, jobs: list[Job]) -> Iterator[Iterator[JobResult]]:
     """The results, as they come, here or from a cluster."""
-    if not is_cluster:
+    files, path, resumes = options.config_files, options.jobs, options.resume
+    if not options.is_cluster:
         with stop_on_interrupt() as stop:
             yield run_jobs(jobs, partial(_run, files, path, resumes, stop.is_set), resumes=resumes)
         return
@@ -145,8 +152,8 @@ def _steps(
         rest,
         _run_on_worker,
         (files, path.resolve(), fresh),
-        address=address,
-        cpus_per_job=cpus,
+        address=options.address,
+        cpus_per_job=options.cpus,
         model=defaults.model,
         uses_gpu=defaults.device != "cpu",
     )

@@ -2,15 +2,21 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.console import Console
 
 from interaction.command_line.sources import project_folder, source_path
+from interaction.files import JsonObject
 from xmem_core.messages import Message
 
+if TYPE_CHECKING:
+    from interaction.engines import EngineSettings
+
 __all__ = ["replay"]
+
+_console: Final = Console(stderr=True, highlight=False)
 
 
 def replay(
@@ -39,10 +45,6 @@ def replay(
     from interaction.engines import EngineSettings
     from interaction.errors import ProjectError
     from interaction.project.layout import is_project
-    from interaction.project.project import Project
-    from interaction.replay import compare
-    from interaction.replay import replay as replay_steps
-    from interaction.session import Session
 
     if project is not None and is_project(project):
         raise ProjectError(
@@ -54,21 +56,41 @@ def replay(
     settings = EngineSettings(
         tracker_model=model, click_model=click_model, internal_size=internal_size, device=device
     )
-    console = Console(stderr=True, highlight=False)
-    with Project.open(project_folder(journal), read_only=True) as old:
+    report = _replayed(project_folder(journal), project, source, settings)
+    if as_json:
+        typer.echo(json.dumps(report, indent=2))
+        return
+    for remark in report["taken_over"]:
+        _console.print(remark, markup=False)
+    _console.print(
+        f"{report['steps']} steps; {report['equal_frames']} of {report['frames']} masks are the "
+        f"very same, mean IoU {report['mean_iou']:.3f}.",
+        markup=False,
+    )
+
+
+def _replayed(
+    journal: Path, project: Path | None, source: str | None, settings: "EngineSettings"
+) -> JsonObject:
+    """The report. project: of the result, None to throw it away."""
+    from interaction.project.project import Project
+    from interaction.replay import compare, replay
+    from interaction.session import Session
+
+    with Project.open(journal, read_only=True) as old:
         history, records = old.view.load_history(), old.load_annotation().records
         video = old.view.find_source() if source is None else source_path(source)
         steps = history.entries[: history.position]
         remarks: list[str] = []
         with Session.open(video, project, settings=settings) as session:
-            with console.status("replaying") as status:
-                for step in replay_steps(session, steps):
+            with _console.status("replaying") as status:
+                for step in replay(session, steps):
                     status.update(f"{step.done} of {step.total}: {step.label}")
                     if step.remark:
                         remarks.append(f"{step.label}: {step.remark}")
             comparison = compare(session, records)
             session.flush()
-    report = {
+    return {
         "steps": len(steps),
         "taken_over": remarks,
         "frames": comparison.frames,
@@ -76,13 +98,3 @@ def replay(
         "mean_iou": round(comparison.mean_iou, 4),
         "project": None if project is None else str(project),
     }
-    if as_json:
-        typer.echo(json.dumps(report, indent=2))
-        return
-    for remark in remarks:
-        console.print(remark, markup=False)
-    console.print(
-        f"{report['steps']} steps; {report['equal_frames']} of {report['frames']} masks are the "
-        f"very same, mean IoU {report['mean_iou']:.3f}.",
-        markup=False,
-    )

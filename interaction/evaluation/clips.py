@@ -99,14 +99,8 @@ def score_clip(clip: Clip, rule: ScoringRule = DAVIS) -> ClipScore | SkippedClip
     values it has: then 255 is object 1. Raises UnreadableMaskError, also for a prediction that
     is not of the ground truth's size.
     """
-    fewest = 2 if rule.scores_last else 3
-    if len(clip.truths) < fewest:
-        unscored = "first is" if rule.scores_last else "first and the last are"
-        return SkippedClip(
-            clip.name,
-            f"it has too few annotated frames ({len(clip.truths)}): the {unscored} not scored, so "
-            f"{fewest} are needed",
-        )
+    if reason := _too_few_frames(clip, rule):
+        return SkippedClip(clip.name, reason)
     width, height = read_size(clip.truths[0])
     truth_reading = learn_reading(clip.truths, width, height)
     scored = range(1, len(clip.truths) - (not rule.scores_last))
@@ -153,6 +147,18 @@ def score_clip(clip: Clip, rule: ScoringRule = DAVIS) -> ClipScore | SkippedClip
         missing_objects=tuple(sorted((true_ids & set(values)) - predicted_ids)),
         unknown_objects=tuple(sorted(predicted_ids - set(values))),
         late_objects=tuple(sorted(true_ids - set(values))),
+    )
+
+
+def _too_few_frames(clip: Clip, rule: ScoringRule) -> str:
+    """Why the clip cannot be scored; "" if it has enough."""
+    fewest = 2 if rule.scores_last else 3
+    if len(clip.truths) >= fewest:
+        return ""
+    unscored = "first is" if rule.scores_last else "first and the last are"
+    return (
+        f"it has too few annotated frames ({len(clip.truths)}): the {unscored} not scored, so "
+        f"{fewest} are needed"
     )
 
 

@@ -130,11 +130,15 @@ def _of_folder(folder: Path, around: Surroundings) -> MaskSet:
         return read_pictures(folders[0], around, named)
     if folders:
         return read_object_folders(folders, around, named)
+    raise _no_masks(folder)
+
+
+def _no_masks(folder: Path) -> UserError:
     for place in (folder, folder / "Annotations"):
         described = sorted(place.glob("*.xml")) if place.is_dir() else []
         if boxes := sum(_voc_boxes(read_text(path)) for path in described):
-            raise only_boxes(folder, boxes)
-    raise UserError(
+            return only_boxes(folder, boxes)
+    return UserError(
         "There are no masks in “{name}”: no pictures, no file of COCO, YouTube-VIS, "
         "labelme, CVAT, Label Studio or MOTS and no YOLO labels. Nothing was changed.\n\n"
         "Choose the folder that holds the masks.",

@@ -234,33 +234,9 @@ def read_shapes(path: Path, listing: ShapeList, around: Surroundings) -> MaskSet
 
     Raises UserError.
     """
-    if listing.boxes and not any(shape.segmentation for shape in listing.shapes):
-        raise only_boxes(path, listing.boxes)
-    if listing.lines and not (listing.shapes or listing.boxes):
-        raise UserError(
-            "“{name}” holds points and lines alone ({count}), which have no inside. Nothing was "
-            "changed.\n\nChoose the export of masks or polygons of the program that made it.",
-            name=path.name,
-            count=listing.lines,
-        )
-    if not listing.pictures:
-        raise damaged(path, Message("there is not a single picture in it"))
-    remarks = list(listing.remarks)
-    if listing.boxes:
-        remarks.append(
-            Message("{boxes} boxes without an outline are left out.", boxes=listing.boxes)
-        )
-    if listing.lines:
-        remarks.append(
-            Message(
-                "{count} points and lines have no inside and are left out.", count=listing.lines
-            )
-        )
+    _check_holds_masks(path, listing)
     shapes, skipped = _sound_shapes(listing.shapes)
-    if skipped:
-        remarks.append(
-            Message("Left out: {count} polygons of fewer than three points.", count=skipped)
-        )
+    remarks = [*listing.remarks, *_left_out(listing, skipped)]
     found = _placed_pictures(listing.pictures.values(), around)
     frame_of_file = {file: frame for frame, file in found.by_frame.items()}
     frame_of = {
@@ -279,47 +255,15 @@ def read_shapes(path: Path, listing: ShapeList, around: Surroundings) -> MaskSet
     names: dict[Hashable, str | None] = {}
     for shape in shapes:
         names[shape.identity] = names.get(shape.identity) or shape.name
-    if len(names) > MOST_OBJECTS:
-        raise damaged(
-            path,
-            Message(
-                "it holds {count} objects; at most {most} fit",
-                count=len(names),
-                most=MOST_OBJECTS,
-            ),
-        )
-    has_ids = listing.has_ids and all(
-        isinstance(one, int) and 1 <= one <= MOST_OBJECTS for one in names
-    )
-    order = sorted(names, key=lambda one: (str(type(one)), one))
-    key_of = {one: cast("int", one) if has_ids else key for key, one in enumerate(order, start=1)}
+    has_ids, key_of = _keys_of(path, listing, names)
     masks: dict[int, list[Shape]] = {frame: [] for frame in sorted(sizes)}
     for shape in shapes:
         if shape.picture in frame_of:
             masks[frame_of[shape.picture]].append(shape)
 
     def regions(frame: int) -> Iterator[tuple[int, NDArray[np.bool_]]]:
-        width, height = sizes[frame]
         for shape in masks[frame]:
-            code = shape.segmentation
-            try:
-                mask = (
-                    code(width, height)
-                    if callable(code)
-                    else decode_segmentation(code, width, height)
-                )
-            except InvalidMaskError as error:
-                raise damaged(
-                    path, Message("it holds {reason} (frame {frame})", reason=error, frame=frame)
-                ) from error
-            except _ODD_CODE as error:
-                reason = Message(
-                    "it holds a mask that is not built as such are (frame {frame}: {reason!r})",
-                    frame=frame,
-                    reason=error,
-                )
-                raise damaged(path, reason) from error
-            yield key_of[shape.identity], mask
+            yield key_of[shape.identity], _region(path, frame, shape.segmentation, sizes[frame])
 
     def read(frame: int) -> Stack:
         """Where shapes overlap, the later lies on top."""
@@ -330,7 +274,7 @@ def read_shapes(path: Path, listing: ShapeList, around: Surroundings) -> MaskSet
     found_masks = MaskSet(
         format=listing.format,
         title=listing.title,
-        objects=tuple(FoundObject(key_of[one], clean_name(names[one])) for one in order),
+        objects=tuple(FoundObject(key, clean_name(names[one])) for one, key in key_of.items()),
         sizes=dict(sorted(sizes.items())),
         read=read,
         has_ids=has_ids,
@@ -344,6 +288,76 @@ def read_shapes(path: Path, listing: ShapeList, around: Surroundings) -> MaskSet
         for key in sorted({*listed, *states})
     }
     return replace(found_masks, presence=presence)
+
+
+def _check_holds_masks(path: Path, listing: ShapeList) -> None:
+    """UserError if there is nothing in it that has an inside."""
+    if listing.boxes and not any(shape.segmentation for shape in listing.shapes):
+        raise only_boxes(path, listing.boxes)
+    if listing.lines and not (listing.shapes or listing.boxes):
+        raise UserError(
+            "“{name}” holds points and lines alone ({count}), which have no inside. Nothing was "
+            "changed.\n\nChoose the export of masks or polygons of the program that made it.",
+            name=path.name,
+            count=listing.lines,
+        )
+    if not listing.pictures:
+        raise damaged(path, Message("there is not a single picture in it"))
+
+
+def _left_out(listing: ShapeList, skipped: int) -> Iterator[Message]:
+    """Remarks. skipped: polygons that are none."""
+    if listing.boxes:
+        yield Message("{boxes} boxes without an outline are left out.", boxes=listing.boxes)
+    if listing.lines:
+        yield Message(
+            "{count} points and lines have no inside and are left out.", count=listing.lines
+        )
+    if skipped:
+        yield Message("Left out: {count} polygons of fewer than three points.", count=skipped)
+
+
+def _keys_of(
+    path: Path, listing: ShapeList, identities: Collection[Hashable]
+) -> tuple[bool, dict[Hashable, int]]:
+    """Whether the objects keep their own ids, and each one's key, ascending. UserError if they are
+    too many."""
+    if len(identities) > MOST_OBJECTS:
+        raise damaged(
+            path,
+            Message(
+                "it holds {count} objects; at most {most} fit",
+                count=len(identities),
+                most=MOST_OBJECTS,
+            ),
+        )
+    has_ids = listing.has_ids and all(
+        isinstance(one, int) and 1 <= one <= MOST_OBJECTS for one in identities
+    )
+    order = sorted(identities, key=lambda one: (str(type(one)), one))
+    return has_ids, {
+        one: cast("int", one) if has_ids else key for key, one in enumerate(order, start=1)
+    }
+
+
+def _region(path: Path, frame: int, code: object, size: tuple[int, int]) -> NDArray[np.bool_]:
+    """(H, W) of a shape. UserError if its code is damaged."""
+    width, height = size
+    try:
+        if callable(code):
+            return np.asarray(code(width, height))
+        return decode_segmentation(code, width, height)
+    except InvalidMaskError as error:
+        raise damaged(
+            path, Message("it holds {reason} (frame {frame})", reason=error, frame=frame)
+        ) from error
+    except _ODD_CODE as error:
+        reason = Message(
+            "it holds a mask that is not built as such are (frame {frame}: {reason!r})",
+            frame=frame,
+            reason=error,
+        )
+        raise damaged(path, reason) from error
 
 
 def _presence_on_frames(

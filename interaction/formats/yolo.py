@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -250,8 +250,7 @@ def read_yolo(folder: Path, around: Surroundings) -> MaskSet:
     for done, (frame, path) in enumerate(found.by_frame.items(), start=1):
         lines_of[frame] = _read_file(path)
         around.on_progress(done, len(found.by_frame))
-    every = [line for lines in lines_of.values() for line in lines]
-    has_score, has_track = _extra_columns(every)
+    has_score, has_track = _extra_columns([one for lines in lines_of.values() for one in lines])
     names = _class_names(folder)
     shapes: dict[int, list[tuple[int, NDArray[np.float64]]]] = {}
     classes: dict[int, int] = {}  # identity -> class
@@ -271,20 +270,7 @@ def read_yolo(folder: Path, around: Surroundings) -> MaskSet:
             shapes[frame].append((identity, np.array(values).clip(0, 1).reshape(-1, 2)))
     if boxes and not classes:
         raise only_boxes(folder, boxes)
-    if len(classes) > MOST_OBJECTS or max(classes, default=0) >= 2**31:
-        raise damaged(
-            folder,
-            Message(
-                "it has {count} objects; at most {most} fit",
-                count=len(classes),
-                most=MOST_OBJECTS,
-            ),
-        )
-    first = 0 if has_track and 0 not in classes else 1  # what makes a class or track a key
-    is_plain = max(classes, default=0) + first <= MOST_OBJECTS
-    key_of = {
-        one: one + first if is_plain else key for key, one in enumerate(sorted(classes), start=1)
-    }
+    key_of = _keys_of(folder, classes, has_track=has_track)
     size = np.array([around.width, around.height])
 
     def masks(frame: int) -> Iterator[tuple[int, NDArray[np.bool_]]]:
@@ -294,22 +280,6 @@ def read_yolo(folder: Path, around: Surroundings) -> MaskSet:
             yield key_of[identity], fill_polygons([points], around.width, around.height)
 
     remarks = [found.remark] if found.remark else []
-    if boxes:
-        remarks.append(Message("{boxes} boxes without an outline are left out.", boxes=boxes))
-    if has_score or has_track:
-        columns = Message("confidence and track") if has_score and has_track else "confidence"
-        columns = columns if has_score else "track"
-        remarks.append(
-            Message(
-                "The last columns are read as {columns}, not as a point of the outline.",
-                columns=columns,
-            )
-        )
-    remarks.append(
-        Message("Every track is read as one object.")
-        if has_track
-        else Message("Every class is read as one object.")
-    )
     return MaskSet(
         format="yolo",
         title=Message("YOLO segmentation"),
@@ -320,8 +290,43 @@ def read_yolo(folder: Path, around: Surroundings) -> MaskSet:
         read=lambda frame: pile(masks(frame), around.height, around.width),
         has_ids=False,
         unmatched=tuple(path.name for path in found.unmatched),
-        remarks=tuple(remarks),
+        remarks=(*remarks, *_remarks(boxes, has_score, has_track)),
     )
+
+
+def _keys_of(folder: Path, identities: Collection[int], *, has_track: bool) -> dict[int, int]:
+    """Each identity's key, where possible a class or track itself. UserError if they are too
+    many."""
+    if len(identities) > MOST_OBJECTS or max(identities, default=0) >= 2**31:
+        raise damaged(
+            folder,
+            Message(
+                "it has {count} objects; at most {most} fit",
+                count=len(identities),
+                most=MOST_OBJECTS,
+            ),
+        )
+    first = 0 if has_track and 0 not in identities else 1  # what makes a class or track a key
+    is_plain = max(identities, default=0) + first <= MOST_OBJECTS
+    return {
+        one: one + first if is_plain else key for key, one in enumerate(sorted(identities), start=1)
+    }
+
+
+def _remarks(boxes: int, has_score: bool, has_track: bool) -> Iterator[Message]:
+    """How the lines were read."""
+    if boxes:
+        yield Message("{boxes} boxes without an outline are left out.", boxes=boxes)
+    if has_score or has_track:
+        columns = Message("confidence and track") if has_score and has_track else "confidence"
+        yield Message(
+            "The last columns are read as {columns}, not as a point of the outline.",
+            columns=columns if has_score else "track",
+        )
+    if has_track:
+        yield Message("Every track is read as one object.")
+    else:
+        yield Message("Every class is read as one object.")
 
 
 def _extra_columns(lines: Sequence[_Line]) -> tuple[bool, bool]:

@@ -94,10 +94,38 @@ def _learning(
     clicks = _click_network(engines.models, engines.settings.click_model)
     worth_while = min(_MOST_STEPS, _FIRST_STEPS + _STEPS_A_FRAME * len(given))
     plans: dict[Part, Plan] = {"tracker": Plan(steps or worth_while)}
-    works = {"tracker": _tracker_learning(engines, examples, plans["tracker"], seed, device)}
+    works: dict[Part, Generator[object, None, None]] = {}
+    works["tracker"] = _tracker_learning(engines, examples, plans["tracker"], seed, device)
     if clicks is not None:
         plan = plans["clicks"] = Plan(steps or worth_while)
         works["clicks"] = _click_learning(engines, clicks, examples, plan, seed, device)
+    try:
+        yield from _taking_turns(plans, works, None if steps else _budget_s(len(given)))
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise UserError(
+            "The device “{device}” ran out of memory while learning. The masks are safe.\n\n"
+            "Close other programs that use it, or choose another device, and learn again.",
+            device=device,
+        ) from None
+    finally:
+        for work in works.values():
+            work.close()
+
+
+def _budget_s(frames: int) -> float:
+    """How long learning from as many given frames may take."""
+    return _BUDGET_S * max(1.0, frames / _BUDGET_FRAMES)
+
+
+def _taking_turns(
+    plans: Mapping[Part, "Plan"],
+    works: Mapping[Part, Generator[object, None, None]],
+    budget_s: float | None,
+) -> Generator[LearningStep, None, None]:
+    """First a few steps of each part, which say how long one takes; then one part after the other,
+    with as many steps as fit into `budget_s` seconds; None: with all that are planned."""
     done: dict[Part, int] = dict.fromkeys(plans, 0)
     step_s: dict[Part, float] = {}
     is_settled = False
@@ -115,33 +143,20 @@ def _learning(
         total = sum(plan.steps for plan in plans.values())
         return LearningStep(part, sum(done.values()), total, left)
 
-    try:
-        for part, plan in plans.items():
-            for _ in range(min(_TIMED_STEPS, plan.steps)):
-                taken = step(part)
-                assert taken is not None  # it plans as many
-                yield taken
-        if steps is None:
-            budget_s = _BUDGET_S * max(1.0, len(given) / _BUDGET_FRAMES)
-            needed_s = sum(plan.steps * step_s[part] for part, plan in plans.items())
-            for plan in plans.values():
-                fitting = int(plan.steps * budget_s / max(needed_s, 1e-9))
-                plan.steps = max(min(plan.steps, fitting), _FEWEST_STEPS)
-        is_settled = True
-        for part in plans:
-            while (taken := step(part)) is not None:
-                yield taken
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
-        raise UserError(
-            "The device “{device}” ran out of memory while learning. The masks are safe.\n\n"
-            "Close other programs that use it, or choose another device, and learn again.",
-            device=device,
-        ) from None
-    finally:
-        for work in works.values():
-            work.close()
+    for part, plan in plans.items():
+        for _ in range(min(_TIMED_STEPS, plan.steps)):
+            taken = step(part)
+            assert taken is not None  # it plans as many
+            yield taken
+    if budget_s is not None:
+        needed_s = sum(plan.steps * step_s[part] for part, plan in plans.items())
+        for plan in plans.values():
+            fitting = int(plan.steps * budget_s / max(needed_s, 1e-9))
+            plan.steps = max(min(plan.steps, fitting), _FEWEST_STEPS)
+    is_settled = True
+    for part in plans:
+        while (taken := step(part)) is not None:
+            yield taken
 
 
 _END: Final = object()

@@ -5,7 +5,9 @@ writes, becomes an `UnknownRequest`: the masks are what a project is about, and 
 """
 
 from collections.abc import Callable, Mapping
-from typing import Final, TypeVar
+from dataclasses import dataclass, fields
+from enum import Enum
+from typing import Any, Final, TypeVar
 
 from interaction.annotation.requests import (
     DIRECTIONS,
@@ -97,12 +99,8 @@ def _to_json(cause: Request) -> dict[str, object]:
         case ClickRequest(frame, of, click):
             x, y, is_positive = click.x, click.y, click.is_positive
             return _on("click", frame, of, x=x, y=y, is_positive=is_positive)
-        case RemoveClickRequest(frame, index):
-            return {"kind": "remove_click", "frame": frame, "index": index}
-        case BoxRequest(frame, of, corner, opposite):
-            return _on("box", frame, of, corner=list(corner), opposite=list(opposite))
-        case ScribbleRequest(frame, of, strokes):
-            return _on("scribble", frame, of, strokes=[_stroke_to_json(one) for one in strokes])
+        case StrokeRequest(frame, of, stroke):
+            return _on("stroke", frame, of, **_stroke_to_json(stroke))
         case PropagationRequest():
             return {
                 "kind": "propagate",
@@ -116,60 +114,24 @@ def _to_json(cause: Request) -> dict[str, object]:
                 **({"looks_closer": True} if cause.looks_closer else {}),
                 "blends": cause.blends,
             }
-        case StrokeRequest(frame, of, stroke):
-            return _on("stroke", frame, of, **_stroke_to_json(stroke))
-        case FillRequest(frame, of, polygon, is_positive):
-            points = [list(point) for point in polygon]
-            return _on("fill", frame, of, points=points, is_positive=is_positive)
         case SurgeryRequest(operation, frame, of, size_px, point, last):
-            value = _on(_SURGERY + operation, frame, of) | _up_to(last)
+            value = _on(_SURGERY + operation, frame, of)
+            if last is not None:
+                value["last"] = last
             if size_px is not None:
                 value[_SIZE_KEYS[operation]] = size_px
             if point is not None:
                 value["x"], value["y"] = point
             return value
-        case ConfirmRequest(frame):
-            return {"kind": "confirm", "frame": frame}
-        case UnconfirmRequest(frame):
-            return {"kind": "unconfirm", "frame": frame}
-        case MaskRequest(frame):
-            return {"kind": "mask", "frame": frame}
-        case ClearRequest(frame, of, last):
-            return _on("clear", frame, of) | _up_to(last)
-        case CopyRequest(from_frame, frame, of):
-            return {**_on("copy", frame, of), "from": from_frame}
-        case ObjectsRequest(objects):
-            return {"kind": "objects", "objects": objects_to_json(objects)}
-        case PresenceRequest(of, first, last, state):
-            return {
-                "kind": "presence",
-                "object": of,
-                "first": first,
-                "last": last,
-                "state": state.value,
-            }
-        case OverlapRequest(of, keeps_covered):
-            return {"kind": "overlap", "object": of, "keeps_covered": keeps_covered}
-        case MemoryRequest(first, last, rule):
-            return {"kind": "memory", "first": first, "last": last, "rule": rule.value}
-        case DeleteRequest(of):
-            return {"kind": "surgery:delete", "object": of}
-        case MergeRequest(of, into):
-            return {"kind": "surgery:merge", "object": of, "into": into}
-        case SwapRequest(first, second, frame):
-            return {"kind": "surgery:swap", "first": first, "second": second, "frame": frame}
-        case SplitRequest(frame, of):
-            return _on("surgery:split", frame, of)
-        case ImportRequest(path, format_name):
-            return {"kind": "import", "path": path, "format": format_name}
-        case VersionRequest(name):
-            return {"kind": "version", "name": name}
         case UnknownRequest(plain):
             return dict(mapping(parse_json(plain.encode()), Message("the cause")))
+    for kind, row in _ROWS.items():
+        if type(cause) is row.request:
+            return {"kind": kind, **row.write(cause)}
     raise TypeError(f"{type(cause).__name__} has no place in a journal")
 
 
-def _on(kind: str, frame: int, of: int | None, **others: object) -> dict[str, object]:
+def _on(kind: str, frame: int, of: int, **others: object) -> dict[str, object]:
     return {"kind": kind, "frame": frame, "object": of, **others}
 
 
@@ -188,6 +150,8 @@ def _reader(kind: str, value: Json) -> Callable[[Json], Request]:
         return _surgery
     if kind == "copy" and "of" in value:  # a copy of a project, in journals of earlier programs
         return lambda value: ImportRequest(text(value["of"], "of"), "project")
+    if kind in _ROWS:
+        return _ROWS[kind].read
     if kind not in _READERS:
         raise DamagedValueError(Message("this program knows no step “{kind}”", kind=kind[:40]))
     return _READERS[kind]
@@ -224,67 +188,14 @@ _READERS: Final[Mapping[str, Callable[[Json], Request]]] = {
         _object(value),
         Click(_pixels(value.get("x")), _pixels(value.get("y")), _sign(value)),
     ),
-    "remove_click": lambda value: RemoveClickRequest(_frame(value), _frame(value, "index")),
-    "box": lambda value: BoxRequest(
-        _frame(value), _object(value), _point(value.get("corner")), _point(value.get("opposite"))
-    ),
-    "scribble": lambda value: ScribbleRequest(
-        _frame(value),
-        _object(value),
-        tuple(
-            _stroke(mapping(one, "a stroke")) for one in listing(value.get("strokes"), "strokes")
-        ),
-    ),
-    "propagate": _propagation,
     "stroke": lambda value: StrokeRequest(_frame(value), _object(value), _stroke(value)),
-    "fill": lambda value: FillRequest(
-        _frame(value), _object(value), _points(value.get("points")), _sign(value)
-    ),
-    "confirm": lambda value: ConfirmRequest(_frame(value)),
-    "unconfirm": lambda value: UnconfirmRequest(_frame(value)),
-    "mask": lambda value: MaskRequest(_frame(value)),
-    "clear": lambda value: ClearRequest(
-        _frame(value), _optional_object(value), _optional_frame(value, "last")
-    ),
-    "copy": lambda value: CopyRequest(
-        _frame(value, "from"), _frame(value), _optional_object(value)
-    ),
-    "objects": lambda value: ObjectsRequest(objects_from_json(value.get("objects"))),
-    "presence": lambda value: PresenceRequest(
-        _object(value),
-        _frame(value, "first"),
-        _frame(value, "last"),
-        PresenceState(text(value.get("state"), Message("the state"))),
-    ),
-    "overlap": lambda value: OverlapRequest(
-        _object(value), truth(value.get("keeps_covered"), "keeps_covered")
-    ),
-    "memory": lambda value: MemoryRequest(
-        _frame(value, "first"),
-        _frame(value, "last"),
-        MemoryRule(text(value.get("rule"), Message("the rule"))),
-    ),
-    "surgery:delete": lambda value: DeleteRequest(_object(value)),
-    "surgery:merge": lambda value: MergeRequest(_object(value), _object(value, "into")),
-    "surgery:swap": lambda value: SwapRequest(
-        _object(value, "first"), _object(value, "second"), _frame(value)
-    ),
-    "surgery:split": lambda value: SplitRequest(_frame(value), _object(value)),
-    "import": lambda value: ImportRequest(
-        text(value.get("path"), Message("the path")),
-        text(value.get("format"), Message("the format")),
-    ),
-    "version": lambda value: VersionRequest(text(value.get("name"), Message("the name"))),
+    "propagate": _propagation,
     # Earlier programs:
     "workspace": lambda value: ImportRequest(
         text(value.get("file"), Message("the file")), "workspace"
     ),
     "outside": lambda _: ImportRequest("", "outside"),
 }
-
-
-def _up_to(last: int | None) -> dict[str, object]:
-    return {} if last is None else {"last": last}
 
 
 def _frame(value: Json, key: str = "frame") -> int:
@@ -299,8 +210,8 @@ def _object(value: Json, key: str = "object") -> int:
     return object_id(value.get(key))
 
 
-def _optional_object(value: Json) -> int | None:
-    return None if value.get("object") is None else _object(value)
+def _optional_object(value: Json, key: str) -> int | None:
+    return None if value.get(key) is None else _object(value, key)
 
 
 def _pixels(value: object) -> float:
@@ -318,13 +229,17 @@ def _point(value: object) -> Point:
     return _pixels(parts[0]), _pixels(parts[1])
 
 
-def _points(value: object) -> tuple[Point, ...]:
-    return tuple(map(_point, listing(value, "points")))
+def _points(value: Json, key: str) -> tuple[Point, ...]:
+    return tuple(map(_point, listing(value.get(key), key)))
 
 
 def _stroke(value: Json) -> Stroke:
     radius_px = number(value.get("radius_px"), Message("the radius"), 0, MOST_PX)
-    return Stroke(_points(value.get("points")), radius_px, _sign(value))
+    return Stroke(_points(value, "points"), radius_px, _sign(value))
+
+
+def _strokes(value: Json, key: str) -> tuple[Stroke, ...]:
+    return tuple(_stroke(mapping(one, "a stroke")) for one in listing(value.get(key), key))
 
 
 def _one_of(known: tuple[T, ...], value: object) -> T:
@@ -334,3 +249,99 @@ def _one_of(known: tuple[T, ...], value: object) -> T:
     raise DamagedValueError(
         Message("{value!r:.40} is none of {known}", value=value, known=", ".join(map(str, known)))
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Value:
+    """A field of a request under a key of its JSON object."""
+
+    read: Callable[[Json, str], object]  # of the object, by key
+    write: Callable[[Any], object] = lambda value: value
+    is_left_out: bool = False  # where it is None
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A request as JSON. values: by key, in the order of the request's fields."""
+
+    request: type[Request]
+    values: Mapping[str, _Value]
+
+    def write(self, cause: Request) -> dict[str, object]:
+        own = zip(fields(self.request), self.values.items(), strict=True)
+        found = ((key, value, getattr(cause, field.name)) for field, (key, value) in own)
+        return {
+            key: value.write(one)
+            for key, value, one in found
+            if one is not None or not value.is_left_out
+        }
+
+    def read(self, value: Json) -> Request:
+        return self.request(*(one.read(value, key) for key, one in self.values.items()))
+
+
+def _text(what: Message) -> _Value:
+    return _Value(lambda value, key: text(value.get(key), what))
+
+
+def _enum(kind: type[Enum], what: Message) -> _Value:
+    return _Value(lambda value, key: kind(text(value.get(key), what)), lambda one: one.value)
+
+
+def _row(request: type[Request], **values: _Value) -> _Row:
+    return _Row(request, values)
+
+
+_FRAME: Final = _Value(_frame)
+_LAST: Final = _Value(_optional_frame, is_left_out=True)
+_OBJECT: Final = _Value(_object)
+_ANY_OBJECT: Final = _Value(_optional_object)
+_POINT: Final = _Value(lambda value, key: _point(value.get(key)), list)
+_TRUTH: Final = _Value(lambda value, key: truth(value.get(key), key))
+
+# Requests whose JSON objects hold their fields, each under a key of its own.
+_ROWS: Final[Mapping[str, _Row]] = {
+    "remove_click": _row(RemoveClickRequest, frame=_FRAME, index=_FRAME),
+    "box": _row(BoxRequest, frame=_FRAME, object=_OBJECT, corner=_POINT, opposite=_POINT),
+    "scribble": _row(
+        ScribbleRequest,
+        frame=_FRAME,
+        object=_OBJECT,
+        strokes=_Value(_strokes, lambda strokes: list(map(_stroke_to_json, strokes))),
+    ),
+    "fill": _row(
+        FillRequest,
+        frame=_FRAME,
+        object=_OBJECT,
+        points=_Value(_points, lambda points: list(map(list, points))),
+        is_positive=_TRUTH,
+    ),
+    "confirm": _row(ConfirmRequest, frame=_FRAME),
+    "unconfirm": _row(UnconfirmRequest, frame=_FRAME),
+    "mask": _row(MaskRequest, frame=_FRAME),
+    "clear": _row(ClearRequest, frame=_FRAME, object=_ANY_OBJECT, last=_LAST),
+    "copy": _Row(CopyRequest, {"from": _FRAME, "frame": _FRAME, "object": _ANY_OBJECT}),
+    "objects": _row(
+        ObjectsRequest,
+        objects=_Value(lambda value, key: objects_from_json(value.get(key)), objects_to_json),
+    ),
+    "presence": _row(
+        PresenceRequest,
+        object=_OBJECT,
+        first=_FRAME,
+        last=_FRAME,
+        state=_enum(PresenceState, Message("the state")),
+    ),
+    "overlap": _row(OverlapRequest, object=_OBJECT, keeps_covered=_TRUTH),
+    "memory": _row(
+        MemoryRequest, first=_FRAME, last=_FRAME, rule=_enum(MemoryRule, Message("the rule"))
+    ),
+    "surgery:delete": _row(DeleteRequest, object=_OBJECT),
+    "surgery:merge": _row(MergeRequest, object=_OBJECT, into=_OBJECT),
+    "surgery:swap": _row(SwapRequest, first=_OBJECT, second=_OBJECT, frame=_FRAME),
+    "surgery:split": _row(SplitRequest, frame=_FRAME, object=_OBJECT),
+    "import": _row(
+        ImportRequest, path=_text(Message("the path")), format=_text(Message("the format"))
+    ),
+    "version": _row(VersionRequest, name=_text(Message("the name"))),
+}

@@ -211,59 +211,79 @@ def propagate(
         if step == 0:
             tracker.begin()
             last = None
-            closeup = _closeup_of(tracker)
-            if closeup is not None:
-                nearest = min(masks, key=lambda frame: abs(frame - run.frames[0]), default=None)
-                if adopted is not None:
-                    closeup.look_at(adopted)
-                elif nearest is not None:
-                    closeup.look_at(masks[nearest])
-        appearances = _appearances(tracker, masks, run, present)
-        if adopted is not None:
-            for object_id in _objects_in(adopted):
-                if _comes_later(appearances.get(object_id), run):
-                    appearances[object_id] = run.frames[0]
+            _look_at_start(tracker, masks, run, adopted)
+        appearances = _appearances(tracker, masks, run, present, adopted)
         unadopted = adopted if step == 0 else None  # until a frame of it can be decoded
-        # Batches begin at multiples of their size also after a resumption: the numbers a GPU gives
-        # for one frame can depend on the frames beside it.
-        for index in range(step - step % keys_at_a_time, len(run.frames), keys_at_a_time):
-            batch = run.frames[index : index + keys_at_a_time]
-            encoded = _encode(tracker, video, batch)
-            for done, (frame, picture) in enumerate(zip(batch, encoded, strict=True), start=index):
-                if done < step:
-                    continue
-                is_last = done + 1 == len(run.frames)
-                is_first = frame == run.frames[0]
-                if picture is None:
-                    own = masks.get(frame, adopted if is_first else None)
-                    last = _prediction_of(own) if own is not None else last
-                    if last is None:  # before any mask
-                        last = _prediction_of(np.zeros_like(next(iter(masks.values()))))
-                    result = TrackedFrame(frame, last, frame in masks, is_damaged=True)
-                else:
-                    known = set(tracker.objects)  # one may have been deleted meanwhile
-                    if unadopted is not None:
-                        known |= _objects_in(unadopted)
-                    objects = tuple(i for i in _active(appearances, run, frame) if i in known)
+        for done, frame, picture in _encoded(tracker, video, run.frames, step, keys_at_a_time):
+            is_first = frame == run.frames[0]
+            if picture is None:
+                own = masks.get(frame, adopted if is_first else None)
+                if own is None and last is None:  # before any mask
+                    own = np.zeros_like(next(iter(masks.values())))
+                if own is not None:
+                    last = _prediction_of(own)
+                assert last is not None
+                result = TrackedFrame(frame, last, frame in masks, is_damaged=True)
+            else:
+                result = _visit(
+                    tracker,
+                    frame,
+                    picture,
+                    _sought(tracker, appearances, run, frame, unadopted),
                     # An empty mask is never memorised: background, unless objects are there
                     # already that are not among its given objects.
-                    is_empty = frame in masks and not _has_appeared(appearances, run, frame)
-                    result = _visit(
-                        tracker,
-                        frame,
-                        picture,
-                        objects,
-                        is_empty=is_empty,
-                        is_last=is_last,
-                        adopted=unadopted,
-                        absent=frozenset(absent(frame)),
-                        absent_before=frozenset() if is_first else absent(frame - run.frames.step),
-                        is_excluded=excluded(frame),
-                    )
-                    unadopted, last = None, result.prediction
-                after = Position(run_index, done + 1)
-                is_silent = run.is_first_silent and is_first
-                yield None if is_silent else result, after
+                    is_empty=frame in masks and not _has_appeared(appearances, run, frame),
+                    is_last=frame == run.frames[-1],
+                    adopted=unadopted,
+                    absent=frozenset(absent(frame)),
+                    absent_before=frozenset() if is_first else absent(frame - run.frames.step),
+                    is_excluded=excluded(frame),
+                )
+                unadopted, last = None, result.prediction
+            is_silent = run.is_first_silent and is_first
+            yield None if is_silent else result, Position(run_index, done + 1)
+
+
+def _sought(
+    tracker: Tracker,
+    appearances: Mapping[int, int],
+    run: Run,
+    frame: int,
+    unadopted: Labels | None,
+) -> tuple[int, ...]:
+    """The objects to look for on a frame. One may have been deleted meanwhile."""
+    known = {*tracker.objects, *(() if unadopted is None else _objects_in(unadopted))}
+    return tuple(one for one in _active(appearances, run, frame) if one in known)
+
+
+def _look_at_start(
+    tracker: Tracker, masks: Mapping[int, Labels], run: Run, adopted: Labels | None
+) -> None:
+    """Where a close-up begins: at the mask that the run goes on from, or at the nearest one."""
+    closeup = _closeup_of(tracker)
+    if closeup is None:
+        return
+    nearest = min(masks, key=lambda frame: abs(frame - run.frames[0]), default=None)
+    if adopted is not None:
+        closeup.look_at(adopted)
+    elif nearest is not None:
+        closeup.look_at(masks[nearest])
+
+
+def _encoded(
+    tracker: Tracker, video: Frames, frames: range, step: int, keys_at_a_time: int
+) -> Iterator[tuple[int, int, EncodedFrame | None]]:
+    """Position in `frames`, frame and what `_encode` made of it, from `step` on.
+
+    Batches begin at multiples of their size also after a resumption: the numbers a GPU gives for
+    one frame can depend on the frames beside it.
+    """
+    for index in range(step - step % keys_at_a_time, len(frames), keys_at_a_time):
+        batch = frames[index : index + keys_at_a_time]
+        encoded = _encode(tracker, video, batch)
+        for done, (frame, picture) in enumerate(zip(batch, encoded, strict=True), start=index):
+            if done >= step:
+                yield done, frame, picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -468,6 +488,7 @@ def _appearances(
     masks: Mapping[int, Labels],
     run: Run,
     present: Mapping[int, Collection[int]] | None,
+    adopted: Labels | None,
 ) -> dict[int, int]:
     """By object, the first frame in the run's direction of travel whose mask has it, on or off
     the run's own frames."""
@@ -477,7 +498,11 @@ def _appearances(
         objects = _objects_in(masks[frame]) if present is None else present[frame]
         for object_id in objects:
             appearances.setdefault(object_id, frame)
-    return {i: frame for i, frame in appearances.items() if i in tracker.objects}
+    appearances = {i: frame for i, frame in appearances.items() if i in tracker.objects}
+    for object_id in () if adopted is None else _objects_in(adopted):
+        if _comes_later(appearances.get(object_id), run):
+            appearances[object_id] = run.frames[0]
+    return appearances
 
 
 def _objects_in(labels: Labels) -> set[int]:

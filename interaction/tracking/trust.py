@@ -220,11 +220,11 @@ def next_frames(
     """
     if trust is None:
         trust = expected_rows(annotation)
-    errors: dict[int, NDArray[np.float32]] = {}
-    for object_id in sorted(one.id for one in annotation.objects):
-        row = trust.get(object_id)
-        if row is not None and only in (None, object_id) and (row < goal).any():
-            errors[object_id] = np.where(row < goal, 1 - row, np.float32(0))
+    errors = {
+        one.id: np.where(row < goal, 1 - row, np.float32(0))
+        for one in sorted(annotation.objects, key=lambda one: one.id)
+        if only in (None, one.id) and (row := trust.get(one.id)) is not None and (row < goal).any()
+    }
     if not errors:
         return []
     worst_errors = np.max(list(errors.values()), axis=0)
@@ -255,12 +255,10 @@ def next_frames(
             for matrix in helps.values():
                 matrix[best] = 0
             continue
-        mended = np.zeros(annotation.frame_count, np.bool_)
-        for one, its_bad in bad.items():
-            mended[its_bad] |= helps[one][best] >= 0.5
-        mended[frame] = True
+        repaired = [its_bad[helps[one][best] >= 0.5] for one, its_bad in bad.items()]
+        mended = np.unique(np.concatenate([[frame], *repaired]))
         iou = float(np.nan_to_num(trust[worst][frame]))
-        chosen.append(NextFrame(frame, worst, iou, int(np.count_nonzero(mended))))
+        chosen.append(NextFrame(frame, worst, iou, len(mended)))
         for one, its_bad in bad.items():
             errors[one][its_bad] *= 1 - helps[one][best]
             errors[one][frame] = 0
