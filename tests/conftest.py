@@ -9,13 +9,28 @@ import uuid
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported anywhere
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")  # a real window: QT_QPA_PLATFORM=xcb
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from interaction.session import Session
+from tests.fake_engines import FakeEngines, open_session
+
 torch.set_num_threads(1)
+
+
+@pytest.fixture
+def engines() -> FakeEngines:
+    return FakeEngines()
+
+
+@pytest.fixture
+def session(tmp_path: Path, engines: FakeEngines) -> Iterator[Session]:
+    with open_session(tmp_path, engines=engines) as opened:
+        yield opened
 
 
 @pytest.fixture(autouse=True)

@@ -125,8 +125,8 @@ class EffortDialog(QDialog):
             str(effort.steps),
             short_timecode(effort.work_s),
             short_timecode(effort.waiting_s),
-            str(effort.frames),
-            str(effort.tracked),
+            str(len(effort.frames)),
+            str(len(effort.tracked)),
         )
         for column, text in enumerate(texts):
             item = QTableWidgetItem(text)

@@ -1,7 +1,7 @@
 """What an annotation has cost: clicks, strokes, seconds of work and of waiting, from the edits and
 when they were made. What was undone counts too."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -50,7 +50,7 @@ class Act:
         return not self.is_undo and not isinstance(self.cause, PropagationRequest | ImportRequest)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Effort:
     """clicks, strokes: as made, undone ones included. steps: all other requests but propagations.
 
@@ -66,9 +66,21 @@ class Effort:
     runs: int = 0
     work_s: float = 0.0
     waiting_s: float = 0.0
-    frames: int = 0
-    tracked: int = 0
-    by_object: Mapping[int, "Effort"] = field(default_factory=dict)  # by id; seconds are shared out
+    frames: set[int] = field(default_factory=set)
+    tracked: set[int] = field(default_factory=set)
+    by_object: dict[int, "Effort"] = field(default_factory=dict)  # by id; seconds are shared out
+
+    def count(self, act: Act) -> None:
+        is_run = isinstance(act.cause, PropagationRequest)
+        self.clicks += act.clicks
+        self.strokes += act.strokes
+        self.undos += act.is_undo
+        self.runs += is_run
+        self.steps += not (act.clicks or act.strokes or act.is_undo or is_run)
+        if act.is_by_hand:
+            self.frames |= act.frames
+        elif is_run:
+            self.tracked |= act.frames
 
     def to_json(self) -> dict[str, object]:
         """Plain values without `by_object`; seconds to a tenth."""
@@ -80,8 +92,8 @@ class Effort:
             "runs": self.runs,
             "work_seconds": round(self.work_s, 1),
             "waiting_seconds": round(self.waiting_s, 1),
-            "frames_touched": self.frames,
-            "frames_tracked": self.tracked,
+            "frames_touched": len(self.frames),
+            "frames_tracked": len(self.tracked),
         }
 
 
@@ -134,45 +146,6 @@ def _objects_of(edit: Edit) -> set[int]:
     return {one for record in edit.after.values() for one in record.present}
 
 
-@dataclass(slots=True)
-class _Tally:
-    clicks: int = 0
-    strokes: int = 0
-    steps: int = 0
-    undos: int = 0
-    runs: int = 0
-    work_s: float = 0.0
-    waiting_s: float = 0.0
-    frames: set[int] = field(default_factory=set)
-    tracked: set[int] = field(default_factory=set)
-
-    def count(self, act: Act) -> None:
-        is_run = isinstance(act.cause, PropagationRequest)
-        self.clicks += act.clicks
-        self.strokes += act.strokes
-        self.undos += act.is_undo
-        self.runs += is_run
-        self.steps += not (act.clicks or act.strokes or act.is_undo or is_run)
-        if act.is_by_hand:
-            self.frames |= act.frames
-        elif is_run:
-            self.tracked |= act.frames
-
-    def effort(self, by_object: Mapping[int, Effort] | None = None) -> Effort:
-        return Effort(
-            self.clicks,
-            self.strokes,
-            self.steps,
-            self.undos,
-            self.runs,
-            self.work_s,
-            self.waiting_s,
-            len(self.frames),
-            len(self.tracked),
-            by_object or {},
-        )
-
-
 def measure(acts: Iterable[Act], idle_s: float = IDLE_S) -> Effort:
     """Adds up acts.
 
@@ -182,22 +155,22 @@ def measure(acts: Iterable[Act], idle_s: float = IDLE_S) -> Effort:
     act for several objects are shared among them in equal parts.
     """
     ordered = sorted(acts, key=lambda act: act.began_s)
-    total, tallies = _Tally(), dict[int, _Tally]()
+    total, parts = Effort(), dict[int, Effort]()
 
     def share(act: Act, *, work_s: float = 0.0, waiting_s: float = 0.0) -> None:
         total.work_s += work_s
         total.waiting_s += waiting_s
         for one in act.objects:
-            tally = tallies.setdefault(one, _Tally())
-            tally.work_s += work_s / len(act.objects)
-            tally.waiting_s += waiting_s / len(act.objects)
+            part = parts.setdefault(one, Effort())
+            part.work_s += work_s / len(act.objects)
+            part.waiting_s += waiting_s / len(act.objects)
 
     computing: Act | None = None  # the one whose computing ends last
     ends_s = 0.0
     for index, act in enumerate(ordered):
         total.count(act)
         for one in act.objects:
-            tallies.setdefault(one, _Tally()).count(act)
+            parts.setdefault(one, Effort()).count(act)
         if index:
             gap_s = act.began_s - ordered[index - 1].began_s
             waited_s = max(0.0, min(ends_s, act.began_s) - ordered[index - 1].began_s)
@@ -211,4 +184,5 @@ def measure(acts: Iterable[Act], idle_s: float = IDLE_S) -> Effort:
             computing, ends_s = act, act.began_s + act.computed_s
     if ordered and computing is not None:
         share(computing, waiting_s=max(0.0, ends_s - ordered[-1].began_s))
-    return total.effort({one: tally.effort() for one, tally in sorted(tallies.items())})
+    total.by_object = dict(sorted(parts.items()))
+    return total

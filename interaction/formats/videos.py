@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -257,76 +258,57 @@ def _alpha(job: ExportJob, frame: int) -> NDArray[np.uint8]:
     return cut_out(job.picture(frame), alpha, _BLEED_PX)
 
 
-def _write_prores(job: ExportJob) -> Iterator[int]:
-    return write_video(job, _PRORES, job.options_as(AlphaOptions), _alpha)
-
-
-def _write_ffv1(job: ExportJob) -> Iterator[int]:
-    return write_video(job, _FFV1, job.options_as(AlphaOptions), _alpha)
+def _write_alpha(job: ExportJob, *, kind: VideoKind) -> Iterator[int]:
+    return write_video(job, kind, job.options_as(AlphaOptions), _alpha)
 
 
 def _write_vp9(job: ExportJob) -> Iterator[int]:
-    options = job.options_as(Vp9Options)
-    return write_video(job, _vp9(options.quality), options, _alpha)
+    return _write_alpha(job, kind=_vp9(job.options_as(Vp9Options).quality))
 
 
-GREEN_SCREEN: Final = ExportFormat(
+_video: Final = partial(
+    ExportFormat,
+    group=FormatGroup.VIDEO,
+    target=TargetKind.FILE,
+    is_importable=False,
+    overlaps=Overlaps.UNION,
+    foresee=foresee_even_size,
+)
+GREEN_SCREEN: Final = _video(
     name="green-screen",
     title=Message("Green-screen video"),
     description=Message("The objects before one colour, for keying (H.264, MP4)."),
-    group=FormatGroup.VIDEO,
-    target=TargetKind.FILE,
     suffix=".mp4",
     options=GreenScreenOptions,
     write=_write_green_screen,
-    is_importable=False,
-    overlaps=Overlaps.UNION,
     pictures=video_pictures(_green_screen),
-    foresee=foresee_even_size,
 )
-PRORES_ALPHA: Final = ExportFormat(
+_alpha_video: Final = partial(_video, pictures=video_pictures(_alpha))
+PRORES_ALPHA: Final = _alpha_video(
     name="prores-4444",
     title=Message("ProRes 4444 with alpha"),
     description=Message(
         "The objects with an alpha channel, for editing and compositing programs (MOV)."
     ),
-    group=FormatGroup.VIDEO,
-    target=TargetKind.FILE,
     suffix=".mov",
     options=AlphaOptions,
-    write=_write_prores,
-    is_importable=False,
-    overlaps=Overlaps.UNION,
-    pictures=video_pictures(_alpha),
-    foresee=foresee_even_size,
+    write=partial(_write_alpha, kind=_PRORES),
 )
-FFV1_ALPHA: Final = ExportFormat(
+FFV1_ALPHA: Final = _alpha_video(
     name="ffv1-alpha",
     title=Message("FFV1 with alpha, lossless"),
     description=Message(
         "The objects with an alpha channel, every pixel as it is, for archives (Matroska)."
     ),
-    group=FormatGroup.VIDEO,
-    target=TargetKind.FILE,
     suffix=".mkv",
     options=AlphaOptions,
-    write=_write_ffv1,
-    is_importable=False,
-    overlaps=Overlaps.UNION,
-    pictures=video_pictures(_alpha),
-    foresee=foresee_even_size,
+    write=partial(_write_alpha, kind=_FFV1),
 )
-VP9_ALPHA: Final = ExportFormat(
+VP9_ALPHA: Final = _alpha_video(
     name="vp9-alpha",
     title=Message("VP9 with alpha"),
     description=Message("The objects with an alpha channel, small, for the web (WebM)."),
-    group=FormatGroup.VIDEO,
-    target=TargetKind.FILE,
     suffix=".webm",
     options=Vp9Options,
     write=_write_vp9,
-    is_importable=False,
-    overlaps=Overlaps.UNION,
-    pictures=video_pictures(_alpha),
-    foresee=foresee_even_size,
 )

@@ -19,7 +19,7 @@ from gui.work.document import Document
 from gui.work.operations import EngineThread
 from interaction.session import Session
 from tests import tiny
-from tests.fake_engines import FakeEngines, open_session
+from tests.fake_engines import FakeEngines
 
 OWN_THREADS = ("engine", "files", "frames", "opening", "first picture", "thumbnails", "download")
 
@@ -49,17 +49,6 @@ def preferences(tmp_path: Path) -> Preferences:
     preferences = Preferences(tmp_path / "preferences.json")
     preferences.at_cut, preferences.pauses_at_wrong_masks = "go_on", False
     return preferences
-
-
-@pytest.fixture
-def engines() -> FakeEngines:
-    return FakeEngines()
-
-
-@pytest.fixture
-def session(tmp_path: Path, engines: FakeEngines) -> Iterator[Session]:
-    with open_session(tmp_path, engines=engines) as opened:
-        yield opened
 
 
 @pytest.fixture

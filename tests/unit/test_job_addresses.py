@@ -8,12 +8,11 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from interaction.command_line.app import main
 from interaction.errors import UserError
 from interaction.tracking.addresses import is_address, local_files, name_of
 from interaction.tracking.jobs import is_begun, is_finished, read_jobs
 from tests import tiny
-from xmem_core.weights import network_bytes
+from tests.unit.job_samples import run, write_tracker
 
 
 @pytest.fixture
@@ -32,18 +31,9 @@ def place(
     tiny.write_mask(tmp_path / "clip-masks", 0, tiny.labels(0))
     for name in ("clip", "clip-masks"):
         server.put(str(tmp_path / name), f"/videos/{name}", recursive=True)
-    (tmp_path / "tiny.safetensors").write_bytes(network_bytes(tiny.network(), {}))
-    (tmp_path / "config.toml").write_text(
-        '[propagate]\nmodel = "tiny.safetensors"\ndevice = "cpu"\ninternal-size = 16\n', "utf-8"
-    )
+    write_tracker(tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def run(capsys: pytest.CaptureFixture[str], *line: str) -> tuple[int, list[dict[str, object]]]:
-    with pytest.raises(SystemExit) as ended:
-        main(["batch", *line, "--config", "config.toml", "--json"])
-    return int(ended.value.code or 0), json.loads(capsys.readouterr().out)
 
 
 def test_results_are_put_where_the_address_says(

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from interaction.command_line.app import main
 from interaction.errors import UserError
 from interaction.tracking.jobs import read_jobs
 from tests import tiny
+from tests.unit.job_samples import run, write_tracker
 from xmem_core import XMem, load_xmem
 from xmem_core.weights import network_bytes
 
@@ -21,18 +21,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         tiny.write_clip(tmp_path / f"clip{number}", 4)
         mask = tiny.labels(0) * (number != 2)
         tiny.write_mask(tmp_path / f"clip{number}-masks", 0, mask)
-    (tmp_path / "tiny.safetensors").write_bytes(network_bytes(tiny.network(), {}))
-    (tmp_path / "config.toml").write_text(
-        '[propagate]\nmodel = "tiny.safetensors"\ndevice = "cpu"\ninternal-size = 16\n', "utf-8"
-    )
+    write_tracker(tmp_path)
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def run(capsys: pytest.CaptureFixture[str], *line: str) -> tuple[int, list[dict[str, object]]]:
-    with pytest.raises(SystemExit) as ended:
-        main(["batch", *line, "--config", "config.toml", "--json"])
-    return int(ended.value.code or 0), json.loads(capsys.readouterr().out)
 
 
 def test_a_job_that_fails_stops_no_other_and_resume_does_what_is_missing(

@@ -1,7 +1,7 @@
 """Objects that keep covered pixels, in a session: every kind of edit, undo, and the project."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -40,17 +40,6 @@ from tests.fake_engines import FakeEngines, open_session
 LEFT = Stroke(((10.0, 20.0), (30.0, 20.0)), 8)
 RIGHT = Stroke(((24.0, 20.0), (48.0, 20.0)), 8)
 MIDDLE = Stroke(((27.0, 10.0), (27.0, 30.0)), 3)
-
-
-@pytest.fixture
-def engines() -> FakeEngines:
-    return FakeEngines()
-
-
-@pytest.fixture
-def session(tmp_path: Path, engines: FakeEngines) -> Iterator[Session]:
-    with open_session(tmp_path, engines=engines) as opened:
-        yield opened
 
 
 def open_project(folder: Path) -> Session:

@@ -1,8 +1,7 @@
 """Clicks in a session: they belong together, can be taken out singly, and never touch a lock."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,21 +18,10 @@ from interaction.annotation.types import EMPTY_RECORD, Click, FrameStatus, Strok
 from interaction.answers import answer, previews
 from interaction.errors import UserError
 from interaction.session import Session
-from tests.fake_engines import FakeEngines, open_session
+from tests.fake_engines import FakeEngines
 
 ACROSS = Stroke(((5.0, 20.0), (55.0, 20.0)), 6)
 RIGHT = Stroke(((40.0, 20.0), (50.0, 20.0)), 4)
-
-
-@pytest.fixture
-def engines() -> FakeEngines:
-    return FakeEngines()
-
-
-@pytest.fixture
-def session(tmp_path: Path, engines: FakeEngines) -> Iterator[Session]:
-    with open_session(tmp_path, engines=engines) as opened:
-        yield opened
 
 
 def clicks(session: Session, frame: int) -> list[tuple[float, float]]:

@@ -37,11 +37,6 @@ def clip(tmp_path: Path) -> Path:
     return tmp_path / "clip"
 
 
-@pytest.fixture
-def engines() -> FakeEngines:
-    return FakeEngines()
-
-
 def state(session: Session) -> State:
     return dict(session.annotation.records), session.annotation.objects
 
