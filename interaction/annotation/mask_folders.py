@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -25,25 +25,36 @@ __all__ = [
     "list_pictures",
     "natural_key",
     "place_masks",
+    "place_single_mask",
 ]
 
 _LOSSLESS_SUFFIXES: Final = {".png", ".bmp", ".tif", ".tiff"}
 LOSSY_SUFFIXES: Final = {".jpg", ".jpeg", ".webp"}  # found so that reading can say what is wrong
 
 _NUMBER: Final = re.compile(r"(\d+)", re.ASCII)
-_NUMBER_OF_SINGLE_FILE: Final = re.compile(r"(?:frame[ _.-]*)?(\d+)$", re.ASCII | re.IGNORECASE)
-# Digits that count nothing: identifiers and hashes, sizes, rates, names of codecs.
+# Digits that count nothing: identifiers and hashes, sizes, rates, names of codecs, dates, times.
 _OPAQUE: Final = re.compile(
-    r"(?<![0-9a-z])(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-    r"|(?=[0-9]*[a-f])(?=[a-f]*[0-9])[0-9a-f]{8,}"
-    r"|\d+x\d+|\d+p|\d+fps|mp4|m4v|h26[45])(?![0-9a-z])",
-    re.ASCII | re.IGNORECASE,
+    r"""\.rf\.[0-9a-z]+
+    | (?<![0-9a-z]) (?: [0-9a-f]{8} (?:-[0-9a-f]{4}){3} -[0-9a-f]{12}
+    | (?=[0-9]*[a-f]) (?=[a-f]*[0-9]) (?![a-f]+[0-9]+(?![0-9a-z])) [0-9a-f]{6,}
+    | (?:19|20)\d\d(?P<in_date>[-_.]?)\d\d(?P=in_date)\d\d [-_T] \d\d([-:.]?)\d\d\2\d\d
+    | (?:19|20)\d\d(?P<between>[-_.])\d\d(?P=between)\d\d
+    | \d\d(?P<in_time>[-:.])\d\d(?P=in_time)\d\d
+    | \d+x\d+ | \d+p | \d+fps | mp4 | m4v | h26[45] ) (?![0-9a-z])""",
+    re.ASCII | re.IGNORECASE | re.VERBOSE,
 )
 _LETTERS_BEFORE: Final = re.compile(r"[^\W\d_]*$")
-_FRAME_BEFORE: Final = re.compile(r"(?<![^\W\d_])(?:f|fr|frame)[ _.-]+$", re.IGNORECASE)
 _LETTERS_AFTER: Final = re.compile(r"[^\W\d_]*")
-_FRAME_WORDS: Final = {"f", "fr", "frame", "image", "im", "img", "mask", "picture"}
+_FRAME_BEFORE: Final = re.compile(r"(?<![^\W\d_])(?:f|fr|frame)[ _.-]*$", re.IGNORECASE)
+# A piece of a video whose frames are perhaps counted anew in each.
+_PART: Final = re.compile(
+    r"(?<![^\W\d_])(?:part|pt|seq|sequence|split|chunk|segment|seg|batch|piece|section|block|volume"
+    r"|vol|reel)[ _.-]*(\d+|[a-z])(?![^\W_])",
+    re.IGNORECASE,
+)
+_BY_ITSELF: Final = re.compile(r"(?:^|[_.-])\d+(?:[_.-]|$)", re.ASCII)
 _FEWEST_FOR_SHIFT: Final = 2  # files; the number of a single one shows nothing
+_FEWEST_OF_PATTERN: Final = 0.9  # share of the files that have a number at the same place
 
 _Frames = list[int | None]  # by file, the frame's position in `names`
 
@@ -60,9 +71,7 @@ class FoundMasks:
 def find_masks(source: Path, names: Sequence[str], shown: int = 0) -> FoundMasks:
     """The masks in `source`, a folder or one file, for frames called `names` (no suffixes).
 
-    In a folder `place_masks` decides. One file belongs to the frame it names: by the whole name,
-    by a stem that is only a number, or by "frame" and a number. A file called anything else is
-    the mask of the frame `shown`.
+    In a folder `place_masks` decides, for one file `place_single_mask`.
 
     Raises UserError: nothing there, nothing that fits (the message gives the names expected),
     or two files for one frame.
@@ -70,7 +79,7 @@ def find_masks(source: Path, names: Sequence[str], shown: int = 0) -> FoundMasks
     if not names:
         raise ValueError("names must hold at least one frame's name, got none")
     if is_file(source):
-        return FoundMasks({_frame_of_single_file(source, names, shown): source}, ())
+        return place_single_mask(source, names, shown)
     if not is_folder(source):
         raise UserError(
             "There is no file or folder “{source}”.\n\n"
@@ -129,27 +138,32 @@ def place_masks(
     by_index: bool = True,
     first_number: int | None = None,
     originals: Mapping[Path, str] | None = None,
+    sequence: str = "",
 ) -> FoundMasks:
     """Give each picture the frame it belongs to.
 
     A picture belongs to the frame whose name is its stem, or is a part of its stem between
     punctuation ("frame_02_png.rf.a1b2" to "frame_02"). Otherwise a number decides that stands at
-    the same place in all names: compared with the number in the frames' names, else taken as a
-    position from 0, or from 1 where only that gives every file a frame. The first of these rules
-    that places the most files is used for all.
+    the same place in nine of ten names: compared with the number in the frames' names, else taken
+    as a position from 0, or from 1 where only that gives every file a frame. The first of these
+    rules that places the most files is used for all.
 
     by_index: without it a number is only compared with the numbers in `names`, never with their
     positions: for names that are not the whole video. first_number: the number of the first frame,
     where it is known; then only numbers decide. originals: by picture, the name it had before
-    another program renamed it. Raises UserError for two files of one frame and where two numbers
-    in the names could both be the frame's.
+    another program renamed it. sequence: what the video is called. Raises UserError for two files
+    of one frame, and where a number is no evidence: another one could be the frame's as well, it is
+    hexadecimal, or counts within a part of the video.
     """
     stems = [_composed(Path((originals or {}).get(path, path.name)).stem) for path in pictures]
     by_name = [] if first_number is not None else [_by_name(stems, names), _by_part(stems, names)]
     placement, remark = max(by_name, key=_score, default=[]), None
-    numbers = _by_number(stems, names, by_index=by_index, first_number=first_number)
-    if numbers is not None and _score(numbers[0])[0] > _score(placement)[0]:
-        placement, remark = numbers
+    if _score(placement)[1] < len(stems):
+        numbers = _by_number(
+            stems, names, by_index=by_index, first_number=first_number, sequence=sequence
+        )
+        if numbers is not None and _score(numbers[0])[0] > _score(placement)[0]:
+            placement, remark = numbers
 
     by_frame: dict[int, Path] = {}
     unmatched: list[Path] = []
@@ -177,21 +191,39 @@ def natural_key(name: str) -> tuple[str | int, ...]:
     return (*(int(part) if index % 2 else part for index, part in enumerate(parts)), name)
 
 
-def _frame_of_single_file(file: Path, names: Sequence[str], shown: int) -> int:
-    stem = [_composed(file.stem)]
-    frame = (_by_name(stem, names)[0], _by_part(stem, names)[0])
-    number = _NUMBER_OF_SINGLE_FILE.match(file.stem)
-    if number is None or frame != (None, None):
-        return next((one for one in frame if one is not None), shown)
-    found = place_masks([Path(number[1])], names)
-    if not found.by_frame:
-        raise UserError(
-            "The mask “{name}” belongs to no frame of this video. Nothing was changed.\n\n"
-            "Rename it: {expected} are expected.",
-            name=file.name,
-            expected=_expected(names),
-        )
-    return next(iter(found.by_frame))
+def place_single_mask(file: Path, names: Sequence[str], shown: int) -> FoundMasks:
+    """A mask alone belongs to the frame it names: by the whole name, by a number after "frame" or
+    filled up with zeros, or by its only number where that stands by itself. Any other belongs to
+    the frame `shown`.
+
+    Raises UserError for the number of another video's frame.
+    """
+    stem = _composed(file.stem)
+    named = [*_by_name([stem], names), *_by_part([stem], names)]
+    if (frame := next((one for one in named if one is not None), None)) is not None:
+        return FoundMasks({frame: file}, ())
+    columns = _columns([stem])
+    clear = [one for one in columns if one.is_named] or [
+        one for one in columns if one.is_padded or (len(columns) == 1 and _BY_ITSELF.search(stem))
+    ]
+    if len(clear) == 1 and not (_PART.search(stem) or _is_hexadecimal([stem], clear[0])):
+        found = place_masks([file], names)
+        if found.by_frame:
+            return found
+        if clear[0].is_named or stem.isdecimal():
+            raise UserError(
+                "The mask “{name}” belongs to no frame of this video. Nothing was changed.\n\n"
+                "Rename it: {expected} are expected.",
+                name=file.name,
+                expected=_expected(names),
+            )
+    remark = Message(
+        "Which frame “{stem}” belongs to is not clear from its name; it is taken for the mask of "
+        "frame {frame}.",
+        stem=stem,
+        frame=shown,
+    )
+    return FoundMasks({shown: file}, (), remark if _NUMBER.search(stem) else None)
 
 
 def _score(frames: _Frames) -> tuple[int, int]:
@@ -215,11 +247,13 @@ def _by_part(stems: Sequence[str], names: Sequence[str]) -> _Frames:
         # Whether a name may begin or end before the letter at this place.
         is_edge = [not (before and after) for before, after in pairwise(is_word)]
         for length in lengths:
-            for start in range(len(stem) - length + 1):
-                if is_edge[start] and is_edge[start + length]:
-                    frame = frames.get(stem[start : start + length])
-                    if frame is not None:
-                        return frame
+            found = {
+                frames.get(stem[start : start + length])
+                for start in range(len(stem) - length + 1)
+                if is_edge[start] and is_edge[start + length]
+            } - {None}
+            if found:  # of two frames none has the evidence
+                return found.pop() if len(found) == 1 else None
         return None
 
     return [find(stem) for stem in stems]
@@ -227,56 +261,69 @@ def _by_part(stems: Sequence[str], names: Sequence[str]) -> _Frames:
 
 @dataclass(frozen=True, slots=True)
 class _Column:
-    """A number that stands at the same place in most of some names."""
+    """A number that stands at the same place in nine of ten names or more."""
 
     numbers: tuple[int | None, ...]
-    is_named: bool  # after "frame" or a word like it
+    starts: tuple[int | None, ...]  # where it begins in each name
+    is_named: bool  # after "frame"
     is_padded: bool  # filled up with zeros
+
+    @property
+    def varies(self) -> bool:
+        return len(set(self.numbers) - {None}) > 1
 
 
 def _columns(stems: Sequence[str]) -> list[_Column]:
     """Numbers counted from the left after the same text, and from the right before the same."""
-    hidden = [_OPAQUE.sub("#", stem) for stem in stems]
+    hidden = [_OPAQUE.sub(lambda one: "#" * len(one[0]), stem) for stem in stems]
     found = [list(_NUMBER.finditer(stem)) for stem in hidden]
-    columns: dict[tuple[int | None, ...], _Column] = {}
-    for place in [
-        *range(max(map(len, found), default=0)),
-        *range(-1, -1 - max(map(len, found), default=0), -1),
-    ]:
-        patterns: list[tuple[str, str, str] | None] = []
-        for stem, matches in zip(hidden, found, strict=True):
-            if not -len(matches) <= place < len(matches):
-                patterns.append(None)
-                continue
-            match = matches[place]
-            text = stem[: match.start()] if place >= 0 else stem[match.end() :]
-            before = _LETTERS_BEFORE.search(stem[: match.start()])
-            after = _LETTERS_AFTER.match(stem[match.end() :])
-            word = "frame" if _FRAME_BEFORE.search(stem[: match.start()]) else before and before[0]
-            near = (word or "", after[0] if after else "")
-            patterns.append((_NUMBER.sub("0", text), *near))
-        common = Counter(one for one in patterns if one is not None).most_common(1)
-        if not common:
+    most = max(map(len, found), default=0)
+    columns: dict[tuple[int | None, ...], _Column] = {}  # by where they begin
+    for place in [*range(most), *range(-1, -1 - most, -1)]:
+        matches = [m[place] if -len(m) <= place < len(m) else None for m in found]
+        patterns = [None if m is None else _around(m, from_left=place >= 0) for m in matches]
+        pattern, size = Counter(one for one in patterns if one is not None).most_common(1)[0]
+        if size < _FEWEST_OF_PATTERN * len(stems):
             continue
-        pattern = common[0][0]
-        numbers = tuple(
-            int(matches[place][0]) if own == pattern else None
-            for own, matches in zip(patterns, found, strict=True)
-        )
-        texts = [m[place][0] for own, m in zip(patterns, found, strict=True) if own == pattern]
-        is_padded = any(len(text) > 2 and text.startswith("0") for text in texts)
-        is_named = pattern[1].lower() in _FRAME_WORDS and not pattern[2]
-        same = columns.get(numbers, _Column(numbers, is_named=False, is_padded=False))
-        columns[numbers] = replace(
-            same, is_named=same.is_named or is_named, is_padded=same.is_padded or is_padded
+        own = [m if one == pattern else None for m, one in zip(matches, patterns, strict=True)]
+        numbers = tuple(m and int(m[0]) for m in own)
+        is_padded = any(m is not None and len(m[0]) > 2 and m[0][0] == "0" for m in own)
+        starts = tuple(m and m.start() for m in own)
+        same = columns.get(starts)
+        columns[starts] = _Column(
+            numbers,
+            starts,
+            is_named=pattern[1] or (same is not None and same.is_named),
+            is_padded=is_padded or (same is not None and same.is_padded),
         )
     return list(columns.values())
 
 
+_RUN: Final = re.compile(r"\d+|#+", re.ASCII)
+
+
+def _around(match: re.Match[str], *, from_left: bool) -> tuple[str, bool, str, str]:
+    """The text on one side without its numbers, whether it is "frame", and the letters touching."""
+    before, after = match.string[: match.start()], match.string[match.end() :]
+    glued = _LETTERS_AFTER.match(after)
+    letters, following = _LETTERS_BEFORE.search(before), glued[0] if glued else ""
+    is_named = _FRAME_BEFORE.search(before) is not None and not following
+    side = _RUN.sub("0", before if from_left else after)
+    return side, is_named, "" if letters is None or is_named else letters[0], following
+
+
 def _by_number(
-    stems: Sequence[str], names: Sequence[str], *, by_index: bool, first_number: int | None
+    stems: Sequence[str],
+    names: Sequence[str],
+    *,
+    by_index: bool,
+    first_number: int | None,
+    sequence: str,
 ) -> tuple[_Frames, str | None] | None:
-    """The best placement and what to say about it; None if no number finds a frame."""
+    """The best placement and what to say about it; None if no number finds a frame.
+
+    Raises UserError where the numbers are no evidence.
+    """
     count = len(names)
     frames_of = {} if first_number is not None else _numbers_of(names)
     rules: list[tuple[Callable[[int], int | None], int | None]] = [(frames_of.get, None)]
@@ -284,28 +331,78 @@ def _by_number(
         firsts = (0, 1) if len(stems) >= _FEWEST_FOR_SHIFT else (0,)
         for one in firsts if first_number is None else (first_number,):
             rules.append((partial(_position, first=one, count=count), one))
+    columns = _columns(stems)
     best: list[tuple[_Frames, int | None, _Column]] = []
-    for column in _columns(stems):
+    for column in [one for one in columns if one.is_named] or columns:
         placements = [
             ([None if n is None else rule(n) for n in column.numbers], first)
             for rule, first in rules
         ]
         best.append((*max(placements, key=lambda one: _score(one[0])), column))  # first of equals
-    score = max((_score(frames) for frames, _, _ in best), default=(0, 0))
-    if score == (0, 0):
+    if not best:
         return None
-    rivals = [one for one in best if _score(one[0]) == score]
-    likeliest = max((one[2].is_named, one[2].is_padded) for one in rivals)
-    rivals = [one for one in rivals if (one[2].is_named, one[2].is_padded) == likeliest]
-    if any(frames != rivals[0][0] for frames, _, _ in rivals):
-        raise UserError(
-            "Names like “{stem}” hold two numbers that could both be the frame's. Nothing was "
-            "changed.\n\nRename the masks: {expected} are expected.",
-            stem=stems[0],
-            expected=_expected(names),
-        )
-    frames, first, column = rivals[0]
-    return frames, _counting_remark(stems, names, frames, column, first, first_number)
+    frames, first, column = max(best, key=lambda one: (_score(one[0]), one[2].is_padded))
+    if _score(frames) == (0, 0):
+        return None
+    is_complete = _score(frames) == (count, len(stems))
+    has_one_pattern = len({_RUN.sub("0", stem) for stem in stems}) == 1
+    is_alone = column.is_named or (has_one_pattern and len(columns) == 1)
+    if _is_hexadecimal(stems, column):
+        raise _no_evidence(stems[0], names, Message("they are hexadecimal, or part of a hash"))
+    if not is_complete and first_number is None:
+        _check_parts(stems, names, column, is_alone=is_alone, sequence=sequence)
+    for other, _, rival in best:
+        is_likely = rival.varies or (len(stems) == 1 and rival.is_padded == column.is_padded)
+        if other == frames or not is_likely or (is_complete and _score(other) < _score(frames)):
+            continue
+        raise _no_evidence(stems[0], names, Message("two numbers could both be the frame's"))
+    if first_number is not None or (is_complete and first != 1):
+        return frames, None
+    return frames, _counting_remark(stems, names, frames, first, column, is_alone=is_alone)
+
+
+def _check_parts(
+    stems: Sequence[str], names: Sequence[str], column: _Column, *, is_alone: bool, sequence: str
+) -> None:
+    """UserError for numbers that perhaps count anew in each part of a video.
+
+    is_alone: there is no other number.
+    """
+    for stem, start in zip(stems, column.starts, strict=True):
+        for part in _PART.finditer(stem):
+            is_itself = is_alone and start == part.start(1)
+            if is_itself or part[0].lower() in sequence.lower():
+                continue
+            reason = Message("they perhaps count anew in each part of the video")
+            raise _no_evidence(stem, names, reason)
+
+
+def _no_evidence(stem: str, names: Sequence[str], reason: str) -> UserError:
+    return UserError(
+        "The numbers in names like “{stem}” do not tell the frame: {reason}. Nothing was changed."
+        "\n\nRename the masks: {expected} are expected; or put a list frames.csv beside them, with "
+        "the columns index and file. If the number counts the whole video's frames, say which one "
+        "the first frame has.",
+        stem=stem,
+        reason=reason,
+        expected=_expected(names),
+    )
+
+
+_HEXADECIMAL: Final = re.compile(r"(?=[0-9]*[a-f])[0-9a-f]+(?![^\W_])", re.ASCII | re.IGNORECASE)
+
+
+def _is_hexadecimal(stems: Sequence[str], column: _Column) -> bool:
+    """Whether, where other names have the number, any has letters from a to f in it."""
+    starts = [(stem, start) for stem, start in zip(stems, column.starts, strict=True)]
+    fronts = {stem[:start] for stem, start in starts if start is not None}
+    front = next(iter(fronts)) if len(fronts) == 1 else None
+    for stem, start in starts:
+        if start is None and front is not None and stem.startswith(front):
+            start = len(front)
+        if start is not None and _HEXADECIMAL.match(stem, start):
+            return True
+    return False
 
 
 def _position(number: int, *, first: int, count: int) -> int | None:
@@ -316,29 +413,34 @@ def _counting_remark(
     stems: Sequence[str],
     names: Sequence[str],
     frames: _Frames,
-    column: _Column,
     first: int | None,
-    first_number: int | None,
+    column: _Column,
+    *,
+    is_alone: bool,
 ) -> str | None:
-    if first_number is not None or len(stems) < _FEWEST_FOR_SHIFT:
-        return None
-    placed = [(frame, stem) for frame, stem in zip(frames, stems, strict=True) if frame is not None]
-    frame, stem = min(placed)
+    """How the numbers were read, where another way would give other frames."""
+    placed = zip(frames, stems, column.numbers, strict=True)
+    frame, stem, number = min((f, stem, n) for f, stem, n in placed if f is not None)
     if first == 1:
         return Message(
             "The files are numbered from 1: “{stem}” belongs to frame {frame}.",
             stem=stem,
             frame=frame,
         )
-    is_position = all(f is None or f == n for f, n in zip(frames, column.numbers, strict=True))
-    is_by_name = first is None and not (names[0].isdecimal() and int(names[0]) == 0)
-    if is_position and frame > 0 and not is_by_name:
+    if number == 0 and is_alone:
+        return None
+    if first == 0 or names[0].isdecimal():
         return Message(
             "File numbers are taken as counted from 0: “{stem}” belongs to frame {frame}.",
             stem=stem,
             frame=frame,
         )
-    return None
+    return Message(
+        "The numbers in the names decide: “{stem}” belongs to frame {frame}, “{name}”.",
+        stem=stem,
+        frame=frame,
+        name=names[frame],
+    )
 
 
 def _numbers_of(names: Sequence[str]) -> dict[int, int]:

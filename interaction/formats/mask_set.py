@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from interaction.annotation.mask_folders import FoundMasks, place_masks
+from interaction.annotation.mask_folders import FoundMasks, place_masks, place_single_mask
 from interaction.annotation.overlaps import Stack
 from interaction.annotation.types import PresenceRange
 from interaction.errors import UserError
@@ -117,7 +117,6 @@ def only_boxes(path: Path, count: int) -> UserError:
     )
 
 
-_DIGIT: Final = re.compile(r"\d", re.ASCII)
 _LAST_NUMBER: Final = re.compile(r"\d+(?=\D*$)", re.ASCII)
 _MOST_BYTES: Final = 256 * 2**20
 _LEVELS: Final = 4  # folders above the files in which the list may lie
@@ -131,15 +130,14 @@ def place_files(
 ) -> FoundMasks:
     """Every file with its frame. originals: by file, the name it had before it was renamed.
 
-    UserError if fewer than nine in ten have a frame, or two share one. A single file without a
-    number belongs to the frame that is shown.
+    UserError if fewer than nine in ten have a frame, or two share one.
     """
     listed = _listed(files, len(around.names))
     if listed is not None:
         return listed
-    found = place_masks(files, around.names, first_number=around.first_number, originals=originals)
-    if not found.by_frame and len(files) == 1 and not _DIGIT.search(files[0].stem):
-        return FoundMasks({around.shown: files[0]}, ())
+    if len(files) == 1 and not originals and around.first_number is None:
+        return place_single_mask(files[0], around.names, around.shown)
+    found = _placed(files, around, originals)
     _check_share(found, len(files), around)
     return found
 
@@ -151,11 +149,23 @@ def place_listed(
     only files named in the same way as those of this video count as missing a frame."""
     own = [path for path in files if around.sequence in path.parts[:-1]]
     files = own or files
-    found = place_masks(files, around.names, first_number=around.first_number, originals=originals)
+    found = _placed(files, around, originals)
     patterns = {_pattern(path) for path in found.by_frame.values()}
     alike = [path for path in found.unmatched if not patterns or _pattern(path) in patterns]
     _check_share(replace(found, unmatched=tuple(alike)), len(found.by_frame) + len(alike), around)
     return found
+
+
+def _placed(
+    files: Sequence[Path], around: Surroundings, originals: Mapping[Path, str] | None
+) -> FoundMasks:
+    return place_masks(
+        files,
+        around.names,
+        first_number=around.first_number,
+        originals=originals,
+        sequence=around.sequence,
+    )
 
 
 def _pattern(path: Path) -> str:

@@ -615,7 +615,8 @@ def read_pictures(
             )
         by_frame = {frame: PictureFile(source, frame) for frame in range(pages)}
     else:
-        found = find_masks(source, around.names, around.shown)
+        found = place_files([source], around)
+        remark = found.remark
         by_frame = {frame: PictureFile(path) for frame, path in found.by_frame.items()}
     files = list(by_frame.values())
     sizes: list[tuple[int, int]] = []

@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -45,7 +45,11 @@ PATTERNS = [
     "2024-05-01_{:04d}",
     "frame {:d} of 90",
 ]
-TAILS = ["", "hash", "rf", "uuid"]
+# Numbers that are no count of the video: in each part of it anew, or of sixteen digits.
+SPLIT = ["seq{:d}_{:d}", "part{:d}_{:04d}", "pt-{:02d}-{:03d}", "chunk {:d} frame {:d}"]
+UNNAMED_SPLIT = ["{:d}_{:d}", "s{:02d}e{:02d}", "take{:d}_{:04d}", "{:d}-{:03d}_mask"]
+HEXADECIMAL = ["{:x}", "{:04x}", "frame_{:06x}", "f{:04x}", "0x{:x}", "m-{:03x}_mask"]
+TAILS = ["", "hash", "rf", "uuid", "short", "decimal"]
 
 
 def tail(kind: str, rng: random.Random) -> str:
@@ -54,14 +58,33 @@ def tail(kind: str, rng: random.Random) -> str:
     identifier = (
         f"{rng.getrandbits(32) | 10:08x}-{'-'.join(['4a1b'] * 3)}-{rng.getrandbits(44):012x}"
     )
-    return {"": "", "hash": f"_{digits}", "rf": f"_png.rf.{digits}", "uuid": f"-{identifier}"}[kind]
+    return {
+        "": "",
+        "hash": f"_{digits}",
+        "rf": f"_png.rf.{digits}",
+        "uuid": f"-{identifier}",
+        "short": f"-{rng.getrandbits(24):06x}",
+        "decimal": f"-{rng.randrange(10 ** rng.randrange(1, 7)):0{rng.randrange(1, 7)}d}",
+    }[kind]
 
 
-@settings(max_examples=150, deadline=None)
+def placed(files: dict[Path, int], names: list[str]) -> tuple[set[int], str | None] | None:
+    """How far from the right frames `files` are put, and what is said; None for a question."""
+    try:
+        found = place_files(list(files), Surroundings(names, 8, 8, "clip"))
+    except UserError:
+        return None
+    return {frame - files[path] for frame, path in found.by_frame.items()}, found.remark
+
+
+SUBSETS = st.sets(st.integers(0, COUNT - 1), min_size=1)
+
+
+@settings(max_examples=300, deadline=None)
 @given(
     pattern=st.sampled_from(PATTERNS),
     kind=st.sampled_from(TAILS),
-    subset=st.sets(st.integers(0, COUNT - 1), min_size=2),
+    subset=SUBSETS,
     first=st.integers(0, 1),
     names=st.sampled_from((VIDEO, PICTURES, PLATES)),
     seed=st.integers(0, 2**16),
@@ -74,20 +97,113 @@ def test_a_mask_is_put_on_its_frame_or_the_numbering_is_told_or_asked(
         Path("m") / f"{pattern.format(frame + first)}{tail(kind, rng)}.png": frame
         for frame in sorted(subset)
     }
-    around = Surroundings(names, 8, 8, "clip")
-    try:
-        found = place_files(list(files), around)
-    except UserError:
+    if (found := placed(files, names)) is None:
         assert kind != ""  # names without a tail are never a question here
         return
-    shifts = {frame - files[path] for frame, path in found.by_frame.items()}
-    assert shifts <= {0} if first == 0 else shifts <= {0, 1}
-    if shifts == {1}:  # nothing shows that they are counted from 1, so it says how it counts
-        assert COUNT - 1 not in subset
-        assert names is PICTURES or (found.remark is not None and "from 0" in found.remark)
+    shifts, remark = found
+    if any(name in path.stem for path in files for name in names):
+        assert shifts <= {0, first}  # called as a frame is
+    elif shifts != {0}:
+        assert remark is not None
+        assert len(files) == 1 or (first == 1 and shifts == {1} and COUNT - 1 not in subset)
     elif first == 1:
-        assert found.remark is not None
-        assert "from 1" in found.remark
+        assert remark is not None
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    pattern=st.sampled_from([*SPLIT, *UNNAMED_SPLIT, *HEXADECIMAL]),
+    kind=st.sampled_from(TAILS),
+    size=st.integers(3, COUNT),
+    subset=SUBSETS,
+    first=st.integers(0, 1),
+    names=st.sampled_from((VIDEO, PICTURES, PLATES)),
+    seed=st.integers(0, 2**16),
+)
+def test_numbers_that_are_no_count_of_the_video_are_never_taken_for_one_in_silence(
+    pattern: str, kind: str, size: int, subset: set[int], first: int, names: list[str], seed: int
+) -> None:
+    rng = random.Random(seed)
+    files = {}
+    for frame in sorted(subset):
+        part, number = divmod(frame, size)
+        counters = (frame,) if "x}" in pattern else (part + 1, number + first)
+        files[Path("m") / f"{pattern.format(*counters)}{tail(kind, rng)}.png"] = frame
+    if pattern in HEXADECIMAL:  # without a letter they are the very names of other frames
+        assume(any(not f"{frame:x}".isdecimal() for frame in subset))
+    if (found := placed(files, names)) is None:
+        return
+    shifts, remark = found
+    has_digit = any(letter.isdigit() for path in files for letter in path.stem)
+    assert shifts == {0} or remark is not None or (len(files) == 1 and not has_digit)
+    if pattern in SPLIT and len(files) > 1:
+        assert shifts == {0}
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    kind=st.sampled_from(["hash", "uuid", "short"]),
+    count=st.integers(2, 12),
+    seed=st.integers(0, 2**16),
+)
+def test_hashes_alone_tell_no_frame(kind: str, count: int, seed: int) -> None:
+    rng = random.Random(seed)
+    files = {Path(f"name{tail(kind, rng)}.png"): 0 for _ in range(count)}
+    assert placed(files, VIDEO) is None
+
+
+@pytest.mark.parametrize(
+    ("stems", "reason"),
+    [
+        (["part1_0005", "part2_0010"], "anew in each part"),
+        (["seq2_3", "seq2_4"], "anew in each part"),
+        (["partA_0005", "partB_0010"], "anew in each part"),
+        ([f"{n:04x}" for n in range(0x10, 0x1B)], "hexadecimal"),
+        (["12a", "13a"], "hexadecimal"),
+        (["mask1_00012", "mask2_00013"], "two numbers"),
+        (["00050_3", "00060_7"], "two numbers"),
+        (["cam1_0005", "cam2_0006"], "two numbers"),
+    ],
+)
+def test_numbers_without_evidence_are_a_question(stems: list[str], reason: str) -> None:
+    around = Surroundings(VIDEO, 8, 8, "clip")
+    with pytest.raises(UserError, match=reason):
+        place_files([Path(f"{stem}.png") for stem in stems], around)
+
+
+def test_a_part_that_is_the_video_or_leaves_no_frame_out_counts_its_frames() -> None:
+    files = [Path(f"part2_{frame:04d}.png") for frame in (3, 9)]
+    assert list(place_files(files, Surroundings(VIDEO, 8, 8, "walk part2")).by_frame) == [3, 9]
+    files = [Path(f"part{frame // 9}_{frame:04d}.png") for frame in range(COUNT)]
+    found = place_files(files, Surroundings(VIDEO, 8, 8, "clip"))
+    assert list(found.by_frame.values()) == files
+    assert found.remark is None
+
+
+@pytest.mark.parametrize(
+    ("stem", "frame"),
+    [
+        ("shot_0009_mask", 9),
+        ("bear_0005", 5),
+        ("mask-5", 5),
+        ("00005", 5),
+        ("frame 5 of 2", 5),
+        ("mask (2)", 7),  # a file that was downloaded twice
+        ("bear2", 7),
+        ("name-8f3a21", 7),
+        ("IMG_1234", 7),
+        ("seq2_0003", 7),
+        ("001a", 7),
+        ("mask", 7),
+    ],
+)
+def test_a_mask_alone_is_on_the_frame_that_it_names_else_on_the_shown_one(
+    stem: str, frame: int
+) -> None:
+    around = Surroundings(PICTURES, 8, 8, "clip", shown=7)
+    found = place_files([Path(f"{stem}.png")], around)
+    assert list(found.by_frame) == [frame]
+    assert (found.remark is None) == (stem in ("shot_0009_mask", "mask"))
 
 
 @pytest.mark.parametrize("first", [0, 1])
