@@ -69,6 +69,7 @@ __all__ = [
     "ClickPreview",
     "EditContext",
     "answer",
+    "looks",
     "previews",
     "propagation",
     "propagation_forecast",
@@ -356,6 +357,26 @@ def previews(context: EditContext, request: ClickRequest) -> Generator[ClickPrev
             except StoppedError:
                 return
             yield ClickPreview(keeping_locked(now, result.labels, locked), not is_rough)
+
+    return steps()
+
+
+def looks(context: EditContext, frame: int, object_id: int) -> Generator[None, None, None]:
+    """Computes what previews and clicks on an object need of a frame's picture, before the first of
+    them: it takes longer than the answer itself. Nothing is done where clicks on the object have
+    needed it already, where the click model searches for its answers, or once `context.stop` says
+    so. For the engines' thread.
+    """
+    annotation = context.annotation
+    now, prompts = annotation.labels(frame), annotation.record(frame).prompts
+    is_known = prompts is not None and _goes_on(annotation, frame, prompts, object_id)
+
+    def steps() -> Generator[None, None, None]:
+        segmenter = context.engines.segmenter()
+        if segmenter.is_quick and not is_known and not context.stop():
+            key = context.session_key, frame
+            segmenter.look(context.video[frame], now, object_id, frame_key=key)
+        yield
 
     return steps()
 

@@ -123,6 +123,8 @@ class Segmenter(Protocol):
         is_preview: bool = ...,
     ) -> "ClickResult": ...
 
+    def look(self, frame: Frame, start: Labels, object_id: int, *, frame_key: Hashable) -> None: ...
+
     def segment_box(
         self,
         frame: Frame,

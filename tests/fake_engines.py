@@ -44,6 +44,7 @@ class DiscSegmenter:
 
     def __init__(self) -> None:
         self.asked: list[tuple[Hashable, int, tuple[Click, ...]]] = []
+        self.looked_at: list[tuple[Hashable, int]] = []
 
     def segment(
         self,
@@ -66,6 +67,9 @@ class DiscSegmenter:
             disc = (x - click.x) ** 2 + (y - click.y) ** 2 <= RADIUS_PX**2
             mask = mask | disc if click.is_positive else mask & ~disc
         return ClickResult(mask.astype(np.float32), merged(start, object_id, mask, locked))
+
+    def look(self, frame: Frame, start: Labels, object_id: int, *, frame_key: Hashable) -> None:
+        self.looked_at.append((frame_key, object_id))
 
     def segment_box(
         self,

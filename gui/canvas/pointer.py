@@ -1,5 +1,6 @@
 """Cursor shape, brush ring, magnifier and highlight under the pointer."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,6 +21,7 @@ __all__ = [
     "Magnifier",
     "PointerLook",
     "PointerState",
+    "RestingFrame",
     "RestingPointer",
 ]
 
@@ -207,6 +209,45 @@ class RestingPointer(QObject):
         self.preview = preview
         self._mark.show_preview(preview, self._shown.color_of(preview.object_id))
         self.hint_changed.emit()
+
+
+class RestingFrame(QObject):
+    """Has the frame looked at for previews once it rests, while the tool shows any."""
+
+    def __init__(
+        self,
+        document: Document,
+        annotator: Annotator,
+        shown: ShownFrame,
+        has_preview: Callable[[], bool],
+        parent: QObject,
+    ) -> None:
+        """has_preview: whether the tool in use has."""
+        super().__init__(parent)
+        self._previews, self._shown, self._has_preview = annotator.previews, shown, has_preview
+        self._rest = QTimer(self, singleShot=True, interval=_ARRIVAL_MS)
+        self._rest.timeout.connect(self._look)
+        for changed in (
+            shown.arrived,
+            document.tool_changed,
+            document.current_object_changed,
+            document.masks_changed,
+            annotator.operations.busy_changed,
+        ):
+            changed.connect(self._wait)
+        document.frame_changed.connect(self.leave)
+        self._rest.start()  # the first may have arrived
+
+    def leave(self, *_: object) -> None:
+        """Another frame is on its way, or none any more."""
+        self._rest.stop()
+
+    def _wait(self, *_: object) -> None:
+        self._rest.start()
+
+    def _look(self) -> None:
+        if self._has_preview() and self._shown.is_current:
+            self._previews.look()
 
 
 def _is_near(mouse: QPointF, other: QPointF) -> bool:

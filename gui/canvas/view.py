@@ -30,7 +30,7 @@ from gui.canvas.markers import (
     PendingMarks,
     PreviewMark,
 )
-from gui.canvas.pointer import Magnifier, PointerLook, RestingPointer
+from gui.canvas.pointer import Magnifier, PointerLook, RestingFrame, RestingPointer
 from gui.canvas.shown_frame import ShownFrame
 from gui.canvas.sketch import Sketch
 from gui.canvas.tools import Stage, make_tools
@@ -107,6 +107,9 @@ class CanvasView(ZoomableView):
             self._look,
             self._tools[document.tool],
             lambda: self.work_begun.emit(self._shown.frame),
+        )
+        self._resting_frame = RestingFrame(
+            document, annotator, self._shown, lambda: self._mouse.tool.has_preview, self
         )
         self._keys = CanvasKeys(
             self._mouse,
@@ -242,6 +245,7 @@ class CanvasView(ZoomableView):
     def shutdown(self) -> None:
         """Ends the decoding thread. Nothing more is shown."""
         self._resting.leave()
+        self._resting_frame.leave()
         self._shown.close()
 
     # What the document says

@@ -22,7 +22,7 @@ from interaction.annotation.requests import (
 )
 from interaction.annotation.strokes import Rectangle
 from interaction.annotation.types import Click, Edit, Point, Prompts, Stroke
-from interaction.answers import ClickPreview, answer, previews
+from interaction.answers import ClickPreview, answer, looks, previews
 from interaction.errors import UserError
 from xmem_core.arrays import Labels
 
@@ -247,8 +247,10 @@ class ClickPreviews(QObject):
         self._document, self._session = document, document.session
         self._operations, self._engine = operations, engine
         self._running: Operation | None = None
+        self._looking: Operation | None = None
         self.is_on = True  # as the preferences say
-        operations.busy_changed.connect(lambda _: self.cancel())
+        for changed in (operations.busy_changed, document.frame_changed):
+            changed.connect(self._stop)
 
     def adds(self, x: float, y: float) -> bool:
         """Whether a click there would add to the current object: outside it, or where nothing is;
@@ -261,29 +263,41 @@ class ClickPreviews(QObject):
         """What a click at (x, y), source pixels, would make of the current frame and object;
         `arrived` follows, or nothing does. The one before is given up."""
         self.cancel()
-        document, annotation = self._document, self._session.annotation
-        if not self.is_on or self._operations.busy not in self._QUIET:
+        annotation, object_id = self._session.annotation, self._object_to_change()
+        if not object_id:
             return
-        object_id = document.current_object
-        if not object_id and len(document.objects) < MOST_OBJECTS:
-            object_id = free_id(document.objects)
-        if not object_id or self._session.ledger.is_read_only or object_id in annotation.locked:
-            return
-        request = ClickRequest(document.frame, object_id, Click(x, y, self.adds(x, y)))
+        request = ClickRequest(self._document.frame, object_id, Click(x, y, self.adds(x, y)))
 
         def steps() -> Generator[HoverPreview, None, None]:
             before = annotation.labels(request.frame)
             made = previews(self._session.context(lambda: operation.is_cancelled), request)
             return (_hover_preview(request, before, one) for one in made)
 
-        def end(error: Exception | None) -> None:
-            if self._running is operation:
-                self._running = None
-            if error is not None and not operation.is_cancelled:
-                log.info("There is no preview of a click: %s", error)
-
-        operation = Operation(Kind.BACKGROUND, steps, self.arrived.emit, end, reports_errors=False)
+        operation = Operation(
+            Kind.BACKGROUND,
+            steps,
+            self.arrived.emit,
+            lambda error: self._end(operation, error),
+            reports_errors=False,
+        )
         self._running = operation
+        self._engine.start(operation)
+
+    def look(self) -> None:
+        """Has what previews on the current frame need of its picture computed before the first of
+        them; another frame, and whatever is requested, stop that before it begins."""
+        if self._looking is not None:
+            self._looking.discard()
+        frame, object_id = self._document.frame, self._object_to_change()
+        if not object_id:
+            return
+        operation = Operation(
+            Kind.BACKGROUND,
+            lambda: looks(self._session.context(lambda: operation.is_cancelled), frame, object_id),
+            on_end=lambda error: self._end(operation, error),
+            reports_errors=False,
+        )
+        self._looking = operation
         self._engine.start(operation)
 
     def cancel(self) -> None:
@@ -291,3 +305,28 @@ class ClickPreviews(QObject):
         if self._running is not None:
             self._running.discard()
             self._running = None
+
+    def _stop(self, *_: object) -> None:
+        self.cancel()
+        if self._looking is not None:
+            self._looking.discard()
+            self._looking = None
+
+    def _end(self, operation: Operation, error: Exception | None) -> None:
+        if self._running is operation:
+            self._running = None
+        if self._looking is operation:
+            self._looking = None
+        if error is not None and not operation.is_cancelled:
+            log.info("There is no preview of a click: %s", error)
+
+    def _object_to_change(self) -> int:
+        """The object that a click would change now; 0: there are no previews."""
+        document, session = self._document, self._session
+        if not self.is_on or self._operations.busy not in self._QUIET:
+            return 0
+        object_id = document.current_object
+        if not object_id and len(document.objects) < MOST_OBJECTS:
+            object_id = free_id(document.objects)
+        is_fixed = session.ledger.is_read_only or object_id in session.annotation.locked
+        return 0 if is_fixed else object_id

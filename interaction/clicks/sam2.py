@@ -139,6 +139,11 @@ class Sam2Segmenter:
         mask = explained_change(own, probability > 0.5, clicks)
         return ClickResult(probability, merged(start, object_id, mask, locked))
 
+    def look(self, frame: Frame, start: Labels, object_id: int, *, frame_key: Hashable) -> None:
+        """As `ClickSegmenter.look`; always of the whole frame."""
+        with torch.inference_mode():
+            self._picture(frame, frame_key)
+
     def segment_box(
         self,
         frame: Frame,

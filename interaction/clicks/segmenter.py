@@ -193,6 +193,17 @@ class ClickSegmenter:
             mask = explained_change(start == object_id, mask, clicks)
         return ClickResult(probability, merged(start, object_id, mask, locked))
 
+    def look(self, frame: Frame, start: Labels, object_id: int, *, frame_key: Hashable) -> None:
+        """Computes what the answer to a first click needs of the picture alone, and keeps it: of
+        the whole frame; where the object is, of its surroundings, which serve every click inside
+        its box. Arguments as for `segment`."""
+        own = start == object_id
+        is_there = bool(own.any())
+        with torch.inference_mode(False), torch.no_grad():
+            state = _State(torch.from_numpy(own).to(torch.float32)[None, None])
+            crop = self._crop(state, (), is_new=not is_there, is_local=is_there)
+            self._picture(frame, crop, frame_key)
+
     def segment_box(
         self,
         frame: Frame,

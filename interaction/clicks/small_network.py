@@ -61,7 +61,9 @@ class PromptEncoder(nn.Module):
         self.to16 = nn.Conv2d(_PROMPT8, _PROMPT16, 3, stride=2, padding=1)
 
     def forward(self, prompt: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # (B, 4, H, W)
-        at4 = F.relu(self.mix4(F.relu(self.to4(F.pixel_unshuffle(prompt, 4)))))
+        # `to4` after `F.pixel_unshuffle(prompt, 4)`, in one pass over the maps.
+        to4 = self.to4.weight.reshape(-1, _PROMPTS, 4, 4)
+        at4 = F.relu(self.mix4(F.relu(F.conv2d(prompt, to4, self.to4.bias, stride=4))))
         at8 = F.relu(self.to8(at4))
         return at4, at8, F.relu(self.to16(at8))
 

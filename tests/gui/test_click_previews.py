@@ -1,7 +1,7 @@
 """What a click would do is shown under a pointer that rests, and the click takes it."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from pytestqt.qtbot import QtBot
 from gui.dialogs.preferences import PreferencesDialog
 from gui.window.main_window import MainWindow
 from gui.window.workspace import Workspace
-from gui.work.operations import Busy
+from gui.work.operations import Busy, Kind, Operation
 from gui.work.prompts import HoverPreview
 from interaction.annotation.types import Stroke
 from interaction.clicks.fbrs import StoppedError
@@ -227,6 +227,78 @@ def test_another_frame_or_object_gets_its_own(
     qtbot.waitUntil(lambda: seen() == (1, 2), timeout=20_000)
     mouse.move(-50, 30)
     assert seen() is None
+
+
+def frames_looked_at(discs: DiscSegmenter) -> list[int]:
+    frames = []
+    for key, _ in discs.looked_at:
+        assert isinstance(key, tuple)
+        frames.append(key[1])
+    return frames
+
+
+def test_a_frame_that_rests_is_looked_at_before_the_pointer_comes(
+    window: MainWindow, workspace: Workspace, discs: DiscSegmenter, qtbot: QtBot
+) -> None:
+    qtbot.waitUntil(lambda: 0 in frames_looked_at(discs), timeout=20_000)
+    assert discs.asked == []
+    press(window, Qt.Key.Key_Right)
+    qtbot.waitUntil(lambda: 1 in frames_looked_at(discs), timeout=20_000)
+    press(window, Qt.Key.Key_P)  # the brush has no previews
+    press(window, Qt.Key.Key_Right)
+    qtbot.waitUntil(lambda: workspace.canvas.shown_frame == 2, timeout=20_000)
+    QTest.qWait(400)  # longer than a frame has to rest
+    assert 2 not in frames_looked_at(discs)
+    workspace.document.set_tool("click")
+    qtbot.waitUntil(lambda: 2 in frames_looked_at(discs), timeout=20_000)
+    assert workspace.annotator.operations.busy is Busy.IDLE
+
+
+def test_a_frame_that_is_left_is_not_looked_at_any_more(
+    workspace: Workspace, mouse: Mouse, discs: DiscSegmenter, qtbot: QtBot
+) -> None:
+    may_go_on, begun = threading.Event(), threading.Event()
+
+    def steps() -> Generator[None, None, None]:
+        begun.set()
+        assert may_go_on.wait(30)
+        yield
+
+    previews = workspace.annotator.previews
+    workspace.document.set_frame(4)
+    workspace.engine.start(Operation(Kind.BACKGROUND, steps))
+    qtbot.waitUntil(begun.is_set, timeout=20_000)
+    previews.look()
+    workspace.document.set_frame(5)
+    previews.look()
+    may_go_on.set()
+    qtbot.waitUntil(lambda: 5 in frames_looked_at(discs), timeout=20_000)
+    assert 4 not in frames_looked_at(discs)
+    previews.is_on = False
+    workspace.document.set_frame(6)
+    previews.look()
+    assert not workspace.engine.is_busy
+
+
+def test_no_frame_is_looked_at_while_tracking(
+    window: MainWindow, workspace: Workspace, mouse: Mouse, discs: DiscSegmenter, qtbot: QtBot
+) -> None:
+    workspace.annotator.hand.stroke(Stroke(((20.0, 20.0),), 6))
+    seen: list[bool] = []
+
+    def look() -> None:
+        before = len(discs.looked_at)
+        workspace.document.set_frame(3)
+        workspace.annotator.previews.look()
+        workspace.annotator.tracking.tracked.connect(
+            lambda _: seen.append(len(discs.looked_at) == before)
+        )
+
+    once_at(workspace.annotator, 2, look)
+    press(window, Qt.Key.Key_F)
+    qtbot.waitUntil(lambda: is_idle(workspace) and len(seen) > 2, timeout=20_000)
+    assert all(seen)
+    qtbot.waitUntil(lambda: 3 in frames_looked_at(discs), timeout=20_000)  # now it rests
 
 
 def test_a_box_is_busy_at_once_and_leaves_no_marks(

@@ -134,6 +134,39 @@ def test_the_mask_that_is_there_matters(
     assert not np.array_equal(with_mask.probability, without.probability)
 
 
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_frame_that_was_looked_at_needs_no_features_any_more_and_gets_the_same_mask(
+    network: SmallClickNetwork,
+    frame: NDArray[np.uint8],
+    monkeypatch: pytest.MonkeyPatch,
+    is_there: bool,
+) -> None:
+    start = np.zeros(SIZE, np.uint8)
+    if is_there:
+        start[10:30, 10:40] = 2
+    plain = segmenter(network, "NoBRS")
+    expected = plain.segment(frame, start, 2, CLICKS[:1], frame_key="f")
+    seen: list[tuple[int, ...]] = []
+    compute = network.picture_features
+
+    def counted(pictures: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        seen.append(tuple(pictures.shape[2:]))
+        return compute(pictures)
+
+    monkeypatch.setattr(network, "picture_features", counted)
+    looking = segmenter(network, "NoBRS")
+    looking.look(frame, start, 2, frame_key="f")
+    looking.look(frame, start, 2, frame_key="f")
+    assert len(seen) == 1
+    seen.clear()
+    rough = looking.segment(frame, start, 2, CLICKS[:1], frame_key="f", is_preview=True)
+    assert seen == []
+    exact = looking.segment(frame, start, 2, CLICKS[:1], frame_key="f")
+    np.testing.assert_array_equal(exact.labels, expected.labels)
+    np.testing.assert_array_equal(exact.probability, expected.probability)
+    assert np.array_equal(rough.probability, exact.probability) is is_there
+
+
 def test_clicks_outside_or_missing_are_refused(
     network: SmallClickNetwork, frame: NDArray[np.uint8]
 ) -> None:

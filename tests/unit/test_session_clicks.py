@@ -15,7 +15,7 @@ from interaction.annotation.requests import (
 )
 from interaction.annotation.strokes import stroke_mask
 from interaction.annotation.types import EMPTY_RECORD, Click, FrameStatus, Stroke
-from interaction.answers import answer, previews
+from interaction.answers import answer, looks, previews
 from interaction.errors import UserError
 from interaction.session import Session
 from tests.fake_engines import FakeEngines
@@ -215,6 +215,21 @@ def test_a_preview_shows_what_a_click_would_do_and_changes_nothing(session: Sess
     assert (rough.is_exact, exact.is_exact) == (False, True)
     assert set(np.unique(exact.labels)) == {0, 7}
     assert list(previews(session.context(lambda: True), hovered)) == []
+
+
+def test_a_frame_is_looked_at_for_the_first_click_on_an_object(
+    session: Session, engines: FakeEngines
+) -> None:
+    bear, cub = session.add_object("bear"), session.add_object("cub")
+    session.click(0, bear, 20, 20)
+    key = engines.discs.asked[0][0]
+    for object_id in (bear, cub):  # what the bear's clicks need is known
+        list(looks(session.context(), 0, object_id))
+    assert engines.discs.looked_at == [(key, cub)]
+    list(looks(session.context(lambda: True), 1, bear))
+    engines.discs.is_quick = False
+    list(looks(session.context(), 1, bear))
+    assert engines.discs.looked_at == [(key, cub)]
 
 
 def test_a_scribble_model_answers_if_there_is_one(session: Session) -> None:
