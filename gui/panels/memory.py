@@ -51,7 +51,7 @@ class MemoryPanel(QWidget):
         super().__init__(parent)
         self._document, self._annotator = document, annotator
         self._thumbnails = Thumbnails.of(document)
-        self._told: Remembered | None = None
+        self._remembered: Remembered | None = None
         self.setAccessibleName(tr("Memory"))
         column = QVBoxLayout(self)
         column.setContentsMargins(10, 6, 10, 6)
@@ -175,9 +175,9 @@ class MemoryPanel(QWidget):
         super().hideEvent(event)
         self._annotator.tracking.reports_memory = False
 
-    def show_remembered(self, told: Remembered) -> None:
-        """What a run has told."""
-        self._told = told
+    def show_remembered(self, remembered: Remembered) -> None:
+        """What a run remembers."""
+        self._remembered = remembered
         self._show_soon()
 
     def _show_soon(self, *_: object) -> None:
@@ -186,8 +186,8 @@ class MemoryPanel(QWidget):
             self._later.start()
 
     def _show_frames(self) -> None:
-        groups = entries(self._document, self._told)
-        self.unknown.setVisible(self._told is not None and not self._told.is_known)
+        groups = entries(self._document, self._remembered)
+        self.unknown.setVisible(self._remembered is not None and not self._remembered.is_known)
         for name, rows in groups.items():
             self.groups[name].show_entries(rows, _title(name, rows))
         self.groups["excluded"].setVisible(bool(groups["excluded"]))

@@ -89,11 +89,11 @@ class Entry:
         return "\n".join(lines)
 
 
-def entries(document: Document, told: Remembered | None) -> dict[str, list[Entry]]:
-    """By group, in order of frames. told: by the run that goes on or was last; what is permanent
-    is what the next run will find."""
+def entries(document: Document, remembered: Remembered | None) -> dict[str, list[Entry]]:
+    """By group, in order of frames. remembered: by the run that goes on or was last; what is
+    permanent is what the next run will find."""
     annotation, rules = document.annotation, document.annotation.memory
-    frames = () if told is None else told.frames
+    frames = () if remembered is None else remembered.frames
     gives: dict[tuple[str, int], RememberedFrame] = {(one.part, one.frame): one for one in frames}
 
     def entry(frame: int, part: str) -> Entry:

@@ -45,6 +45,8 @@ def may_stop(annotator: Annotator, parent: QWidget) -> bool:
     """Whether what runs may be cut short; what is finished is kept in any case."""
     if annotator.tracking.is_running:
         text = tr("Tracking is not finished. Every frame that is tracked is kept.")
+        if annotator.tracking.can_resume_later:
+            text += "\n\n" + tr("When the project is opened again, this run can be resumed.")
         stop, go_on = tr("Stop tracking and close"), tr("Go on tracking")
     elif annotator.learning.is_running:
         text = tr("Learning is not finished. What is not learned by now is lost; masks are kept.")

@@ -118,6 +118,11 @@ class Tracking(QObject):
             Operation(Kind.BACKGROUND, steps, on_end=offer, reports_errors=False)
         )
 
+    @property
+    def can_resume_later(self) -> bool:
+        """Whether a run that is cut short is kept in the project, to be resumed."""
+        return self._session.context().unfinished is not None
+
     def resume(self) -> None:
         """Goes on with the run that was interrupted last; says so where there is none."""
         request = self._request("forward", "end", None, None, looks_closer=False)

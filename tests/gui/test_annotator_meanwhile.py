@@ -25,7 +25,7 @@ OTHER = Stroke(((45.0, 30.0),), 8)
 
 
 @pytest.fixture
-def told(annotator: Annotator) -> list[str]:
+def notices(annotator: Annotator) -> list[str]:
     """Notices and errors."""
     words: list[str] = []
     annotator.document.noticed.connect(words.append)
@@ -78,7 +78,7 @@ def runs(document: Document) -> list[list[int]]:
 def test_every_frame_corrected_behind_the_head_is_tracked_from_again(
     annotator: Annotator,
     document: Document,
-    told: list[str],
+    notices: list[str],
     qtbot: QtBot,
     corrected: tuple[int, ...],
     expected: list[list[int]],
@@ -89,13 +89,13 @@ def test_every_frame_corrected_behind_the_head_is_tracked_from_again(
     wait_until_idle(annotator, qtbot)
     assert runs(document) == [[1, 2, 3, 4, 5, 6, 7], *expected]
     assert all(document.annotation.labels(frame)[30, 45] == 1 for frame in corrected)
-    assert len(told) == len(expected)
-    assert all("tracking again" in words for words in told)
+    assert len(notices) == len(expected)
+    assert all("tracking again" in words for words in notices)
 
 
 @pytest.mark.parametrize("way", ["stroke", "click"])
 def test_a_correction_of_the_frame_a_run_started_from_is_tracked_from_again(
-    annotator: Annotator, document: Document, told: list[str], qtbot: QtBot, way: str
+    annotator: Annotator, document: Document, notices: list[str], qtbot: QtBot, way: str
 ) -> None:
     annotator.prompts.click(20, 20)
     wait_until_idle(annotator, qtbot)
@@ -110,12 +110,12 @@ def test_a_correction_of_the_frame_a_run_started_from_is_tracked_from_again(
     annotator.tracking.start("forward")
     wait_until_idle(annotator, qtbot)
     assert len(runs(document)) == 2
-    assert len(told) == 1
-    assert "Frame 0" in told[0]
+    assert len(notices) == 1
+    assert "Frame 0" in notices[0]
 
 
 def test_a_correction_of_a_frame_that_was_given_before_is_tracked_from_again(
-    annotator: Annotator, document: Document, told: list[str], qtbot: QtBot
+    annotator: Annotator, document: Document, notices: list[str], qtbot: QtBot
 ) -> None:
     annotator.hand.stroke(DAB)
     document.set_frame(2)
@@ -125,11 +125,11 @@ def test_a_correction_of_a_frame_that_was_given_before_is_tracked_from_again(
     annotator.tracking.start("forward")
     wait_until_idle(annotator, qtbot)
     assert runs(document) == [[1, 3, 4, 5, 6, 7], [3, 4, 5, 6, 7]]
-    assert "Frame 2" in told[0]
+    assert "Frame 2" in notices[0]
 
 
 def test_a_correction_reaches_what_was_tracked_beside_one_of_another_object(
-    annotator: Annotator, document: Document, told: list[str], qtbot: QtBot
+    annotator: Annotator, document: Document, notices: list[str], qtbot: QtBot
 ) -> None:
     cub, bear = document.add_object("cub"), document.add_object("bear")
     document.set_current_object(cub)
@@ -141,8 +141,8 @@ def test_a_correction_reaches_what_was_tracked_beside_one_of_another_object(
     wait_until_idle(annotator, qtbot)
     assert document.annotation.record(3).present == {cub, bear}
     assert document.annotation.record(3).given == {cub}
-    assert len(told) == 1
-    assert "Frame 2" in told[0]
+    assert len(notices) == 1
+    assert "Frame 2" in notices[0]
 
 
 def test_a_run_both_ways_is_tracked_again_away_from_where_it_began(
@@ -167,7 +167,7 @@ def test_no_more_is_tracked_again_than_was_tracked(
 
 
 def test_a_frame_that_is_only_confirmed_is_not_tracked_from_again(
-    annotator: Annotator, document: Document, told: list[str], qtbot: QtBot
+    annotator: Annotator, document: Document, notices: list[str], qtbot: QtBot
 ) -> None:
     annotator.hand.stroke(DAB)
     once_at(annotator, 4, lambda: annotator.hand.confirm(2))
@@ -175,11 +175,11 @@ def test_a_frame_that_is_only_confirmed_is_not_tracked_from_again(
     wait_until_idle(annotator, qtbot)
     assert document.annotation.record(2).status is FrameStatus.CONFIRMED
     assert len(runs(document)) == 1
-    assert not told
+    assert not notices
 
 
 def test_a_correction_during_the_second_run_is_tracked_from_as_well(
-    annotator: Annotator, document: Document, told: list[str], qtbot: QtBot
+    annotator: Annotator, document: Document, notices: list[str], qtbot: QtBot
 ) -> None:
     annotator.hand.stroke(DAB)
     heads: list[int] = []
@@ -192,11 +192,11 @@ def test_a_correction_during_the_second_run_is_tracked_from_as_well(
     annotator.tracking.tracked.connect(follow)
     annotator.tracking.start("forward", most_frames=6)
     wait_until_idle(annotator, qtbot)
-    assert [words.split()[1] for words in told[:2]] == ["2", "4"]
+    assert [words.split()[1] for words in notices[:2]] == ["2", "4"]
 
 
 def test_what_a_cancelled_run_leaves_untracked_is_said(
-    annotator: Annotator, document: Document, told: list[str], qtbot: QtBot
+    annotator: Annotator, document: Document, notices: list[str], qtbot: QtBot
 ) -> None:
     annotator.hand.stroke(DAB)
 
@@ -208,8 +208,8 @@ def test_what_a_cancelled_run_leaves_untracked_is_said(
     annotator.tracking.start("forward")
     wait_until_idle(annotator, qtbot)
     assert len(runs(document)) == 1
-    assert len(told) == 1
-    assert "frames 2" in told[0]
+    assert len(notices) == 1
+    assert "frames 2" in notices[0]
 
 
 def test_a_lock_during_a_run_leaves_the_other_objects_to_be_tracked(
@@ -231,7 +231,7 @@ def test_a_lock_during_a_run_leaves_the_other_objects_to_be_tracked(
 def test_a_click_is_answered_also_if_a_stroke_came_before_its_answer(
     annotator: Annotator,
     document: Document,
-    told: list[str],
+    notices: list[str],
     gate: threading.Event,
     qtbot: QtBot,
 ) -> None:
@@ -242,13 +242,13 @@ def test_a_click_is_answered_also_if_a_stroke_came_before_its_answer(
     labels = document.annotation.labels(0)
     assert labels[20, 20] == labels[30, 45] == 1
     assert document.session.history.entries[-1].label == "Click on ‘Object 1’"
-    assert not told
+    assert not notices
 
 
-def test_a_click_on_an_object_that_was_locked_before_its_answer_is_told(
+def test_a_click_on_an_object_that_was_locked_before_its_answer_is_announced(
     annotator: Annotator,
     document: Document,
-    told: list[str],
+    notices: list[str],
     gate: threading.Event,
     qtbot: QtBot,
 ) -> None:
@@ -257,14 +257,14 @@ def test_a_click_on_an_object_that_was_locked_before_its_answer_is_told(
     gate.set()
     wait_until_idle(annotator, qtbot)
     assert not document.annotation.records
-    assert len(told) == 1
-    assert "locked" in told[0]
+    assert len(notices) == 1
+    assert "locked" in notices[0]
 
 
-def test_a_click_that_went_into_the_mask_before_it_was_taken_out_is_told(
+def test_a_click_that_went_into_the_mask_before_it_was_taken_out_is_announced(
     annotator: Annotator,
     document: Document,
-    told: list[str],
+    notices: list[str],
     gate: threading.Event,
     qtbot: QtBot,
 ) -> None:
@@ -279,15 +279,15 @@ def test_a_click_that_went_into_the_mask_before_it_was_taken_out_is_told(
     gate.set()
     wait_until_idle(annotator, qtbot)
     assert document.annotation.record(0) == painted
-    assert len(told) == 1
-    assert "Undo" in told[0]
+    assert len(notices) == 1
+    assert "Undo" in notices[0]
 
 
 # Work on many frames
 
 
 def test_an_object_is_deleted_though_another_is_renamed_and_hidden_meanwhile(
-    annotator: Annotator, document: Document, told: list[str], qtbot: QtBot
+    annotator: Annotator, document: Document, notices: list[str], qtbot: QtBot
 ) -> None:
     bear, cub = document.add_object("bear"), document.add_object("cub")
     for frame in range(8):
@@ -303,11 +303,11 @@ def test_an_object_is_deleted_though_another_is_renamed_and_hidden_meanwhile(
     wait_until_idle(annotator, qtbot)
     assert [one.name for one in document.objects] == ["dog"]
     assert not document.annotation.records
-    assert not told
+    assert not notices
 
 
 def test_masks_are_imported_though_an_object_is_added_meanwhile(
-    annotator: Annotator, document: Document, told: list[str], tmp_path: Path, qtbot: QtBot
+    annotator: Annotator, document: Document, notices: list[str], tmp_path: Path, qtbot: QtBot
 ) -> None:
     for frame in range(8):
         tiny.write_mask(tmp_path / "masks", frame, tiny.labels(frame))
@@ -320,11 +320,11 @@ def test_masks_are_imported_though_an_object_is_added_meanwhile(
         labels = document.annotation.labels(frame)
         assert new not in labels
         assert np.array_equal(labels > 0, tiny.labels(frame) > 0)
-    assert not told
+    assert not notices
 
 
-def test_what_a_deletion_had_to_leave_is_told(
-    annotator: Annotator, document: Document, told: list[str], qtbot: QtBot
+def test_what_a_deletion_had_to_leave_is_announced(
+    annotator: Annotator, document: Document, notices: list[str], qtbot: QtBot
 ) -> None:
     bear = document.add_object("bear")
     for frame in range(8):
@@ -339,13 +339,13 @@ def test_what_a_deletion_had_to_leave_is_told(
     wait_until_idle(annotator, qtbot)
     assert set(document.annotation.records) == {6}
     assert document.object(bear) is not None
-    assert len(told) == 1
-    assert "6" in told[0]
-    assert "“bear” stays" in told[0]
+    assert len(notices) == 1
+    assert "6" in notices[0]
+    assert "“bear” stays" in notices[0]
 
 
 def test_a_deletion_that_is_cancelled_says_what_it_has_done(
-    annotator: Annotator, document: Document, told: list[str], qtbot: QtBot
+    annotator: Annotator, document: Document, notices: list[str], qtbot: QtBot
 ) -> None:
     bear = document.add_object("bear")
     for frame in range(8):
@@ -354,13 +354,13 @@ def test_a_deletion_that_is_cancelled_says_what_it_has_done(
     document.masks_changed.connect(lambda frames: annotator.cancel() if 2 in frames else None)
     annotator.bulk.delete_object(bear)
     wait_until_idle(annotator, qtbot)
-    assert len(told) == 1
-    assert f"{8 - len(document.annotation.records)} frames" in told[0]
+    assert len(notices) == 1
+    assert f"{8 - len(document.annotation.records)} frames" in notices[0]
     annotator.undo()
     assert dict(document.annotation.records) == before
 
 
-def test_frames_are_told_in_stretches() -> None:
+def test_frames_are_named_in_stretches() -> None:
     assert frames_text({3}) == "3"
     assert frames_text({8, 4, 5, 6, 13}) == "4–6, 8, 13"
     assert frames_text(range(0, 20, 2)) == "0, 2, 4, 6, …"

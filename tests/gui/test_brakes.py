@@ -38,10 +38,10 @@ def clip(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def offered(clip: Path, document: Document) -> list[tuple[str, object]]:
-    told: list[tuple[str, object]] = []
-    document.offered.connect(lambda text, button, do: told.append((text, do)))
-    document.noticed.connect(lambda text: told.append((text, None)))
-    return told
+    offers: list[tuple[str, object]] = []
+    document.offered.connect(lambda text, button, do: offers.append((text, do)))
+    document.noticed.connect(lambda text: offers.append((text, None)))
+    return offers
 
 
 def tracked(document: Document) -> list[int]:

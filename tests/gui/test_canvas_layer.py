@@ -38,7 +38,7 @@ def test_a_video_runs_along_and_starts_again_at_its_end(
     assert abs(seen[2] - seen[0]) < 5
 
 
-def test_a_file_that_is_no_video_is_told(layer: Layer, tmp_path: Path, qtbot: QtBot) -> None:
+def test_a_file_that_is_no_video_is_reported(layer: Layer, tmp_path: Path, qtbot: QtBot) -> None:
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"no video at all")
     with qtbot.waitSignal(layer.failed) as failed:

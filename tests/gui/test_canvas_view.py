@@ -379,16 +379,16 @@ def test_the_cursor_says_that_a_locked_object_cannot_be_changed(canvas: Canvas) 
     assert viewport.cursor().shape() is not Qt.CursorShape.ForbiddenCursor
 
 
-def test_the_place_and_object_under_the_cursor_are_told(canvas: Canvas, qtbot: QtBot) -> None:
+def test_the_place_and_object_under_the_cursor_are_emitted(canvas: Canvas, qtbot: QtBot) -> None:
     canvas.put_mask(half_mask())
-    with qtbot.waitSignal(canvas.view.cursor_moved) as told:
+    with qtbot.waitSignal(canvas.view.cursor_moved) as emitted:
         canvas.mouse.move(230.5, 90.25)
-    x, y, object_id = told.args
+    x, y, object_id = emitted.args
     assert (x, y) == (pytest.approx(230.5), pytest.approx(90.25))
     assert object_id == 2
-    with qtbot.waitSignal(canvas.view.cursor_moved) as told:
+    with qtbot.waitSignal(canvas.view.cursor_moved) as emitted:
         QApplication.sendEvent(canvas.view, QEvent(QEvent.Type.Leave))
-    assert told.args == [-1.0, -1.0, 0]
+    assert emitted.args == [-1.0, -1.0, 0]
 
 
 def test_the_magnifier_follows_the_cursor_and_lets_clicks_through(canvas: Canvas) -> None:
@@ -439,9 +439,9 @@ def test_a_frame_that_cannot_be_decoded_says_so_and_the_next_one_shows(
     canvas: Canvas, qtbot: QtBot
 ) -> None:
     canvas.video.broken.add(2)
-    with qtbot.waitSignal(canvas.view.frame_failed) as told:
+    with qtbot.waitSignal(canvas.view.frame_failed) as emitted:
         canvas.document.set_frame(2)
-    frame, error = told.args
+    frame, error = emitted.args
     assert frame == 2
     assert "noise" in str(error)
     image = canvas.view.viewport().grab().toImage()
@@ -465,7 +465,7 @@ def test_the_newest_request_is_served_and_old_answers_are_dropped(qtbot: QtBot) 
     video.may_go_on.set()
     loader.request(3)
     qtbot.waitUntil(lambda: 3 in given, timeout=5000)
-    assert given == [0, 3]  # neither 2, which nobody waits for, nor 1, which comes too late
+    assert given == [0, 3]  # neither 2, which is not waited for, nor 1, which comes too late
     loader.close()
     loader.request(0)
     assert given == [0, 3]

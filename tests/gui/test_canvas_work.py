@@ -99,4 +99,4 @@ def test_a_canvas_that_is_destroyed_takes_its_thread_along(
     qtbot.waitUntil(lambda: canvas.shown_frame == 0, timeout=5000)
     shiboken6.delete(canvas)
     assert not [one for one in threading.enumerate() if one.name.startswith("frames")]
-    document.set_frame(1)  # nobody is left to follow
+    document.set_frame(1)  # there is nothing left to follow

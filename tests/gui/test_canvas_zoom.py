@@ -71,9 +71,9 @@ def test_what_qt_paints_is_where_the_arithmetic_says(canvas: Canvas) -> None:
         canvas.view.zoom_to(zoom, QPointF(100.5, 80.25))
         transform = canvas.view.viewportTransform()
         for point in (QPointF(0, 0), QPointF(17.25, 99.5), QPointF(WIDTH, HEIGHT)):
-            mapped, told = transform.map(point), canvas.view.to_viewport(point)
-            assert mapped.x() == pytest.approx(told.x(), abs=1e-9)
-            assert mapped.y() == pytest.approx(told.y(), abs=1e-9)
+            mapped, expected = transform.map(point), canvas.view.to_viewport(point)
+            assert mapped.x() == pytest.approx(expected.x(), abs=1e-9)
+            assert mapped.y() == pytest.approx(expected.y(), abs=1e-9)
 
 
 def test_zoom_stays_within_its_bounds(canvas: Canvas) -> None:
@@ -89,9 +89,9 @@ def test_zoom_stays_within_its_bounds(canvas: Canvas) -> None:
 def test_actual_size_is_one_screen_pixel_for_one_of_the_picture(
     canvas: Canvas, qtbot: QtBot
 ) -> None:
-    with qtbot.waitSignal(canvas.view.zoom_changed) as told:
+    with qtbot.waitSignal(canvas.view.zoom_changed) as emitted:
         canvas.view.zoom_to_actual_size()
-    assert told.args == [1.0]
+    assert emitted.args == [1.0]
     assert canvas.view.scale_factor * canvas.view.devicePixelRatioF() == 1.0
 
 

@@ -129,7 +129,7 @@ def test_an_import_shows_what_it_found_and_is_one_step(
     assert not document.annotation.records
 
 
-def test_a_folder_without_masks_is_told_in_words(
+def test_a_folder_without_masks_is_explained(
     annotator: Annotator,
     document: Document,
     preferences: Preferences,
@@ -159,7 +159,7 @@ def test_preferences_hold_at_once(
     dialog.close()
 
 
-def test_the_wheel_turns_no_preference_that_nobody_is_at(
+def test_the_wheel_turns_no_preference_without_the_focus(
     preferences: Preferences, actions: Actions, owner: QMainWindow, qtbot: QtBot
 ) -> None:
     dialog = PreferencesDialog(preferences, actions, owner)

@@ -101,13 +101,13 @@ def test_a_way_through_the_history_that_breaks_off_is_shown_as_far_as_it_came(
         raise problem
 
     damaged.edit, damaged.load = None, fail
-    told: set[int] = set()
+    changed: set[int] = set()
     failures: list[UserError] = []
-    document.masks_changed.connect(told.update)
+    document.masks_changed.connect(changed.update)
     document.failed.connect(failures.append)
     document.go_to(0)
     assert document.session.history.position == 3
-    assert told == {2, 3}
+    assert changed == {2, 3}
     assert failures == [problem]
 
 

@@ -192,4 +192,4 @@ def test_shutting_down_closes_what_runs_and_what_waits(qtbot: QtBot) -> None:
     engine.shutdown()
     engine.shutdown()
     assert {"paused"} <= set(closed)
-    assert not paused.ends  # nobody is told any more
+    assert not paused.ends  # no callback comes any more

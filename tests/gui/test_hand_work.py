@@ -15,9 +15,9 @@ HOLE = [(20.0, 20.0), (30.0, 20.0), (30.0, 30.0), (20.0, 30.0)]
 
 @pytest.fixture
 def notices(annotator: Annotator) -> list[str]:
-    told: list[str] = []
-    annotator.document.noticed.connect(told.append)
-    return told
+    notices: list[str] = []
+    annotator.document.noticed.connect(notices.append)
+    return notices
 
 
 def wait_until_idle(annotator: Annotator, qtbot: QtBot) -> None:
@@ -63,7 +63,7 @@ def test_without_an_object_nothing_of_the_background_becomes_one(
     assert document.annotation.record(0) == EMPTY_RECORD
 
 
-def test_a_hidden_object_is_shown_when_it_is_worked_on_and_that_is_told(
+def test_a_hidden_object_is_shown_when_it_is_worked_on_and_that_is_announced(
     annotator: Annotator, document: Document, notices: list[str]
 ) -> None:
     one = document.add_object("dog")
@@ -129,15 +129,15 @@ def test_a_negative_click_is_refused_also_while_another_object_is_clicked_on(
 def test_a_negative_click_whose_positive_one_is_gone_by_then_changes_nothing(
     annotator: Annotator, document: Document, qtbot: QtBot
 ) -> None:
-    told: list[Exception] = []
-    annotator.document.failed.connect(told.append)
+    failures: list[Exception] = []
+    annotator.document.failed.connect(failures.append)
     annotator.prompts.click(20, 20)
     wait_until_idle(annotator, qtbot)
     annotator.prompts.remove_click(0)
     annotator.prompts.click(27, 20, is_positive=False)
     wait_until_idle(annotator, qtbot)
     assert document.annotation.record(0) == EMPTY_RECORD
-    assert ["nothing to take away" in str(error) for error in told] == [True]
+    assert ["nothing to take away" in str(error) for error in failures] == [True]
 
 
 @pytest.mark.parametrize("way", ["erase", "lasso", "specks"])

@@ -387,7 +387,7 @@ def test_the_file_that_is_named_is_the_one_that_is_shown_once_a_mistake_is_mende
     assert (pixels(dialog.picture.preview) == first).all()
 
 
-def test_a_mask_that_is_gone_since_it_was_looked_at_is_told_in_place_of_the_picture(
+def test_a_mask_that_is_gone_since_it_was_looked_at_is_named_in_place_of_the_picture(
     open_import: Open, tmp_path: Path, qtbot: QtBot
 ) -> None:
     dialog = open_import()

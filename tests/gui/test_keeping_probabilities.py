@@ -51,7 +51,7 @@ def test_the_menu_and_the_box_say_the_same(
     assert not workspace.session.masks.keeps_probabilities
 
 
-def test_a_project_for_reading_only_cannot_be_told(
+def test_a_project_for_reading_only_keeps_its_setting(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ledger = type(workspace.session.ledger)

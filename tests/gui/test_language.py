@@ -84,7 +84,7 @@ def test_every_text_can_be_found_before_the_program_runs() -> None:
     assert not found, "write a text with named fields and pass the values:\n" + "\n".join(found)
 
 
-def test_what_is_missing_unused_or_filled_otherwise_is_told() -> None:
+def test_what_is_missing_unused_or_filled_otherwise_is_found() -> None:
     catalogue = Catalog(locale="de")
     catalogue.add("Frame {frame}", "Bild")
     catalogue.add("Gone", "Weg")

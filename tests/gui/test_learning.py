@@ -1,4 +1,4 @@
-"""The networks learn from what is given while the annotator goes on; what came of it is told."""
+"""The networks learn from given frames while the annotator goes on, and announce the result."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -46,7 +46,7 @@ def held(learning: FakeLearning) -> Iterator[FakeLearning]:
 
 
 @pytest.fixture
-def told(annotator: Annotator) -> list[str]:
+def notices(annotator: Annotator) -> list[str]:
     """Notices and errors."""
     words: list[str] = []
     annotator.document.noticed.connect(words.append)
@@ -136,14 +136,14 @@ def test_learning_that_is_cancelled_while_the_tracker_learns_changes_nothing(
     annotator: Annotator,
     document: Document,
     learning: FakeLearning,
-    told: list[str],
+    notices: list[str],
     qtbot: QtBot,
 ) -> None:
     annotator.hand.stroke(DAB)
     at_step(annotator, 1, annotator.cancel)
     annotator.learning.start()
     wait_until_idle(annotator, qtbot)
-    assert told == ["Learning was stopped; nothing was changed."]
+    assert notices == ["Learning was stopped; nothing was changed."]
     assert document.session.engines.models.is_empty
 
 
@@ -151,19 +151,19 @@ def test_a_tracker_that_has_learned_is_kept_when_the_rest_is_cancelled(
     annotator: Annotator,
     document: Document,
     learning: FakeLearning,
-    told: list[str],
+    notices: list[str],
     qtbot: QtBot,
 ) -> None:
     annotator.hand.stroke(DAB)
     at_step(annotator, STEPS + 1, annotator.cancel)
     annotator.learning.start()
     wait_until_idle(annotator, qtbot)
-    assert told == ["Learning was stopped; the tracker has learned, clicks have not."]
+    assert notices == ["Learning was stopped; the tracker has learned, clicks have not."]
     assert document.session.engines.models.frames == 1
 
 
 def test_a_paused_run_can_be_cancelled(
-    annotator: Annotator, learning: FakeLearning, told: list[str], qtbot: QtBot
+    annotator: Annotator, learning: FakeLearning, notices: list[str], qtbot: QtBot
 ) -> None:
     annotator.hand.stroke(DAB)
     at_step(annotator, 2, annotator.operations.pause)
@@ -171,21 +171,21 @@ def test_a_paused_run_can_be_cancelled(
     qtbot.waitUntil(lambda: annotator.operations.busy is Busy.PAUSED)
     assert annotator.cancel()
     wait_until_idle(annotator, qtbot)
-    assert len(told) == 1
+    assert len(notices) == 1
 
 
-def test_what_goes_wrong_is_told_and_what_was_finished_is_kept(
+def test_what_goes_wrong_is_announced_and_what_was_finished_is_kept(
     annotator: Annotator,
     document: Document,
     learning: FakeLearning,
-    told: list[str],
+    notices: list[str],
     qtbot: QtBot,
 ) -> None:
     learning.fails_at = "clicks"
     annotator.hand.stroke(DAB)
     annotator.learning.start()
     wait_until_idle(annotator, qtbot)
-    assert told == ["The device is full.\n\nUse another."]
+    assert notices == ["The device is full.\n\nUse another."]
     assert document.session.engines.models.frames == 1
 
 
@@ -220,7 +220,7 @@ def test_undo_is_about_masks_while_it_learns(
 
 
 def test_nothing_else_of_many_frames_begins_before_learning_is_done(
-    annotator: Annotator, document: Document, held: FakeLearning, told: list[str]
+    annotator: Annotator, document: Document, held: FakeLearning, notices: list[str]
 ) -> None:
     annotator.hand.stroke(DAB)
     annotator.learning.start()
@@ -228,27 +228,27 @@ def test_nothing_else_of_many_frames_begins_before_learning_is_done(
     annotator.bulk.delete_object(1)
     annotator.learning.start()
     annotator.learning.forget()
-    assert told == ["Wait until learning is done, or cancel it."] * 4
+    assert notices == ["Wait until learning is done, or cancel it."] * 4
     assert document.objects
     assert held.given == [1]
 
 
 def test_learning_does_not_begin_before_tracking_is_done(
-    annotator: Annotator, learning: FakeLearning, told: list[str], qtbot: QtBot
+    annotator: Annotator, learning: FakeLearning, notices: list[str], qtbot: QtBot
 ) -> None:
     annotator.hand.stroke(DAB)
     annotator.tracking.start("forward")
     annotator.learning.start()
     wait_until_idle(annotator, qtbot)
-    assert told == ["Wait until tracking is done, or cancel it."]
+    assert notices == ["Wait until tracking is done, or cancel it."]
     assert not learning.given
 
 
 # Forgetting
 
 
-def test_what_was_learned_is_forgotten_and_that_is_told(
-    annotator: Annotator, document: Document, told: list[str], qtbot: QtBot
+def test_what_was_learned_is_forgotten_and_that_is_announced(
+    annotator: Annotator, document: Document, notices: list[str], qtbot: QtBot
 ) -> None:
     annotator.hand.stroke(DAB)
     painted = document.annotation.record(0)
@@ -257,8 +257,8 @@ def test_what_was_learned_is_forgotten_and_that_is_told(
         annotator.learning.forget()
     assert document.session.engines.models.is_empty
     assert document.annotation.record(0) == painted
-    assert len(told) == 1
-    assert "forgotten" in told[0]
+    assert len(notices) == 1
+    assert "forgotten" in notices[0]
 
 
 def test_a_project_that_can_only_be_read_neither_learns_nor_forgets(

@@ -123,12 +123,17 @@ def test_closing_while_it_tracks_asks_and_keeps_what_is_finished(
     )
     workspace.annotator.tracking.start("forward")
     qtbot.waitUntil(lambda: workspace.annotator.operations.busy is Busy.PAUSED, timeout=20_000)
-    press_when_asked("Go on tracking")
+    asked = press_when_asked("Go on tracking")
     assert not window.close_session()
     assert window.workspace is workspace
+    assert "this run can be resumed" in asked[0]
     press_when_asked("Stop tracking and close")
     assert window.close_session()
-    assert {0, 1, 2} <= set(open_path(tmp_path / "clip.vos").document.annotation.records)
+    again = open_path(tmp_path / "clip.vos")
+    assert {0, 1, 2} <= set(again.document.annotation.records)
+    with qtbot.waitSignal(again.document.offered, timeout=20_000) as offered:
+        again.annotator.tracking.offer_resumption()
+    assert "Tracking was interrupted" in offered.args[0]
 
 
 def segmenter_of(window: MainWindow) -> Any:

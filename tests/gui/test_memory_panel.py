@@ -62,13 +62,15 @@ def frames_of(group: FrameGroup) -> list[int]:
     return [one.frame for one in group.frames.rows]
 
 
-def told(*rows: tuple[int, str, float]) -> Remembered:
+def remembered(*rows: tuple[int, str, float]) -> Remembered:
     return Remembered(
         tuple(RememberedFrame(f, part, 20, share, share / 2) for f, part, share in rows)  # type: ignore[arg-type]
     )
 
 
-TOLD = told((2, "permanent", 0.5), (9, "working", 0.3), (10, "working", 0.1), (4, "long_term", 0.1))
+REMEMBERED = remembered(
+    (2, "permanent", 0.5), (9, "working", 0.3), (10, "working", 0.1), (4, "long_term", 0.1)
+)
 
 
 def test_empty_it_says_what_will_be_there(memory: MemoryPanel) -> None:
@@ -83,7 +85,7 @@ def test_three_groups_show_their_frames_and_what_each_gives(
     memory: MemoryPanel, document: Document, annotator: RecordingAnnotator, qtbot: QtBot
 ) -> None:
     set_records(document, {2: record_of([1], FrameStatus.CONFIRMED)})
-    annotator.tracking.remembered.emit(TOLD)
+    annotator.tracking.remembered.emit(REMEMBERED)
     groups = memory.groups
     qtbot.waitUntil(lambda: frames_of(groups["working"]) == [9, 10])
     assert frames_of(groups["permanent"]) == [2]
@@ -103,7 +105,7 @@ def test_a_hidden_panel_asks_for_nothing_and_shows_all_when_it_is_seen(
     assert annotator.tracking.reports_memory
     memory.hide()
     assert not annotator.tracking.reports_memory
-    annotator.tracking.remembered.emit(TOLD)
+    annotator.tracking.remembered.emit(REMEMBERED)
     assert frames_of(memory.groups["working"]) == []
     memory.show()
     assert frames_of(memory.groups["working"]) == [9, 10]
@@ -127,7 +129,7 @@ def test_a_click_goes_there_and_the_current_frame_is_selected(
     at = permanent.view.visualRect(permanent.frames.index(1)).center()
     QTest.mouseClick(permanent.view.viewport(), LEFT, NO_KEY, at)
     assert document.frame == 7
-    annotator.tracking.remembered.emit(TOLD)
+    annotator.tracking.remembered.emit(REMEMBERED)
     working = memory.groups["working"]
     qtbot.waitUntil(lambda: frames_of(working) == [9, 10])
     document.set_frame(9)
@@ -141,7 +143,7 @@ def test_keys_and_buttons_pin_and_take_out(
     memory: MemoryPanel, document: Document, annotator: RecordingAnnotator, qtbot: QtBot
 ) -> None:
     set_records(document, {2: record_of([1], FrameStatus.CONFIRMED)})
-    annotator.tracking.remembered.emit(TOLD)
+    annotator.tracking.remembered.emit(REMEMBERED)
     qtbot.waitUntil(lambda: frames_of(memory.groups["working"]) == [9, 10])
     document.set_frame(9)
     view = memory.groups["working"].view
@@ -187,7 +189,7 @@ def test_the_menu_offers_the_same_and_the_range(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(QMenu, "popup", lambda menu, place: None)
-    annotator.tracking.remembered.emit(TOLD)
+    annotator.tracking.remembered.emit(REMEMBERED)
     working = memory.groups["working"]
     qtbot.waitUntil(lambda: frames_of(working) == [9, 10])
     document.set_range(3, 8)

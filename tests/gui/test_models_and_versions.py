@@ -127,7 +127,7 @@ def test_versions_are_dated_as_people_here_write_it(
     assert QLocale().toString(moment, QLocale.FormatType.ShortFormat) in text
 
 
-def test_a_version_that_cannot_be_read_any_more_is_told_in_the_dialog(
+def test_a_version_that_cannot_be_read_any_more_is_named_in_the_dialog(
     versions: tuple[VersionsDialog, Version],
 ) -> None:
     dialog, version = versions

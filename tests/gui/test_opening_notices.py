@@ -1,4 +1,4 @@
-"""What was found odd in a project is told when it is opened, and stays until it is read."""
+"""What was found odd in a project is announced when it is opened, and stays until it is read."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests import tiny
 DAB = Stroke(((40.0, 20.0),), 6)
 
 
-def test_another_program_s_change_of_a_locked_object_is_told_in_the_window(
+def test_another_program_s_change_of_a_locked_object_is_announced_in_the_window(
     window: MainWindow, open_path: Callable[[Path], Workspace], clip: Path, tmp_path: Path
 ) -> None:
     workspace = open_path(clip)

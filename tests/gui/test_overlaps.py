@@ -166,7 +166,7 @@ def test_stripes_lie_where_an_object_is_covered_and_a_key_takes_them_away(
     assert np.array_equal(grabbed(workspace), with_stripes)
 
 
-def test_the_names_of_all_objects_under_the_cursor_are_told(
+def test_the_names_of_all_objects_under_the_cursor_are_shown(
     window: MainWindow, workspace: Workspace, both: tuple[int, int], qtbot: QtBot
 ) -> None:
     canvas = workspace.canvas

@@ -465,7 +465,9 @@ def test_a_click_asks_to_go_there(
     assert history.view.currentIndex().row() == 0
 
 
-def test_nobody_goes_back_under_a_run(history: HistoryPanel, annotator: RecordingAnnotator) -> None:
+def test_history_stays_where_it_is_during_a_run(
+    history: HistoryPanel, annotator: RecordingAnnotator
+) -> None:
     annotator.set_busy(Busy.PROPAGATING)
     assert not history.view.isEnabled()
     assert history.notice.isVisible()

@@ -91,7 +91,7 @@ def test_frames_of_different_length_are_shown_as_long_as_they_last(
         session.close()
 
 
-def test_it_starts_again_at_the_end_and_stops_there_if_told_to(
+def test_it_starts_again_at_the_end_and_stops_there_without_looping(
     player: Player, clock: Clock, document: Document
 ) -> None:
     document.set_frame(9)

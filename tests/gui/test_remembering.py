@@ -1,4 +1,4 @@
-"""What one was doing is found again, and nobody else's project has to carry it."""
+"""What one was doing is found again, and it is not part of the project."""
 
 import json
 from collections.abc import Callable

@@ -315,9 +315,7 @@ def test_a_tip_says_what_a_frame_is(
     assert "IoU of rabbit: 0.63" in shown[0]
 
 
-def test_those_who_cannot_see_it_are_told_where_they_are(
-    timeline: Timeline, document: Document
-) -> None:
+def test_screen_readers_get_the_place_in_words(timeline: Timeline, document: Document) -> None:
     assert timeline.accessibleName()
     document.set_frame(3)
     assert "Frame 3 of 59" in timeline.accessibleDescription()
@@ -327,7 +325,7 @@ def test_those_who_cannot_see_it_are_told_where_they_are(
     assert "rock" in timeline.accessibleDescription()
 
 
-def test_thumbnails_arrive_and_nobody_waits_for_them(
+def test_thumbnails_arrive_without_blocking(
     timeline: Timeline, document: Document, qtbot: QtBot
 ) -> None:
     thumbnails = Thumbnails.of(document)

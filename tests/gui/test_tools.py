@@ -155,7 +155,7 @@ def test_a_hidden_object_cannot_be_picked(canvas: Canvas) -> None:
 # Box
 
 
-def test_a_box_is_told_once_and_ends_at_the_frame(canvas: Canvas) -> None:
+def test_a_box_is_requested_once_and_ends_at_the_frame(canvas: Canvas) -> None:
     canvas.document.set_tool("box")
     canvas.mouse.drag([(-5, 20), (50, 60), (100.5, HEIGHT + 30)])
     ((name, corner, opposite),) = canvas.asked
@@ -174,7 +174,7 @@ def test_a_box_without_an_inside_is_none(canvas: Canvas) -> None:
 # Scribble
 
 
-def test_scribbles_are_told_with_their_sign(canvas: Canvas) -> None:
+def test_scribbles_are_requested_with_their_sign(canvas: Canvas) -> None:
     canvas.document.set_tool("scribble")
     points = [(20.0, 20.0), (40.0, 25.0), (60.0, 20.0)]
     canvas.mouse.drag(points)
@@ -187,7 +187,7 @@ def test_scribbles_are_told_with_their_sign(canvas: Canvas) -> None:
 # Brush and eraser
 
 
-def test_a_stroke_is_told_once_and_shown_while_it_is_drawn(canvas: Canvas) -> None:
+def test_a_stroke_is_requested_once_and_shown_while_it_is_drawn(canvas: Canvas) -> None:
     canvas.document.set_tool("brush")
     canvas.document.set_brush_radius_px(6)
     points = [(20.25, 20.5), (60.0, 40.75), (100.0, 20.0)]
@@ -297,7 +297,7 @@ def test_a_mask_that_changes_below_a_stroke_does_not_wipe_it(canvas: Canvas) -> 
 # Lasso
 
 
-def test_a_lasso_is_told_once(canvas: Canvas) -> None:
+def test_a_lasso_is_requested_once(canvas: Canvas) -> None:
     canvas.document.set_tool("lasso")
     points = [(20.0, 20.0), (80.0, 20.0), (80.0, 80.0), (20.0, 80.0)]
     canvas.mouse.drag(points)

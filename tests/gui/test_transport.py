@@ -1,4 +1,4 @@
-"""The row under the picture: what is typed there is gone to, or told not to be a place."""
+"""The row under the picture: what is typed there is gone to, or refused as no place."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -106,24 +106,24 @@ def test_a_time_with_frames_is_gone_to(transport: Transport, document: Document)
     assert document.frame == first_of_second + 10
 
 
-def test_what_is_no_time_is_told(
+def test_what_is_no_time_is_refused_in_words(
     transport: Transport, document: Document, annotator: RecordingAnnotator
 ) -> None:
-    told: list[str] = []
-    annotator.document.noticed.connect(told.append)
+    notices: list[str] = []
+    annotator.document.noticed.connect(notices.append)
     document.set_frame(12)
     before = transport.time_box.text()
     type_time(transport, "noon")
     assert document.frame == 12
-    assert "noon" in told[0]
+    assert "noon" in notices[0]
     assert transport.time_box.text() == before
     type_time(transport, "1")
     transport.time_box.setFocus()
     transport.frame_box.setFocus()  # left without a change
-    assert len(told) == 1
+    assert len(notices) == 1
 
 
-def test_the_wheel_changes_no_list_or_number_that_nobody_is_at(qtbot: QtBot) -> None:
+def test_the_wheel_changes_no_list_or_number_without_the_focus(qtbot: QtBot) -> None:
     whole = QWidget()
     qtbot.addWidget(whole)
     rows = QVBoxLayout(whole)

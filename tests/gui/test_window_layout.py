@@ -150,7 +150,7 @@ def test_the_view_list_asks_for_a_layer_as_the_menu_does(
     assert modes.currentData() is ViewMode.OVERLAY
 
 
-def test_a_layer_that_is_no_picture_is_told(
+def test_a_layer_that_is_no_picture_is_reported(
     window: MainWindow,
     workspace: Workspace,
     tmp_path: Path,

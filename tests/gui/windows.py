@@ -17,9 +17,15 @@ __all__ = ["click", "is_idle", "once_at", "press", "press_when_asked", "shown"]
 _NO_KEY = Qt.KeyboardModifier.NoModifier
 
 
-def press_when_asked(*texts: str) -> None:
+def press_when_asked(*texts: str) -> list[str]:
     """As soon as a question is on the screen, press the button of the first text with the mouse; at
-    the next question, that of the second."""
+    the next question, that of the second. What the questions say is in the list by then."""
+    questions: list[str] = []
+    _press_when_asked(texts, questions)
+    return questions
+
+
+def _press_when_asked(texts: tuple[str, ...], questions: list[str]) -> None:
 
     def look() -> None:
         boxes = [w for w in QApplication.topLevelWidgets() if isinstance(w, QMessageBox)]
@@ -28,8 +34,9 @@ def press_when_asked(*texts: str) -> None:
             QTimer.singleShot(1, look)
             return
         [button] = [button for button in shown[0].buttons() if button.text() == texts[0]]
+        questions.append(shown[0].text())
         if texts[1:]:
-            press_when_asked(*texts[1:])
+            _press_when_asked(texts[1:], questions)
         QTest.mouseClick(button, Qt.MouseButton.LeftButton)
 
     QTimer.singleShot(1, look)
