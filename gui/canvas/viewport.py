@@ -71,11 +71,6 @@ class ZoomableView(QGraphicsView):
         """Pixels of the screen for a source pixel; 1.0 is 100 %."""
         return self._scale * self.devicePixelRatioF()
 
-    @property
-    def is_fitted(self) -> bool:
-        """Whether the picture follows the window's size."""
-        return self._is_fitted
-
     def to_scene(self, at: QPointF) -> QPointF:
         """From the viewport's coordinates. Unlike `mapToScene`, exact between pixels."""
         return (at - self._offset) / self._scale

@@ -408,10 +408,10 @@ class TimelinePicture:
         """size: logical pixels."""
         pixmap = QPixmap(size * self._ratio)
         pixmap.setDevicePixelRatio(self._ratio)
-        pixmap.fill(self._color(QPalette.ColorRole.Base))
+        pixmap.fill(self._palette.color(QPalette.ColorRole.Base))
         painter = QPainter(pixmap)
         width, height = size.width(), size.height()
-        header = self._color(QPalette.ColorRole.Window)
+        header = self._palette.color(QPalette.ColorRole.Window)
         painter.fillRect(0, 0, width, RULER_PX, header)
         painter.fillRect(0, 0, HEADER_PX, height, header)
         self._draw_titles(painter)
@@ -423,18 +423,15 @@ class TimelinePicture:
         painter.setClipRect(strips)
         self._draw_range(painter, size)
         painter.setClipping(False)
-        painter.setPen(self._color(QPalette.ColorRole.Mid))
+        painter.setPen(self._palette.color(QPalette.ColorRole.Mid))
         painter.drawLine(HEADER_PX, 0, HEADER_PX, height)
         painter.drawLine(0, 0, width, 0)
         painter.end()
         return pixmap
 
-    def _color(self, role: QPalette.ColorRole) -> QColor:
-        return self._palette.color(role)
-
     def _draw_titles(self, painter: QPainter) -> None:
         painter.setFont(self._small)
-        painter.setPen(self._color(QPalette.ColorRole.PlaceholderText))
+        painter.setPen(self._palette.color(QPalette.ColorRole.PlaceholderText))
         flags = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         painter.drawText(QRect(8, 0, HEADER_PX - 16, RULER_PX), flags, tr("Frame"))
         top = LANES_TOP_PX - _DOUBT_PX - 8
@@ -461,11 +458,11 @@ class TimelinePicture:
         lanes = QRect(0, LANES_TOP_PX, size.width(), size.height() - LANES_TOP_PX)
         painter.setClipRect(lanes)
         if not self._document.objects:
-            painter.setPen(self._color(QPalette.ColorRole.PlaceholderText))
+            painter.setPen(self._palette.color(QPalette.ColorRole.PlaceholderText))
             hint = QRect(_LEFT_PX + 8, LANES_TOP_PX, lanes.width(), LANE_PX)
             flags = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
             painter.drawText(hint, flags, tr("Click an object in the picture."))
-        line = self._color(QPalette.ColorRole.Midlight)
+        line = self._palette.color(QPalette.ColorRole.Midlight)
         for row, info in enumerate(self._document.objects):
             lane = QRect(0, LANES_TOP_PX + row * LANE_PX - scroll_px, size.width(), LANE_PX)
             if not lane.intersects(lanes):
@@ -505,7 +502,7 @@ class TimelinePicture:
 
     def _draw_name(self, painter: QPainter, lane: QRect, info: ObjectInfo) -> None:
         painter.fillRect(QRect(8, lane.top() + 5, 10, 10), QColor(*info.color))
-        painter.setPen(self._color(QPalette.ColorRole.WindowText))
+        painter.setPen(self._palette.color(QPalette.ColorRole.WindowText))
         room = QRect(24, lane.top(), HEADER_PX - 30, LANE_PX - 1)
         name = painter.fontMetrics().elidedText(
             info.name, Qt.TextElideMode.ElideRight, room.width()
@@ -521,7 +518,7 @@ class TimelinePicture:
         last = document.frame_count - 1 if document.range_out is None else document.range_out
         left, right = _LEFT_PX + scale.x(first), _LEFT_PX + scale.x(last + 1)
         height = size.height()
-        shade = self._color(QPalette.ColorRole.Window)
+        shade = self._palette.color(QPalette.ColorRole.Window)
         shade.setAlpha(170)
         painter.fillRect(QRectF(_LEFT_PX, 0, max(0.0, left - _LEFT_PX), height), shade)
         painter.fillRect(QRectF(right, 0, max(0.0, size.width() - right), height), shade)

@@ -11,14 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interaction.annotation.types import Click, Stroke
-from xmem_core.arrays import Labels
 
 __all__ = [
     "MODES",
     "Box",
     "ClickConfig",
     "Mode",
-    "boxed_object",
     "check_inside",
     "clicks_of_box",
     "clicks_of_strokes",
@@ -115,7 +113,6 @@ _LEAST_MARGIN_PX: Final = 3.0  # how far outside a side of a box the object is s
 _MARGIN: Final = 0.06  # and as a share of the box's extent
 _MOST_STROKE_CLICKS: Final = 8  # of one sign; more than these a network may not take
 _LEAST_SPACING_PX: Final = 12.0  # between the clicks along a stroke
-_TOUCHED_SHARE: Final = 0.1  # of an object, or of a box: less in common is only brushed
 
 
 class Box(NamedTuple):
@@ -157,29 +154,6 @@ class Box(NamedTuple):
             self.right + beside,
             self.bottom + beyond,
         )
-
-
-def boxed_object(labels: Labels, box: Box, current: int) -> int | None:
-    """Which object a box is drawn round: the current one if it is not on the frame yet or the box
-    touches it, else another one that fills much of the box, else None: a new one.
-
-    labels (H, W). A box that only brushes an object does not mean it.
-    """
-    inside = labels[box.pixels]
-    counts = np.bincount(inside.ravel(), minlength=256)
-    totals = np.bincount(labels.ravel(), minlength=256)
-    if current and not totals[current]:
-        return current
-    touched = (counts >= _TOUCHED_SHARE * np.maximum(totals, 1)) & (
-        counts >= _TOUCHED_SHARE * inside.size
-    )
-    touched |= (counts > 0.5 * np.maximum(totals, 1)) | (counts > 0.5 * inside.size)
-    touched[0] = False
-    if current and touched[current]:
-        return current
-    counts[~touched] = 0
-    most = int(counts.argmax())
-    return most if counts[most] else None
 
 
 def clicks_of_box(box: Box, width: int, height: int) -> tuple[Click, ...]:

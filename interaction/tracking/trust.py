@@ -104,18 +104,6 @@ def flicker(
     return min(values[_WARP], max(beside, default=0.0))
 
 
-def expected_ious(
-    frames: Iterable[int], record: Callable[[int], FrameRecord]
-) -> dict[int, dict[int, float]]:
-    """As `expected`, by frame and object; every frame of `frames` is in it."""
-    asked = list(frames)
-    result: dict[int, dict[int, float]] = {frame: {} for frame in asked}
-    found = (column.tolist() for column in expected(asked, record))
-    for frame, object_id, iou in zip(*found, strict=True):
-        result[frame][object_id] = iou
-    return result
-
-
 def expected(
     frames: Iterable[int], record: Callable[[int], FrameRecord]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
@@ -207,7 +195,6 @@ def next_frames(
     *,
     goal: float = GOAL,
     most: int = 20,
-    only: int | None = None,
     trust: Mapping[int, NDArray[np.float32]] | None = None,
 ) -> list[NextFrame]:
     """The frames whose annotation would repair most, best first; empty once nothing that was
@@ -215,15 +202,15 @@ def next_frames(
 
     A frame repairs others between the given frames beside it, the better the nearer they are and
     the more the object looks the same there (its key). Each choice takes off what the ones before
-    it would repair, so that the list is diverse. only: one object's errors alone. trust: by object,
-    (N,) the expected IoU of its frames, NaN where there is none, if that is known already.
+    it would repair, so that the list is diverse. trust: by object, (N,) the expected IoU of its
+    frames, NaN where there is none, if that is known already.
     """
     if trust is None:
         trust = expected_rows(annotation)
     errors = {
         one.id: np.where(row < goal, 1 - row, np.float32(0))
         for one in sorted(annotation.objects, key=lambda one: one.id)
-        if only in (None, one.id) and (row := trust.get(one.id)) is not None and (row < goal).any()
+        if (row := trust.get(one.id)) is not None and (row < goal).any()
     }
     if not errors:
         return []

@@ -258,11 +258,6 @@ class Video:
         # for what was just seen: then making room never drops what is about to be shown.
         return cache_bytes // frame_bytes // 3
 
-    @property
-    def cached_bytes(self) -> int:
-        """Memory held by decoded frames, never more than `cache_bytes`."""
-        return self._cache.size_bytes
-
     def cheapest_frame(self, first: int, last: int) -> int:
         """Of the frames from `first` to `last`, one that takes the least decoding by itself."""
         return max(first, self._source.group_start(last))

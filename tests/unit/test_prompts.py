@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from interaction.annotation.types import Click, Stroke
-from interaction.clicks.prompts import Box, boxed_object, clicks_of_box, clicks_of_strokes
+from interaction.clicks.prompts import Box, clicks_of_box, clicks_of_strokes
 from interaction.clicks.published_weights import load_click_network
 from interaction.clicks.segmenter import ClickSegmenter
 from resources import weights_folder
@@ -57,22 +57,6 @@ def two_objects() -> NDArray[np.uint8]:
     labels = np.zeros((60, 100), np.uint8)
     labels[10:30, 10:30], labels[10:50, 50:90] = 1, 2
     return labels
-
-
-@pytest.mark.parametrize(
-    ("box", "current", "meant"),
-    [
-        (Box(8, 8, 32, 32), 1, 1),  # round the current object
-        (Box(8, 8, 32, 32), 2, 1),  # round another one: that is meant, and 2 is left alone
-        (Box(32, 32, 48, 48), 2, None),  # away from every mask
-        (Box(32, 32, 48, 48), 3, 3),  # the current object is not on the frame yet
-        (Box(32, 5, 52, 58), 2, None),  # brushes the second
-        (Box(8, 8, 92, 52), 2, 2),  # holds both
-        (Box(15, 15, 20, 20), 2, 1),  # inside one
-    ],
-)
-def test_a_box_means_what_it_is_drawn_round(box: Box, current: int, meant: int | None) -> None:
-    assert boxed_object(two_objects(), box, current) == meant
 
 
 @settings(deadline=None)

@@ -17,7 +17,7 @@ from interaction.learning.samples import annotator_click, damaged, error_click
 from tests.unit.test_training_composer import make_pack
 from tests.unit.test_training_resume import pretend_imagenet
 from training.checkpoints import read_checkpoint, write_weights
-from training.clicks.samples import draw_sample, redrawn
+from training.clicks.samples import draw_samples, redrawn
 from training.clicks.task import ClickTask, composed_from
 from training.config import ClickStage, ClickTraining, config_from, read_config
 from training.pack import Pack
@@ -85,7 +85,7 @@ def test_samples_follow_from_the_seed_and_begin_with_a_click_on_an_error(
     make_clip = composed_from(Pack(Path(config.pack)))
     for seed in range(8):
         sample, again = (
-            draw_sample(make_clip, np.random.default_rng(seed), config, 48) for _ in range(2)
+            draw_samples(make_clip, np.random.default_rng(seed), config, 48, 1)[0] for _ in range(2)
         )
         np.testing.assert_array_equal(sample.picture, again.picture)
         assert sample.clicks == again.clicks

@@ -16,7 +16,7 @@ from PIL import Image
 from tests.unit.test_training_resume import TINY, batch_of, pretend_imagenet, tracker_run
 from training.__main__ import main
 from training.checkpoints import read_checkpoint, write_weights
-from training.clicks.samples import draw_sample
+from training.clicks.samples import draw_samples
 from training.clicks.task import ClickTask, clip_maker
 from training.composer import Clip
 from training.config import (
@@ -559,7 +559,7 @@ def test_the_click_network_trains_on_data_sets(roots: Path, tmp_path: Path, data
     assert content is not None
     assert content["step"] == 1
     sample, again = (
-        draw_sample(clip_maker(config, data, "all"), np.random.default_rng(3), config, 48)
+        draw_samples(clip_maker(config, data, "all"), np.random.default_rng(3), config, 48, 1)[0]
         for _ in "ab"
     )
     np.testing.assert_array_equal(sample.picture, again.picture)

@@ -16,6 +16,7 @@ from interaction.project.records import (
     record_from_json,
     record_to_json,
 )
+from interaction.tracking import trust
 from interaction.tracking.blending import PassStore, blend, joined_signs
 from interaction.tracking.signs import disagreement, look, read_signs
 from interaction.tracking.trust import (
@@ -23,7 +24,6 @@ from interaction.tracking.trust import (
     INPUTS,
     SIGNS,
     doubt_of,
-    expected_ious,
     next_frames,
 )
 from xmem_core.pictures import Prediction
@@ -187,7 +187,12 @@ def annotation(records: dict[int, FrameRecord], frames: int = 100) -> Annotation
 
 
 def expected(records: dict[int, FrameRecord]) -> dict[int, dict[int, float]]:
-    return expected_ious(records, lambda frame: records.get(frame, FrameRecord()))
+    """By frame and object; every frame of `records` is in it."""
+    result: dict[int, dict[int, float]] = {frame: {} for frame in records}
+    found = trust.expected(records, lambda frame: records.get(frame, FrameRecord()))
+    for frame, object_id, iou in zip(*(one.tolist() for one in found), strict=True):
+        result[frame][object_id] = iou
+    return result
 
 
 def test_a_mask_of_one_frame_that_differs_from_both_beside_it_is_less_trusted() -> None:
@@ -297,13 +302,3 @@ def test_behind_a_given_frame_nothing_is_mended() -> None:
     listed = next_frames(annotation(records), most=2)
     assert sorted(one.frame > 50 for one in listed) == [False, True]
     assert all(one.mends <= 20 for one in listed)
-
-
-def test_one_objects_errors_can_be_asked_for_alone() -> None:
-    bad = {"entropy": 1.0, "inside": 1.0, "margin": 1.0, "soft": 4.0}
-    records = {
-        10: tracked(signs(1, **bad), signs(2)),  # type: ignore[arg-type]
-        90: tracked(signs(1), signs(2, **bad)),  # type: ignore[arg-type]
-    }
-    assert [one.frame for one in next_frames(annotation(records), only=2)] == [90]
-    assert {one.object_id for one in next_frames(annotation(records))} == {1, 2}

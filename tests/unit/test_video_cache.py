@@ -91,9 +91,9 @@ def test_the_cache_of_a_video_stays_within_its_bytes(frames: int, path: Path) ->
         travel = [*range(60), *range(150, 90, -1), 299, 0, 200]
         for index in travel:
             assert read_number(video[index]) == index
-            assert video.cached_bytes <= limit
+            assert video._cache.size_bytes <= limit
         held = sum(picture.nbytes for picture in video._cache._pictures.values())
-        assert held == video.cached_bytes
+        assert held == video._cache.size_bytes
 
 
 def test_a_frame_in_memory_is_not_decoded_again(path: Path) -> None:
@@ -147,7 +147,7 @@ def test_four_threads_at_once_get_their_own_frames(path: Path) -> None:
         ThreadPoolExecutor(max_workers=4) as pool,
     ):
         assert all(pool.map(travel, orders, timeout=DEADLINE_S))
-        assert video.cached_bytes <= 60 * FRAME_BYTES
+        assert video._cache.size_bytes <= 60 * FRAME_BYTES
 
 
 def test_closing_ends_the_thread_even_in_the_middle_of_decoding(
@@ -173,7 +173,7 @@ def test_closing_ends_the_thread_even_in_the_middle_of_decoding(
     assert is_decoding.wait(DEADLINE_S)
     video.close()
     assert not prefetch_threads()
-    assert video.cached_bytes == 0
+    assert video._cache.size_bytes == 0
 
 
 def test_a_caller_elsewhere_does_not_wait_for_decoding_ahead(

@@ -19,13 +19,6 @@ ClipMaker = Callable[[np.random.Generator, int], Clip]  # of two frames, of a si
 _SMALLEST_SHARE = 0.002  # of the picture that the object must cover
 
 
-def draw_sample(
-    make_clip: ClipMaker, rng: np.random.Generator, config: ClickTraining, size: int
-) -> Sample:
-    """A sample from `rng` alone; the object is always to be seen in it."""
-    return draw_samples(make_clip, rng, config, size, 1)[0]
-
-
 def draw_samples(
     make_clip: ClipMaker, rng: np.random.Generator, config: ClickTraining, size: int, count: int
 ) -> list[Sample]:
