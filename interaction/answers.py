@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Generator, Hashable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ from interaction.annotation.edits import (
     object_label,
     one_edit,
 )
+from interaction.annotation.history import History
 from interaction.annotation.mask_files import decode_labels
 from interaction.annotation.mattes import click_matte, kept_probabilities, mattes_with
 from interaction.annotation.overlaps import (
@@ -69,6 +71,7 @@ __all__ = [
     "ClickPreview",
     "EditContext",
     "answer",
+    "covered_passes",
     "looks",
     "previews",
     "propagation",
@@ -92,6 +95,7 @@ class EditContext:
     stop: Callable[[], bool] = lambda: False  # asked often; once true, nothing is yielded any more
     reports_memory: Callable[[], bool] = lambda: False  # whether a run says what it remembers
     unfinished: Path | None = None  # the file for what an interrupted run goes on from
+    history: History | None = None  # where an interrupted run finds what it replaced
     keeps_probabilities: bool = False  # beside the masks, see `interaction.annotation.mattes`
 
 
@@ -152,17 +156,33 @@ def propagation(
         place=context.unfinished,
         keeps_probabilities=context.keeps_probabilities,
     )
+    return _timed_steps(with_covered(job, context.annotation, request, partial(_steps, context)))
 
-    def once_more(annotation: Annotation, request: PropagationRequest) -> Steps:
-        return PropagationJob(annotation, context.video, context.engines, request).steps()
 
-    return _timed_steps(with_covered(job.steps(), context.annotation, request, once_more))
+def covered_passes(context: EditContext, so_far: PropagationRequest) -> Steps:
+    """What others cover, tracked over the frames that a propagation had reached when it was
+    stopped, see `Propagated.so_far`; a step of the history of its own. No steps where nothing
+    covered was given. Raises as `propagation`."""
+    from interaction.tracking.covered import covered_alone
+    from interaction.tracking.propagation_job import PropagationJob  # imports torch
+
+    job = PropagationJob(context.annotation, context.video, context.engines, so_far)
+    start = partial(_steps, context)
+    return _timed_steps(covered_alone(job, context.annotation, so_far, start))
+
+
+def _steps(context: EditContext, annotation: Annotation, request: PropagationRequest) -> Steps:
+    """Of a propagation that starts from other masks than there are."""
+    from interaction.tracking.propagation_job import PropagationJob
+
+    return PropagationJob(annotation, context.video, context.engines, request).steps()
 
 
 def resumption(context: EditContext) -> Generator[Propagated, None, None]:
     """Goes on with the run that was interrupted last, to the masks that it would have made; a step
     of the history of its own. UserError, with the reason, if there is none or it does not fit what
     is annotated now; and what `propagation` raises."""
+    from interaction.tracking.covered import with_covered
     from interaction.tracking.propagation_job import PropagationJob  # imports torch
     from interaction.tracking.unfinished import no_unfinished_run, read_run
 
@@ -177,9 +197,26 @@ def resumption(context: EditContext) -> Generator[Propagated, None, None]:
         reports_memory=context.reports_memory,
         place=context.unfinished,
         resumed=run,
+        replaced=_replaced_by(context, run.request),
         keeps_probabilities=context.keeps_probabilities,
     )
-    return _timed_steps(job.steps())
+    start = partial(_steps, context)
+    return _timed_steps(with_covered(job, context.annotation, run.request, start))
+
+
+def _replaced_by(context: EditContext, request: PropagationRequest) -> dict[int, FrameRecord]:
+    """What the masks of a run that was interrupted took the place of: its steps of the history are
+    the newest. Only one that compares its masks with earlier ones asks."""
+    found: dict[int, FrameRecord] = {}
+    history = context.history
+    if history is None or request.until != "settled":
+        return found
+    for entry in reversed(history.entries[: history.position]):
+        edit = entry.loaded()
+        if edit.cause != request:
+            break
+        found |= edit.before
+    return found
 
 
 def _timed_steps(

@@ -12,7 +12,7 @@ step on another thread, see `interaction.answers`.
 
 import logging
 import uuid
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -44,6 +44,7 @@ from interaction.annotation.types import Click, Edit, Point, Request, Stroke
 from interaction.answers import (
     EditContext,
     answer,
+    covered_passes,
     propagation,
     propagation_forecast,
     resumption,
@@ -342,6 +343,7 @@ class Session:
             self._key,
             stop,
             unfinished=unfinished,
+            history=self.history,
             keeps_probabilities=self.masks.keeps_probabilities,
         )
 
@@ -443,17 +445,23 @@ class Session:
             blends=blends,
         )
         frames: dict[int, None] = {}
-        absences: tuple[AbsenceProposal, ...] = ()
         context = replace(self.context(), reports_memory=lambda: reports_memory)
-        going = resumption(context) if resumes else propagation(context, request)
-        with closing(going) as steps:
-            for step in steps:
-                absences = step.absences
-                if step.edit is not None and self.apply(step.edit):
-                    frames[step.frame] = None
-                on_step(step)
-                if brakes and step.brake is not None:
-                    break
+
+        def follow(steps: Generator[Propagated, None, None]) -> Propagated | None:
+            step = None
+            with closing(steps):
+                for step in steps:
+                    if step.edit is not None and self.apply(step.edit):
+                        frames[step.frame] = None
+                    on_step(step)
+                    if brakes and step.brake is not None:
+                        break
+            return step
+
+        newest = follow(resumption(context) if resumes else propagation(context, request))
+        if newest is not None and brakes and newest.brake is not None and newest.so_far is not None:
+            follow(covered_passes(context, newest.so_far))
+        absences = () if newest is None else newest.absences
         return TrackedMasks(self.masks, tuple(frames), absences)
 
     def forecast(

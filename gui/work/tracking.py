@@ -1,7 +1,9 @@
 """Tracking: one run at a time, and again from what was corrected behind its head."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from concurrent.futures import CancelledError
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from PySide6.QtCore import QObject, Signal
@@ -19,8 +21,15 @@ from interaction.annotation.requests import (
     Until,
 )
 from interaction.annotation.types import FrameRecord, PresenceState
-from interaction.answers import propagation, propagation_forecast, resumption
+from interaction.answers import (
+    EditContext,
+    covered_passes,
+    propagation,
+    propagation_forecast,
+    resumption,
+)
 from interaction.session import Session
+from interaction.tracking.covered import tracked_objects
 
 if TYPE_CHECKING:
     from interaction.tracking.governor import Forecast
@@ -51,6 +60,7 @@ class Tracking(QObject):
         self._forecasts = 0  # asked for so far
         self._absences: tuple[AbsenceProposal, ...] = ()  # of the run that is going or was last
         self._paused_for: set[int] = set()  # objects whose masks went wrong in that run
+        self._is_stopped_by_cut = False  # that run
         self.at_cut: AtCut = "go_on"  # until the window says what is preferred
         self.pauses_at_wrong_masks = False
         self.reports_memory = False  # whether the Memory tab is visible
@@ -126,7 +136,7 @@ class Tracking(QObject):
     def resume(self) -> None:
         """Goes on with the run that was interrupted last; says so where there is none."""
         request = self._request("forward", "end", None, None, looks_closer=False)
-        self._start(_Run(request, self._session), resumes=True)
+        self._start(_Run(request, self._session), begin=resumption)
 
     def forecast(
         self,
@@ -196,8 +206,15 @@ class Tracking(QObject):
         )
 
     def _start(
-        self, run: "_Run", *, follows: bool = False, reason: str = "", resumes: bool = False
+        self,
+        run: "_Run",
+        *,
+        follows: bool = False,
+        reason: str = "",
+        begin: Callable[[EditContext], Generator[Propagated, None, None]] | None = None,
     ) -> None:
+        """begin: something else than what the run asks for."""
+
         def show(step: Propagated) -> None:
             is_new = len(step.absences) > len(self._absences)
             self._absences = step.absences
@@ -233,9 +250,10 @@ class Tracking(QObject):
         def steps() -> Generator[Propagated, None, None]:
             self._absences = ()
             self._paused_for.clear()
+            self._is_stopped_by_cut = False
             run.begin()
             context = replace(self._session.context(), reports_memory=lambda: self.reports_memory)
-            return resumption(context) if resumes else propagation(context, run.request)
+            return begin(context) if begin is not None else propagation(context, run.request)
 
         def may_brake(step: Propagated) -> bool:
             if step.brake is None or (step.is_cut and self.at_cut == "go_on"):
@@ -275,6 +293,7 @@ class Tracking(QObject):
         """The run stands still at this frame: say why, and how it goes on."""
         text = tr("Frame {frame}. {reason}", frame=step.frame, reason=tr(step.brake or ""))
         if step.is_cut and self.at_cut == "stop":
+            self._is_stopped_by_cut = True
             self._operations.cancel(Kind.TRACKING)
             self._document.noticed.emit(text)
             return
@@ -295,6 +314,8 @@ class Tracking(QObject):
                         frames=frames_text(corrected),
                     )
                 )
+            if isinstance(error, CancelledError) and run.so_far is not None:
+                self._catch_up(run.so_far)
             return
         again = run.again()
         if again is not None:
@@ -306,6 +327,35 @@ class Tracking(QObject):
             )
             self._document.noticed.emit(reason)
             self._start(again, reason=reason)
+
+    def _catch_up(self, so_far: PropagationRequest) -> None:
+        """What others cover on the frames of a run that was stopped: tracked where a cut stopped
+        it, else offered."""
+        annotation = self._session.annotation
+        objects = tracked_objects(annotation, so_far)
+        if not objects:
+            return
+        frames = {"first": so_far.first, "last": so_far.last}
+        names = ", ".join(f"“{annotation.object(one).name}”" for one in objects)
+
+        def start() -> None:
+            reason = tr(
+                "Tracking what others cover of {names}: frames {first}–{last}.",
+                names=names,
+                **frames,
+            )
+            run = _Run(so_far, self._session)
+            self._start(run, reason=reason, begin=partial(covered_passes, so_far=so_far))
+
+        if self._is_stopped_by_cut:
+            start()
+            return
+        text = tr(
+            "What others cover of {names} is not tracked yet: frames {first}–{last}.",
+            names=names,
+            **frames,
+        )
+        self._document.offered.emit(text, tr("Track it"), start)
 
 
 class _Run:
@@ -319,6 +369,7 @@ class _Run:
     ) -> None:
         """continues: a run that has ended, after which part of it is tracked again."""
         self.request = request
+        self.so_far: PropagationRequest | None = None  # over what was reached by now
         self.edits = AppliedEdits(session.history)
         self._session = session
         self._records: dict[int, FrameRecord] = {}
@@ -354,6 +405,7 @@ class _Run:
         """A step that was shown."""
         if self._start is None:
             self._start = step.frame
+        self.so_far = step.so_far or self.so_far
         if step.edit is None:
             self._used.setdefault(step.frame, self._records.get(step.frame))
         else:

@@ -159,6 +159,7 @@ class Propagated:
     wrong_object: int = 0  # or because this object's mask goes wrong
     absences: tuple["AbsenceProposal", ...] = ()  # as far as they go by now
     remembered: "Remembered | None" = None  # if it was asked for
+    so_far: PropagationRequest | None = None  # the same over the frames that were reached by now
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ it lies beneath. Masks stay as the propagation left them.
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from dataclasses import replace
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -25,14 +26,15 @@ from interaction.annotation.overlaps import (
     stack_of,
     without,
 )
-from interaction.annotation.requests import Propagated, PropagationRequest
+from interaction.annotation.requests import AbsenceProposal, Propagated, PropagationRequest
 from interaction.annotation.types import EMPTY_RECORD, Edit, FrameRecord, FrameStatus
 from interaction.errors import UserError
 from xmem_core.arrays import Labels
 
-__all__ = ["beneath_others", "tracked_objects", "with_covered"]
+__all__ = ["beneath_others", "covered_alone", "tracked_objects", "with_covered"]
 
 Steps = Generator[Propagated, None, None]
+Start = Callable[[Annotation, PropagationRequest], Steps]  # begins a propagation
 
 
 def tracked_objects(annotation: Annotation, request: PropagationRequest) -> tuple[int, ...]:
@@ -47,68 +49,102 @@ def tracked_objects(annotation: Annotation, request: PropagationRequest) -> tupl
     return tuple(sorted(wanted & given))
 
 
+class TrackingJob(Protocol):
+    """A propagation, as `interaction.tracking.propagation_job.PropagationJob` is one."""
+
+    @property
+    def so_far(self) -> PropagationRequest | None: ...
+
+    @property
+    def begins_empty(self) -> bool: ...
+
+    @property
+    def done(self) -> tuple[int, int]: ...
+
+    def steps(self, *, is_followed: bool = False) -> Steps: ...
+
+    def edit(self, frame: int, old: FrameRecord, new: FrameRecord) -> Edit: ...
+
+    def finish(self) -> None: ...
+
+
 def with_covered(
-    steps: Steps,
-    annotation: Annotation,
-    request: PropagationRequest,
-    start: Callable[[Annotation, PropagationRequest], Steps],
+    job: TrackingJob, annotation: Annotation, request: PropagationRequest, start: Start
 ) -> Steps:
-    """`steps` of a propagation, and then those of the passes; all edits are one step of the
-    history. start: begins a propagation. What is annotated is read now and not later."""
+    """The steps of a propagation, and then those of the passes over what it has reached; all edits
+    are one step of the history. A run that was interrupted has them when it goes on, from their
+    beginning. start: begins a propagation. What is annotated is read now and not later."""
+    fronts = _fronts(annotation, request, adopts=not job.begins_empty)
+    records = dict(annotation.records)
+
+    def steps() -> Steps:
+        passes = 1 + len(fronts)
+        absences: tuple[AbsenceProposal, ...] = ()
+        with closing(job.steps(is_followed=True)) as steps:
+            for step in steps:
+                absences = step.absences
+                if step.edit is not None:
+                    records.update(step.edit.after)
+                yield replace(step, total=passes * step.total)
+        (done, total), so_far = job.done, job.so_far
+        if so_far is not None:
+            more = _passes(job, records, fronts, so_far, start)
+            with closing(more):
+                for number, step in more:
+                    ours = done + number * total + min(step.done, total)
+                    yield replace(step, done=ours, total=passes * total, absences=absences)
+        job.finish()
+
+    return steps() if fronts else job.steps()
+
+
+def covered_alone(
+    job: TrackingJob, annotation: Annotation, so_far: PropagationRequest, start: Start
+) -> Steps:
+    """The passes alone, over the frames that a propagation had reached when it was stopped. job:
+    the one that `so_far` asks for; it is not run."""
+    fronts = _fronts(annotation, so_far, adopts=True)
+    records = dict(annotation.records)
+
+    def steps() -> Steps:
+        more = _passes(job, records, fronts, so_far, start)
+        with closing(more):
+            for number, step in more:
+                ours = number * step.total + step.done
+                yield replace(step, done=ours, total=len(fronts) * step.total)
+
+    return steps()
+
+
+def _fronts(
+    annotation: Annotation, request: PropagationRequest, *, adopts: bool
+) -> dict[int, Annotation]:
+    """What each pass starts from, by object. adopts: the start's mask counts, given or not."""
     objects = tracked_objects(annotation, request)
-    if not objects:
-        return steps
-    fronts = [_in_front(annotation, request, object_id) for object_id in objects]
-    return _all_steps(steps, dict(annotation.records), objects, fronts, request, start)
+    return {one: _in_front(annotation, request, one, adopts=adopts) for one in objects}
 
 
-def _all_steps(
-    steps: Steps,
+def _passes(
+    job: TrackingJob,
     records: dict[int, FrameRecord],
-    objects: tuple[int, ...],
-    fronts: list[Annotation],
+    fronts: Mapping[int, Annotation],
     request: PropagationRequest,
-    start: Callable[[Annotation, PropagationRequest], Steps],
-) -> Steps:
-    passes = 1 + len(objects)
-    edit: Edit | None = None
-    visited: set[int] = set()
-    total = done = 0
-    with closing(steps):
-        for step in steps:
-            visited.add(step.frame)
-            if step.edit is not None:
-                edit = step.edit
-                records.update(edit.after)
-            total, done = step.total, step.done
-            yield replace(step, total=passes * total)
-    if edit is None:
-        return
-    again = replace(
-        request, until="end", first=min(visited), last=max(visited), most_frames=None, blends=False
-    )
-    for object_id, front in zip(objects, fronts, strict=True):
-        base = done
+    start: Start,
+) -> Generator[tuple[int, Propagated], None, None]:
+    """The steps, each with the number of its pass."""
+    for number, (object_id, front) in enumerate(fronts.items()):
         try:
-            more = start(front, again)
+            steps = start(front, request)
         except UserError:  # a single frame: there is nowhere to go
             continue
-        with closing(more):
-            for step in more:
-                done = base + min(step.done, total)
-                yield replace(
-                    step,
-                    edit=_edit(edit, records, step.edit, object_id, front),
-                    done=done,
-                    total=passes * total,
-                    brake=None,
-                    is_cut=False,
-                    absences=(),
-                )
+        with closing(steps):
+            for step in steps:
+                edit = _edit(job, records, step.edit, object_id, front)
+                yield number, replace(step, edit=edit, brake=None, is_cut=False, absences=())
 
 
 def _edit(
-    of_run: Edit,
+    job: TrackingJob,
     records: dict[int, FrameRecord],
     found: Edit | None,
     object_id: int,
@@ -129,7 +165,7 @@ def _edit(
     beneath = tuple(map(encode_labels, after[1:]))
     new = replace(old, beneath=beneath, covered=ids_beneath(after))
     records[frame] = new
-    return replace(of_run, before={frame: old}, after={frame: new}, seconds=0.0)
+    return job.edit(frame, old, new)
 
 
 def beneath_others(stack: Stack, object_id: int, found: Labels) -> Stack:
@@ -146,7 +182,9 @@ def beneath_others(stack: Stack, object_id: int, found: Labels) -> Stack:
     return add_beneath(without(stack, {object_id}, ~seen), object_id, hidden)
 
 
-def _in_front(annotation: Annotation, request: PropagationRequest, object_id: int) -> Annotation:
+def _in_front(
+    annotation: Annotation, request: PropagationRequest, object_id: int, *, adopts: bool
+) -> Annotation:
     """What a pass starts from: the given masks, and the start's, with the object in front; nothing
     of what was tracked."""
 
@@ -160,7 +198,7 @@ def _in_front(annotation: Annotation, request: PropagationRequest, object_id: in
     records: Mapping[int, FrameRecord] = {
         frame: front(record)
         for frame, record in annotation.records.items()
-        if record.status.is_given or frame == request.start
+        if record.status.is_given or (adopts and frame == request.start)
     }
     objects = [replace(one, keeps_covered=False) for one in annotation.objects]
     return Annotation(

@@ -47,6 +47,7 @@ class Workload:
     bytes_per_frame: int = 0  # on disk, of one frame's results
     folder: Path | None = None  # that they go to; None: nothing is written
     side_px: int | None = None  # of the box that is looked at; None: the whole picture
+    passes: int = 1  # over these frames, one after the other: more where covered pixels are tracked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,7 @@ class Forecast:
     """Of one propagation, before it runs. Memory is what it needs beyond what is held already."""
 
     frames: int
+    passes: int  # over these frames
     objects: int
     device: str
     memory_bytes: int
@@ -96,7 +98,7 @@ class Forecast:
             )
         if not self.fits_disk:
             assert self.free_disk_bytes is not None
-            per_frame = max(1, self.disk_bytes // max(1, self.frames))
+            per_frame = max(1, self.disk_bytes // max(1, self.frames))  # of all passes
             found.append(
                 Message(
                     "The disk has room for about {fitting} of {frames} frames. Free {missing}, or "
@@ -117,6 +119,8 @@ class Forecast:
             time = Message("About {span}", span=seconds_text(self.seconds))
         else:
             time = Message("Roughly {span}", span=seconds_text(self.seconds))
+        if self.passes > 1:
+            time = Message("{time} in {count} passes", time=time, count=self.passes)
         memory = size_text(self.memory_bytes)
         if self.free_disk_bytes is None:
             return Message("{time}, {memory} of memory.", time=time, memory=memory)
@@ -180,13 +184,14 @@ def forecast(load: Workload, settings: EngineSettings) -> Forecast:
     pace, is_measured = _pace(last.settings.tracker_model, device)
     return Forecast(
         frames=load.frames,
+        passes=load.passes,
         objects=load.objects,
         device=str(device),
         memory_bytes=needed,
         free_memory_bytes=free,
-        disk_bytes=load.frames * load.bytes_per_frame,
+        disk_bytes=load.passes * load.frames * load.bytes_per_frame,
         free_disk_bytes=None if load.folder is None else _free_disk(load.folder),
-        seconds=None if pace is None else _seconds(load, last.settings, pace),
+        seconds=None if pace is None else load.passes * _seconds(load, last.settings, pace),
         is_measured=is_measured,
         changes=tuple(changes),
         settings=last.settings,

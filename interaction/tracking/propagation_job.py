@@ -1,6 +1,5 @@
 """Run a session's propagation request step by step."""
 
-import logging
 from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import closing
 from dataclasses import replace
@@ -37,6 +36,7 @@ from interaction.errors import UserError
 from interaction.files import remove_plain
 from interaction.tracking.blending import PassStore, blend, joined_signs
 from interaction.tracking.brakes import WrongMask
+from interaction.tracking.covered import tracked_objects
 from interaction.tracking.governor import REHEARSED_FRAMES, Forecast, Workload, forecast
 from interaction.tracking.propagation import (
     MOST_REMEMBERED,
@@ -53,7 +53,7 @@ from interaction.tracking.run_state import Progress, RunState, reading, rules_of
 from interaction.tracking.signs import Watch
 from interaction.tracking.stepping import SteppingTrackers
 from interaction.tracking.trust import doubt_of
-from interaction.tracking.unfinished import UnfinishedRun
+from interaction.tracking.unfinished import SaveTimes, UnfinishedRun
 from xmem_core.arrays import Labels
 from xmem_core.device import (
     used_memory_bytes,
@@ -67,8 +67,6 @@ MEMORY_UNKNOWN: Final = Message(
     "This model does not say which frames it remembers: pinned and excluded ones count only where "
     "you gave their masks."
 )
-
-log = logging.getLogger(__name__)
 
 _SETTLED_IOU: Final = 0.98
 _MATTE_SHARE: Final = 2  # bytes of kept probabilities for each of a mask: 1.4 to 2.6
@@ -109,18 +107,19 @@ class PropagationJob:
         reports_memory: Callable[[], bool] = lambda: False,
         place: Path | None = None,
         resumed: UnfinishedRun | None = None,
+        replaced: Mapping[int, FrameRecord] = {},
         keeps_probabilities: bool = False,
     ) -> None:
         """reports_memory: asked at each step, whether it is to say which frames are remembered.
         place: of the file that an interrupted run is kept in. resumed: such a run, to go on with;
-        UserError if what it was made from is not as it was. keeps_probabilities: beside the masks,
-        see `interaction.annotation.mattes`."""
+        UserError if what it was made from is not as it was. replaced: what that run's masks took
+        the place of. keeps_probabilities: beside the masks, see `interaction.annotation.mattes`."""
         annotation.record(request.start)  # IndexError outside the video
         self._video, self._request = video, request
         self._keeps_probabilities = keeps_probabilities
         # Memory rules are read at every step, so that they also apply to a run in progress.
         self._annotation, self._reports_memory = annotation, reports_memory
-        self._place, self._resumed = place, resumed
+        self._place, self._resumed, self._replaced = place, resumed, replaced
         self._rules = annotation.memory if resumed is None else rules_of(resumed, annotation)
         self._obeyed: MemoryRules | None = None if self._rules else self._rules
         self._records = dict(annotation.records)
@@ -138,14 +137,19 @@ class PropagationJob:
         self._trackers = SteppingTrackers(engines, video)
         start = self._records.get(self._runs[0].frames[0], EMPTY_RECORD)
         self._seconds = tuple(self._second_passes(run) for run in self._runs)
-        passes = [*self._runs, *(second for seconds in self._seconds for second in seconds)]
+        self._passes = [
+            [run.frames, *(one.frames for one in seconds)]
+            for run, seconds in zip(self._runs, self._seconds, strict=True)
+        ]
         writes_first = start.mask is None
-        total = sum(len(run.frames) - 1 for run in passes) + writes_first
+        total = sum(len(one) - 1 for run in self._passes for one in run) + writes_first
         first = self._runs[0].frames[0]
         is_adopted = first not in self._masks and not self._rules.is_excluded(first)
         adopted = decode_labels(start.mask) if start.mask and is_adopted else None
         self._at = Progress(total, adopted, writes_first=writes_first)
-        self._state = RunState(annotation, request, self._writable, self._trackers.settings)
+        settings = self._trackers.settings
+        self._state = RunState(annotation, request, self._writable, settings, self._passes)
+        self._covered_passes = len(tracked_objects(annotation, request))
         self._unapplied: list[Edit] = []
         self._confirmed: frozenset[int] = frozenset()  # to be remembered before a run is restored
         if resumed is not None:
@@ -173,6 +177,7 @@ class PropagationJob:
             + _SIGNS_BYTES * max(1, len(objects)),
             folder=folder,
             side_px=self._trackers.side_for(self._closeup_mask(), self._writable),
+            passes=1 + self._covered_passes,
         )
 
     def _closeup_mask(self) -> Labels | None:
@@ -198,8 +203,39 @@ class PropagationJob:
                 if step.done >= frames:
                     return
 
-    def steps(self) -> Generator[Propagated, None, None]:
-        """Closed before its end, it keeps in `place` what the run can go on from."""
+    @property
+    def done(self) -> tuple[int, int]:
+        """How many frames are tracked, and of how many."""
+        return self._at.finished, self._at.total
+
+    @property
+    def begins_empty(self) -> bool:
+        """Whether the frame that it starts from had no mask before."""
+        return self._at.writes_first
+
+    @property
+    def so_far(self) -> PropagationRequest | None:
+        """The same run over the frames alone that it has come to, before it was interrupted, too;
+        None before the first."""
+        if self._at.reached is None:
+            return None
+        first, last = self._at.reached
+        return replace(
+            self._request, until="end", first=first, last=last, most_frames=None, blends=False
+        )
+
+    def edit(self, frame: int, old: FrameRecord, new: FrameRecord) -> Edit:
+        """A part of the run's step of the history."""
+        return self._make_edit({frame: old}, {frame: new})
+
+    def finish(self) -> None:
+        """The run is over: nothing is kept to go on from."""
+        if self._place is not None:
+            remove_plain(self._place)
+
+    def steps(self, *, is_followed: bool = False) -> Generator[Propagated, None, None]:
+        """Now and then, and when it is closed before its end, it keeps in `place` what the run can
+        go on from. is_followed: at its end, too, until `finish`."""
         start = self._runs[0].frames[0]
         if self._trackers.settings.fits_memory and self._resumed is None:
             expected = self.forecast()
@@ -207,19 +243,30 @@ class PropagationJob:
             if expected.changes:
                 remark = " ".join(expected.warnings)
                 yield Propagated(None, start, 0, self._at.total, None, remark)
+        due = SaveTimes()
         try:
-            yield from self._steps()
+            with closing(self._steps()) as steps:
+                for step in steps:
+                    yield step
+                    if due.is_now:  # a power cut or a kill gives no other chance
+                        with due.timed():
+                            self._keep()
+            if is_followed:
+                self._keep()
         except GeneratorExit:
-            if self._place is not None:
-                is_obeyed = self._obeyed == self._rules
-                self._state.write(
-                    self._place, self._at, self._trackers, self._rules, are_followed=is_obeyed
-                )
+            self._keep()
             raise
         finally:
             self._trackers.note_pace()
+        if not is_followed:
+            self.finish()
+
+    def _keep(self) -> None:
         if self._place is not None:
-            remove_plain(self._place)
+            is_obeyed = self._obeyed == self._rules
+            self._state.write(
+                self._place, self._at, self._trackers, self._rules, are_followed=is_obeyed
+            )
 
     def _steps(self) -> Generator[Propagated, None, None]:
         at = self._at
@@ -227,8 +274,7 @@ class PropagationJob:
             closeup_mask = self._closeup_mask()
             if closeup_mask is not None:
                 self._trackers.look_closer(closeup_mask, self._writable)
-            if self._place is not None:
-                remove_plain(self._place)  # another run's
+            self.finish()  # another run's
         else:
             for edit in self._unapplied:
                 [frame] = edit.frames
@@ -239,7 +285,7 @@ class PropagationJob:
             seconds = self._seconds[index]
             for number in range(at.second or 0, len(seconds)):
                 yield from self._blend(index, number)
-            at.second = None
+            at.end_run()
 
     def _first_pass(self, index: int) -> Generator[Propagated, None, None]:
         run, at, start = self._runs[index], self._at, self._runs[0].frames[0]
@@ -374,6 +420,7 @@ class PropagationJob:
             wrong_object=0 if wrong is None else wrong.object_id,
             absences=gone,
             remembered=remembered,
+            so_far=self.so_far,
         )
 
     def _absent(self, frame: int) -> frozenset[int]:
@@ -453,7 +500,7 @@ class PropagationJob:
             edits, self._unapplied = self._state.edits_of(resumed, self._make_edit)
             if about["at"][1] is None:
                 known.append(self._runs[0].frames[0])
-            at.restore(resumed, self._frames_of, self._shape, known)
+            at.restore(resumed, self._passes, self._shape, known)
             steps_down, closeup_side = int(about["steps_down"]), about["closeup_side"]
             side = None if closeup_side is None else int(closeup_side)
             self._obeyed = self._rules if about["is_obeyed"] else None
@@ -469,10 +516,6 @@ class PropagationJob:
         if mask is not None and side is not None:
             self._trackers.look_closer(mask, self._writable, side=side)
 
-    def _frames_of(self, run: int, second: int | None) -> range:
-        """Of a pass of a run, in the order of travel."""
-        return (self._runs[run] if second is None else self._seconds[run][second]).frames
-
     def _restore(self, tracker: Tracker) -> None:
         """Once the frames are memorised that were so then."""
         assert self._resumed is not None
@@ -480,7 +523,7 @@ class PropagationJob:
             tracker.restore_run(self._resumed.part("tracker"))
         self._confirmed = frozenset()
         at = self._at
-        way = self._frames_of(at.run, at.second).step
+        way = self._passes[at.run][0 if at.second is None else 1 + at.second].step
         for _ in self._follow_rules(at.frame, way):
             pass
         if at.frame in self._masks:
@@ -561,6 +604,7 @@ class PropagationJob:
     ) -> tuple[Edit | None, bool]:
         """The edit, None if nothing changes, and whether the masks of before are the same."""
         old = self._records.get(result.frame, EMPTY_RECORD)
+        earlier = self._replaced.get(result.frame, old)  # if the run has been here before
         tracked = self._writable & set(result.prediction.objects)
         is_pinned = old.present and self._rules.at(result.frame) is MemoryRule.PINNED
         if old.answers_for(tracked) or is_pinned:
@@ -568,7 +612,8 @@ class PropagationJob:
         tracked -= old.given
         stack = stack_of(old, *self._shape)
         before, after = stack[0], composed(stack, labels, tracked, self._keepers)
-        is_same = old.status is not FrameStatus.EMPTY and agrees(before, after[0], tracked)
+        compared = before if earlier is old else stack_of(earlier, *self._shape)[0]
+        is_same = earlier.status is not FrameStatus.EMPTY and agrees(compared, after[0], tracked)
         others = tuple(one for one in old.signs if one.object_id not in tracked)
         signs = tuple(one for one in signs if one.object_id in tracked) + others
         if old.status.is_given:  # beside what was corrected by hand

@@ -4,7 +4,7 @@ import hashlib
 import logging
 import zlib
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, astuple
 from pathlib import Path
@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 
 from interaction.annotation.annotation import Annotation
+from interaction.annotation.mask_files import decode_labels
+from interaction.annotation.overlaps import among
 from interaction.annotation.requests import PropagationRequest
 from interaction.annotation.types import EMPTY_RECORD, Edit, FrameRecord, MemoryRules
 from interaction.engines import EngineSettings
@@ -41,7 +43,9 @@ __all__ = ["Progress", "RunState", "reading", "rules_of"]
 
 log = logging.getLogger(__name__)
 
-_NEWEST_EDITS: Final = 4  # more than are ever made and not yet applied
+# More than are ever made and not yet on the disk: those that wait to be applied, and those that are
+# being written there.
+_NEWEST_EDITS: Final = 6
 
 Records = Mapping[int, FrameRecord]
 
@@ -61,6 +65,8 @@ class Progress:
         self.done = 0  # frames of the pass
         self.settled = 0  # frames in a row
         self.frame = -1  # the newest
+        self.reached: tuple[int, int] | None = None  # the first and the last of all frames
+        self.is_new = False  # it has come further than what is kept on disk
         self.adopted: Labels | None = None  # what the pass began with
         self.labels: Labels | None = None  # of the newest frame
         self.watch = Watch(())
@@ -69,10 +75,6 @@ class Progress:
         self.passed = PassStore()
         self.newest: deque[Edit] = deque(maxlen=_NEWEST_EDITS)
         self.written: dict[int, int] = {}  # CRC-32 of the mask of each frame that was written
-
-    @property
-    def is_begun(self) -> bool:
-        return bool(self.done or self.run) or self.second is not None
 
     def begin(self, run: int, second: int | None, watch: Watch) -> None:
         self.run, self.second, self.watch = run, second, watch
@@ -83,9 +85,15 @@ class Progress:
     def end(self, second: int) -> None:
         self.second, self.done = second, 0
 
+    def end_run(self) -> None:
+        """All of its passes are made."""
+        self.run, self.second = self.run + 1, None
+
     def note(self, step: RunStep, edit: Edit | None, labels: Labels) -> None:
         """A frame of the pass that is finished."""
         self.done, self.frame, self.labels = step.position.step, step.frame, labels
+        first, last = self.reached or (step.frame, step.frame)
+        self.reached, self.is_new = (min(first, step.frame), max(last, step.frame)), True
         if edit is not None:
             self.newest.append(edit)
             self.written[step.frame] = zlib.crc32(edit.after[step.frame].mask or b"")
@@ -98,6 +106,7 @@ class Progress:
             "total": self.total,
             "writes_first": self.writes_first,
             "at": [self.run, self.second, self.done, self.settled, self.frame],
+            "reached": self.reached,
             "written": list(self.written.items()),
             "collapse": self.collapse.state(),
             "brakes": self.brakes.state(),
@@ -114,11 +123,11 @@ class Progress:
     def restore(
         self,
         kept: UnfinishedRun,
-        frames_of: Callable[[int, int | None], range],
+        passes: Sequence[Sequence[range]],
         shape: tuple[int, int],
         known: Collection[int],
     ) -> None:
-        """frames_of: the frames of a run's pass, see `run` and `second`. shape: (H, W) of the
+        """passes: of each run, the frames of the first and of the second ones. shape: (H, W) of the
         video. known: see `Watch`. ValueError and the like for what no `state` gave."""
         about = kept.about
         self.finished, self.total = int(about["done"]), int(about["total"])
@@ -127,7 +136,11 @@ class Progress:
         run, second, *counts = about["at"]
         self.run, self.second = int(run), None if second is None else int(second)
         self.done, self.settled, self.frame = map(int, counts)
-        frames = frames_of(self.run, self.second)
+        first, last = about["reached"]
+        self.reached = int(first), int(last)
+        frames = range(0)  # where all runs are over
+        if self.run < len(passes):
+            frames = passes[self.run][0 if self.second is None else 1 + self.second]
         is_there = not self.done or frames[self.done - 1] == self.frame
         if not 0 <= self.done <= len(frames) or min(self.run, self.second or 0) < 0 or not is_there:
             raise ValueError("it stopped where it never was")
@@ -152,13 +165,16 @@ class RunState:
         self,
         annotation: Annotation,
         request: PropagationRequest,
-        objects: Collection[int],
+        objects: frozenset[int],
         settings: EngineSettings,
+        passes: Sequence[Sequence[range]],
     ) -> None:
-        """objects: those that the run may change. settings: as they are before any step down."""
+        """objects: those that the run may change. settings: as they are before any step down.
+        passes: of each run, the frames of the first and of the second ones."""
         self._annotation, self._request = annotation, request
         self._records = dict(annotation.records)  # of when the job was made
-        self._objects, self._settings = sorted(objects), settings
+        self._objects, self._settings, self._passes = objects, settings, passes
+        self._digest: str | None = None  # of the given masks, once it was asked for
 
     def write(
         self,
@@ -172,7 +188,7 @@ class RunState:
         """That it cannot be written loses no mask. are_followed: whether the tracker's memory is
         as the rules want it."""
         tracker = trackers.tracker
-        if tracker is None or not progress.is_begun or not knows_frames(tracker):
+        if tracker is None or not progress.is_new or not knows_frames(tracker):
             return
         masks: list[bytes] = []
 
@@ -184,7 +200,7 @@ class RunState:
         about, state = progress.state()
         about |= {
             "request": cause_to_json(self._request, frozenset()),
-            "made_with": self._made_with(progress.written),
+            "made_with": self._made_with(),
             "edits": edits,
             "confirmed": list(tracker.confirmed_frames),
             "rules": memory_to_json(rules),
@@ -210,20 +226,22 @@ class RunState:
         no job wrote.
         """
         about, now = kept.about, self._annotation
-        written = {int(frame): int(crc32) for frame, crc32 in about["written"]}
-        made_with = self._made_with(written).items()
+        made_with = self._made_with().items()
         is_changed = any(about["made_with"][name] != value for name, value in made_with)
         edits = self._read_edits(kept, make_edit)
-        unapplied = [
-            edit for edit in edits if all(now.record(f) == r for f, r in edit.before.items())
-        ]
-        records = dict(self._records)
-        for edit in unapplied:
-            records |= edit.after
-        is_whole = all(
-            zlib.crc32(records.get(frame, EMPTY_RECORD).mask or b"") == crc32
-            for frame, crc32 in written.items()
-        )
+        unapplied, records = [], dict(self._records)
+        for edit in edits:
+            if all(records.get(f, EMPTY_RECORD) == r for f, r in edit.before.items()):
+                unapplied.append(edit)
+                records |= edit.after
+        ahead = self._frames_ahead(about["at"])
+        is_whole = True
+        for frame, crc32 in about["written"]:
+            mask = records.get(int(frame), EMPTY_RECORD).mask
+            # One that is ahead may be another by now, but not undone.
+            is_whole &= zlib.crc32(mask or b"") == int(crc32) or (
+                mask is not None and frame in ahead
+            )
         is_outside = any(not 0 <= f < now.frame_count for edit in edits for f in edit.frames)
         if is_changed or not is_whole or is_outside:
             raise UserError(
@@ -231,6 +249,16 @@ class RunState:
                 "Nothing was changed.\n\nTrack from its last frame instead."
             )
         return edits, unapplied
+
+    def _frames_ahead(self, at: Sequence[int | None]) -> frozenset[int]:
+        """Those that the run is still to give their masks: what they have now, it may have given
+        them itself after this was kept."""
+        run, second, done = at[0] or 0, at[1], at[2]
+        passes = [list(frames) for frames in self._passes[run:]]
+        if passes:
+            del passes[0][: 0 if second is None else 1 + second]
+            passes[0][:1] = [one[done:] for one in passes[0][:1]]
+        return frozenset(frame for run in passes for frames in run for frame in frames)
 
     def _read_edits(
         self, kept: UnfinishedRun, make_edit: Callable[[Records, Records], Edit]
@@ -247,25 +275,33 @@ class RunState:
             for one in kept.about["edits"]
         ]
 
-    def _made_with(self, written: Collection[int]) -> JsonObject:
-        """What must be the same for a run to go on. written: frames whose masks the run has made,
-        or made a part of."""
-        digest = hashlib.sha256()
-        for frame, record in sorted(self._records.items()):
-            if not record.status.is_given:
-                continue
-            ids = bytes(sorted(record.given))
-            mask = b"" if frame in written else record.mask or b""
-            digest.update(f"{frame} {record.status.value} ".encode() + ids + mask)
+    def _made_with(self) -> JsonObject:
+        """What must be the same for a run to go on. Of a given frame that is what it was given for:
+        beside it, the run itself may have written."""
+        if self._digest is None:
+            digest = hashlib.sha256()
+            for frame, record in sorted(self._records.items()):
+                if record.status.is_given:
+                    ids = bytes(sorted(record.given))
+                    digest.update(f"{frame} {record.status.value} ".encode() + ids)
+                    digest.update(self._given_part(record))
+            self._digest = digest.hexdigest()
         settings = self._settings
         return {
-            "masks": digest.hexdigest(),
-            "objects": self._objects,
+            "masks": self._digest,
+            "objects": sorted(self._objects),
             "model": settings.tracker_model,
             "internal_size": settings.internal_size,
             "allows_half_precision": settings.allows_half_precision,
             "memory": {**asdict(settings.memory)},
         }
+
+    def _given_part(self, record: FrameRecord) -> bytes:
+        """Of a given frame's mask, what no run writes."""
+        if record.mask is None or record.answers_for(self._objects):
+            return record.mask or b""
+        labels = decode_labels(record.mask)
+        return np.where(among(labels, record.given), labels, 0).tobytes()
 
 
 @contextmanager

@@ -2,7 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+import time
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -19,6 +21,7 @@ from xmem_core.memory.remembered import RememberedFrame
 from xmem_core.weights import CheckpointFileError, read_header, read_tensors
 
 __all__ = [
+    "SaveTimes",
     "UnfinishedRun",
     "no_unfinished_run",
     "read_run",
@@ -30,6 +33,8 @@ __all__ = [
 
 _MOST_BYTES: Final = 2**35  # memories of many objects over a long video
 _CHECKSUM: Final = "checksum"
+_SAVE_EVERY_S: Final = 30.0  # of work that a power cut or a kill may cost
+_SAVE_SHARE: Final = 0.02  # of a run's time goes into saving, at most
 
 
 def write_unfinished(path: Path, header: Mapping[str, str], state: Mapping[str, Tensor]) -> None:
@@ -46,6 +51,26 @@ def read_unfinished(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     if header.pop(_CHECKSUM) != _checksum(header, state):
         raise ValueError("the contents have changed")
     return header, state
+
+
+class SaveTimes:
+    """When a run is due to be kept: every half minute, and less often where that takes so long
+    that it would slow the run down."""
+
+    def __init__(self) -> None:
+        self._next_s = time.monotonic() + _SAVE_EVERY_S
+
+    @property
+    def is_now(self) -> bool:
+        return time.monotonic() >= self._next_s
+
+    @contextmanager
+    def timed(self) -> Generator[None, None, None]:
+        """Round what keeps the run."""
+        began_s = time.monotonic()
+        yield
+        ended_s = time.monotonic()
+        self._next_s = ended_s + max(_SAVE_EVERY_S, (ended_s - began_s) / _SAVE_SHARE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,5 +145,5 @@ def _checksum(header: Mapping[str, str], state: Mapping[str, Tensor]) -> str:
     for name in sorted(state):
         tensor = state[name]
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()

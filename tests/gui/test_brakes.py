@@ -175,3 +175,51 @@ def test_both_brakes_are_preferences_that_hold_at_once(
     dialog.brakes.setChecked(True)
     assert preferences.at_cut == "stop"
     assert preferences.pauses_at_wrong_masks
+
+
+def give_an_overlap(annotator: Annotator, document: Document, qtbot: QtBot) -> None:
+    """A bear on the first frame that keeps what a cub covers of it."""
+    bear = document.add_object("bear")
+    annotator.bulk.keep_covered(bear, True)
+    qtbot.waitUntil(lambda: bear in document.annotation.keepers and annotator.operations.is_free)
+    annotator.hand.stroke(DAB)
+    document.add_object("cub")
+    annotator.hand.stroke(Stroke(((24.0, 20.0),), 6))
+
+
+def test_a_cut_that_stops_a_run_leaves_no_covered_pixels_untracked(
+    offered: list[tuple[str, object]],
+    annotator: Annotator,
+    document: Document,
+    qtbot: QtBot,
+) -> None:
+    give_an_overlap(annotator, document, qtbot)
+    engines = document.session.engines.plain
+    assert isinstance(engines, FakeEngines)
+    annotator.tracking.at_cut = "stop"
+    annotator.tracking.start("forward")
+    qtbot.waitUntil(lambda: annotator.operations.busy is Busy.IDLE)
+    assert tracked(document) == list(range(CUT))
+    assert len(engines.trackers) == 2
+
+
+def test_covered_pixels_of_a_run_that_the_annotator_stops_are_offered(
+    offered: list[tuple[str, object]],
+    annotator: Annotator,
+    document: Document,
+    qtbot: QtBot,
+) -> None:
+    give_an_overlap(annotator, document, qtbot)
+    engines = document.session.engines.plain
+    assert isinstance(engines, FakeEngines)
+    annotator.tracking.at_cut = "pause"
+    annotator.tracking.start("forward")
+    wait_for_a_pause(annotator, offered, qtbot)
+    offered.clear()
+    annotator.cancel()
+    qtbot.waitUntil(lambda: annotator.operations.busy is Busy.IDLE and bool(offered))
+    text, track = offered[-1]
+    assert text == "What others cover of “bear” is not tracked yet: frames 0–5."
+    assert len(engines.trackers) == 1
+    track()  # type: ignore[operator]
+    qtbot.waitUntil(lambda: annotator.operations.busy is Busy.IDLE and len(engines.trackers) == 2)

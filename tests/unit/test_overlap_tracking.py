@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from interaction.annotation.overlaps import pile, region
 from interaction.annotation.requests import (
+    AbsenceProposal,
     OverlapRequest,
     Propagated,
     PropagationRequest,
@@ -20,7 +21,7 @@ from interaction.answers import propagation
 from interaction.session import Session
 from interaction.tracking.covered import beneath_others, tracked_objects
 from tests import tiny
-from tests.fake_engines import open_session
+from tests.fake_engines import FakeEngines, open_session
 
 COUNT = 8
 BEAR, CUB = 1, 2
@@ -154,3 +155,62 @@ def test_an_object_that_is_covered_whole_is_kept_where_it_was_found() -> None:
     found[1:3, 1:3] = BEAR
     after = beneath_others(pile([(CUB, cub)], 6, 6), BEAR, found)
     assert np.array_equal(region(after, BEAR), found == BEAR)
+
+
+def trackers(session: Session) -> int:
+    engines = session.engines.plain
+    assert isinstance(engines, FakeEngines)
+    return len(engines.trackers)
+
+
+def test_the_forecast_counts_every_pass(session: Session) -> None:
+    give(session, 0)
+    assert session.forecast().passes == 2
+    twice = session.forecast(measures=True)
+    session.do(OverlapRequest(BEAR, False))
+    once = session.forecast()
+    assert once.passes == 1
+    assert twice.frames == once.frames == COUNT - 1
+    assert once.seconds is not None
+    assert twice.seconds is not None
+    assert twice.seconds > once.seconds
+    assert "in 2 passes" in twice.line
+    assert "passes" not in once.line
+
+
+def test_a_brake_ends_the_first_pass_alone(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is covered is tracked up to there; what an annotator stops is stopped."""
+    give(session, 0)
+    cuts: list[object] = []
+
+    def cut(brakes: object, watch: object) -> str | None:
+        cuts.append(brakes)
+        return "Another shot begins here." if len(cuts) == 4 else None
+
+    monkeypatch.setattr("interaction.tracking.brakes.Brakes.cut", cut)
+    monkeypatch.setattr("interaction.tracking.brakes.Brakes.mask", lambda *_: None)
+    steps: list[Propagated] = []
+    session.propagate(0, brakes=True, on_step=steps.append)
+    assert trackers(session) == 2
+    braked = next(i for i, step in enumerate(steps) if step.brake)
+    assert {step.frame for step in steps[braked + 1 :]} == {0, 1, 2, 3}
+
+    def stop(step: Propagated) -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        session.propagate(0, on_step=stop)
+    assert trackers(session) == 3
+
+
+def test_proposals_of_absence_outlive_the_passes_that_follow(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give(session, 0)
+    proposal = AbsenceProposal(CUB, 3, 6)
+    monkeypatch.setattr(
+        "interaction.tracking.brakes.CollapseWatch.proposals", property(lambda watch: (proposal,))
+    )
+    assert session.propagate(0).absences == (proposal,)

@@ -1,19 +1,25 @@
 """A project's run that was interrupted goes on after closing as if it had not been."""
 
 import json
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
-from interaction.annotation.requests import MemoryRequest, Propagated
+from interaction.annotation.requests import MemoryRequest, OverlapRequest, Propagated
 from interaction.annotation.types import FrameRecord, MemoryRule
 from interaction.command_line.app import main
 from interaction.errors import UserError
 from interaction.session import Session
+from interaction.tracking import unfinished
 from interaction.tracking.unfinished import read_unfinished, write_unfinished
 from tests import tiny
 from tests.fake_engines import FakeEngines
@@ -92,6 +98,135 @@ def test_a_run_goes_on_exactly_after_closing(tmp_path: Path, stop_at: int) -> No
     assert not (tmp_path / "parts" / "bear.vos" / "unfinished.safetensors").exists()
 
 
+def make_settling(folder: Path) -> Session:
+    """Tracked once from the first frame; then a box was given that was not there before."""
+    session = make(folder)
+    session.propagate(0, last=13, blends=False)
+    session.set_mask(2, tiny.labels(12, 1, 2))
+    return session
+
+
+def make_overlapping(folder: Path) -> Session:
+    """The bear keeps what the cub covers of it on frame 0."""
+    session = make(folder)
+    session.do(OverlapRequest(1, True))
+    disc = tiny.labels(0, 1, 0) > 0
+    right = np.arange(disc.shape[1]) > np.nonzero(disc)[1].mean()
+    session.set_mask(0, np.where(disc & right, 2, session.masks[0]).astype(np.uint8))
+    assert session.annotation.record(0).covered == {1}
+    return session
+
+
+SCENES = {"plain": make, "settling": make_settling, "overlapping": make_overlapping}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "plain": {"start": 0},
+    "settling": {"start": 2, "until": "settled", "last": 13, "blends": False},
+    "overlapping": {"start": 0, "last": 13},
+}
+
+
+def child(folder: str, scene: str, saves_at: int, waits_at: int, resumes: bool) -> None:
+    """In a process of its own: keeps the run at one step, and waits for its end at another."""
+    steps = 0
+
+    def on_step(step: Propagated) -> None:
+        nonlocal steps
+        steps += 1
+        if steps == waits_at:
+            session.project.flush()  # type: ignore[union-attr]  # what is put is safe at once
+            sys.stdout.write("there\n")
+            sys.stdout.flush()
+            time.sleep(600)
+
+    unfinished.SaveTimes.is_now = property(  # type: ignore[assignment]
+        lambda times: steps == saves_at
+    )
+    place = Path(folder)
+    session = resumed(place) if resumes else SCENES[scene](place)
+    options = {"resumes": True} if resumes else OPTIONS[scene]
+    session.propagate(**options, on_step=on_step)
+
+
+def kill_a_run(
+    folder: Path, scene: str, saves_at: int, waits_at: int, *, resumes: bool = False
+) -> None:
+    """SIGKILL, as a power cut: nothing is closed, nothing says that it is over."""
+    call = f"child({str(folder)!r}, {scene!r}, {saves_at}, {waits_at}, {resumes})"
+    code = f"from tests.unit.test_resuming_projects import child; {call}"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, env=dict(os.environ), text=True
+    )
+    assert process.stdout is not None
+    try:
+        assert process.stdout.readline() == "there\n"
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+@pytest.mark.parametrize(
+    ("scene", "saves_at", "waits_at"),
+    [
+        ("plain", 4, 9),  # in the first pass
+        ("plain", 9, 35),  # kept in the first pass, killed in the one that blends
+        ("plain", 32, 36),
+        ("settling", 6, 12),
+        ("overlapping", 6, 12),
+        ("overlapping", 12, 30),  # killed in the pass for what is covered
+    ],
+)
+def test_a_run_that_was_killed_goes_on_exactly(
+    tmp_path: Path, scene: str, saves_at: int, waits_at: int
+) -> None:
+    """From where it was kept last: what it made after that is made again, to the same bytes."""
+    (tmp_path / "whole").mkdir()
+    with SCENES[scene](tmp_path / "whole") as session:
+        session.propagate(**OPTIONS[scene])
+        expected = records(session)
+    (tmp_path / "killed").mkdir()
+    kill_a_run(tmp_path / "killed", scene, saves_at, waits_at)
+    with resumed(tmp_path / "killed") as session:
+        assert records(session) != expected
+        session.propagate(resumes=True)
+        assert records(session) == expected
+    assert not (tmp_path / "killed" / "bear.vos" / "unfinished.safetensors").exists()
+
+
+def test_a_run_may_be_killed_again_and_again(tmp_path: Path) -> None:
+    expected = uninterrupted(tmp_path / "whole")
+    (tmp_path / "killed").mkdir()
+    kill_a_run(tmp_path / "killed", "plain", 4, 9)
+    kill_a_run(tmp_path / "killed", "plain", 2, 4, resumes=True)  # before it has come further
+    kill_a_run(tmp_path / "killed", "plain", 12, 14, resumes=True)
+    with resumed(tmp_path / "killed") as session:
+        session.propagate(resumes=True)
+        assert records(session) == expected
+
+
+def test_a_run_is_kept_every_half_minute_and_less_often_where_that_is_slow(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now_s = 0.0
+    monkeypatch.setattr("interaction.tracking.unfinished.time.monotonic", lambda: now_s)
+    due = unfinished.SaveTimes()
+    assert not due.is_now
+    now_s = 30.0
+    assert due.is_now
+    with due.timed():
+        now_s = 30.1
+    now_s = 60.0
+    assert not due.is_now
+    now_s = 60.2
+    assert due.is_now
+    with due.timed():
+        now_s = 62.2  # two seconds
+    now_s = 161.0
+    assert not due.is_now
+    now_s = 163.0
+    assert due.is_now
+
+
 def test_it_may_be_interrupted_again_and_again_and_go_both_ways(tmp_path: Path) -> None:
     options: dict[str, Any] = {"direction": "both", "blends": False}
     expected = uninterrupted(tmp_path / "whole", **options)
@@ -163,7 +298,7 @@ def test_newest_masks_that_were_not_saved_are_made_again(tmp_path: Path) -> None
 
 def test_it_is_refused_once_masks_have_changed_and_nothing_is_lost(tmp_path: Path) -> None:
     with make(tmp_path) as session:
-        run(session, 8, nothing)
+        run(session, 12, nothing)
     with resumed(tmp_path) as session:
         session.set_mask(4, tiny.labels(9, 1, 2))
         before = records(session)
