@@ -10,12 +10,15 @@ import numpy as np
 from PySide6.QtCore import QPoint, QPointF, QRect, QRectF
 from PySide6.QtGui import QImage, QPainter, QTransform
 
-from gui.canvas.screen_masks import RecentLines, ScreenMask, dashes, hatch, sample, seen
+from gui.canvas.screen_masks import RecentLines, ScreenMask, hatch, sample, seen
 from gui.canvas.view_modes import indexed
 from interaction.annotation.strokes import Rectangle
 from interaction.formats.looks import (
+    COVERED_ALPHA,
     HALO_ALPHA,
+    STRIPE_PX,
     ViewMode,
+    dashes,
     edge_lines,
     fill_opacity,
     has_outlines,
@@ -30,8 +33,6 @@ _HALO: Final = HALO_ALPHA << 24
 _HOVERED: Final = 0xFFFFFFFF
 _OTHERS_ALPHA: Final = 0xB4  # of outlines of objects that are not the current one
 _ONION_ALPHA: Final = 0xD0
-_COVERED_ALPHA: Final = 0xE0
-_STRIPE_PX: Final = 3  # of the window
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,10 +217,10 @@ class MaskPainter:
     ) -> None:
         """Stripes in the objects' colours, and a line round them."""
         line_px = max(1, round(ratio * look.outline_px))
-        stripe_px = max(2, round(ratio * _STRIPE_PX))
+        stripe_px = max(2, round(ratio * STRIPE_PX))
         mask = self._screen_mask(layer, look, to_screen, area, line_px)
-        colors = {one: (_COVERED_ALPHA << 24) | color for one, color in look.colors.items()}
-        stripes = dashes(mask.sampled, area.topLeft() - pinned, stripe_px, 2 * stripe_px)
+        colors = {one: (COVERED_ALPHA << 24) | color for one, color in look.colors.items()}
+        stripes = dashes(mask.sampled, _start(area, pinned), stripe_px, 2 * stripe_px)
         _draw_at(painter, indexed(stripes, colors), area, ratio)
         _draw_at(painter, indexed(mask.lines, _haloed(colors, mask.halo)), area, ratio)
 
@@ -243,9 +244,15 @@ class MaskPainter:
         """Outlines in the objects' colours: long dashes for the frame before, dots for the next."""
         line_px = max(1, round(ratio * look.outline_px))
         length, gap = (3, 3) if is_next else (9, 5)
-        broken = dashes(mask.lines, area.topLeft() - pinned, length * line_px, gap * line_px)
+        broken = dashes(mask.lines, _start(area, pinned), length * line_px, gap * line_px)
         colors = {one: (_ONION_ALPHA << 24) | color for one, color in look.colors.items()}
         _draw_at(painter, indexed(broken, _haloed(colors, mask.halo)), area, ratio)
+
+
+def _start(area: QRect, pinned: QPoint) -> int:
+    """Of stripes that lie on the picture."""
+    place = area.topLeft() - pinned
+    return place.x() + place.y()
 
 
 def _haloed(colors: Mapping[int, int], halo: int, opacity: float = 1.0) -> Mapping[int, int]:

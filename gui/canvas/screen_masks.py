@@ -19,7 +19,6 @@ __all__ = [
     "PATTERNS",
     "RecentLines",
     "ScreenMask",
-    "dashes",
     "hatch",
     "sample",
     "seen",
@@ -60,17 +59,6 @@ def _sources(first: int, count: int, scale: float, offset: float) -> NDArray[np.
     """The source pixel under each of `count` screen pixels."""
     centers = np.arange(first, first + count) + 0.5
     return np.floor((centers - offset) / scale).astype(np.intp)
-
-
-def dashes(ids: Labels, origin: QPoint, length_px: int, gap_px: int) -> Labels:
-    """Lines with gaps that stay where they are on the screen, whichever part is painted."""
-    height, width = ids.shape
-    start = origin.x() + origin.y()
-    places = np.arange(start, start + width + height)
-    is_drawn = np.where(places % (length_px + gap_px) < length_px, 255, 0).astype(np.uint8)
-    # Row y of the pattern is the row above, one step on: all rows are windows of one line.
-    pattern = np.lib.stride_tricks.sliding_window_view(is_drawn, width)[:height]
-    return np.bitwise_and(ids, pattern)
 
 
 def hatch(sampled: Labels, origin: QPoint) -> Labels:

@@ -202,7 +202,8 @@ def _run(
 def _covered_notices(kind: ExportFormat, job: ExportJob) -> list[str]:
     """What becomes of covered pixels, where there are any and they do not go out whole."""
     frames = () if kind.overlaps is Overlaps.UNION else job.overlapping()
-    if not frames or (kind.overlaps is Overlaps.WHOLE and job.has_covered):
+    is_shown = kind.overlaps in (Overlaps.WHOLE, Overlaps.STRIPES)
+    if not frames or (is_shown and job.has_covered):
         return []
     if not job.has_covered:
         return [

@@ -483,6 +483,10 @@ class ExportJob:
         """(H, W): the object's pixels, also those that others cover, unless they are left out."""
         return region(self._stack(frame), one.id)
 
+    def beneath(self, frame: int) -> Stack:
+        """What lies under `labels`, unless that is left out."""
+        return self._stack(frame)[1:]
+
     def back_to_front(self, frame: int) -> tuple[ObjectInfo, ...]:
         """The chosen objects, those that cover others after them. Of two that cover each
         other, the one that covers more comes later; otherwise in the annotator's order."""
@@ -674,6 +678,7 @@ class Overlaps(StrEnum):
     docs/formats.md."""
 
     WHOLE = "whole"  # each object with what others cover of it
+    STRIPES = "stripes"  # the object in front, and in stripes what lies beneath, as the window does
     FRONT = "front"  # the object in front
     UNION = "all in one"  # objects are not told apart
 

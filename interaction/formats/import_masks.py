@@ -142,11 +142,19 @@ def planned_picture(plan: ImportPlan, frame: int, video: Video, longest_px: int)
     """
     record = plan.records.get(frame, EMPTY_RECORD)
     old = stack_of(record, plan.preview.height, plan.preview.width)
-    labels = merging(plan)(old, plan.preview.stack(frame), plan.lost_on(frame))[0]
+    stack = merging(plan)(old, plan.preview.stack(frame), plan.lost_on(frame))
     picture = no_larger(video[frame], longest_px)
-    labels = no_larger(labels, longest_px, cv2.INTER_NEAREST)
+    labels, *beneath = (no_larger(one, longest_px, cv2.INTER_NEAREST) for one in stack)
     # Objects that come with frames that are left alone have a colour as well.
     possible = new_objects(plan.objects, plan.preview, plan.ids)
     table = color_table((*possible, *plan.objects, *plan.new_objects))
     mode = ViewMode.OVERLAY
-    return draw_view(picture, labels, table, mode, opacity=_OPACITY, outline_px=_OUTLINE_PX)
+    return draw_view(
+        picture,
+        labels,
+        table,
+        mode,
+        opacity=_OPACITY,
+        outline_px=_OUTLINE_PX,
+        beneath=beneath,
+    )

@@ -4,7 +4,7 @@ Everything works on the rectangle that holds objects, with table look-ups and Op
 so that a 1080p frame takes a few milliseconds.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from enum import Enum
 from functools import lru_cache
 from typing import Final
@@ -18,14 +18,17 @@ from interaction.annotation.types import ObjectInfo
 from xmem_core.arrays import Frame, Labels
 
 __all__ = [
+    "COVERED_ALPHA",
     "HALO_ALPHA",
     "SIDE_GAP_PX",
+    "STRIPE_PX",
     "SURROUND",
     "ViewMode",
     "color_table",
     "compose",
     "covers_picture",
     "cut_out",
+    "dashes",
     "draw_view",
     "edge_lines",
     "fill_opacity",
@@ -75,6 +78,8 @@ class ViewMode(Enum):
 SURROUND: Final = (0x1A, 0x1A, 0x1A)  # neutral and dark
 SIDE_GAP_PX: Final = 8  # source pixels between overlay and source
 HALO_ALPHA: Final = 0x8C  # of the black beside an outline
+COVERED_ALPHA: Final = 0xE0  # of what lies beneath
+STRIPE_PX: Final = 3  # of it, at an outline of 1 pixel
 _GREEN: Final = (0, 177, 64)  # chroma-key green
 _SQUARES: Final = (0x99, 0x66)
 _LEAST_SQUARE_PX: Final = 4
@@ -209,6 +214,17 @@ def edge_lines(labels: Labels, width_px: int) -> tuple[Labels, Labels]:
     return ids.astype(np.uint8, copy=False), halo.astype(np.uint8, copy=False)
 
 
+def dashes(ids: Labels, start_px: int, length_px: int, gap_px: int) -> Labels:
+    """(H, W): `ids` in slanting stripes, and gaps between them. start_px: x + y of the first pixel,
+    so that the stripes stay where they are, whichever part is drawn."""
+    height, width = ids.shape
+    places = np.arange(start_px, start_px + width + height)
+    is_drawn = np.where(places % (length_px + gap_px) < length_px, 255, 0).astype(np.uint8)
+    # Row y of the pattern is the row above, one step on: all rows are windows of one line.
+    pattern = np.lib.stride_tricks.sliding_window_view(is_drawn, width)[:height]
+    return np.bitwise_and(ids, pattern)
+
+
 def draw_view(
     picture: Frame,
     labels: Labels,
@@ -218,13 +234,15 @@ def draw_view(
     opacity: float = 0.5,
     outline_px: int = 1,
     layer: NDArray[np.uint8] | None = None,
+    beneath: Sequence[Labels] = (),
 ) -> Frame:
     """The frame as the window shows it in `mode`, at its own size: (H, W, 3) RGB, wider for
     ViewMode.SIDE_BY_SIDE.
 
     picture: (H, W, 3) RGB. labels: (H, W), ids of the objects that are shown. table: (256, 3) RGB
     by id. opacity: of the fill, 0 to 1. outline_px: on either side of an edge; 0 leaves it out.
-    layer: see `compose`.
+    layer: see `compose`. beneath: (H, W) each, what lies under `labels`, drawn in stripes by the
+    modes that show it.
     """
     margin = 4 * max(outline_px, 1)  # beyond an object, for its line and halo
     rectangle = _objects_rectangle(labels, margin)
@@ -238,20 +256,50 @@ def draw_view(
         part, ids = result[rectangle], np.ascontiguousarray(labels[rectangle])
         fill = fill_opacity(mode, opacity)
         if fill > 0:
-            filled = cv2.addWeighted(part, 1 - fill, paint_masks(ids, table), fill, 0)
-            cv2.copyTo(filled, ids, part)
-        if outline_px > 0 and has_outlines(mode):
-            # Beside the frame is no object: where one touches its border there is an edge.
-            around = np.pad(ids, margin)
-            inner = (slice(margin, -margin), slice(margin, -margin))
-            lines, halo = (np.ascontiguousarray(a[inner]) for a in edge_lines(around, outline_px))
-            cv2.copyTo(cv2.convertScaleAbs(part, alpha=1 - HALO_ALPHA / 255), halo, part)
-            cv2.copyTo(paint_masks(lines, table), lines, part)
+            _lay_over(part, ids, table, fill)
+        if has_outlines(mode):
+            _draw_lines(part, ids, table, outline_px, 1.0)
+    if shows_covered(mode):
+        for one in beneath:
+            _draw_covered(result, one, table, outline_px)
     if mode is not ViewMode.SIDE_BY_SIDE:
         return result
     gap = np.empty((picture.shape[0], SIDE_GAP_PX, 3), np.uint8)
     gap[:] = SURROUND
     return np.concatenate([result, gap, picture], axis=1)
+
+
+def _draw_covered(picture: Frame, layer: Labels, table: NDArray[np.uint8], outline_px: int) -> None:
+    """Stripes in the objects' colours onto `picture`, and a line round them."""
+    rectangle = _objects_rectangle(layer, 4 * max(outline_px, 1))
+    if rectangle is None:
+        return
+    part, ids = picture[rectangle], np.ascontiguousarray(layer[rectangle])
+    stripe_px = STRIPE_PX * max(outline_px, 1)
+    start_px = rectangle[0].start + rectangle[1].start
+    opacity = COVERED_ALPHA / 255
+    _lay_over(part, dashes(ids, start_px, stripe_px, 2 * stripe_px), table, opacity)
+    _draw_lines(part, ids, table, outline_px, opacity)
+
+
+def _draw_lines(
+    part: Frame, ids: Labels, table: NDArray[np.uint8], width_px: int, opacity: float
+) -> None:
+    """Along the edges of `ids`, with a dark line beside them."""
+    if width_px == 0:
+        return
+    # Beside the frame is no object: where one touches its border there is an edge.
+    margin = 4 * width_px
+    inner = (slice(margin, -margin), slice(margin, -margin))
+    around = edge_lines(np.pad(ids, margin), width_px)
+    lines, halo = (np.ascontiguousarray(one[inner]) for one in around)
+    cv2.copyTo(cv2.convertScaleAbs(part, alpha=1 - HALO_ALPHA / 255), halo, part)
+    _lay_over(part, lines, table, opacity)
+
+
+def _lay_over(part: Frame, ids: Labels, table: NDArray[np.uint8], opacity: float) -> None:
+    mixed = cv2.addWeighted(part, 1 - opacity, paint_masks(ids, table), opacity, 0)
+    cv2.copyTo(mixed, ids, part)
 
 
 def soft_edge(mask: NDArray[np.bool_], width_px: float) -> _Alpha:

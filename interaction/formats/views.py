@@ -10,6 +10,7 @@ from interaction.formats.format import (
     ExportFormat,
     ExportJob,
     FormatGroup,
+    Overlaps,
     TargetKind,
     encode_jpeg,
     encode_png,
@@ -119,6 +120,7 @@ def _view(job: ExportJob, frame: int) -> Frame:
         opacity=options.opacity,
         outline_px=options.outline_px,
         layer=None if layer is None else job.layer(layer, frame),
+        beneath=job.beneath(frame),
     )
 
 
@@ -166,6 +168,7 @@ OVERLAY_VIDEO: Final = ExportFormat(
     options=OverlayOptions,
     write=_write_video,
     is_importable=False,
+    overlaps=Overlaps.STRIPES,
     pictures=video_pictures(_view),
     foresee=_foresee_video,
 )
@@ -181,6 +184,7 @@ OVERLAY_PICTURES: Final = ExportFormat(
     options=OverlayPictureOptions,
     write=_write_pictures,
     is_importable=False,
+    overlaps=Overlaps.STRIPES,
     pictures=_picture,
     foresee=_foresee_pictures,
 )

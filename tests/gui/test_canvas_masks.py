@@ -9,11 +9,11 @@ from PySide6.QtCore import QPoint, QRect
 from PySide6.QtGui import QColor, QImage, QPainter, QTransform
 
 from gui.canvas.backdrop import Backdrop, Look
-from gui.canvas.screen_masks import PATTERNS, dashes, hatch, sample
+from gui.canvas.screen_masks import PATTERNS, hatch, sample
 from gui.canvas.view_modes import compose, indexed, pixels_of
 from gui.work.document import ViewMode
 from interaction.annotation.strokes import Rectangle
-from interaction.formats.looks import covers_picture, draw_view, edge_lines
+from interaction.formats.looks import covers_picture, dashes, draw_view, edge_lines
 from xmem_core.arrays import Labels
 
 
@@ -65,8 +65,8 @@ def test_lines_lie_on_both_sides_of_every_edge_in_the_objects_own_colour(seed: i
 
 def test_dashes_lie_the_same_whichever_part_is_painted() -> None:
     ids = np.full((40, 50), 3, np.uint8)
-    whole = dashes(ids, QPoint(-7, 11), 9, 5)
-    part = dashes(ids[10:30, 20:45], QPoint(-7 + 20, 11 + 10), 9, 5)
+    whole = dashes(ids, -7 + 11, 9, 5)
+    part = dashes(ids[10:30, 20:45], -7 + 20 + 11 + 10, 9, 5)
     np.testing.assert_array_equal(part, whole[10:30, 20:45])
     assert 0.5 < np.mean(whole > 0) < 0.8
 
@@ -132,6 +132,10 @@ def test_an_export_looks_as_the_window_at_full_size(mode: ViewMode) -> None:
     backdrop.set_picture(picture.convertToFormat(QImage.Format.Format_RGB32))
     backdrop.set_labels(labels)
     backdrop.set_layer(layer)
+    beneath = np.zeros_like(labels)
+    beneath[22:45, 24:50] = 1  # of what lies under another object and under itself
+    beneath[0:12, 66:78] = 1
+    backdrop.set_beneath((beneath,))
     backdrop.set_look(Look(mode, 0.4, {1: 0xE69F00}, current=1, outline_px=1))
     area = backdrop.extent
     window = QImage(int(area.width()), int(area.height()), QImage.Format.Format_RGB32)
@@ -141,6 +145,8 @@ def test_an_export_looks_as_the_window_at_full_size(mode: ViewMode) -> None:
     seen = pixels_of(window)[..., 2::-1].astype(int)
     table = np.zeros((256, 3), np.uint8)
     table[1] = (0xE6, 0x9F, 0x00)
-    exported = draw_view(pixels, labels, table, mode, opacity=0.4, outline_px=1, layer=laid)
+    exported = draw_view(
+        pixels, labels, table, mode, opacity=0.4, outline_px=1, layer=laid, beneath=(beneath,)
+    )
     assert exported.shape == seen.shape
     np.testing.assert_allclose(exported.astype(int), seen, atol=2)

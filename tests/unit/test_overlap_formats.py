@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -13,9 +14,10 @@ from interaction.annotation.annotation import Annotation, make_record
 from interaction.annotation.mask_files import decode_labels
 from interaction.annotation.overlaps import Stack, pile, region
 from interaction.annotation.types import FrameStatus, ObjectInfo
-from interaction.formats.export import ExportSettings, check_export
+from interaction.formats.export import ExportSettings, check_export, export_pictures
 from interaction.formats.exr import EXR
 from interaction.formats.format import ExportJob, ExportSource, Overlaps
+from interaction.formats.import_masks import planned_picture
 from interaction.formats.import_plan import ImportChoices, plan_import, preview_import
 from interaction.formats.table import FORMATS
 from interaction.video.video import Video
@@ -189,6 +191,47 @@ def test_where_objects_are_not_told_apart_nothing_is_lost(
         ExportSource.of(annotation, video), ExportSettings(format=name, target=tmp_path / "out")
     )
     assert not any("overed" in one for one in planned.notices)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, one in FORMATS.items() if one.overlaps is Overlaps.STRIPES]
+)
+def test_views_have_stripes_where_the_window_has_them(
+    name: str, annotation: Annotation, video: Video, tmp_path: Path
+) -> None:
+    source = ExportSource.of(annotation, video)
+    hidden = discs()[DOG] & (STACKS[0][0] != DOG)
+    view: dict[str, Any] = {"view": "mask"}
+    pictures = []
+    for has_covered in (True, False):
+        settings = ExportSettings(
+            format=name, target=tmp_path / "out", has_covered=has_covered,
+            options=FORMATS[name].options(**view),
+        )  # fmt: skip
+        notices = check_export(source, settings).notices
+        assert any("overed" in one for one in notices) is not has_covered
+        [shown] = export_pictures(source, settings, 0, video, 1000)
+        pictures.append(shown.picture)
+    differs = (pictures[0] != pictures[1]).any(axis=2)
+    assert differs[hidden].mean() > 0.3
+    assert not differs[cv2.dilate(hidden.view(np.uint8), np.ones((9, 9), np.uint8)) == 0].any()
+
+
+def test_a_preview_of_an_import_has_stripes_where_what_is_covered_is_kept(
+    video: Video, tmp_path: Path
+) -> None:
+    path = labelme(tmp_path / "shapes", [("bus", square(5, 5, 30)), ("man", square(10, 10, 14))])
+    nothing = Annotation(len(STACKS), WIDTH, HEIGHT)
+    preview = preview_import(path, video, nothing)
+    plain, kept = (
+        planned_picture(
+            plan_import(preview, nothing, ImportChoices(keeps_covered=keeps)), 0, video, 1000
+        )
+        for keeps in (False, True)
+    )
+    differs = (plain != kept).any(axis=2)
+    assert differs[12:22, 12:22].any()
+    assert not differs[30:].any()
 
 
 def test_layers_of_exr_are_whole(annotation: Annotation, video: Video, tmp_path: Path) -> None:
