@@ -65,6 +65,16 @@ _MOST_COLORS: Final = 4096  # kept while learning; only a photograph has more
 _BINS: Final = 256
 _FEW_VALUES: Final = 16  # a photograph has more
 _LEAST_TEXTURE_PX: Final = 4096  # of a picture; in smaller ones many objects look like a texture
+# Measured on photographs of 4 to 64 colours, 160 to 1280 pixels wide: at least 14 pieces a colour,
+# 57 in 100 of them tiny. Classes, cells and crowds have fewer pieces or larger ones.
+_FEWEST_LEVELS: Final = 4
+_FEWEST_BANDS: Final = 6  # fewer are next to each other by chance
+_MOST_LEVELS: Final = 16  # of the most common values, that are looked at
+_MOST_PIECES: Final = 12  # of a value on average
+_MOST_PIECES_OF_BANDS: Final = 5
+_TINY_PX: Final = 8  # or this share of the picture:
+_TINY_SHARE: Final = 1 / 50_000
+_MOST_SAMPLED: Final = 8  # pictures
 Values = Pixels  # (H, W) ids, greys or 0xRRGGBB
 
 
@@ -93,6 +103,14 @@ class PictureTraits:
     # differ, and those that differ by a small step.
     steps: NDArray[np.int64] = field(default_factory=lambda: np.zeros((2, 3), np.int64))
     palette: NDArray[np.uint8] | None = None
+    sampled: int = 0  # pictures whose pieces were counted; of them, those
+    scattered: int = 0  # whose values lie in many tiny pieces
+    banded: int = 0  # whose values lie in several pieces, each beside the next lighter or darker
+
+    @property
+    def is_scattered(self) -> bool:
+        """As the few colours of a posterised photograph; an object or a class lies in regions."""
+        return 2 * self.scattered > self.sampled
 
     @property
     def highest(self) -> int:
@@ -109,15 +127,22 @@ class PictureTraits:
         return is_smooth or bool((differing > 0.25 * pairs).all())
 
     @property
+    def is_banded_photograph(self) -> bool:
+        """As a soft photograph of few colours; grey mattes are mostly black and white."""
+        return 2 * self.banded > self.sampled and (self.is_palette or self.has_middle_greys)
+
+    @property
     def is_grey_photograph(self) -> bool:
+        return len(self.values) > _FEW_VALUES and self.has_middle_greys
+
+    @property
+    def has_middle_greys(self) -> bool:
         """Whether most pixels lie between black and white, or nearly none is white."""
         seen = np.flatnonzero(self.greys)
         low, high = seen.min() + 0.03 * np.ptp(seen), seen.max() - 0.03 * np.ptp(seen)
         middle = self.greys[int(low) + 1 : int(np.ceil(high))].sum() / self.greys.sum()
         whites = self.greys[int(np.ceil(high)) :].sum() / max(1, self.solid)
-        return bool(
-            len(self.values) > _FEW_VALUES and (middle > 0.5 or (middle > 0.2 and whites < 0.05))
-        )
+        return bool(middle > 0.5 or (middle > 0.2 and whites < 0.05))
 
 
 def look_at(image: Image.Image, traits: PictureTraits, *, is_single: bool) -> None:
@@ -151,6 +176,8 @@ def look_at(image: Image.Image, traits: PictureTraits, *, is_single: bool) -> No
         traits.values.update(distinct[: _MOST_COLORS + 1].tolist())
     if len(traits.real) <= _MOST_COLORS:
         traits.real.update(real[: _MOST_COLORS + 1].tolist())
+    if traits.sampled < _MOST_SAMPLED and values.size >= _LEAST_TEXTURE_PX:
+        _count_pieces(values, real, traits)
     solid = values != 0
     traits.solid += int(solid.sum())
     if len(distinct) > len(real):
@@ -205,6 +232,45 @@ def _real_values(values: Values) -> Values:
     is_filled = level[:-2] & level[1:-1] & level[2:]
     is_filled &= (middle == values[:-2, 1:-1]) & (middle == values[2:, 1:-1])
     return np.unique(middle[is_filled])
+
+
+def _count_pieces(values: Values, real: Values, traits: PictureTraits) -> None:
+    """Notes in `traits` whether a picture's common values lie in many pieces."""
+    if not (traits.is_color or traits.is_palette):  # what compression leaves near black and white
+        top = int(values.max())
+        values = np.where(values < 0.05 * top, 0, np.where(values > 0.95 * top, top, values))
+        real = np.intersect1d(real, values)
+    levels, sizes = np.unique(values[np.isin(values, real)], return_counts=True)
+    levels = levels[np.argsort(-sizes)[:_MOST_LEVELS]]
+    if len(levels) < _FEWEST_LEVELS:
+        return
+    traits.sampled += 1
+    tiny_px = max(_TINY_PX, values.size * _TINY_SHARE)
+    pieces = tiny = 0
+    for level in levels:
+        found = cv2.connectedComponentsWithStats((values == level).astype(np.uint8))[2][1:]
+        pieces += len(found)
+        tiny += int((found[:, cv2.CC_STAT_AREA] <= tiny_px).sum())
+    if pieces > _MOST_PIECES * len(levels) and tiny > 0.55 * pieces:
+        traits.scattered += 1
+    elif pieces > _MOST_PIECES_OF_BANDS * len(levels) and len(levels) >= _FEWEST_BANDS:
+        traits.banded += _is_banded(values, traits)
+
+
+def _is_banded(values: Values, traits: PictureTraits) -> bool:
+    """Whether nine in ten values lie beside the next lighter or darker one."""
+    levels, at = np.unique(values, return_inverse=True)
+    lightness = levels.astype(np.float64)
+    if traits.is_palette and traits.palette is not None:
+        known = traits.palette[levels.clip(max=len(traits.palette) - 1)].astype(np.float64)
+        lightness = known @ (0.299, 0.587, 0.114)
+    rank = np.argsort(np.argsort(lightness))[at.reshape(values.shape)]
+    nearest = max(1, round(0.13 * len(levels)))
+    for axis in (0, 1):
+        step = np.abs(np.diff(rank, axis=axis))
+        if (step > nearest).sum() > 0.1 * (step > 0).sum():
+            return False
+    return not traits.is_color
 
 
 def _steps(values: Values, distinct: NDArray[np.int32]) -> NDArray[np.int64]:
@@ -361,6 +427,8 @@ def _conclude(
     )
     if is_single or values in ({255}, {65_535}):
         return is_matte
+    if traits.is_scattered or traits.is_banded_photograph:
+        raise _photograph(path)
     real = traits.real - {0}
     if traits.is_textured:
         if traits.is_palette or traits.is_grey_photograph:
@@ -368,9 +436,10 @@ def _conclude(
         return is_matte
     is_hard = (
         traits.is_palette
-        or values <= real
+        or len(values - real) <= 0.1 * len(values)  # parts of objects that others cover
         or _is_dense(values)
         or (traits.between < traits.mixed / 2 and len(values - real) <= _MOST_TINY)
+        or traits.between < traits.mixed / 4  # dots, each of one value
         or _is_without_softness(traits, white)
     )
     if is_hard:
@@ -400,7 +469,9 @@ _SNAPPED: Final = Message(
 def _photograph(path: Path) -> UnreadableMaskError:
     return UnreadableMaskError(
         path,
-        Message("it is a photograph, or holds more than 255 colours"),
+        Message(
+            "it is a photograph, its values run into each other, or it has more than 255 colours"
+        ),
         Message("Choose the folder with the masks. In a mask every object has one colour."),
     )
 
@@ -482,8 +553,9 @@ def _is_void(values: Collection[int], palette: NDArray[np.uint8] | None) -> bool
 def _conclude_colors(
     traits: PictureTraits, path: Path, *, is_single: bool, named: Collection[int]
 ) -> PictureReading:
-    is_photograph = len(traits.values) > MOST_OBJECTS and (
-        traits.mixed > MOST_MIXED * traits.solid or len(traits.real) > MOST_OBJECTS + 1
+    is_photograph = traits.is_scattered or (
+        len(traits.values) > MOST_OBJECTS
+        and (traits.mixed > MOST_MIXED * traits.solid or len(traits.real) > MOST_OBJECTS + 1)
     )
     if traits.has_alpha and (is_photograph or is_single):
         return PictureReading(ValueKind.CUT_OUT, {}, {})

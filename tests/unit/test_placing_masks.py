@@ -2,6 +2,7 @@
 
 import random
 import shutil
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,16 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageFilter, ImageOps
 
 from interaction.annotation.annotation import Annotation
+from interaction.annotation.mask_files import davis_palette
 from interaction.annotation.mask_folders import place_masks
 from interaction.errors import UserError
 from interaction.formats.import_plan import preview_import
 from interaction.formats.mask_set import Surroundings, place_files, place_listed
 from interaction.video.video import open_video
+from resources import sample_folder
 from tests.unit.mask_scenes import open_frames, run_import, scene
 from tests.unit.video_samples import write_numbered
 
@@ -399,6 +402,122 @@ def test_grey_photographs_are_no_objects(picture: Image.Image, tmp_path: Path) -
         picture.save(tmp_path / "m" / f"00000.{'tif' if picture.mode[0] == 'I' else 'png'}")
         with pytest.raises(UserError, match="it is a photograph"):
             run_import(tmp_path / "m", video)
+
+
+def photograph(width: int, frame: int = 20) -> Image.Image:
+    """A frame of the bundled sample."""
+    path = next(iter(sample_folder().glob("*.mp4")))
+    with open_video(path) as video:
+        picture = Image.fromarray(video[frame])
+    return picture.resize((width, width * 9 // 16), Image.Resampling.LANCZOS)
+
+
+def posterised(picture: Image.Image, bits: int) -> Image.Image:
+    return ImageOps.posterize(picture, bits)
+
+
+@pytest.mark.parametrize("width", [160, 480])
+@pytest.mark.parametrize(
+    "reduced",
+    [
+        lambda one: posterised(one.convert("L"), 2),
+        lambda one: posterised(one.convert("L"), 3),
+        lambda one: posterised(one.convert("L"), 4),
+        lambda one: Image.fromarray(np.asarray(one.convert("L")) // 32 + 1),  # as ids 1 to 8
+        lambda one: posterised(one, 1),
+        lambda one: posterised(one, 2),
+        lambda one: one.quantize(5),
+        lambda one: one.quantize(8, dither=Image.Dither.NONE),
+        lambda one: one.quantize(16),
+        lambda one: one.convert("P", palette=Image.Palette.ADAPTIVE, colors=16),
+        lambda one: one.convert("P"),  # dithered to the web's 216 colours
+        lambda one: one.quantize(64),
+        lambda one: posterised(
+            one.filter(ImageFilter.GaussianBlur(one.width / 160)).convert("L"), 4
+        ),
+    ],
+    ids=lambda one: None,
+)
+def test_photographs_of_few_colours_are_no_objects(
+    reduced: Callable[[Image.Image], Image.Image], width: int, tmp_path: Path
+) -> None:
+    pictures = [reduced(photograph(width, frame)) for frame in (20, 60)]
+    with open_frames(tmp_path / "v", 2, *pictures[0].size) as video:
+        (tmp_path / "m").mkdir()
+        for frame, picture in enumerate(pictures):
+            picture.save(tmp_path / "m" / f"{frame:05d}.png")
+        with pytest.raises(UserError, match="it is a photograph"):
+            run_import(tmp_path / "m", video)
+
+
+RANDOM = np.random.default_rng(5)
+
+
+def dots(values: Any, count: int, radius: int, size: tuple[int, int] = (180, 320)) -> Any:
+    """Discs anywhere, of these values in turn; later ones lie on earlier ones."""
+    labels = np.zeros(size, np.int32)
+    for number in range(count):
+        place = (int(RANDOM.integers(size[1])), int(RANDOM.integers(size[0])))
+        cv2.circle(labels, place, radius, int(values[number % len(values)]), -1)
+    return labels
+
+
+def cells(count: int, gap: float, size: tuple[int, int] = (180, 320)) -> Any:
+    """What is nearest to one of `count` points; within `gap` of a border is background."""
+    points = RANDOM.uniform(0, 1, (count, 2)) * size
+    rows, columns = np.mgrid[: size[0], : size[1]]
+    far = np.hypot(rows[..., None] - points[:, 0], columns[..., None] - points[:, 1])
+    two = np.partition(far, 1, axis=2)
+    return np.where(two[..., 1] - two[..., 0] < gap, 0, far.argmin(axis=2) + 1)
+
+
+def classes(count: int, detail_px: float, size: tuple[int, int] = (180, 320)) -> Any:
+    """Every pixel of one of `count` classes, in regions of about this detail."""
+    fields = [cv2.GaussianBlur(RANDOM.normal(size=size), (0, 0), detail_px) for _ in range(count)]
+    return np.argmax(fields, axis=0)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        cells(250, 0),
+        cells(250, 1.5),
+        cells(60, 3),
+        cells(200, 1, (90, 160)),
+        dots(range(1, 251), 250, 3),
+        dots(range(1, 251), 250, 1),
+        dots((1, 2, 3, 4, 5), 500, 3),  # kinds of cells
+        dots((1, 2, 3, 4, 5), 500, 1),
+        dots((1, 1, 1, 1, 2, 3, 4), 800, 2),
+        classes(5, 4),
+        classes(19, 8),
+        classes(19, 4),
+        classes(150, 6),
+        1 + np.add.outer(np.arange(180) // 12 * 16, np.arange(320) // 20),  # ids in rows
+        np.repeat([np.arange(320) // 10], 180, axis=0),  # side by side, in order
+    ],
+    ids=lambda one: None,
+)
+@pytest.mark.parametrize("kind", ["grey", "palette", "colours"])
+def test_pictures_of_many_small_regions_are_objects(labels: Any, kind: str, tmp_path: Path) -> None:
+    grey = Image.fromarray(labels.astype(np.uint8))
+    palette = np.random.default_rng(3).permutation(davis_palette()[1:])
+    palette = np.concatenate([[(0, 0, 0)], palette]).astype(np.uint8)
+    image = grey.copy()
+    if kind != "grey":
+        image.putpalette(palette.tobytes())
+    if kind == "colours":
+        image = image.convert("RGB")
+    with open_frames(tmp_path / "v", 2, *image.size) as video:
+        (tmp_path / "m").mkdir()
+        image.save(tmp_path / "m" / "00001.png")
+        back, _ = run_import(tmp_path / "m", video)
+        found = back.labels(1)
+        if kind == "colours":  # ids are given anew, and dots of five pixels taken for smooth edges
+            one_each = np.unique(labels[found > 0] * 1000 + found[found > 0])
+            assert len(one_each) >= len(back.objects) > 0
+        else:
+            np.testing.assert_array_equal(found, labels)
 
 
 def test_a_wide_soft_edge_is_a_matte_and_crowded_ids_stay_ids(tmp_path: Path) -> None:
