@@ -34,7 +34,7 @@ class EffortDialog(QDialog):
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(tr("Effort"))
-        self.resize(680, 320)
+        self.resize(760, 320)
         self._document = document
         note = QLabel(
             tr(

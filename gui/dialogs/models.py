@@ -56,7 +56,7 @@ class ModelsDialog(QDialog):
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(tr("Models"))
-        self.resize(900, 520)
+        self.resize(1000, 520)
         self._preferences = preferences
         self._store = store or default_store()
         self._thread: EngineThread | None = None

@@ -59,6 +59,8 @@ class HistoryPanel(QWidget):
         self.view.setModel(self.steps)
         self.view.setItemDelegate(_Delegate(self.view))
         self.view.setUniformItemSizes(True)
+        # After a long name the end says what was done to the object.
+        self.view.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.view.setMinimumHeight(3 * _ROW_PX)
         self.view.setFrameShape(QListView.Shape.NoFrame)
         self.view.setIconSize(QSize(12, 12))

@@ -22,7 +22,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QMenu, QSizePolicy, QToolTip, QWidget
 
 from gui.language import tr
-from gui.theme import ACCENT
+from gui.theme import ACCENT, icon
 from gui.timeline.cuts import Cuts, draw_cuts
 from gui.timeline.frame_table import FrameTable
 from gui.timeline.painting import (
@@ -200,6 +200,12 @@ _STATES: Final = {
     PresenceState.OCCLUDED: Message("occluded"),
     PresenceState.ABSENT: Message("absent"),
     PresenceState.NOT_LOOKED_AT: Message("not looked at"),
+}
+_ICONS: Final = {  # as of the commands that say the same of the current frame
+    PresenceState.PRESENT: "eye",
+    PresenceState.OCCLUDED: "contrast",
+    PresenceState.ABSENT: "ghost",
+    PresenceState.NOT_LOOKED_AT: "circle-help",
 }
 _PAGE: Final = 10  # frames
 _KEYS: Final = {
@@ -597,10 +603,11 @@ class Timeline(QAbstractScrollArea):
         """What the object may be on these frames; deletes itself when closed."""
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        menu.addSection(tr("Frames {first} to {last}", first=first, last=last))
+        menu.addAction(tr("Frames {first} to {last}", first=first, last=last)).setEnabled(False)
+        menu.addSeparator()
         for state, text in _STATES.items():
             do = partial(self._annotator.bulk.set_presence, object_id, first, last, state)
-            menu.addAction(tr(text).capitalize(), do)
+            menu.addAction(icon(_ICONS[state]), tr(text).capitalize(), do)
         return menu
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:

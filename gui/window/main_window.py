@@ -454,6 +454,7 @@ class MainWindow(QMainWindow):
         workspace = self.workspace
         if workspace is not None:
             keep = self.preferences.set_window_state
-            keep("splitter upper", workspace.upper_half.saveState())
+            if workspace.is_width_chosen:
+                keep("splitter upper", workspace.upper_half.saveState())
             if workspace.is_height_chosen:
                 keep("splitter whole", workspace.splitter.saveState())

@@ -1,9 +1,10 @@
 """One open session on the screen: canvas, panels, timeline and their threads."""
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from PySide6.QtCore import QByteArray, QSize, Qt, Signal
-from PySide6.QtGui import QShowEvent
+from PySide6.QtGui import QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QScrollArea, QSplitter, QStyle, QTabWidget, QVBoxLayout, QWidget
 
 from gui.canvas.view import CanvasView
@@ -60,7 +61,9 @@ class PanelColumn(QScrollArea):
         return QSize(self.splitter.minimumSizeHint().width() + bar_px, 120)
 
 
-_PANELS_PX = 284
+_LEAST_PANELS_PX: Final = 284
+_MOST_PANELS_PX: Final = 420
+_PANELS_SHARE: Final = 1 / 6  # of a window in which that lies between them
 
 
 class Workspace(QWidget):
@@ -133,9 +136,9 @@ class Workspace(QWidget):
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.addWidget(self.splitter)
-        self.upper_half.setSizes([10_000, _PANELS_PX])
-        self._is_height_chosen = False
+        self._is_width_chosen = self._is_height_chosen = False
         self._heights: list[int] = []  # of both halves, while the timeline is hidden
+        self.upper_half.splitterMoved.connect(self._keep_width)
         self.splitter.splitterMoved.connect(self._keep_height)
         self.document.objects_changed.connect(self._fit_timeline)
         self._is_error_beside_run = False
@@ -148,20 +151,38 @@ class Workspace(QWidget):
         super().showEvent(event)
         self._fit_timeline()
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._fit_panels()
+
     def restore_sizes(self, upper: QByteArray | None, whole: QByteArray | None) -> None:
         """Restore saved splitter sizes."""
-        if upper is not None:
-            self.upper_half.restoreState(upper)
+        if upper is not None and self.upper_half.restoreState(upper):
+            self._is_width_chosen = True
         if whole is not None and self.splitter.restoreState(whole):
             self._is_height_chosen = True
+
+    @property
+    def is_width_chosen(self) -> bool:
+        """Whether the panels' width was set by hand; until then it follows the window's."""
+        return self._is_width_chosen
 
     @property
     def is_height_chosen(self) -> bool:
         """Whether the timeline's height was set by hand; until then it fits its lanes."""
         return self._is_height_chosen and not self._heights
 
+    def _keep_width(self) -> None:
+        self._is_width_chosen = True
+
     def _keep_height(self) -> None:
         self._is_height_chosen = True
+
+    def _fit_panels(self) -> None:
+        if not self._is_width_chosen:
+            share_px = round(self.width() * _PANELS_SHARE)
+            panels_px = min(max(share_px, _LEAST_PANELS_PX), _MOST_PANELS_PX)
+            self.upper_half.setSizes([max(1, self.width() - panels_px), panels_px])
 
     def _fit_timeline(self) -> None:
         if self._heights or not self._is_height_chosen:
@@ -179,6 +200,7 @@ class Workspace(QWidget):
     def show_panels(self, is_shown: bool) -> None:
         if is_shown != self.are_panels_shown:
             self.panels.setVisible(is_shown)
+            self._fit_panels()
             self.panels_toggled.emit(is_shown)
 
     def show_timeline(self, is_shown: bool) -> None:

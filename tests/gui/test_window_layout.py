@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPointF, Qt
+from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QImage
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog
 from pytestqt.qtbot import QtBot
 
@@ -266,6 +267,26 @@ def test_a_hidden_timeline_leaves_its_room_to_the_picture_and_gets_it_back(
     workspace.show_timeline(True)
     settle()
     assert workspace.splitter.sizes() == before
+
+
+def test_the_panels_are_wider_in_a_wide_window_until_their_width_is_set_by_hand(
+    window: MainWindow, workspace: Workspace
+) -> None:
+    def width_in(window_px: int) -> int:
+        window.resize(window_px, 800)
+        settle()
+        return workspace.panels.width()
+
+    assert width_in(1280) < width_in(2200) < width_in(2560) == width_in(4000)
+    window.resize(1280, 800)
+    settle()
+    handle = workspace.upper_half.handle(1)
+    QTest.mousePress(handle, Qt.MouseButton.LeftButton)
+    QTest.mouseMove(handle, handle.rect().center() - QPoint(60, 0))
+    QTest.mouseRelease(handle, Qt.MouseButton.LeftButton)
+    chosen = workspace.panels.width()
+    assert workspace.is_width_chosen
+    assert width_in(2560) == chosen
 
 
 # The first page
