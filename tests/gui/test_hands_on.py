@@ -383,6 +383,16 @@ def test_the_timeline_has_a_menu_for_the_frame_under_the_pointer(
     assert QApplication.clipboard().text() == "5"
 
 
+def test_the_key_to_the_next_frame_says_when_there_is_none(
+    window: MainWindow, workspace: Workspace, qtbot: QtBot
+) -> None:
+    workspace.annotator.hand.stroke(DAB)
+    with qtbot.waitSignal(workspace.document.noticed, timeout=20_000) as noticed:
+        press(window, Qt.Key.Key_N)
+    assert noticed.args == ["No tracked mask is expected below the goal of 90 %."]
+    assert workspace.document.frame == 0
+
+
 @pytest.mark.qt_log_ignore("This plugin does not support", extend=True)
 def test_the_picture_has_a_menu_for_the_object_under_the_pointer(
     window: MainWindow, workspace: Workspace, qtbot: QtBot
