@@ -53,6 +53,7 @@ class ClickMarker(QGraphicsItem):
         self._is_hovered = False
         self.setPos(click.x + offset_x, click.y)
         self.setFlag(QGraphicsItem.GraphicsItemFlag.ItemIgnoresTransformations)
+        self.setCacheMode(QGraphicsItem.CacheMode.DeviceCoordinateCache)  # a pan draws none again
         self.setAcceptedMouseButtons(Qt.MouseButton.NoButton)
         self.setZValue(_MARKER_Z)
 

@@ -191,9 +191,7 @@ class FrameTable(QObject):
         self._doubt[around] = [record.doubt for record in near]
         for row in self._trust.values():
             row[around] = np.nan
-        frames, objects, ious = expected(
-            around.tolist(), lambda frame: records.get(frame, EMPTY_RECORD)
-        )
+        frames, objects, ious = expected(around.tolist(), records)
         self._doubt[frames] = 0
         np.maximum.at(self._doubt, frames, (1 - ious).astype(np.float32))
         for object_id in np.flatnonzero(np.bincount(objects)).tolist():

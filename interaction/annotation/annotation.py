@@ -159,8 +159,11 @@ class Annotation:
 
     def apply(self, edit: Edit) -> None:
         """ValueError, and nothing changed, if the edit was not made from this state."""
+        # Undoing a run goes over thousands of records.
+        for frame in (min(edit.before), max(edit.before)) if edit.before else ():
+            self.record(frame)
         for frame, record in edit.before.items():
-            now = self.record(frame)
+            now = self._records.get(frame, EMPTY_RECORD)
             if now is not record and now != record:
                 raise ValueError(f"“{edit.label}” was made from another state of frame {frame}")
         if edit.objects_before is not None and edit.objects_before != self._objects:
@@ -168,7 +171,7 @@ class Annotation:
         if edit.memory_before is not None and edit.memory_before != self._memory:
             raise ValueError(f"“{edit.label}” was made from other rules of memory")
         for frame, record in edit.after.items():
-            if record.mask is None and record == EMPTY_RECORD:
+            if record is EMPTY_RECORD or (record.mask is None and record == EMPTY_RECORD):
                 self._records.pop(frame, None)
             else:
                 self._records[frame] = record

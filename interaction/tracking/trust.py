@@ -6,7 +6,7 @@ coefficients here, so that a better table also serves projects of before it.
 `python -m benchmarks.trust` fits and measures it. Needs no torch.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from itertools import chain
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interaction.annotation.annotation import Annotation
-from interaction.annotation.types import EMPTY_RECORD, FrameRecord, FrameStatus, Signs
+from interaction.annotation.types import FrameRecord, FrameStatus, Signs
 
 # In the order in which they are kept. All are 0 or more; the scale is noted where it is not 0 to 1.
 SIGNS: Final = (
@@ -105,19 +105,23 @@ def flicker(
 
 
 def expected(
-    frames: Iterable[int], record: Callable[[int], FrameRecord]
+    frames: Iterable[int], records: Mapping[int, FrameRecord]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
     """(n,) frame, (n,) object and (n,) expected IoU of what a tracker put there, or looked for
     without finding it. Objects that the annotator answers for are left out.
 
-    record: of a frame; the empty one outside the video. Without signs, as in projects of before
-    they were kept, an object is as good as the frame's doubt says.
+    Without signs, as in projects of before they were kept, an object is as good as the frame's
+    doubt says.
     """
-    judged = {frame: now for frame in frames if (now := record(frame)).status in _JUDGED}
-    indices, records = np.fromiter(judged, np.intp), list(judged.values())
-    present = _places(indices, [one.present for one in records])
-    own = _places(indices, [one.given for one in records])  # the annotator's
-    places, inputs = _sign_rows({frame for frame, one in judged.items() if one.signs}, record)
+    judged = {
+        frame: one
+        for frame in frames
+        if (one := records.get(frame)) is not None and one.status in _JUDGED
+    }
+    indices, own_records = np.fromiter(judged, np.intp), list(judged.values())
+    present = _places(indices, [one.present for one in own_records])
+    own = _places(indices, [one.given for one in own_records])  # the annotator's
+    places, inputs = _sign_rows({frame for frame, one in judged.items() if one.signs}, records)
     is_asked = _among(places // _OBJECTS, indices) & ~_among(places, own)
     signed, ious = places[is_asked], expected_iou(inputs[is_asked])
     unsigned = present[~_among(present, np.concatenate([own, signed]))]
@@ -137,12 +141,12 @@ def _among(places: NDArray[np.intp], others: NDArray[np.intp]) -> NDArray[np.boo
 
 
 def _sign_rows(
-    frames: AbstractSet[int], record: Callable[[int], FrameRecord]
+    frames: AbstractSet[int], records: Mapping[int, FrameRecord]
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """(n,) ascending `_places` and (n, len(INPUTS)) of all signs on `frames` and beside them."""
-    around = sorted({frame + step for frame in frames for step in (-1, 0, 1)})
+    around = sorted({frame + step for frame in frames for step in (-1, 0, 1)} & records.keys())
     # All in arrays: undoing a run asks about thousands of frames at once.
-    signs = [record(frame).signs for frame in around]
+    signs = [records[frame].signs for frame in around]
     flat = list(chain.from_iterable(signs))
     objects = np.fromiter(map(_ID, flat), np.intp, len(flat))
     places = np.repeat(np.array(around, np.intp), [len(one) for one in signs]) * _OBJECTS + objects
@@ -256,7 +260,7 @@ def next_frames(
 def expected_rows(annotation: Annotation) -> dict[int, NDArray[np.float32]]:
     """By object, (N,) the expected IoU on each frame, NaN where no tracker has a say."""
     records = annotation.records
-    frames, objects, ious = expected(records, lambda frame: records.get(frame, EMPTY_RECORD))
+    frames, objects, ious = expected(records, records)
     rows = {}
     for object_id in np.unique(objects).tolist():
         rows[object_id] = np.full(annotation.frame_count, np.nan, np.float32)

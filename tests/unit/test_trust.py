@@ -189,7 +189,7 @@ def annotation(records: dict[int, FrameRecord], frames: int = 100) -> Annotation
 def expected(records: dict[int, FrameRecord]) -> dict[int, dict[int, float]]:
     """By frame and object; every frame of `records` is in it."""
     result: dict[int, dict[int, float]] = {frame: {} for frame in records}
-    found = trust.expected(records, lambda frame: records.get(frame, FrameRecord()))
+    found = trust.expected(records, records)
     for frame, object_id, iou in zip(*(one.tolist() for one in found), strict=True):
         result[frame][object_id] = iou
     return result
