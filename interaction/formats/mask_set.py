@@ -1,5 +1,6 @@
 """Imported masks: which frames and which objects they are about."""
 
+import codecs
 import csv
 import io
 import re
@@ -233,7 +234,7 @@ class NamedObject(NamedTuple):
 def read_json(path: Path) -> Any:
     """What a JSON file holds; None if it is none, or enormous."""
     try:
-        return parse_json(read_regular(path, _MOST_JSON_BYTES))
+        return parse_json(read_regular(path, _MOST_JSON_BYTES).removeprefix(codecs.BOM_UTF8))
     except (OSError, ValueError):
         return None
 
@@ -241,7 +242,7 @@ def read_json(path: Path) -> Any:
 def read_text(path: Path) -> str:
     """Raises UserError."""
     try:
-        return read_regular(path, _MOST_JSON_BYTES).decode()
+        return read_regular(path, _MOST_JSON_BYTES).decode("utf-8-sig")
     except (OSError, ValueError) as error:
         raise damaged(path, Message("it is not a text file that can be read")) from error
 

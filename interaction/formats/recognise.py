@@ -1,7 +1,7 @@
 """What kind of masks a folder or file holds: the layouts of data sets, and plain pictures."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -35,10 +35,13 @@ from interaction.formats.pictures import (
     read_pictures,
 )
 from interaction.formats.shapes import (
+    ShapeList,
     from_coco,
     from_labelme,
     from_mots_text,
+    from_supervisely,
     from_youtube_vis,
+    is_mots_text,
     read_shapes,
 )
 from interaction.formats.yolo import label_files, read_yolo
@@ -85,14 +88,17 @@ def _of_folder(folder: Path, around: Surroundings) -> MaskSet:
             return read_shapes(folder, listing, around)
     for candidate in _json_files(folder):
         data = read_json(candidate)
-        if _is_labelme(data):
-            return _of_labelme(candidate.parent, around)
+        for is_one, reader in ((_is_labelme, from_labelme), (_is_supervisely, from_supervisely)):
+            if is_one(data):
+                return _of_many(candidate.parent, is_one, reader, around)
         if _has_lists(data, "images") or _has_lists(data, "videos") or is_label_studio(data):
             return _named(_of_json(candidate, data, around), named)
     if (folder / "annotations.xml").is_file():
         return _named(_of_text(folder / "annotations.xml", around), named)
-    for text in (folder / "gt" / "gt.txt", folder / "gt.txt"):
-        if text.is_file():
+    texts = [folder / "gt" / "gt.txt", folder / "gt.txt", folder / f"{around.sequence}.txt"]
+    only = list(folder.glob("*.txt"))
+    for text in [*texts, *(only if len(only) == 1 else [])]:
+        if text.is_file() and is_mots_text(text):
             return _of_text(text, around)
     is_yolo = (folder / "labels").is_dir() or (folder / "data.yaml").is_file()
     if is_yolo and label_files(folder):
@@ -153,6 +159,7 @@ _MASK_FOLDERS: Final = {
     "SegmentationClass": Message("Pascal VOC: classes"),
     "masks_instances": "Supervisely: objects",
     "masks_machine": "Supervisely",
+    "ann": "Supervisely",
     "Annotations": "DAVIS",
     "instances": Message("MOTS PNG"),
 }
@@ -218,16 +225,32 @@ def _is_labelme(data: object) -> TypeGuard[JsonObject]:
     return isinstance(data, dict) and isinstance(data.get("shapes"), list) and "imagePath" in data
 
 
+def _is_supervisely(data: object) -> TypeGuard[JsonObject]:
+    return (
+        isinstance(data, dict)
+        and isinstance(data.get("objects"), list)
+        and isinstance(data.get("size"), dict)
+    )
+
+
 def _of_json(path: Path, data: object, around: Surroundings) -> MaskSet:
     with _as_damage(path):
         if _has_lists(data, "videos"):
             return read_shapes(path, from_youtube_vis(path, data, around), around)
         if _has_lists(data, "images"):
+            if any("segments_info" in one for one in data["annotations"]):
+                raise UserError(
+                    "“{name}” is COCO panoptic, whose masks are in pictures beside it. Nothing was "
+                    "changed.\n\nChoose the folder of those pictures.",
+                    name=path.name,
+                )
             return read_shapes(path, from_coco([(path, data)]), around)
         if is_label_studio(data):
             return read_shapes(path, from_label_studio(data), around)
         if _is_labelme(data):
             return read_shapes(path, from_labelme([(path, data)]), around)
+        if _is_supervisely(data):
+            return read_shapes(path, from_supervisely([(path, data)]), around)
     raise UserError(
         "“{name}” holds no masks that can be read: it is damaged, or not a file of COCO, "
         "YouTube-VIS, labelme or Label Studio. Nothing was changed.\n\n"
@@ -236,11 +259,17 @@ def _of_json(path: Path, data: object, around: Surroundings) -> MaskSet:
     )
 
 
-def _of_labelme(folder: Path, around: Surroundings) -> MaskSet:
+def _of_many(
+    folder: Path,
+    is_one: Callable[[object], TypeGuard[JsonObject]],
+    reader: Callable[[list[tuple[Path, JsonObject]]], ShapeList],
+    around: Surroundings,
+) -> MaskSet:
+    """Files beside pictures, one for each."""
     with _as_damage(folder):
         found = [(path, read_json(path)) for path in _json_files(folder)]
-        files = [(path, data) for path, data in found if _is_labelme(data)]
-        return read_shapes(folder, from_labelme(files), around)
+        files = [(path, data) for path, data in found if is_one(data)]
+        return read_shapes(folder, reader(files), around)
 
 
 def _of_text(path: Path, around: Surroundings) -> MaskSet:
@@ -291,7 +320,7 @@ def _named(masks: MaskSet, named: Mapping[int, NamedObject]) -> MaskSet:
 
 
 def _json_files(folder: Path) -> Iterator[Path]:
-    for place in (folder, folder / "annotations"):
+    for place in (folder, folder / "annotations", folder / "ann"):
         if place.is_dir():
             yield from sorted(
                 path

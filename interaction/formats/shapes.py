@@ -43,6 +43,7 @@ from interaction.formats.mask_set import (
     damaged,
     only_boxes,
     place_listed,
+    read_text,
     with_listed_presence,
 )
 from interaction.formats.presence import with_states
@@ -59,7 +60,9 @@ __all__ = [
     "from_coco",
     "from_labelme",
     "from_mots_text",
+    "from_supervisely",
     "from_youtube_vis",
+    "is_mots_text",
     "listed_file",
     "placed",
     "read_shapes",
@@ -100,8 +103,9 @@ def decode_segmentation(segmentation: object, width: int, height: int) -> NDArra
                     width=width,
                 )
             )
-        runs = _parse(counts) if isinstance(counts, str) else counts
-        return _of_runs(runs, width, height)
+        if isinstance(counts, str):  # compressed, or the lengths as text
+            counts = [int(one) for one in counts.split()] if " " in counts else _parse(counts)
+        return _of_runs(counts, width, height)
     if isinstance(segmentation, list):
         return _of_polygons(segmentation, width, height)
     raise InvalidMaskError(
@@ -223,7 +227,9 @@ def listed_file(name: object) -> Path:
 
 
 def whole(path: Path, value: object) -> int:
-    """A size written as 160 or 160.0. Raises UserError."""
+    """A size written as 160, 160.0 or text. Raises UserError."""
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 10:
+        return int(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
         raise damaged(path, Message("sizes in it are no whole numbers"))
     return int(value)
@@ -449,9 +455,10 @@ def from_coco(files: Iterable[tuple[Path, JsonObject]]) -> ShapeList:
             category = one["category_id"]
             identity = f"category {category}" if track is None else track
             key, name = (part, str(one["image_id"])), names.get(str(category))
+            code = _polygons(one.get("segmentation"))
             attributes = one.get("attributes")
             is_occluded = isinstance(attributes, dict) and attributes.get("occluded") is True
-            shape = Shape(key, identity, name, one.get("segmentation"), is_occluded)
+            shape = Shape(key, identity, name, code, is_occluded)
             listing.shapes.append(shape)
             listing.boxes += bool(one.get("bbox")) and not shape.segmentation
     listing.has_ids = None not in tracks
@@ -463,6 +470,19 @@ def from_coco(files: Iterable[tuple[Path, JsonObject]]) -> ShapeList:
             )
         )
     return listing
+
+
+def _polygons(code: object) -> object:
+    """A list of polygons x, y, x, y …, also where a file has one alone, or its points in pairs."""
+    if not isinstance(code, list) or not code:
+        return code
+    polygons = [code] if isinstance(code[0], int | float) else code
+    return [
+        [value for point in one for value in point]
+        if isinstance(one, list) and one and all(isinstance(point, list) for point in one)
+        else one
+        for one in polygons
+    ]
 
 
 def _listed(data: JsonObject) -> list[object]:
@@ -538,6 +558,45 @@ def from_labelme(files: Iterable[tuple[Path, JsonObject]]) -> ShapeList:
     return listing
 
 
+# Supervisely
+
+
+def from_supervisely(files: Iterable[tuple[Path, JsonObject]]) -> ShapeList:
+    """A file for each picture, called as it is with “.json”. A class is an object."""
+    listing = ShapeList("supervisely", "Supervisely")
+    for path, data in files:
+        size = whole(path, data["size"]["width"]), whole(path, data["size"]["height"])
+        listing.pictures[path.name] = ListedPicture(Path(path.stem), *size)
+        for one in data["objects"]:
+            kind, label = one["geometryType"], str(one["classTitle"])
+            listing.boxes += kind == "rectangle"
+            listing.lines += kind in ("line", "point", "graph")
+            if kind == "bitmap":
+                left, top = one["bitmap"]["origin"]
+                code: object = _bitmap(
+                    str(one["bitmap"]["data"]), whole(path, left), whole(path, top)
+                )
+            elif kind == "polygon":
+                code = _with_holes(
+                    _polygons([one["points"]["exterior"]]), one["points"].get("interior")
+                )
+            else:
+                continue
+            listing.shapes.append(Shape(path.name, label, label, code))
+    return listing
+
+
+def _with_holes(outline: object, holes: list[object] | None) -> object:
+    if not holes:
+        return outline
+
+    def mask(width: int, height: int) -> NDArray[np.bool_]:
+        inside = decode_segmentation(_polygons(holes), width, height)
+        return decode_segmentation(outline, width, height) & ~inside
+
+    return mask
+
+
 _OUTLINES: Final = ("polygon", "rectangle", "rotation", "quadrilateral")
 
 
@@ -558,6 +617,10 @@ def _labelme_code(path: Path, shape: JsonObject) -> object:
     return None
 
 
+_PNG: Final = b"\x89PNG"
+_MOST_BITMAP_BYTES: Final = 2**28
+
+
 def ellipse(
     center: Sequence[float], across: float, down: float, turned_rad: float = 0
 ) -> list[float]:
@@ -571,15 +634,18 @@ def ellipse(
 
 
 def _bitmap(text: str, left: int, top: int) -> Callable[[int, int], NDArray[np.bool_]]:
-    """A PNG in base64 of the mask's rectangle."""
+    """A PNG in base64 of the mask's rectangle, perhaps compressed once more (Supervisely)."""
 
     def mask(width: int, height: int) -> NDArray[np.bool_]:
         try:
             data = base64.b64decode(text, validate=True)
+            if not data.startswith(_PNG):
+                data = zlib.decompressobj().decompress(data, _MOST_BITMAP_BYTES)
             with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
                 if image.width > width or image.height > height:
                     raise InvalidMaskError(Message("a mask larger than its picture"))
-                pixels = np.asarray(image.convert("L")) > 0
+                grey = image.getchannel("A") if image.mode == "RGBA" else image.convert("L")
+                pixels = np.asarray(grey) > 0
         except (*_ODD_CODE, *_PICTURE_DAMAGE) as error:
             raise InvalidMaskError(Message("a mask that is no PNG picture")) from error
         return placed(pixels, left, top, width, height)
@@ -605,7 +671,10 @@ _MOTS_IGNORED: Final = 10  # class of regions without an object
 
 
 def from_mots_text(path: Path, text: str) -> ShapeList | None:
-    """Lines of frame, object, class, height, width and run-length code; None for another text."""
+    """Lines of frame, object, class, height, width and run-length code; None for another text.
+
+    An object is class · 1000 + instance: the instance, where no two classes share one.
+    """
     listing = ShapeList("mots-text", Message("MOTS text"), has_ids=True)
     for line in text.splitlines():
         if not line.strip():
@@ -616,7 +685,14 @@ def from_mots_text(path: Path, text: str) -> ShapeList | None:
         frame, track, kind, height, width = (int(value) for value in match.groups()[:5])
         listing.pictures[frame] = ListedPicture(path.parent / f"{frame}.png", width, height)
         if kind != _MOTS_IGNORED:
-            identity = track % 1000 if track >= 1000 and track // 1000 == kind else track
             code = {"size": [height, width], "counts": match[6]}
-            listing.shapes.append(Shape(frame, identity, None, code))
+            listing.shapes.append(Shape(frame, track, None, code))
+    instances = {one.identity: cast("int", one.identity) % 1000 for one in listing.shapes}
+    if len(set(instances.values())) == len(instances):
+        listing.shapes = [replace(one, identity=instances[one.identity]) for one in listing.shapes]
     return listing if listing.pictures else None
+
+
+def is_mots_text(path: Path) -> bool:
+    """By the first line. Raises UserError."""
+    return _MOTS_LINE.fullmatch(read_text(path).strip().partition("\n")[0].strip()) is not None

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import zlib
 from pathlib import Path
 from typing import Any, cast
 
@@ -174,6 +175,86 @@ def test_mots_text_holds_a_run_length_code_a_line(video: Video, tmp_path: Path) 
     assert preview.format == "mots-text"
     assert [one.id for one in back.objects] == [1]
     np.testing.assert_array_equal(back.labels(2) == 1, BOX)
+
+
+def test_mots_objects_of_two_classes_stay_two(video: Video, tmp_path: Path) -> None:
+    """Car 1 and pedestrian 1; KITTI has a text for each sequence."""
+    text = "\n".join(
+        f"1 {kind * 1000 + 1} {kind} {HEIGHT} {WIDTH} {runs(mask)['counts']}"
+        for kind, mask in ((1, BOX), (2, OTHER))
+    )
+    for name in ("bear.txt", "0002.txt"):
+        folder = write(tmp_path / name.partition(".")[0] / name, text).parent
+        back, preview = run_import(folder, video)
+        assert preview.format == "mots-text"
+        np.testing.assert_array_equal(back.labels(1), BOX + 2 * OTHER)
+
+
+def bitmap(mask: Any) -> str:
+    """A PNG, compressed once more."""
+    png = io.BytesIO()
+    Image.fromarray(mask.astype(np.uint8) * 255).convert("1").save(png, "PNG")
+    return base64.b64encode(zlib.compress(png.getvalue())).decode()
+
+
+def test_superviselys_json_has_bitmaps_and_polygons_with_holes(
+    video: Video, tmp_path: Path
+) -> None:
+    hole = [[13, 8], [17, 8], [17, 12], [13, 12]]
+    shapes = [
+        {
+            "geometryType": "polygon",
+            "classTitle": "car",
+            "points": {"exterior": CORNERS, "interior": [hole]},
+        },
+        {
+            "geometryType": "bitmap",
+            "classTitle": "dog",
+            "bitmap": {"origin": [10, 17], "data": bitmap(BOX[5:15, 10:20])},
+        },
+        {"geometryType": "rectangle", "classTitle": "car", "points": {"exterior": CORNERS[::2]}},
+    ]
+    data = {"size": {"height": HEIGHT, "width": WIDTH}, "objects": shapes}
+    path = write(tmp_path / "p" / "ds0" / "ann" / "00001.png.json", data)
+    write(tmp_path / "p" / "meta.json", {"classes": []})
+    for place in (tmp_path / "p", path.parent.parent, path.parent, path):
+        back, preview = run_import(place, video)
+        assert preview.frames == (1,)
+        assert [one.name for one in back.objects] == ["car", "dog"]
+        np.testing.assert_array_equal(back.labels(1) == 2, OTHER)
+        assert back.labels(1)[6, 11] == 1
+        assert back.labels(1)[10, 15] == 0
+        assert "1 boxes without an outline are left out." in preview.remarks
+
+
+def flat() -> list[int]:
+    return [value for corner in CORNERS for value in corner]
+
+
+@pytest.mark.parametrize("code", [flat(), [flat()], [CORNERS], [CORNERS, flat()]])
+def test_polygons_alone_and_points_in_pairs_are_read(
+    code: Any, video: Video, tmp_path: Path
+) -> None:
+    shape = {"image_id": 2, "category_id": 1, "segmentation": code}
+    image = {"id": 2, "width": str(WIDTH), "height": str(HEIGHT), "file_name": "00001.png"}
+    text = json.dumps(coco(images=[image], annotations=[shape]))
+    path = write(tmp_path / "c.json", f"\ufeff{text}")  # with the mark that Windows begins texts by
+    assert is_box(run_import(path, video)[0].labels(1) > 0)
+
+
+def test_run_lengths_may_be_text(video: Video, tmp_path: Path) -> None:
+    ones = np.flatnonzero(np.diff(np.pad(BOX.ravel(order="F").astype(int), 1))).tolist()
+    counts = " ".join(map(str, np.diff([0, *ones, BOX.size])))
+    code = {"size": [HEIGHT, WIDTH], "counts": counts}
+    shape = {"image_id": 2, "category_id": 1, "segmentation": code}
+    path = write(tmp_path / "c.json", coco(annotations=[shape]))
+    np.testing.assert_array_equal(run_import(path, video)[0].labels(1) > 0, BOX)
+
+
+def test_coco_panoptic_names_its_pictures(video: Video, tmp_path: Path) -> None:
+    one = {"image_id": 2, "file_name": "00001.png", "segments_info": []}
+    with pytest.raises(UserError, match="Choose the folder of those pictures"):
+        run_import(write(tmp_path / "p.json", coco(annotations=[one])), video)
 
 
 def test_label_studios_polygons_are_in_per_cent(video: Video, tmp_path: Path) -> None:
