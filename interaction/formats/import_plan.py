@@ -1,7 +1,7 @@
 """Preview an import and plan it: frames, objects, conflicts."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -263,7 +263,7 @@ def preview_import(
         conflicts=conflicts,
         given_conflicts=tuple(f for f in conflicts if records[f].status.is_given),
         unmatched=masks.unmatched,
-        remarks=masks.remarks,
+        remarks=(*masks.remarks, *fit.remarks(frames)),
         presence=masks.presence,
         masks=masks,
         turns=turns,
@@ -303,6 +303,19 @@ class _Fit:
             video_width=width,
             video_height=height,
         )
+
+    def remarks(self, frames: Sequence[int]) -> list[str]:
+        """Where a rotation leaves the sides as they are, nothing shows whether masks have it."""
+        turn = self._video.orientation(frames[0]) if frames else Orientation()
+        is_square = self._size[0] == self._size[1]
+        if turn == Orientation() or (turn.is_transposed and not is_square):
+            return []
+        return [
+            Message(
+                "The video is shown turned or mirrored, as it says of itself; the masks are taken "
+                "as made of what is shown."
+            )
+        ]
 
 
 def _is_alike(size: tuple[int, int], other: tuple[int, int]) -> bool:

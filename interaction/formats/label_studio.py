@@ -196,7 +196,7 @@ def from_label_studio(data: Sequence[JsonObject]) -> ShapeList:
             value = result.get("value", {})
             code = _code(value)
             if code is None:
-                listing.boxes += "rectanglelabels" in value
+                listing.boxes += bool({"rectanglelabels", "sequence"} & value.keys())
                 listing.lines += bool({"keypointlabels", "vectorlabels"} & value.keys())
                 continue
             size = result["original_width"], result["original_height"]

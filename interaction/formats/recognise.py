@@ -52,6 +52,10 @@ __all__ = ["recognise_masks"]
 # Files of ours and of others that hold no masks.
 _OTHER_JSON: Final = {OBJECTS_JSON, "meta.json", "project.json", "report.json"}
 _META: Final = "meta.json"
+_NO_PICTURES: Final = {
+    *(".zip", ".rar", ".7z", ".tar", ".gz", ".npy", ".npz", ".mat", ".h5", ".hdf5", ".nii", ".pkl"),
+    *(".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v", ".gif"),
+}
 _MOST_MAP_BYTES: Final = 2**20
 _LEVEL: Final = re.compile(r"[0-9]{1,3}")
 
@@ -63,6 +67,13 @@ def recognise_masks(path: Path, around: Surroundings) -> MaskSet:
             return _of_json(path, read_json(path), around)
         if path.suffix.lower() in (".xml", ".txt"):
             return _of_text(path, around)
+        if path.suffix.lower() in _NO_PICTURES:
+            raise UserError(
+                "“{name}” is no picture and no list of masks. Nothing was changed.\n\n"
+                "Unpack an archive; save the masks of a video, of an animation or of an array as "
+                "PNG pictures whose names tell the frame.",
+                name=path.name,
+            )
         return read_pictures(path, around, {})
     if not is_folder(path):
         raise UserError("There is no file or folder “{path}”.\n\nCheck its name.", path=path)

@@ -210,6 +210,7 @@ YOLO: Final = ExportFormat(
 
 
 _MOST_BYTES: Final = 64 * 2**20  # a file
+_LARGEST_SHARE: Final = 1.1  # of a side; outlines may stray a little beyond the picture
 _NAME_LINE: Final = re.compile(r"\s+(\d{1,6})\s*:\s*(.+)|\s*-\s+(.+)")
 
 
@@ -264,6 +265,9 @@ def read_yolo(folder: Path, around: Surroundings) -> MaskSet:
                 continue
             if len(values) < 6 or len(values) % 2:
                 reason = Message("a line in it is not a class and the points of a polygon")
+                raise damaged(found.by_frame[frame], reason)
+            if max(values) > _LARGEST_SHARE:
+                reason = Message("its points are in pixels, and not in shares of the picture")
                 raise damaged(found.by_frame[frame], reason)
             identity = int(line.values[-1]) if has_track else line.number
             classes.setdefault(identity, line.number)

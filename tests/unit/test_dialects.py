@@ -468,11 +468,31 @@ def test_label_studio_names_pictures_in_many_ways(
     assert is_box(back.labels(2) > 0)
 
 
-def test_label_studios_boxes_alone_are_refused(video: Video, tmp_path: Path) -> None:
-    value = {"x": 1, "y": 1, "width": 9, "height": 9, "rectanglelabels": ["car"]}
-    path = write(tmp_path / "ls.json", [label_studio_task(value, "00001.png")])
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"x": 1, "y": 1, "width": 9, "height": 9, "rectanglelabels": ["car"]},
+        {"framesCount": 3, "sequence": [{"frame": 1, "x": 1, "y": 1}], "labels": ["car"]},
+    ],
+)
+def test_label_studios_boxes_alone_are_refused(value: Any, video: Video, tmp_path: Path) -> None:
+    path = write(tmp_path / "ls.json", [label_studio_task(value, "bear.mp4")])
     with pytest.raises(UserError, match=r"boxes alone \(1\)"):
         run_import(path, video)
+
+
+@pytest.mark.parametrize("tail", ["", " 0.9", " 7"])
+def test_yolos_points_in_pixels_are_refused(tail: str, video: Video, tmp_path: Path) -> None:
+    corners = " ".join(f"{x} {y}" for x, y in CORNERS)
+    write(tmp_path / "y" / "labels" / "00001.txt", f"0 {corners}{tail}\n")
+    with pytest.raises(UserError, match="in pixels"):
+        run_import(tmp_path / "y", video)
+
+
+@pytest.mark.parametrize("name", ["masks.zip", "masks.npy", "matte.mp4"])
+def test_what_is_no_picture_is_named(name: str, video: Video, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="Unpack an archive"):
+        run_import(write(tmp_path / name, "masks"), video)
 
 
 def test_yolos_parts_and_lists_of_names_are_found(video: Video, tmp_path: Path) -> None:

@@ -285,6 +285,9 @@ def test_masks_made_without_the_rotation_of_a_picture_are_turned(tmp_path: Path)
             expected = (video[0][:, :, 0] > 128).astype(np.uint8)
         if orientation < 5:  # the same sides: nothing shows whether it was turned
             assert preview.turns == {}
+            assert any("turned or mirrored" in line for line in preview.lines()) == (
+                orientation > 1
+            )
         else:
             np.testing.assert_array_equal(back.labels(0), expected)
             assert any("rotation" in line for line in preview.lines())
