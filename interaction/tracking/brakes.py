@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Collection, Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, field
 from typing import Final
 
 import cv2
@@ -19,14 +19,18 @@ __all__ = ["Brakes", "CollapseWatch", "WrongMask"]
 
 _LOOKED_BACK: Final = 5  # frames
 _SMALLEST: Final = 30  # positions of a view's grid; what is smaller comes and goes
+# Measured on tracked runs by `python -m benchmarks.brakes`; `docs/effort.md` has the figures.
 _COLLAPSED: Final = 0.2  # of the area of before
 _EXPLODED: Final = 4.0
+_AT_ONCE: Final = 2.0  # times the last area; what comes nearer frame by frame does not explode
+_UNSEEN: Final = 1.2  # times the largest area so far; below it an object returns
+_KEPT: Final = 0.05  # IoU with the mask of before, moved with the picture
+_ALIKE: Final = 0.05  # distance of keys; below it the same thing has moved fast
 _COLLAPSE: Final = 0.02  # of the usual area: less are specks
 _SPECK_PX: Final = 16
 _LEAST_USUAL_PX: Final = 400  # an object that always was small does not collapse
 _PAST_FRAMES: Final = 15  # whose median area is the usual one
 _COLLAPSED_FRAMES: Final = 3  # in a row, before it is proposed
-_KEPT: Final = 0.05  # IoU with the mask of before, moved with the picture; less is another thing
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +39,34 @@ class WrongMask:
     reason: Message
 
 
+@dataclass(slots=True)
+class _Past:
+    """Of an object's mask, in positions of a view's grid."""
+
+    largest: int = 0
+    areas: deque[int] = field(default_factory=lambda: deque(maxlen=_LOOKED_BACK))
+
+    def note(self, area: int) -> None:
+        self.areas.append(area)
+        self.largest = max(self.largest, area)
+
+
 class Brakes:
     """Looks at what a `Watch` has just seen. After a reason was given, it is not given again."""
 
     def __init__(self) -> None:
-        self._areas: dict[int, deque[int]] = {}
+        self._past: dict[int, _Past] = {}
 
     def state(self) -> dict[str, list[int]]:
         """As JSON; `restore` is its inverse."""
-        return {str(one): list(areas) for one, areas in self._areas.items()}
+        return {str(one): [past.largest, *past.areas] for one, past in self._past.items()}
 
     def restore(self, state: Mapping[str, list[int]]) -> None:
-        self._areas = {
-            int(one): deque(map(int, areas), maxlen=_LOOKED_BACK) for one, areas in state.items()
-        }
+        self._past = {}
+        for one, (largest, *areas) in state.items():
+            past = _Past(int(largest))
+            past.areas.extend(map(int, areas))
+            self._past[int(one)] = past
 
     def cut(self, watch: Watch) -> Message | None:
         """The frame begins another shot."""
@@ -57,7 +75,7 @@ class Brakes:
             return None
         if not is_cut(before.grey, now.grey, watch.flow):
             return None
-        self._areas.clear()  # what happens to masks at a cut is the cut's doing
+        self._past.clear()  # what happens to masks at a cut is the cut's doing
         return Message("A cut: this frame begins another shot.")
 
     def mask(self, watch: Watch, names: dict[int, str]) -> WrongMask | None:
@@ -69,25 +87,34 @@ class Brakes:
         for object_id in now.objects:
             mask = now.mask(object_id)
             area = int(np.count_nonzero(mask))
-            past = self._areas.setdefault(object_id, deque(maxlen=_LOOKED_BACK))
-            usual = int(np.median(past)) if past else 0
+            past = self._past.setdefault(object_id, _Past())
+            usual = int(np.median(past.areas)) if past.areas else 0
             name = names.get(object_id, str(object_id))
             reason = None
             if usual >= _SMALLEST and area < _COLLAPSED * usual:
                 reason = Message("The mask of “{name}” collapses here.", name=name)
-            elif usual >= _SMALLEST and area > _EXPLODED * usual:
+            elif usual >= _SMALLEST and _has_exploded(past, usual, area):
                 reason = Message("The mask of “{name}” explodes here.", name=name)
-            elif before is not None and _has_jumped(before, mask, object_id, watch.flow):
+            elif before is not None and _has_jumped(before, now, mask, object_id, watch.flow):
                 reason = Message("The mask of “{name}” jumps to another thing here.", name=name)
             if reason is not None:
-                past.clear()
+                past.areas.clear()
                 found = found or WrongMask(object_id, reason)
-            past.append(area)
+            past.note(area)
         return found
 
 
+def _has_exploded(past: _Past, usual: int, area: int) -> bool:
+    least = max(_EXPLODED * usual, _AT_ONCE * past.areas[-1], _UNSEEN * past.largest)
+    return area > least
+
+
 def _has_jumped(
-    before: View, mask: NDArray[np.bool_], object_id: int, flow: NDArray[np.float32] | None
+    before: View,
+    now: View,
+    mask: NDArray[np.bool_],
+    object_id: int,
+    flow: NDArray[np.float32] | None,
 ) -> bool:
     old = before.mask(object_id)
     if min(np.count_nonzero(old), np.count_nonzero(mask)) < _SMALLEST:
@@ -97,7 +124,10 @@ def _has_jumped(
         moved = cv2.remap(stamp, flow[..., 0], flow[..., 1], cv2.INTER_LINEAR)
         old = old | (moved > 0.5)  # flow errs where much moves: either will do
     both = np.count_nonzero(mask & old)
-    return bool(both < _KEPT * np.count_nonzero(mask | old))
+    if both >= _KEPT * np.count_nonzero(mask | old):
+        return False
+    distance = now.key_distance(before, object_id)
+    return distance is None or distance > _ALIKE
 
 
 class CollapseWatch:

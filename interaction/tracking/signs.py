@@ -43,6 +43,14 @@ class View:
             return np.zeros(self.probabilities.shape[1:], np.bool_)
         return np.asarray(self.probabilities.argmax(axis=0) == 1 + self.objects.index(object_id))
 
+    def key_distance(self, other: "View", object_id: int) -> float | None:
+        """1 less the cosine of the object's keys; None if one of them has none."""
+        here, there = self.keys.get(object_id), other.keys.get(object_id)
+        if here is None or there is None:
+            return None
+        lengths = float(np.linalg.norm(here) * np.linalg.norm(there))
+        return 1 - float(here @ there) / max(1e-6, lengths)
+
     def key_bytes(self, object_id: int) -> bytes:
         """The object's key, scaled to signed bytes; empty if it has no pixel."""
         key = self.keys.get(object_id)
@@ -201,7 +209,8 @@ def read_signs(
         signs["away"] = math.log2(1 + frames_away)
         _read_shape(signs, now, object_id, lead)
         _compare(signs, now, before, earlier, object_id, flow)
-        signs["drift"] = _drift(now, start, object_id)
+        drift = None if start is None else now.key_distance(start, object_id)
+        signs["drift"] = drift or 0.0
         result[object_id] = tuple(
             round(min(max(signs[name], 0.0), MOST.get(name, 1.0)), 3) for name in SIGNS
         )
@@ -276,15 +285,6 @@ def _compare(
         signs["returns"] = _iou(mask, earlier.mask(object_id)) - max(
             _iou(mask, old), _iou(old, earlier.mask(object_id))
         )
-
-
-def _drift(now: View, start: View | None, object_id: int) -> float:
-    """1 less the cosine of the object's keys."""
-    if start is None or object_id not in start.keys or object_id not in now.keys:
-        return 0.0
-    here, there = now.keys[object_id], start.keys[object_id]
-    lengths = float(np.linalg.norm(here) * np.linalg.norm(there))
-    return 1 - float(here @ there) / max(1e-6, lengths)
 
 
 def _iou(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:

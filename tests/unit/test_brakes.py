@@ -1,6 +1,8 @@
 """Brakes: cuts by content and histogram, and masks that collapse, explode or jump."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from pathlib import Path
 
 import cv2
@@ -68,9 +70,9 @@ def test_cuts_of_a_film_are_found_and_the_way_there_is_told() -> None:
 # Masks
 
 
-def view(mask: NDArray[np.bool_], grey: Picture | None = None) -> View:
+def view(mask: NDArray[np.bool_], key: NDArray[np.float32] | None = None) -> View:
     stack = np.stack([~mask, mask]).astype(np.float32)
-    return View((1,), stack, grey, None)
+    return View((1,), stack, None, None, {} if key is None else {1: key})
 
 
 def square(x: int, y: int, side: int) -> NDArray[np.bool_]:
@@ -79,11 +81,18 @@ def square(x: int, y: int, side: int) -> NDArray[np.bool_]:
     return mask
 
 
-def reasons(*masks: NDArray[np.bool_]) -> list[str]:
-    """By frame, without pictures."""
+def reasons(
+    *masks: NDArray[np.bool_],
+    keys: Sequence[NDArray[np.float32] | None] = (),
+    resumed: bool = False,
+) -> list[str]:
+    """By frame, without pictures. resumed: what is known goes through JSON before each frame."""
     watch, brakes, found = Watch([0]), Brakes(), []
-    for mask in masks:
-        watch.before, watch.view = watch.view, view(mask)
+    for mask, key in zip_longest(masks, keys):
+        if resumed:
+            state, brakes = json.loads(json.dumps(brakes.state())), Brakes()
+            brakes.restore(state)
+        watch.before, watch.view = watch.view, view(mask, key)
         watch.flow = flow_between(watch.before, watch.view)
         wrong = brakes.mask(watch, {1: "bear"})
         found.append("" if wrong is None else wrong.reason)
@@ -111,6 +120,28 @@ def test_a_mask_that_goes_wrong_is_told_once(wrong: NDArray[np.bool_], word: str
     assert word in found[4]
     assert "bear" in found[4]
     assert found[5:] == ["", ""]
+
+
+def test_a_thing_that_comes_nearer_fast_does_not_explode() -> None:
+    nearer = [square(20, 10, round(12 * 1.27**step)) for step in range(9)]  # 1.6 times the area
+    assert reasons(*nearer) == [""] * 9
+
+
+def test_an_object_that_returns_does_not_explode() -> None:
+    whole, hidden = [square(20, 30, 30)] * 3, [square(20, 30, 10)] * 3
+    found = reasons(*whole, *hidden, *whole)
+    assert "collapses" in found[3]
+    assert found[4:] == [""] * 5
+    assert reasons(*whole, *hidden, *whole, resumed=True) == found
+    assert "explodes" in reasons(*hidden, *whole)[3]
+
+
+def test_what_looks_the_same_elsewhere_has_moved_fast() -> None:
+    here, there = square(20, 30, 30), square(120, 60, 28)
+    look, other = np.array([1.0, 0.1], np.float32), np.array([0.2, 1.0], np.float32)
+    assert reasons(here, there, keys=[look, look]) == ["", ""]
+    assert "jumps" in reasons(here, there, keys=[look, other])[1]
+    assert "jumps" in reasons(here, there, keys=[look, None])[1]
 
 
 def test_tiny_things_come_and_go() -> None:
