@@ -30,7 +30,7 @@ from interaction.project.records import (
 from interaction.video.animation import AnimationIndex
 from interaction.video.container import MAX_FRAME_PIXELS, TagSource
 from interaction.video.decoder import VideoIndex
-from interaction.video.index import RunStart, VideoFileIndex
+from interaction.video.index import RunStart, VideoFileIndex, first_frames
 from interaction.video.picture_folder import PICTURE_SUFFIXES, PictureFolderIndex
 from interaction.video.pixels import FrameLayout, Orientation, VisibleRange
 from xmem_core.messages import Message
@@ -176,18 +176,18 @@ def _video_file(value: Mapping[str, object], numbers: _Numbers, source: Path) ->
     if len(turns) != 3:
         raise DamagedValueError(Message("the orientation is invalid"))
     packets = integer(value.get("packets"), "packets", 1, 2**31)
-    frames = integer(value.get("frames"), "frames", 1, packets)
+    frames = integer(value.get("frames"), "frames", 1, 2 * packets)
     runs = integer(value.get("runs"), "runs", 0, packets)
     if numbers.size != packets + 2 * frames + 5 * runs:
         raise DamagedValueError(Message("it is cut off"))
     packet_tags, frame_tags, times, rest = np.split(numbers, np.cumsum([packets, frames, frames]))
     packet_of_tag = {tag: packet for packet, tag in enumerate(packet_tags.tolist())}
-    frame_of_tag = {tag: frame for frame, tag in enumerate(frame_tags.tolist())}
+    frame_of_tag = first_frames(frame_tags.tolist())
     timestamps_s = times.view(np.float64).copy()
     timestamps_s.flags.writeable = False
     is_sound = (
         len(packet_of_tag) == packets
-        and len(frame_of_tag) == frames
+        and len(frame_of_tag) == 1 + np.count_nonzero(np.diff(frame_tags))
         and frame_of_tag.keys() <= packet_of_tag.keys()
         and bool(np.isfinite(timestamps_s).all())
         and bool((np.diff(timestamps_s) >= 0).all())

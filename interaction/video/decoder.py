@@ -94,6 +94,7 @@ class FrameDecoder:
 
     def _find(self, frame: int, is_cancelled: Callable[[], bool]) -> VideoFrame:
         self._check_file()
+        frame = self._index.frame_of_tag[self._index.frame_tags[frame]]  # the first of two alike
         if frame in self._missing:
             raise self._damaged(frame)
         if frame in self._overtaking:

@@ -2,7 +2,7 @@
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -30,6 +30,7 @@ __all__ = [
     "PacketTable",
     "RunStart",
     "VideoFileIndex",
+    "first_frames",
     "index_video_file",
     "read_packets",
 ]
@@ -191,8 +192,10 @@ class VideoFileIndex:
     layout: FrameLayout
     tag_source: TagSource
     packet_of_tag: dict[int, int]  # number in order of decoding
-    frame_tags: tuple[int, ...]  # of each frame, in order of presentation
-    frame_of_tag: dict[int, int]
+    frame_tags: tuple[
+        int, ...
+    ]  # of each frame, in order of presentation; twice for one shown twice
+    frame_of_tag: dict[int, int]  # the first frame that has it
     runs: list[RunStart]  # ascending, in both packet and first_frame
     timestamps_s: NDArray[np.float64]  # (N,) from the first frame on
     frame_rate: Fraction | None  # average, frames per second
@@ -242,14 +245,17 @@ def index_video_file(path: Path) -> Generator[int, None, VideoFileIndex]:
     if not is_plain:
         if is_counting:
             tag_source, packet_tags = table.tags(with_timestamps=False)
-        frame_tags = yield from _decode_tags(path, tag_source, frozenset(packet_tags))
+        frame_tags = yield from _decode_tags(
+            path, tag_source, frozenset(packet_tags), keeps_repeated=is_counting
+        )
     if tag_source is TagSource.TIMESTAMP:
         frame_tags.sort()
 
     packet_of_tag = {tag: packet for packet, tag in enumerate(packet_tags)}
-    frame_of_tag = {tag: frame for frame, tag in enumerate(frame_tags)}
     shown_packets = np.array([packet_of_tag[tag] for tag in frame_tags])
-    timestamps_s, frame_rate = _timing(table, shown_packets, pieces[shown_packets])
+    repeats = np.cumsum(np.diff(shown_packets, prepend=-1) == 0)  # time goes on there as well
+    timestamps_s, frame_rate = _timing(table, shown_packets, pieces[shown_packets] + repeats)
+    frame_of_tag = first_frames(frame_tags)
     return VideoFileIndex(
         path=path,
         layout=layout,
@@ -261,6 +267,11 @@ def index_video_file(path: Path) -> Generator[int, None, VideoFileIndex]:
         timestamps_s=timestamps_s,
         frame_rate=frame_rate,
     )
+
+
+def first_frames(frame_tags: Sequence[int]) -> dict[int, int]:
+    """Tag -> the first frame that has it."""
+    return {tag: frame for frame, tag in reversed(list(enumerate(frame_tags)))}
 
 
 def _decode_first(path: Path, tag_source: TagSource) -> tuple[VideoFrame, list[int]]:
@@ -291,18 +302,26 @@ def _shown_tags(table: PacketTable, packet_tags: list[int], first: int) -> list[
 
 
 def _decode_tags(
-    path: Path, tag_source: TagSource, packet_tags: frozenset[int]
+    path: Path, tag_source: TagSource, packet_tags: frozenset[int], *, keeps_repeated: bool
 ) -> Generator[int, None, list[int]]:
-    """The tags of all frames, in order of presentation, found by decoding everything once."""
-    tags: dict[int, None] = {}  # a set that keeps its order: the first of two alike counts
+    """The tags of all frames, in order of presentation, found by decoding everything once.
+
+    keeps_repeated: a frame that comes twice running is two. Decoders of MPEG-4 give the last frame
+    before the first B-pictures so, and every program that counts frames with FFmpeg does.
+    """
+    tags: list[int] = []
+    known: set[int] = set()
     with closing(FrameStream(path, tag_source)) as stream:
         while (frame := stream.next_frame()) is not None:
-            if frame.pts in packet_tags:
-                tags[frame.pts] = None
+            tag = frame.pts
+            is_repeated = keeps_repeated and bool(tags) and tag == tags[-1]
+            if tag is not None and tag in packet_tags and (tag not in known or is_repeated):
+                known.add(tag)
+                tags.append(tag)
                 if len(tags) % _REPORT_EVERY == 0:
                     yield len(tags)
     yield len(tags)
-    return list(tags)
+    return tags
 
 
 def _find_runs(
