@@ -427,7 +427,7 @@ class Session:
 
         brakes: stop at a cut, and where a mask collapses, explodes or jumps; the last step has the
         reason. resumes: go on exactly with the one that was stopped last, also before the project
-        was closed; what else is said of it is not asked. reports_memory: each step says in
+        was closed; the other parameters are not used. reports_memory: each step says in
         `remembered` which frames memory holds and what each gives. on_step: called after each
         frame, whose mask is in `masks` by then. What it raises stops the propagation; every
         finished frame is kept. Raises as `interaction.answers.propagation` and `resumption`.

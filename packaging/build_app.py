@@ -88,8 +88,8 @@ def try_out(folder: Path) -> float:
 
         found: dict[str, dict[str, str]] = {}
         for _ in range(2):
-            told = json.loads(run("doctor", "--window", "--no-speed-test", "--json"))
-            found = {one["topic"]: one for one in told}
+            findings = json.loads(run("doctor", "--window", "--no-speed-test", "--json"))
+            found = {one["topic"]: one for one in findings}
         print(found["trial"]["text"])
         listed = json.loads(run("models", "list", "--json"))
         if not {"small", "small-clicks", "XMem"} <= {one["name"] for one in listed}:

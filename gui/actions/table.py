@@ -461,7 +461,7 @@ ACTIONS: Final = (
             "Shift+N",
             icon="circle-help",
             words=Message("presence unknown reset range"),
-            tip=Message("Takes back what was said of its presence"),
+            tip=Message("Removes the presence set for it"),
         ),
     ),
     *_section(
@@ -692,7 +692,7 @@ ACTIONS: Final = (
             "Shift+U",
             icon="rotate-ccw",
             words=Message("unpin include reset range"),
-            tip=Message("Takes back what was said of this frame, or of those in the range"),
+            tip=Message("Removes the memory rule of this frame, or of those in the range"),
         ),
         ActionSpec(
             "track.resume",

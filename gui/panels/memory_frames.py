@@ -57,7 +57,7 @@ class Entry:
     last: int
     status: FrameStatus
     rule: MemoryRule
-    gives: RememberedFrame | None = None  # None: no run has said
+    gives: RememberedFrame | None = None  # None: no run reports it
 
     def text(self) -> str:
         """In words: what it is, and what it gives."""

@@ -1,4 +1,4 @@
-"""The edges of what was said of an object's presence, to be dragged along its lane."""
+"""The edges of an object's ranges of presence, to be dragged along its lane."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -37,7 +37,7 @@ class PresenceEdge:
 def edges_of(info: ObjectInfo, frame_count: int) -> list[PresenceEdge]:
     """Ascending. Those of the video itself are none."""
     unseen = PresenceState.NOT_LOOKED_AT
-    # All stretches from the first frame to the last, those of which nothing was said included.
+    # All stretches from the first frame to the last, those without a state included.
     stretches: list[tuple[int, int, PresenceState]] = []
     end = 0
     for part in info.presence:
@@ -49,7 +49,7 @@ def edges_of(info: ObjectInfo, frame_count: int) -> list[PresenceEdge]:
         stretches.append((end, frame_count, unseen))
     edges = []
     for left, right in pairwise(stretches):
-        # A stretch of which nothing was said may vanish; what was said keeps a frame.
+        # A stretch without a state may vanish; one with a state keeps a frame.
         lowest = left[0] if left[2] is unseen else left[0] + 1
         highest = right[1] if right[2] is unseen else right[1] - 1
         edges.append(PresenceEdge(info.id, right[0], left[2], right[2], lowest, highest))

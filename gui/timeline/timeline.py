@@ -64,7 +64,7 @@ class Dragged(Enum):
     RANGE_IN = 3
     RANGE_OUT = 4
     PRESENCE = 5  # a stretch of an object's lane
-    PRESENCE_EDGE = 6  # where what was said of an object begins or ends
+    PRESENCE_EDGE = 6  # where a range of presence begins or ends
 
 
 class Drag:
@@ -681,12 +681,12 @@ class Timeline(QAbstractScrollArea):
     def _describe_edge(self, edge: PresenceEdge) -> str:
         info = self._document.object(edge.object_id)
         name = "" if info is None else info.name
-        said, frame = edge.after, edge.at
+        state, frame = edge.after, edge.at
         text = Message("“{name}”: {state} from frame {frame} on. Drag to move this edge.")
-        if said is PresenceState.NOT_LOOKED_AT:
-            said, frame = edge.before, edge.at - 1
+        if state is PresenceState.NOT_LOOKED_AT:
+            state, frame = edge.before, edge.at - 1
             text = Message("“{name}”: {state} up to frame {frame}. Drag to move this edge.")
-        return tr(text, name=name, state=tr(_STATES[said]), frame=frame)
+        return tr(text, name=name, state=tr(_STATES[state]), frame=frame)
 
     def _show_tip(self, position: QPoint, on_screen: QPoint) -> None:
         if position.x() > HEADER_PX:

@@ -1,7 +1,7 @@
 """Undo and redo: every edit that was made, in order, and how many of them are in effect.
 
-The history of a project goes on after it was closed: what was made earlier is held by whoever
-stores it and fetched when it is undone. Nothing here knows about files.
+The history of a project goes on after it was closed: earlier edits stay where they are
+stored and are fetched when it is undone. Nothing here knows about files.
 """
 
 from collections.abc import Callable, Collection, Iterable

@@ -2,8 +2,8 @@
 
 Only a band around the outline is kept, at the size at which the network works: a grey PNG with a
 head that says where it lies. The mask always has the last word. Where it has been changed since,
-or is not what the network said, nothing of the probability counts any more; elsewhere over half is
-the mask, exactly.
+or differs from the network's answer, nothing of the probability counts any more; elsewhere over
+half is the mask, exactly.
 """
 
 import struct
@@ -125,9 +125,9 @@ def kept_probabilities(
         if before.shape != inside.shape:
             return None
         wrong = (before == object_id) != inside
-    said = np.asarray(grey / np.float32(255), np.float32)
+    answer = np.asarray(grey / np.float32(255), np.float32)
     alpha = np.zeros(inside.shape, np.float32)
-    alpha[window.slices] = _resized(said, (window.width, window.height))
+    alpha[window.slices] = _resized(answer, (window.width, window.height))
     wrong |= ((alpha >= _OVERRULED) & ~inside) | ((alpha < _LEAST_WINNER) & inside)
     is_soft = (alpha > 0) & (alpha < 1)
     reach = int(np.ceil(_BAND * window.height / grey.shape[0])) + 1

@@ -98,7 +98,7 @@ class MemoryRule(StrEnum):
 
     PINNED = "pinned"  # in permanent memory, as it is: no run replaces its mask
     EXCLUDED = "excluded"  # in no memory, whatever its mask
-    FREE = "free"  # nothing was said
+    FREE = "free"  # no rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,15 +117,16 @@ class MemoryRange:
 R = TypeVar("R", PresenceRange, MemoryRange)
 
 
-def _with_range(ranges: tuple[R, ...], new: R, *, is_said: bool) -> tuple[R, ...]:
-    """`ranges`, ascending and apart, with what `new` says of its frames, or nothing said there."""
+def _with_range(ranges: tuple[R, ...], new: R, *, is_kept: bool) -> tuple[R, ...]:
+    """`ranges`, ascending and apart, with `new` in place of what was on its frames; without it if
+    it is not to be kept."""
     result: list[R] = []
     for one in ranges:
         if one.first < new.first:
             result.append(replace(one, last=min(one.last, new.first - 1)))
         if one.last > new.last:
             result.append(replace(one, first=max(one.first, new.last + 1)))
-    if is_said:
+    if is_kept:
         result.append(new)
     joined: list[R] = []
     for one in sorted(result, key=lambda one: one.first):
@@ -142,8 +143,8 @@ def with_presence(
     ranges: tuple[PresenceRange, ...], first: int, last: int, state: PresenceState
 ) -> tuple[PresenceRange, ...]:
     """`ranges`, ascending and apart, with frames `first` to `last` in another state."""
-    is_said = state is not PresenceState.NOT_LOOKED_AT
-    return _with_range(ranges, PresenceRange(first, last, state), is_said=is_said)
+    is_kept = state is not PresenceState.NOT_LOOKED_AT
+    return _with_range(ranges, PresenceRange(first, last, state), is_kept=is_kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +167,9 @@ class MemoryRules:
 
     def changed(self, first: int, last: int, rule: MemoryRule) -> "MemoryRules":
         """The same, with frames `first` to `last` under another rule."""
-        is_said = rule is not MemoryRule.FREE
+        is_kept = rule is not MemoryRule.FREE
         return MemoryRules(
-            _with_range(self.ranges, MemoryRange(first, last, rule), is_said=is_said)
+            _with_range(self.ranges, MemoryRange(first, last, rule), is_kept=is_kept)
         )
 
     @property

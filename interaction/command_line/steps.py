@@ -90,7 +90,7 @@ def presence(
             session.flush()
         ranges = presence_to_json(session.annotation.object(object_id).presence)
     lines = "\n".join(f"{one[0]}-{one[1]}  {one[2]}" for one in ranges)
-    _print({"object": object_id, "presence": ranges}, lines or "Nothing was said yet.", as_json)
+    _print({"object": object_id, "presence": ranges}, lines or "No presence is set.", as_json)
 
 
 def overlap(
@@ -163,12 +163,12 @@ def memory(
         Ranges, typer.Option(metavar="FRAMES", help="Keep frames out of memory.")
     ] = None,
     release: Annotated[
-        Ranges, typer.Option(metavar="FRAMES", help="Take back what was said of frames.")
+        Ranges, typer.Option(metavar="FRAMES", help="Remove the rules of frames.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Say which frames the tracker's memory must hold and which it must not; without options, print
-    what was said."""
+    the rules."""
     from interaction.project.records import memory_to_json
     from interaction.session import Session
 
@@ -192,15 +192,15 @@ def memory(
         session.flush()
         ranges = memory_to_json(annotation.memory)
         given = [f for f, record in sorted(annotation.records.items()) if record.status.is_given]
-        told = _remembered(session)
+        remembered = _remembered(session)
     lines = "\n".join(f"{one[0]}-{one[1]}  {one[2]}" for one in ranges)
-    report = {"rules": ranges, "given": given, "interrupted_run": told}
-    lines = lines or "Nothing was said yet."
-    if told is not None:
+    report = {"rules": ranges, "given": given, "interrupted_run": remembered}
+    lines = lines or "No rule is set."
+    if remembered is not None:
         lines += "\nIn memory of the interrupted run:\n"
         lines += "\n".join(
             f"{one['frame']}  {one['part']}  {100 * one['recent']:.1f} % of what was read last"
-            for one in told
+            for one in remembered
         )
     _print(report, lines, as_json)
 

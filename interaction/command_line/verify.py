@@ -40,7 +40,7 @@ def verify(
     """Tell whether an export belongs to a video, by the pictures themselves. Changes nothing.
 
     Exit codes: 0 every frame is equal; 3 it was made for another video, another encoding of it, or
-    only a part is equal; 1 it cannot be told.
+    only a part is equal; 1 it is not known.
     """
     from interaction.formats.verify import list_of
 

@@ -680,7 +680,7 @@ class Overlaps(StrEnum):
     WHOLE = "whole"  # each object with what others cover of it
     STRIPES = "stripes"  # the object in front, and in stripes what lies beneath, as the window does
     FRONT = "front"  # the object in front
-    UNION = "all in one"  # objects are not told apart
+    UNION = "all in one"  # one mask for all objects
 
 
 class FormatGroup(Enum):

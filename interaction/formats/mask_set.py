@@ -289,13 +289,13 @@ def with_listed_presence(masks: MaskSet, listed: object, frame_count: int) -> Ma
     names = Counter(one.name for one in masks.objects)
     presence = dict(masks.presence)
     for one in masks.objects:
-        told = [
+        matching = [
             ranges
             for (of, name), ranges in found.items()
             if (of == one.key if masks.has_ids else one.name and name == one.name)
         ]
-        if len(told) == 1 and (masks.has_ids or names[one.name] == 1):
-            presence[one.key] = told[0]
+        if len(matching) == 1 and (masks.has_ids or names[one.name] == 1):
+            presence[one.key] = matching[0]
     return replace(masks, presence=presence)
 
 

@@ -63,13 +63,13 @@ def merged_presence(
     """The object's ranges with the new ones. leaves: frames of which nothing is taken over; shown:
     those where the object stays in sight, whatever the new ones say of its absence."""
     states, found = _painted(one.presence, frame_count), _painted(new, frame_count)
-    is_said = found != _UNSEEN
-    is_said[sorted(leaves)] = False
+    is_listed = found != _UNSEEN
+    is_listed[sorted(leaves)] = False
     absent = _STATES.index(PresenceState.ABSENT)
     is_seen = np.zeros(frame_count, np.bool_)
     is_seen[sorted(shown)] = True
-    is_said &= ~(is_seen & (found == absent))
-    return _ranges(np.where(is_said, found, states).astype(np.uint8))
+    is_listed &= ~(is_seen & (found == absent))
+    return _ranges(np.where(is_listed, found, states).astype(np.uint8))
 
 
 def _painted(ranges: Iterable[PresenceRange], frame_count: int) -> NDArray[np.uint8]:

@@ -372,7 +372,7 @@ def _presence_on_frames(
     key_of: Mapping[Hashable, int],
     frame_count: int,
 ) -> dict[int, dict[int, PresenceState]]:
-    """By key, the frames that shapes are said to be occluded on, and those without the object."""
+    """By key, the frames whose shapes are marked as occluded, and those without the object."""
     states: dict[int, dict[int, PresenceState]] = {}
     seen: dict[Hashable, set[int]] = {}
     for shape in listing.shapes:
@@ -435,7 +435,7 @@ _TRACK_KEYS: Final = ("track_id", "instance_id", "object_id")
 
 
 def from_coco(files: Iterable[tuple[Path, JsonObject]]) -> ShapeList:
-    """Objects are told apart by track_id, also among CVAT's attributes; without one, every
+    """track_id identifies an object, also among CVAT's attributes; without one, every
     category is one object. files: the parts that a video's frames were shared out to."""
     listing = ShapeList("coco", Message("COCO instances"))
     tracks: list[Hashable | None] = []

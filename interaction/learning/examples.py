@@ -36,7 +36,7 @@ class Example:
     frame: int
     picture: Frame  # (H, W, 3)
     labels: Labels  # (H, W)
-    told: frozenset[int]  # the given objects, absent ones among them
+    given: frozenset[int]  # objects, absent ones among them
 
     @property
     def present(self) -> frozenset[int]:
@@ -72,7 +72,7 @@ def clip_of(
     anchor = examples[int(rng.integers(len(examples)))]
     present = sorted(anchor.present)
     objects = rng.permutation(present)[:_MOST_OBJECTS].tolist()
-    telling = [one for one in examples if one.told >= set(objects)]
+    telling = [one for one in examples if one.given >= set(objects)]
     at = next(i for i, one in enumerate(telling) if one is anchor)
     chosen = [anchor] * frames
     if rng.random() < 0.6:

@@ -364,9 +364,9 @@ class JournalReading:
     def __init__(self, layout: ProjectLayout, manifest: Manifest | None) -> None:
         self._layout = layout
         self.manifest = manifest
-        self._told: dict[int, str] = dict(manifest.frames) if manifest else {}
-        self._told_objects: tuple[ObjectInfo, ...] = manifest.objects if manifest else ()
-        self._told_memory = manifest.memory_rules if manifest else MemoryRules()
+        self._listed: dict[int, str] = dict(manifest.frames) if manifest else {}
+        self._listed_objects: tuple[ObjectInfo, ...] = manifest.objects if manifest else ()
+        self._listed_memory = manifest.memory_rules if manifest else MemoryRules()
         self._state = _State()
         self._has_met = False  # the line up to which project.json was written
         self.journal = Journal()
@@ -379,15 +379,15 @@ class JournalReading:
 
     @property
     def frames(self) -> dict[int, str]:
-        return self._told if self.is_broken else self._state.texts()
+        return self._listed if self.is_broken else self._state.texts()
 
     @property
     def objects(self) -> tuple[ObjectInfo, ...]:
-        return self._told_objects if self.is_broken else self._state.objects
+        return self._listed_objects if self.is_broken else self._state.objects
 
     @property
     def memory(self) -> MemoryRules:
-        return self._told_memory if self.is_broken else self._state.memory
+        return self._listed_memory if self.is_broken else self._state.memory
 
     def read(self) -> None:
         """Raises OSError, NewerProjectError."""
@@ -489,7 +489,7 @@ class JournalReading:
                 if place is not None:
                     self.written.add((int(key), place.size_bytes, place.crc32))
         if self._is_new(line):
-            self._tell(value)
+            self._note(value)
 
     def _move(self, line: Line, position: int) -> None:
         at_s = None if line.value is None else _moment_s(line.value)
@@ -509,37 +509,37 @@ class JournalReading:
                 for part in step.parts:
                     self._state.apply(bring(part), side=1)
         if self._is_new(line):
-            self._told, self._told_objects = self._state.texts(), self._state.objects
-            self._told_memory = self._state.memory
+            self._listed, self._listed_objects = self._state.texts(), self._state.objects
+            self._listed_memory = self._state.memory
 
-    def _tell(self, value: JsonObject) -> None:
+    def _note(self, value: JsonObject) -> None:
         """Notes what an edit that project.json does not know of led to."""
         for key, (_, after) in value["frames"].items():
             if after is None:
-                self._told.pop(int(key), None)
+                self._listed.pop(int(key), None)
             else:
-                self._told[int(key)] = encode_json(after)
+                self._listed[int(key)] = encode_json(after)
         if value.get("objects_after") is not None:
-            self._told_objects = objects_from_json(value["objects_after"])
+            self._listed_objects = objects_from_json(value["objects_after"])
         if value.get("memory_after") is not None:
-            self._told_memory = memory_from_json(value["memory_after"])
+            self._listed_memory = memory_from_json(value["memory_after"])
 
     def _meet(self) -> None:
         """At the end of the journal, where it is also the line that project.json goes up to."""
-        state, told = self._state.frames, self._told
-        for frame in sorted(state.keys() | told.keys()):
-            line = told.get(frame)
+        state, listed = self._state.frames, self._listed
+        for frame in sorted(state.keys() | listed.keys()):
+            line = listed.get(frame)
             value = None if line is None else parse_json(line.encode())
             if not _is_alike(value, state.get(frame)):
                 self.by_hand.frames[frame] = line
-        if self._told_objects != self._state.objects:
-            self.by_hand.objects = self._told_objects
-        if self._told_memory != self._state.memory:
-            self.by_hand.memory = self._told_memory
+        if self._listed_objects != self._state.objects:
+            self.by_hand.objects = self._listed_objects
+        if self._listed_memory != self._state.memory:
+            self.by_hand.memory = self._listed_memory
 
 
-def _is_alike(told: object, known: object) -> bool:
+def _is_alike(listed: object, known: object) -> bool:
     try:
-        return _is_same(told, known)
+        return _is_same(listed, known)
     except DamagedValueError:  # reported when the record is read
         return False

@@ -2,9 +2,9 @@
 
 The lock is the operating system's, on the hidden file `.lock`: its holder is alive, and it is
 given back when its holder dies, however that happens. `project.lock` names the holder for people,
-and by a random token for the program itself; no clock and no name of a computer tells who somebody
-is. The note decides alone only where the system's lock cannot: on a disk that knows no locks, and
-against another computer, since network disks may not carry locks from one to another. There it
+and by a random token for the program itself; no clock and no name of a computer identifies the
+holder. The note decides alone only where the system's lock cannot: on a disk that knows no locks,
+and against another computer, since network disks may not carry locks from one to another. There it
 counts for as long as it is renewed.
 """
 

@@ -166,8 +166,8 @@ def version_edits(
         if both != wanted_objects:
             yield lists(both, wanted_objects)
         if memory != wanted_memory:
-            told = Edit(label, group=group, cause=cause, locked=locked)
-            yield replace(told, memory_before=memory, memory_after=wanted_memory)
+            edit = Edit(label, group=group, cause=cause, locked=locked)
+            yield replace(edit, memory_before=memory, memory_after=wanted_memory)
 
     return edits()
 

@@ -545,8 +545,8 @@ class PropagationJob:
         return shown
 
     def _follow_rules(self, frame: int, way: int) -> Generator[Propagated, None, None]:
-        """Does to memory, before the next frame, what was told it since the last; once something
-        else is left to track from, that is."""
+        """Does to memory, before the next frame, the rules that changed since the last; once
+        something else is left to track from."""
         tracker, rules = self._trackers.tracker, self._annotation.memory
         if rules == self._obeyed or tracker is None:
             return
@@ -573,7 +573,7 @@ class PropagationJob:
 
     def _memorized_objects(self, frame: int) -> frozenset[int]:
         """The objects that a given frame puts into memory: those that it labels, and those
-        that are said to be absent there, of which it remembers that they have no pixel."""
+        that are marked absent there, of which it remembers that they have no pixel."""
         return self._masks.labelled_objects(frame) | (self._absent(frame) & self._seen)
 
     def _memorize(

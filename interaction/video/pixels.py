@@ -304,7 +304,7 @@ def _read(picture: Path, read: Callable[[Image.Image], _Result]) -> _Result:
     """What `read` finds in the picture; whatever goes wrong becomes UnreadableVideoError."""
     try:
         with _warnings_lock, warnings.catch_warnings():
-            # Pillow warns of odd metadata, which nobody here can change, and of large pictures,
+            # Pillow warns of odd metadata, which cannot be changed here, and of large pictures,
             # for which the limit below stands.
             warnings.simplefilter("ignore")
             with _open_picture(picture) as image:

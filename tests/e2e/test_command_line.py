@@ -80,13 +80,13 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @dataclass(frozen=True)
-class Told:
+class Printed:
     exit_code: int
     out: str
     err: str
 
 
-Here = Callable[..., Told]
+Here = Callable[..., Printed]
 
 
 @pytest.fixture
@@ -97,12 +97,12 @@ def here(
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.chdir(tmp_path)
 
-    def run_here(*arguments: str) -> Told:
+    def run_here(*arguments: str) -> Printed:
         with pytest.raises(SystemExit) as caught:
             main(list(arguments))
         code = caught.value.code
-        told = capsys.readouterr()
-        return Told(code if isinstance(code, int) else 0, told.out, told.err)
+        printed = capsys.readouterr()
+        return Printed(code if isinstance(code, int) else 0, printed.out, printed.err)
 
     return run_here
 
@@ -208,7 +208,7 @@ def test_a_mistake_ends_the_program_with_words_and_without_a_traceback(tmp_path:
         (("--start", "500"), 1, "--start 500 lies outside the video."),
     ],
 )
-def test_a_mistake_is_told_in_words_and_an_exit_code(
+def test_a_mistake_is_reported_in_words_and_an_exit_code(
     place: Path, tmp_path: Path, here: Here, change: tuple[str, ...], exit_code: int, message: str
 ) -> None:
     done = here(*propagate(place, tmp_path / "out", *change))
@@ -228,7 +228,7 @@ def test_a_mistake_is_told_in_words_and_an_exit_code(
         (("evaluate", "nowhere", "neither"), "nowhere"),
     ],
 )
-def test_a_file_that_is_not_there_is_told(
+def test_a_file_that_is_not_there_is_reported(
     here: Here, arguments: tuple[str, ...], message: str
 ) -> None:
     done = here(*arguments)

@@ -181,10 +181,10 @@ def test_every_command_of_the_documents_works(
         monkeypatch.setattr("sys.argv", ["xmem-annotate", *words])
         with pytest.raises(SystemExit) as ended:
             interactive_demo.main()
-        told = capsys.readouterr()
+        printed = capsys.readouterr()
         if ended.value.code:
-            failed[where] = told.err or told.out
-    assert not failed, "\n".join(f"{where}: {told}" for where, told in failed.items())
+            failed[where] = printed.err or printed.out
+    assert not failed, "\n".join(f"{where}: {printed}" for where, printed in failed.items())
     assert opened
 
 

@@ -1,4 +1,4 @@
-"""What desktops are told about the program, and the trial that a built program is put to."""
+"""What desktops know of the program, and the trial that a built program is put to."""
 
 import configparser
 import json

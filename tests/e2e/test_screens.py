@@ -201,7 +201,7 @@ def opened(window: MainWindow, action: str, qtbot: QtBot) -> QDialog:
 
 
 def fill(dialog: QDialog, masks: Path, qtbot: QtBot) -> None:
-    """Import and export are shown as they are when somebody is about to press the button."""
+    """Import and export are shown as they are when the button is about to be pressed."""
     if isinstance(dialog, ImportDialog):
         dialog.look(masks)
         preview = dialog.picture

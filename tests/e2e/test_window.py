@@ -50,7 +50,7 @@ class Program:
         self.window.resize(1280, 800)
         with qtbot.waitExposed(self.window):
             self.window.show()
-        self.window.activateWindow()  # without a window manager nobody else does
+        self.window.activateWindow()  # without a window manager nothing else does
         qtbot.waitUntil(self.window.isActiveWindow)
 
     @property
@@ -249,7 +249,7 @@ def test_folders_of_pictures_open_from_paths_with_spaces_and_other_letters(
     assert project.folder == tmp_path / "мои кадры 日本.vos"
 
 
-def test_a_file_that_is_no_video_is_told_in_words_and_the_window_goes_on(
+def test_a_file_that_is_no_video_is_reported_in_words_and_the_window_goes_on(
     start: Callable[..., Program], tmp_path: Path
 ) -> None:
     broken = tmp_path / "broken.mp4"

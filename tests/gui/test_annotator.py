@@ -61,7 +61,7 @@ def test_the_last_click_can_be_taken_back_again_and_again(
     assert not annotator.prompts.remove_last_click()
 
 
-def test_a_locked_object_is_not_clicked_on_and_that_is_said(
+def test_a_locked_object_is_not_clicked_on_with_a_reason(
     annotator: Annotator, document: Document, qtbot: QtBot
 ) -> None:
     bear = document.add_object("bear")

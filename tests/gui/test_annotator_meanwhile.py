@@ -195,7 +195,7 @@ def test_a_correction_during_the_second_run_is_tracked_from_as_well(
     assert [words.split()[1] for words in notices[:2]] == ["2", "4"]
 
 
-def test_what_a_cancelled_run_leaves_untracked_is_said(
+def test_what_a_cancelled_run_leaves_untracked_is_reported(
     annotator: Annotator, document: Document, notices: list[str], qtbot: QtBot
 ) -> None:
     annotator.hand.stroke(DAB)

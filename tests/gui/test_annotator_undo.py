@@ -233,7 +233,7 @@ def test_undo_in_the_midst_of_a_deletion_takes_all_of_it_back(
     assert document.annotation.record(7) == EMPTY_RECORD
 
 
-def test_going_back_in_the_history_is_refused_while_it_grows_and_that_is_said(
+def test_going_back_in_the_history_is_refused_while_it_grows_with_a_reason(
     annotator: Annotator,
     document: Document,
     engine: EngineThread,

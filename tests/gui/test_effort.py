@@ -12,7 +12,7 @@ from gui.work.document import Document
 from tests.gui.windows import shown
 
 
-def test_nothing_done_is_said_and_cannot_be_copied(
+def test_nothing_done_is_shown_as_such_and_cannot_be_copied(
     document: Document, owner: QMainWindow, qtbot: QtBot
 ) -> None:
     dialog = EffortDialog(document, owner)

@@ -247,17 +247,17 @@ def test_esc_says_at_once_that_the_run_stops(
 ) -> None:
     annotator, run = workspace.annotator, workspace.propagation_panel.run
     annotator.hand.stroke(DAB)
-    said: list[tuple[str, bool, str]] = []
+    shown: list[tuple[str, bool, str]] = []
 
     def cancel() -> None:
         QTest.keyClick(workspace.canvas, Qt.Key.Key_Escape)
         window.update_state()
-        said.append((run.figures.text(), run.cancel.isEnabled(), window.status_line.hint.text()))
+        shown.append((run.figures.text(), run.cancel.isEnabled(), window.status_line.hint.text()))
 
     once_at(annotator, 2, cancel)
     press(window, Qt.Key.Key_F)
-    qtbot.waitUntil(lambda: bool(said) and is_idle(workspace), timeout=20_000)
-    [(figures, can_cancel, hint)] = said
+    qtbot.waitUntil(lambda: bool(shown) and is_idle(workspace), timeout=20_000)
+    [(figures, can_cancel, hint)] = shown
     assert figures == "Stopping…"
     assert not can_cancel
     assert "Stopping" in hint
@@ -469,7 +469,7 @@ def _coarse(picture: NDArray[np.uint8]) -> NDArray[np.int64]:
     return np.asarray(small, np.int64)
 
 
-def test_commands_are_found_by_other_words_and_nothing_is_said_to_fit(
+def test_commands_are_found_by_other_words_and_no_match_is_shown_as_such(
     window: MainWindow, workspace: Workspace, qtbot: QtBot
 ) -> None:
     press(window, Qt.Key.Key_P, CTRL | SHIFT)

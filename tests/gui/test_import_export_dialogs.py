@@ -140,7 +140,7 @@ def test_an_import_says_beforehand_what_it_will_leave_alone(
     assert document.annotation.record(0).given == {DOG}
 
 
-def test_nothing_to_import_is_said_before_anybody_tries(
+def test_nothing_to_import_is_shown_before_the_import(
     open_import: Open, document: Document, tmp_path: Path, qtbot: QtBot
 ) -> None:
     dialog = open_import()

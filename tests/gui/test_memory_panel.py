@@ -111,7 +111,7 @@ def test_a_hidden_panel_asks_for_nothing_and_shows_all_when_it_is_seen(
     assert frames_of(memory.groups["working"]) == [9, 10]
 
 
-def test_a_model_that_does_not_tell_is_said_so(
+def test_a_model_that_does_not_report_its_memory_is_named(
     memory: MemoryPanel, annotator: RecordingAnnotator, qtbot: QtBot
 ) -> None:
     assert not memory.unknown.isVisible()

@@ -30,7 +30,7 @@ def row_of(dialog: ModelsDialog, row: int) -> QTreeWidgetItem:
     return item
 
 
-def test_what_a_model_does_and_needs_is_said_in_full(
+def test_what_a_model_does_and_needs_is_shown_in_full(
     preferences: Preferences, owner: QMainWindow, qtbot: QtBot
 ) -> None:
     dialog = ModelsDialog(preferences, owner)
@@ -75,7 +75,7 @@ def test_a_model_in_use_that_is_not_here_does_not_look_as_if_it_were(
     dialog.close()
 
 
-def test_what_a_model_lacks_and_which_plug_ins_are_broken_is_said(
+def test_what_a_model_lacks_and_which_plug_ins_are_broken_is_shown(
     preferences: Preferences, owner: QMainWindow, qtbot: QtBot, tmp_path: Path
 ) -> None:
     lacking = replace(

@@ -129,7 +129,7 @@ def drag(workspace: Workspace, start: float, end: float, *, releases: bool = Tru
         (5, 0, ((2, 2, ABSENT),)),
     ],
 )
-def test_an_edge_of_what_was_said_is_dragged_and_that_is_one_step(
+def test_an_edge_of_presence_is_dragged_and_that_is_one_step(
     workspace: Workspace,
     bear: int,
     qtbot: QtBot,
@@ -211,7 +211,7 @@ def test_an_edge_shows_that_it_can_be_dragged_and_a_click_there_only_goes_there(
     assert presence(workspace, bear) == (PresenceRange(2, 4, ABSENT),)
 
 
-def test_one_key_accepts_a_proposed_absence_and_none_is_said(
+def test_one_key_accepts_a_proposed_absence_and_a_missing_one_is_reported(
     window: MainWindow,
     workspace: Workspace,
     bear: int,

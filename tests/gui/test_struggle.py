@@ -69,7 +69,7 @@ def test_three_corrections_of_one_object_offer_learning_and_stronger_weights(
     assert banner.button.text() == "Learn from these frames"
     assert banner.second_button.text() == "Get XMem"
 
-    tracked.document.noticed.emit("Something else")  # what is said meanwhile does not end it
+    tracked.document.noticed.emit("Something else")  # another notice does not end it
     assert banner.text == "Something else"
     QTest.mouseClick(banner.close_button, LEFT)
     assert "bear" in banner.text

@@ -27,7 +27,7 @@ def test_a_record_names_the_objects_that_have_pixels() -> None:
     assert record.doubt == 0.5
 
 
-def test_a_frame_nobody_touched_is_empty_and_reads_as_background() -> None:
+def test_an_untouched_frame_is_empty_and_reads_as_background() -> None:
     assert annotation().record(3) == EMPTY_RECORD
     assert not annotation().labels(3).any()
     with pytest.raises(IndexError):

@@ -80,7 +80,7 @@ def test_the_bytes_are_forced_to_the_disk_before_the_file_takes_its_name(
     assert seen == [(False, False, [b"new"]), (True, True, [b"new"])]  # then the name
 
 
-def test_a_full_disk_is_said_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 

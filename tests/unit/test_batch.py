@@ -270,7 +270,7 @@ def test_masks_without_any_object_are_refused(settings: BatchSettings, tmp_path:
         ({"start": 99}, "--start 99"),
     ],
 )
-def test_what_is_not_there_is_told_and_nothing_is_written(
+def test_what_is_not_there_is_reported_and_nothing_is_written(
     settings: BatchSettings, change: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(UserError, match=message):
@@ -278,7 +278,7 @@ def test_what_is_not_there_is_told_and_nothing_is_written(
     assert not settings.output.exists() or everything_in(settings.output) == {}
 
 
-def test_an_output_that_cannot_be_a_folder_is_told(settings: BatchSettings) -> None:
+def test_an_output_that_cannot_be_a_folder_is_reported(settings: BatchSettings) -> None:
     settings.output.write_text("a file")
     with pytest.raises(UserError, match="out"):
         finish(settings)
@@ -414,7 +414,9 @@ def test_going_on_with_another_model_mask_or_source_is_refused(
 
 
 @pytest.mark.parametrize("damage", [b"", b"not a state", None])
-def test_a_damaged_unfinished_state_is_told(settings: BatchSettings, damage: bytes | None) -> None:
+def test_a_damaged_unfinished_state_is_reported(
+    settings: BatchSettings, damage: bytes | None
+) -> None:
     run_until(settings, 2)
     [state] = settings.output.glob("unfinished*")
     state.write_bytes(state.read_bytes()[:-7] if damage is None else damage)

@@ -55,16 +55,16 @@ class Film:
         return scene(1 + index // 6, shift=2 * (index % 6))
 
 
-def test_cuts_of_a_film_are_found_and_the_way_there_is_told() -> None:
-    told: list[int] = []
+def test_cuts_of_a_film_are_found_and_the_way_there_is_reported() -> None:
+    steps: list[int] = []
     cuts: list[list[int]] = []
 
     def search() -> Iterator[int]:
         cuts.append((yield from find_cuts(Film())))
 
-    told.extend(search())
+    steps.extend(search())
     assert cuts == [[6, 12]]
-    assert told == list(range(1, 19))
+    assert steps == list(range(1, 19))
 
 
 # Masks
@@ -113,7 +113,7 @@ def test_a_mask_that_shrinks_moves_or_grows_little_by_little_goes_on() -> None:
         (square(120, 60, 28), "jumps"),
     ],
 )
-def test_a_mask_that_goes_wrong_is_told_once(wrong: NDArray[np.bool_], word: str) -> None:
+def test_a_mask_that_goes_wrong_is_reported_once(wrong: NDArray[np.bool_], word: str) -> None:
     before = [square(20, 30, 30)] * 4
     found = reasons(*before, wrong, wrong, wrong)
     assert found[:4] == [""] * 4
@@ -166,19 +166,19 @@ def test_a_run_tells_a_cut_before_it_goes_on_and_stops_with_brakes(tmp_path: Pat
     with Session.open(tmp_path / "film", engines=FakeEngines()) as session:
         session.add_object("bear")
         session.set_mask(0, tiny.labels(0, 1, 0))
-        told: list[Propagated] = []
-        session.propagate(0, on_step=told.append)
-        [cut] = [index for index, step in enumerate(told) if step.is_cut]
-        assert (told[cut].frame, told[cut].edit) == (5, None)
-        assert "cut" in (told[cut].brake or "")
-        assert told[cut + 1].frame == 5  # resumed, it goes on as usual
-        assert told[cut + 1].edit is not None
+        steps: list[Propagated] = []
+        session.propagate(0, on_step=steps.append)
+        [cut] = [index for index, step in enumerate(steps) if step.is_cut]
+        assert (steps[cut].frame, steps[cut].edit) == (5, None)
+        assert "cut" in (steps[cut].brake or "")
+        assert steps[cut + 1].frame == 5  # resumed, it goes on as usual
+        assert steps[cut + 1].edit is not None
         assert sorted(session.annotation.records) == list(range(8))
 
-        first = next(step for step in told if step.brake)
+        first = next(step for step in steps if step.brake)
         session.undo()
-        told.clear()
-        session.propagate(0, brakes=True, on_step=told.append)
-        assert told[-1].brake == first.brake
-        assert [step for step in told if step.brake] == told[-1:]
+        steps.clear()
+        session.propagate(0, brakes=True, on_step=steps.append)
+        assert steps[-1].brake == first.brake
+        assert [step for step in steps if step.brake] == steps[-1:]
         assert max(session.annotation.records) == first.frame - first.is_cut

@@ -105,7 +105,7 @@ def test_saving_goes_on_after_an_error_of_any_kind(
 ) -> None:
     monkeypatch.setattr(writer, "RETRY_S", 0.001)
     errors: list[BaseException] = [MemoryError(), KeyError("bug"), RecursionError()]
-    told: list[UserError] = []
+    problems: list[UserError] = []
     recovered = threading.Event()
 
     def fail(name: str, number: int) -> None:
@@ -113,7 +113,7 @@ def test_saving_goes_on_after_an_error_of_any_kind(
             raise errors.pop()
 
     def tell(problem: UserError) -> None:
-        told.append(problem)
+        problems.append(problem)
         raise ValueError("the window has a bug")
 
     with Project.open(folder) as project:
@@ -122,7 +122,7 @@ def test_saving_goes_on_after_an_error_of_any_kind(
         with watched(folder, fail):
             annotator.work(1, count=5)
             assert recovered.wait(30)
-        assert "What was saved before is untouched" in str(told[0])
+        assert "What was saved before is untouched" in str(problems[0])
         annotator.work(2, count=5)
         expected = state_of(annotator)
     with Project.open(folder) as project:
@@ -464,7 +464,7 @@ def test_a_list_of_jobs_may_be_anything(
         read_jobs(path, tmp_path / "out")
 
 
-def test_a_job_that_cannot_be_done_is_said_in_words_and_stops_no_other(
+def test_a_job_that_cannot_be_done_is_reported_in_words_and_stops_no_other(
     hostile: dict[str, Path], tmp_path: Path
 ) -> None:
     tiny.write_clip(tmp_path / "clip", 2)

@@ -43,7 +43,7 @@ def test_one_tracker_can_have_settings_of_its_own() -> None:
     assert engines.settings == CPU
 
 
-def test_models_and_devices_that_are_not_there_are_told_in_words() -> None:
+def test_models_and_devices_that_are_not_there_are_reported_in_words() -> None:
     with pytest.raises(ModelError, match="no-such-model"):
         Engines(replace(CPU, click_model="no-such-model")).segmenter()
     with pytest.raises(ModelError, match="no-such-model"):

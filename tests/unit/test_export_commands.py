@@ -50,13 +50,13 @@ def info(run: Run, project: Path) -> Any:
 
 
 def test_what_was_imported_is_in_the_project_as_one_step(project: Path, run: Run) -> None:
-    told = info(run, project)
-    assert told["frames_by_status"]["confirmed"] == 3
-    assert [(one["id"], one["name"], one["frames"]) for one in told["objects"]] == [
+    report = info(run, project)
+    assert report["frames_by_status"]["confirmed"] == 3
+    assert [(one["id"], one["name"], one["frames"]) for one in report["objects"]] == [
         (1, "dog", 3),
         (2, "Object 2", 3),
     ]
-    assert told["steps"] == 2  # the object, the import
+    assert report["steps"] == 2  # the object, the import
 
 
 def test_what_was_imported_is_exported_again(project: Path, tmp_path: Path, run: Run) -> None:
@@ -110,7 +110,7 @@ def test_settings_objects_and_range_are_taken_from_the_command_line(
         (("--format", "palette-png", "--first", 9), "0 to 3"),
     ],
 )
-def test_what_cannot_be_exported_is_told_in_words(
+def test_what_cannot_be_exported_is_reported_in_words(
     project: Path, tmp_path: Path, run: Run, arguments: tuple[object, ...], words: str
 ) -> None:
     code, _, err = run("export", project, "--output", tmp_path / "out", *arguments)
@@ -184,9 +184,7 @@ def test_a_dry_run_says_why_nothing_would_be_imported(
     assert "no object 8" in err
 
 
-def test_given_masks_are_replaced_only_when_told_to(
-    project: Path, tmp_path: Path, run: Run
-) -> None:
+def test_given_masks_are_replaced_only_on_request(project: Path, tmp_path: Path, run: Run) -> None:
     other = tmp_path / "other"
     other.mkdir()
     (other / "00001.png").write_bytes(encode_labels(np.full((HEIGHT, WIDTH), 5, np.uint8)))
@@ -212,7 +210,7 @@ def test_given_masks_are_replaced_only_when_told_to(
     assert annotation.record(1).status is FrameStatus.TRACKED
 
 
-def test_an_object_that_the_masks_do_not_hold_is_told(
+def test_an_object_that_the_masks_do_not_hold_is_reported(
     project: Path, tmp_path: Path, run: Run
 ) -> None:
     code, _, err = run("import", project, tmp_path / "masks", "--replace-given", "--object", "8=1")

@@ -168,7 +168,7 @@ def test_an_export_never_goes_into_its_own_source(
     assert {path: path.read_bytes() for path in video.path.iterdir()} == pictures
 
 
-def test_a_full_disk_is_told_in_words_and_leaves_nothing(
+def test_a_full_disk_is_reported_in_words_and_leaves_nothing(
     video: Video, annotation: Annotation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import errno

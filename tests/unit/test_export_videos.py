@@ -98,7 +98,7 @@ def test_irregular_timestamps_are_kept(tmp_path: Path) -> None:
         run_export(annotation_of(video), video, "overlay-video", tmp_path / "part", first=2, step=2)
     with open_video(tmp_path / "all.mp4") as made:
         np.testing.assert_allclose(made.timestamps_s * 1000, times, atol=0.6)
-        # numbered cells under the masks are still told apart: they are only tinted
+        # numbered cells under the masks can still be distinguished: they are only tinted
     with open_video(tmp_path / "part.mp4") as made:
         np.testing.assert_allclose(made.timestamps_s * 1000, [0, 160, 451], atol=0.6)
 
@@ -221,7 +221,7 @@ def test_colours_survive_conversion_and_tags(tmp_path: Path) -> None:
             np.testing.assert_allclose(made[0][24, 32 * index + 16], color, atol=6)
 
 
-def test_an_encoder_that_is_not_there_is_replaced_or_told(
+def test_an_encoder_that_is_not_there_is_replaced_or_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with open_video(write_numbered(tmp_path / "in.mp4", 3)) as video:

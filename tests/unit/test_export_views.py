@@ -142,7 +142,7 @@ def test_a_video_as_layer_runs_along_and_starts_again(
             assert np.array_equal(made[far], expected[far])
 
 
-def test_a_layer_that_cannot_be_used_is_told_before_anything_is_written(
+def test_a_layer_that_cannot_be_used_is_reported_before_anything_is_written(
     video: Video, annotation: Annotation, source: ExportSource, tmp_path: Path
 ) -> None:
     broken = tmp_path / "broken.png"

@@ -115,7 +115,7 @@ def test_a_gpu_that_is_too_small_is_left_for_the_processor(free: Callable[..., N
     assert (found.device, found.changes) == ("cuda", ())
 
 
-def test_a_disk_that_is_too_small_is_said_with_how_many_frames_fit(
+def test_a_disk_that_is_too_small_is_reported_with_how_many_frames_fit(
     free: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     free(100 * GIB)
@@ -204,7 +204,7 @@ def test_the_disk_that_a_run_takes_is_what_was_forecast(tmp_path: Path) -> None:
     assert 0.6 * expected < used_bytes() - before < 1.1 * expected
 
 
-def test_a_run_begins_as_small_as_its_forecast_unless_told_not_to(
+def test_a_run_begins_as_small_as_its_forecast_unless_it_must_not(
     session: Session, free: Callable[..., None]
 ) -> None:
     free(GIB)  # the tiny clip needs less

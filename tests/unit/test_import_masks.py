@@ -388,7 +388,9 @@ def test_given_frames_are_kept_unless_replacing_them_is_allowed(
     assert back.record(2).status is FrameStatus.TRACKED
 
 
-def test_nothing_to_import_is_told_before_anything_changes(video: Video, tmp_path: Path) -> None:
+def test_nothing_to_import_is_reported_before_anything_changes(
+    video: Video, tmp_path: Path
+) -> None:
     masks = {frame: scene(WIDTH, HEIGHT) for frame in range(COUNT)}
     annotation = annotate(masks, video, (DOG, CAT), FrameStatus.CONFIRMED)
     preview = preview_import(masks_on_disk(tmp_path / "m"), video, annotation)
@@ -476,9 +478,9 @@ def test_looking_can_be_followed_and_stopped(video: Video, tmp_path: Path) -> No
 
 def test_a_preview_is_plain_json(video: Video, tmp_path: Path) -> None:
     _, preview = run_import(masks_on_disk(tmp_path / "m"), video)
-    told = json.loads(json.dumps(preview.to_json()))
-    assert told["frames"] == [0, 1, 2, 3]
-    assert [one["frames"] for one in told["objects"]] == [COUNT, COUNT]
+    report = json.loads(json.dumps(preview.to_json()))
+    assert report["frames"] == [0, 1, 2, 3]
+    assert [one["frames"] for one in report["objects"]] == [COUNT, COUNT]
 
 
 def test_values_that_no_mask_has_are_refused(video: Video, tmp_path: Path) -> None:

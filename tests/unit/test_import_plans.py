@@ -1,4 +1,4 @@
-"""What an import would do is told before, and it claims nothing that the masks do not say."""
+"""An import's plan is shown before it, and it claims nothing that the masks do not say."""
 
 import json
 import os
@@ -48,7 +48,7 @@ def plan(session: Session, path: Path, **choices: Any) -> ImportPlan:
 
 
 def do(session: Session, path: Path, **choices: Any) -> ImportPlan:
-    """Imports, and sees to it that the plan said so."""
+    """Imports, and sees to it that the plan is true."""
     made = plan(session, path, **choices)
     before = dict(session.annotation.records)
     for edit in planned_edits(made):
@@ -68,7 +68,7 @@ def statuses(session: Session) -> set[FrameStatus]:
     return {session.annotation.record(frame).status for frame in range(FRAMES)}
 
 
-def told(made: ImportPlan) -> str:
+def lines_of(made: ImportPlan) -> str:
     return "\n".join(made.lines())
 
 
@@ -77,7 +77,7 @@ def test_masks_of_one_object_leave_the_others_to_be_tracked(
 ) -> None:
     made = do(session, masks(tmp_path / "m", cat=0), keeps_others=True)
     assert statuses(session) == {FrameStatus.CORRECTED}
-    assert "‘cat’" in told(made)
+    assert "‘cat’" in lines_of(made)
     session.set_mask(0, tiny.labels(0))
     session.propagate(0)
     assert all(CAT in session.annotation.record(frame).present for frame in range(FRAMES))
@@ -107,7 +107,7 @@ def test_a_mask_that_is_the_whole_frame_takes_other_objects_off_it_and_says_so(
     session.propagate(0)
     made = do(session, masks(tmp_path / "m", cat=0), replaces_given=True)
     assert [one.name for one in made.removed] == ["cat"]
-    assert "‘cat’" in told(made)
+    assert "‘cat’" in lines_of(made)
     assert statuses(session) == {FrameStatus.CONFIRMED}
     assert {session.annotation.record(f).present for f in range(FRAMES)} == {frozenset({DOG})}
 
@@ -119,14 +119,14 @@ def test_what_was_confirmed_of_other_objects_stays_so(session: Session, tmp_path
     folder = masks(tmp_path / "m", cat=0)
     do(session, folder, keeps_others=True, replaces_given=True)
     assert session.annotation.record(1).status is FrameStatus.CONFIRMED
-    assert session.annotation.record(2).status is FrameStatus.CONFIRMED  # dog and cat are told
+    assert session.annotation.record(2).status is FrameStatus.CONFIRMED  # dog and cat are given
     assert session.annotation.record(3).status is FrameStatus.CORRECTED
     do(session, folder, keeps_others=True, replaces_given=True, status=FrameStatus.TRACKED)
     assert session.annotation.record(1).given == {CAT}
     assert session.annotation.record(3).status is FrameStatus.TRACKED
 
 
-def test_our_own_export_brings_nothing_to_frames_that_nobody_looked_at(
+def test_our_own_export_brings_nothing_to_frames_without_annotation(
     session: Session, tmp_path: Path
 ) -> None:
     give(session, 0)
@@ -136,7 +136,7 @@ def test_our_own_export_brings_nothing_to_frames_that_nobody_looked_at(
     tracked = dict(session.annotation.records)
     made = do(session, tmp_path / "out", replaces_given=True)
     assert made.left_empty == (3, 4, 5)
-    assert "nothing of the objects" in told(made)
+    assert "nothing of the objects" in lines_of(made)
     assert {f: session.annotation.record(f) for f in (3, 4, 5)} == {
         f: tracked[f] for f in (3, 4, 5)
     }
@@ -157,28 +157,28 @@ def test_empty_masks_say_that_objects_are_absent_only_where_that_is_wished(
     masks(tmp_path / "m", 0, 0, frames=(2, 3))
     assert plan(session, tmp_path / "m").left_empty == (2, 3)
     made = do(session, tmp_path / "m", takes_empty=True)
-    assert "none of the objects will be on 2 frames: 2-3" in told(made)
+    assert "none of the objects will be on 2 frames: 2-3" in lines_of(made)
     assert session.annotation.record(3).status is FrameStatus.CONFIRMED
     assert session.annotation.record(3).present == frozenset()
 
 
-def test_a_locked_object_is_told_before_and_no_frame_is_declared_empty(
+def test_a_locked_object_is_reported_before_and_no_frame_is_declared_empty(
     session: Session, tmp_path: Path
 ) -> None:
     session.objects.set_locked(DOG, True)
     folder = masks(tmp_path / "dog", cat=0)
     made = plan(session, folder)
-    assert "‘dog’ is locked: nothing of it is imported" in told(made)
+    assert "‘dog’ is locked: nothing of it is imported" in lines_of(made)
     assert made.problem is not None
     with pytest.raises(UserError, match="locked"):
         planned_edits(made)
     both = do(session, masks(tmp_path / "both"))
-    assert "‘dog’ is locked" in told(both)
+    assert "‘dog’ is locked" in lines_of(both)
     assert statuses(session) == {FrameStatus.CORRECTED}
     assert session.annotation.record(2).given == {CAT}
 
 
-def test_frames_made_by_hand_and_outside_the_range_are_told_as_left_alone(
+def test_frames_made_by_hand_and_outside_the_range_are_listed_as_left_alone(
     session: Session, tmp_path: Path
 ) -> None:
     give(session, 2)
@@ -186,10 +186,10 @@ def test_frames_made_by_hand_and_outside_the_range_are_told_as_left_alone(
     assert made.frames == (1, 3, 4)
     assert made.left_given == (2,)
     assert made.left_outside == (0, 5)
-    assert "1 frame left alone, made or confirmed by hand: 2" in told(made)
+    assert "1 frame left alone, made or confirmed by hand: 2" in lines_of(made)
     assert json.loads(json.dumps(made.to_json()))["left_given"] == [2]
     replaced = plan(session, tmp_path / "m", replaces_given=True)
-    assert "will be replaced: 1-4" in told(replaced)
+    assert "will be replaced: 1-4" in lines_of(replaced)
 
 
 def test_an_object_lost_by_resizing_is_not_counted_nor_declared_absent(
@@ -204,7 +204,7 @@ def test_an_object_lost_by_resizing_is_not_counted_nor_declared_absent(
         tiny.write_mask(tmp_path / "m", frame, large)
     made = do(session, tmp_path / "m", keeps_others=True, replaces_given=True)
     assert [(one.key, one.frame_count) for one in made.preview.objects] == [(1, 6), (2, 0), (9, 0)]
-    assert "resizing leaves nothing of it on 6 frames" in told(made)
+    assert "resizing leaves nothing of it on 6 frames" in lines_of(made)
     assert [one.id for one in session.annotation.objects] == [DOG, CAT]
     assert session.annotation.record(0).status is FrameStatus.CORRECTED
     assert session.annotation.record(0).given == {DOG}
@@ -221,7 +221,7 @@ def test_an_object_lost_by_resizing_is_not_counted_nor_declared_absent(
         ({"first": 1, "last": 2}, "holds nothing of the objects"),
     ],
 )
-def test_why_nothing_would_be_imported_is_told(
+def test_why_nothing_would_be_imported_is_reported(
     session: Session, tmp_path: Path, choices: dict[str, Any], words: str
 ) -> None:
     give(session, 2)
@@ -232,7 +232,7 @@ def test_why_nothing_would_be_imported_is_told(
     assert words in problem
 
 
-def test_masks_without_a_single_object_are_told(session: Session, tmp_path: Path) -> None:
+def test_masks_without_a_single_object_are_reported(session: Session, tmp_path: Path) -> None:
     problem = plan(session, masks(tmp_path / "m", 0, 0)).problem
     assert problem is not None
     assert "no object in any" in problem

@@ -89,7 +89,7 @@ def test_last_edits_can_be_lost_without_losing_more(folder: Path) -> None:
             assert len(history.entries) <= keep
 
 
-def test_a_damaged_line_in_the_middle_is_told_and_the_masks_stay_readable(folder: Path) -> None:
+def test_a_damaged_line_in_the_middle_is_reported_and_the_masks_stay_readable(folder: Path) -> None:
     records = read(folder)[0]
     lines = journal_lines(folder)
     lines[5] = lines[5].replace(b"position", b"posltion")
@@ -142,7 +142,7 @@ def test_a_journal_that_is_missing_or_short_is_damage_and_the_masks_are_there(fo
             break
 
 
-def test_a_damaged_mask_of_the_history_is_told_when_it_is_needed(folder: Path) -> None:
+def test_a_damaged_mask_of_the_history_is_reported_when_it_is_needed(folder: Path) -> None:
     with Project.open(folder) as project:
         annotator = Annotator(project)
         for number in range(3):

@@ -136,7 +136,7 @@ def test_where_the_mask_was_changed_by_hand_it_no_longer_counts() -> None:
     assert 0 < kept.alpha[20, 60] < 1
 
 
-def test_where_the_mask_is_not_what_the_network_said_it_does_not_count() -> None:
+def test_where_the_mask_is_not_the_networks_answer_it_does_not_count() -> None:
     """As beside a locked object, whose pixels the tracker wanted."""
     probability = soft_disc(60, 45, 25)
     labels = (probability > 0.5).astype(np.uint8)

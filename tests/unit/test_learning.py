@@ -100,12 +100,12 @@ def same(first: list[torch.Tensor], second: list[torch.Tensor]) -> list[bool]:
 # What is learned from
 
 
-def test_only_given_frames_teach_and_each_only_what_it_speaks_for(session: Session) -> None:
+def test_only_given_frames_teach_and_each_only_its_given_objects(session: Session) -> None:
     give(session, 0, 1, 2, status=FrameStatus.CONFIRMED)
     give(session, 3, 1)
     give(session, 5, 1, 2, status=FrameStatus.TRACKED)
     examples = examples_of(given(session), session.video)  # type: ignore[arg-type]
-    assert [(one.frame, set(one.told)) for one in examples] == [(0, {1, 2}), (3, {1})]
+    assert [(one.frame, set(one.given)) for one in examples] == [(0, {1, 2}), (3, {1})]
     assert set(np.unique(examples[1].labels)) == {0, 1}
     assert np.array_equal(examples[0].picture, session.video[0])
 
@@ -315,7 +315,7 @@ def test_a_network_is_kept_from_the_end_of_its_steps_on(session: Session) -> Non
     assert same(before, weights(session)) == [False, True]
 
 
-def test_steps_are_shortened_to_the_time_there_is_and_told_before_they_begin(
+def test_steps_are_shortened_to_the_time_there_is_and_reported_before_they_begin(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     give(session, 0, 1, 2)
@@ -424,7 +424,7 @@ def test_a_project_open_for_reading_only_learns_and_forgets_nothing(
 
 
 @pytest.mark.parametrize("part", ["tracker", "clicks"])
-def test_weights_that_are_damaged_are_told_and_can_be_learned_again(
+def test_weights_that_are_damaged_are_reported_and_can_be_learned_again(
     session: Session, part: str
 ) -> None:
     give(session, 0, 1, 2)
@@ -491,7 +491,7 @@ def test_a_full_disk_while_keeping_leaves_what_was_learned_before(
     assert same(before, weights(session)) == [True, True]
 
 
-def test_a_full_device_is_told_in_words(
+def test_a_full_device_is_reported_in_words(
     session: Session, monkeypatch: pytest.MonkeyPatch, run_out: Callable[..., None]
 ) -> None:
     give(session, 0, 1, 2)

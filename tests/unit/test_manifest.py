@@ -108,7 +108,7 @@ def test_a_format_that_is_no_number_is_damage(tmp_path: Path, number: Any) -> No
         ({"engine": 7}, "engines"),
     ],
 )
-def test_what_is_damaged_is_told_and_nothing_is_written(
+def test_what_is_damaged_is_reported_and_nothing_is_written(
     folder: Path, change: dict[str, Any], damage: str
 ) -> None:
     write(folder, {**data_of(folder), **change})

@@ -383,7 +383,7 @@ def test_no_element_without_a_value_ever_dilutes_a_readout() -> None:
             torch.testing.assert_close(row, torch.full_like(row, level))
 
 
-def test_an_object_nobody_knows_reads_zeros() -> None:
+def test_an_unknown_object_reads_zeros() -> None:
     bank = MemoryBank(config())
     assert (looked_up(bank, [1, 2]) == 0).all()
     bank.append(made([1], 0))

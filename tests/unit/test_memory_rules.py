@@ -86,20 +86,22 @@ def test_memory_says_which_frames_it_holds_and_what_each_gives() -> None:
     tracker = started()
     for index in range(1, 16):
         tracker.track(tiny.frame(index), index=index)
-    told = tracker.remembered()
-    parts = {part: [one.frame for one in told if one.part == part] for part in told_parts(told)}
+    remembered = tracker.remembered()
+    parts = {
+        part: [one.frame for one in remembered if one.part == part] for part in parts_of(remembered)
+    }
     assert parts["permanent"] == [0]
     assert set(parts["working"]) <= set(range(10, 16))
     assert set(parts["long_term"]) <= set(range(1, 14))
     assert parts["long_term"]
     assert parts["working"]
-    assert sum(one.recent for one in told) == pytest.approx(1)
-    assert all(0 <= one.average <= 1 for one in told)
-    assert sum(one.elements for one in told) == tracker.bank.element_count
+    assert sum(one.recent for one in remembered) == pytest.approx(1)
+    assert all(0 <= one.average <= 1 for one in remembered)
+    assert sum(one.elements for one in remembered) == tracker.bank.element_count
 
 
-def told_parts(told: Iterable[RememberedFrame]) -> set[str]:
-    return {one.part for one in told}
+def parts_of(remembered: Iterable[RememberedFrame]) -> set[str]:
+    return {one.part for one in remembered}
 
 
 def test_an_evicted_frame_is_in_no_part_and_the_others_are_as_they_were() -> None:
@@ -160,7 +162,7 @@ def test_rules_stay_ascending_apart_and_joined() -> None:
     assert not rules.changed(0, 99, FREE)
 
 
-def test_what_was_said_is_undone_survives_closing_and_makes_the_newer_format(
+def test_rules_are_undone_survive_closing_and_make_the_newer_format(
     session: Session, folder: Path
 ) -> None:
     session.flush()
@@ -292,10 +294,10 @@ def test_pinning_more_frames_than_are_remembered_keeps_them_all(session: Session
     assert len(masks.around(10, 1)) <= 6
 
 
-def test_what_is_told_while_a_run_goes_on_holds_from_the_next_frame(session: Session) -> None:
+def test_a_rule_set_while_a_run_goes_on_holds_from_the_next_frame(session: Session) -> None:
     held: dict[int, dict[str, set[int]]] = {}
 
-    def told(step: Propagated) -> None:
+    def on_step(step: Propagated) -> None:
         held[step.frame] = bank_of(session)
         if step.frame == 6:
             assert 4 in set().union(*held[6].values())
@@ -304,7 +306,7 @@ def test_what_is_told_while_a_run_goes_on_holds_from_the_next_frame(session: Ses
         if step.frame == 12:
             say(session, 2, 2, FREE)
 
-    session.propagate(0, on_step=told)
+    session.propagate(0, on_step=on_step)
     assert all(4 not in set().union(*held[frame].values()) for frame in range(7, COUNT))
     assert 2 in held[7]["permanent"]
     assert 2 in held[12]["permanent"]
@@ -315,13 +317,13 @@ def test_what_is_told_while_a_run_goes_on_holds_from_the_next_frame(session: Ses
 def test_memory_is_never_emptied(session: Session) -> None:
     remarks = []
 
-    def told(step: Propagated) -> None:
+    def on_step(step: Propagated) -> None:
         if step.remark:
             remarks.append(str(step.remark))
         if step.frame == 1 and not session.annotation.memory:
             say(session, 0, 12, EXCLUDED)
 
-    session.propagate(0, on_step=told)
+    session.propagate(0, on_step=on_step)
     assert any("keeps what is excluded" in one for one in remarks)
     assert 0 not in set().union(*bank_of(session).values())  # once there was something else
     with pytest.raises(UserError, match="kept out of memory"):
@@ -334,18 +336,18 @@ def test_a_run_says_what_it_remembers_only_if_asked(session: Session) -> None:
     assert all(asked)
     is_shown = False
     context = replace(session.context(), reports_memory=lambda: is_shown)
-    told: list[Remembered | None] = []
+    reports: list[Remembered | None] = []
     for step in propagation(context, PropagationRequest(0)):
-        told.append(step.remembered)
-        is_shown = len(told) >= 3
-    assert told[0] is None
-    assert told[2] is None
-    assert told[-1] is not None
-    assert told[-1].is_known
-    assert {one.part for one in told[-1].frames} >= {"permanent", "working"}
+        reports.append(step.remembered)
+        is_shown = len(reports) >= 3
+    assert reports[0] is None
+    assert reports[2] is None
+    assert reports[-1] is not None
+    assert reports[-1].is_known
+    assert {one.part for one in reports[-1].frames} >= {"permanent", "working"}
 
 
-def test_a_model_that_does_not_tell_is_said_so(
+def test_a_model_that_does_not_report_its_memory_is_named(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Tracker, "knows_frames", False)
@@ -372,23 +374,23 @@ def test_the_command_says_and_prints_it(
     session.propagate(0)
     session.close()
 
-    def told(*words: object) -> str:
+    def output(*words: object) -> str:
         with pytest.raises(SystemExit) as ended:
             main(["memory", str(folder), *map(str, words)])
         out, err = capsys.readouterr()
         return out if not ended.value.code else f"{ended.value.code} {err}"
 
-    assert "Nothing was said" in told()
-    report = json.loads(told("--pin", 5, "--exclude", "8-9", "--exclude", 12, "--json"))
+    assert "No rule is set" in output()
+    report = json.loads(output("--pin", 5, "--exclude", "8-9", "--exclude", 12, "--json"))
     assert report == {
         "rules": [[5, 5, "pinned"], [8, 9, "excluded"], [12, 12, "excluded"]],
         "given": [0],
         "interrupted_run": None,
     }
-    assert told("--release", "0-10") == "12-12  excluded\n"
-    assert told("--exclude", "20-50").startswith("1 ")
-    assert told("--exclude", "9-8").startswith("2 ")
-    assert told("--exclude", "-1").startswith("2 ")
+    assert output("--release", "0-10") == "12-12  excluded\n"
+    assert output("--exclude", "20-50").startswith("1 ")
+    assert output("--exclude", "9-8").startswith("2 ")
+    assert output("--exclude", "-1").startswith("2 ")
 
 
 def test_masks_are_the_same_without_memory_rules(session: Session) -> None:

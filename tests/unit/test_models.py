@@ -292,7 +292,7 @@ def test_a_server_that_does_not_give_the_file_is_explained(
 
 
 def test_no_server_at_all_is_explained(tmp_path: Path) -> None:
-    with socket.socket() as taken:  # bound but not listening: nobody answers
+    with socket.socket() as taken:  # bound but not listening: nothing answers
         taken.bind(("127.0.0.1", 0))
         here = store(tmp_path, model(f"http://127.0.0.1:{taken.getsockname()[1]}/big.pth"))
         with pytest.raises(ModelError, match=r"No connection to 127\.0\.0\.1.*\n\nCheck the net"):

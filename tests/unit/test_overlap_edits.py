@@ -479,7 +479,7 @@ def test_what_is_replayed_covers_again(tmp_path: Path, engines: FakeEngines) -> 
             assert again.annotation.record(0).beneath == records[0].beneath
 
 
-def test_damage_beneath_a_mask_is_said(tmp_path: Path) -> None:
+def test_damage_beneath_a_mask_is_reported(tmp_path: Path) -> None:
     folder = tmp_path / "p.vos"
     with open_project(folder) as session:
         two(session)
@@ -621,18 +621,18 @@ def test_the_command_says_moves_and_prints_it(
     with open_project(folder) as session:
         bear, cub = two(session)
 
-    def told(*words: object) -> str:
+    def output(*words: object) -> str:
         with pytest.raises(SystemExit) as ended:
             main(["overlap", str(folder), *map(str, words)])
         out, err = capsys.readouterr()
         return out if not ended.value.code else f"{ended.value.code} {err}"
 
-    assert "Covered on frames 0." in told("bear")
-    text = told("bear", "--move", "front", "--json")
+    assert "Covered on frames 0." in output("bear")
+    text = output("bear", "--move", "front", "--json")
     assert json.loads(text) == {"object": bear, "keeps_covered": True, "covered_frames": []}
-    assert "Covered on frames 0." in told("cub")
-    assert "keeps nothing" in told("cub", "--covered", "lose")
-    assert told("bear", "--move", "back", "--last", 50).startswith("1 ")
+    assert "Covered on frames 0." in output("cub")
+    assert "keeps nothing" in output("cub", "--covered", "lose")
+    assert output("bear", "--move", "back", "--last", 50).startswith("1 ")
     with open_project(folder) as session:
         assert not session.annotation.object(cub).keeps_covered
         assert np.array_equal(session.masks[0] == bear, pixels(LEFT))

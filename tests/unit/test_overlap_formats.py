@@ -184,7 +184,7 @@ def test_of_the_objects_that_are_chosen_the_front_one(
 @pytest.mark.parametrize(
     "name", [name for name, one in FORMATS.items() if one.overlaps is Overlaps.UNION]
 )
-def test_where_objects_are_not_told_apart_nothing_is_lost(
+def test_where_one_mask_is_for_all_objects_nothing_is_lost(
     name: str, annotation: Annotation, video: Video, tmp_path: Path
 ) -> None:
     planned = check_export(

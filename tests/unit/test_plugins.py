@@ -282,7 +282,7 @@ def test_weights_of_the_hub_come_into_its_cache_and_are_found_there_offline(
     assert cached_from_hub("me/other") is None
 
 
-def test_a_repository_that_is_not_there_is_told_in_words(hub: Path) -> None:
+def test_a_repository_that_is_not_there_is_reported_in_words(hub: Path) -> None:
     with pytest.raises(ModelError, match="“me/other” could not be fetched"):
         list(download_from_hub("me/other"))
     assert not list(hub.rglob("model.safetensors"))

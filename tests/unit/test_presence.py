@@ -263,16 +263,16 @@ def test_a_given_frame_remembers_that_an_object_is_absent(
     say(session, 1, 4, 4, ABSENT)
     session.do(StrokeRequest(4, 2, DAB))
     assert 1 not in session.annotation.record(4).given
-    told: dict[int, set[int]] = {}
+    memorized: dict[int, set[int]] = {}
     memorize = Tracker.memorize
 
     def note(self: Tracker, index: int, frame: Any, labels: Labels, objects: Any = None) -> None:
-        told[index] = set(objects)
+        memorized[index] = set(objects)
         memorize(self, index, frame, labels, objects)
 
     monkeypatch.setattr(Tracker, "memorize", note)
     session.propagate(0)
-    assert told == {0: {1, 2}, 4: {1, 2}}
+    assert memorized == {0: {1, 2}, 4: {1, 2}}
 
 
 READ_BACK = [
@@ -393,15 +393,15 @@ def test_the_command_says_and_prints_it(
 ) -> None:
     session.close()
 
-    def told(*words: object) -> str:
+    def output(*words: object) -> str:
         with pytest.raises(SystemExit) as ended:
             main(["presence", str(folder), *map(str, words)])
         out, err = capsys.readouterr()
         return out if not ended.value.code else f"{ended.value.code} {err}"
 
-    assert "Nothing was said" in told("bear")
-    text = told("bear", "--first", 2, "--last", 5, "--state", "absent", "--json")
+    assert "No presence is set" in output("bear")
+    text = output("bear", "--first", 2, "--last", 5, "--state", "absent", "--json")
     assert json.loads(text) == {"object": 1, "presence": [[2, 5, "absent"]]}
-    assert told("bear") == "2-5  absent\n"
-    assert told("bear", "--first", 2, "--last", 50, "--state", "absent").startswith("1 ")
-    assert told("wolf").startswith("1 ")
+    assert output("bear") == "2-5  absent\n"
+    assert output("bear", "--first", 2, "--last", 50, "--state", "absent").startswith("1 ")
+    assert output("wolf").startswith("1 ")

@@ -229,7 +229,7 @@ def test_without_project_json_the_journal_gives_everything(folder: Path) -> None
 
 
 class FullDisk:
-    """Lets every write fail for as long as it is told."""
+    """Lets every write fail while `is_full`."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.is_full = False
@@ -242,15 +242,15 @@ class FullDisk:
         self._fsync(number)
 
 
-def test_a_full_disk_is_told_once_and_nothing_is_lost(
+def test_a_full_disk_is_reported_once_and_nothing_is_lost(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(saver, "RETRY_S", 0.01)
     disk = FullDisk(monkeypatch)
-    told: list[UserError] = []
+    problems: list[UserError] = []
     with create(folder) as project:
         over: list[bool] = []
-        project.on_problem = told.append
+        project.on_problem = problems.append
         project.on_recovery = lambda: over.append(project.is_saved)
         annotator = Annotator(project)
         annotator.work(1, count=5)
@@ -261,7 +261,7 @@ def test_a_full_disk_is_told_once_and_nothing_is_lost(
             project.flush()
         with pytest.raises(DiskFullError):
             project.flush()
-        assert [type(problem) for problem in told] == [DiskFullError]
+        assert [type(problem) for problem in problems] == [DiskFullError]
         assert not project.is_saved
         assert over == []
         assert [entry.loaded() for entry in annotator.history.entries]  # undo needs no disk
@@ -367,10 +367,10 @@ def test_there_is_one_project_in_a_folder(folder: Path) -> None:
 
 def test_no_project_is_made_among_the_masks_of_others(folder: Path) -> None:
     (folder / "masks").mkdir(parents=True)
-    (folder / "masks" / "0000000.png").write_bytes(b"somebody's work")
+    (folder / "masks" / "0000000.png").write_bytes(b"another's work")
     with pytest.raises(ProjectError, match="belong to no project"):
         create(folder)
-    assert (folder / "masks" / "0000000.png").read_bytes() == b"somebody's work"
+    assert (folder / "masks" / "0000000.png").read_bytes() == b"another's work"
 
 
 @pytest.mark.parametrize("name", ["a file/inside it", "n" * 300])

@@ -68,7 +68,7 @@ def note(folder: Path, holder: Holder, age_s: float = 0.0) -> None:
     os.utime(path, (time.time() - age_s, time.time() - age_s))
 
 
-def test_nobody_else_gets_in_and_is_told_who_is_there(folder: Path) -> None:
+def test_a_second_program_is_refused_with_the_holders_name(folder: Path) -> None:
     with held_elsewhere(folder) as process:
         with pytest.raises(ProjectInUseError, match=f"process {process.pid}"):
             Project.open(folder)
@@ -94,7 +94,7 @@ def test_without_the_lock_a_note_of_this_computer_counts_for_nothing(folder: Pat
     Project.open(folder).close()
 
 
-def test_whoever_holds_the_lock_is_alive_whatever_a_note_says(folder: Path) -> None:
+def test_the_locks_holder_is_alive_whatever_a_note_says(folder: Path) -> None:
     with held_elsewhere(folder) as process:
         with subprocess.Popen([sys.executable, "-c", ""]) as dead:
             dead.wait()
@@ -158,7 +158,7 @@ def test_on_a_disk_without_locks_the_note_decides(folder: Path) -> None:
         note(folder, living)
         with pytest.raises(ProjectInUseError, match=f"process {other.pid}"):
             Project.open(folder)
-        note(folder, living, age_s=600)  # the number is another's by now: nobody renews it
+        note(folder, living, age_s=600)  # the number is another's by now: it is not renewed
         Project.open(folder).close()
         other.kill()
         other.wait()
@@ -232,9 +232,9 @@ def test_who_lost_the_lock_while_asleep_writes_nothing_more(
 ) -> None:
     monkeypatch.setattr(project_lock, "RENEW_S", 0.0)
     monkeypatch.setattr(saver, "RETRY_S", 0.01)
-    told: list[UserError] = []
+    problems: list[UserError] = []
     with Project.open(folder) as project:
-        project.on_problem = told.append
+        project.on_problem = problems.append
         annotator = Annotator(project)
         annotator.work(1)
         project.flush()
@@ -246,7 +246,7 @@ def test_who_lost_the_lock_while_asleep_writes_nothing_more(
         (folder / "project.lock").unlink()  # the other is done, but may have written
         with pytest.raises(ProjectInUseError, match="studio-2"):
             project.flush()
-        assert [type(problem) for problem in told] == [ProjectInUseError]
+        assert [type(problem) for problem in problems] == [ProjectInUseError]
         project.close(discards=True)
     with Project.open(folder) as project:
         assert state(project) == expected
@@ -261,7 +261,7 @@ def test_a_journal_that_others_wrote_to_is_not_written_over(
         annotator.work(1)
         project.flush()
         with (folder / "journal.jsonl").open("ab") as file:
-            file.write(b"a line of somebody else\n")
+            file.write(b"a line of another program\n")
         before = (folder / "journal.jsonl").read_bytes()
         annotator.click(1, 1, 1)
         with pytest.raises(UnwritableFileError, match="another program"):

@@ -50,7 +50,7 @@ def test_a_project_that_moved_alone_finds_the_video_where_it_was(home: Path) -> 
     assert find(elsewhere) == home / "зебра 1.mp4"
 
 
-def test_a_renamed_video_is_offered_and_taken_only_when_somebody_says_so(home: Path) -> None:
+def test_a_renamed_video_is_offered_and_taken_only_when_confirmed(home: Path) -> None:
     renamed = (home / "зебра 1.mp4").rename(home / "zebra.mp4")
     with Project.open(home / "bear.vos") as project:
         with pytest.raises(SourceMovedError, match=r"zebra\.mp4") as caught:

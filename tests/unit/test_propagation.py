@@ -149,7 +149,7 @@ def test_frames_are_visited_in_order_and_given_masks_come_back_as_they_are(netwo
         np.testing.assert_array_equal(found[index - 2].prediction.labels(), masks[index])
 
 
-def test_nothing_is_computed_ahead_of_whoever_pulls(network: XMem) -> None:
+def test_nothing_is_computed_ahead_of_the_caller(network: XMem) -> None:
     seen: list[int] = []
 
     class Watched(list[NDArray[np.uint8]]):
@@ -297,7 +297,7 @@ def test_a_propagation_goes_on_from_any_position(
 
 
 @pytest.mark.parametrize("method", ["encode", "track", "revisit", "memorize"])
-def test_a_device_without_room_is_told_with_the_frame(
+def test_a_device_without_room_is_reported_with_the_frame(
     network: XMem, method: str, monkeypatch: pytest.MonkeyPatch, run_out: Callable[..., None]
 ) -> None:
     masks = {1: tiny.labels(1)}

@@ -154,7 +154,7 @@ def test_a_cut_checkpoint_is_refused(tmp_path: Path) -> None:
             load_scribble_network(path)
 
 
-def test_the_two_kinds_are_told_apart(tmp_path: Path) -> None:
+def test_the_two_kinds_are_distinguished(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="scribble network"):
         load_click_network(cheap_checkpoint("s2m", tmp_path))
     with pytest.raises(ModelError, match="click network"):
@@ -249,7 +249,7 @@ def test_settings_suit_the_network(network: DeepLabClickNetwork) -> None:
     assert suited_click_config(None, SmallClickNetwork()).mode == "NoBRS"
 
 
-def test_a_session_uses_them_as_it_is_told(tmp_path: Path) -> None:
+def test_a_session_uses_them_as_its_settings_say(tmp_path: Path) -> None:
     settings = EngineSettings(
         click_model=str(cheap_checkpoint("fbrs_resnet34", tmp_path)),
         scribble_model=str(cheap_checkpoint("s2m", tmp_path)),

@@ -119,7 +119,9 @@ def test_the_last_click_taken_out_brings_back_what_was_there(
 
 
 @pytest.mark.parametrize("order", [[0], [2, 0], [0, 0], [1, 1, 0]])
-def test_what_is_only_told_what_it_is_not_is_not_there(session: Session, order: list[int]) -> None:
+def test_an_object_with_negative_clicks_alone_is_not_there(
+    session: Session, order: list[int]
+) -> None:
     """Clicks are taken out in this order; the first of the three is the only positive one."""
     bear, cub = session.add_object("bear"), session.add_object("cub")
     session.do(StrokeRequest(0, cub, RIGHT))
@@ -255,7 +257,7 @@ def test_a_scribble_is_answered_by_the_click_network(session: Session) -> None:
     assert session.annotation.labels(0)[20, 30] == bear
 
 
-def test_clicks_outside_the_frame_or_on_nobody_are_refused_at_once(session: Session) -> None:
+def test_clicks_outside_the_frame_or_for_no_object_are_refused_at_once(session: Session) -> None:
     bear = session.add_object("bear")
     with pytest.raises(ValueError, match="outside 60x48"):
         answer(session.context(), ClickRequest(0, bear, Click(60, 3, True)))

@@ -146,7 +146,7 @@ def test_a_corrected_frame_does_not_speak_for_what_a_lock_kept_an_edit_from(
 # The list of objects
 
 
-def test_an_object_renamed_in_the_midst_of_a_deletion_keeps_nobody_from_being_deleted(
+def test_an_object_renamed_in_the_midst_of_a_deletion_stops_no_deletion(
     session: Session,
 ) -> None:
     bear, cub = session.add_object("bear"), session.add_object("cub")

@@ -234,7 +234,7 @@ def put_mask(folder: Path, frame: int, disc: int, box: int) -> bytes:
     return data
 
 
-def test_another_program_s_change_of_a_locked_object_is_left_out_and_told(
+def test_another_program_s_change_of_a_locked_object_is_left_out_and_reported(
     clip: Path, tmp_path: Path, engines: FakeEngines
 ) -> None:
     folder = tmp_path / "bear.vos"

@@ -226,7 +226,7 @@ def test_an_object_added_mid_video_is_not_guessed_at_before(session: Session) ->
     assert 2 in present[6]
 
 
-def test_a_corrected_frame_speaks_for_what_is_in_it_a_confirmed_one_for_all(
+def test_a_corrected_frame_answers_for_what_is_in_it_a_confirmed_one_for_all(
     session: Session,
 ) -> None:
     give(session, 0, 1, 2)
@@ -291,7 +291,7 @@ def test_what_a_tracker_put_beside_a_correction_is_tracked_again(session: Sessio
     give(session, 0, 1, 2)
     give(session, 5, 1, 0)
     session.do(ClearRequest(5))
-    give(session, 5, 1, 0)  # speaks for the disc alone
+    give(session, 5, 1, 0)  # of the disc alone
     run(session, 0)
     first = session.annotation.record(5)
     assert first.present == {1, 2}
@@ -328,7 +328,7 @@ def test_an_object_taken_off_by_hand_stays_off(session: Session) -> None:
 
 
 @pytest.mark.usefixtures("sees_squares")
-def test_a_correction_speaks_for_what_was_there_and_what_is_touched_since(
+def test_a_correction_answers_for_what_was_there_and_what_is_touched_since(
     session: Session,
 ) -> None:
     give(session, 0, 1, 2)

@@ -7,7 +7,7 @@ import pytest
 from interaction.steps import finish
 
 
-def test_steps_are_told_and_their_result_comes_back_or_they_are_closed() -> None:
+def test_steps_are_reported_and_their_result_comes_back_or_they_are_closed() -> None:
     ended: list[str] = []
 
     def work() -> Generator[int, None, str]:
@@ -17,9 +17,9 @@ def test_steps_are_told_and_their_result_comes_back_or_they_are_closed() -> None
         finally:
             ended.append("closed")
 
-    told: list[int] = []
-    assert finish(work(), told.append) == finish(work()) == "done"
-    assert told == [1, 2, 3]
+    steps: list[int] = []
+    assert finish(work(), steps.append) == finish(work()) == "done"
+    assert steps == [1, 2, 3]
     assert ended == ["closed"] * 2
 
     def stop(step: int) -> None:

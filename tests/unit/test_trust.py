@@ -61,7 +61,7 @@ def test_a_clear_mask_that_stays_where_it_was_is_hardly_doubted() -> None:
 @pytest.mark.parametrize(
     "shown",
     [
-        prediction(disc(softness=40)),  # nobody knows where it ends
+        prediction(disc(softness=40)),  # where it ends is not known
         prediction(0.6 * disc()),  # it is hardly likelier than the background
         prediction(disc(radius=30)),  # much of it is gone
         prediction(0 * disc()),  # all of it is gone

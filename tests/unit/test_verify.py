@@ -74,7 +74,7 @@ def test_an_export_belongs_to_its_video_wherever_that_lies(
         assert verified(export, session.video).missing_files == 1
 
 
-def test_another_video_another_encoding_and_a_cut_one_are_told_apart(
+def test_another_video_another_encoding_and_a_cut_one_are_distinguished(
     export: Path, tmp_path: Path
 ) -> None:
     def verdict(name: str, frames: list[np.ndarray], **settings: object) -> Verdict:
@@ -153,7 +153,7 @@ def test_what_is_no_text_or_a_pipe_is_refused(export: Path, video: Path, tmp_pat
         list_of(tmp_path)
 
 
-def told(*words: object) -> int:
+def exit_code(*words: object) -> int:
     with pytest.raises(SystemExit) as ended:
         main([str(word) for word in words])
     return int(ended.value.code or 0)
@@ -162,16 +162,16 @@ def told(*words: object) -> int:
 def test_the_command_has_exit_codes_and_json_and_finds_the_video_beside(
     video: Path, export: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert told("verify", export, video, "--json") == 0
+    assert exit_code("verify", export, video, "--json") == 0
     report = json.loads(capsys.readouterr().out)
     assert (report["belongs"], report["verdict"], report["equal"]) == (True, "exact", FRAMES)
     write_video(tmp_path / "other.mp4", [p[::-1].copy() for p in pictures()])
-    assert told("verify", export, tmp_path / "other.mp4") == 3
+    assert exit_code("verify", export, tmp_path / "other.mp4") == 3
     assert "does not belong" in capsys.readouterr().out
-    assert told("verify", tmp_path / "nothing", video) == 1
-    assert told("verify", export) == 1  # no video beside it
+    assert exit_code("verify", tmp_path / "nothing", video) == 1
+    assert exit_code("verify", export) == 1  # no video beside it
     (export.parent / "other.mp4").write_bytes((tmp_path / "other.mp4").read_bytes())
     (export.parent / "z.mp4").write_bytes(video.read_bytes())
     capsys.readouterr()
-    assert told("verify", export) == 0
+    assert exit_code("verify", export) == 0
     assert "z.mp4" in capsys.readouterr().out

@@ -187,13 +187,13 @@ def test_damage_in_the_middle_never_shows_a_wrong_frame(tmp_path: Path) -> None:
         times = [round(second * 25) for second in video.timestamps_s]
         for index in (*range(30), *range(len(video) - 30, len(video))):
             assert read_number(video[index]) == times[index]
-        told: dict[int, str] = {}
+        messages: dict[int, str] = {}
         for index in range(len(video)):
             try:
                 assert video[index].shape == (64, 128, 3)
             except UnreadableVideoError as error:
-                told[index] = str(error)
-        assert all(f"frame {index} " in message for index, message in told.items())
+                messages[index] = str(error)
+        assert all(f"frame {index} " in message for index, message in messages.items())
 
 
 def test_a_video_whose_beginning_was_cut_away_starts_with_its_first_whole_frame(
@@ -209,7 +209,7 @@ def test_a_video_whose_beginning_was_cut_away_starts_with_its_first_whole_frame(
         assert 1 <= numbers[0] <= 30
 
 
-def test_a_file_that_vanishes_is_told_when_a_frame_is_asked_for(tmp_path: Path) -> None:
+def test_a_file_that_vanishes_is_reported_when_a_frame_is_asked_for(tmp_path: Path) -> None:
     path = write_numbered(tmp_path / "gone.mp4", 40, options=x264())
     with open_video(path) as video:
         path.unlink()

@@ -149,7 +149,7 @@ def test_a_picture_that_does_not_move_is_still_no_video(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["png", "webp"])
-def test_a_damaged_animation_is_told_in_words(suffix: str, tmp_path: Path) -> None:
+def test_a_damaged_animation_is_reported_in_words(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"moving.{suffix}"
     save_animation(path)
     whole = path.read_bytes()

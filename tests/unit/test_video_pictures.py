@@ -183,7 +183,7 @@ def look_at_all(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".tiff", ".bmp"])
-def test_a_cut_picture_is_told_when_it_is_asked_for(suffix: str, tmp_path: Path) -> None:
+def test_a_cut_picture_is_reported_when_it_is_asked_for(suffix: str, tmp_path: Path) -> None:
     for number in range(3):
         noise = np.random.default_rng(number).integers(0, 256, (64, 128, 3), dtype=np.uint8)
         options: Any = {"lossless": True} if suffix == ".webp" else {}
@@ -196,7 +196,7 @@ def test_a_cut_picture_is_told_when_it_is_asked_for(suffix: str, tmp_path: Path)
         (tmp_path / "1.tiff").write_bytes(data[:20] + bytes(4000) + data[4020:])
     else:
         (tmp_path / f"1{suffix}").write_bytes(data[: len(data) // 2])
-    # WebP's header holds its whole length, so it is told on opening; the others on asking.
+    # WebP's header holds its whole length: it is refused on opening, the others when read.
     with pytest.raises(UnreadableVideoError, match=f"1{suffix}.*damaged"):
         look_at_all(tmp_path)
 
@@ -220,7 +220,7 @@ def test_a_picture_bomb_is_refused_from_its_header(size: tuple[int, int], tmp_pa
     assert "million pixels" in message
 
 
-def test_pictures_that_change_or_go_after_opening_are_told(tmp_path: Path) -> None:
+def test_pictures_that_change_or_go_after_opening_are_reported(tmp_path: Path) -> None:
     for number in range(3):
         save(tmp_path / f"{number}.png", number)
     with open_video(tmp_path) as video:

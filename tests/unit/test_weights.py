@@ -1,4 +1,4 @@
-"""Published checkpoints load as they are, ours survive the disk, anything else is told as it is."""
+"""Published checkpoints load as they are, ours survive the disk, the rest is refused in words."""
 
 import contextlib
 import dataclasses
@@ -369,12 +369,14 @@ def test_a_file_of_something_else_is_refused_in_words(kind: str, tmp_path: Path)
     assert "\n\nChoose an XMem checkpoint" in str(caught.value)
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_not_there_is_reported(tmp_path: Path) -> None:
     with pytest.raises(UnusableWeightsError, match="no such file"):
         load_xmem(tmp_path / "nowhere.pth")
 
 
-def test_a_file_that_may_not_be_read_is_told(ours: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_may_not_be_read_is_reported(
+    ours: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")
 
@@ -400,7 +402,7 @@ def test_code_in_a_file_is_never_run(tmp_path: Path, is_plain_pickle: bool) -> N
 
 
 @pytest.mark.parametrize("share", [0.0001, 0.1, 0.5, 0.9, 0.9999])
-def test_a_published_checkpoint_that_was_cut_short_is_told(
+def test_a_published_checkpoint_that_was_cut_short_is_reported(
     checkpoint: Path, tmp_path: Path, share: float
 ) -> None:
     whole = checkpoint.read_bytes()
@@ -411,7 +413,7 @@ def test_a_published_checkpoint_that_was_cut_short_is_told(
 
 
 @pytest.mark.parametrize("length", [9, 30, 0.5, -1])
-def test_a_file_of_ours_that_was_cut_short_is_told(
+def test_a_file_of_ours_that_was_cut_short_is_reported(
     ours: Path, tmp_path: Path, length: float
 ) -> None:
     whole = ours.read_bytes()
@@ -425,7 +427,7 @@ def test_a_file_of_ours_that_was_cut_short_is_told(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.data())
-def test_a_damaged_header_is_told_or_does_no_harm(
+def test_a_damaged_header_is_reported_or_does_no_harm(
     ours: Path, tmp_path: Path, data: st.DataObject
 ) -> None:
     whole = bytearray(ours.read_bytes())
@@ -442,7 +444,7 @@ def test_a_damaged_header_is_told_or_does_no_harm(
 )
 @given(st.integers(0, 2**16), st.integers(0, 255), st.booleans())
 @pytest.mark.filterwarnings("ignore::UserWarning")  # torch speaks of pickle protocols
-def test_a_damaged_checkpoint_is_told(
+def test_a_damaged_checkpoint_is_reported(
     tmp_path: Path, position: int, value: int, is_old_layout: bool
 ) -> None:
     path = tmp_path / "damaged.pth"

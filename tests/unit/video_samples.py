@@ -72,7 +72,7 @@ def write_numbered(path: Path, count: int, **settings: Any) -> Path:
 
 
 def x264(**parameters: int | str) -> dict[str, str]:
-    """Fast, deterministic, with B-frames unless said otherwise."""
+    """Fast, deterministic, with B-frames unless asked for."""
     chosen: dict[str, int | str] = {"keyint": 30, "bframes": 3, "b-adapt": 0, "scenecut": 0}
     chosen.update({name.replace("_", "-"): value for name, value in parameters.items()})
     joined = ":".join(f"{name}={value}" for name, value in chosen.items())

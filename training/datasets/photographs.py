@@ -194,7 +194,7 @@ def filled(picture: Picture, hole: NDArray[np.bool_]) -> Picture:
     hidden = cv2.resize(wide.astype(np.float32), across, interpolation=cv2.INTER_AREA) > 0.02
     guessed = cv2.inpaint(small, hidden.astype(np.uint8), 3, cv2.INPAINT_TELEA)
     large = cv2.resize(guessed, (width, height), interpolation=cv2.INTER_CUBIC)
-    # Sharp detail from elsewhere in the picture, so that the hole is not told by its smoothness.
+    # Sharp detail from elsewhere in the picture: smoothness alone would show the hole.
     blurry = cv2.GaussianBlur(picture, (0, 0), 4)
     detail = picture.astype(np.int16) - blurry
     detail[wide > 0] = 0
