@@ -33,7 +33,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int
     return int(ended.value.code or 0), out, err
 
 
-def run(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> dict[str, object]:
+def printed(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> dict[str, object]:
     code, out, err = run(capsys, *arguments, "--json")
     assert code == 0, err
     report = json.loads(out)
@@ -45,9 +45,9 @@ def test_a_project_is_made_clicked_described_and_replayed(
     clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "bear.vos"
-    made = run(capsys, "new", clip, "--project", folder, "--object", "bear", "--object", "cub")
+    made = printed(capsys, "new", clip, "--project", folder, "--object", "bear", "--object", "cub")
     assert (made["frames"], made["width"], made["height"]) == (6, 60, 48)
-    clicked = run(
+    clicked = printed(
         capsys, "click", folder, "--frame", "2", "--object", "bear",
         "--click", "20,20,+", "--click", "50,40,-", "--output", tmp_path / "mask.png",
     )  # fmt: skip
@@ -55,7 +55,7 @@ def test_a_project_is_made_clicked_described_and_replayed(
     labels = decode_labels((tmp_path / "mask.png").read_bytes())
     assert clicked["pixels"] == np.count_nonzero(labels == 1)
 
-    about = run(capsys, "info", folder)
+    about = printed(capsys, "info", folder)
     assert about["frames_by_status"] == {"empty": 5, "tracked": 0, "corrected": 1, "confirmed": 0}
     assert about["steps"] == about["steps_in_effect"] == 4
     assert about["source_found"] == str(clip)
@@ -63,10 +63,10 @@ def test_a_project_is_made_clicked_described_and_replayed(
     assert code == 0
     assert "bear" in out
 
-    again = run(capsys, "replay", folder / "journal.jsonl", "--project", tmp_path / "again.vos")
+    again = printed(capsys, "replay", folder / "journal.jsonl", "--project", tmp_path / "again.vos")
     assert (again["steps"], again["taken_over"]) == (4, [])
     assert again["equal_frames"] == again["frames"] == 1
-    assert run(capsys, "info", tmp_path / "again.vos")["steps"] == 4
+    assert printed(capsys, "info", tmp_path / "again.vos")["steps"] == 4
 
 
 def test_a_project_is_confirmed_undone_suggested_and_exported_beside_itself(
@@ -78,21 +78,21 @@ def test_a_project_is_confirmed_undone_suggested_and_exported_beside_itself(
         session.do(StrokeRequest(0, 1, Stroke(((20.0, 20.0),), 8)))
         session.propagate(0)
         listed = [one.frame for one in session.next_frames(goal=0.99)]
-    suggested = run(capsys, "suggest", folder, "--count", "2", "--goal", "0.99")["frames"]
+    suggested = printed(capsys, "suggest", folder, "--count", "2", "--goal", "0.99")["frames"]
     assert [one["frame"] for one in suggested] == listed[:2]  # type: ignore[attr-defined]
     assert listed
 
-    assert run(capsys, "confirm", folder, "2", "3", "3")["changed"] == [2, 3]
-    assert run(capsys, "confirm", folder, "3", "--unconfirm")["changed"] == [3]
-    about = run(capsys, "info", folder)
+    assert printed(capsys, "confirm", folder, "2", "3", "3")["changed"] == [2, 3]
+    assert printed(capsys, "confirm", folder, "3", "--unconfirm")["changed"] == [3]
+    about = printed(capsys, "info", folder)
     assert about["frames_by_status"] == {"empty": 0, "tracked": 4, "corrected": 1, "confirmed": 1}
     code, _, err = run(capsys, "confirm", folder, "1", "6")
     assert (code, "no frame 6" in err) == (1, True)
 
     steps = about["steps_in_effect"]
-    undone = run(capsys, "undo", folder, "--steps", "3")
+    undone = printed(capsys, "undo", folder, "--steps", "3")
     assert undone["steps_in_effect"] == steps - 3  # type: ignore[operator]
-    again = run(capsys, "undo", folder, "--redo", "--steps", "9")
+    again = printed(capsys, "undo", folder, "--redo", "--steps", "9")
     assert again == {"steps": undone["steps"][::-1], "steps_in_effect": steps}  # type: ignore[index]
     assert run(capsys, "undo", folder, "--redo")[0] == 1
 
@@ -103,10 +103,10 @@ def test_a_project_is_confirmed_undone_suggested_and_exported_beside_itself(
 
 def test_cuts_are_listed_and_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_film(tmp_path / "film")
-    assert run(capsys, "cuts", tmp_path / "film") == {"cuts": [5]}
+    assert printed(capsys, "cuts", tmp_path / "film") == {"cuts": [5]}
     folder = tmp_path / "film.vos"
     Session.open(tmp_path / "film", folder, engines=FakeEngines()).close()
-    assert run(capsys, "cuts", folder) == {"cuts": [5]}
+    assert printed(capsys, "cuts", folder) == {"cuts": [5]}
     with Session.open_project(folder, engines=FakeEngines()) as session:
         assert session.project is not None
         assert session.project.view.load_cuts() == (5,)
@@ -126,7 +126,7 @@ def test_info_counts_frames_by_object_and_names_doubtful_ones(
         session.undo()
         session.redo()
         session.flush()
-        about = run(capsys, "info", tmp_path / "p.vos")  # also while it is open
+        about = printed(capsys, "info", tmp_path / "p.vos")  # also while it is open
     assert about["frames_by_status"] == {"empty": 0, "tracked": 5, "corrected": 1, "confirmed": 0}
     assert len(about["objects"]) == 1  # type: ignore[arg-type]
 
@@ -170,14 +170,14 @@ def test_a_project_is_tracked_by_command(
         session.add_object("box")
         session.set_mask(1, tiny.labels(1))
     line = ("propagate", folder, "--model", tmp_path / "tiny.safetensors", "--device", "cpu")
-    report = run(capsys, *line, "--internal-size", "16", "--end", "3", "--object", "disc")
+    report = printed(capsys, *line, "--internal-size", "16", "--end", "3", "--object", "disc")
     assert report["frames"] == 2
     with Session.open_project(folder, read_only=True) as session:
         assert set(session.annotation.records) == {1, 2, 3}
         assert 2 not in np.unique(session.masks[2])
         np.testing.assert_array_equal(session.masks[1], tiny.labels(1))
         assert session.history.position == 4  # all of it is one step
-    assert run(capsys, *line, "--direction", "both", "--from", "3")["frames"]
+    assert printed(capsys, *line, "--direction", "both", "--from", "3")["frames"]
     code, _, err = run(capsys, *line, "--output", tmp_path / "out")
     assert (code, "--output" in err) == (2, True)
     code, _, err = run(capsys, "propagate", clip, "--until", "settled", "--output", tmp_path / "o")
@@ -199,7 +199,7 @@ def test_a_project_learns_and_forgets_by_command(
     with Session.open_project(folder, engines=FakeEngines()) as session:
         session.do(StrokeRequest(0, 1, Stroke(((20.0, 20.0),), 8)))
         session.flush()
-    assert run(capsys, "learn", folder, *model)["learned_from_frames"] == 1
+    assert printed(capsys, "learn", folder, *model)["learned_from_frames"] == 1
     assert (folder / "learned" / "tracker.safetensors").is_file()
-    assert run(capsys, "learn", folder, "--forget")["learned_from_frames"] == 0
+    assert printed(capsys, "learn", folder, "--forget")["learned_from_frames"] == 0
     assert not (folder / "learned" / "tracker.safetensors").exists()
