@@ -152,7 +152,7 @@ class HistorySteps(QAbstractListModel):
         row = index.row()
         if not 0 <= row <= len(self._entries):
             return None
-        if role == Qt.ItemDataRole.DisplayRole:
+        if role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.ToolTipRole):
             return self._text(row)
         if role == Qt.ItemDataRole.AccessibleTextRole:
             if row == self._position:
@@ -213,7 +213,7 @@ class HistorySteps(QAbstractListModel):
 
 class _Delegate(QStyledItemDelegate):
     def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
-        return QSize(super().sizeHint(option, index).width(), _ROW_PX)
+        return QSize(0, _ROW_PX)  # as wide as the list, in which a long name is shortened
 
 
 def _common(old: tuple[Entry, ...], new: tuple[Entry, ...]) -> int | None:

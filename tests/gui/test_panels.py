@@ -453,6 +453,19 @@ def test_every_step_is_a_row_and_the_one_in_effect_is_marked(
     assert rows(history) == ["Beginning", "Add ‘bear’", "Add ‘cub’"]
 
 
+def test_a_step_with_a_long_name_is_shortened_and_whole_in_its_tip(
+    history: HistoryPanel, document: Document
+) -> None:
+    history.resize(284, 300)
+    document.add_object("moss-overgrown sandstone by the brook behind the mill")
+    QApplication.processEvents()
+    step, view = history.steps.index(1), history.view
+    assert view.visualRect(step).width() <= view.viewport().width()
+    assert view.horizontalScrollBar().maximum() == 0
+    assert view.textElideMode() is Qt.TextElideMode.ElideMiddle
+    assert step.data(Qt.ItemDataRole.ToolTipRole) == rows(history)[1]
+
+
 def test_a_click_asks_to_go_there(
     history: HistoryPanel, document: Document, annotator: RecordingAnnotator
 ) -> None:
