@@ -238,7 +238,8 @@ class ObjectsPanel(QWidget):
         return QSize(280, 34 + rows * ROW_PX)
 
     def minimumSizeHint(self) -> QSize:
-        rows = max(3, min(5, len(self._document.objects)))
+        count = len(self._document.objects)
+        rows = max(2, min(5, count)) if count else 3  # what stands there instead needs two lines
         return QSize(220, 34 + rows * ROW_PX)
 
     # Parts

@@ -254,6 +254,23 @@ def test_no_field_of_a_panel_is_ever_squashed(
     assert bottom <= column.viewport().height() + column.verticalScrollBar().maximum()
 
 
+def test_few_objects_leave_their_room_to_the_other_panels(
+    window: MainWindow, workspace: Workspace
+) -> None:
+    panel, window_px = workspace.objects_panel, (1024, 640)
+    window.resize(*window_px)
+    settle()
+    assert panel.empty.height() >= panel.empty.heightForWidth(panel.empty.width())
+    heights = []
+    for number in range(3):
+        workspace.document.add_object(f"object {number}")
+        settle()
+        heights.append(panel.height())
+        last = panel.view.model().index(number, 0)
+        assert panel.view.visualRect(last).bottom() <= panel.view.viewport().height()
+    assert heights[0] == heights[1] < heights[2]
+
+
 def test_a_hidden_timeline_leaves_its_room_to_the_picture_and_gets_it_back(
     window: MainWindow, workspace: Workspace
 ) -> None:
