@@ -1,7 +1,7 @@
 """Apply, rebase, undo and redo edits: the one way by which an annotation changes."""
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Final
 
@@ -390,19 +390,26 @@ class Ledger:
         return self._travel(self.history.redo)
 
     def keep_both(self, objects: Collection[int]) -> Edit | None:
-        """Does the newest step again with `objects` keeping what it covers of them, now and from
-        now on; returns it as it is then. None, and nothing done, if it changed no mask or is not
-        in memory. UserError if one of `objects` is locked."""
+        """Does the newest step again with `objects` keeping what others cover of them, from now on
+        and on its frames since what took their pixels was begun there; returns it as it is then.
+        None, and nothing done, if it changed no mask or is not in memory. UserError if one of
+        `objects` is locked, or if an earlier step cannot be read."""
         newest = self.history.newest
         edit = None if newest is None else newest.edit
         if edit is None or not edit.after:
             return None
         requests = [OverlapRequest(object_id, True) for object_id in objects]
         switches = [one for request in requests for one in by_hand(self.annotation, request)]
+        before = self.history.entries[: self.history.position - 1]
+
+        def earlier(frame: int) -> Iterator[Edit]:
+            steps = (one.loaded() for one in reversed(before) if frame in one.frames)
+            return (step for step in steps if frame in step.after)
+
+        again = keeping_both(edit, objects, earlier, self.annotation.height, self.annotation.width)
         self.undo()
         for switch in switches:
             self.apply(switch)
-        again = keeping_both(edit, objects, self.annotation.height, self.annotation.width)
         return again if self.apply(again) else None
 
     def go_to(self, position: int) -> frozenset[int]:

@@ -1,7 +1,7 @@
 """Build edits of frames and of the list of objects. Nothing is applied here."""
 
 import uuid
-from collections.abc import Callable, Collection, Generator, Iterable, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from operator import attrgetter
@@ -13,14 +13,13 @@ import numpy as np
 from interaction.annotation import surgery as mask_surgery
 from interaction.annotation.annotation import Annotation, make_record
 from interaction.annotation.labels import Label
-from interaction.annotation.mask_files import davis_palette, encode_labels
+from interaction.annotation.mask_files import davis_palette
 from interaction.annotation.overlaps import (
     Stack,
     add_beneath,
     among,
     cover,
     covered_pixels,
-    ids_beneath,
     in_front,
     is_same,
     keeping,
@@ -39,12 +38,14 @@ from interaction.annotation.requests import (
     CopyRequest,
     DeleteRequest,
     FillRequest,
+    ImportRequest,
     MemoryRequest,
     MergeRequest,
     ObjectsRequest,
     Operation,
     OverlapRequest,
     PresenceRequest,
+    PropagationRequest,
     SplitRequest,
     StrokeRequest,
     SurgeryRequest,
@@ -206,20 +207,56 @@ def hand_edit(
     return Edit(label, {frame: old}, {frame: record}, cause=cause, locked=annotation.locked)
 
 
-def keeping_both(edit: Edit, objects: Collection[int], height: int, width: int) -> Edit:
-    """The edit with all that was there of `objects` beneath the masks that it makes."""
+def keeping_both(
+    edit: Edit,
+    objects: Collection[int],
+    earlier: Callable[[int], Iterable[Edit]],
+    height: int,
+    width: int,
+) -> Edit:
+    """The edit with all of `objects` beneath its masks that those have lost to what took them, from
+    where that was begun on the frame. earlier: the edits of a frame before this one, newest first.
+    """
     after = dict(edit.after)
     for frame, record in edit.after.items():
         before = edit.before[frame]
         if record.prompts is not None:  # before the first of the clicks
             before = FrameRecord(record.prompts.start, beneath=record.prompts.start_beneath)
-        was = stack_of(before, height, width)
-        stack = stack_of(record, height, width)
-        for object_id in objects:
-            stack = add_beneath(stack, object_id, region(was, object_id))
-        beneath, covered = tuple(map(encode_labels, stack[1:])), ids_beneath(stack)
-        after[frame] = replace(record, beneath=beneath, covered=covered)
+        was, stack = stack_of(before, height, width), stack_of(record, height, width)
+        gone = {one: region(was, one) & ~region(stack, one) for one in objects}
+        takers: set[int] = set()
+        for pixels in gone.values():
+            takers.update(np.unique(stack[0][pixels]).tolist())
+        takers -= {0, *objects}
+        for step in _steps_of(frame, takers, earlier(frame)):
+            old, new = (stack_of(one[frame], height, width) for one in (step.before, step.after))
+            is_taken = among(new[0], takers)
+            for object_id in objects:
+                gone[object_id] |= region(old, object_id) & ~region(new, object_id) & is_taken
+        for object_id, pixels in gone.items():
+            stack = add_beneath(stack, object_id, pixels)
+        after[frame] = make_record(
+            stack,
+            record.status,
+            doubt=record.doubt,
+            prompts=record.prompts,
+            given=record.given,
+            signs=record.signs,
+            mattes=record.mattes,
+        )
     return replace(edit, after=after)
+
+
+def _steps_of(frame: int, takers: Collection[int], earlier: Iterable[Edit]) -> Iterator[Edit]:
+    """Those of the edits of a frame that made what the takers have on it, newest first. What a run
+    or an import has found of them is what they began with."""
+    for step in earlier:
+        is_found = isinstance(step.cause, PropagationRequest | ImportRequest)
+        if is_found or step.after[frame].objects.isdisjoint(takers):
+            return
+        yield step
+        if step.before[frame].objects.isdisjoint(takers):
+            return
 
 
 def _stroke_edit(annotation: Annotation, request: StrokeRequest) -> Edit | None:

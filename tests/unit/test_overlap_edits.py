@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from interaction.annotation.edits import surgery
+from interaction.annotation.edits import by_hand, surgery
 from interaction.annotation.overlaps import ids_beneath
 from interaction.annotation.requests import (
     ClearRequest,
@@ -21,6 +22,7 @@ from interaction.annotation.requests import (
     Operation,
     OverlapRequest,
     PresenceRequest,
+    PropagationRequest,
     SplitRequest,
     StrokeRequest,
     SurgeryRequest,
@@ -379,6 +381,45 @@ def test_both_are_kept_of_several_clicks(session: Session) -> None:
     assert bear not in session.annotation.record(0).present
     assert session.ledger.keep_both([bear])
     assert np.array_equal(session.masks.region(0, bear), whole)
+
+
+def test_both_are_kept_of_several_strokes(session: Session) -> None:
+    """All that was lost since the new object was begun on the frame, not what the last one took."""
+    bear = session.add_object("bear")
+    whole = Stroke(((20.0, 20.0), (36.0, 20.0)), 4)
+    session.do(StrokeRequest(0, bear, whole))
+    session.do(StrokeRequest(0, bear, erased(Stroke(((38.0, 20.0),), 3))))
+    left = session.masks[0] == bear
+    cub = session.add_object("cub")
+    session.do(StrokeRequest(1, cub, MIDDLE))  # elsewhere
+    session.do(StrokeRequest(0, cub, Stroke(((20.0, 20.0),), 5)))
+    session.do(StrokeRequest(0, cub, Stroke(((28.0, 20.0),), 6)))
+    session.do(StrokeRequest(0, cub, erased(Stroke(((16.0, 20.0),), 3))))
+    session.do(StrokeRequest(0, cub, Stroke(((36.0, 20.0),), 6)))
+    assert session.annotation.record(0).present == {cub}
+    before = state(session)
+    front = session.masks[0].copy()
+    assert session.ledger.keep_both([bear])
+    assert np.array_equal(session.masks.region(0, bear), left)
+    assert np.array_equal(session.masks[0] == cub, front == cub)
+    # Where the cub was taken off again the bear is seen, as if it had kept them all the time.
+    assert np.array_equal(session.masks[0] == bear, left & (front != cub))
+    session.undo()
+    session.undo()
+    session.do(StrokeRequest(0, cub, Stroke(((36.0, 20.0),), 6)))
+    assert state(session) == before
+
+
+def test_what_a_run_has_found_before_is_not_taken_back(session: Session) -> None:
+    bear, cub = session.add_object("bear"), session.add_object("cub")
+    session.do(StrokeRequest(0, bear, LEFT))
+    [taking] = by_hand(session.annotation, StrokeRequest(0, cub, RIGHT))
+    session.apply(replace(taking, cause=PropagationRequest(0)))
+    left = session.masks[0] == bear
+    session.do(StrokeRequest(0, cub, Stroke(((20.0, 20.0),), 25)))
+    assert session.annotation.record(0).present == {cub}
+    assert session.ledger.keep_both([bear])
+    assert np.array_equal(session.masks.region(0, bear), left)
 
 
 def test_there_is_nothing_to_keep_of_a_step_without_masks(session: Session) -> None:
