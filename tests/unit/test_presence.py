@@ -25,7 +25,7 @@ from interaction.annotation.types import (
 )
 from interaction.command_line.app import main
 from interaction.errors import UserError
-from interaction.formats.format import TargetKind
+from interaction.formats.format import ExportSource, TargetKind
 from interaction.formats.import_plan import ImportChoices
 from interaction.formats.presence import listed_presence
 from interaction.formats.table import FORMATS
@@ -254,6 +254,51 @@ def test_exports_say_it_where_their_format_can(session: Session, tmp_path: Path)
     tasks = json.loads(label_studio.read_text())
     texts = [one["meta"]["text"] for one in tasks[1]["annotations"][0]["result"]]
     assert ["object 2", "occluded"] in texts
+
+
+# Where an export says that an object is absent; all others are a single file that cannot.
+SAID_IN = {
+    "binary": ("objects.json",),
+    "coco": ("objects.json", "annotations/instances.json"),
+    "cut-outs": ("objects.json",),
+    "cvat-xml": ("objects.json",),
+    "davis": ("objects.json",),
+    "exr": ("objects.json",),
+    "label-studio": ("objects.json",),
+    "matte": ("objects.json",),
+    "mots": ("objects.json",),
+    "overlay-pictures": ("objects.json",),
+    "palette-png": ("objects.json",),
+    "png-sequence": ("objects.json",),
+    "yolo": ("objects.json",),
+    "youtube-vis": ("objects.json", "instances.json"),
+    "youtube-vos": ("objects.json",),
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_says_what_it_can(session: Session, tmp_path: Path, name: str) -> None:
+    """Its pixels are empty in all; the table above, and the one in docs/formats.md, say the rest."""
+    for frame in range(8):
+        session.set_mask(frame, tiny.labels(frame, 1, 2))
+    say(session, 1, 2, 3, ABSENT)
+    source = ExportSource.of(session.annotation, session.video)
+    for frame in (2, 3):
+        assert 1 not in source.labels(frame)
+        assert source.records[frame].present == {2}
+    place = export(session, name, tmp_path / "out")
+    expected = [{"object": 1, "name": "bear", "first": 2, "last": 3, "state": "absent"}]
+    lists = {
+        path.relative_to(place).as_posix(): json.loads(path.read_text()).get("presence")
+        for path in place.rglob("*.json")
+        if isinstance(json.loads(path.read_text()), dict)
+    }
+    said = {path for path, listed in lists.items() if listed == expected}
+    assert said == set(SAID_IN.get(name, ()))
+    assert (FORMATS[name].target is TargetKind.FOLDER) is (name in SAID_IN)
+    if name == "youtube-vis":
+        [bear, _] = json.loads((place / "instances.json").read_text())["annotations"]
+        assert [code is None for code in bear["segmentations"]] == [f in (2, 3) for f in range(8)]
 
 
 def test_a_given_frame_remembers_that_an_object_is_absent(
