@@ -62,6 +62,8 @@ def main() -> None:
             sizes.append((len(keeping.packed), len(keeping.mask)))
             for width in (1, 2, 3):
                 methods[f"network, else {width} px"] = partial(_by_network, keeping, width)
+            for band in (3, 5):
+                methods[f"picture and network, {band} px"] = partial(_by_both, keeping, band)
         else:
             picture, alpha = _scene(path, photograph, chosen.scale)
             masks = {"exact": alpha > 0.5, "coarse": _coarse(alpha) > 0.5}
@@ -77,7 +79,7 @@ def main() -> None:
         print(f"probabilities {kept:.0f} bytes a frame, masks {mask_bytes:.0f}")
     for (kind, name), rows in errors.items():
         sad, mse, seconds = np.mean(rows, axis=0)
-        print(f"{kind:7} {name:16} SAD {sad:.3f}  MSE {mse:.3f}  {1000 * seconds:.0f} ms")
+        print(f"{kind:7} {name:25} SAD {sad:.3f}  MSE {mse:.3f}  {1000 * seconds:.0f} ms")
 
 
 def _by_distance(width_px: int, mask: NDArray[np.bool_], picture: Frame) -> _Alpha:
@@ -127,6 +129,11 @@ def _by_network(matte: Matte, width_px: int, mask: NDArray[np.bool_], picture: F
     record = FrameRecord(matte.mask, mattes=(matte,))
     kept, otherwise = kept_probabilities(record, 1, mask), soft_edge(mask, width_px)
     return otherwise if kept is None else np.where(kept.is_known, kept.alpha, otherwise)
+
+
+def _by_both(matte: Matte, band_px: int, mask: NDArray[np.bool_], picture: Frame) -> _Alpha:
+    soft = refined_edge(mask, picture, band_px, _by_network(matte, 1, mask, picture))
+    return np.where(mask, soft.clip(128 / 255, 1), soft.clip(0, 127 / 255))
 
 
 def _coarse(alpha: _Alpha) -> _Alpha:

@@ -48,7 +48,7 @@ class ExrOptions(ExportOptions):
         Message("Linear light"),
         Message("Colours as compositing programs expect them in EXR; otherwise as in the video."),
     )
-    edge_px: float = edge_option(3.0)
+    edge_px: float = edge_option()
     edge_from: str = edge_from_option()
 
 

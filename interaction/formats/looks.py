@@ -325,15 +325,18 @@ def soft_edge(mask: NDArray[np.bool_], width_px: float) -> _Alpha:
     return alpha
 
 
-def refined_edge(mask: NDArray[np.bool_], picture: Frame, band_px: float) -> _Alpha:
+def refined_edge(
+    mask: NDArray[np.bool_], picture: Frame, band_px: float, soft: _Alpha | None = None
+) -> _Alpha:
     """The edge of a hard mask as the picture has it: (H, W) float32, 0 outside to 1 inside.
 
-    The mask is explained by colours, locally and linearly, within `band_px` of its edge; farther
-    off it stays hard (guided filter, He et al., ECCV 2010,
-    https://doi.org/10.1007/978-3-642-15549-9_1). picture: (H, W, 3). Where a colour is on both
-    sides of the edge, the result is near that of `soft_edge`. At most 1 pixel wide it is hard.
+    The mask, or `soft` in its place, (H, W) 0 to 1, is explained by colours, locally and linearly,
+    within `band_px` of the mask's edge; farther off it stays as it is (guided filter, He et al.,
+    ECCV 2010, https://doi.org/10.1007/978-3-642-15549-9_1). picture: (H, W, 3). Where a colour is
+    on both sides of the edge, the result is near that of `soft_edge`. At most 1 pixel wide it is
+    the mask, or `soft`.
     """
-    alpha = mask.astype(np.float32)
+    alpha = mask.astype(np.float32) if soft is None else soft.copy()
     if band_px <= 1:
         return alpha
     margin = int(np.ceil(4 * band_px)) + _FAR
@@ -344,39 +347,48 @@ def refined_edge(mask: NDArray[np.bool_], picture: Frame, band_px: float) -> _Al
     inside = cv2.distanceTransform(part, cv2.DIST_L2, cv2.DIST_MASK_5) - 0.5
     outside = cv2.distanceTransform(1 - part, cv2.DIST_L2, cv2.DIST_MASK_5) - 0.5
     distance = np.where(part > 0, inside, outside)
+    radius_px = round(band_px)
     guided = _guided_filter(
-        np.ascontiguousarray(picture[rectangle]), part.astype(np.float32), round(band_px)
+        np.ascontiguousarray(picture[rectangle]),
+        np.ascontiguousarray(alpha[rectangle]),
+        radius_px,
+        np.flatnonzero(distance < band_px + 1.5 * radius_px),
     )
-    # What is only a little transparent is noise; the ends of the band join the hard mask.
+    # What is only a little transparent is noise; the ends of the band join what is farther off.
     guided = np.clip((guided - _NOISE) / (1 - 2 * _NOISE), 0, 1)
     weight = np.clip(2 * (1 - distance / band_px), 0, 1)
-    alpha[rectangle] = weight * guided + (1 - weight) * part
+    alpha[rectangle] = weight * guided + (1 - weight) * alpha[rectangle]
     return alpha
 
 
 def _guided_filter(
-    picture: Frame, mask: NDArray[np.float32], radius_px: int
+    picture: Frame, mask: NDArray[np.float32], radius_px: int, where: NDArray[np.intp]
 ) -> NDArray[np.float32]:
     """picture (H, W, 3), mask (H, W) -> (H, W): in each window mask = a · colour + b by least
-    squares; every pixel takes the mean over the windows that it is in."""
+    squares; every pixel takes the mean over the windows that it is in. where: the flat places of
+    the windows that are looked at; the result means something where all of a pixel's are."""
     size = (2 * radius_px + 1, 2 * radius_px + 1)
 
     def mean(x: NDArray[np.floating]) -> _Alpha:
         return np.asarray(cv2.boxFilter(x, -1, size, borderType=cv2.BORDER_REFLECT), np.float32)
 
     guide = picture.astype(np.float32) / 255
-    mean_guide, mean_mask = mean(guide), mean(mask)
-    covariance = mean(guide * mask[:, :, None]) - mean_guide * mean_mask[:, :, None]
-    spread = np.empty((*mask.shape, 3, 3), np.float32)
+    # A row for each window: means, and how colours and the mask vary together.
+    colors, mask_mean = mean(guide).reshape(-1, 3)[where], mean(mask).ravel()[where]
+    with_mask = mean(guide * mask[:, :, None]).reshape(-1, 3)[where]
+    covariance = with_mask - colors * mask_mean[:, None]
+    spread = np.empty((len(where), 3, 3), np.float32)
     for row in range(3):
         for column in range(row, 3):
-            both = mean(guide[:, :, row] * guide[:, :, column])
-            spread[:, :, row, column] = both - mean_guide[:, :, row] * mean_guide[:, :, column]
-            spread[:, :, column, row] = spread[:, :, row, column]
+            both = mean(guide[:, :, row] * guide[:, :, column]).ravel()[where]
+            spread[:, row, column] = both - colors[:, row] * colors[:, column]
+            spread[:, column, row] = spread[:, row, column]
     spread += _REGULARITY * np.eye(3, dtype=np.float32)
-    slope = np.linalg.solve(spread, covariance[:, :, :, None])[:, :, :, 0]
-    offset = mean_mask - (slope * mean_guide).sum(axis=2)
-    return (mean(np.ascontiguousarray(slope)) * guide).sum(axis=2) + mean(offset)
+    found = np.linalg.solve(spread, covariance[:, :, None])[:, :, 0]
+    slope, offset = np.zeros((mask.size, 3), np.float32), np.zeros(mask.size, np.float32)
+    slope[where], offset[where] = found, mask_mean - (found * colors).sum(axis=1)
+    shape = mask.shape
+    return (mean(slope.reshape(*shape, 3)) * guide).sum(axis=2) + mean(offset.reshape(shape))
 
 
 def cut_out(picture: Frame, alpha: _Alpha, bleed_px: int = 0) -> NDArray[np.uint8]:

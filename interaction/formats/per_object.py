@@ -39,14 +39,14 @@ _LEAST_INSIDE: Final = 128 / 255  # what is read again at half is the mask, in 8
 _MOST_OUTSIDE: Final = 127 / 255
 
 
-def edge_option(default: float) -> float:
+def edge_option() -> float:
     """The field that says how wide an antialiased edge is, the same for every format."""
     return option(
-        default,
+        3.0,
         Message("Edge width"),
         Message(
-            "Stored masks are hard. Their edge is made to rise over this many pixels, where it "
-            "does not come from the network. 1 or less leaves it hard."
+            "Stored masks are hard. Their edge is made soft over this many pixels, on either side "
+            "where it comes from the picture. 1 or less leaves it hard."
         ),
         minimum=0,
         maximum=64,
@@ -57,17 +57,19 @@ def edge_option(default: float) -> float:
 def edge_from_option() -> str:
     """The field that says what a soft edge comes from, the same for every format."""
     return option(
-        "network",
+        "both",
         Message("Edge from"),
         Message(
-            "Network: its probabilities where the project keeps them, else distance. Distance: a "
-            "straight ramp over the edge. Picture: as transparent as the colours say, "
-            "within the edge width on either side; best at 3 to 5 px, 8 where masks are coarse."
+            "Picture and network: as transparent as the colours say, beginning with the network's "
+            "probabilities where the project keeps them. Picture: the colours alone, which may "
+            "move the outline; 8 px where masks are coarse. Network: its probabilities, else "
+            "distance. Distance: a straight ramp over the edge."
         ),
         choices={
+            "both": Message("The picture and the network"),
+            "picture": Message("The picture"),
             "network": Message("The network"),
             "distance": Message("Distance"),
-            "picture": Message("The picture"),
         },
     )
 
@@ -75,23 +77,39 @@ def edge_from_option() -> str:
 def soft_mask(
     job: ExportJob, frame: int, one: ObjectInfo | None, edge_px: float, edge_from: str
 ) -> NDArray[np.float32]:
-    """(H, W) 0 to 1, at least half in the mask: an object, or all of the job's as one (None), with
-    the edge that the options ask for."""
+    """(H, W) 0 to 1: an object, or all of the job's as one (None), with the edge that the options
+    ask for. At least half in the mask, and less beside it, unless the picture alone is asked."""
     inside = job.labels(frame) > 0 if one is None else job.region(frame, one)
     if edge_from == "picture":
         return refined_edge(inside, job.picture(frame), edge_px)
-    by_distance = soft_edge(inside, edge_px)
+    if edge_from == "distance" or edge_px <= 1:
+        return soft_edge(inside, edge_px)
+    if edge_from == "network":
+        return _kept_alpha(job, frame, one, inside, partial(soft_edge, width_px=edge_px))
+    soft = _kept_alpha(job, frame, one, inside, lambda mask: mask.astype(np.float32))
+    return _holding(refined_edge(inside, job.picture(frame), edge_px, soft), inside)
+
+
+def _kept_alpha(
+    job: ExportJob,
+    frame: int,
+    one: ObjectInfo | None,
+    inside: NDArray[np.bool_],
+    otherwise: Callable[[NDArray[np.bool_]], NDArray[np.float32]],
+) -> NDArray[np.float32]:
+    """(H, W): the probabilities that are kept, and where none are or hold what `otherwise` makes of
+    the mask."""
     record = job.source.records.get(frame)
-    if edge_from == "distance" or edge_px <= 1 or record is None or not record.mattes:
-        return by_distance
+    if record is None or not record.mattes:
+        return otherwise(inside)
     if one is not None:
-        return _with_kept(record, one.id, inside, by_distance)
-    alpha = np.zeros_like(by_distance)
+        return _with_kept(record, one.id, inside, otherwise(inside))
+    alpha = np.zeros(inside.shape, np.float32)
     for each in job.objects:
         region = job.region(frame, each)
         if region.any():
-            alpha += _with_kept(record, each.id, region, soft_edge(region, edge_px))
-    return np.where(inside, alpha.clip(_LEAST_INSIDE, 1), alpha.clip(0, _MOST_OUTSIDE))
+            alpha += _with_kept(record, each.id, region, otherwise(region))
+    return _holding(alpha, inside)
 
 
 def _with_kept(
@@ -105,16 +123,21 @@ def _with_kept(
     return otherwise if kept is None else np.where(kept.is_known, kept.alpha, otherwise)
 
 
+def _holding(alpha: NDArray[np.float32], inside: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """(H, W): over half is the mask, exactly, in 8 bits too."""
+    return np.where(inside, alpha.clip(_LEAST_INSIDE, 1), alpha.clip(0, _MOST_OUTSIDE))
+
+
 @dataclass(frozen=True, kw_only=True)
 class MatteOptions(ExportOptions):
     bits: str = option("8", Message("Depth"), choices={"8": "8 bits", "16": "16 bits"})
-    edge_px: float = edge_option(3.0)
+    edge_px: float = edge_option()
     edge_from: str = edge_from_option()
 
 
 @dataclass(frozen=True, kw_only=True)
 class CutOutOptions(ExportOptions):
-    edge_px: float = edge_option(2.0)
+    edge_px: float = edge_option()
     edge_from: str = edge_from_option()
 
 
@@ -139,7 +162,7 @@ class SequenceOptions(ExportOptions):
         Message("Premultiplied"),
         Message("Colours are multiplied by alpha. Most programs want them straight."),
     )
-    edge_px: float = edge_option(2.0)
+    edge_px: float = edge_option()
     edge_from: str = edge_from_option()
 
 

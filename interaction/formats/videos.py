@@ -188,13 +188,13 @@ _BLEED_PX: Final = 16  # a block of the codecs: colours outside it do not reach 
 @dataclass(frozen=True, kw_only=True)
 class GreenScreenOptions(H264Options):
     color: str = option("#00b140", Message("Background colour"), is_color=True)
-    edge_px: float = edge_option(2.0)
+    edge_px: float = edge_option()
     edge_from: str = edge_from_option()
 
 
 @dataclass(frozen=True, kw_only=True)
 class AlphaOptions(VideoOptions):
-    edge_px: float = edge_option(2.0)
+    edge_px: float = edge_option()
     edge_from: str = edge_from_option()
 
 

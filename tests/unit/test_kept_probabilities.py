@@ -28,6 +28,7 @@ from interaction.annotation.types import (
     Stroke,
 )
 from interaction.command_line.app import main
+from interaction.formats.looks import refined_edge
 from interaction.formats.table import FORMATS
 from interaction.project.project import copy_project
 from interaction.session import Session
@@ -474,7 +475,8 @@ def test_soft_exports_use_them_by_default(session: Session, place: Path) -> None
     bear = session.add_object("bear")
     session.click(0, bear, 20, 20)
     session.set_mask(1, session.masks[0])  # by hand: nothing was kept
-    found = exported(session, place / "out", edge_px=3.0)
+    by_default = exported(session, place / "out", edge_px=3.0)
+    found = exported(session, place / "network", edge_px=3.0, edge_from="network")
     by_distance = exported(session, place / "distance", edge_px=3.0, edge_from="distance")
     hard = exported(session, place / "hard", edge_px=0.0)
     name, other = (session.video.name(frame) for frame in (0, 1))
@@ -486,13 +488,25 @@ def test_soft_exports_use_them_by_default(session: Session, place: Path) -> None
     assert np.array_equal(found[other], by_distance[other])
     assert set(np.unique(hard[name])) == {0, 255}
     for picture, frame in ((name, 0), (other, 1)):
-        assert np.array_equal(found[picture] >= 128, session.masks[frame] == bear)
+        mask = session.masks[frame] == bear
+        assert np.array_equal(found[picture] >= 128, mask)
+        assert np.array_equal(by_default[picture] >= 128, mask)
+        # By default the picture's colours, beginning with what is kept, or with the mask.
+        kept = np.where(known & (frame == 0), opacity.alpha, mask).astype(np.float32)
+        both, alone = (refined_edge(mask, session.video[frame], 3.0, soft) for soft in (kept, None))
+        expected = np.where(mask, both.clip(128 / 255, 1), both.clip(0, 127 / 255))
+        assert np.abs(by_default[picture] - 255 * expected).max() <= 0.51
+        assert np.allclose(both, alone) is (frame == 1)
 
 
 def test_all_objects_as_one_are_the_sum_of_theirs(session: Session, place: Path) -> None:
     first, second = tracked(session)
     kind = FORMATS["png-sequence"]
-    session.export("png-sequence", place / "out", options=kind.options(**{"edge_px": 3.0}))
+    session.export(
+        "png-sequence",
+        place / "out",
+        options=kind.options(**{"edge_px": 3.0, "edge_from": "network"}),
+    )
     for frame in range(8):
         [path] = (place / "out").rglob(f"*.{frame:07d}.png")
         with Image.open(path) as opened:

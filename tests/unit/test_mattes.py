@@ -144,7 +144,9 @@ def test_what_cannot_be_a_channel_is_refused(channels: dict[str, Any]) -> None:
 def test_an_exported_exr_holds_the_picture_and_a_layer_for_each_object(tmp_path: Path) -> None:
     with open_video(write_numbered(tmp_path / "in.mp4", 2)) as video:
         masks = {0: scene(video.width, video.height)}
-        run_export(annotate(masks, video, (DOG, CAT)), video, "exr", tmp_path / "out")
+        options = {"edge_px": 3.0, "edge_from": "distance"}
+        annotation = annotate(masks, video, (DOG, CAT))
+        run_export(annotation, video, "exr", tmp_path / "out", options=options)
         picture = video[0]
     path, _ = sorted((tmp_path / "out").glob("in.*.exr"))
     planes = exr_planes(path)
@@ -165,7 +167,8 @@ def test_ffv1_keeps_every_pixel(tmp_path: Path) -> None:
     with open_video(write_numbered(tmp_path / "in.mp4", 3)) as video:
         masks = {frame: scene(video.width, video.height, frame) for frame in range(3)}
         annotation = annotate(masks, video, (DOG, CAT))
-        run_export(annotation, video, "ffv1-alpha", tmp_path / "out", options={"edge_px": 2.0})
+        options = {"edge_px": 2.0, "edge_from": "distance"}
+        run_export(annotation, video, "ffv1-alpha", tmp_path / "out", options=options)
         pictures = [video[frame] for frame in range(3)]
     with av.open(str(tmp_path / "out.mkv")) as container:
         assert container.streams.video[0].codec_context.name == "ffv1"

@@ -278,7 +278,7 @@ SAID_IN = {
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_format_says_what_it_can(session: Session, tmp_path: Path, name: str) -> None:
-    """Its pixels are empty in all; the table above, and the one in docs/formats.md, say the rest."""
+    """Its pixels are empty in all; the table above says the rest, as docs/formats.md does."""
     for frame in range(8):
         session.set_mask(frame, tiny.labels(frame, 1, 2))
     say(session, 1, 2, 3, ABSENT)
