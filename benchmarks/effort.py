@@ -362,7 +362,7 @@ def davis_run(
     return DavisRun(clip, objects, rounds, area_under(rounds, most_s), at_60_s)
 
 
-def _tell_davis(run: DavisRun) -> None:
+def _print_davis(run: DavisRun) -> None:
     print(
         f"{run.clip}: area {run.area:.3f}, J&F at 60 s {run.at_60_s:.3f}; J&F by round "
         + " ".join(f"{one.j_and_f:.3f} ({one.seconds:.0f} s)" for one in run.rounds),
@@ -370,7 +370,7 @@ def _tell_davis(run: DavisRun) -> None:
     )
 
 
-def main() -> None:
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.effort", description=__doc__)
     parser.add_argument("--clips", type=Path, required=True)
     parser.add_argument("--only", nargs="+", default=None)
@@ -391,7 +391,11 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", action="store_true")
-    arguments = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    arguments = _arguments()
     torch.set_num_threads(arguments.threads)
     engines = Engines(
         EngineSettings(
@@ -414,35 +418,11 @@ def main() -> None:
             if arguments.protocol == "davis":
                 runs.append(davis_run(pictures.name, session, truths, arguments.rounds))
                 if not arguments.json:
-                    _tell_davis(runs[-1])
+                    _print_davis(runs[-1])
                 continue
-            rounds = annotate(
-                session,
-                truths,
-                goal=arguments.goal,
-                aim=Aim(arguments.frame_goal, arguments.clicks_a_visit, arguments.patience),
-                learn_every=arguments.learn_every,
-                choose=arguments.choose,
-                gives_masks=arguments.give_masks,
-                most_rounds=arguments.most_rounds,
-            )
-            effort = Effort(
-                pictures.name,
-                session.annotation.frame_count,
-                len(session.annotation.objects),
-                rounds[-1].mean_j >= arguments.goal,
-                rounds,
-            )
-        efforts.append(effort)
+            efforts.append(_annotated(pictures.name, session, truths, arguments))
         if not arguments.json:
-            reached = "reached" if effort.is_reached else "not reached"
-            print(
-                f"{effort.clip}: {arguments.goal:.2f} {reached}, {effort.clicks} clicks on "
-                f"{len(rounds)} frames of {effort.frames}, {effort.seconds:.0f} s of computing; "
-                "mean J by round (and of the frame just clicked) "
-                + " ".join(f"{one.mean_j:.3f} ({one.frame_j:.2f})" for one in rounds),
-                flush=True,
-            )
+            _print_effort(efforts[-1], arguments.goal)
     if arguments.protocol == "davis":
         area = float(np.mean([one.area for one in runs])) if runs else 0.0
         if arguments.json:
@@ -454,6 +434,39 @@ def main() -> None:
     if arguments.json:
         report = [{**asdict(one), "clicks": one.clicks, "seconds": one.seconds} for one in efforts]
         print(json.dumps(report, indent=1))
+
+
+def _annotated(
+    clip: str, session: Session, truths: dict[int, NDArray[np.uint8]], arguments: argparse.Namespace
+) -> Effort:
+    rounds = annotate(
+        session,
+        truths,
+        goal=arguments.goal,
+        aim=Aim(arguments.frame_goal, arguments.clicks_a_visit, arguments.patience),
+        learn_every=arguments.learn_every,
+        choose=arguments.choose,
+        gives_masks=arguments.give_masks,
+        most_rounds=arguments.most_rounds,
+    )
+    return Effort(
+        clip,
+        session.annotation.frame_count,
+        len(session.annotation.objects),
+        rounds[-1].mean_j >= arguments.goal,
+        rounds,
+    )
+
+
+def _print_effort(effort: Effort, goal: float) -> None:
+    reached = "reached" if effort.is_reached else "not reached"
+    print(
+        f"{effort.clip}: {goal:.2f} {reached}, {effort.clicks} clicks on "
+        f"{len(effort.rounds)} frames of {effort.frames}, {effort.seconds:.0f} s of computing; "
+        "mean J by round (and of the frame just clicked) "
+        + " ".join(f"{one.mean_j:.3f} ({one.frame_j:.2f})" for one in effort.rounds),
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from unittest.mock import patch
@@ -66,142 +67,158 @@ def watched(
     before: called with the name of each call that is about to change the disk and its number,
     counted from 0; what it raises is what the program sees of the disk.
     """
-    root = str(folder)
-    watch = Watch()
-    opened: dict[int, _Opened] = {}
-    files = itertools.count(1)
-    count = 0
-    real: dict[str, Callable[..., Any]] = {
-        name: getattr(os, name) for name in (*_CHANGING, "open", "close")
-    }
+    disk = _WatchedDisk(folder, before)
+    with patch.multiple(os, **disk.calls()):
+        yield disk.watch
 
-    def full(path: StrPath, number: int | None = None) -> str:
+
+class _WatchedDisk:
+    """The calls of `os` that change a disk, which note themselves and do their work."""
+
+    def __init__(self, folder: Path, before: Callable[[str, int], None]) -> None:
+        self.watch = Watch()
+        self._root, self._before = str(folder), before
+        self._opened: dict[int, _Opened] = {}
+        self._files = itertools.count(1)
+        self._count = 0
+        self._real: dict[str, Callable[..., Any]] = {
+            name: getattr(os, name) for name in (*_CHANGING, "open", "close")
+        }
+
+    def calls(self) -> dict[str, Any]:
+        """By their names in `os`."""
+        return {
+            "open": self.open,
+            "close": self.close,
+            "write": self.write,
+            "ftruncate": self.ftruncate,
+            "fsync": self.fsync,
+            "replace": partial(self.rename, "replace"),
+            "rename": partial(self.rename, "rename"),
+            "unlink": self.unlink,
+            "mkdir": self.mkdir,
+            "link": self.link,
+        }
+
+    def _full(self, path: StrPath, number: int | None = None) -> str:
         path = os.fspath(path)
-        if number is not None and number in opened:
-            return os.path.join(opened[number].path, path)  # noqa: PTH118
+        if number is not None and number in self._opened:
+            return os.path.join(self._opened[number].path, path)  # noqa: PTH118
         return os.path.abspath(path)  # noqa: PTH100
 
-    def is_ours(path: str) -> bool:
-        return path == root or path.startswith(root + os.sep)
+    def _is_ours(self, path: str) -> bool:
+        return path == self._root or _below(path, self._root)
 
-    def about_to(name: str) -> None:
-        nonlocal count
-        number, count = count, count + 1
+    def _about_to(self, name: str) -> None:
+        number, self._count = self._count, self._count + 1
         try:
-            before(name, number)
+            self._before(name, number)
         except BaseException:
-            watch.failures += 1
+            self.watch.failures += 1
             raise
 
-    def open_(path: StrPath, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
-        with watch.lock:
-            name = full(path, dir_fd)
-            is_new = bool(flags & os.O_CREAT) and is_ours(name) and name not in watch.names
+    def open(
+        self, path: StrPath, flags: int, mode: int = 0o777, *, dir_fd: int | None = None
+    ) -> int:
+        with self.watch.lock:
+            name = self._full(path, dir_fd)
+            is_new = (
+                bool(flags & os.O_CREAT) and self._is_ours(name) and name not in self.watch.names
+            )
             if is_new and not os.path.lexists(name):
-                about_to("create")
-            number: int = real["open"](path, flags, mode, dir_fd=dir_fd)
-            if is_ours(name):
+                self._about_to("create")
+            number: int = self._real["open"](path, flags, mode, dir_fd=dir_fd)
+            if self._is_ours(name):
                 if is_new:
-                    watch.names[name] = next(files)
-                    watch.calls.append(Call("create", name, file=watch.names[name]))
-                opened[number] = _Opened(name, watch.names.get(name, _FOLDER))
+                    self.watch.names[name] = next(self._files)
+                    self.watch.calls.append(Call("create", name, file=self.watch.names[name]))
+                self._opened[number] = _Opened(name, self.watch.names.get(name, _FOLDER))
             return number
 
-    def close(number: int) -> None:
-        with watch.lock:
-            opened.pop(number, None)
-            real["close"](number)
+    def close(self, number: int) -> None:
+        with self.watch.lock:
+            self._opened.pop(number, None)
+            self._real["close"](number)
 
-    def write(number: int, data: bytes | memoryview) -> int:
-        with watch.lock:
-            if number not in opened:
-                return int(real["write"](number, data))
-            about_to("write")
+    def write(self, number: int, data: bytes | memoryview) -> int:
+        with self.watch.lock:
+            if number not in self._opened:
+                return int(self._real["write"](number, data))
+            self._about_to("write")
             offset = os.lseek(number, 0, os.SEEK_CUR)
-            done = int(real["write"](number, data))
-            call = Call("write", file=opened[number].file, offset=offset, data=bytes(data[:done]))
-            watch.calls.append(call)
+            done = int(self._real["write"](number, data))
+            call = Call(
+                "write", file=self._opened[number].file, offset=offset, data=bytes(data[:done])
+            )
+            self.watch.calls.append(call)
             return done
 
-    def ftruncate(number: int, length: int) -> None:
+    def ftruncate(self, number: int, length: int) -> None:
+        with self.watch.lock:
+            if number in self._opened:
+                self._about_to("ftruncate")
+                self.watch.calls.append(
+                    Call("truncate", file=self._opened[number].file, offset=length)
+                )
+            self._real["ftruncate"](number, length)
+
+    def fsync(self, number: int) -> None:
+        with self.watch.lock:
+            if number in self._opened:
+                self._about_to("fsync")
+            self._real["fsync"](number)
+            if number in self._opened:
+                one = self._opened[number]
+                self.watch.calls.append(Call("sync", one.path, file=one.file))
+
+    def unlink(self, path: StrPath, *, dir_fd: int | None = None) -> None:
+        with self.watch.lock:
+            name = self._full(path, dir_fd)
+            if self._is_ours(name):
+                self._about_to("unlink")
+            self._real["unlink"](path, dir_fd=dir_fd)
+            if self._is_ours(name):
+                self.watch.names.pop(name, None)
+                self.watch.calls.append(Call("unlink", name))
+
+    def mkdir(self, path: StrPath, mode: int = 0o777, *, dir_fd: int | None = None) -> None:
+        with self.watch.lock:
+            name = self._full(path, dir_fd)
+            if self._is_ours(name) and not os.path.lexists(name):
+                self._about_to("mkdir")
+            self._real["mkdir"](path, mode, dir_fd=dir_fd)
+            if self._is_ours(name):
+                self.watch.calls.append(Call("mkdir", name))
+
+    def link(self, source: StrPath, target: StrPath, **options: object) -> None:
+        with self.watch.lock:
+            new = self._full(target)
+            if self._is_ours(new):
+                self._about_to("link")
+            self._real["link"](source, target, **options)
+            if self._is_ours(new):
+                self.watch.names[new] = self.watch.names[self._full(source)]
+                self.watch.calls.append(Call("create", new, file=self.watch.names[new]))
+
+    def rename(
+        self,
+        name: str,
+        source: StrPath,
+        target: StrPath,
+        *,
+        src_dir_fd: int | None = None,
+        dst_dir_fd: int | None = None,
+    ) -> None:
+        watch = self.watch
         with watch.lock:
-            if number in opened:
-                about_to("ftruncate")
-                watch.calls.append(Call("truncate", file=opened[number].file, offset=length))
-            real["ftruncate"](number, length)
-
-    def fsync(number: int) -> None:
-        with watch.lock:
-            if number in opened:
-                about_to("fsync")
-            real["fsync"](number)
-            if number in opened:
-                one = opened[number]
-                watch.calls.append(Call("sync", one.path, file=one.file))
-
-    def move(name: str) -> Callable[..., None]:
-        def rename(
-            source: StrPath,
-            target: StrPath,
-            *,
-            src_dir_fd: int | None = None,
-            dst_dir_fd: int | None = None,
-        ) -> None:
-            with watch.lock:
-                old, new = full(source, src_dir_fd), full(target, dst_dir_fd)
-                if is_ours(old):
-                    about_to(name)
-                real[name](source, target, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
-                if is_ours(old):
-                    for path in [one for one in watch.names if one == old or _below(one, old)]:
-                        watch.names[new + path[len(old) :]] = watch.names.pop(path)
-                    watch.calls.append(Call("rename", old, new))
-
-        return rename
-
-    def unlink(path: StrPath, *, dir_fd: int | None = None) -> None:
-        with watch.lock:
-            name = full(path, dir_fd)
-            if is_ours(name):
-                about_to("unlink")
-            real["unlink"](path, dir_fd=dir_fd)
-            if is_ours(name):
-                watch.names.pop(name, None)
-                watch.calls.append(Call("unlink", name))
-
-    def mkdir(path: StrPath, mode: int = 0o777, *, dir_fd: int | None = None) -> None:
-        with watch.lock:
-            name = full(path, dir_fd)
-            if is_ours(name) and not os.path.lexists(name):
-                about_to("mkdir")
-            real["mkdir"](path, mode, dir_fd=dir_fd)
-            if is_ours(name):
-                watch.calls.append(Call("mkdir", name))
-
-    def link(source: StrPath, target: StrPath, **options: object) -> None:
-        with watch.lock:
-            new = full(target)
-            if is_ours(new):
-                about_to("link")
-            real["link"](source, target, **options)
-            if is_ours(new):
-                watch.names[new] = watch.names[full(source)]
-                watch.calls.append(Call("create", new, file=watch.names[new]))
-
-    changed: dict[str, Any] = {
-        "open": open_,
-        "close": close,
-        "write": write,
-        "ftruncate": ftruncate,
-        "fsync": fsync,
-        "replace": move("replace"),
-        "rename": move("rename"),
-        "unlink": unlink,
-        "mkdir": mkdir,
-        "link": link,
-    }
-    with patch.multiple(os, **changed):
-        yield watch
+            old, new = self._full(source, src_dir_fd), self._full(target, dst_dir_fd)
+            if self._is_ours(old):
+                self._about_to(name)
+            self._real[name](source, target, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
+            if self._is_ours(old):
+                for path in [one for one in watch.names if one == old or _below(one, old)]:
+                    watch.names[new + path[len(old) :]] = watch.names.pop(path)
+                watch.calls.append(Call("rename", old, new))
 
 
 def _below(path: str, folder: str) -> bool:

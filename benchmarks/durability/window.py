@@ -151,7 +151,6 @@ def soak(folder: Path, seconds: int) -> Result:
     from gui.window.app import build
     from gui.window.arguments import WindowArguments
 
-    result = Result()
     place = _project(folder)
     application = QApplication.instance() or QApplication([])
     assert isinstance(application, QApplication)
@@ -188,6 +187,12 @@ def soak(folder: Path, seconds: int) -> Result:
             figures = ", ".join(f"{value:.0f} {name}" for name, value in now)
             sys.stderr.write(f"round {number}: {figures}\n")
     window.close()
+    return _growth(rows)
+
+
+def _growth(rows: list[tuple[float, ...]]) -> Result:
+    """rows: `_MEASURED` after each round."""
+    result = Result()
     result.figures["rounds"] = len(rows)
     quarter, tenth = max(1, len(rows) // 4), max(1, len(rows) // 10)
     for column, name in enumerate(_MEASURED):
