@@ -577,9 +577,9 @@ class ImportPlan:
             )
             lines.append(Message("what others cover is kept, from now on, of {names}", names=names))
         presence = {one.id: one.presence for one in self.objects}
-        told = [one for one in self.objects_after if one.presence != presence.get(one.id, ())]
-        if told:
-            names = ", ".join(f"‘{one.name}’" for one in told)
+        changed = [one for one in self.objects_after if one.presence != presence.get(one.id, ())]
+        if changed:
+            names = ", ".join(f"‘{one.name}’" for one in changed)
             lines.append(Message("presence is taken over too, of {names}", names=names))
         for one in self.locked:
             lines.append(Message("‘{name}’ is locked: nothing of it is imported", name=one.name))
@@ -783,15 +783,15 @@ def _with_presence(
     an object that is said to be absent."""
     last = frame_count - 1 if choices.last is None else min(choices.last, frame_count - 1)
     outside = {*range(choices.first), *range(last + 1, frame_count)}
-    told: dict[int, list[PresenceRange]] = {}
+    found: dict[int, list[PresenceRange]] = {}
     for key, of in ids.items():
-        told.setdefault(of, []).extend(preview.presence.get(key, ()))
+        found.setdefault(of, []).extend(preview.presence.get(key, ()))
     result = []
     for one in known:
-        if told.get(one.id):
+        if found.get(one.id):
             shown = [f for f, r in records.items() if one.id in r.present and f not in outcomes]
             leaves = outside.union(left_given)
-            ranges = merged_presence(one, told[one.id], frame_count, leaves, shown)
+            ranges = merged_presence(one, found[one.id], frame_count, leaves, shown)
             one = replace(one, presence=ranges)
         result.append(one)
     return tuple(result)

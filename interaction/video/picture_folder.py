@@ -95,7 +95,7 @@ def index_picture_folder(path: Path) -> Generator[int, None, PictureFolderIndex]
     if size is None:
         raise UnreadableVideoError(
             path,
-            Message("there is no picture in this folder"),
+            _nothing_in(path),
             Message(
                 "Choose a folder that holds JPEG, PNG, TIFF, WebP or BMP pictures, or a video file."
             ),
@@ -103,6 +103,16 @@ def index_picture_folder(path: Path) -> Generator[int, None, PictureFolderIndex]
     yield len(pictures)
     samples = pictures[:: max(1, len(pictures) // _SAMPLES)]
     return PictureFolderIndex(path, tuple(pictures), *size, _visible_range(samples))
+
+
+def _nothing_in(path: Path) -> str:
+    others = sorted(one.name for one in path.iterdir() if not one.name.startswith("."))
+    if not others:
+        return Message("there is no picture in this folder")
+    return Message(
+        "no picture in this folder is of a kind that can be read; the first file is “{name}”",
+        name=others[0].encode("utf-8", "replace").decode(),
+    )
 
 
 def _visible_range(pictures: Sequence[Path]) -> VisibleRange | None:

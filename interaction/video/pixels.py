@@ -337,9 +337,28 @@ def _read(picture: Path, read: Callable[[Image.Image], _Result]) -> _Result:
 
 
 def _upright_size(image: Image.Image) -> tuple[int, int]:
-    """(width, height), from the header alone."""
+    """(width, height), from the header alone. UnreadableVideoError for a stack of pictures."""
     width, height = image.size
+    if image.format == "TIFF" and _is_stack(image):
+        raise UnreadableVideoError(
+            image.info[_PATH],
+            Message("it holds several pictures"),
+            Message("Save each of them as a file of its own, numbered, and open their folder."),
+        )
     return (height, width) if _orientation(image) >= 5 else (width, height)
+
+
+def _is_stack(image: Image.Image) -> bool:
+    """Whether the next page of a TIFF is one more picture, and no smaller copy of the first."""
+    size = image.size
+    try:
+        image.seek(1)
+    except PICTURE_ERRORS:
+        return False
+    is_copy = bool(getattr(image, "tag_v2", {}).get(_TIFF_KIND, 0))
+    is_stack = image.size == size and not is_copy
+    image.seek(0)
+    return is_stack
 
 
 def _orientation(image: Image.Image) -> int:
@@ -408,4 +427,4 @@ def _open_picture(path: Path) -> Image.Image:
     return image
 
 
-_TIFF_WIDTH, _TIFF_HEIGHT = 256, 257  # tags
+_TIFF_KIND, _TIFF_WIDTH, _TIFF_HEIGHT = 254, 256, 257  # tags

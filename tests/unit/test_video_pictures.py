@@ -237,3 +237,22 @@ def test_a_broken_exif_note_does_not_spoil_the_picture(tmp_path: Path) -> None:
     broken = b"Exif\0\0II*\0\x08\0\0\0\xff\xff" + bytes(range(40))
     save(tmp_path / "1.jpg", 5, exif=broken, quality=95)
     assert read_number(only_frame(tmp_path)) == 5
+
+
+def test_a_stack_is_refused_and_a_smaller_copy_passed_over(tmp_path: Path) -> None:
+    pages = [Image.fromarray(GREY), Image.fromarray(GREY[::-1])]
+    pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
+    with pytest.raises(UnreadableVideoError, match="it holds several pictures"):
+        open_video(tmp_path)
+    copy = pages[0].resize((8, 8))
+    copy.encoderinfo = {"tiffinfo": {254: 1}}
+    pages[0].save(tmp_path / "a.tif", save_all=True, append_images=[copy])
+    assert (only_frame(tmp_path) == GREY[:, :, None]).all()
+
+
+def test_pictures_of_another_kind_are_named(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableVideoError, match="there is no picture"):
+        open_video(tmp_path)
+    (tmp_path / "0001.exr").write_bytes(b"v/1")
+    with pytest.raises(UnreadableVideoError, match=r"a kind that can be read.*“0001.exr”"):
+        open_video(tmp_path)
