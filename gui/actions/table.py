@@ -569,6 +569,7 @@ ACTIONS: Final = (
         ActionSpec(
             "track.keep_probabilities",
             Message("Keep the network's probabilities"),
+            "Ctrl+Alt+K",
             icon="contrast",
             words=Message("soft edge matte alpha opacity"),
             tip=Message("In this project, beside the masks: for exports with soft edges"),
