@@ -104,11 +104,10 @@ def timed(view: TimedCanvas, act: Callable[[int], object], rounds: int) -> dict[
     }
 
 
-def measure(width: int, height: int, rounds: int) -> dict[str, dict[str, float]]:
+def annotated(width: int, height: int) -> Document:
+    """Three objects and some clicks on every frame."""
     session = Session(cast(Video, MemoryVideo(width, height)), engines=Engines())
     document = Document(session)
-    engine, files = EngineThread("engine"), EngineThread("files")
-    annotator = Annotator(document, engine, files)
     for name in ("left", "middle", "right"):
         document.add_object(name)
     document.set_current_object(1)
@@ -120,19 +119,21 @@ def measure(width: int, height: int, rounds: int) -> dict[str, dict[str, float]]
         )
         before = {frame: session.annotation.record(frame)}
         document.apply(Edit("Mask", before=before, after={frame: record}))
-    view = TimedCanvas(document, annotator)
-    view.resize(width, height)
-    view.show()
-    view.zoom_to_actual_size()
-    QApplication.processEvents()
-    viewport = view.viewport()
+    return document
 
-    def send(kind: QEvent.Type, x: float, y: float, is_held: bool) -> None:
+
+class Hand:
+    """The mouse on a view, which goes to and fro."""
+
+    def __init__(self, view: TimedCanvas, width: int, height: int) -> None:
+        self._viewport, self._width, self._height = view.viewport(), width, height
+
+    def send(self, kind: QEvent.Type, x: float, y: float, is_held: bool) -> None:
         at = QPointF(x, y)
         button = Qt.MouseButton.LeftButton if is_held else Qt.MouseButton.NoButton
         is_move = kind == QEvent.Type.MouseMove
         QApplication.sendEvent(
-            viewport,
+            self._viewport,
             QMouseEvent(
                 kind,
                 at,
@@ -143,24 +144,41 @@ def measure(width: int, height: int, rounds: int) -> dict[str, dict[str, float]]
             ),
         )
 
-    def way(number: int) -> tuple[float, float]:
-        return 200 + (number * 17) % (width - 400), height / 2 + 150 * np.sin(number / 5)
+    def _place(self, number: int) -> tuple[float, float]:
+        x = 200 + (number * 17) % (self._width - 400)
+        return x, self._height / 2 + 150 * np.sin(number / 5)
 
-    def move(number: int) -> None:
-        send(QEvent.Type.MouseMove, *way(number), is_held=False)
+    def press(self) -> None:
+        self.send(QEvent.Type.MouseButtonPress, *self._place(0), is_held=True)
 
-    def cross(number: int) -> None:
+    def move(self, number: int) -> None:
+        self.send(QEvent.Type.MouseMove, *self._place(number), is_held=False)
+
+    def draw(self, number: int) -> None:
+        self.send(QEvent.Type.MouseMove, *self._place(number), is_held=True)
+
+    def cross(self, number: int) -> None:
+        """From object to object."""
         x, y = ((0.3, 0.4), (0.6, 0.6))[number % 2]
-        send(QEvent.Type.MouseMove, x * width, y * height, is_held=False)
+        self.send(QEvent.Type.MouseMove, x * self._width, y * self._height, is_held=False)
 
-    def draw(number: int) -> None:
-        send(QEvent.Type.MouseMove, *way(number), is_held=True)
+
+def measure(width: int, height: int, rounds: int) -> dict[str, dict[str, float]]:
+    document = annotated(width, height)
+    engine, files = EngineThread("engine"), EngineThread("files")
+    annotator = Annotator(document, engine, files)
+    view = TimedCanvas(document, annotator)
+    view.resize(width, height)
+    view.show()
+    view.zoom_to_actual_size()
+    QApplication.processEvents()
+    hand = Hand(view, width, height)
 
     def redraw(_: int) -> None:
         view.repaint_all()
 
     def step(number: int) -> None:
-        document.set_frame(number % session.annotation.frame_count)
+        document.set_frame(number % document.frame_count)
 
     results = {
         "scrub to a frame in memory": timed(view, step, rounds),
@@ -172,17 +190,17 @@ def measure(width: int, height: int, rounds: int) -> dict[str, dict[str, float]]
     }
     view.zoom_to_actual_size()
     document.set_tool("brush")
-    results["mouse move with markers and brush"] = timed(view, move, rounds)
+    results["mouse move with markers and brush"] = timed(view, hand.move, rounds)
     document.set_tool("click")
-    results["mouse move, marking objects"] = timed(view, move, rounds)
-    results["mouse move from object to object"] = timed(view, cross, rounds)
+    results["mouse move, marking objects"] = timed(view, hand.move, rounds)
+    results["mouse move from object to object"] = timed(view, hand.cross, rounds)
     document.set_tool("brush")
-    send(QEvent.Type.MouseButtonPress, *way(0), is_held=True)
-    results["brush segment"] = timed(view, draw, rounds)
+    hand.press()
+    results["brush segment"] = timed(view, hand.draw, rounds)
     view.cancel_gesture()
     document.set_view_mode(ViewMode.POPUP)
-    send(QEvent.Type.MouseButtonPress, *way(0), is_held=True)
-    results["brush segment, grey background"] = timed(view, draw, rounds)
+    hand.press()
+    results["brush segment, grey background"] = timed(view, hand.draw, rounds)
     view.cancel_gesture()
     for mode in ViewMode:
         document.set_view_mode(mode)
@@ -195,7 +213,7 @@ def measure(width: int, height: int, rounds: int) -> dict[str, dict[str, float]]
     results["scrub, hatching"] = timed(view, step, rounds)
     document.set_hatching(False)
     view.set_magnifier(True)
-    results["mouse move with magnifier"] = timed(view, move, rounds)
+    results["mouse move with magnifier"] = timed(view, hand.move, rounds)
     view.shutdown()
     engine.shutdown()
     files.shutdown()

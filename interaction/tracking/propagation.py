@@ -218,20 +218,14 @@ def propagate(
             is_first = frame == run.frames[0]
             if picture is None:
                 own = masks.get(frame, adopted if is_first else None)
-                if own is None and last is None:  # before any mask
-                    own = np.zeros_like(next(iter(masks.values())))
-                if own is not None:
-                    last = _prediction_of(own)
-                assert last is not None
-                result = TrackedFrame(frame, last, frame in masks, is_damaged=True)
+                result = _undecodable(frame, masks, last if own is None else _prediction_of(own))
             else:
                 result = _visit(
                     tracker,
                     frame,
                     picture,
                     _sought(tracker, appearances, run, frame, unadopted),
-                    # An empty mask is never memorised: background, unless objects are there
-                    # already that are not among its given objects.
+                    # An empty mask is never memorised, unless other objects are there already.
                     is_empty=frame in masks and not _has_appeared(appearances, run, frame),
                     is_last=frame == run.frames[-1],
                     adopted=unadopted,
@@ -239,9 +233,17 @@ def propagate(
                     absent_before=frozenset() if is_first else absent(frame - run.frames.step),
                     is_excluded=excluded(frame),
                 )
-                unadopted, last = None, result.prediction
+                unadopted = None
+            last = result.prediction
             is_silent = run.is_first_silent and is_first
             yield None if is_silent else result, Position(run_index, done + 1)
+
+
+def _undecodable(frame: int, masks: Mapping[int, Labels], mask: Prediction | None) -> TrackedFrame:
+    """mask: in place of the frame's own; None before any mask."""
+    if mask is None:
+        mask = _prediction_of(np.zeros_like(next(iter(masks.values()))))
+    return TrackedFrame(frame, mask, frame in masks, is_damaged=True)
 
 
 def _sought(

@@ -232,9 +232,8 @@ def next_frames(
     }
     chosen: list[NextFrame] = []
     while len(chosen) < min(most, len(candidates)):
-        gain = np.zeros(len(candidates))
-        for one, its_bad in bad.items():
-            gain += helps[one] @ errors[one][its_bad]
+        gains = [helps[one] @ errors[one][its_bad] for one, its_bad in bad.items()]
+        gain = np.asarray(np.sum(gains, axis=0, dtype=np.float64))
         best = int(np.argmax(gain))
         frame = int(candidates[best])
         worst = max(errors, key=lambda one: float(errors[one][frame]))

@@ -13,8 +13,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from gui.actions.actions import Actions
-from gui.actions.fixed_keys import fixed_key
+from gui.actions.actions import Actions, fixed_key
 from gui.actions.table import ACTIONS, MENUS
 from gui.dialogs.command_search import CommandSearch
 from gui.dialogs.preferences import PreferencesDialog
