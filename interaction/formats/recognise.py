@@ -106,10 +106,12 @@ def _of_folder(folder: Path, around: Surroundings) -> MaskSet:
             return _named(_of_json(candidate, data, around), named)
     if (folder / "annotations.xml").is_file():
         return _named(_of_text(folder / "annotations.xml", around), named)
-    texts = [folder / "gt" / "gt.txt", folder / "gt.txt", folder / f"{around.sequence}.txt"]
-    only = list(folder.glob("*.txt"))
-    for text in [*texts, *(only if len(only) == 1 else [])]:
-        if text.is_file() and is_mots_text(text):
+    for text in (folder / "gt" / "gt.txt", folder / "gt.txt"):
+        if text.is_file():
+            return _of_text(text, around)
+    texts = list(folder.glob("*.txt"))
+    for text in [one for one in texts if len(texts) == 1 or one.stem == around.sequence]:
+        if is_mots_text(text):
             return _of_text(text, around)
     is_yolo = (folder / "labels").is_dir() or (folder / "data.yaml").is_file()
     if is_yolo and label_files(folder):

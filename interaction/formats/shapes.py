@@ -694,5 +694,9 @@ def from_mots_text(path: Path, text: str) -> ShapeList | None:
 
 
 def is_mots_text(path: Path) -> bool:
-    """By the first line. Raises UserError."""
-    return _MOTS_LINE.fullmatch(read_text(path).strip().partition("\n")[0].strip()) is not None
+    """By the first line; False for what is no text."""
+    try:
+        text = read_text(path)
+    except UserError:
+        return False
+    return _MOTS_LINE.fullmatch(text.strip().partition("\n")[0].strip()) is not None

@@ -190,6 +190,12 @@ def test_mots_objects_of_two_classes_stay_two(video: Video, tmp_path: Path) -> N
         np.testing.assert_array_equal(back.labels(1), BOX + 2 * OTHER)
 
 
+def test_a_note_beside_masks_is_no_list_of_them(video: Video, tmp_path: Path) -> None:
+    Image.fromarray(BOX.astype(np.uint8)).save(tmp_path / "00001.png")
+    (tmp_path / "Hinweise.txt").write_bytes("Für jede Maske…".encode("utf-16"))
+    np.testing.assert_array_equal(run_import(tmp_path, video)[0].labels(1) > 0, BOX)
+
+
 def bitmap(mask: Any) -> str:
     """A PNG, compressed once more."""
     png = io.BytesIO()
