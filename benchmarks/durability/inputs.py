@@ -170,18 +170,8 @@ def _read_project(place: Path) -> None:
         state(project)
 
 
-def fuzz_text(folder: Path, count: int) -> Result:
-    """Damages manifests, journals, notes and lists of every format that is read."""
-    place = _sample_project(folder)
-    masks = folder / "masks"
-    masks.mkdir()
-    (masks / "00000.png").write_bytes(encode_labels(tiny.labels(0)))
-    around = Surroundings(
-        width=tiny.WIDTH,
-        height=tiny.HEIGHT,
-        names=[f"{number:05d}" for number in range(8)],
-        sequence="clip",
-    )
+def _write_lists(folder: Path, masks: Path, yolo: Path) -> None:
+    """One list of every format that is read."""
     box = [[10.0, 10.0, 30.0, 10.0, 30.0, 30.0]]
     size = {"width": tiny.WIDTH, "height": tiny.HEIGHT}
     coco = {
@@ -206,7 +196,6 @@ def fuzz_text(folder: Path, count: int) -> Result:
     }
     task = {"id": 1, "data": {"image": "00000.png"}, "annotations": [{"result": [result]}]}
     objects = {"objects": [{"id": 1, "name": "disc", "color": "#ff0000"}]}
-    yolo = folder / "yolo"
     (yolo / "labels").mkdir(parents=True)
     lines = {
         yolo / "labels" / "00000.txt": b"0 0.1 0.1 0.5 0.1 0.5 0.5\n",
@@ -226,6 +215,22 @@ def fuzz_text(folder: Path, count: int) -> Result:
     }
     for path, data in lines.items():
         path.write_bytes(data)
+
+
+def fuzz_text(folder: Path, count: int) -> Result:
+    """Damages manifests, journals, notes and lists of every format that is read."""
+    place = _sample_project(folder)
+    masks = folder / "masks"
+    masks.mkdir()
+    (masks / "00000.png").write_bytes(encode_labels(tiny.labels(0)))
+    around = Surroundings(
+        width=tiny.WIDTH,
+        height=tiny.HEIGHT,
+        names=[f"{number:05d}" for number in range(8)],
+        sequence="clip",
+    )
+    yolo = folder / "yolo"
+    _write_lists(folder, masks, yolo)
 
     def importing(path: Path) -> Callable[[], object]:
         def read() -> None:

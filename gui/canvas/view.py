@@ -69,13 +69,7 @@ class CanvasView(ZoomableView):
         self._backdrop = Backdrop(document.video.width, document.video.height)
         super().__init__(self._backdrop.extent, parent)
         self._document, self._annotator = document, annotator
-        self.setAccessibleName(tr("Picture"))
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setMouseTracking(True)
-        self.setBackgroundBrush(SURROUND)
-        self.setViewportUpdateMode(QGraphicsView.ViewportUpdateMode.MinimalViewportUpdate)
-        self.setOptimizationFlag(QGraphicsView.OptimizationFlag.DontSavePainterState)
-
+        self._set_up()
         self._sketch = Sketch()
         self._markers = ClickMarkers(self.scene())
         self._magnifier = Magnifier(self._backdrop, self.viewport())
@@ -125,6 +119,14 @@ class CanvasView(ZoomableView):
         if self._shown.frame >= 0:
             self._follow_arrival(self._shown.frame)
         self._update_pointer()
+
+    def _set_up(self) -> None:
+        self.setAccessibleName(tr("Picture"))
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setMouseTracking(True)
+        self.setBackgroundBrush(SURROUND)
+        self.setViewportUpdateMode(QGraphicsView.ViewportUpdateMode.MinimalViewportUpdate)
+        self.setOptimizationFlag(QGraphicsView.OptimizationFlag.DontSavePainterState)
 
     def _stage(self) -> Stage:
         """What the tools may use."""

@@ -234,18 +234,7 @@ class Tracking(QObject):
                 self._brake(step)
             if step.remembered is not None:
                 self.remembered.emit(step.remembered)
-            pace = operation.pace
-            pace.note(step.total - step.done)
-            self._operations.progressed.emit(
-                Progress(
-                    tr("Tracking"),
-                    step.done,
-                    step.total,
-                    pace.steps_per_second,
-                    pace.seconds_left,
-                    step.memory,
-                )
-            )
+            self._show_progress(operation, step)
 
         def steps() -> Generator[Propagated, None, None]:
             self._absences = ()
@@ -272,6 +261,20 @@ class Tracking(QObject):
             pauses_at=may_brake,
         )
         self._operations.start(operation)
+
+    def _show_progress(self, operation: Operation, step: Propagated) -> None:
+        pace = operation.pace
+        pace.note(step.total - step.done)
+        self._operations.progressed.emit(
+            Progress(
+                tr("Tracking"),
+                step.done,
+                step.total,
+                pace.steps_per_second,
+                pace.seconds_left,
+                step.memory,
+            )
+        )
 
     def offer_absence(self) -> None:
         """Says where an object may be absent, if it is so anywhere, and how that is accepted."""

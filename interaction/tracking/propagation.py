@@ -206,8 +206,7 @@ def propagate(
     """
     last = None if before is None else _prediction_of(before)
     for run_index in range(position.run, len(runs)):
-        run = runs[run_index]
-        step = position.step if run_index == position.run else 0
+        run, step = runs[run_index], position.step if run_index == position.run else 0
         if step == 0:
             tracker.begin()
             last = None
@@ -235,8 +234,8 @@ def propagate(
                 )
                 unadopted = None
             last = result.prediction
-            is_silent = run.is_first_silent and is_first
-            yield None if is_silent else result, Position(run_index, done + 1)
+            shown = None if run.is_first_silent and is_first else result
+            yield shown, Position(run_index, done + 1)
 
 
 def _undecodable(frame: int, masks: Mapping[int, Labels], mask: Prediction | None) -> TrackedFrame:
