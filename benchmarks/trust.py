@@ -19,13 +19,15 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from interaction.annotation.annotation import Annotation
 from interaction.annotation.mask_files import decode_labels
+from interaction.annotation.types import FrameRecord, FrameStatus, ObjectInfo, Signs
 from interaction.engines import Engines, EngineSettings
 from interaction.evaluation.scores import region_similarity
 from interaction.tracking.blending import blend
 from interaction.tracking.propagation import Run, memorize_all, propagate
 from interaction.tracking.signs import View, disagreement, flow_between, look, read_signs
-from interaction.tracking.trust import INPUTS, SIGNS, flicker
+from interaction.tracking.trust import INPUTS, SIGNS, averaged, flicker, next_frames
 from training.datasets.layouts import davis_videos
 from xmem_core.arrays import Frame, Labels
 from xmem_core.pictures import Prediction
@@ -136,16 +138,18 @@ def collect(
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """One run's objects, frame by frame."""
+    """One run's objects, frame by frame, without the given frame."""
 
     clip: str
     run: str
+    places: NDArray[np.intp]  # (n,) ascending, as `averaged` takes them
     inputs: NDArray[np.float64]  # (n, len(INPUTS))
     ious: NDArray[np.float64]  # (n,) true ones
+    records: Mapping[int, FrameRecord]  # with the signs, as a project has them
 
 
 def rows_of(clip: str, run: str, seen: list[Seen], other: list[Seen] | None = None) -> Rows:
-    """Without the given frame. other: the pass in the other direction over the same frames."""
+    """other: the pass in the other direction over the same frames."""
     signs: dict[int, dict[int, list[float]]] = {}
     start = next((one.view for one in seen if one.away == 0), None)
     for index, one in enumerate(seen):
@@ -160,15 +164,20 @@ def rows_of(clip: str, run: str, seen: list[Seen], other: list[Seen] | None = No
             mine = next(two.view for two in seen if two.frame == one.frame)
             row[SIGNS.index("is_two")] = 1.0
             row[SIGNS.index("disagreement")] = disagreement(mine, one.view, object_id)
-    inputs, ious = [], []
-    for one in seen:
-        for object_id, row in signs[one.frame].items():
-            if one.away == 0:
-                continue
+    places, inputs, ious = [], [], []
+    records = {}
+    for one in sorted(seen, key=lambda one: one.frame):
+        if one.away == 0:
+            continue
+        kept = []
+        for object_id, row in sorted(signs[one.frame].items()):
             beside = [signs.get(one.frame + way, {}).get(object_id) for way in (-1, 1)]
+            places.append(one.frame * 256 + object_id)
             inputs.append([*row, flicker(row, *beside)])
             ious.append(one.ious[object_id])
-    return Rows(clip, run, np.array(inputs), np.array(ious))
+            kept.append(Signs.of(object_id, row, one.view.key_bytes(object_id)))
+        records[one.frame] = FrameRecord(status=FrameStatus.TRACKED, signs=tuple(kept))
+    return Rows(clip, run, np.array(places), np.array(inputs), np.array(ious), records)
 
 
 def fit(rows: list[Rows], penalty: float) -> dict[str, float]:
@@ -206,9 +215,11 @@ def fit(rows: list[Rows], penalty: float) -> dict[str, float]:
         beta[is_raising] = highest[is_raising]
 
 
-def predict(model: Mapping[str, float], inputs: NDArray[np.float64]) -> NDArray[np.float64]:
+def predict(model: Mapping[str, float], rows: Rows) -> NDArray[np.float64]:
+    """As `interaction.tracking.trust.expected`, which has the coefficients that are kept."""
     weights = np.array([model.get(name, 0.0) for name in INPUTS])
-    return np.asarray(1 / (1 + np.exp(-(model["bias"] + inputs @ weights))), np.float64)
+    logits = model["bias"] + averaged(rows.places, rows.inputs[:, :-1] @ weights[:-1])
+    return np.asarray(1 / (1 + np.exp(-logits - rows.inputs[:, -1] * weights[-1])), np.float64)
 
 
 def rank_correlation(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
@@ -227,6 +238,18 @@ def share_found(expected: NDArray[np.float64], ious: NDArray[np.float64]) -> flo
     count = max(1, round(len(ious) / 10))
     worst, listed = np.argsort(ious)[:count], np.argsort(expected, kind="stable")[:count]
     return len(set(worst.tolist()) & set(listed.tolist())) / count
+
+
+def share_listed(rows: Rows) -> float:
+    """As `share_found`, in the first tenth of the list that people are shown, which is spread: a
+    frame is found where one at most two frames away is listed."""
+    count = max(1, round(len(rows.ious) / 10))
+    frames = rows.places // 256
+    objects = [ObjectInfo(1, "object", (255, 0, 0))]
+    annotation = Annotation(int(frames[-1]) + 2, 8, 8, records=dict(rows.records), objects=objects)
+    listed = [one.frame for one in next_frames(annotation, goal=1.0, most=count)]
+    worst = frames[np.argsort(rows.ious)[:count]]
+    return float(np.mean([min(abs(one - frame) for one in listed) <= 2 for frame in worst]))
 
 
 def two_way_j(
@@ -276,7 +299,8 @@ def report(clips: list[tuple[str, str, list[Labels], dict[str, list[Seen]]]]) ->
     held_out: dict[str, list[Rows]] = {}
     for kind, one in rows:
         if kind != "training":
-            print(f"{one.clip}, {one.run}: {_figures(model, [one])}")
+            listed = f"in the list as shown {share_listed(one):.2f}"
+            print(f"{one.clip}, {one.run}: {_figures(model, [one])}, {listed}")
             held_out.setdefault(one.run, []).append(one)
     for run, own in held_out.items():
         print(f"all clips, {run}: {_figures(model, own)}")
@@ -284,7 +308,7 @@ def report(clips: list[tuple[str, str, list[Labels], dict[str, list[Seen]]]]) ->
 
 def _figures(model: Mapping[str, float], rows: Sequence[Rows]) -> str:
     ious = np.concatenate([one.ious for one in rows])
-    expected = predict(model, np.concatenate([one.inputs for one in rows]))
+    expected = np.concatenate([predict(model, one) for one in rows])
     return (
         f"J {ious.mean():.3f}, expected {expected.mean():.3f}, rank correlation "
         f"{rank_correlation(expected, ious):.2f}, "

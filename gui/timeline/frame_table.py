@@ -16,7 +16,7 @@ from PySide6.QtCore import QObject, Signal
 
 from gui.work.document import Document
 from interaction.annotation.types import EMPTY_RECORD, FrameStatus
-from interaction.tracking.trust import NextFrame, expected, next_frames
+from interaction.tracking.trust import BESIDE, NextFrame, expected, next_frames
 
 __all__ = ["FrameTable", "Presence"]
 
@@ -180,12 +180,12 @@ class FrameTable(QObject):
                 flags[object_id][its_frames[objects == object_id]] = True
 
     def _read_trust(self, indices: NDArray[np.intp]) -> None:
-        """Also of the frames beside: flicker shows on three frames."""
+        """Also of the frames beside, for which its signs count."""
         count = len(self._status)
-        is_around = np.zeros(count + 2, np.bool_)
-        for step in (0, 1, 2):
+        is_around = np.zeros(count + 2 * BESIDE, np.bool_)
+        for step in range(2 * BESIDE + 1):
             is_around[indices + step] = True
-        around = np.flatnonzero(is_around[1:-1])
+        around = np.flatnonzero(is_around[BESIDE:-BESIDE])
         records = self._document.annotation.records
         near = [records.get(frame, EMPTY_RECORD) for frame in around.tolist()]
         self._doubt[around] = [record.doubt for record in near]

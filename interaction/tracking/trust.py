@@ -72,6 +72,10 @@ COEFFICIENTS: Final[Mapping[str, float]] = {
     "flicker": -2.0,
 }
 _WEIGHTS: Final = np.array([COEFFICIENTS.get(name, 0.0) for name in INPUTS])
+# A mask goes wrong and right again over some frames, while its signs jitter from one to the next:
+# those of the frames beside it count too. Of the frame, and of those one and two frames away.
+_SHARES: Final = (3.0, 2.0, 1.0)
+BESIDE: Final = len(_SHARES) - 1  # frames on either side whose signs count
 _WARP: Final = SIGNS.index("warp")
 _RETURNS: Final = SIGNS.index("returns")
 _ID, _PACKED = attrgetter("object_id"), attrgetter("packed")
@@ -80,16 +84,17 @@ _OBJECTS: Final = 256  # ids are below it
 _JUDGED: Final = (FrameStatus.TRACKED, FrameStatus.CORRECTED)  # a tracker has a say there
 
 
-def expected_iou(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """rows (n, len(INPUTS)) -> (n,) in (0, 1)."""
-    logit: NDArray[np.float64] = COEFFICIENTS["bias"] + rows @ _WEIGHTS
-    return np.asarray(1 / (1 + np.exp(-logit)), np.float64)
-
-
 def doubt_of(signs: Iterable[Signs]) -> float:
     """1 less the expected IoU of the worst object of a frame, by the signs of the frame alone."""
-    rows = [(*one.values, 0.0) for one in signs]
-    return round(1 - float(expected_iou(np.array(rows)).min()), 4) if rows else 0.0
+    rows = [one.values for one in signs]
+    if not rows:
+        return 0.0
+    logits = COEFFICIENTS["bias"] + np.array(rows) @ _WEIGHTS[:-1]
+    return round(1 - float(_share(logits).min()), 4)
+
+
+def _share(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(1 / (1 + np.exp(-logits)), np.float64)
 
 
 def flicker(
@@ -122,8 +127,10 @@ def expected(
     present = _places(indices, [one.present for one in own_records])
     own = _places(indices, [one.given for one in own_records])  # the annotator's
     places, inputs = _sign_rows({frame for frame, one in judged.items() if one.signs}, records)
-    is_asked = _among(places // _OBJECTS, indices) & ~_among(places, own)
-    signed, ious = places[is_asked], expected_iou(inputs[is_asked])
+    logits = COEFFICIENTS["bias"] + averaged(places, inputs[:, :-1] @ _WEIGHTS[:-1])
+    logits += inputs[:, -1] * _WEIGHTS[-1]  # a flicker is of one frame
+    is_asked = _among(places // _OBJECTS, indices)
+    signed, ious = places[is_asked], _share(logits[is_asked])
     unsigned = present[~_among(present, np.concatenate([own, signed]))]
     doubts = np.fromiter((judged[one].doubt for one in (unsigned // _OBJECTS).tolist()), np.float64)
     found = np.concatenate([signed, unsigned])
@@ -143,10 +150,14 @@ def _among(places: NDArray[np.intp], others: NDArray[np.intp]) -> NDArray[np.boo
 def _sign_rows(
     frames: AbstractSet[int], records: Mapping[int, FrameRecord]
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """(n,) ascending `_places` and (n, len(INPUTS)) of all signs on `frames` and beside them."""
-    around = sorted({frame + step for frame in frames for step in (-1, 0, 1)} & records.keys())
+    """(n,) ascending `_places` and (n, len(INPUTS)) of all signs on `frames` and beside them, but
+    of what the annotator answers for: they are of a mask that is no more."""
+    beside = range(-BESIDE, BESIDE + 1)
+    around = sorted({frame + step for frame in frames for step in beside} & records.keys())
     # All in arrays: undoing a run asks about thousands of frames at once.
-    signs = [records[frame].signs for frame in around]
+    found = [records[frame] for frame in around]
+    signs = [one.signs if one.status in _JUDGED else () for one in found]
+    own = _places(np.array(around, np.intp), [one.given for one in found])
     flat = list(chain.from_iterable(signs))
     objects = np.fromiter(map(_ID, flat), np.intp, len(flat))
     places = np.repeat(np.array(around, np.intp), [len(one) for one in signs]) * _OBJECTS + objects
@@ -156,12 +167,32 @@ def _sign_rows(
         rows, places = [one for one in rows if len(one) == _ROW_BYTES], places[is_valid]
     inputs = np.zeros((len(rows), len(INPUTS)))
     inputs[:, : len(SIGNS)] = np.frombuffer(b"".join(rows)).reshape(len(rows), len(SIGNS))
+    if len(own):
+        is_judged = ~_among(places, own)
+        places, inputs = places[is_judged], inputs[is_judged]
     if (np.diff(places) <= 0).any():  # the last one where damage has left two of an object
         places, last = np.unique(places[::-1], return_index=True)
         inputs = inputs[::-1][last]
     if len(places):
         inputs[:, -1] = _flicker(places, inputs)
     return places, inputs
+
+
+def averaged(places: NDArray[np.intp], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n, ...) of each place with the frames beside it, as far as they are there.
+
+    places: (n,) frame * 256 + object, ascending; values: (n, ...).
+    """
+    total = _SHARES[0] * values
+    weights = np.full(len(places), _SHARES[0])
+    for away, share in enumerate(_SHARES[1:], start=1):
+        for step in (-away * _OBJECTS, away * _OBJECTS):
+            at = np.searchsorted(places, places + step)
+            at[at == len(places)] = 0
+            is_there = places[at] == places + step
+            total[is_there] += share * values[at[is_there]]
+            weights[is_there] += share
+    return np.asarray((total.T / weights).T, np.float64)
 
 
 def _flicker(keys: NDArray[np.intp], inputs: NDArray[np.float64]) -> NDArray[np.float64]:

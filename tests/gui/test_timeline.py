@@ -18,7 +18,8 @@ from gui.timeline.thumbnails import Thumbnails
 from gui.timeline.timeline import Timeline
 from gui.work.document import Document
 from gui.work.operations import Busy
-from interaction.annotation.types import FrameStatus
+from interaction.annotation.types import FrameStatus, Signs
+from interaction.tracking.trust import SIGNS
 from tests.gui.recording_annotator import (
     RecordingAnnotator,
     clear_records,
@@ -411,12 +412,15 @@ def test_a_table_that_followed_every_change_equals_a_new_one(document: Document)
             objects = [i for i in (1, 2) if random.random() < 0.6]
             status = statuses[int(random.integers(0, 3))]
             doubt = round(float(random.random()), 3)
-            set_records(document, {f: record_of(objects, status, doubt) for f in frames})
+            signs = tuple(Signs.of(i, random.random(len(SIGNS))) for i in objects)
+            record = replace(record_of(objects, status, doubt), signs=signs)
+            set_records(document, dict.fromkeys(frames, record))
     new = FrameTable(document)
     assert followed.statuses.tolist() == new.statuses.tolist()
     assert followed.doubts.tolist() == new.doubts.tolist()
     for object_id in (1, 2, 3):
         assert followed.has(object_id).tolist() == new.has(object_id).tolist()
+        assert np.array_equal(followed.trust(object_id), new.trust(object_id), equal_nan=True)
 
 
 def test_there_is_one_table_a_document(document: Document) -> None:

@@ -202,6 +202,23 @@ def test_a_mask_of_one_frame_that_differs_from_both_beside_it_is_less_trusted() 
     assert expected(jumping)[0][1] == expected(steady)[0][1]
 
 
+def test_signs_of_two_frames_beside_count_too() -> None:
+    records = {frame: tracked(signs(entropy=0.2)) for frame in range(11)}
+    steady = expected(records)[5][1]
+    ious = expected({**records, 5: tracked(signs(entropy=0.9))})
+    assert ious[5][1] < ious[4][1] < ious[3][1] < ious[2][1] == steady
+    assert [ious[5 + away][1] for away in (1, 2, 3)] == [ious[5 - away][1] for away in (1, 2, 3)]
+
+
+def test_signs_of_a_mask_that_the_annotator_replaced_count_nowhere() -> None:
+    records = {frame: tracked(signs(1), signs(2)) for frame in range(5)}
+    wrong = tracked(signs(1, entropy=0.9, warp=0.5, returns=0.5), signs(2))
+    for status, given in ((FrameStatus.CORRECTED, {1}), (FrameStatus.CONFIRMED, {1, 2})):
+        replaced = replace(wrong, status=status, given=frozenset(given))
+        ious = expected({**records, 2: replaced})
+        assert all(ious[frame] == expected(records)[frame] for frame in (0, 1, 3, 4)), status
+
+
 def test_projects_of_before_signs_were_kept_go_by_the_frames_doubt() -> None:
     record = replace(tracked(signs(1), signs(2), doubt=0.3), signs=())
     assert expected({5: record})[5] == pytest.approx({1: 0.7, 2: 0.7})
