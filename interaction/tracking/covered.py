@@ -4,16 +4,19 @@ All objects of a frame are found together, and each pixel goes to one of them; w
 of an object by itself is no better (measured: of covered pixels it gives a tenth). So each object
 that keeps covered pixels, and whose covered pixels were given on some frame, is tracked once more
 with the given masks as if it were in front. Where it is found then, and another object is in front,
-it lies beneath. Masks stay as the propagation left them.
+it lies beneath. Behind something opaque the picture shows nothing to be found; there the object's
+region of the nearest given frame counts too, moved to where its visible pixels fit it, if they do.
+Masks stay as the propagation left them.
 """
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import closing
 from dataclasses import replace
-from typing import Protocol
+from typing import Final, Protocol
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from interaction.annotation.annotation import Annotation, make_record
 from interaction.annotation.mask_files import encode_labels
@@ -31,8 +34,13 @@ from interaction.annotation.types import EMPTY_RECORD, Edit, FrameRecord, FrameS
 from interaction.errors import UserError
 from xmem_core.arrays import Labels
 
-__all__ = ["beneath_others", "covered_alone", "tracked_objects", "with_covered"]
+__all__ = ["beneath_others", "covered_alone", "placed", "tracked_objects", "with_covered"]
 
+_FIT: Final = 0.9  # IoU of a moved region with what is visible, where nothing lies before it
+_LEAST_VISIBLE: Final = 0.1  # of a region, to say where it is
+_SIDE_PX: Final = 480  # a place is found at this size, as the tracker's masks are
+
+Mask = NDArray[np.bool_]
 Steps = Generator[Propagated, None, None]
 Start = Callable[[Annotation, PropagationRequest], Steps]  # begins a propagation
 
@@ -137,9 +145,10 @@ def _passes(
             steps = start(front, request)
         except UserError:  # a single frame: there is nowhere to go
             continue
+        given = [f for f, one in records.items() if one.status.is_given and object_id in one.given]
         with closing(steps):
             for step in steps:
-                edit = _edit(job, records, step.edit, object_id, front)
+                edit = _edit(job, records, step.edit, object_id, front, given)
                 yield number, replace(step, edit=edit, brake=None, is_cut=False, absences=())
 
 
@@ -149,8 +158,10 @@ def _edit(
     found: Edit | None,
     object_id: int,
     front: Annotation,
+    given: Collection[int],
 ) -> Edit | None:
-    """What a step of a pass found, beneath the frame's mask; noted in `records`."""
+    """What a step of a pass found, beneath the frame's mask; noted in `records`. given: frames with
+    the object's own region."""
     if found is None:
         return None
     [(frame, record)] = found.after.items()
@@ -159,13 +170,43 @@ def _edit(
         return None
     size = front.height, front.width
     before = stack_of(old, *size)
-    after = beneath_others(before, object_id, stack_of(record, *size)[0])
+    labels = stack_of(record, *size)[0]
+    nearest = min(given, key=lambda one: abs(one - frame), default=None)
+    if nearest is not None:
+        whole = placed(region(stack_of(records[nearest], *size), object_id), before, object_id)
+        labels = labels if whole is None else np.where(whole, object_id, labels).astype(np.uint8)
+    after = beneath_others(before, object_id, labels)
     if is_same(before, after):
         return None
     beneath = tuple(map(encode_labels, after[1:]))
     new = replace(old, beneath=beneath, covered=ids_beneath(after))
     records[frame] = new
     return job.edit(frame, old, new)
+
+
+def placed(whole: Mask, stack: Stack, object_id: int) -> Mask | None:
+    """(H, W): an object's region of another frame, `whole`, moved to where it covers what is
+    visible of the object and, of the rest, only what others hide. None where it does not fit: the
+    object has turned or changed its shape, or too little of it is visible."""
+    seen, is_free = stack[0] == object_id, stack[0] == 0
+    if seen.sum() < _LEAST_VISIBLE * max(1, whole.sum()):
+        return None
+    scale = min(1.0, _SIDE_PX / max(seen.shape))
+    small = max(1, round(seen.shape[1] * scale)), max(1, round(seen.shape[0] * scale))
+    worth, shape = (
+        cv2.resize(one.astype(np.float32), small, interpolation=cv2.INTER_AREA)
+        for one in (seen.astype(np.int8) - is_free.astype(np.int8), whole)
+    )
+    score = np.fft.irfft2(np.fft.rfft2(worth) * np.conj(np.fft.rfft2(shape)), s=worth.shape)
+    row, column = divmod(int(score.argmax()), small[0])
+    down = round((row - small[1] * (row > small[1] // 2)) * seen.shape[0] / small[1])
+    right = round((column - small[0] * (column > small[0] // 2)) * seen.shape[1] / small[0])
+    move = np.array([[1, 0, right], [0, 1, down]], np.float32)
+    size = seen.shape[1], seen.shape[0]
+    moved = cv2.warpAffine(whole.view(np.uint8), move, size, flags=cv2.INTER_NEAREST) > 0
+    is_known = seen | is_free
+    fit = (moved & seen).sum() / max(1, ((moved & is_known) | seen).sum())
+    return moved if fit >= _FIT else None
 
 
 def beneath_others(stack: Stack, object_id: int, found: Labels) -> Stack:

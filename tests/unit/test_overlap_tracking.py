@@ -19,7 +19,7 @@ from interaction.annotation.requests import (
 from interaction.annotation.types import FrameStatus, Stroke
 from interaction.answers import propagation
 from interaction.session import Session
-from interaction.tracking.covered import beneath_others, tracked_objects
+from interaction.tracking.covered import beneath_others, placed, tracked_objects
 from tests import tiny
 from tests.fake_engines import FakeEngines, open_session
 
@@ -147,6 +147,29 @@ def test_what_is_far_from_the_object_is_not_it() -> None:
     # Found again elsewhere, what was covered before is forgotten.
     again = beneath_others(after, BEAR, np.zeros((10, 30), np.uint8))
     assert np.array_equal(region(again, BEAR), bear & ~cub)
+
+
+@pytest.mark.parametrize("scale", [1, 12])
+def test_a_region_of_another_frame_is_moved_to_where_it_fits_what_is_visible(scale: int) -> None:
+    """Also where it is sought in a smaller picture."""
+
+    def large(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        return np.kron(mask, np.ones((scale, scale), np.bool_))
+
+    whole, cub = np.zeros((40, 60), np.bool_), np.zeros((40, 60), np.bool_)
+    whole[5:20, 4:24] = whole[20:30, 10:16] = True
+    cub[:, 36:50] = True
+    moved = np.roll(whole, (3, 20), axis=(0, 1))
+    height, width = 40 * scale, 60 * scale
+    stack = pile([(BEAR, large(moved & ~cub)), (CUB, large(cub))], height, width)
+    found = placed(large(whole), stack, BEAR)
+    assert found is not None
+    assert (found == large(moved)).mean() > (0.999 if scale == 1 else 0.99)
+    other = np.zeros_like(whole)
+    other[4:34, 5:15] = True
+    assert placed(large(other), stack, BEAR) is None
+    hidden = pile([(BEAR, large(moved & ~cub)), (CUB, large(moved))], height, width)
+    assert placed(large(whole), hidden, BEAR) is None
 
 
 def test_an_object_that_is_covered_whole_is_kept_where_it_was_found() -> None:
