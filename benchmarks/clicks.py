@@ -1,10 +1,13 @@
 """How many clicks a mask takes: a simulated annotator on real frames.
 
-    python -m benchmarks.clicks --clips FOLDER [--model FILE] [--json]
+    python -m benchmarks.clicks (--clips FOLDER | --held-out FOLDER) [--model FILE] [--json]
 
 FOLDER has the DAVIS layout. One frame in ten of every annotated object; a click is where the mask
 is most wrong (`interaction/clicks/prompts.py`); the number of clicks to an IoU of 0.85 and 0.90,
 counted as the limit where it is not reached. The same network with and without refinement.
+
+`--held-out` takes the pictures that training keeps out of those it reads: five frames of each clip,
+and of each set of photographs the four largest objects that cover less than 0.6 of their picture.
 
 With masks beside them, `FOLDER/Given/CLIP/NAME.png`, clicks begin there: how they mend what a
 tracker got wrong. `mended` is the share of the connected error that was clicked on, `collateral`
@@ -28,9 +31,14 @@ from interaction.clicks.prompts import Box, next_click
 from interaction.clicks.segmenter import ClickConfig, ClickSegmenter
 from interaction.clicks.small_network import load_small_click_network
 from resources import weights_folder
+from training.config import HELD_OUT_SETS
+from training.datasets.layouts import davis_videos, find_photographs, read_pair
 from xmem_core.arrays import Frame
+from xmem_core.learning.losses import VOID
 
 _GOALS = (0.85, 0.90)
+_FRAMES_PER_CLIP, _PHOTOGRAPHS_PER_SET = 5, 4
+_LARGEST_SHARE = 0.6  # of its photograph that a held-out object covers at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +83,29 @@ def tasks_in(clips: Path, every: int) -> Iterator[Task]:
             for object_id in sorted(set(np.unique(labels).tolist()) - {0, 255}):
                 before = None if start is None else start == object_id
                 yield Task(folder.name, path.stem, frame, labels == object_id, before)
+
+
+def held_out_tasks(root: Path) -> Iterator[Task]:
+    """Of pictures that no training has read; the foreground of a clip is one object."""
+    for video in davis_videos(root / "DAVIS" / "2017" / "trainval", "held out"):
+        for index in np.linspace(0, len(video.frames) - 1, _FRAMES_PER_CLIP).astype(int):
+            frame, labels = read_pair(video.frames[index])
+            name = video.frames[index].picture.stem
+            yield Task(video.name, name, frame, (labels > 0) & (labels != VOID))
+    largest: dict[str, list[tuple[int, Task]]] = {}
+    for pair in find_photographs(root / "stills", HELD_OUT_SETS, True):
+        frame, labels = read_pair(pair)
+        counts = np.bincount(labels.ravel(), minlength=VOID + 1)
+        counts[[0, VOID]] = 0
+        share = counts.max() / labels.size
+        if (labels == VOID).any() or not 0 < share < _LARGEST_SHARE:
+            continue
+        name = pair.mask.parents[1].name
+        task = Task(name, pair.picture.stem, frame, labels == counts.argmax())
+        own = [*largest.get(name, []), (int(counts.max()), task)]
+        largest[name] = sorted(own, key=lambda one: -one[0])[:_PHOTOGRAPHS_PER_SET]
+    for own in largest.values():
+        yield from (task for _, task in own)
 
 
 def answer(segmenter: ClickSegmenter, task: Task, limit: int) -> Answer:
@@ -126,12 +157,15 @@ def iou(mask: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.clicks", description=__doc__)
-    parser.add_argument("--clips", type=Path, required=True)
+    pictures = parser.add_mutually_exclusive_group(required=True)
+    pictures.add_argument("--clips", type=Path)
+    pictures.add_argument("--held-out", type=Path, metavar="FOLDER")
     parser.add_argument("--model", type=Path, default=weights_folder() / "small-clicks.safetensors")
     parser.add_argument("--every", type=int, default=10)
     parser.add_argument("--limit", type=int, default=20)
     parser.add_argument("--modes", nargs="+", default=["NoBRS", "f-BRS-B"])
     parser.add_argument("--zoom-px", type=int, default=ClickConfig().zoom_px)
+    parser.add_argument("--first-zoom-px", type=int, default=ClickConfig().first_zoom_px)
     parser.add_argument("--longest-px", type=int, default=ClickConfig().longest_px)
     parser.add_argument("--flip", action="store_true", help="ask about the mirrored picture too")
     parser.add_argument("--boxes", action="store_true")
@@ -140,15 +174,20 @@ def main() -> None:
     network = load_small_click_network(arguments.model)
     base = ClickConfig(
         zoom_px=arguments.zoom_px,
+        first_zoom_px=arguments.first_zoom_px,
         longest_px=arguments.longest_px,
         is_flipped_too=arguments.flip,
     )
     report = {}
+    if arguments.held_out:
+        tasks = list(held_out_tasks(arguments.held_out))
+    else:
+        tasks = list(tasks_in(arguments.clips, arguments.every))
     for mode in arguments.modes:
         segmenter = ClickSegmenter(network, replace(base, mode=mode))
         answers = [
             boxed(segmenter, task) if arguments.boxes else answer(segmenter, task, arguments.limit)
-            for task in tasks_in(arguments.clips, arguments.every)
+            for task in tasks
         ]
         seconds = [second for one in answers for second in one.seconds]
         report[mode] = {
