@@ -100,7 +100,8 @@ def with_covered(
             with closing(more):
                 for number, step in more:
                     ours = done + number * total + min(step.done, total)
-                    yield replace(step, done=ours, total=passes * total, absences=absences)
+                    step = replace(step, so_far=so_far, absences=absences)
+                    yield replace(step, done=ours, total=passes * total)
         job.finish()
 
     return steps() if fronts else job.steps()
@@ -119,7 +120,7 @@ def covered_alone(
         with closing(more):
             for number, step in more:
                 ours = number * step.total + step.done
-                yield replace(step, done=ours, total=len(fronts) * step.total)
+                yield replace(step, done=ours, total=len(fronts) * step.total, so_far=so_far)
 
     return steps()
 

@@ -17,7 +17,7 @@ from interaction.annotation.requests import (
     UnconfirmRequest,
 )
 from interaction.annotation.types import FrameStatus, Stroke
-from interaction.answers import propagation
+from interaction.answers import covered_passes, propagation
 from interaction.session import Session
 from interaction.tracking.covered import beneath_others, placed, tracked_objects
 from tests import tiny
@@ -226,6 +226,19 @@ def test_a_brake_ends_the_first_pass_alone(
     with pytest.raises(InterruptedError):
         session.propagate(0, on_step=stop)
     assert trackers(session) == 3
+
+
+def test_the_steps_of_a_pass_say_which_frames_the_propagation_has_reached(session: Session) -> None:
+    """Stopped then, a run offers the passes over all of them."""
+    give(session, 0)
+    steps = run(session, last=5)
+    so_far = PropagationRequest(0, first=0, last=5)
+    passes = steps[len(steps) // 2 :]
+    assert [step.frame for step in passes][-6:] == list(range(6))
+    assert {step.so_far for step in passes} == {so_far}
+    alone = list(covered_passes(session.context(), so_far))
+    assert [step.frame for step in alone][-6:] == list(range(6))
+    assert {step.so_far for step in alone} == {so_far}
 
 
 def test_proposals_of_absence_outlive_the_passes_that_follow(
