@@ -38,6 +38,8 @@ from interaction.tracking.signs import Watch
 from interaction.tracking.stepping import SteppingTrackers
 from interaction.tracking.unfinished import UnfinishedRun, unreadable_run, write_run
 from xmem_core.arrays import Labels
+from xmem_core.device import is_out_of_memory
+from xmem_core.tracker import Tracker
 
 __all__ = ["Progress", "RunState", "reading", "rules_of"]
 
@@ -185,11 +187,27 @@ class RunState:
         *,
         are_followed: bool,
     ) -> None:
-        """That it cannot be written loses no mask. are_followed: whether the tracker's memory is
-        as the rules want it."""
+        """That it cannot be written, or that memory is full, loses no mask and ends no run.
+        are_followed: whether the tracker's memory is as the rules want it."""
         tracker = trackers.tracker
         if tracker is None or not progress.is_new or not knows_frames(tracker):
             return
+        try:
+            about, state = self._all_of(progress, tracker)
+            about |= {
+                "rules": memory_to_json(rules),
+                "is_obeyed": are_followed,
+                "steps_down": trackers.steps_down,
+                "closeup_side": trackers.closeup_side,
+            }
+            write_run(path, about, state)
+        except (UserError, OSError, MemoryError, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and not is_out_of_memory(error):
+                raise
+            log.warning("The interrupted run could not be kept: %s", error)
+
+    def _all_of(self, progress: Progress, tracker: Tracker) -> tuple[JsonObject, dict[str, Tensor]]:
+        """Of the run and its tracker, as JSON and tensors by name."""
         masks: list[bytes] = []
 
         def place(mask: bytes) -> MaskPlace:
@@ -203,18 +221,11 @@ class RunState:
             "made_with": self._made_with(),
             "edits": edits,
             "confirmed": list(tracker.confirmed_frames),
-            "rules": memory_to_json(rules),
-            "is_obeyed": are_followed,
-            "steps_down": trackers.steps_down,
-            "closeup_side": trackers.closeup_side,
             "remembered": [list(astuple(one)) for one in tracker.remembered()],
         }
         state |= {f"tracker.{name}": tensor for name, tensor in tracker.run_state().items()}
         state["edits.masks"] = torch.from_numpy(np.frombuffer(b"".join(masks), np.uint8).copy())
-        try:
-            write_run(path, about, state)
-        except (UserError, OSError, MemoryError) as error:
-            log.warning("The interrupted run could not be kept: %s", error)
+        return about, state
 
     def edits_of(
         self, kept: UnfinishedRun, make_edit: Callable[[Records, Records], Edit]

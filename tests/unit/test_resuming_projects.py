@@ -20,9 +20,11 @@ from interaction.command_line.app import main
 from interaction.errors import UserError
 from interaction.session import Session
 from interaction.tracking import unfinished
+from interaction.tracking.run_state import Progress
 from interaction.tracking.unfinished import read_unfinished, write_unfinished
 from tests import tiny
 from tests.fake_engines import FakeEngines
+from xmem_core import Tracker
 
 PINNED, EXCLUDED, FREE = MemoryRule.PINNED, MemoryRule.EXCLUDED, MemoryRule.FREE
 COUNT = 24
@@ -225,6 +227,39 @@ def test_a_run_is_kept_every_half_minute_and_less_often_where_that_is_slow(
     assert not due.is_now
     now_s = 163.0
     assert due.is_now
+
+
+@pytest.mark.parametrize("what", ["run_state", "state"])
+def test_a_run_goes_on_where_memory_is_too_full_to_keep_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    expected = uninterrupted(tmp_path / "whole")
+    (tmp_path / "full").mkdir()
+    asked = 0
+
+    def fails(_self: object) -> None:
+        nonlocal asked
+        asked += 1
+        torch.empty(2**60, dtype=torch.uint8)
+
+    monkeypatch.setattr(Tracker if what == "run_state" else Progress, what, fails)
+    monkeypatch.setattr(unfinished.SaveTimes, "is_now", True)
+    with make(tmp_path / "full") as session:
+        run(session, None, nothing)
+        assert records(session) == expected
+    assert asked
+
+
+def test_another_error_while_a_run_is_kept_is_raised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_self: object) -> None:
+        raise RuntimeError("a mistake in the program")
+
+    monkeypatch.setattr(Tracker, "run_state", fails)
+    monkeypatch.setattr(unfinished.SaveTimes, "is_now", True)
+    with make(tmp_path) as session, pytest.raises(RuntimeError, match="a mistake"):
+        session.propagate(0)
 
 
 def test_it_may_be_interrupted_again_and_again_and_go_both_ways(tmp_path: Path) -> None:
