@@ -155,6 +155,26 @@ def iou(mask: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
     return float((mask & truth).sum() / max(1, int((mask | truth).sum())))
 
 
+def summary(answers: list[Answer], limit: int) -> dict[str, float]:
+    """The means that networks are compared by."""
+    seconds = [second for one in answers for second in one.seconds]
+    clicked = [one.ious for one in answers if one.ious]
+    return {
+        **{
+            f"clicks_to_{goal:.2f}": float(np.mean([a.clicks_to(goal, limit) for a in answers]))
+            for goal in _GOALS
+        },
+        "start_iou": float(np.mean([one.start_iou for one in answers])),
+        "first_click_iou": float(np.mean([ious[0] for ious in clicked])),
+        "third_click_iou": float(np.mean([ious[:3][-1] for ious in clicked])),
+        "mended": float(np.mean([m for one in answers for m in one.mended[:3]] or [0])),
+        "collateral": float(np.mean([c for one in answers for c in one.collateral[:3]] or [0])),
+        "objects": len(answers),
+        "median_click_s": float(np.median(seconds)),
+        "p95_click_s": float(np.percentile(seconds, 95)),
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.clicks", description=__doc__)
     pictures = parser.add_mutually_exclusive_group(required=True)
@@ -178,47 +198,30 @@ def main() -> None:
         longest_px=arguments.longest_px,
         is_flipped_too=arguments.flip,
     )
-    report = {}
     if arguments.held_out:
         tasks = list(held_out_tasks(arguments.held_out))
     else:
         tasks = list(tasks_in(arguments.clips, arguments.every))
+    report = {}
     for mode in arguments.modes:
         segmenter = ClickSegmenter(network, replace(base, mode=mode))
         answers = [
             boxed(segmenter, task) if arguments.boxes else answer(segmenter, task, arguments.limit)
             for task in tasks
         ]
-        seconds = [second for one in answers for second in one.seconds]
-        report[mode] = {
-            **{
-                f"clicks_to_{goal:.2f}": float(
-                    np.mean([one.clicks_to(goal, arguments.limit) for one in answers])
-                )
-                for goal in _GOALS
-            },
-            "start_iou": float(np.mean([one.start_iou for one in answers])),
-            "first_click_iou": float(np.mean([one.ious[0] for one in answers if one.ious])),
-            "third_click_iou": float(np.mean([one.ious[:3][-1] for one in answers if one.ious])),
-            "mended": float(np.mean([m for one in answers for m in one.mended[:3]] or [0])),
-            "collateral": float(np.mean([c for one in answers for c in one.collateral[:3]] or [0])),
-            "objects": len(answers),
-            "median_click_s": float(np.median(seconds)),
-            "p95_click_s": float(np.percentile(seconds, 95)),
-            "answers": [asdict(one) for one in answers],
-        }
-    if arguments.json:
-        print(json.dumps(report, indent=1))
-        return
-    for mode, numbers in report.items():
-        shown = {name: value for name, value in numbers.items() if name != "answers"}
-        print(mode, json.dumps(shown))
+        numbers = summary(answers, arguments.limit)
+        report[mode] = {**numbers, "answers": [asdict(one) for one in answers]}
+        if arguments.json:
+            continue
+        print(mode, json.dumps(numbers))
         by_clip: dict[str, list[Answer]] = {}
-        for one in (Answer(**values) for values in numbers["answers"]):  # type: ignore[attr-defined]
+        for one in answers:
             by_clip.setdefault(one.clip, []).append(one)
         for clip, own in by_clip.items():
             means = [np.mean([a.clicks_to(g, arguments.limit) for a in own]) for g in _GOALS]
             print(f"  {clip}: {means[0]:.2f} to 0.85, {means[1]:.2f} to 0.90")
+    if arguments.json:
+        print(json.dumps(report, indent=1))
 
 
 if __name__ == "__main__":
