@@ -198,10 +198,13 @@ def placed(whole: Mask, stack: Stack, object_id: int) -> Mask | None:
         cv2.resize(one.astype(np.float32), small, interpolation=cv2.INTER_AREA)
         for one in (seen.astype(np.int8) - is_free.astype(np.int8), whole)
     )
-    score = np.fft.irfft2(np.fft.rfft2(worth) * np.conj(np.fft.rfft2(shape)), s=worth.shape)
-    row, column = divmod(int(score.argmax()), small[0])
-    down = round((row - small[1] * (row > small[1] // 2)) * seen.shape[0] / small[1])
-    right = round((column - small[0] * (column > small[0] // 2)) * seen.shape[1] / small[0])
+    columns, rows = small
+    padded = 2 * rows, 2 * columns  # what moves past an edge does not come in at the opposite one
+    overlap = np.fft.rfft2(worth, padded) * np.conj(np.fft.rfft2(shape, padded))
+    score = np.fft.irfft2(overlap, padded)
+    row, column = divmod(int(score.argmax()), 2 * columns)
+    down = round((row - 2 * rows * (row >= rows)) * seen.shape[0] / rows)
+    right = round((column - 2 * columns * (column >= columns)) * seen.shape[1] / columns)
     move = np.array([[1, 0, right], [0, 1, down]], np.float32)
     size = seen.shape[1], seen.shape[0]
     moved = cv2.warpAffine(whole.view(np.uint8), move, size, flags=cv2.INTER_NEAREST) > 0

@@ -172,6 +172,39 @@ def test_a_region_of_another_frame_is_moved_to_where_it_fits_what_is_visible(sca
     assert placed(large(whole), hidden, BEAR) is None
 
 
+@pytest.mark.parametrize(
+    ("top", "left", "down", "right"),
+    [
+        (2, 2, 0, 34),  # more than half the picture
+        (2, 46, 0, -38),
+        (2, 2, 24, 0),
+        (26, 40, -22, -36),
+        (2, 34, 0, 17),  # off the right edge
+        (12, 10, 0, -15),
+        (10, 20, 22, 0),
+        (12, 20, -16, 3),
+    ],
+)
+def test_a_region_may_move_far_and_run_off_an_edge(
+    top: int, left: int, down: int, right: int
+) -> None:
+    height, width = 40, 60
+    whole = np.zeros((height, width), np.bool_)
+    whole[top : top + 12, left : left + 12] = whole[top : top + 5, left : left + 14] = True
+    moved = np.zeros_like(whole)
+    rows, columns = np.nonzero(whole)
+    rows, columns = rows + down, columns + right
+    is_inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+    moved[rows[is_inside], columns[is_inside]] = True
+    cub = np.zeros_like(whole)
+    middle = tuple(int(np.nonzero(moved)[axis].mean()) for axis in (0, 1))
+    cub[middle[0] : middle[0] + 2, middle[1] : middle[1] + 2] = True
+    stack = pile([(BEAR, moved & ~cub), (CUB, cub)], height, width)
+    found = placed(whole, stack, BEAR)
+    assert found is not None
+    assert np.array_equal(found, moved)
+
+
 def test_an_object_that_is_covered_whole_is_kept_where_it_was_found() -> None:
     cub = np.ones((6, 6), np.bool_)
     found = np.zeros((6, 6), np.uint8)
