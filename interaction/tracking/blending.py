@@ -5,6 +5,7 @@ the difference-aware fusion of MiVOS (Cheng, Tai and Tang, CVPR 2021), but witho
 both agree it changes nothing; `python -m benchmarks.trust` compares it with the cut in the middle.
 """
 
+import math
 import zlib
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,13 +18,15 @@ from torch import Tensor
 
 from interaction.annotation.types import FrameRecord, Signs
 from interaction.files import JsonObject
-from interaction.project.records import MaskPlace, record_from_json, record_to_json
+from interaction.project.records import MaskPlace, object_id, record_from_json, record_to_json
 from interaction.tracking.trust import SIGNS
 from xmem_core.pictures import Prediction
 
 __all__ = ["PassStore", "blend", "joined_signs"]
 
 _SURENESS: Final = 0.25  # weight of a pass that is not sure at all, to 1 and this of one that is
+_LONGEST_SIDE: Final = 2**13  # of what a pass found
+_PIECE_BYTES: Final = 2**20  # unpacked at once, to see how much there is
 _IS_TWO: Final = SIGNS.index("is_two")
 _DISAGREEMENT: Final = SIGNS.index("disagreement")
 
@@ -57,18 +60,20 @@ class PassStore:
         packed = {str(f): np.frombuffer(one[2], np.uint8).copy() for f, one in self._packed.items()}
         return about, {name: torch.from_numpy(array) for name, array in packed.items()}
 
-    def restore(self, about: list[JsonObject], packed: Mapping[str, Tensor]) -> None:
-        """ValueError or KeyError for what no `state` gave."""
+    def restore(
+        self, about: list[JsonObject], packed: Mapping[str, Tensor], size: tuple[int, int]
+    ) -> None:
+        """size: (H, W) of the video. ValueError and the like for what no `state` gave."""
         for one in about:
             frame, (height, width) = int(one["frame"]), one["size"]
             shape = tuple(int(length) for length in one["shape"])
-            bytes_there = len(zlib.decompress(packed[str(frame)].numpy().tobytes()))
-            objects = tuple(int(number) for number in one["objects"])
-            if len(shape) != 3 or shape[0] != 1 + len(objects) or bytes_there != np.prod(shape):
-                raise ValueError(f"the first pass of frame {frame} is damaged")
-            prediction = Prediction(objects, torch.empty(0), (int(height), int(width)))
-            signs = record_from_json(one["record"], _no_place).signs
+            objects = tuple(object_id(number) for number in one["objects"])
             data = packed[str(frame)].numpy().tobytes()
+            is_sound = (height, width) == size and _is_packed(data, (1 + len(objects), *shape[1:]))
+            if len(shape) != 3 or shape[0] != 1 + len(objects) or not is_sound:
+                raise ValueError(f"the first pass of frame {frame} is damaged")
+            prediction = Prediction(objects, torch.empty(0), size)
+            signs = record_from_json(one["record"], _no_place).signs
             self._packed[frame] = prediction, shape, data, signs
 
     def take(self, frame: int) -> tuple[Prediction, tuple[Signs, ...]] | None:
@@ -79,6 +84,23 @@ class PassStore:
         without, shape, packed, signs = found
         whole = np.frombuffer(zlib.decompress(packed), np.uint8).reshape(shape)
         return replace(without, small=torch.from_numpy(whole / np.float32(255))), signs
+
+
+def _is_packed(data: bytes, shape: tuple[int, ...]) -> bool:
+    """Whether `data` unpacks to as many bytes as `shape` has; no more of it is unpacked than that,
+    and little at a time."""
+    if min(shape) < 1 or max(shape) > _LONGEST_SIDE:
+        return False
+    unpacking, missing = zlib.decompressobj(), math.prod(shape)
+    try:
+        while missing >= 0 and not unpacking.eof:
+            piece = unpacking.decompress(data, _PIECE_BYTES)
+            data, missing = unpacking.unconsumed_tail, missing - len(piece)
+            if not piece and not data:
+                break
+    except zlib.error:
+        return False
+    return unpacking.eof and missing == 0
 
 
 def _no_mask(mask: bytes) -> MaskPlace:

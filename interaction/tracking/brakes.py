@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from interaction.annotation.requests import AbsenceProposal
 from interaction.files import JsonObject
+from interaction.project.records import mapping
 from interaction.tracking.signs import View, Watch
 from interaction.video.cuts import is_cut
 from xmem_core.messages import Message
@@ -57,13 +58,14 @@ class Brakes:
     def __init__(self) -> None:
         self._past: dict[int, _Past] = {}
 
-    def state(self) -> dict[str, list[int]]:
+    def state(self) -> JsonObject:
         """As JSON; `restore` is its inverse."""
         return {str(one): [past.largest, *past.areas] for one, past in self._past.items()}
 
-    def restore(self, state: Mapping[str, list[int]]) -> None:
+    def restore(self, state: JsonObject) -> None:
+        """ValueError and the like for what no `state` gave."""
         self._past = {}
-        for one, (largest, *areas) in state.items():
+        for one, (largest, *areas) in mapping(state, "the brakes").items():
             past = _Past(int(largest))
             past.areas.extend(map(int, areas))
             self._past[int(one)] = past

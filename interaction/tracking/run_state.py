@@ -152,7 +152,7 @@ class Progress:
         self.watch = Watch(known)
         self.watch.restore(kept.part("watch"))
         self.brakes.restore(about["brakes"])
-        self.passed.restore(about["passes"], kept.part("pass"))
+        self.passed.restore(about["passes"], kept.part("pass"), shape)
         self.collapse.restore(about["collapse"])
 
 

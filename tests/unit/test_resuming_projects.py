@@ -360,6 +360,7 @@ def test_whatever_the_file_holds_it_is_refused_in_words(tmp_path: Path) -> None:
     header, state = read_unfinished(path)
     about = json.loads(header["run"])
     some = next(name for name in state if name.startswith("tracker.working.value"))
+    a_pass = next(name for name in state if name.startswith("pass."))
     odd: list[tuple[object, dict[str, torch.Tensor]]] = [
         ([], state),
         ({**about, "at": [9, None, 3, 0, 3]}, state),
@@ -373,9 +374,12 @@ def test_whatever_the_file_holds_it_is_refused_in_words(tmp_path: Path) -> None:
         ({**about, "made_with": {}}, state),
         ({**about, "confirmed": [0, 1, 2]}, state),
         ({**about, "brakes": {"x": 1}}, state),
+        ({**about, "brakes": [1]}, state),
         (about, {}),
         (about, {**state, some: state[some][..., :1].clone()}),
         (about, {**state, "tracker.since_memory": torch.zeros(3)}),
+        (about, {**state, "tracker.permanent": state["tracker.permanent"].float()}),
+        (about, {**state, a_pass: torch.ones(9, dtype=torch.uint8)}),
         (about, {**state, "labels.newest": torch.zeros(3, 3)}),
         (about, {**state, "watch.view.probabilities": torch.zeros(2, 3, 3)}),
         (about, {**state, "watch.view.extent": torch.zeros(2, dtype=torch.int64)}),

@@ -1,6 +1,8 @@
 """Trust: signs read while tracking, the expected IoU they lead to, and the frames to do next."""
 
 import json
+import tracemalloc
+import zlib
 from dataclasses import replace
 
 import numpy as np
@@ -155,6 +157,33 @@ def test_a_first_pass_is_kept_packed() -> None:
     assert kept[1] == (signs(),)
     assert torch.allclose(kept[0].small, shown.small, atol=1 / 255)
     assert store.take(7) is None
+
+
+def test_what_unpacks_to_more_than_it_says_is_not_unpacked() -> None:
+    store, shown = PassStore(), prediction(disc())
+    store.put(3, shown, ())
+    about, packed = store.state()
+    bomb = np.frombuffer(zlib.compress(bytes(2**28)), np.uint8).copy()
+    size = shown.source_size
+    PassStore().restore(about, packed, size)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="frame 3 is damaged"):
+            PassStore().restore(about, {"3": torch.from_numpy(bomb)}, size)
+        _, most_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most_bytes < 2**24
+    for odd in (
+        {"shape": [2, 2**14, 2**40]},
+        {"shape": [2, -4, -4]},
+        {"shape": [2, 4]},
+        {"shape": []},
+        {"size": [2**40, 2**40]},
+        {"objects": [300]},
+    ):
+        with pytest.raises(ValueError, match=r"frame 3|number"):
+            PassStore().restore([{**about[0], **odd}], packed, size)
 
 
 def test_joined_signs_are_those_of_the_nearer_pass_with_the_disagreement() -> None:

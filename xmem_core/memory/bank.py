@@ -273,7 +273,8 @@ class MemoryBank:
         same seen by another network."""
         if "permanent" in state:
             then, now = state["permanent"].cpu(), self._permanent_signature()
-            if then.shape != now.shape or not torch.allclose(then, now, rtol=0.02, atol=1e-3):
+            is_alike = then.dtype == now.dtype and then.shape == now.shape
+            if not is_alike or not torch.allclose(then, now, rtol=0.02, atol=1e-3):
                 raise ValueError("what is memorised is not what the run was made with")
 
         def part(prefix: str) -> dict[str, Tensor]:
