@@ -65,7 +65,8 @@ class Brakes:
     def restore(self, state: JsonObject) -> None:
         """ValueError and the like for what no `state` gave."""
         self._past = {}
-        for one, (largest, *areas) in mapping(state, "the brakes").items():
+        mapping(state, "the brakes")
+        for one, (largest, *areas) in state.items():
             past = _Past(int(largest))
             past.areas.extend(map(int, areas))
             self._past[int(one)] = past

@@ -174,14 +174,15 @@ def test_what_unpacks_to_more_than_it_says_is_not_unpacked() -> None:
     finally:
         tracemalloc.stop()
     assert most_bytes < 2**24
-    for odd in (
+    odds: list[dict[str, object]] = [
         {"shape": [2, 2**14, 2**40]},
         {"shape": [2, -4, -4]},
         {"shape": [2, 4]},
         {"shape": []},
         {"size": [2**40, 2**40]},
         {"objects": [300]},
-    ):
+    ]
+    for odd in odds:
         with pytest.raises(ValueError, match=r"frame 3|number"):
             PassStore().restore([{**about[0], **odd}], packed, size)
 
