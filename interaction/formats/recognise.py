@@ -159,7 +159,8 @@ def _no_masks(folder: Path) -> UserError:
             return only_boxes(folder, boxes)
     return UserError(
         "There are no masks in “{name}”: no pictures, no file of COCO, YouTube-VIS, "
-        "labelme, CVAT, Label Studio or MOTS and no YOLO labels. Nothing was changed.\n\n"
+        "labelme, CVAT, Label Studio, MOTS or Supervisely (of pictures, not of videos) and no YOLO "
+        "labels. Nothing was changed.\n\n"
         "Choose the folder that holds the masks.",
         name=folder.name,
     )
@@ -243,6 +244,8 @@ def _is_supervisely(data: object) -> TypeGuard[JsonObject]:
         isinstance(data, dict)
         and isinstance(data.get("objects"), list)
         and isinstance(data.get("size"), dict)
+        # A video's file names its objects only; their shapes are in a list of frames.
+        and all(isinstance(one, dict) and "geometryType" in one for one in data["objects"])
     )
 
 
@@ -266,7 +269,8 @@ def _of_json(path: Path, data: object, around: Surroundings) -> MaskSet:
             return read_shapes(path, from_supervisely([(path, data)]), around)
     raise UserError(
         "“{name}” holds no masks that can be read: it is damaged, or not a file of COCO, "
-        "YouTube-VIS, labelme or Label Studio. Nothing was changed.\n\n"
+        "YouTube-VIS, labelme, Label Studio or Supervisely (of pictures, not of videos). Nothing "
+        "was changed.\n\n"
         "Export it again from the program that made it, best as COCO.",
         name=path.name,
     )

@@ -203,6 +203,21 @@ def bitmap(mask: Any) -> str:
     return base64.b64encode(zlib.compress(png.getvalue())).decode()
 
 
+def test_superviselys_file_of_a_video_is_no_damaged_one_of_a_picture(
+    video: Video, tmp_path: Path
+) -> None:
+    data = {
+        "size": {"height": HEIGHT, "width": WIDTH},
+        "framesCount": 1,
+        "objects": [{"key": "4f0c", "classTitle": "car", "tags": []}],
+        "frames": [{"index": 0, "figures": [{"objectKey": "4f0c", "geometryType": "bitmap"}]}],
+    }
+    path = write(tmp_path / "p" / "ann" / "clip.mp4.json", data)
+    for place in (path, tmp_path / "p"):
+        with pytest.raises(UserError, match=r"Supervisely \(of pictures, not of videos\)"):
+            run_import(place, video)
+
+
 def test_superviselys_json_has_bitmaps_and_polygons_with_holes(
     video: Video, tmp_path: Path
 ) -> None:
