@@ -44,6 +44,7 @@ from interaction.formats.mask_set import (
     only_boxes,
     place_listed,
     read_text,
+    readable,
     with_listed_presence,
 )
 from interaction.formats.presence import with_states
@@ -217,6 +218,7 @@ class ShapeList:
     remarks: list[str] = field(default_factory=list)
     boxes: int = 0  # that have no outline, and are left out
     lines: int = 0  # and points: what has no inside, and is left out
+    others: list[str] = field(default_factory=list)  # the kind of each shape not read
     presence: list[object] = field(default_factory=list)  # as exports of ours have it
     absences: list[Absence] = field(default_factory=list)
 
@@ -307,6 +309,15 @@ def _check_holds_masks(path: Path, listing: ShapeList) -> None:
             name=path.name,
             count=listing.lines,
         )
+    if listing.others and not (listing.shapes or listing.boxes or listing.lines):
+        raise UserError(
+            "“{name}” holds only shapes of kinds that are not read ({kinds}; {count} in all). "
+            "Nothing was changed.\n\nTurn them into bitmaps or polygons in the program that made "
+            "it, and export it again.",
+            name=path.name,
+            kinds=", ".join(sorted(set(listing.others))),
+            count=len(listing.others),
+        )
     if not listing.pictures:
         raise damaged(path, Message("there is not a single picture in it"))
 
@@ -318,6 +329,12 @@ def _left_out(listing: ShapeList, skipped: int) -> Iterator[Message]:
     if listing.lines:
         yield Message(
             "{count} points and lines have no inside and are left out.", count=listing.lines
+        )
+    if listing.others:
+        yield Message(
+            "Left out: {count} shapes of kinds that are not read ({kinds}).",
+            count=len(listing.others),
+            kinds=", ".join(sorted(set(listing.others))),
         )
     if skipped:
         yield Message("Left out: {count} polygons of fewer than three points.", count=skipped)
@@ -561,6 +578,9 @@ def from_labelme(files: Iterable[tuple[Path, JsonObject]]) -> ShapeList:
 # Supervisely
 
 
+_WITHOUT_INSIDE: Final = ("line", "polyline", "point", "graph")
+
+
 def from_supervisely(files: Iterable[tuple[Path, JsonObject]]) -> ShapeList:
     """A file for each picture, called as it is with “.json”. A class is an object."""
     listing = ShapeList("supervisely", "Supervisely")
@@ -568,9 +588,7 @@ def from_supervisely(files: Iterable[tuple[Path, JsonObject]]) -> ShapeList:
         size = whole(path, data["size"]["width"]), whole(path, data["size"]["height"])
         listing.pictures[path.name] = ListedPicture(Path(path.stem), *size)
         for one in data["objects"]:
-            kind, label = one["geometryType"], str(one["classTitle"])
-            listing.boxes += kind == "rectangle"
-            listing.lines += kind in ("line", "point", "graph")
+            kind, label = str(one["geometryType"]), str(one["classTitle"])
             if kind == "bitmap":
                 left, top = one["bitmap"]["origin"]
                 code: object = _bitmap(
@@ -581,6 +599,10 @@ def from_supervisely(files: Iterable[tuple[Path, JsonObject]]) -> ShapeList:
                     _polygons([one["points"]["exterior"]]), one["points"].get("interior")
                 )
             else:
+                listing.boxes += kind == "rectangle"
+                listing.lines += kind in _WITHOUT_INSIDE
+                if kind not in ("rectangle", *_WITHOUT_INSIDE):
+                    listing.others.append(readable(kind))
                 continue
             listing.shapes.append(Shape(path.name, label, label, code))
     return listing

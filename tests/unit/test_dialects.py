@@ -203,6 +203,26 @@ def bitmap(mask: Any) -> str:
     return base64.b64encode(zlib.compress(png.getvalue())).decode()
 
 
+def test_superviselys_shapes_of_other_kinds_are_counted_and_named(
+    video: Video, tmp_path: Path
+) -> None:
+    others = [
+        {"geometryType": "alpha_mask", "classTitle": "hair", "bitmap": {}},
+        {"geometryType": "cuboid", "classTitle": "car", "vertices": []},
+        {"geometryType": "cuboid", "classTitle": "van", "vertices": []},
+    ]
+    polygon = {"geometryType": "polygon", "classTitle": "car", "points": {"exterior": CORNERS}}
+    data = {"size": {"height": HEIGHT, "width": WIDTH}, "objects": [polygon, *others]}
+    path = write(tmp_path / "ann" / "00001.png.json", data)
+    back, preview = run_import(path, video)
+    assert [one.name for one in back.objects] == ["car"]
+    left_out = "Left out: 3 shapes of kinds that are not read (alpha_mask, cuboid)."
+    assert left_out in preview.remarks
+    write(path, {**data, "objects": others})
+    with pytest.raises(UserError, match=r"only shapes of kinds .*\(alpha_mask, cuboid; 3 in all\)"):
+        run_import(path, video)
+
+
 def test_superviselys_file_of_a_video_is_no_damaged_one_of_a_picture(
     video: Video, tmp_path: Path
 ) -> None:
