@@ -480,6 +480,16 @@ def classes(count: int, detail_px: float, size: tuple[int, int] = (180, 320)) ->
     return np.argmax(fields, axis=0)
 
 
+def with_specks(count: int, size: tuple[int, int]) -> Any:
+    """Five large objects, and squares of one or two pixels anywhere of any of them."""
+    labels = dots(range(1, 6), 5, size[0] // 5, size)
+    for _ in range(count):
+        row, column = RANDOM.integers(size[0]), RANDOM.integers(size[1])
+        width = RANDOM.integers(1, 3)
+        labels[row : row + width, column : column + width] = RANDOM.integers(6)
+    return labels
+
+
 @pytest.mark.parametrize(
     "labels",
     [
@@ -492,6 +502,9 @@ def classes(count: int, detail_px: float, size: tuple[int, int] = (180, 320)) ->
         dots((1, 2, 3, 4, 5), 500, 3),  # kinds of cells
         dots((1, 2, 3, 4, 5), 500, 1),
         dots((1, 1, 1, 1, 2, 3, 4), 800, 2),
+        with_specks(100, (180, 320)),  # as networks leave them
+        with_specks(100, (480, 640)),
+        with_specks(1000, (480, 640)),
         classes(5, 4),
         classes(19, 8),
         classes(19, 4),
