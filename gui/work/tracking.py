@@ -61,6 +61,7 @@ class Tracking(QObject):
         self._absences: tuple[AbsenceProposal, ...] = ()  # of the run that is going or was last
         self._paused_for: set[int] = set()  # objects whose masks went wrong in that run
         self._is_stopped_by_cut = False  # that run
+        self._run: _Run | None = None  # that run
         self.at_cut: AtCut = "go_on"  # until the window says what is preferred
         self.pauses_at_wrong_masks = False
         self.reports_memory = False  # whether the Memory tab is visible
@@ -130,13 +131,15 @@ class Tracking(QObject):
 
     @property
     def can_resume_later(self) -> bool:
-        """Whether a run that is cut short is kept in the project, to be resumed."""
-        return self._session.context().unfinished is not None
+        """Whether the run that is going, cut short now, is kept in the project, to be resumed."""
+        return self._run is not None and self._run.is_resumable
 
     def resume(self) -> None:
         """Goes on with the run that was interrupted last; says so where there is none."""
         request = self._request("forward", "end", None, None, looks_closer=False)
-        self._start(_Run(request, self._session), begin=resumption)
+        run = _Run(request, self._session)
+        run.is_resumable = True  # what it goes on from stays until it has come further
+        self._start(run, begin=resumption)
 
     def forecast(
         self,
@@ -240,6 +243,7 @@ class Tracking(QObject):
             self._absences = ()
             self._paused_for.clear()
             self._is_stopped_by_cut = False
+            self._run = run
             run.begin()
             context = replace(self._session.context(), reports_memory=lambda: self.reports_memory)
             return begin(context) if begin is not None else propagation(context, run.request)
@@ -373,6 +377,7 @@ class _Run:
         """continues: a run that has ended, after which part of it is tracked again."""
         self.request = request
         self.so_far: PropagationRequest | None = None  # over what was reached by now
+        self.is_resumable = False  # if it is cut short now
         self.edits = AppliedEdits(session.history)
         self._session = session
         self._records: dict[int, FrameRecord] = {}
@@ -409,6 +414,8 @@ class _Run:
         if self._start is None:
             self._start = step.frame
         self.so_far = step.so_far or self.so_far
+        # What was kept stays through passes that are not kept themselves.
+        self.is_resumable |= step.can_resume
         if step.edit is None:
             self._used.setdefault(step.frame, self._records.get(step.frame))
         else:

@@ -160,6 +160,7 @@ class Propagated:
     absences: tuple["AbsenceProposal", ...] = ()  # as far as they go by now
     remembered: "Remembered | None" = None  # if it was asked for
     so_far: PropagationRequest | None = None  # the same over the frames that were reached by now
+    can_resume: bool = False  # cut short now, the run is kept, to go on from here
 
 
 @dataclass(frozen=True, slots=True)

@@ -421,6 +421,9 @@ class PropagationJob:
             absences=gone,
             remembered=remembered,
             so_far=self.so_far,
+            can_resume=self._place is not None
+            and tracker is not None
+            and self._state.is_kept(self._at, tracker),
         )
 
     def _absent(self, frame: int) -> frozenset[int]:

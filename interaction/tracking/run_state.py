@@ -178,6 +178,11 @@ class RunState:
         self._objects, self._settings, self._passes = objects, settings, passes
         self._digest: str | None = None  # of the given masks, once it was asked for
 
+    @staticmethod
+    def is_kept(progress: Progress, tracker: Tracker) -> bool:
+        """Whether there is something to `write`, and a tracker that can go on from it."""
+        return progress.is_new and knows_frames(tracker)
+
     def write(
         self,
         path: Path,
@@ -190,7 +195,7 @@ class RunState:
         """That it cannot be written, or that memory is full, loses no mask and ends no run.
         are_followed: whether the tracker's memory is as the rules want it."""
         tracker = trackers.tracker
-        if tracker is None or not progress.is_new or not knows_frames(tracker):
+        if tracker is None or not self.is_kept(progress, tracker):
             return
         try:
             about, state = self._all_of(progress, tracker)

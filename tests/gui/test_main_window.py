@@ -22,6 +22,7 @@ from interaction.errors import DiskFullError
 from interaction.project import writer as saver
 from interaction.project.project import Project
 from tests.gui.windows import press_when_asked
+from xmem_core import Tracker
 
 DAB = Stroke(((20.0, 20.0),), 6)
 
@@ -134,6 +135,28 @@ def test_closing_while_it_tracks_asks_and_keeps_what_is_finished(
     with qtbot.waitSignal(again.document.offered, timeout=20_000) as offered:
         again.annotator.tracking.offer_resumption()
     assert "Tracking was interrupted" in offered.args[0]
+
+
+def test_closing_does_not_promise_to_resume_what_is_not_kept(
+    window: MainWindow,
+    open_path: Callable[[Path], Workspace],
+    clip: Path,
+    tmp_path: Path,
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Tracker, "knows_frames", False)  # as of a plug-in's model
+    workspace = open_path(clip)
+    workspace.annotator.hand.stroke(DAB)
+    workspace.annotator.tracking.tracked.connect(
+        lambda frame: workspace.annotator.operations.pause() if frame == 2 else None
+    )
+    workspace.annotator.tracking.start("forward")
+    qtbot.waitUntil(lambda: workspace.annotator.operations.busy is Busy.PAUSED, timeout=20_000)
+    asked = press_when_asked("Stop tracking and close")
+    assert window.close_session()
+    assert asked == ["Tracking is not finished. Every frame that is tracked is kept."]
+    assert not (tmp_path / "clip.vos" / "unfinished.safetensors").exists()
 
 
 def segmenter_of(window: MainWindow) -> Any:

@@ -14,8 +14,14 @@ import numpy as np
 import pytest
 import torch
 
-from interaction.annotation.requests import MemoryRequest, OverlapRequest, Propagated
+from interaction.annotation.requests import (
+    MemoryRequest,
+    OverlapRequest,
+    Propagated,
+    PropagationRequest,
+)
 from interaction.annotation.types import FrameRecord, MemoryRule
+from interaction.answers import covered_passes, propagation
 from interaction.command_line.app import main
 from interaction.errors import UserError
 from interaction.session import Session
@@ -125,6 +131,17 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "settling": {"start": 2, "until": "settled", "last": 13, "blends": False},
     "overlapping": {"start": 0, "last": 13},
 }
+
+
+def test_only_steps_of_a_run_that_is_kept_say_that_it_can_be_resumed(tmp_path: Path) -> None:
+    with make_overlapping(tmp_path) as session:
+        steps = list(propagation(session.context(), PropagationRequest(0, last=3, blends=False)))
+        assert any(step.can_resume for step in steps)
+        so_far = steps[-1].so_far
+        assert so_far is not None
+        alone = list(covered_passes(session.context(), so_far))
+        assert alone
+        assert not any(step.can_resume for step in alone)
 
 
 def child(folder: str, scene: str, saves_at: int, waits_at: int, resumes: bool) -> None:
