@@ -524,7 +524,6 @@ class PropagationJob:
         assert self._resumed is not None
         with reading():
             tracker.restore_run(self._resumed.part("tracker"))
-        self._confirmed = frozenset()
         at = self._at
         way = self._passes[at.run][0 if at.second is None else 1 + at.second].step
         for _ in self._follow_rules(at.frame, way):
@@ -588,6 +587,8 @@ class PropagationJob:
         confirmed = set(tracker.confirmed_frames)
         if self._confirmed:
             missing = sorted(self._confirmed - confirmed)
+            # Where the device is too full for them, the run is not restored, but begins again.
+            self._confirmed = frozenset()
             labelled_objects = {other: self._memorized_objects(other) for other in missing}
             given = {other: masks[other] for other in missing}
             yield from memorize_all(tracker, self._video, given, labelled_objects=labelled_objects)

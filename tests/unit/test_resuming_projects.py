@@ -331,6 +331,35 @@ def test_what_memory_is_told_in_between_holds_from_there_on(tmp_path: Path) -> N
         assert {21, 22, 23} & seen
 
 
+def test_rules_hold_where_the_device_is_too_full_to_restore_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with make(tmp_path) as session:
+        run(session, 8, nothing, blends=False)
+    memorize, failures = Tracker.memorize, 0
+
+    def fails_once(tracker: Tracker, *args: Any, **options: Any) -> object:
+        nonlocal failures
+        failures += 1
+        if failures == 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return memorize(tracker, *args, **options)
+
+    monkeypatch.setattr(Tracker, "memorize", fails_once)
+    with resumed(tmp_path) as session:
+        engines = session.engines.plain
+        assert isinstance(engines, FakeEngines)
+
+        def exclude(session: Session, step: Propagated) -> None:
+            if step.frame == 10:
+                assert 14 in engines.trackers[-1].confirmed_frames
+                session.do(MemoryRequest(14, 14, EXCLUDED))
+
+        run(session, None, exclude, resumes=True)
+        assert len(engines.trackers) > 1  # it stepped down
+        assert 14 not in engines.trackers[-1].confirmed_frames
+
+
 def test_newest_masks_that_were_not_saved_are_made_again(tmp_path: Path) -> None:
     expected = uninterrupted(tmp_path / "whole")
     (tmp_path / "parts").mkdir()
