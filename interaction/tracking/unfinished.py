@@ -34,7 +34,7 @@ __all__ = [
 _MOST_BYTES: Final = 2**35  # memories of many objects over a long video
 _CHECKSUM: Final = "checksum"
 _SAVE_EVERY_S: Final = 30.0  # of work that a power cut or a kill may cost
-_SAVE_SHARE: Final = 0.02  # of a run's time goes into saving, at most
+_SAVE_SHARE: Final = 0.02  # how long a save took, of the time to the next, at most
 
 
 def write_unfinished(path: Path, header: Mapping[str, str], state: Mapping[str, Tensor]) -> None:
