@@ -37,12 +37,14 @@ _OPAQUE: Final = re.compile(
     r"""\.rf\.[0-9a-z]+
     | (?<![0-9a-z]) (?: [0-9a-f]{8} (?:-[0-9a-f]{4}){3} -[0-9a-f]{12}
     | (?=[0-9]*[a-f]) (?=[a-f]*[0-9]) (?![a-f]+[0-9]+(?![0-9a-z])) [0-9a-f]{6,}
-    | (?:19|20)\d\d(?P<in_date>[-_.]?)\d\d(?P=in_date)\d\d [-_T] \d\d([-:.]?)\d\d\2\d\d
+    | (?:19|20)\d\d(?P<in_date>[-_.]?)\d\d(?P=in_date)\d\d [-_T] (?: (?P<clock>\d{6})
+    | (?:[01]\d|2[0-3])(?P<in_clock>[-:.])[0-5]\d(?P=in_clock)[0-5]\d )
     | (?:19|20)\d\d(?P<between>[-_.])\d\d(?P=between)\d\d
-    | \d\d(?P<in_time>[-:.])\d\d(?P=in_time)\d\d
+    | (?:[01]\d|2[0-3])(?P<in_time>[-:.])[0-5]\d(?P=in_time)[0-5]\d
     | \d+x\d+ | \d+p | \d+fps | mp4 | m4v | h26[45] ) (?![0-9a-z])""",
     re.ASCII | re.IGNORECASE | re.VERBOSE,
 )
+_TIME: Final = re.compile(r"(?:[01]\d|2[0-3])[0-5]\d[0-5]\d", re.ASCII)
 _LETTERS_BEFORE: Final = re.compile(r"[^\W\d_]*$")
 _LETTERS_AFTER: Final = re.compile(r"[^\W\d_]*")
 _FRAME_BEFORE: Final = re.compile(r"(?<![^\W\d_])(?:f|fr|frame)[ _.-]*$", re.IGNORECASE)
@@ -150,24 +152,44 @@ def place_masks(
 
     by_index: without it a number is only compared with the numbers in `names`, never with their
     positions: for names that are not the whole video. first_number: the number of the first frame,
-    where it is known; then only numbers decide. originals: by picture, the name it had before
-    another program renamed it. sequence: what the video is called. Raises UserError for two files
-    of one frame, and where a number is no evidence: another one could be the frame's as well, it is
-    hexadecimal, or counts within a part of the video.
+    where it is known; then only numbers decide, also six digits after a date. originals: by
+    picture, the name it had before another program renamed it. sequence: what the video is called.
+    Raises UserError for two files of one frame, and where a number is no evidence: another one
+    could be the frame's as well, it is hexadecimal, counts within a part of the video, or is
+    perhaps the time after a date.
     """
     stems = [_composed(Path((originals or {}).get(path, path.name)).stem) for path in pictures]
     by_name = [] if first_number is not None else [_by_name(stems, names), _by_part(stems, names)]
     placement, remark = max(by_name, key=_score, default=[]), None
     if _score(placement)[1] < len(stems):
-        numbers = _by_number(
-            stems, names, by_index=by_index, first_number=first_number, sequence=sequence
+        placed_by = partial(
+            _by_number,
+            stems,
+            names,
+            by_index=by_index,
+            first_number=first_number,
+            sequence=sequence,
         )
+        numbers = placed_by()
         if numbers is not None and _score(numbers[0])[0] > _score(placement)[0]:
             placement, remark = numbers
+        if _score(placement)[0] < len(stems) and any(map(_clocks, stems)):
+            numbers = placed_by(shows_times=True)
+            if numbers is not None and _score(numbers[0])[0] > _score(placement)[0]:
+                if first_number is None and _score(numbers[0]) != (len(names), len(stems)):
+                    raise _no_evidence(stems[0], names, Message("they could be times of day"))
+                placement, remark = numbers
+    frames = placement or [None] * len(pictures)
+    return _one_a_frame(pictures, frames, names, remark)
 
+
+def _one_a_frame(
+    pictures: Sequence[Path], frames: _Frames, names: Sequence[str], remark: str | None
+) -> FoundMasks:
+    """Raises UserError for two files of one frame."""
     by_frame: dict[int, Path] = {}
     unmatched: list[Path] = []
-    for path, frame in zip(pictures, placement or [None] * len(pictures), strict=True):
+    for path, frame in zip(pictures, frames, strict=True):
         if frame is None:
             unmatched.append(path)
         elif frame in by_frame:
@@ -273,9 +295,25 @@ class _Column:
         return len(set(self.numbers) - {None}) > 1
 
 
-def _columns(stems: Sequence[str]) -> list[_Column]:
-    """Numbers counted from the left after the same text, and from the right before the same."""
-    hidden = [_OPAQUE.sub(lambda one: "#" * len(one[0]), stem) for stem in stems]
+def _clocks(stem: str) -> list[str]:
+    """Six digits after a date: a time of day, or a number."""
+    return [one["clock"] for one in _OPAQUE.finditer(stem) if one["clock"]]
+
+
+def _columns(stems: Sequence[str], *, shows_times: bool = False) -> list[_Column]:
+    """Numbers counted from the left after the same text, and from the right before the same.
+
+    shows_times: six digits after a date are a number. They always are where those of any name are
+    no time, as a count has them after its 59.
+    """
+    clocks = [clock for stem in stems for clock in _clocks(stem)]
+    shows_times = shows_times or not all(map(_TIME.fullmatch, clocks))
+
+    def hide(one: re.Match[str]) -> str:
+        kept = one["clock"] if shows_times else None
+        return "#" * len(one[0].removesuffix(kept or "")) + (kept or "")
+
+    hidden = [_OPAQUE.sub(hide, stem) for stem in stems]
     found = [list(_NUMBER.finditer(stem)) for stem in hidden]
     most = max(map(len, found), default=0)
     columns: dict[tuple[int | None, ...], _Column] = {}  # by where they begin
@@ -319,8 +357,11 @@ def _by_number(
     by_index: bool,
     first_number: int | None,
     sequence: str,
+    shows_times: bool = False,
 ) -> tuple[_Frames, str | None] | None:
     """The best placement and what to say about it; None if no number finds a frame.
+
+    shows_times: see `_columns`.
 
     Raises UserError where the numbers are no evidence.
     """
@@ -331,7 +372,7 @@ def _by_number(
         firsts = (0, 1) if len(stems) >= _FEWEST_FOR_SHIFT else (0,)
         for one in firsts if first_number is None else (first_number,):
             rules.append((partial(_position, first=one, count=count), one))
-    columns = _columns(stems)
+    columns = _columns(stems, shows_times=shows_times)
     best: list[tuple[_Frames, int | None, _Column]] = []
     for column in [one for one in columns if one.is_named] or columns:
         placements = [

@@ -92,7 +92,7 @@ SUBSETS = st.sets(st.integers(0, COUNT - 1), min_size=1)
     names=st.sampled_from((VIDEO, PICTURES, PLATES)),
     seed=st.integers(0, 2**16),
 )
-def test_a_mask_is_put_on_its_frame_or_the_numbering_is_told_or_asked(
+def test_a_mask_is_put_on_its_frame_or_the_numbering_is_shown_or_asked(
     pattern: str, kind: str, subset: set[int], first: int, names: list[str], seed: int
 ) -> None:
     rng = random.Random(seed)
@@ -216,6 +216,34 @@ def test_a_known_first_number_settles_the_count(pattern: str, first: int) -> Non
     found = place_masks(list(files), VIDEO, first_number=first)
     assert {path: frame for frame, path in found.by_frame.items()} == files
     assert found.remark is None
+
+
+@pytest.mark.parametrize("stem", ["20240115_{:06d}", "cam1_2024-01-15_{:06d}", "20240115T{:06d}_m"])
+def test_six_digits_after_a_date_are_a_number_where_they_cannot_be_times(stem: str) -> None:
+    video = [f"{frame:07d}" for frame in range(200)]
+    for numbers in (range(100), range(50, 170), range(0, 200, 3)):
+        files = {Path(f"{stem.format(number)}.png"): number for number in numbers}
+        found = place_masks(list(files), video)
+        assert {path: frame for frame, path in found.by_frame.items()} == files
+    every = [Path(f"{stem.format(number)}.png") for number in range(COUNT)]
+    assert list(place_masks(every, VIDEO).by_frame.values()) == every  # of each frame
+
+
+def test_six_digits_after_a_date_that_may_be_times_are_a_question_that_a_first_number_settles() -> (
+    None
+):
+    files = [Path(f"20240115_{number:06d}.png") for number in (3, 9, 20)]
+    with pytest.raises(UserError, match="times of day"):
+        place_masks(files, VIDEO)
+    for first in (0, 1):
+        found = place_masks(files, VIDEO, first_number=first)
+        assert list(found.by_frame) == [3 - first, 9 - first, 20 - first]
+    times = [f"20240115_1432{second:02d}" for second in (5, 7, 30)]
+    assert not place_masks([Path(f"{time}.png") for time in times], VIDEO).by_frame
+    for first_number in (None, 0):  # the number after a time decides
+        files = [Path(f"{time}_{number:04d}.png") for number, time in enumerate(times)]
+        found = place_masks(files, VIDEO, first_number=first_number)
+        assert list(found.by_frame.values()) == files
 
 
 @pytest.mark.parametrize(
