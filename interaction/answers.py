@@ -144,6 +144,8 @@ def propagation(
     """Tracks frame after frame, and then once more what others cover, see
     `interaction.tracking.covered`. UserError, with the reason, if there is nothing to start from or
     nowhere to go; EngineMemoryError if a device is full and no smaller step is left."""
+    if request.covered_only:
+        return covered_passes(context, request)
     from interaction.tracking.covered import with_covered
     from interaction.tracking.propagation_job import PropagationJob  # imports torch
 
@@ -166,7 +168,9 @@ def covered_passes(context: EditContext, so_far: PropagationRequest) -> Steps:
     from interaction.tracking.covered import covered_alone
     from interaction.tracking.propagation_job import PropagationJob  # imports torch
 
-    job = PropagationJob(context.annotation, context.video, context.engines, so_far)
+    so_far = replace(so_far, covered_only=False)
+    cause = replace(so_far, covered_only=True)
+    job = PropagationJob(context.annotation, context.video, context.engines, cause)
     start = partial(_steps, context)
     return _timed_steps(covered_alone(job, context.annotation, so_far, start))
 
@@ -213,6 +217,8 @@ def _replaced_by(context: EditContext, request: PropagationRequest) -> dict[int,
         return found
     for entry in reversed(history.entries[: history.position]):
         edit = entry.loaded()
+        if isinstance(edit.cause, PropagationRequest) and edit.cause.covered_only:
+            continue  # it has left the run's masks as they were
         if edit.cause != request:
             break
         found |= edit.before

@@ -111,7 +111,9 @@ def _track(session: Session, request: PropagationRequest, recorded: Edit) -> Non
         for step in steps:
             if step.edit is not None and step.edit.frames <= recorded.frames:
                 session.apply(step.edit)
-            to_come.discard(step.frame)
+            own, then = session.annotation.record(step.frame), recorded.after.get(step.frame)
+            if then is not None and own.beneath == then.beneath:
+                to_come.discard(step.frame)  # else what others cover of an object is still to come
             if not to_come:
                 return
 

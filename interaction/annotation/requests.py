@@ -111,6 +111,7 @@ class PropagationRequest(Request):
     looks_closer: inside a box that follows the objects, for those that are small in the picture.
     blends: what lies between two given frames is also tracked from the farther one, and both passes
     become one; takes twice the time there. Not with "halfway", which cuts, or "settled".
+    covered_only: only what others cover, on frames that were tracked before; masks stay.
     """
 
     start: int
@@ -122,6 +123,7 @@ class PropagationRequest(Request):
     objects: frozenset[int] | None = None
     looks_closer: bool = False
     blends: bool = False
+    covered_only: bool = False
 
     def __post_init__(self) -> None:
         if self.most_frames is not None and self.most_frames < 1:

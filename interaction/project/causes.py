@@ -113,6 +113,7 @@ def _to_json(cause: Request) -> dict[str, object]:
                 "objects": None if cause.objects is None else sorted(cause.objects),
                 **({"looks_closer": True} if cause.looks_closer else {}),
                 "blends": cause.blends,
+                **({"covered_only": True} if cause.covered_only else {}),
             }
         case SurgeryRequest(operation, frame, of, size_px, point, last):
             value = _on(_SURGERY + operation, frame, of)
@@ -179,6 +180,7 @@ def _propagation(value: Json) -> Request:
         objects=None if objects is None else frozenset(map(object_id, listing(objects, "objects"))),
         looks_closer=truth(value.get("looks_closer", False), "looks_closer"),
         blends=truth(value.get("blends", False), "blends"),
+        covered_only=truth(value.get("covered_only", False), "covered_only"),
     )
 
 

@@ -18,6 +18,7 @@ from interaction.annotation.requests import (
 )
 from interaction.annotation.types import FrameStatus, Stroke
 from interaction.answers import covered_passes, propagation
+from interaction.replay import replay
 from interaction.session import Session
 from interaction.tracking.covered import beneath_others, placed, tracked_objects
 from tests import tiny
@@ -272,6 +273,53 @@ def test_the_steps_of_a_pass_say_which_frames_the_propagation_has_reached(sessio
     alone = list(covered_passes(session.context(), so_far))
     assert [step.frame for step in alone][-6:] == list(range(6))
     assert {step.so_far for step in alone} == {so_far}
+
+
+def covered_frames(session: Session) -> set[int]:
+    """Of those that were tracked."""
+    records = session.annotation.records.items()
+    return {f for f, r in records if r.covered and r.status is FrameStatus.TRACKED}
+
+
+def replayed(session: Session, folder: Path) -> Session:
+    """To the same masks: compared here."""
+    with open_session(folder, COUNT) as other:
+        list(replay(other, session.history.entries))
+        assert dict(other.annotation.records) == dict(session.annotation.records)
+    return other
+
+
+def test_what_others_cover_is_replayed(session: Session, tmp_path: Path) -> None:
+    give(session, 0)
+    run(session, blends=False)
+    assert covered_frames(session)
+    assert trackers(replayed(session, tmp_path / "other")) == 2
+
+
+def test_passes_after_a_run_that_was_stopped_are_replayed_alone(
+    session: Session, tmp_path: Path
+) -> None:
+    give(session, 0)
+    steps = propagation(session.context(), PropagationRequest(0))
+    so_far = None
+    for step in steps:
+        if step.edit is not None:
+            session.apply(step.edit)
+        so_far = step.so_far
+        if step.frame == 5:
+            break
+    steps.close()
+    assert so_far is not None
+    assert covered_frames(session) == set()
+    tracked = {frame: session.masks[frame] for frame in range(6)}
+    for step in covered_passes(session.context(), so_far):
+        if step.edit is not None:
+            session.apply(step.edit)
+    assert covered_frames(session)
+    cause = session.history.entries[-1].loaded().cause
+    assert cause == PropagationRequest(0, first=0, last=5, covered_only=True)
+    assert all(np.array_equal(session.masks[frame], mask) for frame, mask in tracked.items())
+    assert trackers(replayed(session, tmp_path / "other")) == 2
 
 
 def test_proposals_of_absence_outlive_the_passes_that_follow(

@@ -251,6 +251,7 @@ def test_causes_are_read_as_they_were_written() -> None:
         SplitRequest(1, 2),
         PropagationRequest(1, "both", "settled", 3, 0, 9, frozenset({1, 2})),
         PropagationRequest(1),
+        PropagationRequest(1, first=1, last=4, covered_only=True),
         ImportRequest("masks", "coco"),
         VersionRequest("good"),
         UnknownRequest('{"kind":"later","x":[1]}', "this program knows no step “later”"),

@@ -125,6 +125,15 @@ def make_overlapping(folder: Path) -> Session:
     return session
 
 
+def make_overlapping_and_settling(folder: Path) -> Session:
+    session = make_overlapping(folder)
+    for step in propagation(session.context(), PropagationRequest(0)):
+        if step.edit is not None:
+            session.apply(step.edit)
+    session.set_mask(2, tiny.labels(12, 1, 2))
+    return session
+
+
 SCENES = {"plain": make, "settling": make_settling, "overlapping": make_overlapping}
 OPTIONS: dict[str, dict[str, Any]] = {
     "plain": {"start": 0},
@@ -374,6 +383,49 @@ def test_newest_masks_that_were_not_saved_are_made_again(tmp_path: Path) -> None
         run(session, 7, nothing)
     with resumed(tmp_path / "parts") as session:
         run(session, None, nothing, resumes=True)
+        assert records(session) == expected
+
+
+def test_what_is_covered_was_tracked_before_a_run_that_settles_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That step is newer in the history than the run, which still compares with older masks."""
+    options = {**OPTIONS["settling"], "last": 22}
+    (tmp_path / "whole").mkdir()
+    with make_overlapping_and_settling(tmp_path / "whole") as session:
+        session.propagate(**options)
+        expected = records(session)
+    (tmp_path / "parts").mkdir()
+    path = tmp_path / "parts" / "bear.vos" / "unfinished.safetensors"
+    newest: list[Propagated] = []
+    kept: list[bytes] = []
+
+    def on_step(step: Propagated) -> None:
+        newest.append(step)
+        if step.frame == 6 and path.exists():
+            kept.append(path.read_bytes())
+        if step.frame == 12:
+            raise StoppedError
+
+    monkeypatch.setattr(
+        unfinished.SaveTimes,
+        "is_now",
+        property(lambda times: bool(newest) and newest[-1].frame == 4),
+    )
+    with make_overlapping_and_settling(tmp_path / "parts") as session:
+        with pytest.raises(StoppedError):
+            session.propagate(**options, on_step=on_step)
+        so_far = newest[-1].so_far
+        assert so_far is not None
+        before = records(session)
+        for step in covered_passes(session.context(), so_far):
+            if step.edit is not None:
+                session.apply(step.edit)
+        assert records(session) != before
+    path.write_bytes(kept[-1])  # as if it had been killed there
+    with resumed(tmp_path / "parts") as session:
+        session.propagate(resumes=True, on_step=newest.append)
+        assert newest[-1].frame > 12
         assert records(session) == expected
 
 
