@@ -236,9 +236,10 @@ def next_frames(
     tracked is expected below `goal`.
 
     A frame repairs others between the given frames beside it, the better the nearer they are and
-    the more the object looks the same there (its key). Each choice takes off what the ones before
-    it would repair, so that the list is diverse. trust: by object, (N,) the expected IoU of its
-    frames, NaN where there is none, if that is known already.
+    the more the object looks the same there (its key). That counts by the frame's own error: the
+    tracker learns little from a mask that it already had right. Each choice takes off what the
+    ones before it would repair, so that the list is diverse. trust: by object, (N,) the expected
+    IoU of its frames, NaN where there is none, if that is known already.
     """
     if trust is None:
         trust = expected_rows(annotation)
@@ -265,6 +266,7 @@ def next_frames(
     while len(chosen) < min(most, len(candidates)):
         gains = [helps[one] @ errors[one][its_bad] for one, its_bad in bad.items()]
         gain = np.asarray(np.sum(gains, axis=0, dtype=np.float64))
+        gain *= np.max([error[candidates] for error in errors.values()], axis=0)
         best = int(np.argmax(gain))
         frame = int(candidates[best])
         worst = max(errors, key=lambda one: float(errors[one][frame]))

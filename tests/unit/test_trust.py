@@ -325,6 +325,11 @@ def test_the_list_is_diverse() -> None:
     assert abs(first.frame - second.frame) > 40
 
 
+def test_the_worst_frame_of_a_bad_stretch_comes_before_its_middle() -> None:
+    stretch = dict.fromkeys(range(20, 45), 0.3)
+    assert next_frames(errors({**stretch, 40: 0.5}))[0].frame == 40
+
+
 def test_nothing_remains_above_the_goal() -> None:
     good = errors(dict.fromkeys(range(1, 100), 0.05))
     assert next_frames(good, goal=0.9) == []
