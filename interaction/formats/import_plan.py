@@ -213,24 +213,8 @@ def preview_import(
     nothing recognised, damaged, hostile, for another video.
     """
     path = Path(path)
-    if not 0 <= shown < len(video):
-        raise UserError(
-            "There is no frame {shown} for the mask: the video has frames 0 to {last}. "
-            "Nothing was changed.\n\nChoose one of them.",
-            shown=shown,
-            last=len(video) - 1,
-        )
     progress = _Progress(on_progress)
-    around = Surroundings(
-        names=[video.name(frame) for frame in range(len(video))],
-        width=annotation.width,
-        height=annotation.height,
-        sequence=video.path.name if video.path.is_dir() else video.path.stem,
-        shown=shown,
-        first_number=first_number,
-        picture=video.__getitem__,
-        on_progress=progress.recognising,
-    )
+    around = _surroundings(video, annotation, shown, first_number, progress)
     # Records never change: what is looked at here may go on being edited.
     records, objects = dict(annotation.records), annotation.objects
     masks = recognise_masks(path, around)
@@ -267,6 +251,33 @@ def preview_import(
         presence=masks.presence,
         masks=masks,
         turns=turns,
+    )
+
+
+def _surroundings(
+    video: Video,
+    annotation: ImportTarget,
+    shown: int,
+    first_number: int | None,
+    progress: "_Progress",
+) -> Surroundings:
+    """UserError where the video has no frame `shown`."""
+    if not 0 <= shown < len(video):
+        raise UserError(
+            "There is no frame {shown} for the mask: the video has frames 0 to {last}. "
+            "Nothing was changed.\n\nChoose one of them.",
+            shown=shown,
+            last=len(video) - 1,
+        )
+    return Surroundings(
+        names=[video.name(frame) for frame in range(len(video))],
+        width=annotation.width,
+        height=annotation.height,
+        sequence=video.path.name if video.path.is_dir() else video.path.stem,
+        shown=shown,
+        first_number=first_number,
+        picture=video.__getitem__,
+        on_progress=progress.recognising,
     )
 
 
@@ -349,7 +360,7 @@ def _read_all(
     masks: MaskSet,
     turns: Mapping[int, Orientation],
     around: Surroundings,
-    progress: _Progress,
+    progress: "_Progress",
 ) -> tuple[dict[int, frozenset[int]], dict[int, frozenset[int]], dict[int, frozenset[int]]]:
     """Frame -> keys that its mask has at the video's size, those that it has beneath others there,
     and those that it had before."""
