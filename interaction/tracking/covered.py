@@ -82,11 +82,12 @@ def with_covered(
     """The steps of a propagation, and then those of the passes over what it has reached; all edits
     are one step of the history. A run that was interrupted has them when it goes on, from their
     beginning. start: begins a propagation. What is annotated is read now and not later."""
-    fronts = _fronts(annotation, request, adopts=not job.begins_empty)
-    records = dict(annotation.records)
+    objects, adopts = tracked_objects(annotation, request), not job.begins_empty
+    still = _still(annotation)
 
     def steps() -> Steps:
-        passes = 1 + len(fronts)
+        passes, records = 1 + len(objects), dict(still.records)
+        fronts = _fronts(still, request, adopts=adopts)  # decodes: not on the window's thread
         absences: tuple[AbsenceProposal, ...] = ()
         with closing(job.steps(is_followed=True)) as steps:
             for step in steps:
@@ -104,7 +105,7 @@ def with_covered(
                     yield replace(step, done=ours, total=passes * total)
         job.finish()
 
-    return steps() if fronts else job.steps()
+    return steps() if objects else job.steps()
 
 
 def covered_alone(
@@ -112,10 +113,10 @@ def covered_alone(
 ) -> Steps:
     """The passes alone, over the frames that a propagation had reached when it was stopped. job:
     the one that `so_far` asks for; it is not run."""
-    fronts = _fronts(annotation, so_far, adopts=True)
-    records = dict(annotation.records)
+    still = _still(annotation)
 
     def steps() -> Steps:
+        fronts, records = _fronts(still, so_far, adopts=True), dict(still.records)
         more = _passes(job, records, fronts, so_far, start)
         with closing(more):
             for number, step in more:
@@ -123,6 +124,18 @@ def covered_alone(
                 yield replace(step, done=ours, total=len(fronts) * step.total, so_far=so_far)
 
     return steps()
+
+
+def _still(annotation: Annotation) -> Annotation:
+    """What is annotated now, while the annotation goes on."""
+    return Annotation(
+        annotation.frame_count,
+        annotation.width,
+        annotation.height,
+        records=dict(annotation.records),
+        objects=annotation.objects,
+        memory=annotation.memory,
+    )
 
 
 def _fronts(

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from interaction.annotation.annotation import make_record
 from interaction.annotation.overlaps import pile, region
 from interaction.annotation.requests import (
     AbsenceProposal,
@@ -320,6 +321,30 @@ def test_passes_after_a_run_that_was_stopped_are_replayed_alone(
     assert cause == PropagationRequest(0, first=0, last=5, covered_only=True)
     assert all(np.array_equal(session.masks[frame], mask) for frame, mask in tracked.items())
     assert trackers(replayed(session, tmp_path / "other")) == 2
+
+
+def test_nothing_is_decoded_for_the_passes_before_the_first_step(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is annotated is read before it, on the window's thread."""
+    give(session, 0)
+    made: list[object] = []
+
+    def counted(*args: object, **options: object) -> object:
+        made.append(args)
+        return make_record(*args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("interaction.tracking.covered.make_record", counted)
+    request = PropagationRequest(0, last=3)
+    for steps in (
+        propagation(session.context(), request),
+        covered_passes(session.context(), request),
+    ):
+        assert made == []
+        next(steps)
+        assert made
+        made.clear()
+        steps.close()
 
 
 def test_proposals_of_absence_outlive_the_passes_that_follow(
