@@ -45,8 +45,8 @@ __all__ = ["Progress", "RunState", "reading", "rules_of"]
 
 log = logging.getLogger(__name__)
 
-# More than are ever made and not yet on the disk: those that wait to be applied, and those that are
-# being written there.
+# Made and not yet on the disk, as a rule: those that wait to be applied, and those that are being
+# written there. If more are lost, the run is refused: one tracks from its last frame instead.
 _NEWEST_EDITS: Final = 6
 
 Records = Mapping[int, FrameRecord]
@@ -238,7 +238,8 @@ class RunState:
         """The newest edits of the run, and those of them that were not applied before the program
         ended. make_edit: of the records before and after.
 
-        UserError if the masks or the settings are others by now; ValueError and the like for what
+        UserError if the masks or the settings are others by now, or more masks were not applied
+        than `Progress.newest` holds; ValueError and the like for what
         no job wrote.
         """
         about, now = kept.about, self._annotation
@@ -261,8 +262,8 @@ class RunState:
         is_outside = any(not 0 <= f < now.frame_count for edit in edits for f in edit.frames)
         if is_changed or not is_whole or is_outside:
             raise UserError(
-                "The interrupted run cannot go on as it was: masks or settings have changed since. "
-                "Nothing was changed.\n\nTrack from its last frame instead."
+                "The interrupted run cannot go on as it was: masks or settings are not those that "
+                "it was kept with. Nothing was changed.\n\nTrack from its last frame instead."
             )
         return edits, unapplied
 

@@ -429,18 +429,29 @@ def test_what_is_covered_was_tracked_before_a_run_that_settles_goes_on(
         assert records(session) == expected
 
 
+def test_it_is_refused_where_more_masks_were_not_saved_than_are_made_again(tmp_path: Path) -> None:
+    with make(tmp_path) as session:
+        session.ledger.apply = lambda edit: False  # type: ignore[method-assign]
+        run(session, 12, nothing)
+    with resumed(tmp_path) as session:
+        before = records(session)
+        with pytest.raises(UserError, match="not those that it was kept with"):
+            session.propagate(resumes=True)
+        assert records(session) == before
+
+
 def test_it_is_refused_once_masks_have_changed_and_nothing_is_lost(tmp_path: Path) -> None:
     with make(tmp_path) as session:
         run(session, 12, nothing)
     with resumed(tmp_path) as session:
         session.set_mask(4, tiny.labels(9, 1, 2))
         before = records(session)
-        with pytest.raises(UserError, match="have changed since"):
+        with pytest.raises(UserError, match="not those that it was kept with"):
             session.propagate(resumes=True)
         assert records(session) == before
         session.undo()
         session.undo()  # the run itself
-        with pytest.raises(UserError, match="have changed since"):
+        with pytest.raises(UserError, match="not those that it was kept with"):
             session.propagate(resumes=True)
         session.propagate(0)
         with pytest.raises(UserError, match="No interrupted run"):
