@@ -48,13 +48,8 @@ def crossed_by_a_twin(clip: Clip, seed: int) -> Clip:
         if len(columns):
             left, right = int(columns[0]), int(columns[-1])
             away = round(1.1 * (right + 1 - left) * np.cos(np.pi * index / 24))
-            mirror, size = (
-                np.array([[-1, 0, left + right + away], [0, 1, 0]], np.float32),
-                (
-                    frame.shape[1],
-                    frame.shape[0],
-                ),
-            )
+            mirror = np.array([[-1, 0, left + right + away], [0, 1, 0]], np.float32)
+            size = frame.shape[1], frame.shape[0]
             border = cv2.BORDER_REFLECT
             other = cv2.warpAffine(frame, mirror, size, flags=cv2.INTER_LINEAR, borderMode=border)
             its = cv2.warpAffine(truth, mirror, size, flags=cv2.INTER_NEAREST)

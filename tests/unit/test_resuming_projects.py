@@ -34,7 +34,7 @@ from xmem_core import Tracker
 
 PINNED, EXCLUDED, FREE = MemoryRule.PINNED, MemoryRule.EXCLUDED, MemoryRule.FREE
 COUNT = 24
-Told = Callable[[Session, Propagated], None]
+OnStep = Callable[[Session, Propagated], None]
 
 
 class StoppedError(Exception):
@@ -58,19 +58,19 @@ def nothing(session: Session, step: Propagated) -> None:
     pass
 
 
-def run(session: Session, stop_at: int | None, told: Told, **options: Any) -> None:
+def run(session: Session, stop_at: int | None, on_step: OnStep, **options: Any) -> None:
     """Track both ways from frame 3, or resume; stop at step `stop_at`."""
     count = 0
 
-    def on_step(step: Propagated) -> None:
+    def step_made(step: Propagated) -> None:
         nonlocal count
         count += 1
-        told(session, step)
+        on_step(session, step)
         if count == stop_at:
             raise StoppedError
 
     with pytest.raises(StoppedError) if stop_at else nullcontext():
-        session.propagate(0, on_step=on_step, **options)
+        session.propagate(0, on_step=step_made, **options)
 
 
 def records(session: Session) -> dict[int, FrameRecord]:
@@ -81,10 +81,12 @@ def resumed(folder: Path) -> Session:
     return Session.open_project(folder / "bear.vos", engines=FakeEngines())
 
 
-def uninterrupted(folder: Path, told: Told = nothing, **options: Any) -> dict[int, FrameRecord]:
+def uninterrupted(
+    folder: Path, on_step: OnStep = nothing, **options: Any
+) -> dict[int, FrameRecord]:
     folder.mkdir()
     with make(folder) as session:
-        run(session, None, told, **options)
+        run(session, None, on_step, **options)
         assert not (folder / "bear.vos" / "unfinished.safetensors").exists()
         return records(session)
 
@@ -303,8 +305,8 @@ def test_it_may_be_interrupted_again_and_again_and_go_both_ways(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("stop_at", [9, 13, 20])
-def test_what_memory_was_told_on_the_way_counts_as_it_did(tmp_path: Path, stop_at: int) -> None:
-    def told(session: Session, step: Propagated) -> None:
+def test_rules_made_on_the_way_count_as_they_did(tmp_path: Path, stop_at: int) -> None:
+    def set_rules(session: Session, step: Propagated) -> None:
         if step.edit is None or step.frame not in (9, 12):
             return
         if not session.annotation.memory.is_excluded(3):
@@ -314,28 +316,28 @@ def test_what_memory_was_told_on_the_way_counts_as_it_did(tmp_path: Path, stop_a
             session.do(MemoryRequest(8, 8, FREE))
 
     options: dict[str, Any] = {"blends": False}
-    expected = uninterrupted(tmp_path / "whole", told, **options)
+    expected = uninterrupted(tmp_path / "whole", set_rules, **options)
     (tmp_path / "parts").mkdir()
     with make(tmp_path / "parts") as session:
-        run(session, stop_at, told, **options)
+        run(session, stop_at, set_rules, **options)
     with resumed(tmp_path / "parts") as session:
-        run(session, None, told, resumes=True)
+        run(session, None, set_rules, resumes=True)
         assert records(session) == expected
 
 
-def test_what_memory_is_told_in_between_holds_from_there_on(tmp_path: Path) -> None:
+def test_rules_made_in_between_hold_from_there_on(tmp_path: Path) -> None:
     with make(tmp_path) as session:
         run(session, 8, nothing, blends=False)
     with resumed(tmp_path) as session:
         session.do(MemoryRequest(10, 20, EXCLUDED))
         seen: set[int] = set()
 
-        def told(session: Session, step: Propagated) -> None:
+        def look(session: Session, step: Propagated) -> None:
             engines = session.engines.plain
             assert isinstance(engines, FakeEngines)
             seen.update(one.frame for one in engines.trackers[-1].remembered())
 
-        run(session, None, told, resumes=True)
+        run(session, None, look, resumes=True)
         assert not seen & {*range(10, 14), *range(15, 21)}
         assert {21, 22, 23} & seen
 
