@@ -26,6 +26,7 @@ from interaction.answers import answer, propagation
 from interaction.errors import UserError
 from interaction.evaluation.scores import region_similarity
 from interaction.session import Session
+from interaction.tracking.trust import is_of_two_passes
 from xmem_core.messages import Message
 
 __all__ = ["Comparison", "ReplayedStep", "compare", "replay"]
@@ -112,8 +113,13 @@ def _track(session: Session, request: PropagationRequest, recorded: Edit) -> Non
             if step.edit is not None and step.edit.frames <= recorded.frames:
                 session.apply(step.edit)
             own, then = session.annotation.record(step.frame), recorded.after.get(step.frame)
-            if then is not None and own.beneath == then.beneath:
-                to_come.discard(step.frame)  # else what others cover of an object is still to come
+            # A frame comes again where its mask is of two passes, or covered pixels are found.
+            if (
+                then is not None
+                and own.beneath == then.beneath
+                and is_of_two_passes(own) >= is_of_two_passes(then)
+            ):
+                to_come.discard(step.frame)
             if not to_come:
                 return
 

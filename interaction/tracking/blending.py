@@ -19,7 +19,7 @@ from torch import Tensor
 from interaction.annotation.types import FrameRecord, Signs
 from interaction.files import JsonObject
 from interaction.project.records import MaskPlace, object_id, record_from_json, record_to_json
-from interaction.tracking.trust import SIGNS
+from interaction.tracking.trust import IS_TWO, SIGNS
 from xmem_core.pictures import Prediction
 
 __all__ = ["PassStore", "blend", "joined_signs"]
@@ -27,7 +27,6 @@ __all__ = ["PassStore", "blend", "joined_signs"]
 _SURENESS: Final = 0.25  # weight of a pass that is not sure at all, to 1 and this of one that is
 _LONGEST_SIDE: Final = 2**13  # of what a pass found
 _PIECE_BYTES: Final = 2**20  # unpacked at once, to see how much there is
-_IS_TWO: Final = SIGNS.index("is_two")
 _DISAGREEMENT: Final = SIGNS.index("disagreement")
 
 
@@ -173,6 +172,6 @@ def joined_signs(
     result = []
     for one in found.values():
         values = list(one.values)
-        values[_IS_TWO], values[_DISAGREEMENT] = 1.0, round(apart.get(one.object_id, 0.0), 3)
+        values[IS_TWO], values[_DISAGREEMENT] = 1.0, round(apart.get(one.object_id, 0.0), 3)
         result.append(Signs.of(one.object_id, values, one.key))
     return tuple(sorted(result, key=lambda one: one.object_id))

@@ -77,6 +77,7 @@ _WEIGHTS: Final = np.array([COEFFICIENTS.get(name, 0.0) for name in INPUTS])
 _SHARES: Final = (3.0, 2.0, 1.0)
 BESIDE: Final = len(_SHARES) - 1  # frames on either side whose signs count
 _WARP: Final = SIGNS.index("warp")
+IS_TWO: Final = SIGNS.index("is_two")
 _RETURNS: Final = SIGNS.index("returns")
 _ID, _PACKED = attrgetter("object_id"), attrgetter("packed")
 _ROW_BYTES: Final = 8 * len(SIGNS)
@@ -91,6 +92,11 @@ def doubt_of(signs: Iterable[Signs]) -> float:
         return 0.0
     logits = COEFFICIENTS["bias"] + np.array(rows) @ _WEIGHTS[:-1]
     return round(1 - float(_share(logits).min()), 4)
+
+
+def is_of_two_passes(record: FrameRecord) -> bool:
+    """Whether its mask is blended of a forward and a backward pass."""
+    return any(one.values[IS_TWO] > 0 for one in record.signs)
 
 
 def _share(logits: NDArray[np.float64]) -> NDArray[np.float64]:

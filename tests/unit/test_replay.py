@@ -38,6 +38,7 @@ from interaction.project.manifest import encode_json, parse_json
 from interaction.project.project import Project
 from interaction.replay import compare, replay
 from interaction.session import Session
+from interaction.tracking.trust import is_of_two_passes
 from tests import tiny
 from tests.fake_engines import FakeEngines, open_session, tracking
 
@@ -150,6 +151,16 @@ def test_a_cancelled_run_is_replayed_up_to_the_frame_it_came_to(
     assert sorted(session.annotation.records) == [0, 1, 2, 3]
     steps = list(replay(other, session.history.entries))
     assert [step.remark for step in steps if step.remark] == []
+    assert dict(other.annotation.records) == dict(session.annotation.records)
+
+
+def test_a_run_of_two_passes_is_replayed_to_its_end(session: Session, other: Session) -> None:
+    bear = session.add_object("bear")
+    session.click(0, bear, 20, 20)
+    session.click(6, bear, 40, 20)
+    session.propagate(0, blends=True)
+    assert any(is_of_two_passes(record) for record in session.annotation.records.values())
+    assert not any(step.remark for step in replay(other, session.history.entries))
     assert dict(other.annotation.records) == dict(session.annotation.records)
 
 
