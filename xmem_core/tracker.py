@@ -365,11 +365,14 @@ class Tracker:
             rest = {"shared": widths.get(column, ()), "value": (value,), "has_value": ()}.get(kind)
             if rest is not None and tuple(tensor.shape[1:]) != rest:
                 raise ValueError(f"{name} is {tuple(tensor.shape)}, not rows of {rest}")
-        hidden = {tuple(one.shape) for name, one in state.items() if name.startswith("hidden.")}
-        if len(hidden) > 1 or any(
-            len(shape) != 3 or shape[0] != config.hidden_channels for shape in hidden
+        hidden = [one for name, one in state.items() if name.startswith("hidden.")]
+        shapes = {tuple(one.shape) for one in hidden}
+        if len(shapes) > 1 or any(
+            len(shape) != 3 or shape[0] != config.hidden_channels for shape in shapes
         ):
             raise ValueError("the sensory states are not of the network's shape")
+        if not all(bool(one.isfinite().all()) for one in hidden):
+            raise ValueError("the sensory states are not finite")
 
     # Parts of a step
 

@@ -44,9 +44,9 @@ class View:
         return np.asarray(self.probabilities.argmax(axis=0) == 1 + self.objects.index(object_id))
 
     def key_distance(self, other: "View", object_id: int) -> float | None:
-        """1 less the cosine of the object's keys; None if one of them has none."""
+        """1 less the cosine of the object's keys; None if one of them has none that fits."""
         here, there = self.keys.get(object_id), other.keys.get(object_id)
-        if here is None or there is None:
+        if here is None or there is None or here.shape != there.shape:
             return None
         lengths = float(np.linalg.norm(here) * np.linalg.norm(there))
         return 1 - float(here @ there) / max(1e-6, lengths)
@@ -128,13 +128,18 @@ def _restored_view(state: Mapping[str, Tensor], name: str) -> View | None:
     probabilities = array("probabilities", (1 + len(objects),), torch.float32)
     if probabilities is None:
         raise ValueError(f"{name} has no probabilities")
-    keys = f"{name}.key."
+    prefix = f"{name}.key."
+    keys = {int(k.removeprefix(prefix)): t for k, t in state.items() if k.startswith(prefix)}
+    if not all(
+        t.dim() == 1 and t.is_floating_point() and t.isfinite().all() for t in keys.values()
+    ):
+        raise ValueError(f"{name} has odd keys")
     return View(
         tuple(objects),
         probabilities,
         array("grey", (), torch.uint8),
         array("match", (2,), torch.float32),
-        {int(k.removeprefix(keys)): t.numpy() for k, t in state.items() if k.startswith(keys)},
+        {object_id: key.numpy() for object_id, key in keys.items()},
         (height, width),
     )
 

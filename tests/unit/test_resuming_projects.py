@@ -472,6 +472,7 @@ def test_whatever_the_file_holds_it_is_refused_in_words(tmp_path: Path) -> None:
     about = json.loads(header["run"])
     some = next(name for name in state if name.startswith("tracker.working.value"))
     a_pass = next(name for name in state if name.startswith("pass."))
+    hidden = next(name for name in state if name.startswith("tracker.hidden."))
     odd: list[tuple[object, dict[str, torch.Tensor]]] = [
         ([], state),
         ({**about, "at": [9, None, 3, 0, 3]}, state),
@@ -497,6 +498,9 @@ def test_whatever_the_file_holds_it_is_refused_in_words(tmp_path: Path) -> None:
         (about, {**state, "tracker.working.shared.use": torch.zeros(3)}),
         (about, {**state, "tracker.working.odd.use": torch.zeros(3)}),
         (about, {**state, "tracker.hidden.1": torch.zeros(3)}),
+        (about, {**state, hidden: torch.full_like(state[hidden], torch.nan)}),
+        (about, {**state, "watch.view.key.1": torch.zeros(3, 3)}),
+        (about, {**state, "watch.view.key.1": torch.full((3,), torch.inf)}),
     ]
     for run_, tensors in odd:
         write_unfinished(path, {"run": json.dumps(run_)}, tensors)
