@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from interaction.annotation.annotation import Annotation, make_record
+from interaction.annotation.annotation import Annotation, make_record, restacked
 from interaction.annotation.edits import by_hand, changed_record, keeping_both
 from interaction.annotation.effort import EffortLog
 from interaction.annotation.history import History
@@ -224,15 +224,7 @@ def _keeping(
     # Objects that it was not allowed to touch are not given.
     spoken = old.given if old.status.is_given else old.objects
     given = record.given - (locked - spoken) - unknown
-    return make_record(
-        stack,
-        record.status,
-        doubt=record.doubt,
-        prompts=record.prompts,
-        given=given,
-        signs=record.signs,
-        mattes=record.mattes,
-    )
+    return restacked(replace(record, given=given), stack)
 
 
 def _renumbered(record: FrameRecord, new_ids: NewIds, annotation: Annotation) -> FrameRecord:
@@ -290,14 +282,8 @@ def keeping_presence(edit: Edit, annotation: Annotation) -> Edit | None:
     for frame, ids in shown.items():
         record = after[frame]
         stack = without(stack_of(record, annotation.height, annotation.width), ids)
-        after[frame] = make_record(
-            stack,
-            record.status,
-            doubt=record.doubt,
-            prompts=record.prompts,
-            given=record.given,
-            mattes=record.mattes,
-        )
+        signs = tuple(one for one in record.signs if one.object_id not in ids)
+        after[frame] = restacked(replace(record, signs=signs), stack)
         if after[frame] == edit.before[frame]:
             del after[frame]
     if not after:

@@ -63,6 +63,19 @@ def make_record(
     )
 
 
+def restacked(record: FrameRecord, labels: Labels | Stack) -> FrameRecord:
+    """`record` with another mask, see `make_record`; all that is noted beside it stays."""
+    return make_record(
+        labels,
+        record.status,
+        doubt=record.doubt,
+        prompts=record.prompts,
+        given=record.given,
+        signs=record.signs,
+        mattes=record.mattes,
+    )
+
+
 def given_objects(records: Iterable[FrameRecord]) -> frozenset[int]:
     """The objects that the annotator has given a mask of on any frame."""
     return frozenset().union(*(record.present & record.given for record in records))

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from interaction.annotation import surgery as mask_surgery
-from interaction.annotation.annotation import Annotation, make_record
+from interaction.annotation.annotation import Annotation, make_record, restacked
 from interaction.annotation.labels import Label
 from interaction.annotation.mask_files import davis_palette
 from interaction.annotation.overlaps import (
@@ -235,15 +235,7 @@ def keeping_both(
                 gone[object_id] |= region(old, object_id) & ~region(new, object_id) & is_taken
         for object_id, pixels in gone.items():
             stack = add_beneath(stack, object_id, pixels)
-        after[frame] = make_record(
-            stack,
-            record.status,
-            doubt=record.doubt,
-            prompts=record.prompts,
-            given=record.given,
-            signs=record.signs,
-            mattes=record.mattes,
-        )
+        after[frame] = restacked(record, stack)
     return replace(edit, after=after)
 
 

@@ -109,6 +109,17 @@ def test_a_video_that_was_renamed_is_asked_about_and_never_guessed(
     assert window.workspace.document.annotation.record(0).mask is not None
 
 
+def track_to_a_pause(workspace: Workspace, qtbot: QtBot) -> None:
+    """A run that stands still after its third frame."""
+    annotator = workspace.annotator
+    annotator.hand.stroke(DAB)
+    annotator.tracking.tracked.connect(
+        lambda frame: annotator.operations.pause() if frame == 2 else None
+    )
+    annotator.tracking.start("forward")
+    qtbot.waitUntil(lambda: annotator.operations.busy is Busy.PAUSED, timeout=20_000)
+
+
 def test_closing_while_it_tracks_asks_and_keeps_what_is_finished(
     window: MainWindow,
     open_path: Callable[[Path], Workspace],
@@ -118,12 +129,7 @@ def test_closing_while_it_tracks_asks_and_keeps_what_is_finished(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     workspace = open_path(clip)
-    workspace.annotator.hand.stroke(DAB)
-    workspace.annotator.tracking.tracked.connect(
-        lambda frame: workspace.annotator.operations.pause() if frame == 2 else None
-    )
-    workspace.annotator.tracking.start("forward")
-    qtbot.waitUntil(lambda: workspace.annotator.operations.busy is Busy.PAUSED, timeout=20_000)
+    track_to_a_pause(workspace, qtbot)
     asked = press_when_asked("Go on tracking")
     assert not window.close_session()
     assert window.workspace is workspace
@@ -147,12 +153,7 @@ def test_closing_does_not_promise_to_resume_what_is_not_kept(
 ) -> None:
     monkeypatch.setattr(Tracker, "knows_frames", False)  # as of a plug-in's model
     workspace = open_path(clip)
-    workspace.annotator.hand.stroke(DAB)
-    workspace.annotator.tracking.tracked.connect(
-        lambda frame: workspace.annotator.operations.pause() if frame == 2 else None
-    )
-    workspace.annotator.tracking.start("forward")
-    qtbot.waitUntil(lambda: workspace.annotator.operations.busy is Busy.PAUSED, timeout=20_000)
+    track_to_a_pause(workspace, qtbot)
     asked = press_when_asked("Stop tracking and close")
     assert window.close_session()
     assert asked == ["Tracking is not finished. Every frame that is tracked is kept."]

@@ -13,9 +13,11 @@ from interaction.annotation.requests import (
     AbsenceProposal,
     ConfirmRequest,
     PresenceRequest,
+    PropagationRequest,
     StrokeRequest,
 )
 from interaction.annotation.types import (
+    Edit,
     FrameStatus,
     ObjectInfo,
     PresenceRange,
@@ -29,6 +31,7 @@ from interaction.formats.format import ExportSource, TargetKind
 from interaction.formats.import_plan import ImportChoices
 from interaction.formats.presence import listed_presence
 from interaction.formats.table import FORMATS
+from interaction.ledger import keeping_presence
 from interaction.project.causes import cause_from_json, cause_to_json
 from interaction.project.manifest import FIRST_FORMAT, manifest_text, read_manifest
 from interaction.project.records import DamagedValueError, objects_from_json, objects_to_json
@@ -66,6 +69,20 @@ def session(folder: Path) -> Iterator[Session]:
 
 def say(session: Session, object_id: int, first: int, last: int, state: PresenceState) -> bool:
     return session.do(PresenceRequest(object_id, first, last, state))
+
+
+def test_of_a_frame_that_shows_an_absent_object_the_others_keep_their_signs(
+    session: Session,
+) -> None:
+    tracked = session.annotation.record(4)
+    assert {one.object_id for one in tracked.signs} == {1, 2}
+    say(session, 1, 3, 6, ABSENT)
+    now = session.annotation.record(4)
+    edit = Edit("Track", {4: now}, {4: tracked}, cause=PropagationRequest(0))
+    kept = keeping_presence(edit, session.annotation)
+    record = now if kept is None else kept.after[4]
+    assert record.present == {2}
+    assert {one.object_id for one in record.signs} == {2}
 
 
 def test_ranges_stay_ascending_apart_and_joined() -> None:
