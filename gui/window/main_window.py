@@ -38,6 +38,7 @@ __all__ = ["MainWindow"]
 
 
 _PATIENCE_S: Final = 0.6  # of the end of the program, for each thread
+_COUNT_MS: Final = 2000  # how often a run's masks are counted for the list of recent projects
 _TIMELINE_MENU: Final = (
     "go.set_in",
     "go.set_out",
@@ -145,6 +146,8 @@ class MainWindow(QMainWindow):
         preferences.changed.connect(self._follow_preferences)
         self._updating = QTimer(self, singleShot=True, interval=0)
         self._updating.timeout.connect(self.update_state)
+        self._counting = QTimer(self, singleShot=True, interval=_COUNT_MS)
+        self._counting.timeout.connect(self._remember_open_project)
         self._restore_window()
         self.update_state()
 
@@ -366,6 +369,7 @@ class MainWindow(QMainWindow):
             workspace.timeline_toggled,
         ):
             signal.connect(self._update_soon)
+        document.masks_changed.connect(self._count_soon)
         document.brush_changed.connect(lambda _: self.status_line.show_brush(workspace))
         annotator.tracking.accepted.connect(self.actions_table["track.accept_absence"].trigger)
         workspace.history_panel.effort_wanted.connect(self.actions_table["view.effort"].trigger)
@@ -400,6 +404,15 @@ class MainWindow(QMainWindow):
     def _update_soon(self, *_: object) -> None:
         """Once for all that changes in one turn of the event loop."""
         self._updating.start()
+
+    def _count_soon(self, *_: object) -> None:
+        """Also while a run changes masks all the time: a killed program has no later moment."""
+        if not self._counting.isActive():
+            self._counting.start()
+
+    def _remember_open_project(self) -> None:
+        if self.workspace is not None:
+            self._remember_project(self.workspace.session)
 
     def _open_menu(self, names: Sequence[str], at: QPoint) -> None:
         """names: of actions; an empty one is a line."""

@@ -66,6 +66,20 @@ def test_a_project_is_on_the_list_of_recent_ones_with_a_picture(
     assert (tmp_path / "clip.vos" / "thumbnail.jpg").is_file()
 
 
+def test_the_list_of_recent_projects_counts_masks_while_a_project_is_open(
+    workspace: Workspace, qtbot: QtBot, tmp_path: Path
+) -> None:
+    """A program that is killed while it tracks does not come to close its project."""
+    workspace.annotator.hand.stroke(DAB)
+    qtbot.mouseClick(workspace.propagation_panel.forward, Qt.MouseButton.LeftButton)
+
+    def is_counted() -> bool:
+        kept = Preferences(tmp_path / "preferences.json").recent()
+        return [(one.frames_done, one.frame_count) for one in kept] == [(8, 8)]
+
+    qtbot.waitUntil(is_counted, timeout=20_000)
+
+
 def test_a_project_that_is_open_elsewhere_can_be_looked_at(
     window: MainWindow,
     open_path: Callable[[Path], Workspace],
