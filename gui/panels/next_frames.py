@@ -67,6 +67,7 @@ class NextFramesPanel(QWidget):
         self._later.timeout.connect(self._show)
         self._table.changed.connect(self._show_later)
         document.objects_changed.connect(self._show_later)
+        document.range_changed.connect(self._show_later)
         document.goal_changed.connect(self._show_goal)
         document.frame_changed.connect(self._show_frame)
         annotator.operations.busy_changed.connect(self._show_busy)
@@ -141,14 +142,28 @@ class NextFramesPanel(QWidget):
         return f"{text}\n{iou} · {name}"  # a long name is cut at its end
 
     def _state(self, count: int) -> str:
+        if not count and not self._table.is_tracked.any():
+            return tr(
+                "Nothing is tracked yet. After a run, the frames whose correction repairs most are "
+                "listed here."
+            )
+        missing = self._table.frames_without_mask
+        lines = []
         if count:
-            return tr("Correct these first; each repairs others when you track again.")
-        if self._table.is_tracked.any():
-            return tr("Nothing below the goal remains.")
-        return tr(
-            "Nothing is tracked yet. After a run, the frames whose correction repairs most are "
-            "listed here."
-        )
+            lines.append(tr("Correct these first; each repairs others when you track again."))
+        elif missing:
+            lines.append(tr("Nothing that is tracked so far is below the goal."))
+        else:
+            lines.append(tr("Nothing below the goal remains."))
+        if missing:
+            lines.append(
+                tr(
+                    "{count} frame has no mask yet: track on.",
+                    "{count} frames have no mask yet: track on.",
+                    count=missing,
+                )
+            )
+        return "\n".join(lines)
 
     def _show_frame(self, frame: int) -> None:
         self.view.clearSelection()

@@ -81,6 +81,12 @@ class FrameTable(QObject):
         return np.asarray(self._status == _TRACKED)
 
     @property
+    def frames_without_mask(self) -> int:
+        """How many frames of the document's range have no mask yet."""
+        first, last = self._document.whole_range
+        return int(np.count_nonzero(self._status[first : last + 1] < _TRACKED))
+
+    @property
     def has_frames_below_goal(self) -> bool:
         return bool((self._doubt > 1 - self._document.goal).any())
 

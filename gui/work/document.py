@@ -175,6 +175,17 @@ class Document(QObject):
     def range_out(self) -> int | None:
         return self._range[1]
 
+    @property
+    def has_range(self) -> bool:
+        """Whether work is limited to a part of the video."""
+        return self._range != (None, None)
+
+    @property
+    def whole_range(self) -> tuple[int, int]:
+        """The first and the last frame of the range; the video's where an end is not set."""
+        first, last = self._range
+        return first or 0, self.frame_count - 1 if last is None else last
+
     def set_range(self, first: int | None, last: int | None) -> None:
         """Both inside the video; in the wrong order, the other end is given up."""
         final = self.frame_count - 1

@@ -2,6 +2,7 @@
 project."""
 
 import json
+from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -279,18 +280,22 @@ def suggest(
             }
             for one in session.next_frames(goal=goal, most=count)
         ]
-        is_tracked = any(
-            record.status is FrameStatus.TRACKED for record in session.annotation.records.values()
-        )
+        counts = Counter(one.status for one in session.annotation.records.values())
+        missing = session.annotation.frame_count - (counts.total() - counts[FrameStatus.EMPTY])
     lines = [
         f"{one['frame']}  repairs ≈ {one['mends']} frames  "
         f"{one['object']}, expected IoU {one['expected_iou']:.2f}"
         for one in frames
     ]
-    nothing = f"Nothing below the goal of {goal:.2f} remains."
-    if not is_tracked:
-        nothing = "Nothing is tracked yet."
-    _print({"goal": goal, "frames": frames}, "\n".join(lines) or nothing, as_json)
+    if not frames and not counts[FrameStatus.TRACKED]:
+        lines.append("Nothing is tracked yet.")
+    elif not frames and missing:
+        lines.append(f"Nothing that is tracked so far is below the goal of {goal:.2f}.")
+    elif not frames:
+        lines.append(f"Nothing below the goal of {goal:.2f} remains.")
+    if missing:
+        lines.append(f"Frames without a mask: {missing}.")
+    _print({"goal": goal, "frames": frames}, "\n".join(lines), as_json)
 
 
 def cuts(

@@ -76,6 +76,9 @@ def test_a_project_is_confirmed_undone_suggested_and_exported_beside_itself(
     with Session.open(clip, folder, engines=FakeEngines()) as session:
         session.add_object("bear")
         session.do(StrokeRequest(0, 1, Stroke(((20.0, 20.0),), 8)))
+        session.propagate(0, last=1)
+        session.flush()
+        assert run(capsys, "suggest", folder)[1].endswith("Frames without a mask: 4.\n")
         session.propagate(0)
         listed = [one.frame for one in session.next_frames(goal=0.99)]
     suggested = printed(capsys, "suggest", folder, "--count", "2", "--goal", "0.99")["frames"]

@@ -612,7 +612,12 @@ def test_the_list_of_next_frames_leads_there_and_ends_at_the_goal(
     next_frames.goal.setValue(55)
     assert document.goal == 0.55
     assert next_frames.view.count() == 0
-    assert "Nothing below the goal" in next_frames.state.text()
+    assert "Nothing below the goal" not in next_frames.state.text()
+    assert f"{document.frame_count - 3} frames have no mask" in next_frames.state.text()
+    document.set_range(1, 4)
+    qtbot.waitUntil(lambda: "1 frame has no mask" in next_frames.state.text())
+    document.set_range(2, 4)
+    qtbot.waitUntil(lambda: next_frames.state.text() == "Nothing below the goal remains.")
     document.set_goal(0.9)
     assert next_frames.goal.value() == 90
     annotator.set_busy(Busy.PROPAGATING)
