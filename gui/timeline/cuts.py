@@ -3,19 +3,16 @@
 from collections.abc import Generator
 from typing import Final
 
-from PySide6.QtCore import QObject, QPointF, QRectF, Qt, QTimer, Signal
-from PySide6.QtGui import QColor, QPainter, QPalette, QPen, QPolygonF
+from PySide6.QtCore import QObject, QTimer, Signal
 
-from gui.timeline.scale import TimeScale
 from gui.work.document import Document
 from gui.work.operations import EngineThread, Kind, Operation
 from interaction.video.cuts import find_cuts
 from interaction.video.video import Video
 
-__all__ = ["Cuts", "draw_cuts"]
+__all__ = ["Cuts"]
 
 _QUIET_MS: Final = 1500  # opening comes first
-_NOTCH_PX: Final = 4.0
 
 
 class Cuts(QObject):
@@ -110,22 +107,3 @@ class Cuts(QObject):
     def _end(self, error: Exception | None) -> None:
         """The canvas reports a video that cannot be read."""
         self._search = None
-
-
-def draw_cuts(
-    painter: QPainter, strip: QRectF, scale: TimeScale, frames: tuple[int, ...], palette: QPalette
-) -> None:
-    """A line before the first frame of each shot, with a notch on either side at the top."""
-    color: QColor = palette.color(QPalette.ColorRole.WindowText)
-    for frame in frames:
-        x = strip.left() + scale.x(frame)
-        if not strip.left() <= x <= strip.right():
-            continue
-        color.setAlpha(150)
-        painter.setPen(QPen(color, 1, Qt.PenStyle.DashLine))
-        painter.drawLine(QPointF(x, strip.top()), QPointF(x, strip.bottom()))
-        painter.setPen(Qt.PenStyle.NoPen)
-        color.setAlpha(255)
-        painter.setBrush(color)
-        corners = ((x - _NOTCH_PX, 0), (x + _NOTCH_PX, 0), (x, _NOTCH_PX + 1))
-        painter.drawPolygon(QPolygonF([QPointF(left, strip.top() + y) for left, y in corners]))

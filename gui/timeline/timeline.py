@@ -23,7 +23,7 @@ from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QMenu, QSizePolicy, Q
 
 from gui.language import tr
 from gui.theme import ACCENT, icon
-from gui.timeline.cuts import Cuts, draw_cuts
+from gui.timeline.cuts import Cuts
 from gui.timeline.frame_table import FrameTable
 from gui.timeline.painting import (
     FILM_PX,
@@ -33,6 +33,7 @@ from gui.timeline.painting import (
     RULER_PX,
     TimelinePicture,
     draw_again,
+    draw_cuts,
     draw_head,
     draw_playhead,
     draw_stretch,

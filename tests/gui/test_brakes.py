@@ -10,7 +10,8 @@ from pytestqt.qtbot import QtBot
 
 from gui.dialogs.preferences import PreferencesDialog
 from gui.preferences import Preferences
-from gui.timeline.cuts import Cuts, draw_cuts
+from gui.timeline.cuts import Cuts
+from gui.timeline.painting import draw_cuts
 from gui.timeline.scale import TimeScale
 from gui.window.main_window import MainWindow
 from gui.work.annotator import Annotator

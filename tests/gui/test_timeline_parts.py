@@ -8,10 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from PySide6.QtCore import QRectF
-from PySide6.QtGui import QColor, QGuiApplication, QImage, QPainter, QPalette
+from PySide6.QtGui import QColor, QFont, QGuiApplication, QImage, QPainter, QPalette
 
-from gui.timeline.frame_table import FrameTable
-from gui.timeline.painting import label_step, slots
+from gui.timeline.painting import TimelinePicture, label_step, slots
 from gui.timeline.scale import (
     LARGEST_FRAME_PX,
     TimeScale,
@@ -21,7 +20,6 @@ from gui.timeline.scale import (
     parse_timecode,
     short_timecode,
 )
-from gui.timeline.strips import draw_doubt, draw_trust
 from interaction.annotation.types import FrameStatus
 from tests.gui.recording_annotator import open_document, record_of, set_records
 
@@ -187,14 +185,8 @@ def test_doubt_is_hotter_the_more_there_is_and_none_where_nothing_was_tracked(
         image = QImage(40, 4, QImage.Format.Format_RGB32)
         image.fill(QColor("black"))
         painter = QPainter(image)
-        draw_doubt(
-            painter,
-            QRectF(image.rect()),
-            scale.columns(),
-            FrameTable.of(document),
-            QPalette(),
-            1.0,
-        )
+        picture = TimelinePicture(document, scale, QPalette(), QFont(), 1.0)
+        picture.draw_doubt(painter, QRectF(image.rect()))
         painter.end()
         sure, some, much, none = (image.pixelColor(5 + 10 * frame, 2) for frame in range(4))
         assert (none.red(), none.green(), none.blue()) == (0, 0, 0)
@@ -218,14 +210,13 @@ def test_a_lane_shows_how_far_its_own_object_is_to_be_trusted(
             document,
             {f: record_of([1], FrameStatus.TRACKED, doubt) for f, doubt in enumerate(doubts)},
         )
-        scale, table = TimeScale(4, 40), FrameTable.of(document)
+        picture = TimelinePicture(document, TimeScale(4, 40), QPalette(), QFont(), 1.0)
         heights = {}
         for object_id in (1, 2):
             image = QImage(40, 20, QImage.Format.Format_RGB32)
             image.fill(QColor("black"))
             painter = QPainter(image)
-            rect = QRectF(image.rect())
-            draw_trust(painter, rect, scale.columns(), table, object_id, QPalette(), 1.0)
+            picture.draw_trust(painter, QRectF(image.rect()), object_id)
             painter.end()
             heights[object_id] = [
                 sum(image.pixelColor(5 + 10 * frame, y).red() > 100 for y in range(20))
