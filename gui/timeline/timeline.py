@@ -1,6 +1,5 @@
 """The timeline widget: thumbnails, ruler, doubt, lanes and playhead."""
 
-from enum import Enum
 from functools import partial
 from math import isnan, log
 from typing import Final
@@ -24,6 +23,7 @@ from PySide6.QtWidgets import QAbstractScrollArea, QFrame, QMenu, QSizePolicy, Q
 from gui.language import tr
 from gui.theme import ACCENT, icon
 from gui.timeline.cuts import Cuts
+from gui.timeline.drag import Drag, Dragged, PresenceEdge, edges_of
 from gui.timeline.frame_table import FrameTable
 from gui.timeline.painting import (
     FILM_PX,
@@ -39,7 +39,6 @@ from gui.timeline.painting import (
     draw_stretch,
     slots,
 )
-from gui.timeline.presence_edges import PresenceEdge, edges_of
 from gui.timeline.scale import LARGEST_FRAME_PX, TimeScale, format_timecode
 from gui.timeline.thumbnails import Thumbnails
 from gui.work.annotator import Annotator
@@ -48,115 +47,10 @@ from gui.work.operations import Busy
 from interaction.annotation.types import FrameStatus, MemoryRule, PresenceState
 from xmem_core.messages import Message
 
-__all__ = [
-    "Drag",
-    "Dragged",
-    "Timeline",
-    "describe_frame",
-    "frame_for_key",
-    "is_abandoning",
-    "is_going_key",
-]
-
-
-class Dragged(Enum):
-    PLAYHEAD = 1
-    RANGE = 2
-    RANGE_IN = 3
-    RANGE_OUT = 4
-    PRESENCE = 5  # a stretch of an object's lane
-    PRESENCE_EDGE = 6  # where a range of presence begins or ends
-
-
-class Drag:
-    """From press to release. What is abandoned in between is as if it had never begun."""
-
-    def __init__(self, document: Document) -> None:
-        self._document = document
-        self._what: Dragged | None = None
-        self._from = 0  # frame
-        self._frame_before = 0
-        self._range_before: tuple[int | None, int | None] = (None, None)
-        self._is_held = False
-        self._object_id, self._to = 0, 0
-        self._edge: PresenceEdge | None = None
-
-    @property
-    def is_held(self) -> bool:
-        """Whether the button is down, though what it moved may have been abandoned."""
-        return self._is_held
-
-    @property
-    def is_of_edge(self) -> bool:
-        return self._what is Dragged.PRESENCE_EDGE
-
-    @property
-    def stretch(self) -> tuple[int, int, int] | None:
-        """The object, and the first and last frame of its lane that are being dragged over."""
-        if self._what is not Dragged.PRESENCE:
-            return None
-        return self._object_id, min(self._from, self._to), max(self._from, self._to)
-
-    @property
-    def change(self) -> tuple[int, int, int, PresenceState] | None:
-        """The object whose edge of presence is dragged, the frames that get another state by it,
-        and which; None: nothing changes."""
-        if self._what is not Dragged.PRESENCE_EDGE or self._edge is None:
-            return None
-        change = self._edge.change(self._to)
-        return None if change is None else (self._edge.object_id, *change)
-
-    def begin_edge(self, edge: PresenceEdge) -> None:
-        self.begin(Dragged.PRESENCE_EDGE, edge.at)
-        self._edge = edge
-
-    def begin(self, what: Dragged, frame: int, object_id: int = 0) -> None:
-        """object_id: whose lane a stretch of is dragged over."""
-        document = self._document
-        self._object_id, self._to = object_id, frame
-        self._what, self._from, self._is_held = what, frame, True
-        self._frame_before = document.frame
-        self._range_before = document.range_in, document.range_out
-        if what is Dragged.PLAYHEAD:
-            document.set_frame(frame)
-
-    def move(self, frame: int) -> None:
-        """frame: the one under the pointer; of an edge, the one it is to lie before."""
-        document = self._document
-        if self._what is Dragged.PLAYHEAD:
-            document.set_frame(frame)
-        elif self._what is Dragged.PRESENCE:
-            self._to = max(0, min(frame, document.frame_count - 1))
-        elif self._what is Dragged.PRESENCE_EDGE:
-            self._to = frame
-        elif self._what is Dragged.RANGE:
-            document.set_range(*sorted((self._from, frame)))
-        elif self._what is Dragged.RANGE_IN:
-            last = document.frame_count - 1
-            end = last if document.range_out is None else document.range_out
-            document.set_range(min(frame, end), document.range_out)
-        elif self._what is Dragged.RANGE_OUT:
-            document.set_range(document.range_in, max(frame, document.range_in or 0))
-
-    def end(self) -> None:
-        self._what, self._is_held = None, False
-
-    def abandon(self) -> bool:
-        """False if the button is not down."""
-        if self._what is Dragged.PLAYHEAD:
-            self._document.set_frame(self._frame_before)
-        elif self._what not in (None, Dragged.PRESENCE, Dragged.PRESENCE_EDGE):
-            self._document.set_range(*self._range_before)
-        self._what = None
-        return self._is_held
+__all__ = ["Timeline", "describe_frame"]
 
 
 _MOST_LISTED: Final = 6  # objects, the worst first
-
-
-def is_abandoning(event: QKeyEvent) -> bool:
-    """Escape, or Undo."""
-    return event.key() == Qt.Key.Key_Escape or event.matches(QKeySequence.StandardKey.Undo)
 
 
 def describe_frame(document: Document, frame: int) -> str:
@@ -209,7 +103,7 @@ _ICONS: Final = {  # as of the commands that say the same of the current frame
     PresenceState.NOT_LOOKED_AT: "circle-help",
 }
 _PAGE: Final = 10  # frames
-_KEYS: Final = {
+_GOING_KEYS: Final = {
     Qt.Key.Key_Left,
     Qt.Key.Key_Right,
     Qt.Key.Key_PageUp,
@@ -219,11 +113,7 @@ _KEYS: Final = {
 }
 
 
-def is_going_key(key: int) -> bool:
-    return key in _KEYS
-
-
-def frame_for_key(document: Document, key: int, modifiers: Qt.KeyboardModifier) -> int | None:
+def _frame_for_key(document: Document, key: int, modifiers: Qt.KeyboardModifier) -> int | None:
     """Arrows: a frame, with Shift ten, with Ctrl to the next keyframe; None: there is none."""
     is_back = key in (Qt.Key.Key_Left, Qt.Key.Key_PageUp)
     if key == Qt.Key.Key_Home:
@@ -239,7 +129,12 @@ def frame_for_key(document: Document, key: int, modifiers: Qt.KeyboardModifier) 
     return document.frame + (-step if is_back else step)
 
 
-MOST_LANES: Final = 5
+def _is_abandoning(event: QKeyEvent) -> bool:
+    """Escape, or Undo."""
+    return event.key() == Qt.Key.Key_Escape or event.matches(QKeySequence.StandardKey.Undo)
+
+
+_MOST_LANES: Final = 5
 _HANDLE_PX: Final = 6  # how near the pointer must be
 _EDGE_PX: Final = 4  # in a lane, where one clicks to go to a frame
 _WHEEL_ZOOM: Final = 1.25  # a notch
@@ -307,7 +202,7 @@ class Timeline(QAbstractScrollArea):
     # Size, zoom and scrolling
 
     def sizeHint(self) -> QSize:
-        lanes = max(1, min(len(self._document.objects), MOST_LANES))
+        lanes = max(1, min(len(self._document.objects), _MOST_LANES))
         return QSize(640, LANES_TOP_PX + lanes * LANE_PX + self._bar_px)
 
     def minimumSizeHint(self) -> QSize:
@@ -634,7 +529,7 @@ class Timeline(QAbstractScrollArea):
             event.type() == QEvent.Type.ShortcutOverride
             and isinstance(event, QKeyEvent)
             and self._drag.is_held
-            and is_abandoning(event)
+            and _is_abandoning(event)
         ):
             event.accept()
             return True
@@ -653,12 +548,12 @@ class Timeline(QAbstractScrollArea):
         self.mousePressEvent(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        if is_abandoning(event) and self.abandon_drag():
+        if _is_abandoning(event) and self.abandon_drag():
             pass
         elif event.key() in (Qt.Key.Key_Up, Qt.Key.Key_Down):
             self._step_object(-1 if event.key() == Qt.Key.Key_Up else 1)
-        elif is_going_key(event.key()):
-            frame = frame_for_key(self._document, event.key(), event.modifiers())
+        elif event.key() in _GOING_KEYS:
+            frame = _frame_for_key(self._document, event.key(), event.modifiers())
             if frame is not None:
                 self.went.emit()
                 self._document.set_frame(frame)
