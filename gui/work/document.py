@@ -28,8 +28,6 @@ __all__ = [
 ]
 
 WIDEST_OUTLINE_PX = 4  # of what a mask is drawn with
-
-
 LARGEST_BRUSH_PX = 500.0
 LEAST_GOAL, MOST_GOAL = 0.5, 0.99
 
@@ -73,23 +71,26 @@ class Document(QObject):
     def __init__(self, session: Session, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.session = session
-        self._frame = 0
-        self._current_object = session.annotation.objects[0].id if self.objects else 0
-        self._tool = "click"
-        self._view_mode = ViewMode.OVERLAY
-        self._range: tuple[int | None, int | None] = (None, None)
-        self._opacity = 0.5
-        self._brush_radius_px = max(4.0, min(self.video.width, self.video.height) / 40)
-        self._solo = 0
-        self._has_onion_skin = False
-        self._has_hatching = False
-        self._shows_covered = True
-        self._outline = (1, 1.0)
-        self._layer = ""
-        self._follows_head = False
-        self._blends = True
-        self._goal = GOAL
-        self._new_object = 0
+        # The point of view: to read; the setters below change it.
+        self.frame = 0
+        self.current_object = self.objects[0].id if self.objects else 0  # of clicks; 0: none yet
+        self.tool = "click"  # that the mouse drives on the picture, see `gui.canvas.tools`
+        self.view_mode = ViewMode.OVERLAY
+        self.range_in: int | None = None  # the first frame that work is limited to; None: no limit
+        self.range_out: int | None = None
+        self.opacity = 0.5
+        self.brush_radius_px = max(4.0, min(self.video.width, self.video.height) / 40)
+        self.solo = 0  # the only object that is shown; 0: all that are visible
+        self.has_onion_skin = False
+        self.has_hatching = False
+        self.shows_covered = True  # whether pixels that other objects cover are drawn over them
+        self.outline_px = 1  # on either side of an edge, in pixels of the window
+        self.outline_opacity = 1.0
+        self.layer = ""
+        self.follows_head = False  # whether the frame that is being tracked is shown
+        self.blends = True  # what is tracked between two given frames is also tracked back
+        self.goal = GOAL  # the expected IoU from which on a tracked mask is good enough
+        self.new_object = 0  # that the latest change has added; 0 once anything else was changed
         self._memory = session.annotation.memory
 
     # The session, to read
@@ -115,76 +116,49 @@ class Document(QObject):
 
     def is_shown(self, object_id: int) -> bool:
         """Whether the object's mask is shown: it is visible, or solo."""
-        if self._solo:
-            return object_id == self._solo
+        if self.solo:
+            return object_id == self.solo
         info = self.object(object_id)
         return info is None or info.is_visible
 
     # The point of view
 
-    @property
-    def frame(self) -> int:
-        return self._frame
-
     def set_frame(self, frame: int) -> None:
         frame = max(0, min(frame, self.frame_count - 1))
-        if frame != self._frame:
-            self._frame = frame
+        if frame != self.frame:
+            self.frame = frame
             self.frame_changed.emit(frame)
-
-    @property
-    def current_object(self) -> int:
-        """The object that clicks and strokes are for; 0: none yet."""
-        return self._current_object
 
     def set_current_object(self, object_id: int) -> None:
         """If only one object is shown, from now on it is this one."""
         if object_id and self.object(object_id) is None:
             return
-        if object_id != self._current_object:
-            self._current_object = object_id
-            if self._solo and object_id:
+        if object_id != self.current_object:
+            self.current_object = object_id
+            if self.solo and object_id:
                 self.set_solo(object_id)
             self.current_object_changed.emit(object_id)
 
-    @property
-    def tool(self) -> str:
-        """The name of the tool that the mouse drives on the picture, see `gui.canvas.tools`."""
-        return self._tool
-
     def set_tool(self, tool: str) -> None:
-        if tool != self._tool:
-            self._tool = tool
+        if tool != self.tool:
+            self.tool = tool
             self.tool_changed.emit(tool)
 
-    @property
-    def view_mode(self) -> ViewMode:
-        return self._view_mode
-
     def set_view_mode(self, mode: ViewMode) -> None:
-        if mode is not self._view_mode:
-            self._view_mode = mode
+        if mode is not self.view_mode:
+            self.view_mode = mode
             self.view_mode_changed.emit(mode)
-
-    @property
-    def range_in(self) -> int | None:
-        """The first frame of the range that work is limited to; None: the video's."""
-        return self._range[0]
-
-    @property
-    def range_out(self) -> int | None:
-        return self._range[1]
 
     @property
     def has_range(self) -> bool:
         """Whether work is limited to a part of the video."""
-        return self._range != (None, None)
+        return (self.range_in, self.range_out) != (None, None)
 
     @property
     def whole_range(self) -> tuple[int, int]:
         """The first and the last frame of the range; the video's where an end is not set."""
-        first, last = self._range
-        return first or 0, self.frame_count - 1 if last is None else last
+        last = self.frame_count - 1 if self.range_out is None else self.range_out
+        return self.range_in or 0, last
 
     def set_range(self, first: int | None, last: int | None) -> None:
         """Both inside the video; in the wrong order, the other end is given up."""
@@ -192,104 +166,60 @@ class Document(QObject):
         first = None if first is None else max(0, min(first, final))
         last = None if last is None else max(0, min(last, final))
         if first is not None and last is not None and first > last:
-            if first == self._range[0]:
+            if first == self.range_in:
                 first = None
             else:
                 last = None
-        if (first, last) != self._range:
-            self._range = (first, last)
+        if (first, last) != (self.range_in, self.range_out):
+            self.range_in, self.range_out = first, last
             self.range_changed.emit()
-
-    @property
-    def opacity(self) -> float:
-        return self._opacity
 
     def set_opacity(self, opacity: float) -> None:
         opacity = max(0.0, min(opacity, 1.0))
-        if opacity != self._opacity:
-            self._opacity = opacity
+        if opacity != self.opacity:
+            self.opacity = opacity
             self.opacity_changed.emit(opacity)
-
-    @property
-    def brush_radius_px(self) -> float:
-        return self._brush_radius_px
 
     def set_brush_radius_px(self, radius_px: float) -> None:
         radius_px = max(LEAST_RADIUS_PX, min(radius_px, LARGEST_BRUSH_PX))
-        if radius_px != self._brush_radius_px:
-            self._brush_radius_px = radius_px
+        if radius_px != self.brush_radius_px:
+            self.brush_radius_px = radius_px
             self.brush_changed.emit(radius_px)
 
-    @property
-    def solo(self) -> int:
-        """The only object that is shown; 0: all that are visible."""
-        return self._solo
-
     def set_solo(self, object_id: int) -> None:
-        if object_id != self._solo:
-            self._solo = object_id
+        if object_id != self.solo:
+            self.solo = object_id
             self.solo_changed.emit(object_id)
 
-    @property
-    def has_onion_skin(self) -> bool:
-        return self._has_onion_skin
-
     def set_onion_skin(self, is_on: bool) -> None:
-        if is_on != self._has_onion_skin:
-            self._has_onion_skin = is_on
+        if is_on != self.has_onion_skin:
+            self.has_onion_skin = is_on
             self.onion_skin_changed.emit(is_on)
 
-    @property
-    def has_hatching(self) -> bool:
-        return self._has_hatching
-
     def set_hatching(self, is_on: bool) -> None:
-        if is_on != self._has_hatching:
-            self._has_hatching = is_on
+        if is_on != self.has_hatching:
+            self.has_hatching = is_on
             self.hatching_changed.emit(is_on)
 
-    @property
-    def shows_covered(self) -> bool:
-        """Whether pixels of objects that others cover are drawn over them."""
-        return self._shows_covered
-
     def set_shows_covered(self, is_on: bool) -> None:
-        if is_on != self._shows_covered:
-            self._shows_covered = is_on
+        if is_on != self.shows_covered:
+            self.shows_covered = is_on
             self.covered_changed.emit(is_on)
 
-    @property
-    def outline_px(self) -> int:
-        """Width of outlines on either side of an edge, in pixels of the window."""
-        return self._outline[0]
-
-    @property
-    def outline_opacity(self) -> float:
-        return self._outline[1]
-
     def set_outline(self, width_px: int, opacity: float) -> None:
-        outline = max(1, min(width_px, WIDEST_OUTLINE_PX)), max(0.0, min(opacity, 1.0))
-        if outline != self._outline:
-            self._outline = outline
+        width_px, opacity = max(1, min(width_px, WIDEST_OUTLINE_PX)), max(0.0, min(opacity, 1.0))
+        if (width_px, opacity) != (self.outline_px, self.outline_opacity):
+            self.outline_px, self.outline_opacity = width_px, opacity
             self.outline_changed.emit()
 
-    @property
-    def layer(self) -> str:
-        return self._layer
-
     def set_layer(self, path: str) -> None:
-        if path != self._layer:
-            self._layer = path
+        if path != self.layer:
+            self.layer = path
             self.layer_changed.emit(path)
 
-    @property
-    def follows_head(self) -> bool:
-        """Whether the frame that is being tracked is shown."""
-        return self._follows_head
-
     def set_follows_head(self, is_on: bool) -> None:
-        if is_on != self._follows_head:
-            self._follows_head = is_on
+        if is_on != self.follows_head:
+            self.follows_head = is_on
             self.follow_changed.emit(is_on)
 
     @property
@@ -307,14 +237,9 @@ class Document(QObject):
         if self.memory_limits != before:
             self.memory_limits_changed.emit()
 
-    @property
-    def blends(self) -> bool:
-        """Whether what is tracked between two given frames is also tracked back, and blended."""
-        return self._blends
-
     def set_blends(self, is_on: bool) -> None:
-        if is_on != self._blends:
-            self._blends = is_on
+        if is_on != self.blends:
+            self.blends = is_on
             self.blends_changed.emit(is_on)
 
     @property
@@ -332,21 +257,11 @@ class Document(QObject):
             self.failed.emit(error)
         self.keeping_changed.emit(self.keeps_probabilities)
 
-    @property
-    def goal(self) -> float:
-        """The expected IoU from which on a tracked mask is good enough."""
-        return self._goal
-
     def set_goal(self, goal: float) -> None:
         goal = max(LEAST_GOAL, min(goal, MOST_GOAL))
-        if goal != self._goal:
-            self._goal = goal
+        if goal != self.goal:
+            self.goal = goal
             self.goal_changed.emit(goal)
-
-    @property
-    def new_object(self) -> int:
-        """The object that the latest change has added; 0 once anything else was changed."""
-        return self._new_object
 
     # Changes of the annotation
 
@@ -411,13 +326,13 @@ class Document(QObject):
             self.failed.emit(error)
             return 0
         self._announce(set(), are_objects_changed=True)
-        self._new_object = object_id
+        self.new_object = object_id
         self.set_current_object(object_id)
         return object_id
 
     def next_color(self) -> tuple[int, int, int]:
         """Of a new object: one that stands out on the current frame."""
-        picture = self.video.cached(self._frame)
+        picture = self.video.cached(self.frame)
         return next_color((info.color for info in self.objects), picture)
 
     def rename_object(self, object_id: int, name: str) -> None:
@@ -461,18 +376,18 @@ class Document(QObject):
         """start: where a run began: it has changed nothing there, but what it has done is in sight
         from there."""
         self.travelled.emit()
-        here = self._frame
+        here = self.frame
         is_beside = len(frames) > 1 and bool({here - 1, here + 1} & frames)
         if frames and here not in frames and here != start and not is_beside:
             self.set_frame(min(frames))
 
     def _announce(self, frames: set[int], are_objects_changed: bool) -> None:
-        self._new_object = 0
+        self.new_object = 0
         if are_objects_changed:
-            if self.object(self._current_object) is None:
-                self._current_object = self.objects[0].id if self.objects else 0
-                self.current_object_changed.emit(self._current_object)
-            if self._solo and self.object(self._solo) is None:
+            if self.object(self.current_object) is None:
+                self.current_object = self.objects[0].id if self.objects else 0
+                self.current_object_changed.emit(self.current_object)
+            if self.solo and self.object(self.solo) is None:
                 self.set_solo(0)
             self.objects_changed.emit()
         if self.annotation.memory != self._memory:
