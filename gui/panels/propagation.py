@@ -471,8 +471,7 @@ class PropagationPanel(QWidget):
         self.range.clear()
         self.range.addItem(tr("the whole video"), _WHOLE)
         if has_range:
-            first = document.range_in or 0
-            last = document.frame_count - 1 if document.range_out is None else document.range_out
+            first, last = document.whole_range
             self.range.addItem(tr("frames {first}–{last}", first=first, last=last), _RANGE)
         self.range.addItem(tr("at most"), _COUNT)
         self.range.setCurrentIndex(self.range.findData(chosen))

@@ -131,9 +131,7 @@ class Drag:
         elif self._what is Dragged.RANGE:
             document.set_range(*sorted((self._from, frame)))
         elif self._what is Dragged.RANGE_IN:
-            last = document.frame_count - 1
-            end = last if document.range_out is None else document.range_out
-            document.set_range(min(frame, end), document.range_out)
+            document.set_range(min(frame, document.whole_range[1]), document.range_out)
         elif self._what is Dragged.RANGE_OUT:
             document.set_range(document.range_in, max(frame, document.range_in or 0))
 

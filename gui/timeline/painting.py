@@ -496,8 +496,7 @@ class TimelinePicture:
         document, scale = self._document, self._scale
         if document.range_in is None and document.range_out is None:
             return
-        first = 0 if document.range_in is None else document.range_in
-        last = document.frame_count - 1 if document.range_out is None else document.range_out
+        first, last = document.whole_range
         left, right = _LEFT_PX + scale.x(first), _LEFT_PX + scale.x(last + 1)
         height = size.height()
         shade = self._color(QPalette.ColorRole.Window)

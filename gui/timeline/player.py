@@ -79,7 +79,7 @@ class Player(QObject):
     def play(self, speed: float = 1.0) -> None:
         """speed: times the video's own, negative backwards; 0 stops."""
         self._set_held(False)
-        first, last = self._ends()
+        first, last = self._document.whole_range
         if first == last:
             speed = 0.0
         speed = max(-_FASTEST, min(speed, _FASTEST))
@@ -127,17 +127,11 @@ class Player(QObject):
             self._is_held = is_held
             self.held_changed.emit(is_held)
 
-    def _ends(self) -> tuple[int, int]:
-        document = self._document
-        first = 0 if document.range_in is None else document.range_in
-        last = document.frame_count - 1 if document.range_out is None else document.range_out
-        return first, last
-
     def _start(self, speed: float) -> int:
-        return self._ends()[0 if speed > 0 else 1]
+        return self._document.whole_range[0 if speed > 0 else 1]
 
     def _end(self, speed: float) -> int:
-        return self._ends()[1 if speed > 0 else 0]
+        return self._document.whole_range[1 if speed > 0 else 0]
 
     def _set_clock(self) -> None:
         self._started_s = self._clock()
@@ -150,7 +144,7 @@ class Player(QObject):
         """Goes to the frame that is due now; while it plays, a timer calls it in time."""
         if not self.is_playing:
             return
-        first, last = self._ends()
+        first, last = self._document.whole_range
         frame = frame_at(self._times_s, self._due_s())
         if self._speed < 0 and self._times_s[frame] < self._due_s() and frame < last:
             frame += 1  # backwards, a frame is left when its beginning is passed
@@ -168,7 +162,7 @@ class Player(QObject):
 
     def _end_s(self) -> float:
         """When the last frame has been seen as long as the others."""
-        first, last = self._ends()
+        first, last = self._document.whole_range
         if last + 1 < len(self._times_s):
             return float(self._times_s[last + 1])
         span = float(self._times_s[last] - self._times_s[first])

@@ -317,8 +317,7 @@ def _remove_pieces(workspace: Workspace) -> None:
 def _clean_range(workspace: Workspace) -> None:
     document = workspace.document
     names = {tr(text): name for name, (text, _) in SURGERY.items()}
-    first = document.range_in or 0
-    last = document.frame_count - 1 if document.range_out is None else document.range_out
+    first, last = document.whole_range
     chosen, is_given = QInputDialog.getItem(
         workspace.window(),
         tr("Clean up the range"),

@@ -56,20 +56,10 @@ class Annotator(QObject):
 
     def configure_engines(self, settings: EngineSettings) -> None:
         """From the next click and the next propagation on."""
-        engines = self.document.session.engines
-
-        def steps() -> Generator[None, None, None]:
-            engines.configure(settings)
-            yield
-
         # Learned weights belong to the models they began with.
-        self.operations.start(
-            Operation(
-                Kind.BACKGROUND,
-                steps,
-                on_end=lambda _: self.learning.changed.emit(),
-                reports_errors=False,
-            )
+        self.operations.in_background(
+            lambda: self.document.session.engines.configure(settings),
+            lambda _: self.learning.changed.emit(),
         )
 
     def undo(self) -> None:

@@ -77,10 +77,6 @@ class Learning(QObject):
         if not self._operations.may_start(Kind.LEARNING):
             return
 
-        def steps() -> Generator[None, None, None]:
-            self._session.engines.forget()
-            yield
-
         def end(error: Exception | None) -> None:
             if error is None:
                 self.changed.emit()
@@ -88,7 +84,7 @@ class Learning(QObject):
                     tr("What was learned is forgotten. Masks stay; you can learn again.")
                 )
 
-        self._operations.start(Operation(Kind.BACKGROUND, steps, on_end=end))
+        self._operations.in_background(self._session.engines.forget, end, reports_errors=True)
 
 
 def learned_from(frames: int) -> str:

@@ -416,6 +416,21 @@ class Operations(QObject):
         self._announce()
         return True
 
+    def in_background(
+        self,
+        do: Callable[[], object],
+        on_end: Callable[[Exception | None], None] = _ignore,
+        *,
+        reports_errors: bool = False,
+    ) -> None:
+        """Calls `do` on the thread for networks. on_end, reports_errors: as of an operation."""
+
+        def steps() -> Generator[None, None, None]:
+            do()
+            yield
+
+        self.start(Operation(Kind.BACKGROUND, steps, on_end=on_end, reports_errors=reports_errors))
+
     def may_start(self, kind: Kind) -> bool:
         """False, and announced, while another operation blocks this kind; a prompt only makes it
         wait."""

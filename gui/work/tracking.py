@@ -4,7 +4,7 @@ from collections.abc import Callable, Generator
 from concurrent.futures import CancelledError
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Final, Literal, get_args
+from typing import TYPE_CHECKING, Final, Literal, TypedDict, Unpack, get_args
 
 from PySide6.QtCore import QObject, Signal
 
@@ -39,6 +39,14 @@ __all__ = ["AT_CUT", "AtCut", "Tracking"]
 
 AtCut = Literal["pause", "stop", "go_on"]  # what a run does at a cut; to pause is to ask
 AT_CUT: Final[tuple[AtCut, ...]] = get_args(AtCut)
+
+
+class _Options(TypedDict, total=False):
+    """Of a run, as `PropagationRequest` has them."""
+
+    most_frames: int | None
+    objects: frozenset[int] | None
+    looks_closer: bool
 
 
 class Tracking(QObject):
@@ -90,13 +98,11 @@ class Tracking(QObject):
         direction: Direction = "forward",
         until: Until = "end",
         *,
-        most_frames: int | None = None,
-        objects: frozenset[int] | None = None,
-        looks_closer: bool = False,
         follows: bool = False,
+        **options: Unpack[_Options],
     ) -> None:
         """Prompts that have no answer yet come first. follows: the current frame goes with it."""
-        request = self._request(direction, until, most_frames, objects, looks_closer)
+        request = self._request(direction, until, **options)
         self._start(_Run(request, self._session), follows=follows)
 
     # A run that was interrupted
@@ -108,11 +114,10 @@ class Tracking(QObject):
             return
         found: list[UnfinishedRun] = []
 
-        def steps() -> Generator[None, None, None]:
+        def read() -> None:
             from interaction.tracking.unfinished import read_run  # torch, off this thread
 
             found.append(read_run(place, is_whole=False))
-            yield
 
         def offer(error: Exception | None) -> None:
             if not found or self.is_running:
@@ -125,9 +130,7 @@ class Tracking(QObject):
             )
             self._document.offered.emit(text, tr("Track on"), self.resume)
 
-        self._operations.start(
-            Operation(Kind.BACKGROUND, steps, on_end=offer, reports_errors=False)
-        )
+        self._operations.in_background(read, offer)
 
     @property
     def can_resume_later(self) -> bool:
@@ -136,8 +139,7 @@ class Tracking(QObject):
 
     def resume(self) -> None:
         """Goes on with the run that was interrupted last; says so where there is none."""
-        request = self._request("forward", "end", None, None, looks_closer=False)
-        run = _Run(request, self._session)
+        run = _Run(self._request(), self._session)
         run.is_resumable = True  # what it goes on from stays until it has come further
         self._start(run, begin=resumption)
 
@@ -146,29 +148,24 @@ class Tracking(QObject):
         direction: Direction = "forward",
         until: Until = "end",
         *,
-        most_frames: int | None = None,
-        objects: frozenset[int] | None = None,
-        looks_closer: bool = False,
         measures: bool = False,
+        **options: Unpack[_Options],
     ) -> None:
         """Announces what such a run will need on this machine. measures: track its first frames
         for that; no mask is kept."""
-        request = self._request(direction, until, most_frames, objects, looks_closer)
+        request = self._request(direction, until, **options)
         project = self._session.project
         folder = None if project is None else project.folder
         self._forecasts += 1
         number = self._forecasts
         made: list[Forecast] = []
 
-        def load() -> Generator[None, None, None]:
+        def load() -> None:
             import interaction.tracking.propagation_job  # noqa: F401  # torch, off this thread
 
-            yield
-
         def steps() -> Generator[None, None, None]:
-            forecasting = propagation_forecast(
-                self._session.context(), request, folder, measures=measures
-            )
+            context = self._session.context()
+            forecasting = propagation_forecast(context, request, folder, measures=measures)
 
             def noted() -> Generator[None, None, None]:
                 made.append((yield from forecasting))
@@ -185,27 +182,20 @@ class Tracking(QObject):
                     Operation(Kind.BACKGROUND, steps, on_end=end, reports_errors=measures)
                 )
 
-        self._operations.start(Operation(Kind.BACKGROUND, load, on_end=begin, reports_errors=False))
+        self._operations.in_background(load, begin)
 
     def _request(
-        self,
-        direction: Direction,
-        until: Until,
-        most_frames: int | None,
-        objects: frozenset[int] | None,
-        looks_closer: bool,
+        self, direction: Direction = "forward", until: Until = "end", **options: Unpack[_Options]
     ) -> PropagationRequest:
         document = self._document
         return PropagationRequest(
             start=document.frame,
             direction=direction,
             until=until,
-            most_frames=most_frames,
             first=document.range_in,
             last=document.range_out,
-            objects=objects,
-            looks_closer=looks_closer,
             blends=document.blends,
+            **options,
         )
 
     def _start(
