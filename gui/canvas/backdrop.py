@@ -123,8 +123,8 @@ class Backdrop:
     def __init__(self, width: int, height: int) -> None:
         self._width, self._height = width, height
         self._picture: QImage | None = None
-        self._masks = MaskPainter(np.zeros((height, width), np.uint8))
-        self._look = Look()
+        self.masks = MaskPainter(np.zeros((height, width), np.uint8))
+        self.look = Look()
         self._layer: QImage | None = None
         self._composed: QImage | None = None
         self._small: tuple[int, int, QImage] | None = None  # key of the large one, divisor, picture
@@ -140,50 +140,30 @@ class Backdrop:
 
     @property
     def labels(self) -> Labels:
-        return self._masks.labels
+        return self.masks.labels
 
     def set_labels(self, labels: Labels) -> None:
         """(H, W). May be changed in place afterwards, see `labels_changed`."""
-        self._masks.set_labels(labels)
+        self.masks.set_labels(labels)
         self._composed = None
 
     def labels_changed(self, part: Rectangle | None = None) -> None:
         """After a change in place; only inside `part`, if given."""
-        self._masks.labels_changed(part)
+        self.masks.labels_changed(part)
         self._composed = None
 
-    def bounds_of(self, object_id: int) -> Rectangle | None:
-        """The smallest part that holds an object; None if there is nothing of it."""
-        return self._masks.bounds_of(object_id)
-
-    @property
-    def look(self) -> Look:
-        return self._look
-
     def set_look(self, look: Look) -> None:
-        before, self._look = self._look, look
+        before, self.look = self.look, look
         if before.mode is not look.mode or before.colors != look.colors:
             self._composed = None
 
     def set_layer(self, layer: QImage | None) -> None:
         self._layer, self._composed = layer, None
 
-    def set_beneath(self, layers: tuple[Labels, ...]) -> None:
-        """(H, W) each: what lies beneath the labels, front to back."""
-        self._masks.set_beneath(layers)
-
-    def set_neighbours(self, previous: Labels | None, following: Labels | None) -> None:
-        """Masks of the frames before and after, for onion skin; None for none."""
-        self._masks.set_neighbours(previous, following)
-
-    @property
-    def has_neighbours(self) -> bool:
-        return self._masks.has_neighbours
-
     @property
     def extent(self) -> QRectF:
         """All that there is to see, in source pixels."""
-        is_double = self._look.mode is ViewMode.SIDE_BY_SIDE
+        is_double = self.look.mode is ViewMode.SIDE_BY_SIDE
         width = 2 * self._width + SIDE_GAP_PX if is_double else self._width
         return QRectF(0, 0, width, self._height)
 
@@ -200,7 +180,7 @@ class Backdrop:
         """exposed: in window coordinates, which the painter must be in. to_window: from source
         pixels. pixel_ratio: the screen's pixels for one of the window's."""
         painter.fillRect(exposed, SURROUND)
-        look = self._look
+        look = self.look
         frame = QRectF(0, 0, self._width, self._height)
         zoom = to_window.m11() * pixel_ratio
         painter.save()
@@ -214,24 +194,24 @@ class Backdrop:
             beside = QTransform(to_window).translate(self.source_offset, 0)
             self._draw(painter, self._picture, beside, zoom)
         if not look.is_bare:
-            self._masks.paint(painter, self._look, to_window, exposed, pixel_ratio)
+            self.masks.paint(painter, self.look, to_window, exposed, pixel_ratio)
         if zoom >= _GRID_FROM:
             _paint_grid(painter, to_window, exposed.intersected(to_window.mapRect(frame)))
         painter.restore()
 
     def _ground(self) -> QImage | None:
         """What the masks are laid over, at source size."""
-        look = self._look
+        look = self.look
         if self._picture is None or look.is_bare or not covers_picture(look.mode):
             return self._picture
         if self._composed is None:
             self._composed = compose(
                 look.mode,
                 self._picture,
-                self._masks.labels,
+                self.masks.labels,
                 look.colors,
                 self._layer,
-                self._masks.bounds(),
+                self.masks.bounds(),
             )
         return self._composed
 

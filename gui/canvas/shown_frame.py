@@ -317,7 +317,7 @@ class ShownFrame(QObject):
             before, self._hovered = self._hovered, object_id
             self._backdrop.set_look(replace(self._backdrop.look, hovered=object_id))
             for changed in (before, object_id):
-                box = self._backdrop.bounds_of(changed) if changed else None
+                box = self._backdrop.masks.bounds_of(changed) if changed else None
                 if box is not None:
                     self.changed.emit(box)
 
@@ -403,7 +403,7 @@ class ShownFrame(QObject):
             self._show_neighbours()
 
     def _show_beneath(self) -> None:
-        self._backdrop.set_beneath(self._document.annotation.stack(max(self._frame, 0))[1:])
+        self._backdrop.masks.set_beneath(self._document.annotation.stack(max(self._frame, 0))[1:])
 
     def _show_preview(self, part: Rectangle | None) -> None:
         labels = self.preview.labels
@@ -417,13 +417,13 @@ class ShownFrame(QObject):
     def _show_neighbours(self, *_: object) -> None:
         if self._frame < 0:
             return
-        had_any = self._backdrop.has_neighbours
+        had_any = self._backdrop.masks.has_neighbours
         previous, following = (
             self._neighbour(self._frame + step) if self._document.has_onion_skin else None
             for step in (-1, 1)
         )
-        self._backdrop.set_neighbours(previous, following)
-        if had_any or self._backdrop.has_neighbours:
+        self._backdrop.masks.set_neighbours(previous, following)
+        if had_any or self._backdrop.masks.has_neighbours:
             self.changed.emit(None)
 
     def _neighbour(self, frame: int) -> Labels | None:

@@ -9,7 +9,7 @@ from PySide6.QtCore import QPoint, QRect
 from PySide6.QtGui import QColor, QImage, QPainter, QTransform
 
 from gui.canvas.backdrop import Backdrop, Look
-from gui.canvas.screen_masks import PATTERNS, hatch, sample
+from gui.canvas.mask_painter import PATTERNS, hatch, sample
 from gui.canvas.view_modes import compose, indexed, pixels_of
 from gui.work.document import ViewMode
 from interaction.annotation.strokes import Rectangle
@@ -135,7 +135,7 @@ def test_an_export_looks_as_the_window_at_full_size(mode: ViewMode) -> None:
     beneath = np.zeros_like(labels)
     beneath[22:45, 24:50] = 1  # of what lies under another object and under itself
     beneath[0:12, 66:78] = 1
-    backdrop.set_beneath((beneath,))
+    backdrop.masks.set_beneath((beneath,))
     backdrop.set_look(Look(mode, 0.4, {1: 0xE69F00}, current=1, outline_px=1))
     area = backdrop.extent
     window = QImage(int(area.width()), int(area.height()), QImage.Format.Format_RGB32)
