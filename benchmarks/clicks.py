@@ -30,6 +30,7 @@ from interaction.annotation.types import Click
 from interaction.clicks.prompts import Box, next_click
 from interaction.clicks.segmenter import ClickConfig, ClickSegmenter
 from interaction.clicks.small_network import load_small_click_network
+from interaction.evaluation.scores import region_similarity
 from resources import weights_folder
 from training.config import HELD_OUT_SETS
 from training.datasets.layouts import davis_videos, find_photographs, read_pair
@@ -115,7 +116,7 @@ def answer(segmenter: ClickSegmenter, task: Task, limit: int) -> Answer:
     if task.given is not None:
         start = task.given.astype(np.uint8)
     mask = start == 1
-    start_iou = iou(mask, task.truth)
+    start_iou = region_similarity(mask, task.truth)
     ious: list[float] = []
     seconds: list[float] = []
     mended: list[float] = []
@@ -135,7 +136,7 @@ def answer(segmenter: ClickSegmenter, task: Task, limit: int) -> Answer:
         still = mask ^ task.truth
         mended.append(1 - float((meant & still).sum() / meant.sum()))
         collateral.append(float((still & ~wrong).sum() / task.truth.sum()))
-        ious.append(iou(mask, task.truth))
+        ious.append(region_similarity(mask, task.truth))
     numbers = (tuple(ious), tuple(seconds), tuple(mended), tuple(collateral))
     return Answer(task.clip, task.name, *numbers, start_iou)
 
@@ -148,11 +149,8 @@ def boxed(segmenter: ClickSegmenter, task: Task) -> Answer:
     began = time.perf_counter()
     result = segmenter.segment_box(task.frame, empty, 1, box)
     seconds = time.perf_counter() - began
-    return Answer(task.clip, task.name, (iou(result.labels == 1, task.truth),), (seconds,))
-
-
-def iou(mask: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
-    return float((mask & truth).sum() / max(1, int((mask | truth).sum())))
+    similarity = region_similarity(result.labels == 1, task.truth)
+    return Answer(task.clip, task.name, (similarity,), (seconds,))
 
 
 def summary(answers: list[Answer], limit: int) -> dict[str, float]:

@@ -15,10 +15,11 @@ from statistics import mean, median
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
+from benchmarks.trust import read_clip
 from interaction.engines import Engines, EngineSettings
+from interaction.evaluation.scores import region_similarity
 from interaction.tracking.propagation import Run, memorize_all, propagate
 from xmem_core.arrays import Frame, Labels
 from xmem_core.closeup import Closeup, suited_side
@@ -52,30 +53,22 @@ def main() -> None:
 def _scene(
     clips: Path, name: str, photograph: Path, chosen: argparse.Namespace
 ) -> tuple[list[Frame], list[Labels]]:
-    with Image.open(photograph) as picture:
-        back = np.asarray(
-            picture.convert("RGB").resize((_WIDTH, _HEIGHT), Image.Resampling.LANCZOS)
-        )
+    with Image.open(photograph) as opened:
+        large = opened.convert("RGB").resize((_WIDTH, _HEIGHT), Image.Resampling.LANCZOS)
+    back = np.asarray(large)
     frames, masks = [], []
-    for index, path in enumerate(sorted((clips / "JPEGImages" / name).iterdir())[: chosen.frames]):
-        small, mask = _at_width(
-            path, clips / "Annotations" / name / f"{path.stem}.png", chosen.width
-        )
+    folders = clips / "JPEGImages" / name, clips / "Annotations" / name
+    for index, (picture, truth) in enumerate(zip(*read_clip(*folders, chosen.frames), strict=True)):
+        size = chosen.width, round(chosen.width * picture.shape[0] / picture.shape[1])
+        small = Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS)
+        mask = Image.fromarray(truth).resize(size, Image.Resampling.NEAREST)
         top, left = 700, 900 + _SPEED_PX * index
-        place = (slice(top, top + len(mask)), slice(left, left + mask.shape[1]))
+        place = (slice(top, top + size[1]), slice(left, left + size[0]))
         frame, labels = back.copy(), np.zeros((_HEIGHT, _WIDTH), np.uint8)
-        frame[place], labels[place] = small, mask
+        frame[place], labels[place] = np.asarray(small), np.asarray(mask) > 0
         frames.append(frame)
         masks.append(labels)
     return frames, masks
-
-
-def _at_width(path: Path, mask_path: Path, width: int) -> tuple[Frame, NDArray[np.uint8]]:
-    with Image.open(path) as picture, Image.open(mask_path) as mask:
-        size = (width, round(width * picture.height / picture.width))
-        small = np.asarray(picture.convert("RGB").resize(size, Image.Resampling.LANCZOS))
-        labels = np.asarray(mask.resize(size, Image.Resampling.NEAREST))
-    return small, (labels > 0).astype(np.uint8)
 
 
 def _measure(
@@ -99,7 +92,7 @@ def _measure(
         if result.frame == len(frames) - 1:
             break
         if result.frame > 0:
-            scores.append(_iou(labels, masks[result.frame]))
+            scores.append(region_similarity(labels > 0, masks[result.frame] > 0))
     _, _, width, height = cv2.boundingRect(masks[0])
     return {
         "object_px": [width, height],
@@ -109,11 +102,6 @@ def _measure(
         "frame_s": round(median(seconds[1:]), 3),
         "wanted_side": tracker.closeup.wanted_side if tracker.closeup else None,
     }
-
-
-def _iou(found: Labels, true: Labels) -> float:
-    union = np.count_nonzero(found | true)
-    return np.count_nonzero(found & true) / union if union else 1.0
 
 
 if __name__ == "__main__":

@@ -17,9 +17,10 @@ from pathlib import Path
 from statistics import mean
 
 import numpy as np
-from PIL import Image
 
+from benchmarks.trust import read_clip
 from interaction.engines import Engines, EngineSettings
+from interaction.evaluation.scores import region_similarity
 from interaction.tracking.propagation import Run, memorize_all, propagate
 from xmem_core.arrays import Frame, Labels
 
@@ -38,7 +39,9 @@ def main() -> None:
     engines = Engines(settings)
     results = []
     for name in chosen.names:
-        frames, masks = _clip(chosen.clips, name, chosen.frames)
+        folders = chosen.clips / "JPEGImages" / name, chosen.clips / "Annotations" / name
+        frames, truths = read_clip(*folders, chosen.frames)
+        masks = [(truth > 0).astype(np.uint8) for truth in truths]
         for is_covered in (False, True):
             bar = range(_BAR_FROM, _BAR_FROM + _BAR_FRAMES) if is_covered else range(0)
             shown = [_covered(one) if i in bar else one for i, one in enumerate(frames)]
@@ -60,16 +63,6 @@ def main() -> None:
                 print(results[-1], flush=True)
     if chosen.json:
         print(json.dumps(results, indent=2))
-
-
-def _clip(clips: Path, name: str, count: int) -> tuple[list[Frame], list[Labels]]:
-    frames, masks = [], []
-    for path in sorted((clips / "JPEGImages" / name).iterdir())[:count]:
-        with Image.open(path) as picture:
-            frames.append(np.asarray(picture.convert("RGB")))
-        with Image.open(clips / "Annotations" / name / f"{path.stem}.png") as mask:
-            masks.append((np.asarray(mask) > 0).astype(np.uint8))
-    return frames, masks
 
 
 def _covered(frame: Frame) -> Frame:
@@ -94,9 +87,7 @@ def _track(
     for result, _ in steps:
         assert result is not None
         labels = result.prediction.labels()
-        union = np.count_nonzero(labels | truth[result.frame])
-        both = np.count_nonzero(labels & truth[result.frame])
-        scores.append(float(both / union) if union else 1.0)
+        scores.append(region_similarity(labels > 0, truth[result.frame] > 0))
         before_s = time.process_time()
         tracker.remembered()
         telling_s += time.process_time() - before_s

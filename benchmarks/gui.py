@@ -10,15 +10,11 @@ percentiles of all, and the longest. What the canvas and the timeline take to dr
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
-
-os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 import av
 import numpy as np
@@ -26,8 +22,8 @@ import psutil
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
+from benchmarks.window import open_window, wait
 from gui.preferences import Preferences
-from gui.window.app import build
 from gui.window.main_window import MainWindow
 from gui.work.operations import Busy
 from interaction.annotation.annotation import make_record
@@ -70,17 +66,17 @@ def measure(folder: Path, seconds: float, starts: int) -> dict[str, object]:
     application = QApplication.instance() or QApplication([])
     assert isinstance(application, QApplication)
     memory = psutil.Process().memory_info().rss
-    window = new_window(application, folder)
-    report["first_frame_1080p_s"] = first_frame(application, window, folder)
+    window = open_window(application, Preferences(folder / "gui.json"))
+    report["first_frame_1080p_s"] = first_frame(window, folder)
     # Frames, widgets and Python; networks and torch come later.
     report["memory_without_models_mb"] = round((memory_now() - memory) / 1e6)
     assert window.close_session()
     write_video(folder / "many frames.mp4", 5000, 320, 180)
     window.open_path(folder / "many frames.mp4")
-    wait(application, lambda: window.workspace is not None)
+    wait(lambda: window.workspace is not None)
     report["undo_of_5000_frames_s"], report["redo_of_5000_frames_s"] = undo_times(window)
     window.close()
-    window = new_window(application, folder)
+    window = open_window(application, Preferences(folder / "gui.json"))
     report["stall_ms"] = stalls(application, window, seconds)
     window.close()
     return report
@@ -100,31 +96,15 @@ def start_times(folder: Path, count: int) -> list[float]:
     return times[1:]
 
 
-def new_window(application: QApplication, folder: Path) -> MainWindow:
-    window = build(application, Preferences(folder / "gui.json"))
-    window.resize(1280, 800)
-    window.show()
-    return window
-
-
-def wait(application: QApplication, condition: Callable[[], object], limit_s: float = 600) -> None:
-    end = time.monotonic() + limit_s
-    while not condition():
-        application.processEvents()
-        if time.monotonic() > end:
-            raise TimeoutError
-        time.sleep(0.001)
-
-
-def first_frame(application: QApplication, window: MainWindow, folder: Path) -> dict[str, float]:
+def first_frame(window: MainWindow, folder: Path) -> dict[str, float]:
     """Until a picture of a long 1080p file is there, and until it can be worked on."""
     path = folder / "long.mp4"
     write_video(path, 1500, 1920, 1080)
     started = time.perf_counter()
     window.open_path(path)
-    wait(application, lambda: window.opening.has_picture or window.workspace is not None)
+    wait(lambda: window.opening.has_picture or window.workspace is not None)
     seen = time.perf_counter() - started
-    wait(application, lambda: window.workspace is not None)
+    wait(lambda: window.workspace is not None)
     return {"seen": round(seen, 3), "opened": round(time.perf_counter() - started, 3)}
 
 
@@ -169,7 +149,7 @@ def undo_times(window: MainWindow) -> tuple[float, float]:
 def stalls(application: QApplication, window: MainWindow, seconds: float) -> dict[str, float]:
     """Measure redraws while the engine tracks the sample and the frame changes."""
     window.opener.open_sample()
-    wait(application, lambda: window.workspace is not None)
+    wait(lambda: window.workspace is not None)
     workspace = window.workspace
     assert workspace is not None
     annotator, document = workspace.annotator, workspace.document
@@ -179,7 +159,7 @@ def stalls(application: QApplication, window: MainWindow, seconds: float) -> dic
     document.set_frame(0)
     annotator.hand.stroke(Stroke(((300.0, 250.0),), 60))
     annotator.tracking.start("forward", most_frames=3)
-    wait(application, lambda: annotator.operations.busy is Busy.IDLE)
+    wait(lambda: annotator.operations.busy is Busy.IDLE)
     turns: list[float] = []
     ticking = QTimer(interval=1)
     ticking.timeout.connect(lambda: turns.append(time.perf_counter()))
@@ -197,7 +177,7 @@ def stalls(application: QApplication, window: MainWindow, seconds: float) -> dic
             time.sleep(0.001)
     ticking.stop()
     annotator.cancel()
-    wait(application, lambda: annotator.operations.busy is Busy.IDLE)  # or closing would ask
+    wait(lambda: annotator.operations.busy is Busy.IDLE)  # or closing would ask
     gaps_ms = np.diff(turns) * 1000
     return {
         "median": round(float(np.median(gaps_ms)), 1),

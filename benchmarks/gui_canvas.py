@@ -7,13 +7,9 @@ processor time, which others on the machine do not lengthen.
 """
 
 import argparse
-import json
-import os
 import time
 from collections.abc import Callable
 from typing import cast
-
-os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 import cv2
 import numpy as np
@@ -22,6 +18,7 @@ from PySide6.QtCore import QEvent, QPointF, Qt
 from PySide6.QtGui import QMouseEvent, QPaintEvent
 from PySide6.QtWidgets import QApplication
 
+from benchmarks.window import print_times, times_of
 from gui.canvas import CanvasView
 from gui.work.annotator import Annotator
 from gui.work.document import Document, ViewMode
@@ -69,23 +66,23 @@ def ragged_labels(width: int, height: int, shift: int) -> Labels:
 class TimedCanvas(CanvasView):
     """Knows how long it has been painting."""
 
-    paint_ms, paint_cpu_ms, paints = 0.0, 0.0, 0
+    paint_s, paint_cpu_s, paints = 0.0, 0.0, 0
 
     def paintEvent(self, event: QPaintEvent) -> None:
         begun, cpu = time.perf_counter(), time.thread_time()
         super().paintEvent(event)
-        self.paint_ms += (time.perf_counter() - begun) * 1000
-        self.paint_cpu_ms += (time.thread_time() - cpu) * 1000
+        self.paint_s += time.perf_counter() - begun
+        self.paint_cpu_s += time.thread_time() - cpu
         self.paints += 1
 
 
 def timed(view: TimedCanvas, act: Callable[[int], object], rounds: int) -> dict[str, float]:
     """act: gets the number of the round. What it takes, and what painting it takes, is added up;
     the wait for the screen's next refresh between the two is not."""
-    walls, cpus = [], []
+    taken = []
     for number in range(rounds + 3):
         QApplication.processEvents()
-        view.paint_ms = view.paint_cpu_ms = 0.0
+        view.paint_s = view.paint_cpu_s = 0.0
         view.paints = 0
         begun, cpu = time.perf_counter(), time.thread_time()
         act(number)
@@ -93,15 +90,8 @@ def timed(view: TimedCanvas, act: Callable[[int], object], rounds: int) -> dict[
         deadline = begun + 1
         while view.paints == 0 and time.perf_counter() < deadline:
             QApplication.processEvents()
-        walls.append(wall * 1000 + view.paint_ms)
-        cpus.append(cpu * 1000 + view.paint_cpu_ms)
-    walls, cpus = walls[3:], cpus[3:]  # the first ones fill caches
-    return {
-        "median_ms": round(float(np.median(walls)), 2),
-        "p95_ms": round(float(np.percentile(walls, 95)), 2),
-        "cpu_median_ms": round(float(np.median(cpus)), 2),
-        "cpu_p95_ms": round(float(np.percentile(cpus, 95)), 2),
-    }
+        taken.append((wall + view.paint_s, cpu + view.paint_cpu_s))
+    return times_of(taken[3:])  # the first ones fill caches
 
 
 def annotated(width: int, height: int) -> Document:
@@ -230,13 +220,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     application = QApplication.instance() or QApplication([])
     results = measure(width, height, options.rounds)
-    if options.json:
-        print(json.dumps(results, indent=1))
-    else:
-        print(f"{'':36}   median      p95  cpu med.  cpu p95  (ms)")
-        for name, figures in results.items():
-            columns = " ".join(f"{figure:8.2f}" for figure in figures.values())
-            print(f"{name:36} {columns}")
+    print_times(results, as_json=options.json)
     del application
 
 

@@ -7,15 +7,11 @@ processor time, which others on the machine do not lengthen.
 """
 
 import argparse
-import json
-import os
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import cast
-
-os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 import numpy as np
 from PIL import Image
@@ -23,6 +19,7 @@ from PySide6.QtCore import QEvent, QObject, QPoint, QPointF, Qt, Signal
 from PySide6.QtGui import QMouseEvent, QWheelEvent
 from PySide6.QtWidgets import QApplication
 
+from benchmarks.window import print_times, times_of
 from gui.panels.history import HistoryPanel
 from gui.panels.objects import ObjectsPanel
 from gui.theme import apply_theme
@@ -103,19 +100,12 @@ def made_up_signs(object_id: int, random: np.random.Generator) -> Signs:
 
 def timed(step: Callable[[int], object], rounds: int) -> dict[str, float]:
     """Milliseconds; step gets the round's number and must make something to be painted."""
-    times_ms = []
+    taken = []
     for number in range(rounds):
         begin, begin_cpu = time.perf_counter(), time.thread_time()
         step(number)
-        end, end_cpu = time.perf_counter(), time.thread_time()
-        times_ms.append(((end - begin) * 1000, (end_cpu - begin_cpu) * 1000))
-    (median, median_cpu), (late, late_cpu) = np.percentile(times_ms, [50, 95], axis=0).tolist()
-    return {
-        "median_ms": round(median, 2),
-        "p95_ms": round(late, 2),
-        "median_cpu_ms": round(median_cpu, 2),
-        "p95_cpu_ms": round(late_cpu, 2),
-    }
+        taken.append((time.perf_counter() - begin, time.thread_time() - begin_cpu))
+    return times_of(taken)
 
 
 def measure(document: Document, rounds: int) -> dict[str, dict[str, float]]:
@@ -218,12 +208,7 @@ def main() -> None:
             before = {frame: session.annotation.record(frame) for frame in records}
             document.apply(Edit("Track", before, records))
             found = measure(document, chosen.rounds)
-    if chosen.json:
-        print(json.dumps(found, indent=1))
-        return
-    print(f"{'':50} median     p95  median     p95 (processor)")
-    for name, figures in found.items():
-        print(f"{name:48}", *(f"{figure:7.2f}" for figure in figures.values()))
+    print_times(found, as_json=chosen.json)
 
 
 if __name__ == "__main__":

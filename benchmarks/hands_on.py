@@ -20,19 +20,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-
 import cv2
 import numpy as np
 from PIL import Image
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QToolButton, QWidget
+from PySide6.QtWidgets import QApplication, QWidget
 
+from benchmarks.window import open_window, sample_button, wait
 from gui.dialogs.export import ExportDialog
 from gui.preferences import Preferences
-from gui.window.app import build
 from gui.window.main_window import MainWindow
 from gui.window.workspace import Workspace
 from gui.work.operations import Busy
@@ -69,11 +67,7 @@ class Person:
 
     def wait(self, is_done: Callable[[], bool]) -> None:
         start = time.monotonic()
-        while not is_done():
-            QApplication.processEvents()
-            time.sleep(0.002)
-            if time.monotonic() - start > _PATIENCE_S:
-                raise TimeoutError("what was waited for did not come")
+        wait(is_done, _PATIENCE_S)
         QApplication.processEvents()
         self.effort.waiting_s += time.monotonic() - start
 
@@ -132,12 +126,7 @@ class Person:
 def cut_out_the_rabbit(person: Person, target: Path) -> None:
     """target: where the overlay goes; the dialog suggests it."""
     window = person.window
-    [sample] = [
-        button
-        for button in window.welcome.findChildren(QToolButton)
-        if "sample" in button.text().lower()
-    ]
-    person.press(sample)
+    person.press(sample_button(window))
     person.wait_until_open()
     for x, y, button in RABBIT:
         person.click(x, y, button)
@@ -237,9 +226,7 @@ def main() -> None:
             place = Path(name) / f"{task}.json"
             preferences = Preferences(place)
             preferences.internal_size_px = arguments.internal_size
-            window = build(application, preferences)
-            window.resize(1280, 800)
-            window.show()
+            window = open_window(application, preferences)
             person = Person(window)
             do(person)
             effort = person.effort

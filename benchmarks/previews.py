@@ -16,19 +16,16 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-
-from PySide6.QtCore import QEventLoop, QPoint, QPointF, QTimer
+from PySide6.QtCore import QPoint, QPointF
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QToolButton
+from PySide6.QtWidgets import QApplication
 
+from benchmarks.window import open_window, sample_button, wait
 from gui.preferences import Preferences
-from gui.window.app import build
 from gui.window.main_window import MainWindow
 from gui.window.workspace import Workspace
 
@@ -47,13 +44,9 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     application = QApplication([])
-    awake = QTimer(interval=200)  # so that `_wait` looks at its limit
-    awake.start()
     with tempfile.TemporaryDirectory() as name:
         os.environ["XDG_DATA_HOME"] = name  # where the sample's project is made
-        window = build(application, Preferences(Path(name) / "gui.json"))
-        window.resize(1280, 800)
-        window.show()
+        window = open_window(application, Preferences(Path(name) / "gui.json"))
         report = measure(window, arguments.places, arguments.frames)
         window.close()
     if arguments.json:
@@ -64,16 +57,11 @@ def main() -> None:
 
 
 def measure(window: MainWindow, places: int, frames: int) -> dict[str, dict[str, float]]:
-    [sample] = [
-        button
-        for button in window.welcome.findChildren(QToolButton)
-        if "sample" in button.text().lower()
-    ]
-    sample.click()
-    _wait(lambda: window.workspace is not None)
+    sample_button(window).click()
+    wait(lambda: window.workspace is not None)
     workspace = window.workspace
     assert workspace is not None
-    _wait(lambda: workspace.canvas.shown_frame == 0 and not workspace.engine.is_busy)
+    wait(lambda: workspace.canvas.shown_frame == 0 and not workspace.engine.is_busy)
     _settle()
     _seen(workspace, (0.5, 0.5))
     looked_at = [_seen(workspace, PLACES[n % len(PLACES)]) for n in range(places)]
@@ -81,9 +69,9 @@ def measure(window: MainWindow, places: int, frames: int) -> dict[str, dict[str,
     for number in range(1, frames + 1):
         QTest.mouseMove(workspace.canvas.viewport(), _at(workspace, (-0.2, 0.5)))
         workspace.document.set_frame(number * 7)
-        _wait(lambda number=number: workspace.canvas.shown_frame == number * 7)  # type: ignore[misc]
+        wait(lambda number=number: workspace.canvas.shown_frame == number * 7)  # type: ignore[misc]
         rested_s = time.monotonic() + 1.0
-        _wait(lambda: time.monotonic() > rested_s)  # noqa: B023
+        wait(lambda: time.monotonic() > rested_s)  # noqa: B023
         new.append(_seen(workspace, PLACES[number % len(PLACES)]))
     return {"looked_at": _figures(looked_at), "new": _figures(new)}
 
@@ -100,7 +88,7 @@ def _seen(workspace: Workspace, place: tuple[float, float]) -> tuple[float, ...]
         return seen is not None and (seen.is_exact or not is_exact)
 
     for is_exact in (False, True):
-        _wait(partial(is_there, is_exact))
+        wait(partial(is_there, is_exact))
         now += [time.perf_counter() - began_s, time.process_time() - processor_s]
     return tuple(1e3 * now[index] for index in (0, 2, 1, 3))
 
@@ -109,7 +97,7 @@ def _settle() -> None:
     """Until cuts and thumbnails of the clip are found: less than a tenth of a processor is used."""
     while True:
         until_s, before_s = time.monotonic() + 1.0, time.process_time()
-        _wait(lambda: time.monotonic() > until_s)  # noqa: B023
+        wait(lambda: time.monotonic() > until_s)  # noqa: B023
         if time.process_time() - before_s < 0.1:
             return
 
@@ -124,15 +112,6 @@ def _figures(rows: list[tuple[float, ...]]) -> dict[str, float]:
     columns = dict(zip(_COLUMNS, zip(*rows, strict=True), strict=True))
     medians = {f"{name}_ms": round(statistics.median(column)) for name, column in columns.items()}
     return medians | {"longest_exact_ms": round(max(columns["exact"]))}
-
-
-def _wait(condition: Callable[[], bool], limit_s: float = 60) -> None:
-    end_s = time.monotonic() + limit_s
-    while not condition():
-        if time.monotonic() > end_s:
-            raise TimeoutError("the window did not get there")
-        # Asleep until something happens: what waits must not take time from what is measured.
-        QApplication.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
 
 
 if __name__ == "__main__":
