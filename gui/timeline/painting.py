@@ -494,7 +494,7 @@ class TimelinePicture:
 
     def _draw_range(self, painter: QPainter, size: QSize) -> None:
         document, scale = self._document, self._scale
-        if document.range_in is None and document.range_out is None:
+        if not document.has_range:
             return
         first, last = document.whole_range
         left, right = _LEFT_PX + scale.x(first), _LEFT_PX + scale.x(last + 1)

@@ -323,8 +323,7 @@ class Transport(QWidget):
         self.doubtful.setEnabled(self._table.has_frames_below_goal)
 
     def _show_range(self) -> None:
-        document = self._document
-        self.no_range.setEnabled(document.range_in is not None or document.range_out is not None)
+        self.no_range.setEnabled(self._document.has_range)
 
     def _show_playing(self, *_: object) -> None:
         is_playing = self._player.is_playing
