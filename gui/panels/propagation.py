@@ -462,7 +462,7 @@ class PropagationPanel(QWidget):
 
     def _show_range(self) -> None:
         document = self._document
-        has_range = document.range_in is not None or document.range_out is not None
+        has_range = document.has_range
         chosen = self.range.currentData() or _WHOLE
         if has_range and chosen == _WHOLE:
             chosen = _RANGE
