@@ -1,1 +1,1 @@
-"""The program without a window: one module a command, put together in `app.py`."""
+"""The program without a window: one module a subject, put together in `app.py`."""

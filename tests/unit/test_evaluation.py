@@ -16,7 +16,7 @@ from scipy.ndimage import distance_transform_edt
 from typer.testing import CliRunner
 
 from interaction.annotation.mask_files import encode_labels
-from interaction.command_line.evaluate import evaluate
+from interaction.command_line.measure import evaluate
 from interaction.errors import UnreadableMaskError, UserError
 from interaction.evaluation.clips import (
     ClipScore,
