@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from interaction.command_line.config import ConfigFile, OfClick, default_map
 from interaction.command_line.options import taking
@@ -22,7 +21,7 @@ from interaction.command_line.propagate import (
     propagate,
     stop_on_interrupt,
 )
-from interaction.command_line.sources import frame_progress
+from interaction.command_line.sources import frame_progress, remark
 from interaction.errors import UserError
 from interaction.files import JsonObject, is_file, write_text
 from interaction.steps import finish
@@ -107,16 +106,15 @@ def batch(options: BatchOptions) -> None:
     report = options.report or options.place("-report.json")
     found = read_jobs(options.jobs, options.output or options.place("-results"))
     results: list[JobResult] = []
-    console = Console(stderr=True, highlight=False)
     try:
         with frame_progress("jobs") as show, _steps(options, found) as steps:
             for result in steps:
                 results.append(result)
                 show(len(results), len(found))
                 if result.error:
-                    console.print(f"{result.name}: {result.error}", markup=False, soft_wrap=True)
+                    remark(f"{result.name}: {result.error}", wraps=False)
     except KeyboardInterrupt:
-        console.print("Stopped. The same command with --resume goes on from there.")
+        remark("Stopped. The same command with --resume goes on from there.")
         raise typer.Exit(_STOPPED) from None
     finally:
         text = json.dumps([result.to_json() for result in results], indent=2)
@@ -126,7 +124,7 @@ def batch(options: BatchOptions) -> None:
     else:
         counts = Counter(result.status for result in results)
         summary = ", ".join(f"{count} {status}" for status, count in counts.items())
-        console.print(f"{summary}. Report: {report}", markup=False)
+        remark(f"{summary}. Report: {report}")
     if any(result.error for result in results):
         raise typer.Exit(_INCOMPLETE)
 

@@ -1,7 +1,7 @@
 """`xmem-annotate export`, `import`, `verify`: masks for other programs and from them."""
 
-import json
 import re
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,17 +11,24 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from interaction.command_line.options import taking
-from interaction.command_line.sources import frame_progress, object_ids, project_folder, source_path
+from interaction.command_line.options import AsJson, First, Frame, Last, ProjectFolder, taking
+from interaction.command_line.sources import (
+    frame_progress,
+    object_ids,
+    open_project,
+    print_json,
+    print_result,
+    project_folder,
+    project_video,
+    remark,
+    source_path,
+)
 from interaction.errors import UserError
 from interaction.steps import finish
 
 if TYPE_CHECKING:
-    from interaction.formats.export import ExportPreview, ExportReport, ExportSettings
-    from interaction.formats.format import ExportSource
     from interaction.formats.import_plan import ImportPlan, ImportPreview
     from interaction.formats.verify import VerifyReport
-    from interaction.video.video import Video
 
 __all__ = ["export", "import_masks", "verify"]
 
@@ -46,7 +53,7 @@ def _list_formats(is_wanted: bool) -> None:
 class ExportingOptions:
     """Of `export`, by name."""
 
-    project: Annotated[str, typer.Argument(help="Folder of a project.", metavar="PROJECT")]
+    project: ProjectFolder
     format_name: Annotated[
         str, typer.Option("--format", help="What to write; --formats lists what there is.")
     ]
@@ -60,8 +67,8 @@ class ExportingOptions:
         list[str] | None,
         typer.Option("--object", help="Only this object, by id or name; may be repeated."),
     ] = None
-    first: Annotated[int, typer.Option(min=0, help="First frame.")] = 0
-    last: Annotated[int | None, typer.Option(min=0, help="Last frame; by default the end.")] = None
+    first: First = 0
+    last: Last = None
     step: Annotated[int, typer.Option(min=1, help="Every how many frames.")] = 1
     only_annotated: Annotated[
         bool,
@@ -93,7 +100,7 @@ class ExportingOptions:
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only tell what would be missing or in the way.")
     ] = False
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
+    as_json: AsJson = False
     formats: Annotated[
         bool,
         typer.Option(
@@ -110,11 +117,11 @@ def export(options: ExportingOptions) -> None:
     """Write a project's masks for another program. Changes nothing in the project, and works while
     it is open elsewhere."""
     from interaction.formats.export import ExportSettings, check_export
-    from interaction.formats.format import ExportSource
+    from interaction.formats.export import export as write
+    from interaction.formats.format import ExportSource, count_frames
     from interaction.formats.options import options_from_texts
     from interaction.formats.table import FORMATS
     from interaction.project.project import Project
-    from interaction.video.video import open_video
 
     kind = FORMATS.get(options.format_name)
     if kind is None:
@@ -126,28 +133,35 @@ def export(options: ExportingOptions) -> None:
     of_format = options_from_texts(kind.options, _pairs(options.settings or []))
     folder = project_folder(options.project).resolve()
     target = options.output or folder.with_name(f"{folder.stem}-{options.format_name}{kind.suffix}")
-    with Project.open(folder, read_only=True) as opened:
-        place = opened.view.find_source()
-        with open_video(place, index=opened.view.load_index(place)) as video:
-            source = ExportSource.of(opened.load_annotation(), video, protects=(opened.folder,))
-            chosen = ExportSettings(
-                format=options.format_name,
-                target=target,
-                options=of_format,
-                objects=object_ids(source.objects, options.objects),
-                first=options.first,
-                last=options.last,
-                step=options.step,
-                only_annotated=options.only_annotated,
-                overwrites=options.overwrite,
-                has_covered=not options.visible_only,
-                has_hashes=not options.no_hashes,
-            )
-            if options.dry_run:
-                _tell_preview(check_export(source, chosen), as_json=options.as_json)
-                return
-            report = _run_export(source, chosen)
-    _tell_report(report, as_json=options.as_json)
+    with Project.open(folder, read_only=True) as opened, project_video(opened) as video:
+        source = ExportSource.of(opened.load_annotation(), video, protects=(opened.folder,))
+        chosen = ExportSettings(
+            format=options.format_name,
+            target=target,
+            options=of_format,
+            objects=object_ids(source.objects, options.objects),
+            first=options.first,
+            last=options.last,
+            step=options.step,
+            only_annotated=options.only_annotated,
+            overwrites=options.overwrite,
+            has_covered=not options.visible_only,
+            has_hashes=not options.no_hashes,
+        )
+        if options.dry_run:
+            preview = check_export(source, chosen)
+            lines = [f"{count_frames(len(preview.frames))} would be written.", *preview.lines()]
+            lines += [] if preview.problem is None else [preview.problem]
+            print_result(preview.to_json(), "\n".join(lines), options.as_json)
+            return
+        with frame_progress() as show:
+            report = finish(write(source, chosen), lambda step: show(step.done, step.total))
+    if options.as_json:
+        print_json(report.to_json())
+        return
+    remark(f"{count_frames(report.frame_count)} in “{report.target}”.")
+    for line in (*map(str, report.gaps), *report.notices):
+        remark(line, wraps=False)
 
 
 def _pairs(texts: list[str]) -> dict[str, str]:
@@ -160,39 +174,6 @@ def _pairs(texts: list[str]) -> dict[str, str]:
     return pairs
 
 
-def _run_export(source: "ExportSource", settings: "ExportSettings") -> "ExportReport":
-    from interaction.formats.export import export as run_export
-
-    with frame_progress() as show:
-        return finish(run_export(source, settings), lambda step: show(step.done, step.total))
-
-
-def _tell_preview(preview: "ExportPreview", *, as_json: bool) -> None:
-    if as_json:
-        typer.echo(json.dumps(preview.to_json(), indent=2))
-        return
-    from interaction.formats.format import count_frames
-
-    console = Console(highlight=False)
-    console.print(f"{count_frames(len(preview.frames))} would be written.")
-    for line in preview.lines():
-        console.print(line, markup=False, soft_wrap=True)
-    if preview.problem is not None:
-        console.print(preview.problem, markup=False, soft_wrap=True)
-
-
-def _tell_report(report: "ExportReport", *, as_json: bool) -> None:
-    if as_json:
-        typer.echo(json.dumps(report.to_json(), indent=2))
-        return
-    from interaction.formats.format import count_frames
-
-    console = Console(stderr=True, highlight=False)
-    console.print(f"{count_frames(report.frame_count)} in “{report.target}”.", markup=False)
-    for line in (*map(str, report.gaps), *report.notices):
-        console.print(line, markup=False, soft_wrap=True)
-
-
 _PAIR: Final = re.compile(r"\s*(\d{1,9})\s*=\s*(\d{1,3})\s*", re.ASCII)
 
 
@@ -200,7 +181,7 @@ _PAIR: Final = re.compile(r"\s*(\d{1,9})\s*=\s*(\d{1,3})\s*", re.ASCII)
 class ImportOptions:
     """Of `import`, by name."""
 
-    project: Annotated[str, typer.Argument(help="Folder of a project.", metavar="PROJECT")]
+    project: ProjectFolder
     masks: Annotated[
         Path,
         typer.Argument(
@@ -247,21 +228,19 @@ class ImportOptions:
             help="Also take masks without a pixel of the objects: they are not on those frames.",
         ),
     ] = False
-    frame: Annotated[
-        int, typer.Option(min=0, help="The frame of a single mask whose name tells none.")
-    ] = 0
+    frame: Frame = 0
     first_number: Annotated[
         int | None,
         typer.Option(
             min=0, help="The number that files of the first frame have; by default inferred."
         ),
     ] = None
-    first: Annotated[int, typer.Option(min=0, help="First frame.")] = 0
-    last: Annotated[int | None, typer.Option(min=0, help="Last frame; by default the end.")] = None
+    first: First = 0
+    last: Last = None
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only tell what would be imported.")
     ] = False
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
+    as_json: AsJson = False
 
 
 @taking(ImportOptions)
@@ -270,12 +249,9 @@ def import_masks(options: ImportOptions) -> None:
     from interaction.annotation.types import FrameStatus
     from interaction.formats.import_masks import planned_edits
     from interaction.formats.import_plan import ImportChoices, plan_import, preview_import
-    from interaction.session import Session
 
     object_ids = None if options.objects is None else _parse_keys(options.objects)
-    with Session.open_project(
-        project_folder(options.project), read_only=options.dry_run
-    ) as session:
+    with open_project(options.project, read_only=options.dry_run) as session:
         if session.project and session.ledger.is_read_only and not options.dry_run:
             damages = "; ".join(session.project.damages)
             raise UserError(
@@ -305,19 +281,32 @@ def import_masks(options: ImportOptions) -> None:
         )
         plan = plan_import(preview, session.annotation, choices)
         report = {**preview.to_json(), "plan": plan.to_json()}
-        if not options.dry_run:
-            changed: set[int] = set()
-            with frame_progress("importing") as show:
-                for edit in planned_edits(plan):
-                    if session.apply(edit):
-                        changed |= edit.frames
-                    show(len(changed), len(plan.frames))
-            session.flush()
-            report["changed"] = sorted(changed)
+        lines = [*_becomes(plan), *preview.lines(), *plan.lines()]
+        if options.dry_run:
+            lines += [] if plan.problem is None else [plan.problem]
+            print_result(report, "\n".join(lines), options.as_json)
+            return
+        changed: set[int] = set()
+        with frame_progress("importing") as show:
+            for edit in planned_edits(plan):
+                if session.apply(edit):
+                    changed |= edit.frames
+                show(len(changed), len(plan.frames))
+        session.flush()
     if options.as_json:
-        typer.echo(json.dumps(report, indent=2))
-    else:
-        _tell_import(plan, None if options.dry_run else len(changed))
+        print_json({**report, "changed": sorted(changed)})
+        return
+    for line in (*lines, f"{len(changed)} frames changed."):
+        remark(line, wraps=False)
+
+
+def _becomes(plan: "ImportPlan") -> Iterator[str]:
+    """What the masks' objects will be here, a line for each."""
+    for one in plan.preview.objects:
+        object_id = plan.ids.get(one.key)
+        becomes = "left out" if object_id is None else f"object {object_id} here"
+        name = one.name or "no name"
+        yield f"object {one.key} ({name}) on {one.frame_count} frames: {becomes}"
 
 
 def _check_keys(preview: "ImportPreview", object_ids: dict[int, int] | None) -> None:
@@ -341,23 +330,6 @@ def _parse_keys(texts: list[str]) -> dict[int, int]:
     return pairs
 
 
-def _tell_import(plan: "ImportPlan", changed: int | None) -> None:
-    console = Console(stderr=changed is not None, highlight=False)
-    for one in plan.preview.objects:
-        name = one.name or "no name"
-        object_id = plan.ids.get(one.key)
-        becomes = "left out" if object_id is None else f"object {object_id} here"
-        console.print(
-            f"object {one.key} ({name}) on {one.frame_count} frames: {becomes}", markup=False
-        )
-    for line in (*plan.preview.lines(), *plan.lines()):
-        console.print(line, markup=False, soft_wrap=True)
-    if changed is not None:
-        console.print(f"{changed} frames changed.")
-    elif plan.problem is not None:
-        console.print(plan.problem, markup=False, soft_wrap=True)
-
-
 _MOST_TRIED = 20
 _VIDEO_SUFFIXES = frozenset(
     f".{name}"
@@ -376,7 +348,7 @@ def verify(
             "export that it belongs to.",
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Tell whether an export belongs to a video, by the pictures themselves. Changes nothing.
 
@@ -387,30 +359,24 @@ def verify(
 
     list_of(export)  # before anything is searched
     report = _of(export, source_path(video)) if video is not None else _best(export)
-    typer.echo(json.dumps(report.to_json(), indent=2) if as_json else "\n".join(report.lines()))
+    print_result(report.to_json(), "\n".join(report.lines()), as_json)
     if not report.belongs:
         raise typer.Exit(3)
 
 
 def _of(export: Path, place: Path) -> "VerifyReport":
+    from interaction.formats.verify import verify as compare
     from interaction.project.layout import is_project
     from interaction.project.project import Project
     from interaction.video.video import open_video
 
-    with ExitStack() as closing_all:
-        index = None
+    with ExitStack() as closing_all, frame_progress() as show:
         if is_project(place):
             project = closing_all.enter_context(Project.open(place, read_only=True))
-            place = project.view.find_source()
-            index = project.view.load_index(place)
-        return _compared(export, closing_all.enter_context(open_video(place, index=index)))
-
-
-def _compared(export: Path, video: "Video") -> "VerifyReport":
-    from interaction.formats.verify import verify as run_verify
-
-    with frame_progress() as show:
-        return finish(run_verify(export, video), lambda done: show(done, len(video)))
+            video = closing_all.enter_context(project_video(project))
+        else:
+            video = closing_all.enter_context(open_video(place))
+        return finish(compare(export, video), lambda done: show(done, len(video)))
 
 
 def _best(export: Path) -> "VerifyReport":

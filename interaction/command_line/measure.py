@@ -3,7 +3,6 @@
 A table or JSON goes to standard output; progress and remarks go to standard error.
 """
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +15,20 @@ from rich.filesize import decimal
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from interaction.command_line.options import Affinity, Device, NoAmp, NoLongTerm, NoSensory, taking
-from interaction.command_line.sources import frame_progress
+from interaction.command_line.options import (
+    Affinity,
+    Device,
+    Model,
+    NoAmp,
+    NoLongTerm,
+    NoSensory,
+    Tracker,
+    taking,
+)
+from interaction.command_line.sources import frame_progress, print_json, remark
 from interaction.evaluation.clips import find_clips, score_clip
 from interaction.evaluation.datasets import Kind, find_dataset
-from interaction.evaluation.scores import ClipScore, Evaluation, SkippedClip, Statistics
+from interaction.evaluation.scores import Evaluation, Statistics
 from interaction.models import find_model
 from interaction.steps import finish
 
@@ -51,19 +59,8 @@ def evaluate(
     The first and the last annotated frame of a clip are left out. A frame, an object or a clip
     without a prediction counts as empty.
     """
-    evaluation = _evaluate(predictions, ground_truth)
-    if as_json:
-        typer.echo(json.dumps(evaluation.to_json(), indent=2))
-    else:
-        Console().print(_score_table(evaluation))
-    remarks = Console(stderr=True, highlight=False)
-    for remark in _remarks(evaluation):
-        remarks.print(remark, markup=False)
-
-
-def _evaluate(predictions: Path, ground_truth: Path) -> Evaluation:
     clips = find_clips(predictions, ground_truth)
-    results: list[ClipScore | SkippedClip] = []
+    results = []
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -77,7 +74,13 @@ def _evaluate(predictions: Path, ground_truth: Path) -> Evaluation:
             progress.update(task, description=clip.name)
             results.append(score_clip(clip))
             progress.advance(task)
-    return Evaluation.of(results)
+    evaluation = Evaluation.of(results)
+    if as_json:
+        print_json(evaluation.to_json())
+    else:
+        Console().print(_score_table(evaluation))
+    for line in _remarks(evaluation):
+        remark(line)
 
 
 def _score_table(evaluation: Evaluation) -> Table:
@@ -182,9 +185,7 @@ class DatasetOptions:
         Path | None,
         typer.Option(help="Folder of the results; by default KIND-SPLIT-MODEL in this one."),
     ] = None
-    model: Annotated[str, typer.Option(help="Tracker: a name from `models list`, or a file.")] = (
-        "small"
-    )
+    model: Tracker = "small"
     device: Device = "auto"
     size: Annotated[
         int | None,
@@ -198,9 +199,7 @@ class DatasetOptions:
     ] = False
     multi_scale: Annotated[
         str | None,
-        typer.Option(
-            help="Sizes to track at and merge, with commas between: 480,600,720.",
-        ),
+        typer.Option(help="Sizes to track at and merge, with commas between: 480,600,720."),
     ] = None
     memory_every: Annotated[
         int | None,
@@ -227,25 +226,30 @@ def evaluate_dataset(options: DatasetOptions) -> None:
     from interaction.evaluation.runs import run_dataset
 
     run = _dataset_run(options)
-    console = Console(stderr=True, highlight=False)
-    outcomes: list[ClipOutcome] = []
+    done, total = 0, len(run.dataset.clips)
     with frame_progress("clips") as show:
-        total = len(run.dataset.clips)
         show(0, total)
 
         def on_step(outcome: "ClipOutcome") -> None:
-            outcomes.append(outcome)
-            show(len(outcomes), total)
+            nonlocal done
+            done += 1
+            show(done, total)
             if outcome.error:
-                console.print(f"{outcome.name}: {outcome.error}", markup=False, soft_wrap=True)
+                remark(f"{outcome.name}: {outcome.error}", wraps=False)
 
-        every = finish(run_dataset(run), on_step)
-    summary = write_report(run, every)
+        outcomes = finish(run_dataset(run), on_step)
+    summary = write_report(run, outcomes)
+    failed = sum(outcome.error is not None for outcome in outcomes)
     if options.as_json:
-        typer.echo(json.dumps({"output": str(run.output), **summary.to_json()}, indent=2))
+        print_json({"output": str(run.output), **summary.to_json()})
     else:
-        _tell(console, run, every, summary.overall)
-    if any(outcome.error for outcome in every):
+        if failed:
+            remark(f"{failed} of {total} clips failed; the same command tries again.")
+        if summary.overall is None:
+            remark(f"Masks in “{run.output}”; there is no ground truth to score.")
+        else:
+            remark(f"{100 * summary.overall:.1f} overall; see {run.output / 'index.html'}")
+    if failed:
         raise typer.Exit(_INCOMPLETE)
 
 
@@ -259,7 +263,13 @@ def _dataset_run(options: DatasetOptions) -> "DatasetRun":
     if options.size is not None:
         sizes = (None if options.size == -1 else options.size,)
     if options.multi_scale is not None:
-        sizes = _sizes(options.multi_scale)
+        numbers = _numbers(options.multi_scale)
+        sizes = tuple(numbers)
+        if min(numbers, default=0) < 16:
+            raise typer.BadParameter(
+                f"numbers from 16 with commas between, got “{options.multi_scale}”",
+                param_hint="--multi-scale",
+            )
     try:
         engine = EngineSettings(
             tracker_model=options.model,
@@ -287,35 +297,17 @@ def _dataset_run(options: DatasetOptions) -> "DatasetRun":
     )
 
 
-def _sizes(text: str) -> tuple[int, ...]:
+def _numbers(text: str) -> list[int]:
+    """With commas between; nothing if it is something else."""
     try:
-        sizes = tuple(int(part) for part in text.split(","))
+        return [int(part) for part in text.split(",")]
     except ValueError:
-        sizes = ()
-    if not sizes or min(sizes) < 16:
-        raise typer.BadParameter(
-            f"numbers from 16 with commas between, got “{text}”", param_hint="--multi-scale"
-        )
-    return sizes
-
-
-def _tell(
-    console: Console, run: "DatasetRun", outcomes: "tuple[ClipOutcome, ...]", overall: float | None
-) -> None:
-    failed = sum(outcome.error is not None for outcome in outcomes)
-    if failed:
-        console.print(f"{failed} of {len(outcomes)} clips failed; the same command tries again.")
-    if overall is None:
-        console.print(f"Masks in “{run.output}”; there is no ground truth to score.", markup=False)
-    else:
-        console.print(f"{100 * overall:.1f} overall; see {run.output / 'index.html'}", markup=False)
+        return []
 
 
 def benchmark(
-    model: Annotated[
-        str, typer.Option(help="A name from `xmem-annotate models list`, or a file.")
-    ] = "small",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    model: Model = "small",
+    device: Device = "auto",
     objects: Annotated[
         str, typer.Option(help="Numbers of objects to measure, with commas between.")
     ] = "1,3,5",
@@ -333,7 +325,11 @@ def benchmark(
     # Only now: this imports torch, and asking for help should not wait for that.
     from interaction.tracking.benchmark import run_benchmark
 
-    counts = _counts(objects)
+    counts = _numbers(objects)
+    if not counts or not all(1 <= count <= 255 for count in counts):
+        raise typer.BadParameter(
+            f"numbers from 1 to 255 with commas between, got “{objects}”", param_hint="--objects"
+        )
     path = find_model(model)
     measured: list[BenchmarkFigures] = []
     with Console(stderr=True).status("measuring") as status:
@@ -342,21 +338,9 @@ def benchmark(
             status.update(f"measuring {frames} frames with {count} objects")
             measured.append(next(steps))
     if as_json:
-        typer.echo(json.dumps([figures.to_json() for figures in measured], indent=2))
+        print_json([figures.to_json() for figures in measured])
     else:
         Console().print(_benchmark_table(measured))
-
-
-def _counts(text: str) -> list[int]:
-    try:
-        counts = [int(part) for part in text.split(",")]
-    except ValueError:
-        counts = []
-    if not counts or not all(1 <= count <= 255 for count in counts):
-        raise typer.BadParameter(
-            f"numbers from 1 to 255 with commas between, got “{text}”", param_hint="--objects"
-        )
-    return counts
 
 
 def _benchmark_table(measured: "list[BenchmarkFigures]") -> Table:

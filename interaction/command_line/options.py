@@ -7,7 +7,22 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_type_hin
 
 import typer
 
-__all__ = ["Affinity", "Device", "NoAmp", "NoLongTerm", "NoSensory", "taking"]
+__all__ = [
+    "Affinity",
+    "AsJson",
+    "ClickModel",
+    "Device",
+    "First",
+    "Frame",
+    "Last",
+    "Model",
+    "NoAmp",
+    "NoLongTerm",
+    "NoSensory",
+    "ProjectFolder",
+    "Tracker",
+    "taking",
+]
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -20,7 +35,17 @@ Affinity = Annotated[
     Literal["anisotropic", "stcn"],
     typer.Option(help="How positions are compared; stcn: by plain L2 distance."),
 ]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+ClickModel = Annotated[
+    str, typer.Option(help="Click network: a name from `models list`, or a file.")
+]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+First = Annotated[int, typer.Option(min=0, help="First frame.")]
+Frame = Annotated[
+    int, typer.Option(min=0, help="The frame of a single mask whose name tells none.")
+]
+Last = Annotated[int | None, typer.Option(min=0, help="Last frame; by default the end.")]
+Model = Annotated[str, typer.Option(help="A name from `xmem-annotate models list`, or a file.")]
 NoAmp = Annotated[bool, typer.Option("--no-amp", help="Never work in half precision.")]
 NoLongTerm = Annotated[
     bool,
@@ -31,6 +56,8 @@ NoLongTerm = Annotated[
 NoSensory = Annotated[
     bool, typer.Option("--no-sensory", help="Leave sensory memory out, as in the ablations.")
 ]
+ProjectFolder = Annotated[str, typer.Argument(help="Folder of a project.", metavar="PROJECT")]
+Tracker = Annotated[str, typer.Option(help="Tracker: a name from `models list`, or a file.")]
 
 
 def taking(options: type[Options]) -> Callable[[Callable[[Options], None]], Command]:

@@ -11,11 +11,15 @@ from rich.table import Table
 
 from interaction.annotation.requests import ClickRequest
 from interaction.annotation.types import Click
+from interaction.command_line.options import AsJson, ClickModel, Device, ProjectFolder, Tracker
 from interaction.command_line.sources import (
     SAMPLE,
     frame_progress,
+    open_project,
     open_session,
+    print_json,
     project_folder,
+    remark,
     source_path,
 )
 from interaction.errors import UserError
@@ -23,7 +27,6 @@ from interaction.files import JsonObject
 from xmem_core.messages import Message
 
 if TYPE_CHECKING:
-    from interaction.annotation.annotation import Annotation
     from interaction.engines import EngineSettings
     from interaction.project.project import Project
     from interaction.session import Session
@@ -39,17 +42,16 @@ def new(
     objects: Annotated[
         list[str] | None, typer.Option("--object", help="Name of an object; may be repeated.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Make a project, or add objects to one."""
     from interaction.session import Session
 
     with Session.open(source_path(source), project) as session:
         names = {one.name for one in session.annotation.objects}
-        for name in objects or []:
+        for name in dict.fromkeys(objects or []):
             if name not in names:
                 session.add_object(name)
-                names.add(name)
         session.flush()
         report = {
             "project": str(project),
@@ -61,41 +63,35 @@ def new(
         }
         notice = session.video.notice
     if as_json:
-        typer.echo(json.dumps(report, indent=2))
-    else:
-        Console(stderr=True, highlight=False).print(
-            f"“{project}”: {report['frames']} frames, {report['width']}x{report['height']}.",
-            markup=False,
-        )
-        if notice is not None:
-            Console(stderr=True, highlight=False).print(notice, markup=False)
+        print_json(report)
+        return
+    remark(f"“{project}”: {report['frames']} frames, {report['width']}x{report['height']}.")
+    if notice is not None:
+        remark(notice)
 
 
-_MOST_LISTED = 10
+_MOST_LISTED: Final = 10
 
 
-def info(
-    project: Annotated[str, typer.Argument(help="Folder of a project.", metavar="PROJECT")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
+def info(project: ProjectFolder, as_json: AsJson = False) -> None:
     """Tell what a project holds. Changes nothing, also while it is open elsewhere."""
     from interaction.project.project import Project
 
     with Project.open(project_folder(project), read_only=True) as opened:
-        report = _project_report(opened, opened.load_annotation())
+        report = _contents(opened)
     if as_json:
-        typer.echo(json.dumps(report, indent=2))
+        print_json(report)
     else:
-        _print_info(report)
+        _print_contents(report)
 
 
-def _project_report(project: "Project", annotation: "Annotation") -> JsonObject:
+def _contents(project: "Project") -> JsonObject:
     from interaction.annotation.effort import Effort
     from interaction.annotation.types import FrameStatus
-    from interaction.errors import UserError
     from interaction.project.records import presence_to_json
     from interaction.tracking.trust import next_frames
 
+    annotation = project.load_annotation()
     try:
         found: str | None = str(project.view.find_source())
     except UserError:
@@ -141,7 +137,7 @@ def _project_report(project: "Project", annotation: "Annotation") -> JsonObject:
     }
 
 
-def _print_info(report: JsonObject) -> None:
+def _print_contents(report: JsonObject) -> None:
     console = Console(highlight=False)
     where = report["source_found"] or f"{report['source']} (not found)"
     console.print(f"{report['name']}: {where}", markup=False, soft_wrap=True)
@@ -154,16 +150,9 @@ def _print_info(report: JsonObject) -> None:
         marks = ["locked"] if one["is_locked"] else []
         marks += [] if one["is_visible"] else ["hidden"]
         effort = one["effort"]
-        table.add_row(
-            str(one["id"]),
-            one["name"],
-            str(one["frames"]),
-            str(effort["clicks"]),
-            str(effort["strokes"]),
-            _seconds(effort["work_seconds"]),
-            _seconds(effort["waiting_seconds"]),
-            ", ".join(marks),
-        )
+        numbers = (one["id"], one["name"], one["frames"], effort["clicks"], effort["strokes"])
+        spent = _minutes(effort["work_seconds"]), _minutes(effort["waiting_seconds"])
+        table.add_row(*map(str, numbers), *spent, ", ".join(marks))
     if report["objects"]:
         console.print(table)
     if report["next_frames"]:
@@ -174,8 +163,8 @@ def _print_info(report: JsonObject) -> None:
     console.print(
         f"effort: {effort['clicks']} clicks, {effort['strokes']} strokes, "
         f"{effort['frames_touched']} frames touched, "
-        f"{_seconds(effort['work_seconds'])} of work, "
-        f"{_seconds(effort['waiting_seconds'])} of waiting"
+        f"{_minutes(effort['work_seconds'])} of work, "
+        f"{_minutes(effort['waiting_seconds'])} of waiting"
     )
     for notice in report["notices"]:
         console.print(notice, markup=False, soft_wrap=True)
@@ -183,8 +172,8 @@ def _print_info(report: JsonObject) -> None:
         console.print(f"damaged: {damage}", markup=False, style="red", soft_wrap=True)
 
 
-def _seconds(seconds: float) -> str:
-    """Minutes and seconds, as 3:07."""
+def _minutes(seconds: float) -> str:
+    """And seconds, as 3:07."""
     whole = round(seconds)
     return f"{whole // 60}:{whole % 60:02d}"
 
@@ -216,11 +205,9 @@ def click(
     output: Annotated[
         Path | None, typer.Option(help="File for the frame's mask, a palette PNG.")
     ] = None,
-    model: Annotated[
-        str, typer.Option(help="Click network: a name from `models list`, or a file.")
-    ] = "small-clicks",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    model: ClickModel = "small-clicks",
+    device: Device = "auto",
+    as_json: AsJson = False,
 ) -> None:
     """Cut an object out of one frame by clicks."""
     given = [_parse_click(text) for text in clicks]
@@ -238,11 +225,9 @@ def click(
         if output is not None:
             _write_mask(output, session, frame)
     if as_json:
-        typer.echo(json.dumps(report, indent=2))
+        print_json(report)
     else:
-        Console(stderr=True, highlight=False).print(
-            f"“{report['name']}” covers {report['pixels']} pixels of frame {frame}.", markup=False
-        )
+        remark(f"“{report['name']}” covers {report['pixels']} pixels of frame {frame}.")
 
 
 def _parse_click(text: str) -> Click:
@@ -321,7 +306,7 @@ def _write_mask(output: Path, session: "Session", frame: int) -> None:
 
 
 def learn(
-    project: Annotated[str, typer.Argument(help="Folder of a project.", metavar="PROJECT")],
+    project: ProjectFolder,
     steps: Annotated[
         int | None,
         typer.Option(min=1, help="Steps of each network; by default more with more frames."),
@@ -335,16 +320,15 @@ def learn(
     internal_size: Annotated[
         int, typer.Option(min=16, help="Shorter side at which it will track, in pixels.")
     ] = 480,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    device: Device = "auto",
+    as_json: AsJson = False,
 ) -> None:
     """Let the networks learn from the frames that were corrected or confirmed. Masks stay as they
     are: track again to see what it did."""
     from interaction.engines import EngineSettings
-    from interaction.session import Session
 
     settings = EngineSettings(tracker_model=model, internal_size=internal_size, device=device)
-    with Session.open_project(project_folder(project), settings=settings) as session:
+    with open_project(project, settings=settings) as session:
         if forget:
             session.engines.forget()
         else:
@@ -355,11 +339,7 @@ def learn(
         typer.echo(json.dumps({"project": str(project), "learned_from_frames": frames}))
     else:
         count = "1 frame" if frames == 1 else f"{frames} frames"
-        text = f"Learned from {count}." if frames else "Nothing is learned any more."
-        Console(stderr=True, highlight=False).print(text)
-
-
-_console: Final = Console(stderr=True, highlight=False)
+        remark(f"Learned from {count}." if frames else "Nothing is learned any more.")
 
 
 def replay(
@@ -372,17 +352,13 @@ def replay(
     source: Annotated[
         str | None, typer.Option(help="The video, if it is no longer where the project says.")
     ] = None,
-    model: Annotated[
-        str, typer.Option(help="Tracker: a name from `models list`, or a file.")
-    ] = "small",
-    click_model: Annotated[
-        str, typer.Option(help="Click network: a name from `models list`, or a file.")
-    ] = "small-clicks",
+    model: Tracker = "small",
+    click_model: ClickModel = "small-clicks",
     internal_size: Annotated[
         int, typer.Option(min=16, help="Shorter side at which the tracker works, in pixels.")
     ] = 480,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    device: Device = "auto",
+    as_json: AsJson = False,
 ) -> None:
     """Do every step of a project again, and tell how the masks compare with the recorded ones."""
     from interaction.engines import EngineSettings
@@ -401,14 +377,13 @@ def replay(
     )
     report = _replayed(project_folder(journal), project, source, settings)
     if as_json:
-        typer.echo(json.dumps(report, indent=2))
+        print_json(report)
         return
-    for remark in report["taken_over"]:
-        _console.print(remark, markup=False)
-    _console.print(
+    for line in report["taken_over"]:
+        remark(line)
+    remark(
         f"{report['steps']} steps; {report['equal_frames']} of {report['frames']} masks are the "
-        f"very same, mean IoU {report['mean_iou']:.3f}.",
-        markup=False,
+        f"very same, mean IoU {report['mean_iou']:.3f}."
     )
 
 
@@ -426,7 +401,7 @@ def _replayed(
         steps = history.entries[: history.position]
         remarks: list[str] = []
         with Session.open(video, project, settings=settings) as session:
-            with _console.status("replaying") as status:
+            with Console(stderr=True).status("replaying") as status:
                 for step in replay(session, steps):
                     status.update(f"{step.done} of {step.total}: {step.label}")
                     if step.remark:

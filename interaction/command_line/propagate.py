@@ -1,6 +1,5 @@
 """`xmem-annotate propagate`: masks for every frame of a video from the masks of a few."""
 
-import json
 import signal
 import threading
 import time
@@ -24,8 +23,26 @@ from rich.progress import (
 from rich.text import Text
 
 from interaction.annotation.requests import Until
-from interaction.command_line.options import Affinity, Device, NoAmp, NoLongTerm, NoSensory, taking
-from interaction.command_line.sources import SAMPLE, frame_progress, object_ids
+from interaction.command_line.options import (
+    Affinity,
+    Device,
+    Frame,
+    Model,
+    NoAmp,
+    NoLongTerm,
+    NoSensory,
+    taking,
+)
+from interaction.command_line.sources import (
+    SAMPLE,
+    frame_progress,
+    object_ids,
+    open_project,
+    print_json,
+    print_result,
+    remark,
+    source_path,
+)
 from interaction.errors import UserError
 from interaction.files import JsonObject
 from interaction.project.layout import is_project
@@ -43,13 +60,7 @@ __all__ = ["PropagateOptions", "batch_settings", "propagate", "stop_on_interrupt
 
 _DEFAULTS = MemoryConfig()
 _OF_PROJECTS: Final = ("from_frame", "until", "objects", "blend", "brake", "keep_probabilities")
-_OF_FILES: Final = (
-    "output",
-    "masks",
-    "partial_masks",
-    "save_probabilities",
-    "overwrite",
-)
+_OF_FILES: Final = ("output", "masks", "partial_masks", "save_probabilities", "overwrite")
 _STOPPED = 130  # what a shell reports for a program stopped with Ctrl-C
 
 
@@ -74,12 +85,8 @@ class PropagateOptions:
             "or numbered as the frames they belong to, one picture, COCO, YOLO and others."
         ),
     ] = None
-    frame: Annotated[
-        int, typer.Option(min=0, help="The frame of a single mask whose name tells none.")
-    ] = 0
-    model: Annotated[
-        str, typer.Option(help="A name from `xmem-annotate models list`, or a file.")
-    ] = "small"
+    frame: Frame = 0
+    model: Model = "small"
     device: Device = "auto"
     internal_size: Annotated[
         int,
@@ -235,27 +242,24 @@ def propagate(options: PropagateOptions) -> None:
         _propagate_project(options)
         return
     settings = batch_settings(options)
-    console = _console()
     if options.dry_run:
         from interaction.tracking.batch import forecast_batch
 
         _show_forecast(forecast_batch(settings), as_json=options.as_json)
         return
-    report = _run(settings, console)
+    report = _run(settings)
     if report is None:
-        console.print(
+        remark(
             f"Stopped. Every finished mask is in “{options.output}”. The same command with "
-            "--resume goes on from there.",
-            markup=False,
+            "--resume goes on from there."
         )
         raise typer.Exit(_STOPPED)
     if options.as_json:
-        typer.echo(json.dumps(report, indent=2))
+        print_json(report)
     else:
-        console.print(
+        remark(
             f"{report['frames']} masks in “{options.output}”, "
-            f"{report['frames_per_second']:.1f} frames a second on {report['device']}.",
-            markup=False,
+            f"{report['frames_per_second']:.1f} frames a second on {report['device']}."
         )
 
 
@@ -327,7 +331,6 @@ def _propagate_project(options: PropagateOptions) -> None:
         )
     memory = _memory(options)
     from interaction.engines import EngineSettings
-    from interaction.session import Session
     from xmem_core.device import best_device, keep_freed_memory
 
     keep_freed_memory()
@@ -340,7 +343,7 @@ def _propagate_project(options: PropagateOptions) -> None:
         fits_memory=not options.no_fit,
     )
     started = time.perf_counter()
-    with Session.open_project(Path(options.source), settings=settings) as session:
+    with open_project(options.source, settings=settings) as session:
         if memory != MemoryConfig():
             session.engines.limits = {}  # what was typed comes before what the project says
         if options.keep_probabilities is not None and not options.dry_run:
@@ -358,18 +361,16 @@ def _propagate_project(options: PropagateOptions) -> None:
         "absences": [asdict(one) for one in tracked.absences],
     }
     if options.as_json:
-        typer.echo(json.dumps(report, indent=2))
-    else:
-        console = _console()
-        console.print(f"{report['frames']} frames got new masks.")
-        for one in tracked.absences:
-            console.print(
-                f"‘{names[one.object_id]}’ shrank to specks on frames {one.first} to {one.last}. "
-                f"If it is absent: xmem-annotate presence PROJECT {one.object_id} "
-                f"--first {one.first} --last {one.last} --state absent",
-                markup=False,
-                soft_wrap=True,
-            )
+        print_json(report)
+        return
+    remark(f"{report['frames']} frames got new masks.")
+    for one in tracked.absences:
+        remark(
+            f"‘{names[one.object_id]}’ shrank to specks on frames {one.first} to {one.last}. "
+            f"If it is absent: xmem-annotate presence PROJECT {one.object_id} "
+            f"--first {one.first} --last {one.last} --state absent",
+            wraps=False,
+        )
 
 
 def _track(session: "Session", options: PropagateOptions) -> "TrackedMasks | None":
@@ -390,15 +391,14 @@ def _track(session: "Session", options: PropagateOptions) -> "TrackedMasks | Non
     if options.dry_run:
         _show_forecast(session.forecast(request, measures=True), as_json=options.as_json)
         return None
-    console = _console()
     with stop_on_interrupt() as stop, frame_progress("tracking") as show:
 
         def on_step(step: "Propagated") -> None:
             show(step.done, step.total)
             if step.remark:
-                console.print(step.remark, markup=False)
+                remark(step.remark)
             if step.brake is not None:
-                console.print(f"Frame {step.frame}: {step.brake}", markup=False)
+                remark(f"Frame {step.frame}: {step.brake}")
             if stop.is_set():
                 raise KeyboardInterrupt
 
@@ -418,26 +418,18 @@ def _track(session: "Session", options: PropagateOptions) -> "TrackedMasks | Non
             )
         except KeyboardInterrupt:
             session.flush()
-            console.print(
+            remark(
                 "Stopped. Every finished frame is kept. The same command with --resume goes on "
                 "from there."
             )
             raise typer.Exit(_STOPPED) from None
 
 
-def _console() -> Console:
-    return Console(stderr=True, highlight=False)
-
-
 def _show_forecast(expected: "Forecast", *, as_json: bool) -> None:
-    if as_json:
-        typer.echo(json.dumps(expected.to_json(), indent=2))
-        return
     objects = "1 object" if expected.objects == 1 else f"{expected.objects} objects"
-    typer.echo(f"{expected.frames} frames with {objects} on {expected.device}. {expected.line}")
-    for warning in expected.warnings:
-        typer.echo(warning)
-    typer.echo("Nothing was written.")
+    lines = [f"{expected.frames} frames with {objects} on {expected.device}. {expected.line}"]
+    lines += [*expected.warnings, "Nothing was written."]
+    print_result(expected.to_json(), "\n".join(lines), as_json)
 
 
 def _first_frame(session: "Session") -> int:
@@ -449,14 +441,15 @@ def _first_frame(session: "Session") -> int:
 
 def _source_and_masks(source: str, masks: Path | None) -> tuple[Path, Path]:
     """The sample stands for itself and its mask, unless something of that name lies here."""
-    if source == SAMPLE and not Path(SAMPLE).exists():
-        return sample_folder() / "big-buck-bunny.mp4", masks or sample_folder() / "masks"
+    path = source_path(source)
+    if masks is None and path != Path(source):
+        masks = sample_folder() / "masks"
     if masks is None:
         raise UserError(
             "No masks to start from were given.\n\n"
             "Use --masks with a folder that holds a mask for at least one frame."
         )
-    return Path(source), masks
+    return path, masks
 
 
 class _FramesPerSecond(TextColumn):
@@ -469,7 +462,7 @@ class _FramesPerSecond(TextColumn):
         return super().render(task)
 
 
-def _run(settings: "BatchSettings", console: Console) -> JsonObject | None:
+def _run(settings: "BatchSettings") -> JsonObject | None:
     from interaction.tracking.batch import run_batch
     from xmem_core.device import keep_freed_memory
 
@@ -483,7 +476,7 @@ def _run(settings: "BatchSettings", console: Console) -> JsonObject | None:
             MofNCompleteColumn(),
             _FramesPerSecond(),
             TimeRemainingColumn(),
-            console=console,
+            console=Console(stderr=True),
             transient=True,
         ) as progress,
     ):

@@ -1,10 +1,12 @@
-"""Sources that can be named on the command line, and progress on standard error."""
+"""What commands share: sources that can be named, progress and results."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -15,16 +17,42 @@ from resources import sample_folder
 if TYPE_CHECKING:
     from interaction.annotation.types import ObjectInfo
     from interaction.engines import EngineSettings
+    from interaction.project.project import Project
     from interaction.session import Session
+    from interaction.video.video import Video
 
 __all__ = [
     "SAMPLE",
     "frame_progress",
     "object_ids",
+    "open_project",
     "open_session",
+    "print_json",
+    "print_result",
     "project_folder",
+    "project_video",
+    "remark",
     "source_path",
 ]
+
+SAMPLE: Final = "sample"
+_console: Final = Console(stderr=True, highlight=False)  # standard output is for results
+
+
+def remark(text: str, *, wraps: bool = True) -> None:
+    """A line for people, on standard error. wraps: at the width of the terminal."""
+    _console.print(text, markup=False, soft_wrap=not wraps)
+
+
+def print_json(report: object) -> None:
+    typer.echo(json.dumps(report, indent=2))
+
+
+def print_result(report: object, text: str, as_json: bool) -> None:
+    if as_json:
+        print_json(report)
+    else:
+        typer.echo(text)
 
 
 @contextmanager
@@ -40,9 +68,6 @@ def frame_progress(label: str = "") -> Iterator[Callable[[int, int], None]]:
     ) as progress:
         task = progress.add_task(label, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
-
-
-SAMPLE = "sample"
 
 
 def source_path(text: str) -> Path:
@@ -76,6 +101,18 @@ def project_folder(text: str) -> Path:
     return path.parent if is_file(path) else path
 
 
+# What follows imports the parts of a session only when it is called: asking for help is quicker.
+
+
+def open_project(
+    text: str, *, read_only: bool = False, settings: "EngineSettings | None" = None
+) -> "Session":
+    """text: as for `project_folder`."""
+    from interaction.session import Session
+
+    return Session.open_project(project_folder(text), read_only=read_only, settings=settings)
+
+
 def open_session(source: str, project: Path | None, settings: "EngineSettings") -> "Session":
     """A project if `source` is one, else a video with the project it is to have, if any."""
     from interaction.project.layout import is_project
@@ -85,3 +122,11 @@ def open_session(source: str, project: Path | None, settings: "EngineSettings") 
     if project is None and is_project(path):
         return Session.open_project(path, settings=settings)
     return Session.open(path, project, settings=settings)
+
+
+def project_video(project: "Project") -> "Video":
+    """What an open project is about. SourceMissingError, SourceMovedError."""
+    from interaction.video.video import open_video
+
+    place = project.view.find_source()
+    return open_video(place, index=project.view.load_index(place))

@@ -1,7 +1,6 @@
 """`xmem-annotate confirm`, `cuts`, `overlap`, `presence`, `memory`, `undo`, `suggest`: steps on a
 project."""
 
-import json
 from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -18,11 +17,13 @@ from interaction.annotation.requests import (
     UnconfirmRequest,
 )
 from interaction.annotation.types import FrameStatus, MemoryRule, PresenceState
+from interaction.command_line.options import AsJson, First, Last, ProjectFolder
 from interaction.command_line.sources import (
     frame_progress,
     object_ids,
+    open_project,
     open_session,
-    project_folder,
+    print_result,
 )
 from interaction.errors import UserError
 from interaction.steps import finish
@@ -33,12 +34,11 @@ if TYPE_CHECKING:
 
 __all__ = ["confirm", "cuts", "memory", "overlap", "presence", "suggest", "undo"]
 
-Project = Annotated[str, typer.Argument(help="Folder of a project.", metavar="PROJECT")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+ObjectName = Annotated[str, typer.Argument(help="An object, by id or name.", metavar="OBJECT")]
 
 
 def confirm(
-    project: Project,
+    project: ProjectFolder,
     frames: Annotated[list[int], typer.Argument(help="Numbers of frames, from 0.", min=0)],
     unconfirm: Annotated[
         bool, typer.Option("--unconfirm", help="Let tracking replace them again.")
@@ -46,9 +46,7 @@ def confirm(
     as_json: AsJson = False,
 ) -> None:
     """Confirm frames as right and whole: tracking never replaces them and always looks at them."""
-    from interaction.session import Session
-
-    with Session.open_project(project_folder(project)) as session:
+    with open_project(project) as session:
         last = session.annotation.frame_count - 1
         if max(frames) > last:
             raise UserError(
@@ -60,14 +58,14 @@ def confirm(
         request = UnconfirmRequest if unconfirm else ConfirmRequest
         changed = [frame for frame in dict.fromkeys(frames) if session.do(request(frame))]
         session.flush()
-    _print({"changed": changed}, f"{len(changed)} frames changed.", as_json)
+    print_result({"changed": changed}, f"{len(changed)} frames changed.", as_json)
 
 
 def presence(
-    project: Project,
-    name: Annotated[str, typer.Argument(help="An object, by id or name.", metavar="OBJECT")],
-    first: Annotated[int, typer.Option(min=0, help="First frame.")] = 0,
-    last: Annotated[int | None, typer.Option(min=0, help="Last frame; by default the end.")] = None,
+    project: ProjectFolder,
+    name: ObjectName,
+    first: First = 0,
+    last: Last = None,
     state: Annotated[
         PresenceState | None,
         typer.Option(help="What it is there; without it the ranges are printed."),
@@ -77,26 +75,21 @@ def presence(
     """Say where an object is present, occluded or absent, or was not looked at. Where it is absent
     its masks become empty, and tracking leaves them so."""
     from interaction.project.records import presence_to_json
-    from interaction.session import Session
 
-    with Session.open_project(project_folder(project), read_only=state is None) as session:
+    with open_project(project, read_only=state is None) as session:
         objects = session.annotation.objects
         object_id = min(object_ids(objects, [name]) or ())
-        end = session.annotation.frame_count - 1
         if state is not None:
-            last = end if last is None else last
-            if not first <= last <= end:
-                raise _outside(first, last, end)
-            session.do(PresenceRequest(object_id, first, last, state))
+            session.do(PresenceRequest(object_id, first, _end(session, first, last), state))
             session.flush()
         ranges = presence_to_json(session.annotation.object(object_id).presence)
     lines = "\n".join(f"{one[0]}-{one[1]}  {one[2]}" for one in ranges)
-    _print({"object": object_id, "presence": ranges}, lines or "No presence is set.", as_json)
+    print_result({"object": object_id, "presence": ranges}, lines or "No presence is set.", as_json)
 
 
 def overlap(
-    project: Project,
-    name: Annotated[str, typer.Argument(help="An object, by id or name.", metavar="OBJECT")],
+    project: ProjectFolder,
+    name: ObjectName,
     covered: Annotated[
         Literal["keep", "lose"] | None,
         typer.Option(help="keep: what others cover of it stays, beneath them. lose: no longer."),
@@ -105,22 +98,18 @@ def overlap(
         Literal["front", "back"] | None,
         typer.Option(help="Before or behind all objects that it overlaps, on the frames named."),
     ] = None,
-    first: Annotated[int, typer.Option(min=0, help="First frame.")] = 0,
-    last: Annotated[int | None, typer.Option(min=0, help="Last frame; by default the end.")] = None,
+    first: First = 0,
+    last: Last = None,
     as_json: AsJson = False,
 ) -> None:
     """Say whether an object keeps what others cover of it, and which is in front. Without an option
     it is printed, with the frames on which it is covered."""
     from interaction.formats.format import describe_frames
-    from interaction.session import Session
 
     is_change = covered is not None or move is not None
-    with Session.open_project(project_folder(project), read_only=not is_change) as session:
+    with open_project(project, read_only=not is_change) as session:
         object_id = min(object_ids(session.annotation.objects, [name]) or ())
-        end = session.annotation.frame_count - 1
-        last = end if last is None else last
-        if not first <= last <= end:
-            raise _outside(first, last, end)
+        last = _end(session, first, last)
         if covered is not None:
             session.do(OverlapRequest(object_id, covered == "keep"))
         if move is not None:
@@ -134,24 +123,29 @@ def overlap(
     lines = "It keeps what others cover." if keeps else "It keeps nothing that others cover."
     if frames:
         lines += f"\nCovered on frames {describe_frames(frames)}."
-    _print(report, lines, as_json)
+    print_result(report, lines, as_json)
 
 
-def _outside(first: int, last: int, end: int) -> UserError:
-    return UserError(
-        "Frames {first} to {last} are not in the video. Nothing was changed.\n\n"
-        "Frames are numbered 0 to {end}.",
-        first=first,
-        last=last,
-        end=end,
-    )
+def _end(session: "Session", first: int, last: int | None) -> int:
+    """`last`, by default the last frame. UserError if the video does not have all of the frames."""
+    end = session.annotation.frame_count - 1
+    last = end if last is None else last
+    if not first <= last <= end:
+        raise UserError(
+            "Frames {first} to {last} are not in the video. Nothing was changed.\n\n"
+            "Frames are numbered 0 to {end}.",
+            first=first,
+            last=last,
+            end=end,
+        )
+    return last
 
 
 Ranges = list[str] | None
 
 
 def memory(
-    project: Project,
+    project: ProjectFolder,
     pin: Annotated[
         Ranges,
         typer.Option(
@@ -171,7 +165,6 @@ def memory(
     """Say which frames the tracker's memory must hold and which it must not; without options, print
     the rules."""
     from interaction.project.records import memory_to_json
-    from interaction.session import Session
 
     wanted = [
         (rule, *_frames(text, option))
@@ -182,12 +175,10 @@ def memory(
         )
         for text in texts or ()
     ]
-    with Session.open_project(project_folder(project), read_only=not wanted) as session:
+    with open_project(project, read_only=not wanted) as session:
         annotation = session.annotation
-        end = annotation.frame_count - 1
         for _, first, last in wanted:
-            if last > end:
-                raise _outside(first, last, end)
+            _end(session, first, last)
         for rule, first, last in wanted:
             session.do(MemoryRequest(first, last, rule))
         session.flush()
@@ -203,7 +194,7 @@ def memory(
             f"{one['frame']}  {one['part']}  {100 * one['recent']:.1f} % of what was read last"
             for one in remembered
         )
-    _print(report, lines, as_json)
+    print_result(report, lines, as_json)
 
 
 def _remembered(session: "Session") -> list[dict[str, Any]] | None:
@@ -231,16 +222,14 @@ def _frames(text: str, option: str) -> tuple[int, int]:
 
 
 def undo(
-    project: Project,
+    project: ProjectFolder,
     steps: Annotated[int, typer.Option(min=1, help="How many steps.")] = 1,
     redo: Annotated[bool, typer.Option("--redo", help="Do undone steps again instead.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Undo the last steps of a project, a whole propagation being one."""
-    from interaction.session import Session
-
     labels = []
-    with Session.open_project(project_folder(project)) as session:
+    with open_project(project) as session:
         for _ in range(steps):
             edit = session.redo() if redo else session.undo()
             if edit is None:
@@ -255,11 +244,13 @@ def undo(
             if redo
             else Message("There is nothing to undo. Nothing was changed.")
         )
-    _print(report, "\n".join(f"{'redone' if redo else 'undone'}: {one}" for one in labels), as_json)
+    print_result(
+        report, "\n".join(f"{'redone' if redo else 'undone'}: {one}" for one in labels), as_json
+    )
 
 
 def suggest(
-    project: Project,
+    project: ProjectFolder,
     count: Annotated[int, typer.Option(min=1, help="At most so many frames.")] = 10,
     goal: Annotated[
         float, typer.Option(min=0.5, max=0.99, help="The expected IoU that is good enough.")
@@ -268,9 +259,7 @@ def suggest(
 ) -> None:
     """List the frames whose correction would repair most, best first, with about how many frames
     each repairs and the expected IoU of its worst object. Changes nothing."""
-    from interaction.session import Session
-
-    with Session.open_project(project_folder(project), read_only=True) as session:
+    with open_project(project, read_only=True) as session:
         frames = [
             {
                 "frame": one.frame,
@@ -295,7 +284,7 @@ def suggest(
         lines.append(f"Nothing below the goal of {goal:.2f} remains.")
     if missing:
         lines.append(f"Frames without a mask: {missing}.")
-    _print({"goal": goal, "frames": frames}, "\n".join(lines), as_json)
+    print_result({"goal": goal, "frames": frames}, "\n".join(lines), as_json)
 
 
 def cuts(
@@ -315,8 +304,4 @@ def cuts(
         found = finish(find_cuts(session.video), lambda done: show(done, len(session.video)))
         if session.project is not None:
             session.project.save_cuts(found)
-    _print({"cuts": found}, "\n".join(map(str, found)) or "No cut was found.", as_json)
-
-
-def _print(report: dict[str, object], text: str, as_json: bool) -> None:
-    typer.echo(json.dumps(report, indent=2) if as_json else text)
+    print_result({"cuts": found}, "\n".join(map(str, found)) or "No cut was found.", as_json)
