@@ -50,7 +50,7 @@ from interaction.formats.export import (
     export,
     export_pictures,
 )
-from interaction.formats.format import ExportFormat, ExportSource, FormatGroup, TargetKind
+from interaction.formats.format import ExportFormat, ExportSource, FormatGroup
 from interaction.formats.table import FORMATS
 from interaction.video.video import Video
 from xmem_core.messages import Message
@@ -487,7 +487,7 @@ class ExportDialog(QDialog):
         self._checking.start()
 
     def _ask_target(self) -> None:
-        if self.format.target is TargetKind.FOLDER:
+        if self.format.is_folder:
             path = QFileDialog.getExistingDirectory(self, tr("Export to"), self.target.text())
         else:
             path, _ = QFileDialog.getSaveFileName(self, tr("Export to"), self.target.text())

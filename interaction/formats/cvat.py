@@ -79,7 +79,6 @@ CVAT_XML: Final = ExportFormat(
     description=Message("annotations.xml with a run-length mask of each object on each picture."),
     group=FormatGroup.DATASETS,
     write=_write_cvat,
-    is_importable=True,
     overlaps=Overlaps.WHOLE,
     writers="CVAT (for images 1.1, for video 1.1)",
     limits="A group, a track or else a label is one object; boxes, points and lines are left out.",

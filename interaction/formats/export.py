@@ -21,10 +21,9 @@ from interaction.formats.format import (
     ExportTarget,
     ObjectGap,
     Overlaps,
-    TargetKind,
-    count_frames,
     describe_frames,
     find_gaps,
+    on_frames,
 )
 from interaction.formats.looks import no_larger
 from interaction.formats.options import ExportOptions, describe_options
@@ -199,28 +198,19 @@ def _run(
     return ExportReport(target.path, len(job.frames), tuple(written), gaps, tuple(job.notices))
 
 
-def _covered_notices(kind: ExportFormat, job: ExportJob) -> list[str]:
+def _covered_notices(kind: ExportFormat, job: ExportJob) -> list[Message]:
     """What becomes of covered pixels, where there are any and they do not go out whole."""
     frames = () if kind.overlaps is Overlaps.UNION else job.overlapping()
     is_shown = kind.overlaps in (Overlaps.WHOLE, Overlaps.STRIPES)
     if not frames or (is_shown and job.has_covered):
         return []
+    words = Message(
+        "This format holds one object a pixel: where objects overlap, the one in front. "
+        "Covered pixels are left out on {frames}: {spans}."
+    )
     if not job.has_covered:
-        return [
-            Message(
-                "Covered pixels are left out, as asked for, on {frames}: {spans}.",
-                frames=count_frames(len(frames)),
-                spans=describe_frames(frames),
-            )
-        ]
-    return [
-        Message(
-            "This format holds one object a pixel: where objects overlap, the one in front. "
-            "Covered pixels are left out on {frames}: {spans}.",
-            frames=count_frames(len(frames)),
-            spans=describe_frames(frames),
-        )
-    ]
+        words = Message("Covered pixels are left out, as asked for, on {frames}: {spans}.")
+    return on_frames(words, frames)
 
 
 def plan_export(
@@ -237,13 +227,12 @@ def plan_export(
     options = kind.options() if settings.options is None else settings.options
     if type(options) is not kind.options:
         raise TypeError(f"options must be {kind.options.__name__}, got {type(options).__name__}")
-    is_folder = kind.target is TargetKind.FOLDER
     path = settings.target
-    if not is_folder and path.suffix.lower() != kind.suffix:
+    if not kind.is_folder and path.suffix.lower() != kind.suffix:
         path = path.with_name(path.name + kind.suffix)
     target = ExportTarget(
         path,
-        is_folder=is_folder,
+        is_folder=kind.is_folder,
         overwrites=settings.overwrites,
         protects=(*source.protects, *_files_read(options)),
     )
@@ -310,7 +299,7 @@ def _files_read(options: ExportOptions) -> list[Path]:
 
 
 def _side_files(kind: ExportFormat, target: ExportTarget) -> tuple[str, ...]:
-    return () if kind.target is TargetKind.FOLDER else (f"{target.path.name}.{FRAMES_CSV}",)
+    return () if kind.is_folder else (f"{target.path.name}.{FRAMES_CSV}",)
 
 
 _LIGHT: Final = 160  # of the squares behind what is transparent

@@ -18,7 +18,6 @@ from interaction.formats.format import (
     ExportJob,
     FormatGroup,
     Overlaps,
-    TargetKind,
     safe_name,
 )
 from interaction.formats.looks import cut_out
@@ -162,11 +161,8 @@ EXR: Final = ExportFormat(
         "Numbered pictures in half floats: the video, all objects in A, and a layer for each."
     ),
     group=FormatGroup.COMPOSITING,
-    target=TargetKind.FOLDER,
-    suffix="",
     options=ExrOptions,
     write=_write,
-    is_importable=False,
     overlaps=Overlaps.WHOLE,
     pictures=_preview,
 )

@@ -5,18 +5,19 @@ import csv
 import io
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from pathlib import Path
-from typing import Final, Protocol, Self, TypeVar
+from typing import Final, Self, TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from interaction.annotation.annotation import Annotation
 from interaction.annotation.mask_files import decode_labels
 from interaction.annotation.overlaps import Stack, covering, packed, region, stack_of
 from interaction.annotation.types import (
@@ -51,16 +52,15 @@ __all__ = [
     "ExportSource",
     "ExportTarget",
     "FormatGroup",
-    "MaskSource",
     "ObjectGap",
     "Overlaps",
     "Pictures",
-    "TargetKind",
     "count_frames",
     "describe_frames",
     "encode_jpeg",
     "encode_png",
     "find_gaps",
+    "on_frames",
     "read_layer_picture",
     "safe_name",
     "write_pictures",
@@ -138,6 +138,14 @@ def describe_frames(frames: Iterable[int]) -> str:
         spans=spans_text,
         count=more,
     )
+
+
+def on_frames(words: Message, frames: Collection[int], **values: object) -> list[Message]:
+    """`words` with {frames}, how many, and {spans}, which; nothing where there are none."""
+    if not frames:
+        return []
+    count, spans = count_frames(len(frames)), describe_frames(frames)
+    return [Message(words.template, frames=count, spans=spans, **values)]
 
 
 _MOST_NAMED: Final = 3
@@ -350,20 +358,6 @@ def _force_to_disk(file: Path) -> None:
         os.close(descriptor)
 
 
-class MaskSource(Protocol):
-    """What can be exported; an `Annotation` is one."""
-
-    @property
-    def records(self) -> Mapping[int, FrameRecord]: ...
-
-    @property
-    def objects(self) -> tuple[ObjectInfo, ...]: ...
-
-    frame_count: int
-    width: int
-    height: int
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class ExportSource:
     """The masks, the objects and the video as they were when it was made. All threads may read."""
@@ -380,7 +374,7 @@ class ExportSource:
     @classmethod
     def of(
         cls,
-        masks: MaskSource,
+        masks: Annotation,
         video: Video,
         *,
         name: str | None = None,
@@ -619,14 +613,10 @@ class ExportJob:
         for video in (self._own_video, self._layer_video):
             if video is not None:
                 video.close()
-        if self._unreadable:
-            self.notices.append(
-                Message(
-                    "{frames} of the video cannot be read and shows the one before it: {spans}.",
-                    frames=count_frames(len(self._unreadable)),
-                    spans=describe_frames(self._unreadable),
-                )
-            )
+        words = Message(
+            "{frames} of the video cannot be read and shows the one before it: {spans}."
+        )
+        self.notices += on_frames(words, self._unreadable)
 
 
 def read_layer_picture(path: Path) -> NDArray[np.uint8]:
@@ -668,11 +658,6 @@ def encode_jpeg(picture: Frame, quality: int) -> bytes:
     return bytes(data)
 
 
-class TargetKind(StrEnum):
-    FOLDER = "folder"
-    FILE = "file"
-
-
 class Overlaps(StrEnum):
     """What a format makes of pixels with several objects; the values are those of
     docs/formats.md."""
@@ -708,19 +693,25 @@ class ExportFormat:
     title: str  # for people
     description: str
     group: FormatGroup
-    target: TargetKind = TargetKind.FOLDER
-    suffix: str = ""  # of a file, with its dot
+    suffix: str = ""  # of the one file, with its dot; "" for a folder of files
     options: type[ExportOptions] = ExportOptions
     # Writes the job's frames one after another and yields each when it is done.
     write: Callable[[ExportJob], Iterator[int]]
-    is_importable: bool  # `importers` reads it back
     # What one frame's files look like, for formats that can be looked at.
     pictures: Pictures | None = None
     overlaps: Overlaps = Overlaps.FRONT
     # What a dry run should say beyond gaps, such as "cropped to an even size".
     foresee: Callable[[ExportJob], Iterable[str]] = nothing_to_say
     writers: str = "this program"  # whose files of this form are read, for docs/formats.md
-    limits: str = ""
+    limits: str = ""  # of what is read back, for docs/formats.md; "": it is not read
+
+    @property
+    def is_folder(self) -> bool:
+        return not self.suffix
+
+    @property
+    def is_importable(self) -> bool:
+        return bool(self.limits)
 
     @property
     def settings(self) -> tuple[OptionInfo, ...]:

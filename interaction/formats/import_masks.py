@@ -18,7 +18,6 @@ from interaction.formats.import_plan import (
     ImportChoices,
     ImportPlan,
     ImportPreview,
-    ImportTarget,
     new_objects,
     plan_import,
     preview_import,
@@ -41,7 +40,7 @@ _ALL_IDS: Final = frozenset(range(1, 256))
 
 
 def import_masks(
-    preview: ImportPreview, annotation: ImportTarget, **choices: Any
+    preview: ImportPreview, annotation: Annotation, **choices: Any
 ) -> Generator[Edit, None, None]:
     """Edits to apply one after another; all have one group, so they are one step of the history.
 

@@ -5,11 +5,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import cv2
 import numpy as np
 
+from interaction.annotation.annotation import Annotation
 from interaction.annotation.edits import next_color
 from interaction.annotation.overlaps import Stack, ids_beneath
 from interaction.annotation.types import (
@@ -20,7 +21,7 @@ from interaction.annotation.types import (
     PresenceRange,
 )
 from interaction.errors import UserError
-from interaction.formats.format import count_frames, describe_frames
+from interaction.formats.format import count_frames, describe_frames, on_frames
 from interaction.formats.mask_set import MaskSet, Surroundings
 from interaction.formats.presence import merged_presence
 from interaction.formats.recognise import recognise_masks
@@ -33,27 +34,12 @@ __all__ = [
     "ImportChoices",
     "ImportPlan",
     "ImportPreview",
-    "ImportTarget",
     "ImportedObject",
     "Outcome",
     "new_objects",
     "plan_import",
     "preview_import",
 ]
-
-
-class ImportTarget(Protocol):
-    """What masks are imported into; an `Annotation` is one."""
-
-    @property
-    def records(self) -> Mapping[int, FrameRecord]: ...
-
-    @property
-    def objects(self) -> tuple[ObjectInfo, ...]: ...
-
-    frame_count: int
-    width: int
-    height: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,15 +102,12 @@ class ImportPreview:
                 spans=describe_frames(self.frames),
             )
         ]
-        if self.turns:
-            lines.append(
-                Message(
-                    "{frames}: the mask lacks the rotation of the video and is "
-                    "turned with it: {spans}",
-                    frames=count_frames(len(self.turns)),
-                    spans=describe_frames(self.turns),
-                )
-            )
+        lines += on_frames(
+            Message(
+                "{frames}: the mask lacks the rotation of the video and is turned with it: {spans}"
+            ),
+            self.turns,
+        )
         for (width, height), count in self.resized.items():
             lines.append(
                 Message(
@@ -139,22 +122,10 @@ class ImportPreview:
                     new_height=self.height,
                 )
             )
-        if self.conflicts:
-            lines.append(
-                Message(
-                    "of {frames} there is a mask already: {spans}",
-                    frames=count_frames(len(self.conflicts)),
-                    spans=describe_frames(self.conflicts),
-                )
-            )
-        if self.covered:
-            lines.append(
-                Message(
-                    "objects overlap on {frames}, the later ones in front: {spans}",
-                    frames=count_frames(len(self.covered)),
-                    spans=describe_frames(self.covered),
-                )
-            )
+        lines += on_frames(Message("of {frames} there is a mask already: {spans}"), self.conflicts)
+        lines += on_frames(
+            Message("objects overlap on {frames}, the later ones in front: {spans}"), self.covered
+        )
         if self.unmatched:
             lines.append(
                 Message(
@@ -199,7 +170,7 @@ class ImportPreview:
 def preview_import(
     path: Path,
     video: Video,
-    annotation: ImportTarget,
+    annotation: Annotation,
     *,
     shown: int = 0,
     first_number: int | None = None,
@@ -256,7 +227,7 @@ def preview_import(
 
 def _surroundings(
     video: Video,
-    annotation: ImportTarget,
+    annotation: Annotation,
     shown: int,
     first_number: int | None,
     progress: "_Progress",
@@ -527,71 +498,38 @@ class ImportPlan:
 
     def lines(self) -> list[str]:
         """All of it for people, a sentence a line; the problem is not among them."""
-        lines: list[str] = []
-        if self.outcomes:
-            lines.append(
-                Message(
-                    "{frames} will be imported: {spans}",
-                    frames=_frames(self.frames),
-                    spans=_spans(self.frames),
-                )
-            )
-        lines += self._status_lines()
-        if self.left_given:
-            lines.append(
-                Message(
-                    "{frames} left alone, made or confirmed by hand: {spans}",
-                    frames=_frames(self.left_given),
-                    spans=_spans(self.left_given),
-                )
-            )
-        if self.left_empty:
-            lines.append(
-                Message(
-                    "{frames} left alone, nothing of the objects is in the mask: {spans}",
-                    frames=_frames(self.left_empty),
-                    spans=_spans(self.left_empty),
-                )
-            )
-        if self.left_outside:
-            lines.append(
-                Message("{frames} outside the range left alone", frames=_frames(self.left_outside))
-            )
-        replaced = [f for f in self.outcomes if self._record(f).status.is_given]
-        if replaced:
-            lines.append(
-                Message(
-                    "{frames} made or confirmed by hand will be replaced: {spans}",
-                    frames=_frames(replaced),
-                    spans=_spans(replaced),
-                )
-            )
         keeps = self.choices.keeps_covered
         emptied = [
             frame
             for frame in self.outcomes
             if not self.preview.on(frame, keeps_covered=keeps) & self.ids.keys()
         ]
-        if emptied:
-            lines.append(
-                Message(
-                    "none of the objects will be on {frames}: {spans}",
-                    frames=_frames(emptied),
-                    spans=_spans(emptied),
-                )
-            )
-        if self.new_keepers:
-            names = ", ".join(
-                f"‘{one.name}’"
-                for one in (*self.objects, *self.new_objects)
-                if one.id in self.new_keepers
-            )
-            lines.append(Message("what others cover is kept, from now on, of {names}", names=names))
+        lines: list[str] = []
+        lines += on_frames(Message("{frames} will be imported: {spans}"), self.frames)
+        lines += self._status_lines()
+        for words, frames in (
+            (
+                Message("{frames} left alone, made or confirmed by hand: {spans}"),
+                self.left_given,
+            ),
+            (
+                Message("{frames} left alone, nothing of the objects is in the mask: {spans}"),
+                self.left_empty,
+            ),
+            (Message("{frames} outside the range left alone"), self.left_outside),
+            (
+                Message("{frames} made or confirmed by hand will be replaced: {spans}"),
+                [frame for frame in self.outcomes if self._record(frame).status.is_given],
+            ),
+            (Message("none of the objects will be on {frames}: {spans}"), emptied),
+        ):
+            lines += on_frames(words, frames)
+        known = (*self.objects, *self.new_objects)
+        keepers = [one for one in known if one.id in self.new_keepers]
+        lines += _of_objects(Message("what others cover is kept, from now on, of {names}"), keepers)
         presence = {one.id: one.presence for one in self.objects}
         changed = [one for one in self.objects_after if one.presence != presence.get(one.id, ())]
-        if changed:
-            names = ", ".join(f"‘{one.name}’" for one in changed)
-            lines.append(Message("presence is taken over too, of {names}", names=names))
+        lines += _of_objects(Message("presence is taken over too, of {names}"), changed)
         for one in self.locked:
             lines.append(Message("‘{name}’ is locked: nothing of it is imported", name=one.name))
         for one in self.removed:
@@ -600,15 +538,12 @@ class ImportPlan:
                     "‘{name}’ is not imported and loses its pixels on these frames", name=one.name
                 )
             )
-        if self.lost_frames:
-            lines.append(
-                Message(
-                    "an object is so small that resizing leaves nothing of it on {frames}: {spans}",
-                    frames=_frames(self.lost_frames),
-                    spans=_spans(self.lost_frames),
-                )
-            )
-        return lines
+        return lines + on_frames(
+            Message(
+                "an object is so small that resizing leaves nothing of it on {frames}: {spans}"
+            ),
+            self.lost_frames,
+        )
 
     def _status_lines(self) -> list[str]:
         lines: list[str] = []
@@ -624,13 +559,11 @@ class ImportPlan:
             (FrameStatus.TRACKED, Message("{frames}{where} will count as tracked")),
         ):
             frames = [f for f, one in self.outcomes.items() if one.status is status]
-            if frames:
-                where = f" ({_spans(frames)})" if len(frames) < len(self.outcomes) else ""
-                lines.append(Message(words.template, frames=_frames(frames), where=where))
-        if self.unspoken:
-            names = ", ".join(f"‘{one.name}’" for one in self.unspoken)
-            lines.append(Message("the masks hold no information about {names}", names=names))
-        return lines
+            is_part = len(frames) < len(self.outcomes)
+            where = f" ({describe_frames(frames)})" if is_part else ""
+            lines += on_frames(words, frames, where=where)
+        words = Message("the masks hold no information about {names}")
+        return lines + _of_objects(words, self.unspoken)
 
     def to_json(self) -> dict[str, object]:
         return {
@@ -670,7 +603,7 @@ class ImportPlan:
 
 
 def plan_import(
-    preview: ImportPreview, annotation: ImportTarget, choices: ImportChoices | None = None
+    preview: ImportPreview, annotation: Annotation, choices: ImportChoices | None = None
 ) -> ImportPlan:
     """Reads nothing from the disk. ValueError for keys that the masks do not hold.
 
@@ -849,9 +782,7 @@ def _those(objects: Iterable[ObjectInfo], ids: Collection[int]) -> tuple[ObjectI
     return tuple(one for one in objects if one.id in ids)
 
 
-def _frames(frames: Collection[int]) -> str:
-    return count_frames(len(frames))
-
-
-def _spans(frames: Iterable[int]) -> str:
-    return describe_frames(frames)
+def _of_objects(words: Message, objects: Sequence[ObjectInfo]) -> list[Message]:
+    """`words` with their {names}; nothing where there are none."""
+    names = ", ".join(f"‘{one.name}’" for one in objects)
+    return [Message(words.template, names=names)] if objects else []

@@ -143,7 +143,6 @@ LABEL_STUDIO: Final = ExportFormat(
     description=Message("label-studio.json with a brush mask of each object on each picture."),
     group=FormatGroup.DATASETS,
     write=_write_label_studio,
-    is_importable=True,
     overlaps=Overlaps.WHOLE,
     writers="Label Studio (JSON and JSON-MIN export)",
     limits="Brushes, polygons and ellipses; of several annotations of a picture the first is read.",

@@ -15,7 +15,6 @@ from interaction.formats.format import (
     FormatGroup,
     Overlaps,
     Pictures,
-    TargetKind,
 )
 from interaction.formats.looks import cut_out, replace_background
 from interaction.formats.options import ExportOptions, option, parse_color
@@ -269,8 +268,6 @@ def _write_vp9(job: ExportJob) -> Iterator[int]:
 _video: Final = partial(
     ExportFormat,
     group=FormatGroup.VIDEO,
-    target=TargetKind.FILE,
-    is_importable=False,
     overlaps=Overlaps.UNION,
     foresee=foresee_even_size,
 )

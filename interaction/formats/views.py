@@ -11,7 +11,6 @@ from interaction.formats.format import (
     ExportJob,
     FormatGroup,
     Overlaps,
-    TargetKind,
     encode_jpeg,
     encode_png,
 )
@@ -163,11 +162,9 @@ OVERLAY_VIDEO: Final = ExportFormat(
         "What the window shows in any view, a layer behind the objects too (H.264, MP4)."
     ),
     group=FormatGroup.VIDEO,
-    target=TargetKind.FILE,
     suffix=".mp4",
     options=OverlayOptions,
     write=_write_video,
-    is_importable=False,
     overlaps=Overlaps.STRIPES,
     pictures=video_pictures(_view),
     foresee=_foresee_video,
@@ -179,11 +176,8 @@ OVERLAY_PICTURES: Final = ExportFormat(
         "What the window shows in any view, a layer behind the objects too: a PNG or JPEG a frame."
     ),
     group=FormatGroup.COMPOSITING,
-    target=TargetKind.FOLDER,
-    suffix="",
     options=OverlayPictureOptions,
     write=_write_pictures,
-    is_importable=False,
     overlaps=Overlaps.STRIPES,
     pictures=_picture,
     foresee=_foresee_pictures,

@@ -202,7 +202,6 @@ YOLO: Final = ExportFormat(
     group=FormatGroup.DATASETS,
     options=YoloOptions,
     write=_write_yolo,
-    is_importable=True,
     overlaps=Overlaps.WHOLE,
     writers="Ultralytics, CVAT, Roboflow",
     limits="A class is an object, or a track where the file has that column; boxes are left out.",

@@ -27,7 +27,7 @@ from interaction.annotation.types import (
 )
 from interaction.command_line.app import main
 from interaction.errors import UserError
-from interaction.formats.format import ExportSource, TargetKind
+from interaction.formats.format import ExportSource
 from interaction.formats.import_plan import ImportChoices
 from interaction.formats.presence import listed_presence
 from interaction.formats.table import FORMATS
@@ -312,7 +312,7 @@ def test_every_format_says_what_it_can(session: Session, tmp_path: Path, name: s
     }
     said = {path for path, listed in lists.items() if listed == expected}
     assert said == set(SAID_IN.get(name, ()))
-    assert (FORMATS[name].target is TargetKind.FOLDER) is (name in SAID_IN)
+    assert FORMATS[name].is_folder is (name in SAID_IN)
     if name == "youtube-vis":
         [bear, _] = json.loads((place / "instances.json").read_text())["annotations"]
         assert [code is None for code in bear["segmentations"]] == [f in (2, 3) for f in range(8)]
@@ -337,9 +337,7 @@ def test_a_given_frame_remembers_that_an_object_is_absent(
     assert memorized == {0: {1, 2}, 4: {1, 2}}
 
 
-READ_BACK = [
-    name for name, one in FORMATS.items() if one.is_importable and one.target is TargetKind.FOLDER
-]
+READ_BACK = [name for name, one in FORMATS.items() if one.is_importable and one.is_folder]
 
 
 @pytest.mark.parametrize("name", READ_BACK)
