@@ -514,7 +514,7 @@ class Session:
         return frozenset(changed)
 
     def export(self, format: str, target: Path | str, **settings: Any) -> "ExportReport":
-        """Writes the masks for another program. format: a name in `interaction.formats.table`;
+        """Writes the masks for another program. format: a name in `interaction.formats.export`;
         settings: the other fields of `ExportSettings`."""
         from interaction.formats.export import ExportSettings, export
         from interaction.formats.format import ExportSource

@@ -43,6 +43,7 @@ from gui.work.operations import Kind, Operation
 from interaction.errors import UserError
 from interaction.files import is_folder
 from interaction.formats.export import (
+    FORMATS,
     ExportProgress,
     ExportReport,
     ExportSettings,
@@ -51,7 +52,6 @@ from interaction.formats.export import (
     export_pictures,
 )
 from interaction.formats.format import ExportFormat, ExportSource, FormatGroup
-from interaction.formats.table import FORMATS
 from interaction.video.video import Video
 from xmem_core.messages import Message
 

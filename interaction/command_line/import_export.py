@@ -36,7 +36,7 @@ __all__ = ["export", "import_masks", "verify"]
 def _list_formats(is_wanted: bool) -> None:
     if not is_wanted:
         return
-    from interaction.formats.table import FORMATS
+    from interaction.formats.export import FORMATS
 
     table = Table("format", "", "settings", show_lines=True)
     for one in FORMATS.values():
@@ -116,20 +116,13 @@ class ExportingOptions:
 def export(options: ExportingOptions) -> None:
     """Write a project's masks for another program. Changes nothing in the project, and works while
     it is open elsewhere."""
-    from interaction.formats.export import ExportSettings, check_export
+    from interaction.formats.export import ExportSettings, check_export, find_format
     from interaction.formats.export import export as write
     from interaction.formats.format import ExportSource, count_frames
     from interaction.formats.options import options_from_texts
-    from interaction.formats.table import FORMATS
     from interaction.project.project import Project
 
-    kind = FORMATS.get(options.format_name)
-    if kind is None:
-        raise UserError(
-            "There is no export format “{format_name}”.\n\nThe formats are: {formats}.",
-            format_name=options.format_name,
-            formats=", ".join(FORMATS),
-        )
+    kind = find_format(options.format_name)
     of_format = options_from_texts(kind.options, _pairs(options.settings or []))
     folder = project_folder(options.project).resolve()
     target = options.output or folder.with_name(f"{folder.stem}-{options.format_name}{kind.suffix}")

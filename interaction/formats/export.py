@@ -1,15 +1,19 @@
 """Plan, check and run an export; find gaps; preview one frame of it."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
+from types import MappingProxyType
 from typing import Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+import interaction.formats
 from interaction.annotation.types import EMPTY_RECORD, FrameStatus
 from interaction.errors import UserError
 from interaction.formats.format import (
@@ -19,6 +23,7 @@ from interaction.formats.format import (
     ExportJob,
     ExportSource,
     ExportTarget,
+    FormatGroup,
     ObjectGap,
     Overlaps,
     describe_frames,
@@ -27,13 +32,13 @@ from interaction.formats.format import (
 )
 from interaction.formats.looks import no_larger
 from interaction.formats.options import ExportOptions, describe_options
-from interaction.formats.table import FORMATS
 from interaction.video.fingerprints import FingerprintReader
 from interaction.video.video import Video
 from xmem_core.arrays import Frame, Pixels
 from xmem_core.messages import Message
 
 __all__ = [
+    "FORMATS",
     "ExportPreview",
     "ExportProgress",
     "ExportReport",
@@ -42,8 +47,41 @@ __all__ = [
     "check_export",
     "export",
     "export_pictures",
+    "find_format",
     "plan_export",
 ]
+
+
+_FIRST: Final = "palette-png"  # what a dialog offers
+_GROUPS: Final = list(FormatGroup)
+
+
+def _formats() -> Iterator[ExportFormat]:
+    """Every module of this folder that defines an `ExportFormat` adds it; there is nothing to edit
+    here."""
+    for module in iter_modules(interaction.formats.__path__, "interaction.formats."):
+        if module.name != __name__:
+            for value in vars(import_module(module.name)).values():
+                if isinstance(value, ExportFormat):
+                    yield value
+
+
+# In the order a dialog shows them.
+_ORDERED: Final = sorted(
+    _formats(), key=lambda one: (one.name != _FIRST, _GROUPS.index(one.group), one.title)
+)
+FORMATS: Final[Mapping[str, ExportFormat]] = MappingProxyType({one.name: one for one in _ORDERED})
+
+
+def find_format(name: str) -> ExportFormat:
+    """UserError, with what there is, for an unknown name."""
+    if name not in FORMATS:
+        raise UserError(
+            "There is no export format “{format}”.\n\nThe formats are: {formats}.",
+            format=name,
+            formats=", ".join(FORMATS),
+        )
+    return FORMATS[name]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -217,13 +255,7 @@ def plan_export(
     source: ExportSource, settings: ExportSettings
 ) -> tuple[ExportFormat, ExportJob, ExportTarget]:
     """UserError for objects, frames or a format that are not there. Nothing is read or written."""
-    kind = FORMATS.get(settings.format)
-    if kind is None:
-        raise UserError(
-            "There is no export format “{format}”.\n\nThe formats are: {formats}.",
-            format=settings.format,
-            formats=", ".join(FORMATS),
-        )
+    kind = find_format(settings.format)
     options = kind.options() if settings.options is None else settings.options
     if type(options) is not kind.options:
         raise TypeError(f"options must be {kind.options.__name__}, got {type(options).__name__}")

@@ -22,8 +22,7 @@ from interaction.annotation.types import (
 )
 from interaction.errors import UserError
 from interaction.formats.format import count_frames, describe_frames, on_frames
-from interaction.formats.mask_set import MaskSet, Surroundings
-from interaction.formats.presence import merged_presence
+from interaction.formats.mask_set import MaskSet, Surroundings, merged_presence
 from interaction.formats.recognise import recognise_masks
 from interaction.video.pixels import Orientation
 from interaction.video.video import Video

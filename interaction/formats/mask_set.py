@@ -1,23 +1,25 @@
-"""Imported masks: which frames and which objects they are about."""
+"""Imported masks: which frames and which objects they are about, and what they say of presence."""
 
 import codecs
 import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from interaction.annotation.mask_folders import FoundMasks, place_masks, place_single_mask
 from interaction.annotation.overlaps import Stack
-from interaction.annotation.types import PresenceRange
+from interaction.annotation.types import ObjectInfo, PresenceRange, PresenceState
 from interaction.errors import UserError
 from interaction.files import parse_json, read_regular
 from interaction.formats.format import FRAMES_CSV, OBJECTS_JSON
 from interaction.formats.options import parse_color
-from interaction.formats.presence import listed_presence
 from interaction.video.container import MAX_FRAME_PIXELS
 from xmem_core.arrays import Frame
 from xmem_core.messages import Message
@@ -31,6 +33,8 @@ __all__ = [
     "check_pixels",
     "clean_name",
     "damaged",
+    "listed_presence",
+    "merged_presence",
     "names_in_meta",
     "names_in_objects_json",
     "only_boxes",
@@ -41,6 +45,7 @@ __all__ = [
     "read_text",
     "readable",
     "with_listed_presence",
+    "with_states",
 ]
 
 MOST_OBJECTS: Final = 255
@@ -311,3 +316,81 @@ def names_in_meta(path: Path, sequence: str) -> Mapping[int, NamedObject]:
             category = one.get("category") if isinstance(one, dict) else None
             named[int(text)] = NamedObject(clean_name(category))
     return named
+
+
+# Of each object of a file, by id and by name: its ranges.
+_FoundPresence = Mapping[tuple[int, str | None], tuple[PresenceRange, ...]]
+_STATES: Final = tuple(PresenceState)
+_NOT_LOOKED_AT: Final = _STATES.index(PresenceState.NOT_LOOKED_AT)
+
+
+def listed_presence(listed: object, frame_count: int) -> _FoundPresence:
+    """From the list that exports of ours have; whatever in it makes no sense is left out."""
+    painted: dict[tuple[int, str | None], NDArray[np.uint8]] = {}
+    for one in listed if isinstance(listed, list) else []:
+        if not isinstance(one, dict):
+            continue
+        of, first, last = (_whole_number(one.get(key)) for key in ("object", "first", "last"))
+        state, name = one.get("state"), one.get("name")
+        if not 1 <= of <= 255 or not 0 <= first <= last or state not in _STATES:
+            continue
+        key = of, name if isinstance(name, str) else None
+        if key not in painted:
+            if len(painted) == MOST_OBJECTS:
+                continue
+            painted[key] = np.full(frame_count, _NOT_LOOKED_AT, np.uint8)
+        states = painted[key]
+        states[first : last + 1] = _STATES.index(PresenceState(state))
+    return {key: _ranges(states) for key, states in painted.items()}
+
+
+def _whole_number(value: object) -> int:
+    """-1 for what is no whole number."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else -1
+
+
+def with_states(
+    ranges: tuple[PresenceRange, ...], new: Mapping[int, PresenceState], frame_count: int
+) -> tuple[PresenceRange, ...]:
+    """`ranges`, and the `new` states on frames of which they say nothing."""
+    states = _painted(ranges, frame_count)
+    for frame, state in new.items():
+        if states[frame] == _NOT_LOOKED_AT:
+            states[frame] = _STATES.index(state)
+    return _ranges(states)
+
+
+def merged_presence(
+    one: ObjectInfo,
+    new: Iterable[PresenceRange],
+    frame_count: int,
+    leaves: Collection[int],
+    shown: Collection[int],
+) -> tuple[PresenceRange, ...]:
+    """The object's ranges with the new ones. leaves: frames of which nothing is taken over; shown:
+    those where the object stays in sight, whatever the new ones say of its absence."""
+    states, found = _painted(one.presence, frame_count), _painted(new, frame_count)
+    is_listed = found != _NOT_LOOKED_AT
+    is_listed[sorted(leaves)] = False
+    absent = _STATES.index(PresenceState.ABSENT)
+    is_seen = np.zeros(frame_count, np.bool_)
+    is_seen[sorted(shown)] = True
+    is_listed &= ~(is_seen & (found == absent))
+    return _ranges(np.where(is_listed, found, states).astype(np.uint8))
+
+
+def _painted(ranges: Iterable[PresenceRange], frame_count: int) -> NDArray[np.uint8]:
+    states = np.full(frame_count, _NOT_LOOKED_AT, np.uint8)
+    for part in ranges:
+        states[part.first : part.last + 1] = _STATES.index(part.state)
+    return states
+
+
+def _ranges(states: NDArray[np.uint8]) -> tuple[PresenceRange, ...]:
+    starts = np.concatenate([[0], np.flatnonzero(np.diff(states)) + 1]).tolist()
+    ends = [*(start - 1 for start in starts[1:]), len(states) - 1]
+    return tuple(
+        PresenceRange(first, last, _STATES[states[first]])
+        for first, last in zip(starts, ends, strict=True)
+        if states[first] != _NOT_LOOKED_AT
+    )

@@ -46,8 +46,8 @@ from interaction.formats.mask_set import (
     read_text,
     readable,
     with_listed_presence,
+    with_states,
 )
-from interaction.formats.presence import with_states
 from xmem_core.messages import Message
 
 __all__ = [

@@ -25,7 +25,7 @@ from gui.preferences import Preferences
 from gui.work.annotator import Annotator
 from gui.work.document import Document
 from interaction.annotation.types import FrameStatus, Stroke
-from interaction.formats.table import FORMATS
+from interaction.formats.export import FORMATS
 from interaction.models import Model, ModelStore
 from tests import tiny
 from tests.gui.wheel import turn_wheel

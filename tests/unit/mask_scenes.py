@@ -10,11 +10,10 @@ from PIL import Image
 
 from interaction.annotation.annotation import Annotation, make_record
 from interaction.annotation.types import FrameStatus, ObjectInfo
-from interaction.formats.export import ExportReport, ExportSettings, export
+from interaction.formats.export import FORMATS, ExportReport, ExportSettings, export
 from interaction.formats.format import ExportSource
 from interaction.formats.import_masks import import_masks
 from interaction.formats.import_plan import ImportPreview, preview_import
-from interaction.formats.table import FORMATS
 from interaction.video.video import Video, open_video
 from xmem_core.arrays import Labels
 

@@ -13,7 +13,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from interaction.errors import UserError
-from interaction.formats.table import FORMATS
+from interaction.formats.export import FORMATS
 from interaction.video.video import Video
 from tests.unit.mask_scenes import annotate, open_frames, run_export, run_import
 from training.datasets.layouts import davis_videos

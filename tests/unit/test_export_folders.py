@@ -14,10 +14,9 @@ from interaction.annotation.annotation import Annotation
 from interaction.annotation.mask_files import decode_labels, read_size
 from interaction.annotation.types import FrameRecord, FrameStatus, ObjectInfo
 from interaction.errors import DiskFullError, UserError
-from interaction.formats.export import ExportSettings, check_export, export
+from interaction.formats.export import FORMATS, ExportSettings, check_export, export
 from interaction.formats.format import ExportSource
 from interaction.formats.options import ExportOptions, describe_options, options_from_texts
-from interaction.formats.table import FORMATS
 from interaction.video.video import Video
 from tests.unit.mask_scenes import annotate, open_frames, run_export, run_import, scene
 

@@ -9,9 +9,8 @@ import pytest
 from PIL import Image
 
 from interaction.errors import UserError
-from interaction.formats.export import ExportSettings, export, export_pictures
+from interaction.formats.export import FORMATS, ExportSettings, export, export_pictures
 from interaction.formats.format import ExportSource
-from interaction.formats.table import FORMATS
 from interaction.video.video import Video
 from tests.unit.mask_scenes import annotate, finish, open_frames, scene
 

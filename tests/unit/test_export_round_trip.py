@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from interaction.formats.table import FORMATS
+from interaction.formats.export import FORMATS
 from interaction.formats.yolo import fill_polygons, find_polygons
 from interaction.video.video import Video
 from tests.unit.mask_scenes import annotate, open_frames, run_export, run_import, scene

@@ -14,9 +14,8 @@ from interaction.annotation.annotation import Annotation
 from interaction.command_line.app import app
 from interaction.errors import UserError
 from interaction.formats import looks
-from interaction.formats.export import ExportSettings, check_export, export_pictures
+from interaction.formats.export import FORMATS, ExportSettings, check_export, export_pictures
 from interaction.formats.format import ExportSource
-from interaction.formats.table import FORMATS
 from interaction.formats.views import VIEWS
 from interaction.session import Session
 from interaction.video.video import Video, open_video

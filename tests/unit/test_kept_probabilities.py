@@ -28,8 +28,8 @@ from interaction.annotation.types import (
     Stroke,
 )
 from interaction.command_line.app import main
+from interaction.formats.export import FORMATS
 from interaction.formats.looks import refined_edge
-from interaction.formats.table import FORMATS
 from interaction.project.project import copy_project
 from interaction.session import Session
 from tests import tiny

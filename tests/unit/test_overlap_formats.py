@@ -14,12 +14,11 @@ from interaction.annotation.annotation import Annotation, make_record
 from interaction.annotation.mask_files import decode_labels
 from interaction.annotation.overlaps import Stack, pile, region
 from interaction.annotation.types import FrameStatus, ObjectInfo
-from interaction.formats.export import ExportSettings, check_export, export_pictures
+from interaction.formats.export import FORMATS, ExportSettings, check_export, export_pictures
 from interaction.formats.exr import EXR
 from interaction.formats.format import ExportJob, ExportSource, Overlaps
 from interaction.formats.import_masks import planned_picture
 from interaction.formats.import_plan import ImportChoices, plan_import, preview_import
-from interaction.formats.table import FORMATS
 from interaction.video.video import Video
 from tests.unit.mask_scenes import COLORS, disc, open_frames, run_export, run_import
 

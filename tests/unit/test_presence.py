@@ -27,10 +27,10 @@ from interaction.annotation.types import (
 )
 from interaction.command_line.app import main
 from interaction.errors import UserError
+from interaction.formats.export import FORMATS
 from interaction.formats.format import ExportSource
 from interaction.formats.import_plan import ImportChoices
-from interaction.formats.presence import listed_presence
-from interaction.formats.table import FORMATS
+from interaction.formats.mask_set import listed_presence
 from interaction.ledger import keeping_presence
 from interaction.project.causes import cause_from_json, cause_to_json
 from interaction.project.manifest import FIRST_FORMAT, manifest_text, read_manifest
