@@ -18,7 +18,6 @@ from interaction.formats.import_plan import (
     ImportChoices,
     ImportPlan,
     ImportPreview,
-    new_objects,
     plan_import,
     preview_import,
 )
@@ -145,7 +144,7 @@ def planned_picture(plan: ImportPlan, frame: int, video: Video, longest_px: int)
     picture = no_larger(video[frame], longest_px)
     labels, *beneath = (no_larger(one, longest_px, cv2.INTER_NEAREST) for one in stack)
     # Objects that come with frames that are left alone have a colour as well.
-    possible = new_objects(plan.objects, plan.preview, plan.ids)
+    possible = plan.made_of(plan.ids)
     table = color_table((*possible, *plan.objects, *plan.new_objects))
     mode = ViewMode.OVERLAY
     return draw_view(

@@ -3,7 +3,8 @@
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from enum import Enum, auto
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -35,7 +36,6 @@ __all__ = [
     "ImportPreview",
     "ImportedObject",
     "Outcome",
-    "new_objects",
     "plan_import",
     "preview_import",
 ]
@@ -428,34 +428,229 @@ class Outcome:
     given: frozenset[int]  # the objects it answers for
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+class _Fate(Enum):
+    """What becomes of a frame with a mask to import."""
+
+    IMPORTED = auto()
+    LEFT_GIVEN = auto()
+    LEFT_EMPTY = auto()
+    LEFT_OUTSIDE = auto()
+
+
+@dataclass(frozen=True, eq=False)
 class ImportPlan:
-    """Made by `plan_import`. Nothing has been changed."""
+    """What an import would do. Nothing has been changed. Made by `plan_import`."""
 
     preview: ImportPreview
     choices: ImportChoices
-    ids: Mapping[int, int]  # key -> object id, of what is taken
     records: Mapping[int, FrameRecord]  # what there is
     objects: tuple[ObjectInfo, ...]
-    new_objects: tuple[ObjectInfo, ...]
-    new_keepers: frozenset[int]  # ids of objects that keep covered pixels from now on
-    objects_after: tuple[ObjectInfo, ...]  # all, with what the masks say of their presence
-    outcomes: Mapping[int, Outcome]  # by frame, ascending: the frames that are imported
-    locked: tuple[ObjectInfo, ...]  # chosen, but nothing of them is imported
-    unspoken: tuple[ObjectInfo, ...]  # others, which keep frames from being whole
-    removed: tuple[ObjectInfo, ...]  # that are not in the masks and lose their pixels
-    left_given: tuple[int, ...]  # frames left alone: their mask was made or confirmed by hand
-    left_empty: tuple[int, ...]  # frames left alone: nothing of the objects is in the mask
-    left_outside: tuple[int, ...]  # frames outside the range
+    frame_count: int  # of the video
+
+    @cached_property
+    def _chosen(self) -> Mapping[int, int]:
+        """Key -> object id, without those that are left out."""
+        chosen = self.choices.object_ids
+        if chosen is None:
+            chosen = {one.key: one.object_id for one in self.preview.objects}
+        return {key: object_id for key, object_id in chosen.items() if object_id}
+
+    @cached_property
+    def locked_ids(self) -> frozenset[int]:
+        return frozenset(one.id for one in self.objects if one.is_locked)
+
+    @cached_property
+    def ids(self) -> Mapping[int, int]:
+        """Key -> object id, of what is taken."""
+        return {key: one for key, one in self._chosen.items() if one not in self.locked_ids}
 
     @property
+    def locked(self) -> tuple[ObjectInfo, ...]:
+        """Those that are chosen, but nothing of them is imported."""
+        return _those(self.objects, self.locked_ids & set(self._chosen.values()))
+
+    # Frames
+
+    def _on(self, frame: int) -> frozenset[int]:
+        """Keys that the frame's mask gives pixels."""
+        return self.preview.on(frame, keeps_covered=self.choices.keeps_covered)
+
+    def _fate(self, frame: int) -> _Fate:
+        choices = self.choices
+        if frame < choices.first or (choices.last is not None and frame > choices.last):
+            return _Fate.LEFT_OUTSIDE
+        if self._record(frame).status.is_given and not choices.replaces_given:
+            return _Fate.LEFT_GIVEN
+        if not self.ids or not (choices.takes_empty or self._on(frame) & self.ids.keys()):
+            return _Fate.LEFT_EMPTY
+        return _Fate.IMPORTED
+
+    @cached_property
+    def _fates(self) -> Mapping[int, _Fate]:
+        return {frame: self._fate(frame) for frame in self.preview.frames}
+
+    def _with_fate(self, fate: _Fate) -> tuple[int, ...]:
+        return tuple(frame for frame, one in self._fates.items() if one is fate)
+
+    @cached_property
     def frames(self) -> tuple[int, ...]:
-        return tuple(self.outcomes)
+        """Those that are imported, ascending."""
+        return self._with_fate(_Fate.IMPORTED)
+
+    @cached_property
+    def left_given(self) -> tuple[int, ...]:
+        """Frames left alone: their mask was made or confirmed by hand."""
+        return self._with_fate(_Fate.LEFT_GIVEN)
+
+    @cached_property
+    def left_empty(self) -> tuple[int, ...]:
+        """Frames left alone: nothing of the objects is in the mask."""
+        return self._with_fate(_Fate.LEFT_EMPTY)
+
+    @cached_property
+    def left_outside(self) -> tuple[int, ...]:
+        """Frames outside the range."""
+        return self._with_fate(_Fate.LEFT_OUTSIDE)
+
+    def _record(self, frame: int) -> FrameRecord:
+        return self.records.get(frame, EMPTY_RECORD)
+
+    def lost_on(self, frame: int) -> set[int]:
+        """Ids of objects that are in the frame's mask, but no longer once it is resized."""
+        lost = self.preview.lost.get(frame, frozenset()) & self.ids.keys()
+        left = self.preview.present[frame] & self.ids.keys()
+        return {self.ids[key] for key in lost} - {self.ids[key] for key in left}
+
+    @property
+    def lost_frames(self) -> list[int]:
+        """Ascending, those where that is so, also where it leaves nothing to import."""
+        return [f for f in sorted((*self.frames, *self.left_empty)) if self.lost_on(f)]
+
+    # Objects
+
+    def made_of(self, keys: Collection[int]) -> tuple[ObjectInfo, ...]:
+        """New objects that keys of `ids` become."""
+        result: list[ObjectInfo] = []
+        used_names = {one.name for one in self.objects}
+        for one in self.preview.objects:
+            object_id = self.ids.get(one.key, 0) if one.key in keys else 0
+            others = (*self.objects, *result)
+            if not object_id or any(other.id == object_id for other in others):
+                continue
+            name = one.name or f"Object {object_id}"
+            if name in used_names:  # two of one name could not be told apart
+                name = f"{name} {object_id}"
+            used_names.add(name)
+            color = one.color or next_color(other.color for other in others)
+            result.append(ObjectInfo(object_id, name, color))
+        return tuple(result)
+
+    @cached_property
+    def new_objects(self) -> tuple[ObjectInfo, ...]:
+        return self.made_of(frozenset[int]().union(*map(self._on, self.frames)))
+
+    @property
+    def _known(self) -> tuple[ObjectInfo, ...]:
+        return (*self.objects, *self.new_objects)
+
+    @cached_property
+    def new_keepers(self) -> frozenset[int]:
+        """Ids of objects that keep covered pixels from now on."""
+        if not self.choices.keeps_covered:
+            return frozenset()
+        beneath = {key for frame in self.frames for key in self.preview.covered.get(frame, ())}
+        kept = {one.id for one in self.objects if one.keeps_covered}
+        return frozenset(self.ids[key] for key in beneath & self.ids.keys()) - kept
+
+    @cached_property
+    def objects_after(self) -> tuple[ObjectInfo, ...]:
+        """All, with what the masks say of the presence of those that are taken, but for frames
+        outside the range, frames whose masks were made by hand and stay, and frames that keep
+        showing an object that is said to be absent."""
+        end = self.frame_count
+        first = min(self.choices.first, end)
+        after = end if self.choices.last is None else self.choices.last + 1
+        leaves = {*range(first), *range(after, end), *self.left_given}
+        found: dict[int, list[PresenceRange]] = {}
+        for key, object_id in self.ids.items():
+            found.setdefault(object_id, []).extend(self.preview.presence.get(key, ()))
+        result = []
+        for one in self._known:
+            one = replace(one, keeps_covered=one.keeps_covered or one.id in self.new_keepers)
+            if found.get(one.id):
+                shown = [
+                    frame
+                    for frame, record in self.records.items()
+                    if one.id in record.present and frame not in self.outcomes
+                ]
+                ranges = merged_presence(one, found[one.id], end, leaves, shown)
+                one = replace(one, presence=ranges)
+            result.append(one)
+        return tuple(result)
+
+    # Which objects a frame answers for, once its mask is imported
+
+    @property
+    def _taken(self) -> frozenset[int]:
+        """Ids of objects that get pixels."""
+        return frozenset(self.ids.values()) & {one.id for one in self._known}
+
+    @property
+    def _staying(self) -> frozenset[int]:
+        """Ids of objects that keep their pixels."""
+        if not self.choices.keeps_others:
+            return self.locked_ids
+        return self.locked_ids | ({one.id for one in self.objects} - self._taken)
+
+    @cached_property
+    def outcomes(self) -> Mapping[int, Outcome]:
+        """By frame, ascending: the frames that are imported."""
+        before, staying = frozenset(one.id for one in self.objects), self._staying
+        all_ids = frozenset(one.id for one in self._known)
+        is_confirmed = self.choices.status is FrameStatus.CONFIRMED
+        # What is not in a mask that is the whole frame is absent, unless it was left out of it.
+        holds_more = any(
+            one.frame_count and one.key not in self.ids for one in self.preview.objects
+        )
+        is_whole = not self.choices.keeps_others and not holds_more
+        answered = (all_ids if is_whole else self._taken) - self.locked_ids
+        outcomes = {}
+        for frame in self.frames:
+            record = self._record(frame)
+            given = before if record.status is FrameStatus.CONFIRMED else record.given
+            spoken = given & staying
+            if is_confirmed:
+                spoken |= answered - self.lost_on(frame)
+            status = FrameStatus.CORRECTED if spoken else FrameStatus.TRACKED
+            if spoken >= all_ids and (spoken or is_confirmed):
+                status = FrameStatus.CONFIRMED
+            outcomes[frame] = Outcome(status, spoken)
+        return outcomes
+
+    @property
+    def unspoken(self) -> tuple[ObjectInfo, ...]:
+        """Those that are not chosen and keep frames from being whole."""
+        if self.choices.status is not FrameStatus.CONFIRMED:
+            return ()
+        everywhere = {one.id for one in self._known}.intersection(
+            *(one.given for one in self.outcomes.values())
+        )
+        chosen = set(self._chosen.values())
+        return tuple(one for one in self._known if one.id not in everywhere | chosen)
+
+    @property
+    def removed(self) -> tuple[ObjectInfo, ...]:
+        """Those that are not in the masks and lose their pixels."""
+        kept = self._staying | self._taken
+        seen = {one for frame in self.frames for one in self._record(frame).present}
+        return tuple(one for one in self.objects if one.id in seen - kept)
+
+    # In words
 
     @property
     def problem(self) -> str | None:
         """Why nothing would be imported, in words; None if something will be."""
-        if self.outcomes:
+        if self.frames:
             return None
         if not self.preview.objects:
             why, remedy = (
@@ -497,12 +692,7 @@ class ImportPlan:
 
     def lines(self) -> list[str]:
         """All of it for people, a sentence a line; the problem is not among them."""
-        keeps = self.choices.keeps_covered
-        emptied = [
-            frame
-            for frame in self.outcomes
-            if not self.preview.on(frame, keeps_covered=keeps) & self.ids.keys()
-        ]
+        emptied = [frame for frame in self.frames if not self._on(frame) & self.ids.keys()]
         lines: list[str] = []
         lines += on_frames(Message("{frames} will be imported: {spans}"), self.frames)
         lines += self._status_lines()
@@ -518,13 +708,12 @@ class ImportPlan:
             (Message("{frames} outside the range left alone"), self.left_outside),
             (
                 Message("{frames} made or confirmed by hand will be replaced: {spans}"),
-                [frame for frame in self.outcomes if self._record(frame).status.is_given],
+                [frame for frame in self.frames if self._record(frame).status.is_given],
             ),
             (Message("none of the objects will be on {frames}: {spans}"), emptied),
         ):
             lines += on_frames(words, frames)
-        known = (*self.objects, *self.new_objects)
-        keepers = [one for one in known if one.id in self.new_keepers]
+        keepers = [one for one in self._known if one.id in self.new_keepers]
         lines += _of_objects(Message("what others cover is kept, from now on, of {names}"), keepers)
         presence = {one.id: one.presence for one in self.objects}
         changed = [one for one in self.objects_after if one.presence != presence.get(one.id, ())]
@@ -588,18 +777,6 @@ class ImportPlan:
             "problem": self.problem,
         }
 
-    def lost_on(self, frame: int) -> set[int]:
-        """Ids of objects that are in the frame's mask, but no longer once it is resized."""
-        return _lost(self.preview, self.ids, frame)
-
-    @property
-    def lost_frames(self) -> list[int]:
-        """Ascending, those where that is so, also where it leaves nothing to import."""
-        return [f for f in sorted((*self.outcomes, *self.left_empty)) if self.lost_on(f)]
-
-    def _record(self, frame: int) -> FrameRecord:
-        return self.records.get(frame, EMPTY_RECORD)
-
 
 def plan_import(
     preview: ImportPreview, annotation: Annotation, choices: ImportChoices | None = None
@@ -609,172 +786,11 @@ def plan_import(
     Call it on the thread that owns the annotation.
     """
     choices = choices or ImportChoices()
-    records, objects = dict(annotation.records), annotation.objects
-    chosen = _chosen(preview, choices)
-    locked_ids = frozenset(one.id for one in objects if one.is_locked)
-    ids = {key: one for key, one in chosen.items() if one not in locked_ids}
-    on = partial(preview.on, keeps_covered=choices.keeps_covered)
-    left_given: list[int] = []
-    left_empty: list[int] = []
-    left_outside: list[int] = []
-    frames: list[int] = []
-    for frame in preview.frames:
-        if frame < choices.first or (choices.last is not None and frame > choices.last):
-            left_outside.append(frame)
-        elif records.get(frame, EMPTY_RECORD).status.is_given and not choices.replaces_given:
-            left_given.append(frame)
-        elif not ids or (not choices.takes_empty and not on(frame) & ids.keys()):
-            left_empty.append(frame)
-        else:
-            frames.append(frame)
-    seen = frozenset[int]().union(*(on(frame) for frame in frames))
-    added = new_objects(objects, preview, {k: i for k, i in ids.items() if k in seen})
-    known = (*objects, *added)
-    new_keepers: frozenset[int] = frozenset()
-    if choices.keeps_covered:
-        beneath = {key for frame in frames for key in preview.covered.get(frame, ())}
-        kept = {one.id for one in objects if one.keeps_covered}
-        new_keepers = frozenset(ids[key] for key in beneath & ids.keys()) - kept
-    covers = _Covering(preview, choices, ids, objects, frozenset(one.id for one in known))
-    outcomes = {f: covers.outcome(f, records.get(f, EMPTY_RECORD)) for f in frames}
-    unspoken = frozenset[int]()
-    if choices.status is FrameStatus.CONFIRMED:
-        unspoken = unspoken.union(*(covers.all_ids - one.given for one in outcomes.values()))
-    staying = covers.staying
-    return ImportPlan(
-        preview=preview,
-        choices=choices,
-        ids=ids,
-        records=records,
-        objects=objects,
-        new_objects=added,
-        new_keepers=new_keepers,
-        objects_after=_with_presence(
-            tuple(
-                replace(one, keeps_covered=True) if one.id in new_keepers else one for one in known
-            ),
-            ids,
-            preview,
-            choices,
-            records,
-            outcomes,
-            left_given,
-            annotation.frame_count,
-        ),
-        outcomes=outcomes,
-        locked=_those(objects, locked_ids & set(chosen.values())),
-        unspoken=_those(known, unspoken - frozenset(chosen.values())),
-        removed=tuple(
-            one
-            for one in objects
-            if one.id not in staying
-            and one.id not in covers.taken
-            and any(one.id in records.get(f, EMPTY_RECORD).present for f in frames)
-        ),
-        left_given=tuple(left_given),
-        left_empty=tuple(left_empty),
-        left_outside=tuple(left_outside),
-    )
-
-
-class _Covering:
-    """Which objects a frame answers for, once its mask is imported."""
-
-    def __init__(
-        self,
-        preview: ImportPreview,
-        choices: ImportChoices,
-        ids: Mapping[int, int],
-        objects: tuple[ObjectInfo, ...],
-        all_ids: frozenset[int],
-    ) -> None:
-        self._preview, self._choices, self._ids = preview, choices, ids
-        self._before = frozenset(one.id for one in objects)
-        self.all_ids = all_ids
-        self.taken = frozenset(ids.values()) & all_ids
-        locked = frozenset(one.id for one in objects if one.is_locked)
-        others = self._before - self.taken if choices.keeps_others else frozenset()
-        self.staying = locked | others  # keep their pixels
-        # What is not in a mask that is the whole frame is absent, unless it was left out of it.
-        holds_more = any(one.frame_count and one.key not in ids for one in preview.objects)
-        is_whole = not choices.keeps_others and not holds_more
-        self._answered = (self.taken | all_ids if is_whole else self.taken) - locked
-
-    def outcome(self, frame: int, before: FrameRecord) -> Outcome:
-        given = self._before if before.status is FrameStatus.CONFIRMED else before.given
-        spoken = given & self.staying
-        if self._choices.status is FrameStatus.CONFIRMED:
-            spoken |= self._answered - _lost(self._preview, self._ids, frame)
-        if spoken >= self.all_ids and (spoken or self._choices.status is FrameStatus.CONFIRMED):
-            return Outcome(FrameStatus.CONFIRMED, spoken)
-        status = FrameStatus.CORRECTED if spoken else FrameStatus.TRACKED
-        return Outcome(status, spoken)
-
-
-def _with_presence(
-    known: tuple[ObjectInfo, ...],
-    ids: Mapping[int, int],
-    preview: ImportPreview,
-    choices: ImportChoices,
-    records: Mapping[int, FrameRecord],
-    outcomes: Collection[int],
-    left_given: Collection[int],
-    frame_count: int,
-) -> tuple[ObjectInfo, ...]:
-    """`known` with what the masks say of the presence of those that are taken, but for frames
-    outside the range, frames whose masks were made by hand and stay, and frames that keep showing
-    an object that is said to be absent."""
-    last = frame_count - 1 if choices.last is None else min(choices.last, frame_count - 1)
-    outside = {*range(choices.first), *range(last + 1, frame_count)}
-    found: dict[int, list[PresenceRange]] = {}
-    for key, of in ids.items():
-        found.setdefault(of, []).extend(preview.presence.get(key, ()))
-    result = []
-    for one in known:
-        if found.get(one.id):
-            shown = [f for f, r in records.items() if one.id in r.present and f not in outcomes]
-            leaves = outside.union(left_given)
-            ranges = merged_presence(one, found[one.id], frame_count, leaves, shown)
-            one = replace(one, presence=ranges)
-        result.append(one)
-    return tuple(result)
-
-
-def _lost(preview: ImportPreview, ids: Mapping[int, int], frame: int) -> set[int]:
-    lost = preview.lost.get(frame, frozenset()) & ids.keys()
-    left = preview.present[frame] & ids.keys()
-    return {ids[key] for key in lost} - {ids[key] for key in left}
-
-
-def _chosen(preview: ImportPreview, choices: ImportChoices) -> dict[int, int]:
-    """Key -> object id, without those that are left out."""
-    known = {one.key for one in preview.objects}
-    if choices.object_ids is None:
-        chosen = {one.key: one.object_id for one in preview.objects}
-    else:
-        chosen = dict(choices.object_ids)
-    if not chosen.keys() <= known:
-        raise ValueError(f"object_ids must have keys of {sorted(known)}, got {sorted(chosen)}")
-    return {key: object_id for key, object_id in chosen.items() if object_id}
-
-
-def new_objects(
-    objects: tuple[ObjectInfo, ...], preview: ImportPreview, ids: Mapping[int, int]
-) -> tuple[ObjectInfo, ...]:
-    """Those that keys of `ids` become and that are not among `objects`."""
-    result: list[ObjectInfo] = []
-    used_names = {one.name for one in objects}
-    for one in preview.objects:
-        object_id = ids.get(one.key, 0)
-        if not object_id or any(other.id == object_id for other in (*objects, *result)):
-            continue
-        name = one.name or f"Object {object_id}"
-        if name in used_names:  # two of one name could not be told apart
-            name = f"{name} {object_id}"
-        used_names.add(name)
-        color = one.color or next_color(other.color for other in (*objects, *result))
-        result.append(ObjectInfo(object_id, name, color))
-    return tuple(result)
+    known, keys = {one.key for one in preview.objects}, set(choices.object_ids or ())
+    if not keys <= known:
+        raise ValueError(f"object_ids must have keys of {sorted(known)}, got {sorted(keys)}")
+    records = dict(annotation.records)
+    return ImportPlan(preview, choices, records, annotation.objects, annotation.frame_count)
 
 
 def _those(objects: Iterable[ObjectInfo], ids: Collection[int]) -> tuple[ObjectInfo, ...]:
