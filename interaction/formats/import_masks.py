@@ -1,6 +1,7 @@
 """Turn a planned import into edits and pictures."""
 
-from collections.abc import Callable, Collection, Generator, Mapping
+from collections.abc import Generator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,7 +29,6 @@ from xmem_core.arrays import Frame, Labels
 
 __all__ = [
     "import_masks",
-    "merging",
     "planned_edits",
     "planned_picture",
     "read_given_masks",
@@ -74,49 +74,36 @@ def read_given_masks(
     return masks, preview.lines()[1:]
 
 
-Merge = Callable[[Stack, Stack, Collection[int]], Stack]
-
-
 def _edits(plan: ImportPlan) -> Generator[Edit, None, None]:
-    preview, merge = plan.preview, merging(plan)
-    label = Label("import", name=readable(preview.path.name)[:_LONGEST_NAME])
-    group = new_group()
-    cause = ImportRequest(str(preview.path), preview.format)
-    locked = frozenset(one.id for one in plan.objects if one.is_locked)
+    label = Label("import", name=readable(plan.preview.path.name)[:_LONGEST_NAME])
+    edit = partial(
+        Edit,
+        label,
+        group=new_group(),
+        cause=ImportRequest(str(plan.preview.path), plan.preview.format),
+        locked=plan.locked_ids,
+    )
     if plan.objects_after != plan.objects:
-        yield Edit(
-            label,
-            objects_before=plan.objects,
-            objects_after=plan.objects_after,
-            group=group,
-            cause=cause,
-            locked=locked,
-        )
+        yield edit(objects_before=plan.objects, objects_after=plan.objects_after)
     for frame, outcome in plan.outcomes.items():
         before = plan.records.get(frame, EMPTY_RECORD)
-        old = stack_of(before, preview.height, preview.width)
-        stack = merge(old, preview.stack(frame), plan.lost_on(frame))
+        stack = _merged(plan, frame)
         after = make_record(stack, outcome.status, given=outcome.given, mattes=before.mattes)
         if after != before:
-            yield Edit(
-                label, {frame: before}, {frame: after}, group=group, cause=cause, locked=locked
-            )
+            yield edit({frame: before}, {frame: after})
 
 
-def merging(plan: ImportPlan) -> Merge:
-    """What makes a stack of the one that is there, of an imported mask's keys, and of the ids of
-    objects that were lost by resizing."""
-    locked = frozenset(one.id for one in plan.objects if one.is_locked)
-    imported = frozenset(plan.ids.values())
+def _merged(plan: ImportPlan, frame: int) -> Stack:
+    """What there is on a frame with the imported mask laid over it. UserError."""
+    record = plan.records.get(frame, EMPTY_RECORD)
+    old = stack_of(record, plan.preview.height, plan.preview.width)
+    gone = _ALL_IDS
+    if plan.choices.keeps_others:  # an object that was lost by resizing keeps its pixels
+        gone = frozenset(plan.ids.values()) - plan.lost_on(frame)
     keepers = {one.id for one in plan.objects if one.keeps_covered} | plan.new_keepers
-    ids = _ids_of_keys(plan.ids)
-
-    def merge(old: Stack, keys: Stack, lost: Collection[int]) -> Stack:
-        gone = imported - frozenset(lost) if plan.choices.keeps_others else _ALL_IDS
-        rest = without(old, gone - locked)
-        return keeping(old, lay(rest, renamed(keys, ids, keepers), keepers), locked)
-
-    return merge
+    imported = renamed(plan.preview.stack(frame), _ids_of_keys(plan.ids), keepers)
+    rest = without(old, gone - plan.locked_ids)
+    return keeping(old, lay(rest, imported, keepers), plan.locked_ids)
 
 
 def _ids_of_keys(ids: Mapping[int, int]) -> Labels:
@@ -138,20 +125,17 @@ def planned_picture(plan: ImportPlan, frame: int, video: Video, longest_px: int)
     UserError for a mask or a frame that cannot be read any more; KeyError for a frame that has no
     mask to import.
     """
-    record = plan.records.get(frame, EMPTY_RECORD)
-    old = stack_of(record, plan.preview.height, plan.preview.width)
-    stack = merging(plan)(old, plan.preview.stack(frame), plan.lost_on(frame))
     picture = no_larger(video[frame], longest_px)
-    labels, *beneath = (no_larger(one, longest_px, cv2.INTER_NEAREST) for one in stack)
+    labels, *beneath = (
+        no_larger(one, longest_px, cv2.INTER_NEAREST) for one in _merged(plan, frame)
+    )
     # Objects that come with frames that are left alone have a colour as well.
-    possible = plan.made_of(plan.ids)
-    table = color_table((*possible, *plan.objects, *plan.new_objects))
-    mode = ViewMode.OVERLAY
+    objects = (*plan.made_of(plan.ids), *plan.objects, *plan.new_objects)
     return draw_view(
         picture,
         labels,
-        table,
-        mode,
+        color_table(objects),
+        ViewMode.OVERLAY,
         opacity=_OPACITY,
         outline_px=_OUTLINE_PX,
         beneath=beneath,

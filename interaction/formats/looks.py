@@ -316,13 +316,17 @@ def soft_edge(mask: NDArray[np.bool_], width_px: float) -> _Alpha:
     rectangle = _objects_rectangle(mask.astype(np.uint8), margin)
     if rectangle is None:
         return alpha
-    part = np.ascontiguousarray(mask[rectangle]).astype(np.uint8)
+    alpha[rectangle] = np.clip(0.5 + _depth(mask[rectangle]) / width_px, 0, 1)
+    return alpha
+
+
+def _depth(mask: NDArray[np.bool_]) -> _Alpha:
+    """(H, W): pixels from a pixel's centre to the edge, negative outside."""
+    part = np.ascontiguousarray(mask).astype(np.uint8)
     # Distances reach from pixel centre to pixel centre; the edge lies half a pixel before it.
     inside = cv2.distanceTransform(part, cv2.DIST_L2, cv2.DIST_MASK_5) - 0.5
     outside = cv2.distanceTransform(1 - part, cv2.DIST_L2, cv2.DIST_MASK_5) - 0.5
-    distance = np.where(part > 0, inside, -outside)
-    alpha[rectangle] = np.clip(0.5 + distance / width_px, 0, 1)
-    return alpha
+    return np.where(part > 0, inside, -outside)
 
 
 def refined_edge(
@@ -343,10 +347,7 @@ def refined_edge(
     rectangle = _objects_rectangle(mask.astype(np.uint8), margin)
     if rectangle is None:
         return alpha
-    part = np.ascontiguousarray(mask[rectangle]).astype(np.uint8)
-    inside = cv2.distanceTransform(part, cv2.DIST_L2, cv2.DIST_MASK_5) - 0.5
-    outside = cv2.distanceTransform(1 - part, cv2.DIST_L2, cv2.DIST_MASK_5) - 0.5
-    distance = np.where(part > 0, inside, outside)
+    distance = np.abs(_depth(mask[rectangle]))
     radius_px = round(band_px)
     guided = _guided_filter(
         np.ascontiguousarray(picture[rectangle]),

@@ -25,7 +25,7 @@ __all__ = [
 OptionKind = Literal["bool", "int", "float", "choice", "color", "path", "text"]
 
 _COLOR: Final = re.compile(r"#[0-9a-fA-F]{6}")
-_TYPES: Final[Mapping[str, type]] = {"bool": bool, "int": int, "float": float}
+_TYPES: Final[Mapping[OptionKind, type]] = {"bool": bool, "int": int, "float": float}
 _YES: Final = {"yes", "true", "on", "1"}
 _NO: Final = {"no", "false", "off", "0"}
 
@@ -102,19 +102,11 @@ def option(
 ) -> Any:
     """A dataclass field with its description. choices: value -> title; a float default takes
     whole numbers too; a colour is written "#rrggbb"; a path is of a file that is read."""
-    kind: OptionKind = "text"
+    kind = next((one for one, of in _TYPES.items() if isinstance(default, of)), "text")
     if choices is not None:
         kind = "choice"
-    elif is_color:
-        kind = "color"
-    elif is_path:
-        kind = "path"
-    elif isinstance(default, bool):
-        kind = "bool"
-    elif isinstance(default, int):
-        kind = "int"
-    elif isinstance(default, float):
-        kind = "float"
+    elif is_color or is_path:
+        kind = "color" if is_color else "path"
     metadata = {
         "title": title,
         "help": help,

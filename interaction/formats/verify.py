@@ -206,9 +206,7 @@ def read_list(path: Path) -> _Listed:
         reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
         columns = reader.fieldnames or ()
         if "index" in columns and "sha256" not in columns:
-            raise _problem(
-                path, Message("it was written by a version that noted no hashes"), _AGAIN
-            )
+            raise _problem(path, Message("it was written by a version that noted no hashes"))
         for number, row in enumerate(reader, start=2):
             sha256 = _text(row, "sha256")
             frame = _whole(row, "index", number)
@@ -230,25 +228,22 @@ def read_list(path: Path) -> _Listed:
                     )
                 )
     except OSError as error:
-        raise _problem(path, error.strerror or str(error), _AGAIN) from error
+        raise _problem(path, error.strerror or str(error)) from error
     except UnicodeDecodeError as error:
-        raise _problem(path, Message("it is not a text file that can be read"), _AGAIN) from error
+        raise _problem(path, Message("it is not a text file that can be read")) from error
     except (ValueError, csv.Error) as error:
-        raise _problem(path, str(error), _AGAIN) from error
+        raise _problem(path, str(error)) from error
     if not fingerprints:
-        raise _problem(path, Message("no frame in it has a hash"), _AGAIN)
+        raise _problem(path, Message("no frame in it has a hash"))
     return _Listed(fingerprints, frozenset(files))
 
 
-_AGAIN: Final = Message("Export again with hashes, or check a copy that is whole.")
-
-
-def _problem(path: Path, reason: str, remedy: str) -> UserError:
+def _problem(path: Path, reason: str) -> UserError:
     return UserError(
         "“{name}” cannot be used to verify: {reason}. Nothing was changed.\n\n{remedy}",
         name=path.name,
         reason=reason,
-        remedy=remedy,
+        remedy=Message("Export again with hashes, or check a copy that is whole."),
     )
 
 
