@@ -29,6 +29,7 @@ __all__ = [
     "CUT_OUTS",
     "MATTE",
     "PNG_SEQUENCE",
+    "EdgeOptions",
     "edge_from_option",
     "edge_option",
     "soft_mask",
@@ -129,14 +130,14 @@ def _holding(alpha: NDArray[np.float32], inside: NDArray[np.bool_]) -> NDArray[n
 
 
 @dataclass(frozen=True, kw_only=True)
-class MatteOptions(ExportOptions):
-    bits: str = option("8", Message("Depth"), choices={"8": "8 bits", "16": "16 bits"})
+class EdgeOptions(ExportOptions):
     edge_px: float = edge_option()
     edge_from: str = edge_from_option()
 
 
 @dataclass(frozen=True, kw_only=True)
-class CutOutOptions(ExportOptions):
+class MatteOptions(ExportOptions):
+    bits: str = option("8", Message("Depth"), choices={"8": "8 bits", "16": "16 bits"})
     edge_px: float = edge_option()
     edge_from: str = edge_from_option()
 
@@ -166,41 +167,29 @@ class SequenceOptions(ExportOptions):
     edge_from: str = edge_from_option()
 
 
-def _per_object(
-    job: ExportJob, frame: int, picture: Callable[[ObjectInfo], Pixels]
-) -> Iterator[tuple[str, Pixels]]:
-    """picture: one object -> what its PNG holds."""
-    name = f"{job.source.frame_name(frame)}.png"
-    for one in job.objects:
-        yield f"{job.object_folder(one)}/{name}", picture(one)
+def _file_name(job: ExportJob, frame: int, one: ObjectInfo) -> str:
+    return f"{job.object_folder(one)}/{job.source.frame_name(frame)}.png"
 
 
 def _binary(job: ExportJob, frame: int) -> Iterator[tuple[str, Pixels]]:
-    def white(one: ObjectInfo) -> Pixels:
-        return np.where(job.region(frame, one), 255, 0).astype(np.uint8)
-
-    return _per_object(job, frame, white)
+    for one in job.objects:
+        white = np.where(job.region(frame, one), 255, 0).astype(np.uint8)
+        yield _file_name(job, frame, one), white
 
 
 def _mattes(job: ExportJob, frame: int) -> Iterator[tuple[str, Pixels]]:
     options = job.options_as(MatteOptions)
     depth: type[np.uint16] | type[np.uint8] = np.uint16 if options.bits == "16" else np.uint8
-
-    def matte(one: ObjectInfo) -> Pixels:
+    for one in job.objects:
         alpha = soft_mask(job, frame, one, options.edge_px, options.edge_from)
-        return np.round(alpha * np.iinfo(depth).max).astype(depth)
-
-    return _per_object(job, frame, matte)
+        yield _file_name(job, frame, one), np.round(alpha * np.iinfo(depth).max).astype(depth)
 
 
 def _cut_outs(job: ExportJob, frame: int) -> Iterator[tuple[str, Pixels]]:
-    options = job.options_as(CutOutOptions)
-
-    def cut(one: ObjectInfo) -> Pixels:
+    options = job.options_as(EdgeOptions)
+    for one in job.objects:
         alpha = soft_mask(job, frame, one, options.edge_px, options.edge_from)
-        return cut_out(job.picture(frame), alpha)
-
-    return _per_object(job, frame, cut)
+        yield _file_name(job, frame, one), cut_out(job.picture(frame), alpha)
 
 
 def _sequence(job: ExportJob, frame: int) -> Iterator[tuple[str, Pixels]]:
@@ -257,7 +246,7 @@ CUT_OUTS: Final = ExportFormat(
         "A folder for each object with the picture inside it, transparent elsewhere (PNG)."
     ),
     group=FormatGroup.COMPOSITING,
-    options=CutOutOptions,
+    options=EdgeOptions,
     write=partial(write_pictures, pictures=_cut_outs),
     overlaps=Overlaps.WHOLE,
     pictures=_cut_outs,

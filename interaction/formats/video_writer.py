@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -253,7 +253,7 @@ class VideoWriter:
         self._size = width, height
         self._written = 0
         self._reformatter = VideoReformatter()
-        try:
+        with _writing(path):
             # "file:" keeps FFmpeg from reading a colon in the name as a protocol.
             self.container: OfPyAV = av.open(
                 f"file:{path}",
@@ -262,8 +262,6 @@ class VideoWriter:
                 # No random identifiers: the same project gives the same bytes.
                 container_options={"fflags": "+bitexact"},
             )
-        except (FFmpegError, OSError) as error:
-            raise writing_problem(path, OSError(error.errno, error.strerror)) from error
         try:
             self._stream: OfPyAV = self.container.add_stream(
                 self.encoder.name, rate=timing.rate, options=dict(self.encoder.options)
@@ -306,10 +304,8 @@ class VideoWriter:
     def finish(self) -> None:
         """Writes what the encoder still holds; the file is whole once it is closed."""
         self._mux(None)
-        try:
+        with _writing(self._path):
             self.container.close()
-        except (FFmpegError, OSError) as error:
-            raise writing_problem(self._path, OSError(error.errno, error.strerror)) from error
 
     def __enter__(self) -> Self:
         return self
@@ -323,10 +319,17 @@ class VideoWriter:
         self.container.close()
 
     def _mux(self, frame: VideoFrame | None) -> None:
-        try:
+        with _writing(self._path):
             self.container.mux(self._stream.encode(frame))
-        except (FFmpegError, OSError) as error:
-            raise writing_problem(self._path, OSError(error.errno, error.strerror)) from error
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """What the disk or FFmpeg refuses, in words."""
+    try:
+        yield
+    except (FFmpegError, OSError) as error:
+        raise writing_problem(path, OSError(error.errno, error.strerror)) from error
 
 
 def _working_encoder(kind: VideoKind, width: int, height: int, timing: Timing) -> Encoder:

@@ -18,7 +18,12 @@ from interaction.formats.format import (
 )
 from interaction.formats.looks import cut_out, replace_background
 from interaction.formats.options import ExportOptions, option, parse_color
-from interaction.formats.per_object import edge_from_option, edge_option, soft_mask
+from interaction.formats.per_object import (
+    EdgeOptions,
+    edge_from_option,
+    edge_option,
+    soft_mask,
+)
 from interaction.formats.video_writer import (
     Encoder,
     SoundCopy,
@@ -153,22 +158,15 @@ def foresee_even_size(job: ExportJob, width: int | None = None) -> Iterable[str]
         return
     if options.odd_size == "crop" and min(width, height) > 1:
         even = width - width % 2, height - height % 2
-        yield Message(
-            "The video is cropped from {width} × {height} to {new_width} × {new_height} pixels.",
-            width=width,
-            height=height,
-            new_width=even[0],
-            new_height=even[1],
+        words = Message(
+            "The video is cropped from {width} × {height} to {new_width} × {new_height} pixels."
         )
     else:
         even = width + width % 2, height + height % 2
-        yield Message(
-            "The video is padded from {width} × {height} to {new_width} × {new_height} pixels.",
-            width=width,
-            height=height,
-            new_width=even[0],
-            new_height=even[1],
+        words = Message(
+            "The video is padded from {width} × {height} to {new_width} × {new_height} pixels."
         )
+    yield Message(words.template, width=width, height=height, new_width=even[0], new_height=even[1])
 
 
 def video_pictures(frame_picture: FramePicture) -> Pictures:
@@ -192,9 +190,8 @@ class GreenScreenOptions(H264Options):
 
 
 @dataclass(frozen=True, kw_only=True)
-class AlphaOptions(VideoOptions):
-    edge_px: float = edge_option()
-    edge_from: str = edge_from_option()
+class AlphaOptions(EdgeOptions, VideoOptions):
+    """Of videos with alpha; the edge comes last."""
 
 
 @dataclass(frozen=True, kw_only=True)
