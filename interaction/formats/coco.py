@@ -15,7 +15,6 @@ from interaction.formats.format import (
     ExportJob,
     FormatGroup,
     Overlaps,
-    encode_jpeg,
     safe_name,
 )
 from interaction.formats.options import ExportOptions, option
@@ -50,10 +49,7 @@ def _write_coco(job: ExportJob) -> Iterator[int]:
     category_of = _category_ids(job, options)
     images: list[dict[str, object]] = []
     count = 0
-    with (
-        job.writing("annotations/instances.json") as path,
-        path.open("w", encoding="utf-8", newline="\n") as file,
-    ):
+    with job.writing_text("annotations/instances.json") as file:
         # Annotations come first because they are written as they are made, none is kept.
         file.write('{"annotations": [')
         for frame in job.frames:
@@ -87,15 +83,14 @@ def _write_coco(job: ExportJob) -> Iterator[int]:
                     annotation["attributes"] = {"occluded": True}
                 file.write((",\n" if count > 1 else "\n") + json.dumps(annotation))
             if options.includes_pictures:
-                picture = encode_jpeg(job.picture(frame), options.jpeg_quality)
-                job.write(f"images/{file_name}", picture)
+                job.write_jpeg(f"images/{file_name}", frame, options.jpeg_quality)
             job.rows.append((frame, file_name))
             yield frame
         rest = {
             "images": images,
             "categories": _categories(category_of, job, options),
             "info": {"description": job.source.name},
-            **({"presence": job.presence()} if job.presence() else {}),
+            **job.presence(),
         }
         file.write("\n], " + json.dumps(rest, ensure_ascii=False)[1:])
 
@@ -111,8 +106,7 @@ def _write_youtube_vis(job: ExportJob) -> Iterator[int]:
         for one in job.objects:
             codes[one.id].append(_run_lengths(job.region(frame, one)))
         if options.includes_pictures:
-            picture = encode_jpeg(job.picture(frame), options.jpeg_quality)
-            job.write(f"JPEGImages/{names[-1]}", picture)
+            job.write_jpeg(f"JPEGImages/{names[-1]}", frame, options.jpeg_quality)
         job.rows.append((frame, names[-1]))
         yield frame
     size = {"width": job.source.width, "height": job.source.height}
@@ -136,7 +130,7 @@ def _write_youtube_vis(job: ExportJob) -> Iterator[int]:
         "videos": [{"id": 1, "length": len(names), "file_names": names, **size}],
         "annotations": annotations,
         "categories": _categories(category_of, job, options),
-        **({"presence": job.presence()} if job.presence() else {}),
+        **job.presence(),
     }
     job.write("instances.json", json.dumps(data, ensure_ascii=False).encode())
 

@@ -29,10 +29,7 @@ __all__ = ["CVAT_XML", "from_cvat"]
 
 def _write_cvat(job: ExportJob) -> Iterator[int]:
     """Masks as run lengths; group_id is the object's id, which CVAT keeps."""
-    with (
-        job.writing("annotations.xml") as path,
-        path.open("w", encoding="utf-8", newline="\n") as file,
-    ):
+    with job.writing_text("annotations.xml") as file:
         labels = "".join(
             f"<label><name>{quoteattr(name)[1:-1]}</name></label>"
             for name in dict.fromkeys(one.name for one in job.objects)

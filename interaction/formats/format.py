@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from pathlib import Path
-from typing import Final, Self, TypeVar
+from typing import Final, Self, TextIO, TypeVar
 
 import cv2
 import numpy as np
@@ -543,10 +543,11 @@ class ExportJob:
         video = self._layer_video
         return np.asarray(cv2.cvtColor(video[frame % len(video)], cv2.COLOR_RGB2RGBA), np.uint8)
 
-    def presence(self) -> list[dict[str, object]]:
-        """The stated presence of the chosen objects; frames as they are exported."""
+    def presence(self) -> dict[str, list[dict[str, object]]]:
+        """A list called "presence", of what is stated of the chosen objects; empty without any.
+        Frames as they are exported."""
         first, last = self.frames[0], self.frames[-1]
-        return [
+        listed: list[dict[str, object]] = [
             {
                 "object": one.id,
                 "name": one.name,
@@ -558,6 +559,7 @@ class ExportJob:
             for part in one.presence
             if part.first <= last and part.last >= first
         ]
+        return {"presence": listed} if listed else {}
 
     def is_occluded(self, one: ObjectInfo, frame: int) -> bool:
         return one.state_at(frame) is PresenceState.OCCLUDED
@@ -571,6 +573,19 @@ class ExportJob:
         path = self.folder / name
         with self.writing(name, frame):
             path.write_bytes(data)
+
+    def write_jpeg(self, name: str, frame: int, quality: int) -> None:
+        """The frame's picture."""
+        self.write(name, encode_jpeg(self.picture(frame), quality))
+
+    @contextmanager
+    def writing_text(self, name: str) -> Iterator[TextIO]:
+        """A file in UTF-8 to write bit by bit."""
+        with (
+            self.writing(name) as path,
+            path.open("w", encoding="utf-8", newline="\n") as file,
+        ):
+            yield file
 
     @contextmanager
     def writing(self, name: str, frame: int | None = None) -> Iterator[Path]:
@@ -603,10 +618,7 @@ class ExportJob:
                 {"id": one.id, "name": one.name, "color": "#{:02x}{:02x}{:02x}".format(*one.color)}
                 for one in self.objects
             ]
-            lists: dict[str, object] = {"objects": objects}
-            presence = self.presence()
-            if presence:
-                lists["presence"] = presence
+            lists = {"objects": objects, **self.presence()}
             self.write(objects_json, json.dumps(lists, indent=1).encode())
 
     def close(self) -> None:

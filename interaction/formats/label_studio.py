@@ -95,10 +95,7 @@ def decode_brush(code: Sequence[int], width: int, height: int) -> NDArray[np.boo
 
 
 def _write_label_studio(job: ExportJob) -> Iterator[int]:
-    with (
-        job.writing("label-studio.json") as path,
-        path.open("w", encoding="utf-8", newline="\n") as file,
-    ):
+    with job.writing_text("label-studio.json") as file:
         for position, frame in enumerate(job.frames):
             picture = job.source.picture_name(frame)
             results = [

@@ -14,7 +14,6 @@ from interaction.formats.format import (
     ExportFormat,
     ExportJob,
     FormatGroup,
-    encode_jpeg,
     encode_png,
     safe_name,
 )
@@ -24,7 +23,6 @@ from xmem_core.messages import Message
 
 __all__ = [
     "DAVIS",
-    "INSTANCES_A_CLASS",
     "MOTS_PNG",
     "PALETTE_PNG",
     "YOUTUBE_VOS",
@@ -57,21 +55,17 @@ class DatasetOptions(ExportOptions):
     jpeg_quality: int = option(95, Message("JPEG quality"), minimum=1, maximum=100)
 
 
-def object_palette(job: ExportJob) -> NDArray[np.uint8]:
-    """(256, 3) RGB: the DAVIS palette with the chosen objects' own colours in it."""
-    palette = davis_palette()
-    for one in job.objects:
-        palette[one.id] = one.color
-    return palette
-
-
 def _palette_pictures(job: ExportJob, frame: int) -> Iterator[tuple[str, Pixels]]:
     yield f"{job.source.frame_name(frame)}.png", _palette(job)[job.labels(frame)]
 
 
 def _palette(job: ExportJob) -> NDArray[np.uint8]:
-    is_own = job.options_as(PaletteOptions).palette == "objects"
-    return object_palette(job) if is_own else davis_palette()
+    """(256, 3) RGB: that of DAVIS, the chosen objects' own colours in it if they are wanted."""
+    palette = davis_palette()
+    if job.options_as(PaletteOptions).palette == "objects":
+        for one in job.objects:
+            palette[one.id] = one.color
+    return palette
 
 
 def _write_palette(job: ExportJob) -> Iterator[int]:
@@ -82,10 +76,13 @@ def _write_palette(job: ExportJob) -> Iterator[int]:
         yield frame
 
 
+def _sequence(job: ExportJob) -> str:
+    return safe_name(job.source.name, "sequence")
+
+
 def _write_davis(job: ExportJob) -> Iterator[int]:
-    sequence = safe_name(job.source.name, "sequence")
     for name in ("train", "val"):  # training reads the one, evaluation the other
-        job.write(f"ImageSets/2017/{name}.txt", f"{sequence}\n".encode())
+        job.write(f"ImageSets/2017/{name}.txt", f"{_sequence(job)}\n".encode())
     for frame in job.frames:
         _write_frame(job, frame, _davis_folder(job))
         yield frame
@@ -93,15 +90,7 @@ def _write_davis(job: ExportJob) -> Iterator[int]:
 
 def _davis_folder(job: ExportJob) -> str:
     resolution = _RESOLUTIONS.get(job.source.height, "Full-Resolution")
-    return f"{resolution}/{safe_name(job.source.name, 'sequence')}"
-
-
-def _davis_pictures(job: ExportJob, frame: int) -> Iterator[tuple[str, Pixels]]:
-    return _frame_pictures(job, frame, _davis_folder(job))
-
-
-def _youtube_vos_pictures(job: ExportJob, frame: int) -> Iterator[tuple[str, Pixels]]:
-    return _frame_pictures(job, frame, safe_name(job.source.name, "sequence"))
+    return f"{resolution}/{_sequence(job)}"
 
 
 def _frame_pictures(job: ExportJob, frame: int, subfolder: str) -> Iterator[tuple[str, Pixels]]:
@@ -112,7 +101,7 @@ def _frame_pictures(job: ExportJob, frame: int, subfolder: str) -> Iterator[tupl
 
 
 def _write_youtube_vos(job: ExportJob) -> Iterator[int]:
-    sequence = safe_name(job.source.name, "sequence")
+    sequence = _sequence(job)
     frames_of: dict[int, list[str]] = {one.id: [] for one in job.objects}
     for frame in job.frames:
         counts = _write_frame(job, frame, sequence)
@@ -136,8 +125,7 @@ def _write_frame(job: ExportJob, frame: int, subfolder: str) -> NDArray[np.int64
     labels = job.labels(frame)
     job.write(f"Annotations/{subfolder}/{name}.png", encode_labels(labels), frame)
     if options.includes_pictures:
-        picture = encode_jpeg(job.picture(frame), options.jpeg_quality)
-        job.write(f"JPEGImages/{subfolder}/{name}.jpg", picture)
+        job.write_jpeg(f"JPEGImages/{subfolder}/{name}.jpg", frame, options.jpeg_quality)
     return cv2.calcHist([labels], [0], None, [256], [0, 256]).ravel().astype(np.int64)
 
 
@@ -163,7 +151,7 @@ DAVIS: Final = ExportFormat(
     group=FormatGroup.DATASETS,
     options=DatasetOptions,
     write=_write_davis,
-    pictures=_davis_pictures,
+    pictures=lambda job, frame: _frame_pictures(job, frame, _davis_folder(job)),
     writers="DAVIS 2016 and 2017",
     limits="The video's own sequence of several.",
 )
@@ -176,13 +164,13 @@ YOUTUBE_VOS: Final = ExportFormat(
     group=FormatGroup.DATASETS,
     options=DatasetOptions,
     write=_write_youtube_vos,
-    pictures=_youtube_vos_pictures,
+    pictures=lambda job, frame: _frame_pictures(job, frame, _sequence(job)),
     writers="YouTube-VOS, MOSE",
     limits="Names come from meta.json.",
 )
 
 
-INSTANCES_A_CLASS: Final = 1000
+_INSTANCES_A_CLASS: Final = 1000
 _MOTS_DIGITS: Final = 6
 
 
@@ -199,10 +187,10 @@ class MotsOptions(ExportOptions):
 
 def _write_mots(job: ExportJob) -> Iterator[int]:
     options = job.options_as(MotsOptions)
-    sequence = safe_name(job.source.name, "sequence")
+    sequence = _sequence(job)
     values = np.zeros(256, np.uint16)
     for one in job.objects:
-        values[one.id] = options.class_id * INSTANCES_A_CLASS + one.id
+        values[one.id] = options.class_id * _INSTANCES_A_CLASS + one.id
     for frame in job.frames:
         name = f"instances/{sequence}/{job.source.frame_name(frame, _MOTS_DIGITS)}.png"
         job.write(name, encode_png(values[job.labels(frame)]), frame)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +23,7 @@ from interaction.annotation.mask_files import (
 )
 from interaction.annotation.mask_folders import (
     LOSSY_SUFFIXES,
+    FoundMasks,
     find_masks,
     list_pictures,
     natural_key,
@@ -373,24 +375,32 @@ class PictureReading:
 
 def learn_pictures(
     files: Sequence[PictureFile],
+    on_each: Callable[[], object],
     *,
     is_single: bool = False,
     named: Collection[int] = (),
-    on_each: Callable[[PictureFile, tuple[int, int]], None] = lambda file, size: None,
-) -> PictureReading:
-    """Looks at every picture once. is_single: they are of one object, whatever its grey or colour.
+) -> tuple[PictureReading, list[tuple[int, int]]]:
+    """Looks at every picture once; also the (width, height) of each. is_single: they are of one
+    object, whatever its grey or colour.
 
-    named: ids that are known to be objects. on_each: called with each picture and its
-    (width, height). Raises UnreadableMaskError.
+    named: ids that are known to be objects. on_each: called after each picture. Raises
+    UnreadableMaskError.
     """
     traits = PictureTraits()
+    sizes: list[tuple[int, int]] = []
     for file in files:
         with opened_mask(file.path, page=file.page, is_deep=True) as image:
             check_pixels(file.path, *image.size)
-            size = image.size
+            sizes.append(image.size)
             look_at(image, traits, is_single=is_single)
-        on_each(file, size)
-    return _conclude(traits, files[0].path, is_single=is_single, named=named)
+        on_each()
+    return _conclude(traits, files[0].path, is_single=is_single, named=named), sizes
+
+
+def _counted(around: Surroundings, total: int) -> Callable[[], object]:
+    """A function to call after each of `total` pictures."""
+    steps = count(1)
+    return lambda: around.on_progress(next(steps), total)
 
 
 def read_picture_mask(file: PictureFile, reading: PictureReading) -> Labels:
@@ -674,38 +684,25 @@ def read_pictures(
 
     named: what is known about objects by id. color_names: names of objects by RGB. UserError.
     """
-    unmatched: tuple[Path, ...] = ()
-    remark = None
-    pictures = list_pictures(source) if source.is_dir() else []
-    if len(pictures) == 1 and _page_count(pictures[0]) > 1:
-        source = pictures[0]
-    if source.is_dir():
-        found = place_files(pictures, around)
-        unmatched, remark = found.unmatched, found.remark
-        by_frame = {frame: PictureFile(path) for frame, path in found.by_frame.items()}
-    elif (pages := _page_count(source)) > 1:
+    pictures = list_pictures(source) if source.is_dir() else [source]
+    pages = _page_count(pictures[0]) if len(pictures) == 1 else 1
+    if pages > 1:
         if pages != len(around.names):
             raise UserError(
                 "“{name}” holds {pages} pictures, and the video has {count} "
                 "frames. Nothing was changed.\n\nSave one mask for each frame, or pictures of "
                 "their own whose names tell the frame.",
-                name=source.name,
+                name=pictures[0].name,
                 pages=pages,
                 count=len(around.names),
             )
-        by_frame = {frame: PictureFile(source, frame) for frame in range(pages)}
+        found = FoundMasks({}, ())
+        by_frame = {frame: PictureFile(pictures[0], frame) for frame in range(pages)}
     else:
-        found = place_files([source], around)
-        remark = found.remark
+        found = place_files(pictures, around)
         by_frame = {frame: PictureFile(path) for frame, path in found.by_frame.items()}
     files = list(by_frame.values())
-    sizes: list[tuple[int, int]] = []
-
-    def note(file: PictureFile, size: tuple[int, int]) -> None:
-        sizes.append(size)
-        around.on_progress(len(sizes), len(files))
-
-    reading = learn_pictures(files, named=named, on_each=note)
+    reading, sizes = learn_pictures(files, _counted(around, len(files)), named=named)
     return MaskSet(
         format=_FORMAT_OF[reading.kind],
         title=title or Message("Pictures: {kind}", kind=reading.kind.value),
@@ -713,8 +710,8 @@ def read_pictures(
         sizes=dict(zip(by_frame, sizes, strict=True)),
         read=lambda frame: (read_picture_mask(by_frame[frame], reading),),
         has_ids=reading.has_ids,
-        unmatched=tuple(path.name for path in unmatched),
-        remarks=(*([remark] if remark else []), *reading.remarks),
+        unmatched=tuple(path.name for path in found.unmatched),
+        remarks=(*([found.remark] if found.remark else []), *reading.remarks),
     )
 
 
@@ -806,46 +803,33 @@ def read_object_folders(
             most=MOST_OBJECTS,
         )
     placed = [place_files(list_pictures(folder), around) for folder in folders]
-    total = sum(len(found.by_frame) for found in placed)
+    on_each = _counted(around, sum(len(found.by_frame) for found in placed))
     sizes: dict[int, tuple[int, int]] = {}
     readings: dict[int, PictureReading] = {}
-    paths: dict[int, dict[int, Path]] = {}  # key -> frame -> file
+    paths: dict[int, Mapping[int, Path]] = {}  # key -> frame -> file
     objects: list[FoundObject] = []
-    unmatched: list[str] = []
     numbers = [_leading_number(folder.name) for folder in folders]
     has_ids = None not in numbers and len(set(numbers)) == len(numbers)
-    done = 0
-    for position, (folder, found) in enumerate(zip(folders, placed, strict=True)):
-        key = numbers[position] if has_ids else position + 1
+    keys = numbers if has_ids else range(1, len(folders) + 1)
+    for key, folder, found in zip(keys, folders, placed, strict=True):
         assert key is not None
-        frame_of = {path: frame for frame, path in found.by_frame.items()}
-
-        def note(
-            file: PictureFile, size: tuple[int, int], frame_of: dict[Path, int] = frame_of
-        ) -> None:
-            nonlocal done
-            done += 1
-            path = file.path
-            if sizes.setdefault(frame_of[path], size) != size:
+        files = [PictureFile(path) for path in found.by_frame.values()]
+        readings[key], own_sizes = learn_pictures(files, on_each, is_single=True)
+        paths[key] = found.by_frame
+        for (frame, path), size in zip(found.by_frame.items(), own_sizes, strict=True):
+            if sizes.setdefault(frame, size) != size:
                 raise UserError(
                     "“{folder}/{name}” is {width} × {height} pixels, and the "
                     "same frame of another object is not. Nothing was changed.\n\nExport the "
                     "masks again, all of one size.",
-                    folder=path.parent.name,
+                    folder=folder.name,
                     name=path.name,
                     width=size[0],
                     height=size[1],
                 )
-            around.on_progress(done, total)
-
-        files = [PictureFile(path) for path in found.by_frame.values()]
-        readings[key] = learn_pictures(files, is_single=True, on_each=note)
-        paths[key] = dict(found.by_frame)
         known = named.get(key) if has_ids else None
-        name = known.name if known else clean_name(_name_without_number(folder.name))
-        color = known.color if known else None
-        objects.append(FoundObject(key, name, color))
-        unmatched += [f"{folder.name}/{path.name}" for path in found.unmatched]
+        known = known or NamedObject(clean_name(_name_without_number(folder.name)))
+        objects.append(FoundObject(key, known.name, known.color))
 
     def read(frame: int) -> Stack:
         width, height = sizes[frame]
@@ -866,7 +850,11 @@ def read_object_folders(
         sizes=dict(sorted(sizes.items())),
         read=read,
         has_ids=has_ids,
-        unmatched=tuple(unmatched),
+        unmatched=tuple(
+            f"{folder.name}/{path.name}"
+            for folder, found in zip(folders, placed, strict=True)
+            for path in found.unmatched
+        ),
         remarks=(Message("Pixels of at least half white, or half opaque, are the object."),),
     )
 

@@ -16,13 +16,7 @@ from scipy.spatial import cKDTree
 from interaction.annotation.mask_folders import natural_key
 from interaction.annotation.overlaps import pile
 from interaction.files import read_regular
-from interaction.formats.format import (
-    ExportFormat,
-    ExportJob,
-    FormatGroup,
-    Overlaps,
-    encode_jpeg,
-)
+from interaction.formats.format import ExportFormat, ExportJob, FormatGroup, Overlaps
 from interaction.formats.mask_set import (
     MOST_OBJECTS,
     FoundObject,
@@ -187,8 +181,7 @@ def _write_yolo(job: ExportJob) -> Iterator[int]:
         text = "".join(f"{line}\n" for line in lines)
         job.write(f"labels/train/{name}.txt", text.encode(), frame)
         if options.includes_pictures:
-            picture = encode_jpeg(job.picture(frame), options.jpeg_quality)
-            job.write(f"images/train/{name}.jpg", picture)
+            job.write_jpeg(f"images/train/{name}.jpg", frame, options.jpeg_quality)
         yield frame
 
 
