@@ -48,7 +48,6 @@ __all__ = [
     "export",
     "export_pictures",
     "find_format",
-    "plan_export",
 ]
 
 
@@ -172,7 +171,7 @@ def check_export(source: ExportSource, settings: ExportSettings) -> ExportPrevie
 
     UserError for objects, frames or a format that are not there.
     """
-    kind, job, target = plan_export(source, settings)
+    kind, job, target = _plan_export(source, settings)
     untouched = tuple(
         frame
         for frame in job.frames
@@ -195,7 +194,7 @@ def export(
     Raises UserError at once if it cannot be written at all, and while running for a full disk, a
     damaged mask or an encoder that is not there; then nothing is left under the target's name.
     """
-    kind, job, target = plan_export(source, settings)
+    kind, job, target = _plan_export(source, settings)
     target.check(_side_files(kind, target))
     return _run(kind, job, target, has_hashes=settings.has_hashes)
 
@@ -251,7 +250,7 @@ def _covered_notices(kind: ExportFormat, job: ExportJob) -> list[Message]:
     return on_frames(words, frames)
 
 
-def plan_export(
+def _plan_export(
     source: ExportSource, settings: ExportSettings
 ) -> tuple[ExportFormat, ExportJob, ExportTarget]:
     """UserError for objects, frames or a format that are not there. Nothing is read or written."""
@@ -356,7 +355,7 @@ def export_pictures(
     UserError for what `check_export` would refuse, and for a damaged mask; ValueError for a frame
     that is not exported.
     """
-    kind, job, _ = plan_export(source, settings)
+    kind, job, _ = _plan_export(source, settings)
     if frame not in job.frames:
         raise ValueError(f"frame must be one of those that are exported, got {frame}")
     if kind.pictures is None:

@@ -45,7 +45,6 @@ from xmem_core.messages import Message
 
 __all__ = [
     "FRAMES_CSV",
-    "FRAME_COLUMNS",
     "OBJECTS_JSON",
     "ExportFormat",
     "ExportJob",
@@ -424,7 +423,7 @@ class ExportSource:
 
 
 FRAMES_CSV: Final = "frames.csv"
-FRAME_COLUMNS: Final = ("index", "timestamp_s", "pts", "sha256", "look", "file")
+_FRAME_COLUMNS: Final = ("index", "timestamp_s", "pts", "sha256", "look", "file")
 OBJECTS_JSON: Final = "objects.json"  # names and colours, which most formats cannot hold
 
 _MOST_LAYER_PIXELS: Final = 2**26
@@ -603,7 +602,7 @@ class ExportJob:
         """The list of frames and, where wanted, the list of objects."""
         text = io.StringIO()
         table = csv.writer(text, lineterminator="\n")
-        table.writerow(FRAME_COLUMNS)
+        table.writerow(_FRAME_COLUMNS)
         timestamps = self.source.timestamps_s
         for frame, name in self.rows:
             found = self.fingerprints.get(frame)

@@ -34,7 +34,6 @@ __all__ = [
     "fill_opacity",
     "has_outlines",
     "no_larger",
-    "paint_masks",
     "refined_edge",
     "replace_background",
     "shows_covered",
@@ -55,7 +54,7 @@ def color_table(objects: Iterable[ObjectInfo]) -> NDArray[np.uint8]:
     return table
 
 
-def paint_masks(labels: Labels, table: NDArray[np.uint8]) -> Frame:
+def _paint_masks(labels: Labels, table: NDArray[np.uint8]) -> Frame:
     """(H, W, 3): every object in its colour from `table` (256, 3)."""
     return np.asarray(cv2.applyColorMap(labels, table.reshape(256, 1, 3)), np.uint8)
 
@@ -298,7 +297,7 @@ def _draw_lines(
 
 
 def _lay_over(part: Frame, ids: Labels, table: NDArray[np.uint8], opacity: float) -> None:
-    mixed = cv2.addWeighted(part, 1 - opacity, paint_masks(ids, table), opacity, 0)
+    mixed = cv2.addWeighted(part, 1 - opacity, _paint_masks(ids, table), opacity, 0)
     cv2.copyTo(mixed, ids, part)
 
 

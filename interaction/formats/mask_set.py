@@ -264,10 +264,16 @@ def readable(name: str) -> str:
     return name.encode("utf-8", "replace").decode()
 
 
+def _within(data: object, *keys: str) -> Any:
+    """What lies below `keys`, each within the one before; None where one is not there."""
+    for key in keys:
+        data = data.get(key) if isinstance(data, dict) else None
+    return data
+
+
 def names_in_objects_json(folder: Path) -> Mapping[int, NamedObject]:
     """By id, from the list an export of ours leaves; empty without one."""
-    data = read_json(folder / OBJECTS_JSON)
-    listed = data.get("objects") if isinstance(data, dict) else None
+    listed = _within(read_json(folder / OBJECTS_JSON), "objects")
     named: dict[int, NamedObject] = {}
     for one in listed if isinstance(listed, list) else []:
         if not isinstance(one, dict) or not isinstance(one.get("id"), int):
@@ -283,8 +289,7 @@ def names_in_objects_json(folder: Path) -> Mapping[int, NamedObject]:
 
 def presence_in_objects_json(folder: Path, masks: MaskSet, frame_count: int) -> MaskSet:
     """`masks` with what the list beside them says of presence, if there is one."""
-    data = read_json(folder / OBJECTS_JSON)
-    listed = data.get("presence") if isinstance(data, dict) else None
+    listed = _within(read_json(folder / OBJECTS_JSON), "presence")
     return with_listed_presence(masks, listed, frame_count)
 
 
@@ -306,15 +311,11 @@ def with_listed_presence(masks: MaskSet, listed: object, frame_count: int) -> Ma
 
 def names_in_meta(path: Path, sequence: str) -> Mapping[int, NamedObject]:
     """By id, from YouTube-VOS's meta.json; empty if it does not know the sequence."""
-    data = read_json(path)
-    videos = data.get("videos") if isinstance(data, dict) else None
-    video = videos.get(sequence) if isinstance(videos, dict) else None
-    objects = video.get("objects") if isinstance(video, dict) else None
+    objects = _within(read_json(path), "videos", sequence, "objects")
     named: dict[int, NamedObject] = {}
     for text, one in objects.items() if isinstance(objects, dict) else []:
         if text.isascii() and text.isdigit() and len(text) <= 3 and 1 <= int(text) <= 255:
-            category = one.get("category") if isinstance(one, dict) else None
-            named[int(text)] = NamedObject(clean_name(category))
+            named[int(text)] = NamedObject(clean_name(_within(one, "category")))
     return named
 
 

@@ -44,25 +44,14 @@ from xmem_core.arrays import Labels, Pixels
 from xmem_core.messages import Message
 
 __all__ = [
-    "MOST_MIXED",
     "FolderKind",
-    "PictureFile",
-    "PictureReading",
-    "PictureTraits",
-    "ValueKind",
-    "Values",
     "folder_kind",
-    "learn_pictures",
-    "look_at",
     "object_folders",
     "read_object_folders",
-    "read_picture_mask",
     "read_pictures",
-    "snap_to_real",
-    "values_of",
 ]
 
-MOST_MIXED: Final = 0.3  # share of pixels of no real value; photographs have nothing else
+_MOST_MIXED: Final = 0.3  # share of pixels of no real value; photographs have nothing else
 _MOST_COLORS: Final = 4096  # kept while learning; only a photograph has more
 _BINS: Final = 256
 _FEW_VALUES: Final = 16  # a photograph has more
@@ -82,11 +71,11 @@ _TINY_SHARE: Final = 1 / 50_000
 _SMALL_SHARE: Final = 1 / 300  # of the picture, for a piece
 _LEAST_SMALL: Final = 0.015  # of the picture, in small pieces
 _MOST_SAMPLED: Final = 8  # pictures
-Values = Pixels  # (H, W) ids, greys or 0xRRGGBB
+_Values = Pixels  # (H, W) ids, greys or 0xRRGGBB
 
 
 @dataclass(frozen=True, slots=True)
-class PictureFile:
+class _PictureFile:
     """A picture, or one page of a TIFF with several."""
 
     path: Path
@@ -94,7 +83,7 @@ class PictureFile:
 
 
 @dataclass(slots=True)
-class PictureTraits:
+class _PictureTraits:
     """What was seen in the pictures so far."""
 
     values: set[int] = field(default_factory=set)
@@ -152,9 +141,9 @@ class PictureTraits:
         return bool(middle > 0.5 or (middle > 0.2 and whites < 0.05))
 
 
-def look_at(image: Image.Image, traits: PictureTraits, *, is_single: bool) -> None:
+def _look_at(image: Image.Image, traits: _PictureTraits, *, is_single: bool) -> None:
     """Adds what is in a picture to what was seen in those before it."""
-    values = values_of(image)
+    values = _values_of(image)
     highest = int(values.max())
     if image.mode in COLOR_MODES:
         traits.is_color = True
@@ -174,7 +163,7 @@ def look_at(image: Image.Image, traits: PictureTraits, *, is_single: bool) -> No
     if is_single:
         traits.values.add(highest)  # nothing else matters then, and photographs hold many colours
         return
-    is_mostly_mixed = traits.mixed > MOST_MIXED * traits.solid
+    is_mostly_mixed = traits.mixed > _MOST_MIXED * traits.solid
     if traits.is_color and is_mostly_mixed and len(traits.values) > _MOST_COLORS:
         return  # a photograph, as is settled already
     distinct = distinct_colors(values.astype(np.int32))
@@ -204,7 +193,7 @@ def look_at(image: Image.Image, traits: PictureTraits, *, is_single: bool) -> No
         traits.greys += np.bincount((values >> shift).ravel(), minlength=_BINS)[:_BINS]
 
 
-def values_of(image: Image.Image) -> Values:
+def _values_of(image: Image.Image) -> _Values:
     """(H, W): ids and greys as they are, colours as 0xRRGGBB; 0 where it is transparent.
 
     ValueError for values that no mask has: negative, or not whole.
@@ -230,7 +219,7 @@ def values_of(image: Image.Image) -> Values:
     return values
 
 
-def _real_values(values: Values) -> Values:
+def _real_values(values: _Values) -> _Values:
     """Values that fill a 3 × 3 square somewhere, sorted."""
     if min(values.shape) < 3:
         return np.unique(values)
@@ -241,7 +230,7 @@ def _real_values(values: Values) -> Values:
     return np.unique(middle[is_filled])
 
 
-def _count_pieces(values: Values, real: Values, traits: PictureTraits) -> None:
+def _count_pieces(values: _Values, real: _Values, traits: _PictureTraits) -> None:
     """Notes in `traits` whether a picture's common values lie in many pieces."""
     if not (traits.is_color or traits.is_palette):  # what compression leaves near black and white
         top = int(values.max())
@@ -267,7 +256,7 @@ def _count_pieces(values: Values, real: Values, traits: PictureTraits) -> None:
         traits.banded += _is_banded(values, traits)
 
 
-def _is_banded(values: Values, traits: PictureTraits) -> bool:
+def _is_banded(values: _Values, traits: _PictureTraits) -> bool:
     """Whether nine in ten values lie beside the next lighter or darker one."""
     levels, at = np.unique(values, return_inverse=True)
     lightness = levels.astype(np.float64)
@@ -283,8 +272,8 @@ def _is_banded(values: Values, traits: PictureTraits) -> bool:
     return not traits.is_color
 
 
-def _steps(values: Values, distinct: NDArray[np.int32]) -> NDArray[np.int64]:
-    """As `PictureTraits.steps`. values: (H, W); distinct: those that occur, sorted."""
+def _steps(values: _Values, distinct: NDArray[np.int32]) -> NDArray[np.int64]:
+    """As `_PictureTraits.steps`. values: (H, W); distinct: those that occur, sorted."""
     small = max(2 * int(np.diff(distinct).min()), 0.04 * float(np.ptp(distinct[distinct > 0])))
     greys, result = values.astype(np.int64), np.zeros((2, 3), np.int64)
     for axis, (one, other) in enumerate(((greys[1:], greys[:-1]), (greys[:, 1:], greys[:, :-1]))):
@@ -297,7 +286,7 @@ _REACH_PX: Final = 2  # how far from a mixed pixel the colours it is mixed of ma
 _CHUNK: Final = 1 << 16  # pixels compared with all colours at a time
 
 
-def snap_to_real(values: Pixels, labels: Labels, keys: Mapping[int, int]) -> Labels:
+def _snap_to_real(values: Pixels, labels: Labels, keys: Mapping[int, int]) -> Labels:
     """labels (H, W) with the pixels whose `values` are in no key settled.
 
     values: (H, W) greys or 0xRRGGBB; keys: real value -> key, background (0) included. Colours
@@ -349,7 +338,7 @@ _VOID: Final = 255
 _NEARLY_WHITE: Final = 250
 
 
-class ValueKind(StrEnum):
+class _ValueKind(StrEnum):
     """How a set of pictures holds objects; the values are titles for people."""
 
     IDS = Message("pixel values are object ids")
@@ -360,10 +349,10 @@ class ValueKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class PictureReading:
+class _PictureReading:
     """How every picture of one set is read."""
 
-    kind: ValueKind
+    kind: _ValueKind
     keys: Mapping[int, int]  # pixel value or 0xRRGGBB -> key
     colors: Mapping[int, tuple[int, int, int]]  # key -> RGB, where the pictures have colours
     is_antialiased: bool = False  # values that are not in `keys` are mixtures
@@ -373,26 +362,26 @@ class PictureReading:
     remarks: tuple[str, ...] = ()
 
 
-def learn_pictures(
-    files: Sequence[PictureFile],
+def _learn_pictures(
+    files: Sequence[_PictureFile],
     on_each: Callable[[], object],
     *,
     is_single: bool = False,
     named: Collection[int] = (),
-) -> tuple[PictureReading, list[tuple[int, int]]]:
+) -> tuple[_PictureReading, list[tuple[int, int]]]:
     """Looks at every picture once; also the (width, height) of each. is_single: they are of one
     object, whatever its grey or colour.
 
     named: ids that are known to be objects. on_each: called after each picture. Raises
     UnreadableMaskError.
     """
-    traits = PictureTraits()
+    traits = _PictureTraits()
     sizes: list[tuple[int, int]] = []
     for file in files:
         with opened_mask(file.path, page=file.page, is_deep=True) as image:
             check_pixels(file.path, *image.size)
             sizes.append(image.size)
-            look_at(image, traits, is_single=is_single)
+            _look_at(image, traits, is_single=is_single)
         on_each()
     return _conclude(traits, files[0].path, is_single=is_single, named=named), sizes
 
@@ -403,20 +392,20 @@ def _counted(around: Surroundings, total: int) -> Callable[[], object]:
     return lambda: around.on_progress(next(steps), total)
 
 
-def read_picture_mask(file: PictureFile, reading: PictureReading) -> Labels:
+def _read_picture_mask(file: _PictureFile, reading: _PictureReading) -> Labels:
     """(H, W) keys at the picture's own size. Raises UnreadableMaskError."""
     with opened_mask(file.path, page=file.page, is_deep=True) as image:
         check_pixels(file.path, *image.size)
-        if reading.kind is ValueKind.CUT_OUT:
+        if reading.kind is _ValueKind.CUT_OUT:
             alpha = np.asarray(image.convert("RGBA"))[:, :, 3]
             return (alpha >= 128).astype(np.uint8)
-        values = values_of(image)
-        if reading.kind is ValueKind.MATTE:
+        values = _values_of(image)
+        if reading.kind is _ValueKind.MATTE:
             if image.mode in COLOR_MODES:  # the brightest of the three: a red mask is one too
                 values = np.maximum(np.maximum(values >> 16, values >> 8 & 255), values & 255)
             is_palette = image.mode in ("P", "PA")
             return (values >= (1 if is_palette else reading.half)).astype(np.uint8)
-        if (image.mode in COLOR_MODES) != (reading.kind is ValueKind.COLORS):
+        if (image.mode in COLOR_MODES) != (reading.kind is _ValueKind.COLORS):
             raise UnreadableMaskError(
                 file.path,
                 Message("it is coloured and others are not, or the other way round"),
@@ -424,20 +413,20 @@ def read_picture_mask(file: PictureFile, reading: PictureReading) -> Labels:
             )
     labels = _looked_up(values, reading.keys)
     if reading.is_antialiased:
-        return snap_to_real(values, labels, reading.keys)
+        return _snap_to_real(values, labels, reading.keys)
     return labels
 
 
 def _conclude(
-    traits: PictureTraits, path: Path, *, is_single: bool, named: Collection[int]
-) -> PictureReading:
+    traits: _PictureTraits, path: Path, *, is_single: bool, named: Collection[int]
+) -> _PictureReading:
     """Ids or a matte, by how many values there are and how they lie, not by the highest."""
     values = traits.values - {0}
     if traits.is_color:
         return _conclude_colors(traits, path, is_single=is_single, named=named)
     white = next((one for one in _WHITES if one >= traits.highest), traits.highest)
-    is_matte = PictureReading(
-        ValueKind.MATTE,
+    is_matte = _PictureReading(
+        _ValueKind.MATTE,
         {},
         {},
         half=(white + 1) // 2,
@@ -463,13 +452,13 @@ def _conclude(
     if is_hard:
         return _conclude_ids(traits, path, named)
     is_white = not real or min(real) >= 0.98 * max(real)
-    if traits.is_grey_photograph and (is_white or traits.mixed > MOST_MIXED * traits.solid):
+    if traits.is_grey_photograph and (is_white or traits.mixed > _MOST_MIXED * traits.solid):
         raise _photograph(path)
-    if is_white or traits.mixed > MOST_MIXED * traits.solid:
+    if is_white or traits.mixed > _MOST_MIXED * traits.solid:
         return is_matte
     keys = {0: 0, **_numbered(real)}
-    return PictureReading(
-        ValueKind.IDS,
+    return _PictureReading(
+        _ValueKind.IDS,
         keys,
         {},
         is_antialiased=True,
@@ -494,7 +483,7 @@ def _photograph(path: Path) -> UnreadableMaskError:
     )
 
 
-def _conclude_ids(traits: PictureTraits, path: Path, named: Collection[int]) -> PictureReading:
+def _conclude_ids(traits: _PictureTraits, path: Path, named: Collection[int]) -> _PictureReading:
     values, remarks = traits.values - {0}, []
     void: set[int] = set()
     if _VOID not in named and _is_void(values, traits.palette):
@@ -531,8 +520,8 @@ def _conclude_ids(traits: PictureTraits, path: Path, named: Collection[int]) -> 
         remarks.append(
             Message("Object ids beyond 255 are numbered anew; the old number is the name.")
         )
-    return PictureReading(
-        ValueKind.MOTS if is_mots else ValueKind.IDS,
+    return _PictureReading(
+        _ValueKind.MOTS if is_mots else _ValueKind.IDS,
         {**keys, **dict.fromkeys(void, 0)},
         _palette_colors(traits.palette, set(objects)),
         has_ids=has_ids,
@@ -569,16 +558,16 @@ def _is_void(values: Collection[int], palette: NDArray[np.uint8] | None) -> bool
 
 
 def _conclude_colors(
-    traits: PictureTraits, path: Path, *, is_single: bool, named: Collection[int]
-) -> PictureReading:
+    traits: _PictureTraits, path: Path, *, is_single: bool, named: Collection[int]
+) -> _PictureReading:
     is_photograph = traits.is_scattered or (
         len(traits.values) > MOST_OBJECTS
-        and (traits.mixed > MOST_MIXED * traits.solid or len(traits.real) > MOST_OBJECTS + 1)
+        and (traits.mixed > _MOST_MIXED * traits.solid or len(traits.real) > MOST_OBJECTS + 1)
     )
     if traits.has_alpha and (is_photograph or is_single):
-        return PictureReading(ValueKind.CUT_OUT, {}, {})
+        return _PictureReading(_ValueKind.CUT_OUT, {}, {})
     if is_single:
-        return PictureReading(ValueKind.MATTE, {}, {})
+        return _PictureReading(_ValueKind.MATTE, {}, {})
     if is_photograph:
         raise _photograph(path)
     known = traits.values <= PALETTE_IDS.keys() | {0}
@@ -604,8 +593,8 @@ def _conclude_colors(
     free = (key for key in range(1, 256) if key not in set(keys.values()))
     keys.update((color, next(free)) for color in sorted(colors) if color not in PALETTE_IDS)
     rgb = {key: (color >> 16, color >> 8 & 255, color & 255) for color, key in keys.items()}
-    return PictureReading(
-        ValueKind.COLORS,
+    return _PictureReading(
+        _ValueKind.COLORS,
         {0: 0, **keys, **dict.fromkeys(void, 0)},
         rgb,
         is_antialiased,
@@ -619,7 +608,7 @@ def _is_dense(values: set[int]) -> bool:
     return len(values) <= _MOST_GREY_IDS and max(values, default=0) <= len(values) + 8
 
 
-def _is_without_softness(traits: PictureTraits, white: int) -> bool:
+def _is_without_softness(traits: _PictureTraits, white: int) -> bool:
     """Whether these greys are no soft edge: none is dark beside the brightest; or, where nothing
     fills a square, as in tiny pictures, they are few and far from white."""
     values, real = traits.values - {0}, traits.real - {0}
@@ -632,7 +621,7 @@ def _is_without_softness(traits: PictureTraits, white: int) -> bool:
     return lowest >= highest / 2 or (not real and is_dark)
 
 
-def _looked_up(values: Values, keys: Mapping[int, int]) -> Labels:
+def _looked_up(values: _Values, keys: Mapping[int, int]) -> Labels:
     """(H, W) keys; 0 for a value that has none."""
     if values.dtype == np.uint8:
         table = np.zeros(256, np.uint8)
@@ -663,11 +652,11 @@ def _palette_colors(
 
 
 _FORMAT_OF: Final = {
-    ValueKind.IDS: "palette-png",
-    ValueKind.MOTS: "mots",
-    ValueKind.MATTE: "matte",
-    ValueKind.COLORS: "pictures",
-    ValueKind.CUT_OUT: "cut-outs",
+    _ValueKind.IDS: "palette-png",
+    _ValueKind.MOTS: "mots",
+    _ValueKind.MATTE: "matte",
+    _ValueKind.COLORS: "pictures",
+    _ValueKind.CUT_OUT: "cut-outs",
 }
 
 
@@ -697,18 +686,18 @@ def read_pictures(
                 count=len(around.names),
             )
         found = FoundMasks({}, ())
-        by_frame = {frame: PictureFile(pictures[0], frame) for frame in range(pages)}
+        by_frame = {frame: _PictureFile(pictures[0], frame) for frame in range(pages)}
     else:
         found = place_files(pictures, around)
-        by_frame = {frame: PictureFile(path) for frame, path in found.by_frame.items()}
+        by_frame = {frame: _PictureFile(path) for frame, path in found.by_frame.items()}
     files = list(by_frame.values())
-    reading, sizes = learn_pictures(files, _counted(around, len(files)), named=named)
+    reading, sizes = _learn_pictures(files, _counted(around, len(files)), named=named)
     return MaskSet(
         format=_FORMAT_OF[reading.kind],
         title=title or Message("Pictures: {kind}", kind=reading.kind.value),
         objects=_objects_of(reading, named, color_names or {}),
         sizes=dict(zip(by_frame, sizes, strict=True)),
-        read=lambda frame: (read_picture_mask(by_frame[frame], reading),),
+        read=lambda frame: (_read_picture_mask(by_frame[frame], reading),),
         has_ids=reading.has_ids,
         unmatched=tuple(path.name for path in found.unmatched),
         remarks=(*([found.remark] if found.remark else []), *reading.remarks),
@@ -750,18 +739,18 @@ def folder_kind(folder: Path, around: Surroundings) -> FolderKind:
     samples = pictures[:: max(1, len(pictures) // _SAMPLES)]
     if pictures[0].suffix.lower() in LOSSY_SUFFIXES or _are_frames(samples[:2], around):
         return FolderKind.PHOTOGRAPHS
-    traits = PictureTraits()
+    traits = _PictureTraits()
     for path in samples:
         with opened_mask(path, is_deep=True) as image:
             check_pixels(path, *image.size)
-            look_at(image, traits, is_single=False)
+            _look_at(image, traits, is_single=False)
     if traits.is_color and traits.has_alpha:
         return FolderKind.ONE_OBJECT  # a cut-out
     try:
         reading = _conclude(traits, pictures[0], is_single=False, named=())
     except UnreadableMaskError:
         return FolderKind.PHOTOGRAPHS
-    is_one = reading.kind is ValueKind.MATTE or len(set(reading.keys.values()) - {0}) <= 1
+    is_one = reading.kind is _ValueKind.MATTE or len(set(reading.keys.values()) - {0}) <= 1
     is_soft = reading.is_antialiased and not traits.is_color  # a matte with flat greys
     is_white = not traits.is_color and min(traits.values - {0}, default=0) >= _NEARLY_WHITE
     return FolderKind.ONE_OBJECT if is_one or is_soft or is_white else FolderKind.OBJECTS
@@ -805,7 +794,7 @@ def read_object_folders(
     placed = [place_files(list_pictures(folder), around) for folder in folders]
     on_each = _counted(around, sum(len(found.by_frame) for found in placed))
     sizes: dict[int, tuple[int, int]] = {}
-    readings: dict[int, PictureReading] = {}
+    readings: dict[int, _PictureReading] = {}
     paths: dict[int, Mapping[int, Path]] = {}  # key -> frame -> file
     objects: list[FoundObject] = []
     numbers = [_leading_number(folder.name) for folder in folders]
@@ -813,8 +802,8 @@ def read_object_folders(
     keys = numbers if has_ids else range(1, len(folders) + 1)
     for key, folder, found in zip(keys, folders, placed, strict=True):
         assert key is not None
-        files = [PictureFile(path) for path in found.by_frame.values()]
-        readings[key], own_sizes = learn_pictures(files, on_each, is_single=True)
+        files = [_PictureFile(path) for path in found.by_frame.values()]
+        readings[key], own_sizes = _learn_pictures(files, on_each, is_single=True)
         paths[key] = found.by_frame
         for (frame, path), size in zip(found.by_frame.items(), own_sizes, strict=True):
             if sizes.setdefault(frame, size) != size:
@@ -834,13 +823,13 @@ def read_object_folders(
     def read(frame: int) -> Stack:
         width, height = sizes[frame]
         masks = (
-            (key, read_picture_mask(PictureFile(by_frame[frame]), readings[key]) > 0)
+            (key, _read_picture_mask(_PictureFile(by_frame[frame]), readings[key]) > 0)
             for key, by_frame in paths.items()
             if frame in by_frame
         )
         return pile(masks, height, width)
 
-    is_cut_out = any(one.kind is ValueKind.CUT_OUT for one in readings.values())
+    is_cut_out = any(one.kind is _ValueKind.CUT_OUT for one in readings.values())
     return MaskSet(
         format="cut-outs" if is_cut_out else "matte",
         title=Message("A folder for each object: cut-outs")
@@ -860,11 +849,11 @@ def read_object_folders(
 
 
 def _objects_of(
-    reading: PictureReading,
+    reading: _PictureReading,
     named: Mapping[int, NamedObject],
     color_names: Mapping[tuple[int, int, int], str],
 ) -> tuple[FoundObject, ...]:
-    if reading.kind in (ValueKind.MATTE, ValueKind.CUT_OUT):
+    if reading.kind in (_ValueKind.MATTE, _ValueKind.CUT_OUT):
         only = next(iter(named.values())) if len(named) == 1 else None
         name, color = only or (None, None)
         return (FoundObject(1, name, color),)

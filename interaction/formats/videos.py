@@ -39,7 +39,6 @@ __all__ = [
     "GREEN_SCREEN",
     "PRORES_ALPHA",
     "VP9_ALPHA",
-    "FramePicture",
     "H264Options",
     "VideoOptions",
     "foresee_even_size",
@@ -49,7 +48,7 @@ __all__ = [
 ]
 
 # The job, a frame -> (H, W, 3) RGB or (H, W, 4) RGBA.
-FramePicture = Callable[[ExportJob, int], NDArray[np.uint8]]
+_FramePicture = Callable[[ExportJob, int], NDArray[np.uint8]]
 
 _ODD_SIZES: Final = {
     "pad": Message("Repeat the last row or column"),
@@ -104,7 +103,7 @@ class H264Options(VideoOptions):
 
 
 def write_video(
-    job: ExportJob, kind: VideoKind, options: VideoOptions, frame_picture: FramePicture
+    job: ExportJob, kind: VideoKind, options: VideoOptions, frame_picture: _FramePicture
 ) -> Iterator[int]:
     """Encodes `frame_picture(job, frame)` for every frame of the job and yields the frame."""
 
@@ -169,7 +168,7 @@ def foresee_even_size(job: ExportJob, width: int | None = None) -> Iterable[str]
     yield Message(words.template, width=width, height=height, new_width=even[0], new_height=even[1])
 
 
-def video_pictures(frame_picture: FramePicture) -> Pictures:
+def video_pictures(frame_picture: _FramePicture) -> Pictures:
     """A video's frame as what one can look at before it is encoded."""
 
     def pictures(job: ExportJob, frame: int) -> Iterator[tuple[str, NDArray[np.uint8]]]:
