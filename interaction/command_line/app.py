@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 
 from interaction.command_line.config import (
     OfClick,
+    click_command,
     default_map,
     read_files,
     taken_out,
@@ -64,14 +65,7 @@ class _CommandTable(TyperGroup):
         if cmd_name not in COMMANDS:
             return None
         module, _, attribute = COMMANDS[cmd_name].partition(":")
-        command = getattr(import_module(module), attribute)
-        if not isinstance(command, typer.Typer):
-            single = typer.Typer(add_completion=False)
-            single.command()(command)
-            command = single
-        built: OfClick = typer.main.get_command(command)
-        built.name = cmd_name
-        return built
+        return click_command(getattr(import_module(module), attribute), cmd_name)
 
     def parse_args(self, ctx: OfClick, args: list[str]) -> list[str]:
         args, path = taken_out(args)

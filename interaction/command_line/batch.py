@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from interaction.command_line.config import ConfigFile, OfClick, default_map
+from interaction.command_line.config import ConfigFile, click_command, default_map
 from interaction.command_line.options import taking
 from interaction.command_line.propagate import (
     PropagateOptions,
@@ -78,15 +78,6 @@ class BatchOptions:
     cpus: Annotated[int, typer.Option(min=1, help="Processors for each job on a cluster.")] = 1
     as_json: Annotated[bool, typer.Option("--json", help="Print the report.")] = False
 
-    @property
-    def is_cluster(self) -> bool:
-        return self.cluster or self.address is not None
-
-    @property
-    def config_files(self) -> "tuple[ConfigFile, ...]":
-        files: tuple[ConfigFile, ...] = self.context.obj
-        return files
-
     def place(self, ending: str) -> Path:
         """Beside the jobs, by their name."""
         base = self.jobs.stem if is_file(self.jobs) else self.jobs.name
@@ -132,8 +123,9 @@ def batch(options: BatchOptions) -> None:
 @contextmanager
 def _steps(options: BatchOptions, jobs: list[Job]) -> Iterator[Iterator[JobResult]]:
     """The results, as they come, here or from a cluster."""
-    files, path, resumes = options.config_files, options.jobs, options.resume
-    if not options.is_cluster:
+    files: tuple[ConfigFile, ...] = options.context.obj
+    path, resumes = options.jobs, options.resume
+    if not options.cluster and options.address is None:
         with stop_on_interrupt() as stop:
             yield run_jobs(jobs, partial(_run, files, path, resumes, stop.is_set), resumes=resumes)
         return
@@ -160,22 +152,14 @@ def _steps(options: BatchOptions, jobs: list[Job]) -> Iterator[Iterator[JobResul
         yield chain(map(finished, done), steps)
 
 
-@cache
-def _propagate() -> OfClick:
-    single = typer.Typer(add_completion=False)
-    single.command()(propagate)
-    command: OfClick = typer.main.get_command(single)
-    command.name = "propagate"
-    return command
-
-
 def _parsed(files: tuple[ConfigFile, ...], path: Path, values: JsonObject) -> PropagateOptions:
     """The parameters of `propagate`: a job's values, over those of config files. UserError for
     what makes no sense."""
     row = ConfigFile(path, {"propagate": {k: v for k, v in values.items() if k != "source"}})
+    command = click_command(propagate, "propagate")
     try:
-        defaults = default_map((*files, row), _propagate())
-        context = _propagate().make_context("propagate", [values["source"]], default_map=defaults)
+        defaults = default_map((*files, row), command)
+        context = command.make_context("propagate", [values["source"]], default_map=defaults)
     except typer.BadParameter as error:
         raise UserError(error.format_message()) from None
     return PropagateOptions(**context.params)

@@ -10,7 +10,7 @@ that over what is built in (in the window, over its preferences).
 
 import json
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -21,7 +21,16 @@ from platformdirs import user_config_path
 from interaction.errors import UserError
 from interaction.files import is_file, read_regular
 
-__all__ = ["ConfigFile", "config", "default_map", "read_files", "taken_out", "unknown_names"]
+__all__ = [
+    "ConfigFile",
+    "OfClick",
+    "click_command",
+    "config",
+    "default_map",
+    "read_files",
+    "taken_out",
+    "unknown_names",
+]
 
 OfClick = Any  # commands and contexts: typer comes with a click of its own, or uses another
 _OPTION: Final = "--config"
@@ -32,6 +41,17 @@ _MOST_BYTES: Final = 2**20
 class ConfigFile:
     path: Path
     values: dict[str, object]
+
+
+def click_command(command: typer.Typer | Callable[..., None], name: str) -> OfClick:
+    """What typer makes of a function, or of several commands under one name."""
+    if not isinstance(command, typer.Typer):
+        single = typer.Typer(add_completion=False)
+        single.command()(command)
+        command = single
+    built: OfClick = typer.main.get_command(command)
+    built.name = name
+    return built
 
 
 def taken_out(arguments: list[str]) -> tuple[list[str], Path | None]:

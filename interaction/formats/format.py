@@ -95,7 +95,6 @@ def find_gaps(
     """In the objects' order. A confirmed frame says that an object not in it is absent, and so may
     the object itself: that is no gap. Any other frame without the object is."""
     missing: dict[int, list[int]] = {one.id: [] for one in objects}
-    by_id = {one.id: one for one in objects}
     found: set[int] = set()
     for frame in frames:
         record = records.get(frame, EMPTY_RECORD)
@@ -103,10 +102,9 @@ def find_gaps(
         found |= present
         if record.status is FrameStatus.CONFIRMED:
             continue
-        for object_id, gap in missing.items():
-            is_absent = by_id[object_id].state_at(frame) is PresenceState.ABSENT
-            if object_id not in present and not is_absent:
-                gap.append(frame)
+        for one in objects:
+            if one.id not in present and one.state_at(frame) is not PresenceState.ABSENT:
+                missing[one.id].append(frame)
     return tuple(
         ObjectGap(one, tuple(missing[one.id]), one.id not in found)
         for one in objects
