@@ -805,17 +805,7 @@ def read_object_folders(
         files = [_PictureFile(path) for path in found.by_frame.values()]
         readings[key], own_sizes = _learn_pictures(files, on_each, is_single=True)
         paths[key] = found.by_frame
-        for (frame, path), size in zip(found.by_frame.items(), own_sizes, strict=True):
-            if sizes.setdefault(frame, size) != size:
-                raise UserError(
-                    "“{folder}/{name}” is {width} × {height} pixels, and the "
-                    "same frame of another object is not. Nothing was changed.\n\nExport the "
-                    "masks again, all of one size.",
-                    folder=folder.name,
-                    name=path.name,
-                    width=size[0],
-                    height=size[1],
-                )
+        _check_sizes(found.by_frame, own_sizes, sizes)
         known = named.get(key) if has_ids else None
         known = known or NamedObject(clean_name(_name_without_number(folder.name)))
         objects.append(FoundObject(key, known.name, known.color))
@@ -846,6 +836,24 @@ def read_object_folders(
         ),
         remarks=(Message("Pixels of at least half white, or half opaque, are the object."),),
     )
+
+
+def _check_sizes(
+    files: Mapping[int, Path], found: list[tuple[int, int]], sizes: dict[int, tuple[int, int]]
+) -> None:
+    """Notes the sizes `found`, of one object's files by frame, in `sizes`. UserError where another
+    object's is not the same."""
+    for (frame, path), size in zip(files.items(), found, strict=True):
+        if sizes.setdefault(frame, size) != size:
+            raise UserError(
+                "“{folder}/{name}” is {width} × {height} pixels, and the "
+                "same frame of another object is not. Nothing was changed.\n\nExport the "
+                "masks again, all of one size.",
+                folder=path.parent.name,
+                name=path.name,
+                width=size[0],
+                height=size[1],
+            )
 
 
 def _objects_of(

@@ -106,13 +106,8 @@ def _of_folder(folder: Path, around: Surroundings) -> MaskSet:
             return _named(_of_json(candidate, data, around), named)
     if (folder / "annotations.xml").is_file():
         return _named(_of_text(folder / "annotations.xml", around), named)
-    for text in (folder / "gt" / "gt.txt", folder / "gt.txt"):
-        if text.is_file():
-            return _of_text(text, around)
-    texts = list(folder.glob("*.txt"))
-    for text in [one for one in texts if len(texts) == 1 or one.stem == around.sequence]:
-        if is_mots_text(text):
-            return _of_text(text, around)
+    if (text := _mots_text(folder, around)) is not None:
+        return _of_text(text, around)
     is_yolo = (folder / "labels").is_dir() or (folder / "data.yaml").is_file()
     if is_yolo and label_files(folder):
         return read_yolo(folder, around)
@@ -150,6 +145,15 @@ def _of_folder(folder: Path, around: Surroundings) -> MaskSet:
     if folders:
         return read_object_folders(folders, around, named)
     raise _no_masks(folder)
+
+
+def _mots_text(folder: Path, around: Surroundings) -> Path | None:
+    for path in (folder / "gt" / "gt.txt", folder / "gt.txt"):
+        if path.is_file():
+            return path
+    texts = list(folder.glob("*.txt"))
+    own = [path for path in texts if len(texts) == 1 or path.stem == around.sequence]
+    return next(filter(is_mots_text, own), None)
 
 
 def _no_masks(folder: Path) -> UserError:
