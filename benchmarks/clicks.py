@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 
 from interaction.annotation.mask_files import decode_labels
 from interaction.annotation.types import Click
-from interaction.clicks.prompts import Box, next_click
-from interaction.clicks.segmenter import ClickConfig, ClickSegmenter
+from interaction.clicks.prompts import Box, ClickConfig, next_click
+from interaction.clicks.segmenter import ClickSegmenter
 from interaction.clicks.small_network import load_small_click_network
 from interaction.evaluation.scores import region_similarity
 from resources import weights_folder

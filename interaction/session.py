@@ -66,7 +66,8 @@ from interaction.project.workspace import (
 )
 from interaction.steps import finish
 from interaction.tracking.trust import GOAL, NextFrame, next_frames
-from interaction.video.video import Video, VideoIndex, open_video
+from interaction.video.decoder import VideoIndex
+from interaction.video.video import Video, open_video
 from xmem_core.arrays import Labels
 from xmem_core.messages import Message
 

@@ -16,8 +16,8 @@ from interaction.annotation.strokes import stroke_mask
 from interaction.annotation.types import Click, Stroke
 from interaction.answers import propagation
 from interaction.clicks.fbrs import StoppedError
-from interaction.clicks.prompts import Box
-from interaction.clicks.segmenter import ClickConfig, ClickResult, merged
+from interaction.clicks.prompts import Box, ClickConfig
+from interaction.clicks.segmenter import ClickResult, merged
 from interaction.engines import EngineSettings
 from interaction.project.project import Project
 from interaction.session import Session

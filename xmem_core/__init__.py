@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from xmem_core.config import MemoryConfig
     from xmem_core.device import best_device
     from xmem_core.errors import UserError
+    from xmem_core.network.config import NetworkConfig
     from xmem_core.network.inference import prepare
-    from xmem_core.network.xmem import NetworkConfig, XMem
+    from xmem_core.network.xmem import XMem
     from xmem_core.pictures import EncodedFrame, Prediction
     from xmem_core.tracker import Tracker
     from xmem_core.weights import load_xmem

@@ -14,8 +14,6 @@ import torch
 from xmem_core.arrays import Labels, Window
 from xmem_core.pictures import Prediction
 
-__all__ = ["Closeup", "suited_side"]
-
 _LEAST_PX: Final = 64
 _STEP: Final = 2**0.5
 _ROOM: Final = 2.5  # side of a new box over the longer side of what it holds

@@ -4,8 +4,6 @@ from collections.abc import Callable, Iterable
 from pathlib import PurePath
 from typing import Self
 
-__all__ = ["Message"]
-
 
 class Message(str):
     """The filled English text, as a string; the window translates `template` and fills it again.

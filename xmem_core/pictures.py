@@ -9,17 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from xmem_core.arrays import Frame, Labels, Window
-from xmem_core.network.xmem import KeyFeatures, XMem
+from xmem_core.network.encoders import KeyFeatures
+from xmem_core.network.xmem import XMem
 from xmem_core.probabilities import normalise, pad, padding_to_stride
-
-__all__ = [
-    "EncodedFrame",
-    "PictureSize",
-    "Prediction",
-    "encode_frames",
-    "memorised_objects",
-]
-
 
 # A thing that is small in a small picture covers few 16-pixel elements; enlarged, it is followed
 # better. Beyond twofold there is nothing left to see, only time to lose.

@@ -26,11 +26,6 @@ from xmem_core.messages import Message
 from xmem_core.network.config import NetworkConfig
 from xmem_core.network.xmem import XMem
 
-__all__ = [
-    "CheckpointFileError",
-    "read_named_tensors",
-]
-
 # What torch.load raises for a damaged file, found by damaging files.
 _DAMAGE: Final = (
     ArithmeticError,

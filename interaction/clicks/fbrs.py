@@ -17,10 +17,8 @@ from scipy.optimize import fmin_l_bfgs_b
 from torch import Tensor
 
 from interaction.clicks.network import ClickNetwork, InsertionPoint
-from interaction.clicks.prompts import MODES, Mode
+from interaction.clicks.prompts import Mode
 from xmem_core.probabilities import IMAGENET_STD
-
-__all__ = ["MODES", "Inputs", "Mode", "Refiner", "StoppedError", "click_squares"]
 
 _POINTS: Final = {
     "f-BRS-A": InsertionPoint.BEFORE_CONTEXT,

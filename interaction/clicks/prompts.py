@@ -12,16 +12,6 @@ from numpy.typing import NDArray
 
 from interaction.annotation.types import Click, Stroke
 
-__all__ = [
-    "MODES",
-    "Box",
-    "ClickConfig",
-    "Mode",
-    "check_inside",
-    "clicks_of_box",
-    "clicks_of_strokes",
-]
-
 Mode = Literal["NoBRS", "RGB-BRS", "DistMap-BRS", "f-BRS-A", "f-BRS-B", "f-BRS-C"]
 MODES: Final[tuple[Mode, ...]] = (
     "NoBRS",

@@ -17,12 +17,6 @@ from xmem_core.messages import Message
 from xmem_core.network.inference import fold_batch_norms
 from xmem_core.weights import CheckpointFileError, read_named_tensors
 
-__all__ = [
-    "load_click_network",
-    "load_published_click_network",
-    "load_scribble_network",
-]
-
 # Published name -> ours, first match of a name's start.
 _CLICK_NAMES: Final = (
     (r"rgb_conv\.", "mix."),

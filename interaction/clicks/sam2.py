@@ -35,7 +35,6 @@ from xmem_core.messages import Message
 if TYPE_CHECKING:
     from transformers import Sam2Model
 
-__all__ = ["Sam2Segmenter", "load_sam2"]
 
 _GIVEN_LOGIT: Final = 10.0  # of a mask that was not made by the network, as its publisher scales it
 _PICTURES_KEPT: Final = 4

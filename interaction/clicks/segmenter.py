@@ -15,22 +15,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from interaction.annotation.types import Click
-from interaction.clicks.fbrs import Inputs, Mode, Refiner, StoppedError, click_squares
+from interaction.clicks.fbrs import Inputs, Refiner, StoppedError, click_squares
 from interaction.clicks.network import ClickNetwork
-from interaction.clicks.prompts import Box, ClickConfig, check_inside, clicks_of_box
+from interaction.clicks.prompts import Box, ClickConfig, Mode, check_inside, clicks_of_box
 from interaction.clicks.zoom import Crop, around, whole_frame
 from xmem_core.arrays import Frame, Labels
-
-__all__ = [
-    "ClickConfig",
-    "ClickResult",
-    "ClickSegmenter",
-    "boxed",
-    "check_prompt",
-    "explained_change",
-    "merged",
-    "suited_click_config",
-]
 
 _SURE: Final = 0.88  # the least probability, on its side, of what a click has changed
 # A separate piece of less than this share of the object goes whole with one negative click.

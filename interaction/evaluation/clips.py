@@ -17,25 +17,11 @@ from interaction.annotation.mask_folders import list_pictures, natural_key, plac
 from interaction.errors import UserError
 from interaction.evaluation.scores import (
     ClipScore,
-    Evaluation,
     ObjectScore,
     SkippedClip,
     boundary_accuracy,
     region_similarity,
 )
-
-__all__ = [
-    "DAVIS",
-    "Clip",
-    "ClipScore",
-    "Evaluation",
-    "ObjectScore",
-    "ScoringRule",
-    "SkippedClip",
-    "find_clips",
-    "pair_clip",
-    "score_clip",
-]
 
 _VOID: Final = 255  # in ground truth: neither object nor background, so not scored
 

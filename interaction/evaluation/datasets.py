@@ -19,8 +19,6 @@ from interaction.evaluation.clips import ScoringRule
 from interaction.files import JsonObject, is_file, is_folder, parse_json, read_regular
 from xmem_core.arrays import Labels
 
-__all__ = ["Dataset", "DatasetClip", "Kind", "find_dataset", "first_masks"]
-
 Kind = Literal["davis16", "davis17", "ytvos18", "ytvos19", "lvos", "longvideo", "folder"]
 _VOID: Final = 255
 _MOST_LIST_BYTES: Final = 2**28

@@ -18,8 +18,6 @@ from interaction.evaluation.runs import ClipOutcome, DatasetRun
 from interaction.evaluation.scores import Evaluation, ObjectScore, SkippedClip
 from interaction.video.pixels import read_picture
 
-__all__ = ["DatasetSummary", "summarize_outcomes", "write_report"]
-
 _WORST: Final = 12  # frames shown as pictures, one a clip first
 _PICTURE_WIDTH_PX: Final = 320
 _PLOT_WIDTH_PX, _PLOT_HEIGHT_PX = 420, 110

@@ -42,8 +42,6 @@ from interaction.video.video import open_video
 from xmem_core.arrays import Labels
 from xmem_core.weights import file_sha256
 
-__all__ = ["ClipOutcome", "DatasetRun", "run_dataset", "track_clip"]
-
 _SETTINGS: Final = "settings.json"
 _MOST_BYTES: Final = 2**28
 

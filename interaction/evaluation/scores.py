@@ -13,19 +13,6 @@ from numpy.typing import NDArray
 from interaction.errors import UserError
 from interaction.files import JsonObject
 
-__all__ = [
-    "ClipScore",
-    "Evaluation",
-    "ObjectScore",
-    "SkippedClip",
-    "Statistics",
-    "boundary_accuracy",
-    "boundary_map",
-    "boundary_tolerance_px",
-    "region_similarity",
-    "summarize",
-]
-
 _TOLERANCE: Final = 0.008  # of the picture's diagonal
 _RECALL_ABOVE: Final = 0.5
 _DECAY_BINS: Final = 4

@@ -37,9 +37,10 @@ from interaction.files import (
     writing_problem,
 )
 from interaction.formats.options import ExportOptions, OptionInfo, describe_options
+from interaction.video.decoder import VideoIndex
 from interaction.video.fingerprints import Fingerprint
 from interaction.video.picture_folder import PICTURE_SUFFIXES, PictureFolderIndex
-from interaction.video.video import Video, VideoIndex, open_video
+from interaction.video.video import Video, open_video
 from xmem_core.arrays import Frame, Labels, Pixels
 from xmem_core.messages import Message
 

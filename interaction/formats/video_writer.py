@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from interaction.errors import UnreadableVideoError, UserError
 from interaction.files import writing_problem
 from interaction.video.container import LARGEST_GAP_S, TagSource, may_restart, open_container
+from interaction.video.decoder import VideoIndex
 from interaction.video.index import VideoFileIndex
-from interaction.video.video import VideoIndex
 from xmem_core.messages import Message
 
 __all__ = [

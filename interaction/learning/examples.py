@@ -19,8 +19,6 @@ from interaction.learning.samples import ClickHabits, Sample, damaged, first_cli
 from interaction.tracking.propagation import GivenMasks
 from xmem_core.arrays import Frame, Labels, Pixels
 
-__all__ = ["Example", "clip_of", "examples_of", "sample_of"]
-
 MOST_EXAMPLES: Final = 32
 _MOST_PIXELS: Final = 80_000_000  # of all examples together: they are held in memory
 _MOST_OBJECTS: Final = 3  # that one clip follows: each costs a step as much as the first

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from interaction.learning.examples import Example
     from interaction.learning.networks import Plan
 
-__all__ = ["LearningStep", "learning"]
 
 # Steps of each network that are worth while, and the time they are shortened to on this computer.
 _FIRST_STEPS, _STEPS_A_FRAME, _MOST_STEPS, _FEWEST_STEPS = 60, 20, 300, 20

@@ -33,12 +33,6 @@ from xmem_core.messages import Message
 if TYPE_CHECKING:
     from xmem_core.tracker import Tracker
 
-__all__ = [
-    "Learned",
-    "LearnedEngines",
-    "LearnedModels",
-    "Part",
-]
 
 Part = Literal["tracker", "clicks"]
 

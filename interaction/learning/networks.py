@@ -25,14 +25,6 @@ from xmem_core.learning.unroll import ClipLoss
 from xmem_core.network.xmem import XMem
 from xmem_core.pictures import PictureSize
 
-__all__ = [
-    "Descent",
-    "Plan",
-    "averaged_click_network",
-    "learn_clicks",
-    "learn_tracker",
-]
-
 _WARM_UP_STEPS: Final = 10
 _WEIGHT_DECAY: Final = 1e-4
 _GRADIENT_LIMIT: Final = 1.0

@@ -15,16 +15,6 @@ from interaction.annotation.types import Click
 from interaction.clicks.prompts import Box, Region, depth_inside, next_click
 from xmem_core.arrays import Frame
 
-__all__ = [
-    "ClickHabits",
-    "Sample",
-    "annotator_click",
-    "damaged",
-    "disc",
-    "error_click",
-    "first_clicks",
-]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClickHabits:

@@ -15,8 +15,6 @@ from typing import Any, Final
 from interaction.errors import UserError
 from interaction.files import JsonObject
 
-__all__ = ["exists", "is_address", "local_files", "name_of", "read_small"]
-
 _LAST: Final = "report.json"  # says that a result is whole
 
 

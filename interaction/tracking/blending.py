@@ -22,8 +22,6 @@ from interaction.project.records import MaskPlace, object_id, record_from_json, 
 from interaction.tracking.trust import IS_TWO, SIGNS
 from xmem_core.pictures import Prediction
 
-__all__ = ["PassStore", "blend", "joined_signs"]
-
 _SURENESS: Final = 0.25  # weight of a pass that is not sure at all, to 1 and this of one that is
 _LONGEST_SIDE: Final = 2**13  # of what a pass found
 _PIECE_BYTES: Final = 2**20  # unpacked at once, to see how much there is

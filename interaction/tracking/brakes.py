@@ -16,8 +16,6 @@ from interaction.tracking.signs import View, Watch
 from interaction.video.cuts import is_cut
 from xmem_core.messages import Message
 
-__all__ = ["Brakes", "CollapseWatch", "WrongMask"]
-
 _LOOKED_BACK: Final = 5  # frames
 _SMALLEST: Final = 30  # positions of a view's grid; what is smaller comes and goes
 # Measured on tracked runs by `python -m benchmarks.brakes`; `docs/effort.md` has the figures.

@@ -13,8 +13,6 @@ from interaction.errors import UserError
 from interaction.models import read_model_list
 from interaction.tracking.jobs import Job, JobResult
 
-__all__ = ["run_on_cluster"]
-
 _RETRIES: Final = 3  # of a job whose worker died
 _MEMORY_BYTES: Final = 2 * 2**30  # of a job whose model's need is not known
 

@@ -34,8 +34,6 @@ from interaction.annotation.types import EMPTY_RECORD, Edit, FrameRecord, FrameS
 from interaction.errors import UserError
 from xmem_core.arrays import Labels
 
-__all__ = ["beneath_others", "covered_alone", "placed", "tracked_objects", "with_covered"]
-
 _FIT: Final = 0.9  # IoU of a moved region with what is visible, where nothing lies before it
 _LEAST_VISIBLE: Final = 0.1  # of a region, to say where it is
 _SIDE_PX: Final = 480  # a place is found at this size, as the tracker's masks are

@@ -25,12 +25,10 @@ from xmem_core.arrays import Frame, Labels
 from xmem_core.config import MemoryConfig
 from xmem_core.device import StageTimes
 from xmem_core.messages import Message
-from xmem_core.network.xmem import KeyFeatures
+from xmem_core.network.encoders import KeyFeatures
 from xmem_core.pictures import EncodedFrame, PictureSize, Prediction, memorised_objects
 from xmem_core.probabilities import normalise, pad
 from xmem_core.weights import CheckpointFileError, read_named_tensors
-
-__all__ = ["CutieTracker", "cutie_network", "load_cutie"]
 
 _BUFFER_TOKENS: Final = 2000  # elements that leave long-term memory at a time, as published
 _TRUNKS: Final = {"resnet18": "resnet18-5c106cde.pth", "resnet50": "resnet50-19c8e357.pth"}

@@ -23,15 +23,6 @@ from xmem_core.messages import Message
 from xmem_core.pictures import PictureSize
 from xmem_core.tracker import readout_work
 
-__all__ = [
-    "REHEARSED_FRAMES",
-    "Forecast",
-    "Workload",
-    "forecast",
-    "seconds_text",
-    "size_text",
-]
-
 REHEARSED_FRAMES: Final = 4
 
 

@@ -13,17 +13,6 @@ from interaction.errors import UserError
 from interaction.files import JsonObject, is_file, is_folder, parse_json, read_regular
 from interaction.tracking.addresses import exists, is_address, local_files, name_of, read_small
 
-__all__ = [
-    "Job",
-    "JobResult",
-    "finished",
-    "is_begun",
-    "is_finished",
-    "read_jobs",
-    "run_job",
-    "run_jobs",
-]
-
 _MASKS: Final = "-masks"
 _INPUTS: Final = ("source", "masks")
 _OUTPUT: Final = "output"

@@ -14,8 +14,6 @@ from interaction.files import parse_json, read_regular, write_text
 from interaction.models import default_store
 from xmem_core.device import StageTimes
 
-__all__ = ["Pace", "measured_pace", "note_pace", "pace_file"]
-
 log = logging.getLogger(__name__)
 
 # Seconds for a unit of work, by stage: "key" an internal pixel, "decode" and "value" one of one

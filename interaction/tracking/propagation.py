@@ -30,22 +30,6 @@ from xmem_core.pictures import EncodedFrame, Prediction
 from xmem_core.probabilities import one_hot
 from xmem_core.tracker import Tracker
 
-__all__ = [
-    "MOST_REMEMBERED",
-    "GivenMasks",
-    "Position",
-    "Propagation",
-    "Run",
-    "RunStep",
-    "TrackedFrame",
-    "empty_prediction",
-    "knows_frames",
-    "memorize_all",
-    "plan",
-    "propagate",
-    "runs_to",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class Run:

@@ -61,8 +61,6 @@ from xmem_core.device import (
 from xmem_core.messages import Message
 from xmem_core.tracker import Tracker
 
-__all__ = ["MEMORY_UNKNOWN", "PropagationJob"]
-
 MEMORY_UNKNOWN: Final = Message(
     "This model does not say which frames it remembers: pinned and excluded ones count only where "
     "you gave their masks."

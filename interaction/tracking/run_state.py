@@ -41,8 +41,6 @@ from xmem_core.arrays import Labels
 from xmem_core.device import is_out_of_memory
 from xmem_core.tracker import Tracker
 
-__all__ = ["Progress", "RunState", "reading", "rules_of"]
-
 log = logging.getLogger(__name__)
 
 # Made and not yet on the disk, as a rule: those that wait to be applied, and those that are being

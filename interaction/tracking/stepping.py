@@ -20,8 +20,6 @@ from xmem_core.device import (
 from xmem_core.messages import Message
 from xmem_core.tracker import Tracker
 
-__all__ = ["Step", "SteppingTrackers", "next_step", "settings_shown"]
-
 _KEYS_AT_A_TIME: Final = {"cuda": 4}  # a CPU gains nothing by more than one
 _SMALLER_SIZES: Final = (480, 360, 240)
 _LEAST_FREE_BYTES: Final = 200 * 2**20

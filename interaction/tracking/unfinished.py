@@ -20,17 +20,6 @@ from interaction.project.causes import cause_from_json
 from xmem_core.memory.remembered import RememberedFrame
 from xmem_core.weights import CheckpointFileError, read_header, read_tensors
 
-__all__ = [
-    "SaveTimes",
-    "UnfinishedRun",
-    "no_unfinished_run",
-    "read_run",
-    "read_unfinished",
-    "unreadable_run",
-    "write_run",
-    "write_unfinished",
-]
-
 _MOST_BYTES: Final = 2**35  # memories of many objects over a long video
 _CHECKSUM: Final = "checksum"
 _SAVE_EVERY_S: Final = 30.0  # of work that a power cut or a kill may cost

@@ -18,8 +18,6 @@ from interaction.video.container import MAX_FRAME_PIXELS, describe_size_limit
 from interaction.video.pixels import PICTURE_ERRORS
 from xmem_core.messages import Message
 
-__all__ = ["ANIMATION_SUFFIXES", "AnimationIndex", "AnimationReader", "index_animation"]
-
 ANIMATION_SUFFIXES: Final = frozenset({".apng", ".png", ".webp"})  # compared in lower case
 _FORMATS: Final = ("PNG", "WEBP")
 _REPORT_EVERY: Final = 16  # frames

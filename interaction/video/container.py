@@ -18,16 +18,6 @@ from interaction.errors import UnreadableVideoError
 from interaction.files import is_file
 from xmem_core.messages import Message
 
-__all__ = [
-    "LARGEST_GAP_S",
-    "MAX_FRAME_PIXELS",
-    "FrameStream",
-    "TagSource",
-    "describe_size_limit",
-    "may_restart",
-    "open_container",
-]
-
 MAX_FRAME_PIXELS = 2**26  # 8192 x 8192: twice 8K, and 192 MiB as RGB
 
 # No playlists (hls, dash, concat, sdp): they name other files and network addresses.

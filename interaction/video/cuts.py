@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 
 from interaction.errors import DamagedFrameError
 
-__all__ = ["GRID", "find_cuts", "is_cut", "motion", "small_grey"]
-
 Grey = NDArray[np.uint8]
 GRID: Final = 192  # positions along the longer side
 _BLOCKS: Final = (24, 14)

@@ -19,14 +19,6 @@ from interaction.video.pixels import FrameLayout, RgbConverter, read_picture
 from xmem_core.arrays import Frame
 from xmem_core.messages import Message
 
-__all__ = [
-    "FrameDecoder",
-    "FrameSource",
-    "VideoIndex",
-    "first_frame",
-    "open_source",
-]
-
 _WORTH_A_JUMP = 24  # packets: decoding fewer is quicker than emptying the decoder and refilling it
 _PATIENCE = 16  # frames that may overtake the wanted one before it counts as missing
 

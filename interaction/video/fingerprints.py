@@ -15,8 +15,6 @@ from interaction.video.container import TagSource
 from interaction.video.decoder import FrameDecoder, VideoIndex, open_source
 from interaction.video.index import VideoFileIndex
 
-__all__ = ["MOST_LOOK_DISTANCE", "Fingerprint", "FingerprintReader", "look_distance"]
-
 MOST_LOOK_DISTANCE: Final = 10  # of 64 bits, between encodings of one picture
 _LEAST_STEP: Final = 3  # of 255 between neighbours: less is noise
 

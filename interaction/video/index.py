@@ -26,15 +26,6 @@ from interaction.video.container import (
 from interaction.video.pixels import FrameLayout
 from xmem_core.messages import Message
 
-__all__ = [
-    "PacketTable",
-    "RunStart",
-    "VideoFileIndex",
-    "first_frames",
-    "index_video_file",
-    "read_packets",
-]
-
 _REPORT_EVERY = 64  # packets
 
 # Containers that stamp every packet. In the others (program streams, bare codec data) FFmpeg works

@@ -22,14 +22,6 @@ from interaction.video.pixels import (
 )
 from xmem_core.messages import Message
 
-__all__ = [
-    "PICTURE_SUFFIXES",
-    "PictureFolderIndex",
-    "PictureReader",
-    "first_picture",
-    "index_picture_folder",
-]
-
 PICTURE_SUFFIXES = frozenset(
     {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 )  # compared in lower case

@@ -24,18 +24,6 @@ from interaction.video.container import MAX_FRAME_PIXELS, describe_size_limit
 from xmem_core.arrays import Pixels
 from xmem_core.messages import Message
 
-__all__ = [
-    "PICTURE_ERRORS",
-    "FrameLayout",
-    "Orientation",
-    "RgbConverter",
-    "VisibleRange",
-    "find_visible_range",
-    "read_orientation",
-    "read_picture",
-    "read_picture_size",
-]
-
 _MATRIX_NAMES = {1: "ITU709", 4: "FCC", 5: "ITU601", 6: "ITU601", 7: "SMPTE240M", 9: "BT2020"}
 _MATRIX_NAMES[10] = "BT2020"  # constant luminance; swscale has no exact form of it
 _LARGEST_SD = (1024, 576)  # width, height

@@ -30,15 +30,6 @@ from interaction.video.picture_folder import (
 from interaction.video.pixels import Orientation, read_orientation
 from xmem_core.messages import Message
 
-__all__ = [
-    "FrameCache",
-    "Prefetcher",
-    "Video",
-    "VideoIndex",
-    "index_video",
-    "open_video",
-]
-
 
 class FrameCache:
     """Frames by number; the least recently used make room. Safe from all threads."""

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from interaction.annotation.types import Click
-from interaction.clicks.prompts import Mode, next_click
-from interaction.clicks.segmenter import ClickConfig, ClickSegmenter, local_change
+from interaction.clicks.prompts import ClickConfig, Mode, next_click
+from interaction.clicks.segmenter import ClickSegmenter, local_change
 from interaction.clicks.small_network import SmallClickNetwork
 from interaction.clicks.zoom import around, whole_frame
 from tests.unit.test_local_changes import RedIsTheObject

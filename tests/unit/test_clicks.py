@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
 from interaction.annotation.types import Click
-from interaction.clicks.fbrs import MODES, Inputs, Mode, Refiner, StoppedError, click_squares
+from interaction.clicks.fbrs import Inputs, Refiner, StoppedError, click_squares
 from interaction.clicks.network import ClickNetwork, InsertionPoint
-from interaction.clicks.prompts import next_click
-from interaction.clicks.segmenter import ClickConfig, ClickSegmenter, explained_change, merged
+from interaction.clicks.prompts import MODES, ClickConfig, Mode, next_click
+from interaction.clicks.segmenter import ClickSegmenter, explained_change, merged
 from interaction.clicks.small_network import (
     SmallClickNetwork,
     _closest,

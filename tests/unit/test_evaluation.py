@@ -18,14 +18,11 @@ from typer.testing import CliRunner
 from interaction.annotation.mask_files import encode_labels
 from interaction.command_line.measure import evaluate
 from interaction.errors import UnreadableMaskError, UserError
-from interaction.evaluation.clips import (
+from interaction.evaluation.clips import find_clips, score_clip
+from interaction.evaluation.scores import (
     ClipScore,
     Evaluation,
     SkippedClip,
-    find_clips,
-    score_clip,
-)
-from interaction.evaluation.scores import (
     boundary_accuracy,
     boundary_map,
     boundary_tolerance_px,

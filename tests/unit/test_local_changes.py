@@ -13,7 +13,8 @@ from torch import Tensor
 
 from interaction.annotation.types import Click
 from interaction.clicks.network import ClickNetwork, InsertionPoint
-from interaction.clicks.segmenter import ClickConfig, ClickSegmenter, explained_change, merged
+from interaction.clicks.prompts import ClickConfig
+from interaction.clicks.segmenter import ClickSegmenter, explained_change, merged
 
 HEIGHT, WIDTH = 40, 60
 EIGHT_NEIGHBOURS = np.ones((3, 3), int)

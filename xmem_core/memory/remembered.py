@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["MemoryPart", "RememberedFrame"]
-
 MemoryPart = Literal["permanent", "working", "long_term"]
 
 

@@ -7,8 +7,6 @@ from xmem_core.network.config import NetworkConfig
 from xmem_core.network.decoder import Decoder
 from xmem_core.network.encoders import KeyEncoder, KeyFeatures, ValueEncoder
 
-__all__ = ["KeyFeatures", "NetworkConfig", "XMem"]
-
 
 class XMem(nn.Module):
     """Three verbs: `encode_key`, `encode_value`, `decode`. Stateless between calls.
