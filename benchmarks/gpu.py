@@ -31,9 +31,8 @@ from resources import sample_folder
 from xmem_core import MemoryConfig, NetworkConfig, Tracker, XMem, best_device, prepare
 from xmem_core.arrays import Frame, Labels
 from xmem_core.device import autocast, half_precision, peak_memory_bytes
-from xmem_core.network.encoders import KeyFeatures
-from xmem_core.pictures import PictureSize
-from xmem_core.probabilities import normalise, one_hot, pad, soft_aggregate, unpad
+from xmem_core.network.xmem import KeyFeatures
+from xmem_core.pictures import PictureSize, normalise, one_hot, pad, soft_aggregate, unpad
 
 _TINY = NetworkConfig(
     trunk="efficientnet_lite0",

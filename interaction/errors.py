@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from xmem_core.errors import UserError
-from xmem_core.messages import Message
+from xmem_core.messages import Message, UserError
 
 __all__ = [
     "DamagedFrameError",

@@ -39,7 +39,7 @@ def _own_pace(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     machine's speed."""
     folder = tmp_path_factory.getbasetemp()
     path = folder / f"pace-{uuid.uuid4().hex}.json"
-    monkeypatch.setattr("interaction.tracking.pace.pace_file", lambda: path)
+    monkeypatch.setattr("interaction.tracking.governor.pace_file", lambda: path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
 
 

@@ -15,7 +15,7 @@ from torch import nn
 from interaction.annotation.mask_files import encode_labels
 from xmem_core.network.config import NetworkConfig
 from xmem_core.network.xmem import XMem
-from xmem_core.probabilities import normalise, one_hot
+from xmem_core.pictures import normalise, one_hot
 
 HEIGHT, WIDTH = 48, 60  # the width is no multiple of 16
 TINY = NetworkConfig(

@@ -24,7 +24,7 @@ from interaction.errors import ModelError
 from interaction.files import JsonObject, write_bytes
 from interaction.learning.networks import averaged_click_network
 from training.config import DataName, TrackerTraining, config_from
-from xmem_core.learning.folding import fold_norms, unfolded
+from xmem_core.learning.lean import fold_norms, unfolded
 from xmem_core.network.xmem import XMem
 from xmem_core.weights import load_xmem, network_bytes, read_metadata
 

@@ -25,9 +25,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from training.checkpoints import Checkpoint, read_checkpoint, save_checkpoint, write_weights
 from training.config import Training
-from xmem_core.learning.average import MovingAverage
-from xmem_core.learning.folding import fold_norms
-from xmem_core.learning.lean import keep_strided_depthwise_exact
+from xmem_core.learning.lean import MovingAverage, fold_norms, keep_strided_depthwise_exact
 
 log = logging.getLogger(__name__)
 

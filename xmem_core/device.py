@@ -12,7 +12,7 @@ from typing import Final
 import psutil
 import torch
 
-from xmem_core.errors import UserError
+from xmem_core.messages import UserError
 
 if sys.platform != "win32":
     import resource

@@ -1,4 +1,4 @@
-"""A text for people, in English, that still knows the template and the values it was made from."""
+"""Texts for people, in English, and the one kind of failure that is not a bug."""
 
 from collections.abc import Callable, Iterable
 from pathlib import PurePath
@@ -44,3 +44,19 @@ def _made_again(
     kind: type[Message], template: str, plural: str | None, values: dict[str, object]
 ) -> Message:
     return kind(template, plural, **values)
+
+
+class UserError(Exception):
+    """Something the person at the keyboard can act on. `str(error)` is English,
+    `error.message` can be translated: what happened, a blank line, what to do about it.
+
+    template, values: of the message, see `Message`; or a message that is there already.
+    """
+
+    def __init__(self, template: str, plural: str | None = None, /, **values: object) -> None:
+        is_message = isinstance(template, Message) and not values
+        self.message = template if is_message else Message(template, plural, **values)
+        super().__init__(self.message)
+
+    def __str__(self) -> str:
+        return self.message

@@ -18,15 +18,22 @@ from torch import Tensor
 
 from xmem_core.arrays import Frame, Labels, Window
 from xmem_core.closeup import Closeup
-from xmem_core.config import MemoryConfig
+from xmem_core.config import MemoryConfig, RememberedFrame
 from xmem_core.device import StageTimes
 from xmem_core.engine import Engine
 from xmem_core.memory.bank import MemoryBank
-from xmem_core.memory.remembered import RememberedFrame
 from xmem_core.memory.store import Elements
 from xmem_core.network.xmem import XMem
-from xmem_core.pictures import EncodedFrame, PictureSize, Prediction, memorised_objects
-from xmem_core.probabilities import one_hot, pad, soft_aggregate, unpad
+from xmem_core.pictures import (
+    EncodedFrame,
+    PictureSize,
+    Prediction,
+    memorised_objects,
+    one_hot,
+    pad,
+    soft_aggregate,
+    unpad,
+)
 
 
 def readout_work(positions: float, elements: float) -> float:

@@ -21,8 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from xmem_core.errors import UserError
-from xmem_core.messages import Message
+from xmem_core.messages import Message, UserError
 from xmem_core.network.config import NetworkConfig
 from xmem_core.network.xmem import XMem
 

@@ -38,7 +38,7 @@ from interaction.project.frame_index import index_bytes, read_index
 from interaction.project.lock import Holder, read_holder
 from interaction.project.project import Project
 from interaction.tracking.jobs import read_jobs
-from interaction.video.picture_folder import PictureFolderIndex
+from interaction.video.pictures import PictureFolderIndex
 from interaction.video.video import open_video
 from tests import tiny
 from tests.unit.project_samples import Annotator, state, write_source

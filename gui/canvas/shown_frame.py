@@ -19,7 +19,7 @@ from interaction.annotation.mask_files import davis_palette
 from interaction.annotation.strokes import Rectangle
 from interaction.errors import UserError
 from interaction.formats.format import read_layer_picture
-from interaction.video.picture_folder import PICTURE_SUFFIXES
+from interaction.video.pictures import PICTURE_SUFFIXES
 from interaction.video.video import Video, open_video
 from xmem_core.arrays import Labels
 

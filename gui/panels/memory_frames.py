@@ -34,7 +34,7 @@ from gui.timeline.thumbnails import Thumbnails
 from gui.work.document import Document
 from interaction.annotation.requests import Remembered
 from interaction.annotation.types import FrameStatus, MemoryRule
-from xmem_core.memory.remembered import RememberedFrame
+from xmem_core.config import RememberedFrame
 from xmem_core.messages import Message
 
 __all__ = ["Entry", "FrameGroup", "entries"]

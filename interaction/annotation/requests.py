@@ -18,7 +18,7 @@ from interaction.annotation.types import (
     Stroke,
 )
 from xmem_core.arrays import Window
-from xmem_core.memory.remembered import RememberedFrame
+from xmem_core.config import RememberedFrame
 
 __all__ = [
     "DIRECTIONS",

@@ -8,8 +8,8 @@ import torch.nn.functional as F
 import torchvision
 from torch import Tensor, nn
 
-from interaction.clicks.network import ClickNetwork, InsertionPoint
-from xmem_core.probabilities import normalise
+from interaction.clicks.fbrs import ClickNetwork, InsertionPoint
+from xmem_core.pictures import normalise
 
 Depth = Literal[34, 50, 101]
 

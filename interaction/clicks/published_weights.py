@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from interaction.clicks.deeplab import DeepLabClickNetwork, Depth
-from interaction.clicks.network import ClickNetwork
+from interaction.clicks.fbrs import ClickNetwork
 from interaction.clicks.s2m import ScribbleNetwork
 from interaction.clicks.small_network import load_small_click_network
 from interaction.errors import ModelError

@@ -17,7 +17,7 @@ from interaction.annotation.strokes import stroke_mask
 from interaction.annotation.types import Stroke
 from interaction.clicks.deeplab import AtrousPyramid, DilatedResNet, conv_norm
 from xmem_core.arrays import Frame, Labels
-from xmem_core.probabilities import normalise
+from xmem_core.pictures import normalise
 
 _WIDTH: Final = 256
 _SKIP_CHANNELS: Final = 48

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from interaction.annotation.types import Click
-from interaction.clicks.fbrs import Inputs, Refiner, StoppedError, click_squares
-from interaction.clicks.network import ClickNetwork
+from interaction.clicks.fbrs import ClickNetwork, Inputs, Refiner, StoppedError, click_squares
 from interaction.clicks.prompts import Box, ClickConfig, Mode, check_inside, clicks_of_box
 from interaction.clicks.zoom import Crop, around, whole_frame
 from xmem_core.arrays import Frame, Labels

@@ -15,14 +15,14 @@ import torch.nn.functional as F
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from interaction.clicks.network import ClickNetwork, InsertionPoint
+from interaction.clicks.fbrs import ClickNetwork, InsertionPoint
 from interaction.clicks.prompts import Box
 from interaction.errors import ModelError
 from xmem_core.messages import Message
 from xmem_core.network.backbones import LiteTrunk
 from xmem_core.network.blocks import conv3x3
 from xmem_core.network.inference import fold_batch_norms
-from xmem_core.probabilities import normalise
+from xmem_core.pictures import normalise
 from xmem_core.weights import CheckpointFileError, read_own_tensors
 
 FORMAT: Final = "xmem-annotate click network 2"

@@ -129,7 +129,7 @@ def _steps(options: BatchOptions, jobs: list[Job]) -> Iterator[Iterator[JobResul
         with stop_on_interrupt() as stop:
             yield run_jobs(jobs, partial(_run, files, path, resumes, stop.is_set), resumes=resumes)
         return
-    from interaction.tracking.cluster import run_on_cluster
+    from interaction.tracking.jobs import run_on_cluster
 
     done = [job for job in jobs if resumes and is_finished(job)]
     rest = [job for job in jobs if job not in done]

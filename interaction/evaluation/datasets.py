@@ -15,7 +15,7 @@ import numpy as np
 from interaction.annotation.mask_files import learn_reading, read_mask
 from interaction.annotation.mask_folders import list_pictures, natural_key
 from interaction.errors import UserError
-from interaction.evaluation.clips import ScoringRule
+from interaction.evaluation.scores import ScoringRule
 from interaction.files import JsonObject, is_file, is_folder, parse_json, read_regular
 from xmem_core.arrays import Labels
 

@@ -23,9 +23,8 @@ from numpy.typing import NDArray
 from interaction.annotation.mask_files import encode_labels
 from interaction.engines import Engines, EngineSettings, Networks
 from interaction.errors import UserError
-from interaction.evaluation.clips import pair_clip, score_clip
 from interaction.evaluation.datasets import Dataset, DatasetClip, first_masks
-from interaction.evaluation.scores import ClipScore, SkippedClip
+from interaction.evaluation.scores import ClipScore, SkippedClip, pair_clip, score_clip
 from interaction.files import (
     JsonObject,
     hidden_folder,

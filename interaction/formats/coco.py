@@ -18,7 +18,7 @@ from interaction.formats.format import (
     safe_name,
 )
 from interaction.formats.options import ExportOptions, option
-from interaction.video.picture_folder import PictureFolderIndex
+from interaction.video.pictures import PictureFolderIndex
 from xmem_core.messages import Message
 
 __all__ = ["COCO", "YOUTUBE_VIS"]

@@ -39,7 +39,7 @@ from interaction.files import (
 from interaction.formats.options import ExportOptions, OptionInfo, describe_options
 from interaction.video.decoder import VideoIndex
 from interaction.video.fingerprints import Fingerprint
-from interaction.video.picture_folder import PICTURE_SUFFIXES, PictureFolderIndex
+from interaction.video.pictures import PICTURE_SUFFIXES, PictureFolderIndex
 from interaction.video.video import Video, open_video
 from xmem_core.arrays import Frame, Labels, Pixels
 from xmem_core.messages import Message

@@ -27,11 +27,10 @@ from interaction.project.records import (
     text,
     truth,
 )
-from interaction.video.animation import AnimationIndex
 from interaction.video.container import MAX_FRAME_PIXELS, TagSource
 from interaction.video.decoder import VideoIndex
 from interaction.video.index import RunStart, VideoFileIndex, first_frames
-from interaction.video.picture_folder import PICTURE_SUFFIXES, PictureFolderIndex
+from interaction.video.pictures import PICTURE_SUFFIXES, AnimationIndex, PictureFolderIndex
 from interaction.video.pixels import FrameLayout, Orientation, VisibleRange
 from xmem_core.messages import Message
 

@@ -29,7 +29,7 @@ from interaction.project.records import (
     objects_to_json,
     text,
 )
-from interaction.video.picture_folder import PICTURE_SUFFIXES
+from interaction.video.pictures import PICTURE_SUFFIXES
 from xmem_core.messages import Message
 
 __all__ = [

@@ -42,9 +42,8 @@ from interaction.tracking.propagation import (
     memorize_all,
     plan,
 )
-from interaction.tracking.run_state import reading
 from interaction.tracking.stepping import SteppingTrackers
-from interaction.tracking.unfinished import read_unfinished, write_unfinished
+from interaction.tracking.unfinished import read_unfinished, reading, write_unfinished
 from interaction.video.video import Video, open_video
 from xmem_core import MemoryConfig, Tracker
 from xmem_core.arrays import Labels

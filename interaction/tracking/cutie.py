@@ -25,9 +25,15 @@ from xmem_core.arrays import Frame, Labels
 from xmem_core.config import MemoryConfig
 from xmem_core.device import StageTimes
 from xmem_core.messages import Message
-from xmem_core.network.encoders import KeyFeatures
-from xmem_core.pictures import EncodedFrame, PictureSize, Prediction, memorised_objects
-from xmem_core.probabilities import normalise, pad
+from xmem_core.network.xmem import KeyFeatures
+from xmem_core.pictures import (
+    EncodedFrame,
+    PictureSize,
+    Prediction,
+    memorised_objects,
+    normalise,
+    pad,
+)
 from xmem_core.weights import CheckpointFileError, read_named_tensors
 
 _BUFFER_TOKENS: Final = 2000  # elements that leave long-term memory at a time, as published

@@ -1,29 +1,137 @@
 """What a propagation will need on this machine, and what would have to be smaller to fit.
 
 Memory and time follow from how much work there is: internal pixels, objects, memory elements. What
-a unit of work takes is measured while this machine tracks (`interaction.tracking.pace`); until then
-it comes from the needs in the list of models, which were measured on another machine.
+a unit of work takes is measured while this machine tracks, and kept (`note_pace`); until then it
+comes from the needs in the list of models, which were measured on another machine.
 """
 
+import json
+import logging
 import shutil
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import Path
 from typing import Final
 
 import torch
+from platformdirs import user_cache_path
 
 from interaction.engines import EngineSettings
 from interaction.errors import UserError
+from interaction.files import parse_json, read_regular, write_text
 from interaction.models import default_store
-from interaction.tracking.pace import Pace, measured_pace
-from interaction.tracking.stepping import Step, next_step, settings_shown
-from xmem_core.device import best_device, free_memory_bytes
+from xmem_core.device import StageTimes, best_device, free_memory_bytes
 from xmem_core.messages import Message
 from xmem_core.pictures import PictureSize
 from xmem_core.tracker import readout_work
 
+log = logging.getLogger(__name__)
+
+# Seconds for a unit of work, by stage: "key" an internal pixel, "decode" and "value" one of one
+# object, "readout" as `readout_work` counts, "video" a source pixel.
+Pace = Mapping[str, float]
+_STAGES: Final = ("key", "decode", "value", "readout", "video")
+
+
+def measured_pace(model: str, device: torch.device) -> Pace | None:
+    """None: this machine has not tracked with it."""
+    return _read_paces().get(_pace_name(model, device))
+
+
+def pace_file() -> Path:
+    """Where this machine's pace is kept."""
+    return user_cache_path("xmem-annotate", appauthor=False) / "pace.json"
+
+
+def note_pace(model: str, device: torch.device, times: StageTimes) -> None:
+    """Keeps how fast this machine was, for later forecasts; half of it comes from before. Too short
+    a run says nothing. Nothing depends on it, so that it cannot be kept is only logged."""
+    seconds, work = times.seconds(), times.work()
+    if times.calls().get("decode", 0) < _FEWEST_CALLS:
+        return
+    new = {stage: seconds[stage] / work[stage] for stage in _STAGES if work.get(stage)}
+    paces = dict(_read_paces())
+    old = paces.get(_pace_name(model, device), {})
+    paces[_pace_name(model, device)] = {
+        stage: (pace + old.get(stage, pace)) / 2 for stage, pace in new.items()
+    }
+    try:
+        pace_file().parent.mkdir(parents=True, exist_ok=True)
+        write_text(pace_file(), json.dumps(paces, indent=2) + "\n")
+    except (OSError, UserError) as error:
+        log.info("the pace of this machine was not kept: %s", error)
+
+
+_FEWEST_CALLS: Final = 3
+_MOST_PACE_BYTES: Final = 100_000
+
+
+def _pace_name(model: str, device: torch.device) -> str:
+    name = str(device)
+    if device.type == "cuda":
+        name = torch.cuda.get_device_name(device)
+    file = Path(model).name  # runs from files to files name the file
+    known = next((one.name for one in default_store().models if one.file == file), file)
+    return f"{known} on {name}"
+
+
+def _read_paces() -> dict[str, dict[str, float]]:
+    """By model and device; what is damaged counts as not there."""
+    try:
+        plain = parse_json(read_regular(pace_file(), _MOST_PACE_BYTES))
+    except (OSError, ValueError):
+        return {}
+    return {
+        name: {stage: float(pace[stage]) for stage in _STAGES if stage in pace}
+        for name, pace in (plain.items() if isinstance(plain, dict) else ())
+        if isinstance(pace, dict)
+        and all(isinstance(one, int | float) and 0 <= one < 1 for one in pace.values())
+    }
+
+
 REHEARSED_FRAMES: Final = 4
+_SMALLER_SIZES: Final = (480, 360, 240)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Settings for a tracker, and what is smaller in them than in those before."""
+
+    settings: EngineSettings
+    keys_at_a_time: int | None  # None: as many as the device gains by
+    change: Message  # for people, to follow "going on"; "" for the first
+
+
+def next_step(
+    settings: EngineSettings, keys_at_a_time: int | None, source_side: int, device: str
+) -> Step | None:
+    """What needs less memory than `settings`; None if nothing does.
+
+    source_side: the shorter side of the video, in pixels. device: where they run now.
+    """
+    size_now = settings.internal_size or source_side
+    smaller = [size for size in _SMALLER_SIZES if size < size_now]
+    if settings.memory.objects_per_chunk != 1 or (keys_at_a_time or 0) != 1:
+        memory = replace(settings.memory, objects_per_chunk=1)
+        change = Message("with one frame and one object at a time")
+        return Step(replace(settings, memory=memory), 1, change)
+    if smaller:
+        change = Message("at internal size {size}", size=smaller[0])
+        return Step(replace(settings, internal_size=smaller[0]), 1, change)
+    if not device.startswith("cpu"):
+        change = Message("without “{device}”, on the CPU, which is slower", device=device)
+        return Step(replace(settings, device="cpu"), 1, change)
+    return None
+
+
+def settings_shown(settings: EngineSettings) -> dict[str, object]:
+    """Those that a step may change, by name."""
+    return {
+        "device": settings.device,
+        "internal_size": settings.internal_size,
+        "objects_per_chunk": settings.memory.objects_per_chunk,
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,17 +1,147 @@
-"""Many propagations from one list: each by itself, so that one that fails stops no other."""
+"""Many propagations from one list: each by itself, so that one that fails stops no other.
+
+One after the other in this process, or on a Ray cluster: Ray places the jobs, starts a job again
+when its worker dies, and keeps workers, so that each loads the weights once. https://docs.ray.io
+Files of jobs may lie at addresses (`s3://…`, `sftp://…`): they are fetched before a job and put
+back after it by fsspec. https://filesystem-spec.readthedocs.io
+"""
+
+from __future__ import annotations
 
 import csv
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import Final, Literal
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+from typing import Any, Final, Literal
 
 from interaction.annotation.mask_folders import list_pictures, natural_key
 from interaction.errors import UserError
 from interaction.files import JsonObject, is_file, is_folder, parse_json, read_regular
-from interaction.tracking.addresses import exists, is_address, local_files, name_of, read_small
+from interaction.models import read_model_list
+
+_LAST: Final = "report.json"  # says that a result is whole
+
+
+def is_address(place: str) -> bool:
+    """Whether `place` is no path of this machine."""
+    return "://" in place
+
+
+def name_of(address: str) -> str:
+    """The last part of it. UserError if that is no name of a file."""
+    name = PurePosixPath(address.partition("://")[2]).name
+    if not name or name == "..":
+        raise UserError("“{address}” names no file and no folder.", address=address)
+    return name
+
+
+def exists(address: str) -> bool:
+    """UserError if the server does not answer, or its driver is missing."""
+    with _problems(address):
+        files, place = _opened(address)
+        return bool(files.exists(place))
+
+
+def read_small(address: str, most_bytes: int) -> bytes:
+    """The first `most_bytes` of a file. UserError, as `exists` raises."""
+    with _problems(address):
+        files, place = _opened(address)
+        return bytes(files.read_block(place, 0, most_bytes))
+
+
+@contextmanager
+def local_files(values: JsonObject, inputs: Collection[str], output: str) -> Iterator[JsonObject]:
+    """`values` with paths of copies on this machine in place of the addresses at these keys.
+
+    What lies at `output` is fetched, too, so that a job goes on where it was stopped. What was
+    written there is put back at the end, also of a job that failed, the report last. UserError for
+    what cannot be fetched or put.
+    """
+    remote = [key for key in (*inputs, output) if is_address(str(values.get(key, "")))]
+    if not remote:
+        yield values
+        return
+    with TemporaryDirectory(prefix="xmem-annotate-", ignore_cleanup_errors=True) as folder:
+        copies = {key: Path(folder, key, name_of(values[key])) for key in remote}
+        for key, copy in copies.items():
+            if key != output or exists(values[key]):
+                _fetch(values[key], copy)
+        target = copies.get(output)
+        before = {} if target is None else _stamps(target)
+        try:
+            yield {**values, **{key: str(copy) for key, copy in copies.items()}}
+        finally:
+            if target is not None:
+                _put(target, before, values[output])
+
+
+def _fetch(address: str, target: Path) -> None:
+    """A file, or a folder with all in it."""
+    with _problems(address):
+        files, place = _opened(address)
+        if not files.isdir(place):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            files.get_file(place, str(target))
+            return
+        target.mkdir(parents=True)
+        root = PurePosixPath(place)
+        for found in files.find(place):
+            inside = PurePosixPath(found).relative_to(root)
+            if ".." in inside.parts:  # what a server says is not believed
+                raise ValueError(f"it holds a file named {inside}")
+            copy = target.joinpath(*inside.parts)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            files.get_file(found, str(copy))
+
+
+def _put(folder: Path, before: dict[str, tuple[int, int]], address: str) -> None:
+    """What is new or changed since `before`; what is gone is removed there, too."""
+    after = _stamps(folder)
+    with _problems(address):
+        files, place = _opened(address)
+        changed = [name for name in after if after[name] != before.get(name)]
+        for name in sorted(changed, key=lambda one: (one == _LAST, one)):
+            target = f"{place.rstrip('/')}/{name}"
+            files.makedirs(target.rpartition("/")[0], exist_ok=True)
+            files.put_file(str(folder / name), target)
+        for name in before.keys() - after.keys():
+            files.rm_file(f"{place.rstrip('/')}/{name}")
+
+
+def _stamps(folder: Path) -> dict[str, tuple[int, int]]:
+    """Size and time of change of each file in `folder`, by its name below it."""
+    found = {}
+    for path in folder.rglob("*"):
+        if path.is_file():
+            status = path.stat()
+            found[path.relative_to(folder).as_posix()] = status.st_size, status.st_mtime_ns
+    return found
+
+
+def _opened(address: str) -> tuple[Any, str]:
+    """The file system of fsspec, which has no types, and the place in it."""
+    from fsspec.core import url_to_fs
+
+    files, place = url_to_fs(address)
+    return files, str(place)
+
+
+@contextmanager
+def _problems(address: str) -> Iterator[None]:
+    """Errors in words: no driver (ImportError, ValueError), nothing there, no answer (OSError)."""
+    try:
+        yield
+    except (ImportError, OSError, ValueError) as error:
+        raise UserError(
+            "“{address}” cannot be read or written: {reason}.",
+            address=address,
+            reason=str(error) or type(error).__name__,
+        ) from None
+
 
 _MASKS: Final = "-masks"
 _INPUTS: Final = ("source", "masks")
@@ -49,7 +179,7 @@ def read_jobs(path: Path, output: Path) -> list[Job]:
     """The jobs of a CSV table with a header, of JSON lines, or of a folder.
 
     Names are options of `propagate`, `source` and `masks` among them; paths are relative to the
-    list, or addresses (`interaction.tracking.addresses`). Without `output`, results go to a folder
+    list, or addresses. Without `output`, results go to a folder
     of `output` named as the source. A folder holds videos or folders of pictures, each with a
     folder of masks NAME-masks beside it; or JPEGImages and Annotations with a folder for each clip.
     UserError, with the line, for what is no list.
@@ -225,3 +355,71 @@ def _folder_rows(folder: Path) -> Iterator[tuple[str, JsonObject]]:
                 continue
         row = {"source": os.path.relpath(source, folder), "masks": os.path.relpath(masks, folder)}
         yield source.name, row
+
+
+_RETRIES: Final = 3  # of a job whose worker died
+_MEMORY_BYTES: Final = 2 * 2**30  # of a job whose model's need is not known
+
+
+def run_on_cluster(
+    jobs: list[Job],
+    work: Callable[..., JobResult],
+    arguments: tuple[object, ...],
+    *,
+    address: str | None,
+    cpus_per_job: int,
+    model: str,
+    uses_gpu: bool,
+) -> Generator[JobResult, None, None]:
+    """The result of each job as it ends: `work(*arguments, job)`, a function that every machine can
+    import.
+
+    address: None starts a Ray of its own on this machine, and ends it. model: whose memory a job
+    needs. Closing the generator cancels what has not ended. UserError without Ray, or if no cluster
+    answers.
+    """
+    try:
+        import ray
+    except ImportError:
+        raise UserError(
+            "Ray is not installed. Nothing was done.\n\nInstall it with:  "
+            'pip install "xmem-annotate[cluster]"'
+        ) from None
+    # Workers are as important as this program; by default Ray makes them wait for all others.
+    os.environ.setdefault("RAY_worker_niceness", "0")
+    try:
+        ray.init(
+            address=address, include_dashboard=False, log_to_driver=False, logging_level="error"
+        )
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise UserError(
+            "No Ray cluster answers at {address}: {reason}",
+            address=address or "this machine",
+            reason=error,
+        ) from None
+    try:
+        has_gpu = uses_gpu and ray.cluster_resources().get("GPU", 0) > 0
+        remote: Any = ray.remote(work).options(
+            num_cpus=cpus_per_job,
+            num_gpus=1 if has_gpu else 0,
+            memory=_needed_bytes(model),
+            max_retries=_RETRIES,
+        )
+        running = {remote.remote(*arguments, job): job for job in jobs}
+        while running:
+            [first], _ = ray.wait(list(running))
+            job = running.pop(first)
+            try:
+                yield ray.get(first)
+            except ray.exceptions.RayError as error:
+                reason = f"its worker died {_RETRIES + 1} times: {str(error).splitlines()[0]}"
+                yield JobResult(job.name, job.output, "failed", error=reason)
+    finally:
+        ray.shutdown()
+
+
+def _needed_bytes(model: str) -> int:
+    """What a job holds at its peak, as measured for the model."""
+    known = {one.name.casefold(): one.needs for one in read_model_list()}
+    needs = known.get(Path(model).stem.casefold())
+    return _MEMORY_BYTES if needs is None else needs.cpu_memory_bytes

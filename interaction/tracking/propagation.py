@@ -26,8 +26,7 @@ from interaction.tracking.stepping import SteppingTrackers
 from xmem_core.arrays import Frame, Labels
 from xmem_core.closeup import Closeup
 from xmem_core.device import is_out_of_memory
-from xmem_core.pictures import EncodedFrame, Prediction
-from xmem_core.probabilities import one_hot
+from xmem_core.pictures import EncodedFrame, Prediction, one_hot
 from xmem_core.tracker import Tracker
 
 

@@ -49,11 +49,17 @@ from interaction.tracking.propagation import (
     memorize_all,
     runs_to,
 )
-from interaction.tracking.run_state import Progress, RunState, reading, rules_of
 from interaction.tracking.signs import Watch
 from interaction.tracking.stepping import SteppingTrackers
 from interaction.tracking.trust import doubt_of
-from interaction.tracking.unfinished import SaveTimes, UnfinishedRun
+from interaction.tracking.unfinished import (
+    Progress,
+    RunState,
+    SaveTimes,
+    UnfinishedRun,
+    reading,
+    rules_of,
+)
 from xmem_core.arrays import Labels
 from xmem_core.device import (
     used_memory_bytes,

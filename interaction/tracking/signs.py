@@ -16,8 +16,7 @@ from interaction.annotation.types import Signs
 from interaction.tracking.propagation import TrackedFrame
 from interaction.tracking.trust import MOST, SIGNS
 from interaction.video.cuts import GRID, motion
-from xmem_core.pictures import EncodedFrame, Prediction
-from xmem_core.probabilities import unpad
+from xmem_core.pictures import EncodedFrame, Prediction, unpad
 
 __all__ = ["View", "Watch", "disagreement", "flow_between", "look", "read_signs"]
 

@@ -2,13 +2,13 @@
 
 import gc
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from interaction.annotation.types import Frames
 from interaction.engines import EngineSettings, Networks, limits_of, with_limits
 from interaction.errors import EngineMemoryError, UserError
-from interaction.tracking.pace import note_pace
+from interaction.tracking.governor import next_step, note_pace
 from xmem_core.arrays import Labels
 from xmem_core.closeup import Closeup, suited_side
 from xmem_core.device import (
@@ -21,7 +21,6 @@ from xmem_core.messages import Message
 from xmem_core.tracker import Tracker
 
 _KEYS_AT_A_TIME: Final = {"cuda": 4}  # a CPU gains nothing by more than one
-_SMALLER_SIZES: Final = (480, 360, 240)
 _LEAST_FREE_BYTES: Final = 200 * 2**20
 
 
@@ -172,43 +171,3 @@ class SteppingTrackers:
 
 class _BoxOutgrownError(EngineMemoryError):
     """The objects have become too large or too small for the box that is followed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """Settings for a tracker, and what is smaller in them than in those before."""
-
-    settings: EngineSettings
-    keys_at_a_time: int | None  # None: as many as the device gains by
-    change: Message  # for people, to follow "going on"; "" for the first
-
-
-def next_step(
-    settings: EngineSettings, keys_at_a_time: int | None, source_side: int, device: str
-) -> Step | None:
-    """What needs less memory than `settings`; None if nothing does.
-
-    source_side: the shorter side of the video, in pixels. device: where they run now.
-    """
-    size_now = settings.internal_size or source_side
-    smaller = [size for size in _SMALLER_SIZES if size < size_now]
-    if settings.memory.objects_per_chunk != 1 or (keys_at_a_time or 0) != 1:
-        memory = replace(settings.memory, objects_per_chunk=1)
-        change = Message("with one frame and one object at a time")
-        return Step(replace(settings, memory=memory), 1, change)
-    if smaller:
-        change = Message("at internal size {size}", size=smaller[0])
-        return Step(replace(settings, internal_size=smaller[0]), 1, change)
-    if not device.startswith("cpu"):
-        change = Message("without “{device}”, on the CPU, which is slower", device=device)
-        return Step(replace(settings, device="cpu"), 1, change)
-    return None
-
-
-def settings_shown(settings: EngineSettings) -> dict[str, object]:
-    """Those that a step may change, by name."""
-    return {
-        "device": settings.device,
-        "internal_size": settings.internal_size,
-        "objects_per_chunk": settings.memory.objects_per_chunk,
-    }

@@ -11,10 +11,16 @@ from numpy.typing import NDArray
 
 from interaction.errors import DamagedFrameError, UnreadableVideoError
 from interaction.files import is_folder
-from interaction.video.animation import ANIMATION_SUFFIXES, AnimationIndex, AnimationReader
 from interaction.video.container import FrameStream, TagSource
 from interaction.video.index import VideoFileIndex
-from interaction.video.picture_folder import PictureFolderIndex, PictureReader, first_picture
+from interaction.video.pictures import (
+    ANIMATION_SUFFIXES,
+    AnimationIndex,
+    AnimationReader,
+    PictureFolderIndex,
+    PictureReader,
+    first_picture,
+)
 from interaction.video.pixels import FrameLayout, RgbConverter, read_picture
 from xmem_core.arrays import Frame
 from xmem_core.messages import Message

@@ -18,13 +18,15 @@ from numpy.typing import NDArray
 from interaction.errors import UnreadableVideoError
 from interaction.files import is_file, is_folder
 from interaction.steps import finish
-from interaction.video.animation import ANIMATION_SUFFIXES, AnimationIndex, index_animation
 from interaction.video.container import open_container
 from interaction.video.decoder import VideoIndex, open_source
 from interaction.video.index import VideoFileIndex, index_video_file
-from interaction.video.picture_folder import (
+from interaction.video.pictures import (
+    ANIMATION_SUFFIXES,
     PICTURE_SUFFIXES,
+    AnimationIndex,
     PictureFolderIndex,
+    index_animation,
     index_picture_folder,
 )
 from interaction.video.pixels import Orientation, read_orientation

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from interaction.annotation.types import Stroke
-from interaction.clicks.network import InsertionPoint
+from interaction.clicks.fbrs import InsertionPoint
 from interaction.clicks.published_weights import load_published_click_network, load_scribble_network
 from interaction.clicks.s2m import ScribbleSegmenter
 from tests.golden.scene import frame, labels, thinned

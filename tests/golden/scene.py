@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from xmem_core import MemoryConfig, NetworkConfig, Tracker, XMem
-from xmem_core.probabilities import normalise, one_hot, soft_aggregate
+from xmem_core.pictures import normalise, one_hot, soft_aggregate
 
 RECORDING = Path(__file__).parent / "tracking.npz"
 FRAMES = 24

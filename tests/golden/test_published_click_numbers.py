@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from interaction.annotation.types import Click
-from interaction.clicks.fbrs import Inputs, Refiner
-from interaction.clicks.network import ClickNetwork, InsertionPoint
+from interaction.clicks.fbrs import ClickNetwork, Inputs, InsertionPoint, Refiner
 from interaction.clicks.published_weights import load_click_network
 from interaction.clicks.segmenter import ClickSegmenter, published_click_config
 from interaction.clicks.zoom import Crop, whole_frame

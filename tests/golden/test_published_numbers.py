@@ -21,7 +21,7 @@ from torch import Tensor
 from xmem_core import MemoryConfig, Tracker, XMem, load_xmem, prepare
 from xmem_core.memory.readout import memory_rows, query_rows, similarity, top_k_softmax
 from xmem_core.memory.store import Elements, distil
-from xmem_core.probabilities import normalise, one_hot, soft_aggregate
+from xmem_core.pictures import normalise, one_hot, soft_aggregate
 
 REFERENCE = Path(__file__).parents[3] / "shared" / "reference"
 

@@ -30,7 +30,7 @@ from tests import tiny
 from xmem_core import MemoryConfig, Tracker, XMem, load_xmem, prepare
 from xmem_core.arrays import Frame, Labels
 from xmem_core.device import half_precision, peak_memory_bytes, used_memory_bytes
-from xmem_core.probabilities import soft_aggregate
+from xmem_core.pictures import soft_aggregate
 
 # Working memory is distilled every fourth frame, long-term memory is full after three times.
 SHORT = MemoryConfig(

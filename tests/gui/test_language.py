@@ -35,8 +35,7 @@ from resources import languages_folder
 from tests import catalogues
 from tests.fake_engines import FakeEngines
 from tests.gui.windows import once_at
-from xmem_core.errors import UserError
-from xmem_core.messages import Message
+from xmem_core.messages import Message, UserError
 
 CODES = sorted(path.stem for path in languages_folder().glob("*.po"))
 

@@ -26,7 +26,7 @@ from tests.gui.recording_annotator import (
     record_of,
     set_records,
 )
-from xmem_core.memory.remembered import RememberedFrame
+from xmem_core.config import RememberedFrame
 
 LEFT, NO_KEY = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
 PINNED, EXCLUDED, FREE = MemoryRule.PINNED, MemoryRule.EXCLUDED, MemoryRule.FREE

@@ -14,8 +14,14 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 
 from interaction.annotation.types import Click
-from interaction.clicks.fbrs import Inputs, Refiner, StoppedError, click_squares
-from interaction.clicks.network import ClickNetwork, InsertionPoint
+from interaction.clicks.fbrs import (
+    ClickNetwork,
+    Inputs,
+    InsertionPoint,
+    Refiner,
+    StoppedError,
+    click_squares,
+)
 from interaction.clicks.prompts import MODES, ClickConfig, Mode, next_click
 from interaction.clicks.segmenter import ClickSegmenter, explained_change, merged
 from interaction.clicks.small_network import (

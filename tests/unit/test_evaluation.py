@@ -18,7 +18,6 @@ from typer.testing import CliRunner
 from interaction.annotation.mask_files import encode_labels
 from interaction.command_line.measure import evaluate
 from interaction.errors import UnreadableMaskError, UserError
-from interaction.evaluation.clips import find_clips, score_clip
 from interaction.evaluation.scores import (
     ClipScore,
     Evaluation,
@@ -26,7 +25,9 @@ from interaction.evaluation.scores import (
     boundary_accuracy,
     boundary_map,
     boundary_tolerance_px,
+    find_clips,
     region_similarity,
+    score_clip,
     summarize,
 )
 

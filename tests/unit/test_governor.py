@@ -14,7 +14,7 @@ from interaction.command_line.app import app
 from interaction.engines import EngineSettings
 from interaction.errors import EngineMemoryError
 from interaction.session import Session
-from interaction.tracking import governor, pace, stepping
+from interaction.tracking import governor, stepping
 from interaction.tracking.governor import Forecast, Workload, forecast
 from tests import tiny
 from tests.fake_engines import SHORT, FakeEngines, open_session
@@ -141,12 +141,12 @@ def test_what_was_measured_on_this_machine_is_what_counts(
             pass
     times.note_work("decode", 4 * 480 * 864)
     assert not needed().is_measured
-    pace.note_pace("small", torch.device("cpu"), times)
+    governor.note_pace("small", torch.device("cpu"), times)
     found = needed()
     assert found.is_measured
     # A hundred frames with three objects, two seconds for each.
     assert found.seconds == pytest.approx(100 * 3 * 2, rel=0.02)
-    pace.pace_file().write_text('{"small on cpu": {"decode": "fast"}}')
+    governor.pace_file().write_text('{"small on cpu": {"decode": "fast"}}')
     assert not needed().is_measured
 
 

@@ -9,8 +9,14 @@ import fsspec
 import pytest
 
 from interaction.errors import UserError
-from interaction.tracking.addresses import is_address, local_files, name_of
-from interaction.tracking.jobs import is_begun, is_finished, read_jobs
+from interaction.tracking.jobs import (
+    is_address,
+    is_begun,
+    is_finished,
+    local_files,
+    name_of,
+    read_jobs,
+)
 from tests import tiny
 from tests.unit.job_samples import run, write_tracker
 

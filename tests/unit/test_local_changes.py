@@ -12,7 +12,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from interaction.annotation.types import Click
-from interaction.clicks.network import ClickNetwork, InsertionPoint
+from interaction.clicks.fbrs import ClickNetwork, InsertionPoint
 from interaction.clicks.prompts import ClickConfig
 from interaction.clicks.segmenter import ClickSegmenter, explained_change, merged
 

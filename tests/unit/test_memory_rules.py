@@ -32,7 +32,7 @@ from interaction.tracking.propagation_job import MEMORY_UNKNOWN
 from tests import tiny
 from tests.fake_engines import SHORT, FakeEngines, project_of, tiny_network
 from xmem_core import Tracker
-from xmem_core.memory.remembered import RememberedFrame
+from xmem_core.config import RememberedFrame
 
 PINNED, EXCLUDED, FREE = MemoryRule.PINNED, MemoryRule.EXCLUDED, MemoryRule.FREE
 COUNT = 24

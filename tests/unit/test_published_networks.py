@@ -15,8 +15,7 @@ from torch import Tensor
 
 from interaction.annotation.types import Click, Stroke
 from interaction.clicks.deeplab import DeepLabClickNetwork, DilatedResNet
-from interaction.clicks.fbrs import Inputs, Refiner, click_squares
-from interaction.clicks.network import InsertionPoint
+from interaction.clicks.fbrs import Inputs, InsertionPoint, Refiner, click_squares
 from interaction.clicks.prompts import MODES, ClickConfig, Mode
 from interaction.clicks.published_weights import load_click_network, load_scribble_network
 from interaction.clicks.s2m import ScribbleSegmenter

@@ -26,8 +26,7 @@ from interaction.command_line.app import main
 from interaction.errors import UserError
 from interaction.session import Session
 from interaction.tracking import unfinished
-from interaction.tracking.run_state import Progress
-from interaction.tracking.unfinished import read_unfinished, write_unfinished
+from interaction.tracking.unfinished import Progress, read_unfinished, write_unfinished
 from tests import tiny
 from tests.fake_engines import FakeEngines
 from xmem_core import Tracker

@@ -31,8 +31,7 @@ from tests import tiny
 from tests.fake_engines import SHORT, FakeEngines, open_session
 from xmem_core import Tracker
 from xmem_core.arrays import Labels
-from xmem_core.pictures import EncodedFrame
-from xmem_core.probabilities import soft_aggregate
+from xmem_core.pictures import EncodedFrame, soft_aggregate
 
 COUNT = 12
 DAB = Stroke(((30.0, 40.0),), 3)

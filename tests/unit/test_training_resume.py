@@ -18,13 +18,13 @@ from training.data import Batch, TrackerBatches, starting_frames
 from training.run import Clock, Run, rate_factor
 from training.tracker import TrackerTask
 from training.trunk_weights import load_trunk, start_from_pretrained
-from xmem_core.learning.folding import fold_norms, unfolded
+from xmem_core.learning.lean import fold_norms, unfolded
 from xmem_core.learning.unroll import ClipLoss, track_clip
 from xmem_core.memory.readout import memory_rows, query_rows, similarity
 from xmem_core.network.backbones import LiteTrunk
 from xmem_core.network.config import NetworkConfig
 from xmem_core.network.xmem import XMem
-from xmem_core.probabilities import normalise
+from xmem_core.pictures import normalise
 from xmem_core.weights import load_xmem, network_bytes, read_metadata
 
 TINY = NetworkConfig(

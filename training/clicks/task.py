@@ -12,8 +12,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from interaction.clicks.small_network import SmallClickNetwork
-from interaction.learning.click_rounds import ClickRounds, clicked_scores
-from interaction.learning.networks import averaged_click_network
+from interaction.learning.networks import ClickRounds, averaged_click_network, clicked_scores
 from interaction.learning.samples import Sample
 from training.checkpoints import start_clicks
 from training.clicks.photographs import Photographs
@@ -26,7 +25,7 @@ from training.pack import Pack
 from training.scene import ClipSettings
 from training.trunk_weights import find_trunk_weights, load_trunk, measure_normalisation
 from xmem_core.learning.lean import learn_trunk
-from xmem_core.probabilities import normalise
+from xmem_core.pictures import normalise
 
 # Streams of random numbers that must not meet.
 _SAMPLES, _AIM, _EVALUATION, _START = 10, 11, 12, 13

@@ -14,9 +14,8 @@ from torch import Tensor, nn
 
 from xmem_core.learning.losses import VOID, bootstrapped_cross_entropy, dice
 from xmem_core.memory.readout import memory_rows, query_rows, similarity
-from xmem_core.network.encoders import KeyFeatures
-from xmem_core.network.xmem import XMem
-from xmem_core.probabilities import normalise, soft_aggregate
+from xmem_core.network.xmem import KeyFeatures, XMem
+from xmem_core.pictures import normalise, soft_aggregate
 
 
 def track_clip(

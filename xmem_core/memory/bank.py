@@ -8,9 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from xmem_core.config import MemoryConfig
+from xmem_core.config import MemoryConfig, MemoryPart, RememberedFrame
 from xmem_core.memory.readout import Search
-from xmem_core.memory.remembered import MemoryPart, RememberedFrame
 from xmem_core.memory.store import Elements, MemoryStore, distil
 
 # Queries are looked up in blocks, so that the (queries, elements) similarity stays this small
