@@ -26,7 +26,7 @@ from interaction.learning.networks import averaged_click_network
 from training.config import DataName, TrackerTraining, config_from
 from xmem_core.learning.lean import fold_norms, unfolded
 from xmem_core.network.xmem import XMem
-from xmem_core.weights import load_xmem, network_bytes, read_metadata
+from xmem_core.weights import load_xmem, network_bytes, read_header
 
 log = logging.getLogger(__name__)
 
@@ -152,7 +152,7 @@ def write_mean(files: Sequence[Path], shares: Sequence[float], output: Path) -> 
             stacked = torch.stack([other * (share / total) for other, share in having])
             tensor = stacked.sum(dim=0)
         mean[name] = tensor
-    metadata = read_metadata(files[-1]) | {"mean_of_shares": " ".join(f"{s:g}" for s in shares)}
+    metadata = read_header(files[-1]) | {"mean_of_shares": " ".join(f"{s:g}" for s in shares)}
     write_bytes(output, network_bytes(unfolded(XMem(config), mean), metadata))
 
 

@@ -12,7 +12,8 @@ import pickle
 import re
 import struct
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -128,24 +129,15 @@ def read_named_tensors(path: Path) -> dict[str, Tensor]:
 
 def read_own_tensors(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     """`read_tensors`, as float32."""
-    metadata, state = read_tensors(path)
-    try:
-        return metadata, {name: tensor.float() for name, tensor in state.items()}
-    except _DAMAGE as error:
-        raise CheckpointFileError(
-            Message("it holds no plain numbers ({reason})", reason=str(error)[:200])
-        ) from None
+    header, state = read_tensors(path)
+    with _naming_damage(Message("it holds no plain numbers ({reason})")):
+        return header, {name: tensor.float() for name, tensor in state.items()}
 
 
 def read_header(path: Path) -> dict[str, str]:
     """Of a safetensors file of this program, whatever its size. CheckpointFileError."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            return dict(file.metadata() or {})
-    except _DAMAGE as error:
-        raise CheckpointFileError(
-            Message("it is damaged or cut short ({reason})", reason=str(error)[:200])
-        ) from None
+    with _naming_damage(_CUT_SHORT), safe_open(path, framework="pt") as file:
+        return dict(file.metadata() or {})
 
 
 def read_tensors(
@@ -156,27 +148,34 @@ def read_tensors(
     Raises CheckpointFileError.
     """
     check_weights_file(path, most_bytes)
+    with _naming_damage(_CUT_SHORT), safe_open(path, framework="pt") as file:
+        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return dict(file.metadata() or {}), state
+
+
+_CUT_SHORT: Final = Message("it is damaged or cut short ({reason})")
+
+
+@contextmanager
+def _naming_damage(text: Message) -> Iterator[None]:
+    """Makes a CheckpointFileError with `text`, which has a field {reason}, of what a damaged file
+    raises."""
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = dict(file.metadata() or {})
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        yield
     except _DAMAGE as error:
-        raise CheckpointFileError(
-            Message("it is damaged or cut short ({reason})", reason=str(error)[:200])
-        ) from None
-    return metadata, state
+        raise CheckpointFileError(Message(text.template, reason=str(error)[:200])) from None
 
 
 def check_weights(path: Path) -> None:
     """Reads a file of weights of any kind and drops them. Raises CheckpointFileError."""
-    if _is_safetensors(path):
+    if is_safetensors(path):
         read_own_tensors(path)
     else:
         read_named_tensors(path)
 
 
-def _is_safetensors(path: Path) -> bool:
-    """Raises CheckpointFileError."""
+def is_safetensors(path: Path) -> bool:
+    """Whether a file is in this program's format. Raises CheckpointFileError."""
     check_weights_file(path)
     try:
         with path.open("rb") as file:
@@ -258,19 +257,13 @@ def load_xmem(path: Path | str) -> XMem:
     """
     path = Path(path)
     try:
-        is_safetensors = _is_safetensors(path)
+        config, state = _read_own(path) if is_safetensors(path) else _read_published(path)
+        # No memory or random numbers for weights about to be replaced.
+        with _naming_damage(_INVALID_CONFIGURATION), torch.device("meta"):
+            network = XMem(config)
+        check_entries(network.state_dict(), state)
     except CheckpointFileError as error:
         raise UnusableWeightsError(path, str(error)) from None
-    config, state = _read_own(path) if is_safetensors else _read_published(path)
-    try:
-        with torch.device("meta"):  # no memory or random numbers for weights about to be replaced
-            network = XMem(config)
-    except _DAMAGE as error:
-        reason = str(error)[:200]
-        raise UnusableWeightsError(
-            path, Message("its configuration is not valid ({reason})", reason=reason)
-        ) from None
-    _check_entries(path, network.state_dict(), state)
     network.load_state_dict(state, assign=True)
     return network.eval().requires_grad_(False)
 
@@ -286,51 +279,31 @@ def network_bytes(network: XMem, metadata: Mapping[str, str]) -> bytes:
     return save(state, {**metadata, "format": FORMAT, "config": config})
 
 
-def read_metadata(path: Path) -> dict[str, str]:
-    """The header of a safetensors file of ours; empty for a published checkpoint."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            return dict(file.metadata() or {})
-    except _DAMAGE:
-        return {}
-
-
 def file_sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+_INVALID_CONFIGURATION: Final = Message("its configuration is not valid ({reason})")
+
+
 def _read_own(path: Path) -> tuple[NetworkConfig, dict[str, Tensor]]:
-    try:
-        metadata, state = read_own_tensors(path)
-    except CheckpointFileError as error:
-        raise UnusableWeightsError(path, str(error)) from None
-    if metadata.get("format") != FORMAT:
-        raise UnusableWeightsError(path, Message("it is a safetensors file of something else"))
-    try:
-        values = json.loads(metadata["config"])
+    header, state = read_own_tensors(path)
+    if header.get("format") != FORMAT:
+        raise CheckpointFileError(Message("it is a safetensors file of something else"))
+    with _naming_damage(_INVALID_CONFIGURATION):
+        values = json.loads(header["config"])
         if any(isinstance(one, int) and abs(one) > _MOST_WIDTH for one in values.values()):
             raise ValueError("a layer is impossibly wide")
         return NetworkConfig(**values), state
-    except _DAMAGE as error:
-        reason = str(error)[:200]
-        raise UnusableWeightsError(
-            path, Message("its configuration is not valid ({reason})", reason=reason)
-        ) from None
 
 
 def _read_published(path: Path) -> tuple[NetworkConfig, dict[str, Tensor]]:
+    published = read_named_tensors(path)
     try:
-        published = read_named_tensors(path)
-    except CheckpointFileError as error:
-        raise UnusableWeightsError(path, str(error)) from None
-    try:
-        config = _published_config(published)
-        return config, _renamed(published)
+        return _published_config(published), _split(published)
     except (KeyError, IndexError, ValueError):
-        raise UnusableWeightsError(
-            path, Message("it holds {kind}", kind=_kind_of(published))
-        ) from None
+        raise CheckpointFileError(Message("it holds {kind}", kind=_kind_of(published))) from None
 
 
 def _published_config(state: Mapping[str, Tensor]) -> NetworkConfig:
@@ -349,29 +322,38 @@ def _published_config(state: Mapping[str, Tensor]) -> NetworkConfig:
     )
 
 
-def _renamed(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Published names and layout -> ours; a name that matches nothing stays (and is foreign)."""
-    frame_channels = published["key_proj.key_proj.weight"].shape[1]
+def renamed(published: Mapping[str, Tensor], names: Iterable[tuple[str, str]]) -> dict[str, Tensor]:
+    """Published entries under our names, floats as float32. names: patterns of a name's start, of
+    which the first that matches counts, and replacements; a name that matches none stays, and is
+    foreign."""
     state: dict[str, Tensor] = {}
     for published_name, tensor in published.items():
         name = published_name
-        for pattern, replacement in _RENAMES:
+        for pattern, replacement in names:
             name, count = re.subn(rf"^{pattern}", replacement, published_name)
             if count:
                 break
-        tensor = tensor.float() if tensor.is_floating_point() else tensor
+        state[name] = tensor.float() if tensor.is_floating_point() else tensor
+    return state
+
+
+def _split(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Published names and layout -> ours."""
+    frame_channels = published["key_proj.key_proj.weight"].shape[1]
+    state: dict[str, Tensor] = {}
+    for name, tensor in renamed(published, _RENAMES).items():
         if name == "value_encoder.trunk.conv1.weight" and tensor.shape[1] == 4:
             # Single-object weights know no other objects: a zero channel ignores them.
             tensor = torch.cat([tensor, torch.zeros_like(tensor[:, :1])], dim=1)
-        if split := _SPLIT.match(name):
-            stem = f"{split[1]}.fusion.{split[2]}"
-            if split[3] == "bias":
-                state[f"{stem}.frame.bias"] = tensor
-            else:
-                state[f"{stem}.frame.weight"] = tensor[:, :frame_channels].contiguous()
-                state[f"{stem}.object.weight"] = tensor[:, frame_channels:].contiguous()
-        else:
+        split = _SPLIT.match(name)
+        if split is None:
             state[name] = tensor
+        elif split[3] == "bias":
+            state[f"{split[1]}.fusion.{split[2]}.frame.bias"] = tensor
+        else:
+            stem = f"{split[1]}.fusion.{split[2]}"
+            state[f"{stem}.frame.weight"] = tensor[:, :frame_channels].contiguous()
+            state[f"{stem}.object.weight"] = tensor[:, frame_channels:].contiguous()
     return state
 
 
@@ -383,43 +365,40 @@ def _kind_of(state: Mapping[str, Tensor]) -> str:
     return Message("{count} entries of another network", count=len(state))
 
 
-def _check_entries(path: Path, wanted: Mapping[str, Tensor], state: dict[str, Tensor]) -> None:
-    """Strict: every entry there, none foreign, every shape right. Fills in the step counters that
-    batch norm keeps but never uses in evaluation."""
+def check_entries(wanted: Mapping[str, Tensor], state: dict[str, Tensor]) -> None:
+    """Strict: every entry there, none foreign, every shape right, every number finite. Fills in the
+    step counters that batch norm keeps but never uses in evaluation. CheckpointFileError."""
     for name in wanted:
         if name.endswith("num_batches_tracked"):
             state.setdefault(name, torch.zeros((), dtype=torch.int64))
     missing = [name for name in wanted if name not in state]
     foreign = [name for name in state if name not in wanted]
     if missing or foreign:
-        example = (missing or foreign)[0]
-        raise UnusableWeightsError(
-            path,
+        raise CheckpointFileError(
             Message(
                 "{missing} entries are missing and {foreign} are foreign (the first: {example})",
                 missing=len(missing),
                 foreign=len(foreign),
-                example=example,
-            ),
+                example=(missing or foreign)[0],
+            )
         )
     for name, tensor in state.items():
         if tensor.shape != wanted[name].shape:
-            raise UnusableWeightsError(
-                path,
+            raise CheckpointFileError(
                 Message(
                     "{name} has shape {shape} where {wanted} is expected",
                     name=name,
                     shape=tuple(tensor.shape),
                     wanted=tuple(wanted[name].shape),
-                ),
+                )
             )
         is_counter = name.endswith("num_batches_tracked")
         if not is_counter and not (tensor.is_floating_point() and tensor.layout == torch.strided):
             kind = f"{tensor.dtype}, {tensor.layout}".replace("torch.", "")
-            raise UnusableWeightsError(
-                path, Message("{name} holds {kind} instead of plain numbers", name=name, kind=kind)
+            raise CheckpointFileError(
+                Message("{name} holds {kind} instead of plain numbers", name=name, kind=kind)
             )
         if not torch.isfinite(tensor).all():
-            raise UnusableWeightsError(
-                path, Message("{name} holds numbers that are not finite", name=name)
+            raise CheckpointFileError(
+                Message("{name} holds numbers that are not finite", name=name)
             )

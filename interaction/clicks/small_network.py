@@ -23,7 +23,7 @@ from xmem_core.network.backbones import LiteTrunk
 from xmem_core.network.blocks import conv3x3
 from xmem_core.network.inference import fold_batch_norms
 from xmem_core.pictures import normalise
-from xmem_core.weights import CheckpointFileError, read_own_tensors
+from xmem_core.weights import CheckpointFileError, check_entries, read_own_tensors
 
 FORMAT: Final = "xmem-annotate click network 2"
 
@@ -241,45 +241,21 @@ def load_small_click_network(path: Path) -> SmallClickNetwork:
 
 def read_click_network(path: Path) -> SmallClickNetwork:
     """The network in `path`, on the CPU and as it was trained; ModelError for anything else."""
-    remedy = Message("Install the program again, or choose another click model.")
+    network = SmallClickNetwork()
     try:
-        metadata, state = read_own_tensors(path)
+        header, state = read_own_tensors(path)
+        if header.get("format") != FORMAT:
+            raise CheckpointFileError(Message("it is a safetensors file of something else"))
+        check_entries(network.state_dict(), state)
     except CheckpointFileError as error:
         raise ModelError(
             Message(
                 "The click model “{name}” cannot be used: {reason}.", name=path.name, reason=error
             ),
-            remedy,
+            Message("Install the program again, or choose another click model."),
         ) from None
-    if metadata.get("format") != FORMAT:
-        raise ModelError(
-            Message("“{name}” is not a click model of this program.", name=path.name), remedy
-        )
-    network = SmallClickNetwork()
-    wanted = network.state_dict()
-    for name, tensor in wanted.items():
-        if name.endswith("num_batches_tracked"):
-            state.setdefault(name, tensor)
-    wrong = [n for n in wanted.keys() | state.keys() if not _fits(wanted.get(n), state.get(n))]
-    if wrong:
-        raise ModelError(
-            Message(
-                "The click model “{name}” does not fit this program: {count} entries are "
-                "missing, foreign or wrong (for example {entry}).",
-                name=path.name,
-                count=len(wrong),
-                entry=min(wrong),
-            ),
-            remedy,
-        )
     network.load_state_dict(state)
     return network
-
-
-def _fits(wanted: Tensor | None, found: Tensor | None) -> bool:
-    if wanted is None or found is None:
-        return False
-    return wanted.shape == found.shape and bool(torch.isfinite(found).all())
 
 
 def click_network_bytes(network: SmallClickNetwork, metadata: Mapping[str, str]) -> bytes:

@@ -34,7 +34,7 @@ from xmem_core.pictures import (
     normalise,
     pad,
 )
-from xmem_core.weights import CheckpointFileError, read_named_tensors
+from xmem_core.weights import CheckpointFileError, check_entries, read_named_tensors
 
 _BUFFER_TOKENS: Final = 2000  # elements that leave long-term memory at a time, as published
 _TRUNKS: Final = {"resnet18": "resnet18-5c106cde.pth", "resnet50": "resnet50-19c8e357.pth"}
@@ -44,33 +44,30 @@ def load_cutie(path: Path, device: torch.device) -> nn.Module:
     """The network of a published checkpoint. No code in the file is run. ModelError."""
     try:
         state = read_named_tensors(path)
+        if "pixel_encoder.conv1.weight" not in state or "pix_feat_proj.weight" not in state:
+            raise CheckpointFileError(
+                Message("it holds {count} entries of another network", count=len(state))
+            )
+        is_large = "pixel_encoder.layer3.0.conv3.weight" in state
+        network = cutie_network("resnet50" if is_large else "resnet18")
+        state = _without_auxiliary(state)
+        check_entries(_without_auxiliary(network.state_dict()), state)
     except CheckpointFileError as error:
-        raise _not_cutie(path, str(error)) from None
-    if "pixel_encoder.conv1.weight" not in state or "pix_feat_proj.weight" not in state:
-        raise _not_cutie(
-            path, Message("it holds {count} entries of another network", count=len(state))
-        )
-    is_large = "pixel_encoder.layer3.0.conv3.weight" in state
-    network = cutie_network("resnet50" if is_large else "resnet18")
-    wanted = network.state_dict()
-    wrong = [
-        name
-        for name in wanted.keys() | state.keys()
-        if not name.startswith("aux_computer.")  # only training uses it
-        and not name.endswith("num_batches_tracked")
-        and (name not in wanted or name not in state or wanted[name].shape != state[name].shape)
-    ]
-    if wrong:
-        raise _not_cutie(
-            path,
+        raise ModelError(
             Message(
-                "{count} entries do not fit (for example {entry})",
-                count=len(wrong),
-                entry=min(wrong),
+                "“{name}” cannot be used as a Cutie model: {reason}. Nothing was changed.",
+                name=path.name,
+                reason=error,
             ),
-        )
-    network.load_state_dict({name: one for name, one in state.items() if name in wanted}, False)
+            Message("Choose another tracker, or download this one again."),
+        ) from None
+    network.load_state_dict(state, strict=False)
     return network.to(device)
+
+
+def _without_auxiliary(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Without what only training uses."""
+    return {name: one for name, one in state.items() if not name.startswith("aux_computer.")}
 
 
 def cutie_network(trunk: str) -> nn.Module:
@@ -405,14 +402,3 @@ class CutieTracker:
         others = [probabilities[1 + place] for place, one in enumerate(known) if one not in ids]
         background = torch.stack([probabilities[0], *others]).sum(dim=0)
         return Prediction(ids, torch.stack([background, *wanted]), frame.size.source)
-
-
-def _not_cutie(path: Path, reason: str) -> ModelError:
-    return ModelError(
-        Message(
-            "“{name}” cannot be used as a Cutie model: {reason}. Nothing was changed.",
-            name=path.name,
-            reason=reason,
-        ),
-        Message("Choose another tracker, or download this one again."),
-    )

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from interaction.annotation.types import Stroke
 from interaction.clicks.fbrs import InsertionPoint
-from interaction.clicks.published_weights import load_published_click_network, load_scribble_network
+from interaction.clicks.published_weights import load_click_network, load_scribble_network
 from interaction.clicks.s2m import ScribbleSegmenter
 from tests.golden.scene import frame, labels, thinned
 
@@ -66,7 +66,7 @@ def _weight(name: str, shape: list[int]) -> Tensor:
 
 def click_numbers(path: Path) -> dict[str, NDArray[np.float32]]:
     """What a click network makes of the scene, at each place where refinement may act."""
-    network = load_published_click_network(path)
+    network = load_click_network(path)
     picture = torch.from_numpy(frame(0)).permute(2, 0, 1)[None].float() / 255
     maps = network.click_maps(torch.tensor([CLICKS]), *picture.shape[2:])
     numbers = {"maps": thinned(maps)}

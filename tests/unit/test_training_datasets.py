@@ -62,7 +62,7 @@ from xmem_core.learning.losses import dice
 from xmem_core.learning.unroll import track_clip
 from xmem_core.network.config import NetworkConfig
 from xmem_core.network.xmem import XMem
-from xmem_core.weights import load_xmem, read_metadata
+from xmem_core.weights import load_xmem, read_header
 
 CONFIGS = Path(__file__).parents[2] / "training" / "configs"
 STAGE = TrackerStage(
@@ -448,7 +448,7 @@ def test_two_steps_on_pictures_and_videos_resume_to_the_very_same_weights(
     assert [row["step"] for row in rows] == ["1", "2"]
     assert all(float(row["learning_rate"]) == pytest.approx(1e-4) for row in rows)
     write_weights(tmp_path / "whole", tmp_path / "tracker.safetensors")
-    metadata = read_metadata(tmp_path / "tracker.safetensors")
+    metadata = read_header(tmp_path / "tracker.safetensors")
     assert "DAVIS" in metadata["data"]
     assert "no real video" not in metadata["data"]
     assert str(tmp_path) not in metadata["training"]
@@ -565,7 +565,7 @@ def test_the_click_network_trains_on_data_sets(roots: Path, tmp_path: Path, data
     np.testing.assert_array_equal(sample.picture, again.picture)
     assert sample.truth.any()
     write_weights(tmp_path / "run", tmp_path / "clicks.safetensors")
-    metadata = read_metadata(tmp_path / "clicks.safetensors")
+    metadata = read_header(tmp_path / "clicks.safetensors")
     assert ("no real video" in metadata["data"]) == (data == "static")
     assert str(roots) not in metadata["training"]
     shape = config.as_dict()["stages"][0]

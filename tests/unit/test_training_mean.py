@@ -8,7 +8,7 @@ import torch
 
 from tests import tiny
 from training.checkpoints import write_mean
-from xmem_core.weights import load_xmem, network_bytes, read_metadata
+from xmem_core.weights import load_xmem, network_bytes, read_header
 
 OLD = replace(tiny.TINY, value_channels=36, mask_cells=4)
 NEW = replace(OLD, has_mask_skip=True, confirmed_bonus=1.0)
@@ -34,7 +34,7 @@ def test_a_mean_lies_between_its_parts_by_their_shares(files: list[Path], tmp_pa
     assert new.mask_skip is not None
     assert torch.equal(mean.mask_skip.gate.weight, new.mask_skip.gate.weight)
     assert load_xmem(output).config == NEW
-    assert read_metadata(output)["seed"] == "2"
+    assert read_header(output)["seed"] == "2"
 
 
 def test_a_network_alone_computes_the_same_as_before(files: list[Path], tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from xmem_core.network.backbones import LiteTrunk
 from xmem_core.network.config import NetworkConfig
 from xmem_core.network.xmem import XMem
 from xmem_core.pictures import normalise
-from xmem_core.weights import load_xmem, network_bytes, read_metadata
+from xmem_core.weights import load_xmem, network_bytes, read_header
 
 TINY = NetworkConfig(
     trunk="efficientnet_lite0",
@@ -142,7 +142,7 @@ def test_an_exported_run_loads_as_the_plain_network(
 
     network = load_xmem(tmp_path / "tracker.safetensors")
     assert network.config == TINY
-    metadata = read_metadata(tmp_path / "tracker.safetensors")
+    metadata = read_header(tmp_path / "tracker.safetensors")
     assert (metadata["step"], metadata["seed"]) == ("1", "1")
     batch = batch_of(config, 3)
     first = batch.labels[:, 0].long()

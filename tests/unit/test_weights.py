@@ -29,7 +29,7 @@ from xmem_core.weights import (
     file_sha256,
     load_xmem,
     network_bytes,
-    read_metadata,
+    read_header,
 )
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "published_names.json"
@@ -248,8 +248,8 @@ def test_our_own_files_give_back_network_and_metadata(ours: Path) -> None:
     original, loaded = tiny.network(), load_xmem(ours)
     assert loaded.config == original.config == tiny.TINY
     assert not loaded.training
-    assert read_metadata(ours)["made-by"] == "a test"
-    assert read_metadata(ours)["format"] == FORMAT
+    assert read_header(ours)["made-by"] == "a test"
+    assert read_header(ours)["format"] == FORMAT
     for name, tensor in original.state_dict().items():
         if not name.endswith("num_batches_tracked"):
             assert torch.equal(loaded.state_dict()[name], tensor.half().float()), name
@@ -258,8 +258,8 @@ def test_our_own_files_give_back_network_and_metadata(ours: Path) -> None:
 
 def test_saving_again_what_was_loaded_loses_nothing_more(ours: Path, tmp_path: Path) -> None:
     once = load_xmem(ours)
-    (tmp_path / "again.safetensors").write_bytes(network_bytes(once, read_metadata(ours)))
-    assert read_metadata(tmp_path / "again.safetensors") == read_metadata(ours)
+    (tmp_path / "again.safetensors").write_bytes(network_bytes(once, read_header(ours)))
+    assert read_header(tmp_path / "again.safetensors") == read_header(ours)
     twice = load_xmem(tmp_path / "again.safetensors").state_dict()
     assert all(torch.equal(tensor, twice[name]) for name, tensor in once.state_dict().items())
 
@@ -267,10 +267,6 @@ def test_saving_again_what_was_loaded_loses_nothing_more(ours: Path, tmp_path: P
 def test_a_file_s_checksum_is_the_sha256_that_everyone_computes(tmp_path: Path) -> None:
     (tmp_path / "abc").write_bytes(b"abc")
     assert file_sha256(tmp_path / "abc").startswith("ba7816bf8f01cfea414140de5dae2223b00361a3")
-
-
-def test_published_checkpoints_have_no_metadata_of_ours(checkpoint: Path) -> None:
-    assert read_metadata(checkpoint) == {}
 
 
 def test_the_bundled_model_is_as_small_as_promised() -> None:
