@@ -52,7 +52,8 @@ class _MovedModules(MetaPathFinder, Loader):
         moved = f"{module.__name__} has moved to {' and '.join(homes)}"
         warnings.warn(moved, DeprecationWarning, stacklevel=2)
         for home in map(import_module, homes):
-            vars(module).update({name: getattr(home, name) for name in home.__all__})
+            public = {name: one for name, one in vars(home).items() if not name.startswith("_")}
+            vars(module).update(public)
 
 
 sys.meta_path.append(_MovedModules())
