@@ -16,7 +16,7 @@ from torch import Tensor
 
 from interaction.annotation.types import Click
 from interaction.clicks.fbrs import ClickNetwork, Inputs, Refiner, StoppedError, click_squares
-from interaction.clicks.prompts import Box, ClickConfig, Mode, check_inside, clicks_of_box
+from interaction.clicks.prompts import Box, ClickConfig, check_inside, clicks_of_box
 from interaction.clicks.zoom import Crop, around, whole_frame
 from xmem_core.arrays import Frame, Labels
 
@@ -121,6 +121,16 @@ class _State:
     numbers: NDArray[np.float64] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What is the same for all clicks of an answer."""
+
+    frame: Frame
+    frame_key: Hashable
+    corrects: bool  # there was a mask before the clicks
+    stop: Callable[[], bool]
+
+
 class ClickSegmenter:
     """Answers clicks with one network. Not to be used from two threads at a time."""
 
@@ -170,15 +180,17 @@ class ClickSegmenter:
         no click at all.
         """
         check_prompt(frame, start, clicks)
+        own = start == object_id
+        question = _Question(frame, frame_key, bool(own.any()), stop)
         # Tensors made in inference mode cannot be optimised through, whatever the caller is in.
         with torch.inference_mode(False), torch.no_grad():
             state = self._state_after(
-                frame, start, object_id, tuple(clicks), frame_key, stop, is_preview=is_preview
+                question, own, object_id, tuple(clicks), is_preview=is_preview
             )
         probability = state.probability[0, 0].cpu().numpy()
         mask = probability > self._config.threshold
         if not self._network.takes_previous_mask:
-            mask = explained_change(start == object_id, mask, clicks)
+            mask = explained_change(own, mask, clicks)
         return ClickResult(probability, merged(start, object_id, mask, locked))
 
     def look(self, frame: Frame, start: Labels, object_id: int, *, frame_key: Hashable) -> None:
@@ -240,16 +252,15 @@ class ClickSegmenter:
 
     def _state_after(
         self,
-        frame: Frame,
-        start: Labels,
+        question: _Question,
+        own: NDArray[np.bool_],
         object_id: int,
         clicks: tuple[Click, ...],
-        frame_key: Hashable,
-        stop: Callable[[], bool],
         *,
         is_preview: bool,
     ) -> _State:
-        own = start == object_id
+        """own: (H, W) the object's mask before the clicks."""
+        frame_key = question.frame_key
         before = hashlib.blake2b(np.packbits(own).tobytes(), digest_size=16).digest()
         given = torch.from_numpy(own).to(self._device, torch.float32)[None, None]
         state, done = _State(given), 0
@@ -261,12 +272,10 @@ class ClickSegmenter:
                     break
         for count in range(done + 1, len(clicks) + 1):
             is_quick = is_preview and count == len(clicks)
-            corrects = bool(own.any())
-            state = self._next(
-                frame, state, clicks[:count], corrects, frame_key, stop, is_quick=is_quick
-            )
+            state = self._next(question, state, clicks[:count], is_quick=is_quick)
             # What is quick is the answer itself only where neither a search nor a look is left out.
-            is_whole = not is_quick or (self._refiner.mode == "NoBRS" and (corrects or count > 1))
+            is_plain = self._refiner.mode == "NoBRS" and (question.corrects or count > 1)
+            is_whole = is_plain or not is_quick
             if frame_key is not None and is_whole:
                 self._states[frame_key, object_id, before, clicks[:count]] = state
                 if len(self._states) > _STATES_KEPT:
@@ -275,28 +284,24 @@ class ClickSegmenter:
 
     def _next(
         self,
-        frame: Frame,
+        question: _Question,
         state: _State,
         clicks: tuple[Click, ...],
-        corrects: bool,
-        frame_key: Hashable,
-        stop: Callable[[], bool],
         *,
         is_quick: bool,
     ) -> _State:
-        """The state after the last of `clicks`; `corrects`: a mask that was there before them.
-
-        is_quick: without refinement, and of a new object without a second look.
-        """
-        is_new = len(clicks) == 1 and not corrects
-        is_local = corrects or len(clicks) > self._config.free_clicks
+        """The state after the last of `clicks`. is_quick: without refinement, and of a new object
+        without a second look."""
+        frame_key = question.frame_key
+        is_new = len(clicks) == 1 and not question.corrects
+        is_local = question.corrects or len(clicks) > self._config.free_clicks
         crop = self._crop(state, clicks, is_new, is_local)
         is_plain = is_quick or len(clicks) == 1
         kept = self._first_look if is_new and frame_key is not None else None
         if kept is not None and kept[0] == (frame_key, clicks):
             answer = kept[1]  # a preview has just had it
         else:
-            answer = self._answer(frame, state, clicks, crop, frame_key, stop, is_plain=is_plain)
+            answer = self._answer(question, state, clicks, crop, is_plain=is_plain)
         if is_new:
             self._first_look = (frame_key, clicks), answer
         if not self._network.takes_previous_mask:
@@ -306,32 +311,24 @@ class ClickSegmenter:
         if is_new:
             # Seen from afar outlines are coarse: what was found says where to look again.
             mask, config = self._mask_of(answer.probability), self._config
-            crop = (
-                self._around(
-                    mask,
-                    clicks,
-                    config.first_expansion,
-                    config.least_crop_px,
-                    config.first_zoom_px,
-                )
-                or crop
+            near = self._around(
+                mask, clicks, config.first_expansion, config.least_crop_px, config.first_zoom_px
             )
-            answer = self._answer(frame, answer, clicks, crop, frame_key, stop, is_plain=True)
+            crop = near or crop
+            answer = self._answer(question, answer, clicks, crop, is_plain=True)
         result = self._with_change(state, answer, clicks, is_local=is_local)
         if self._refiner.mode != "NoBRS":
             return result
         # Asked again about its own answer, the network goes on with what it has begun.
-        answer = self._answer(frame, result, clicks, crop, frame_key, stop, is_plain=True)
+        answer = self._answer(question, result, clicks, crop, is_plain=True)
         return self._with_change(state, answer, clicks, is_local=is_local)
 
     def _answer(
         self,
-        frame: Frame,
+        question: _Question,
         state: _State,
         clicks: tuple[Click, ...],
         crop: Crop,
-        frame_key: Hashable,
-        stop: Callable[[], bool],
         *,
         is_plain: bool,
     ) -> _State:
@@ -342,8 +339,8 @@ class ClickSegmenter:
         """
         config = self._config
         while True:
-            pictures, picture = self._picture(frame, crop, frame_key)
-            if stop():
+            pictures, picture = self._picture(question.frame, crop, question.frame_key)
+            if question.stop():
                 raise StoppedError
             rows = crop.rows_of(clicks)
             size = crop.height, crop.width
@@ -360,8 +357,8 @@ class ClickSegmenter:
             if is_plain:
                 logits = self._refiner.plain(inputs)
             else:
-                logits, numbers = self._refiner.refined(inputs, numbers, stop)
-            answer = _State(self._back(logits, crop, frame), crop, numbers)
+                logits, numbers = self._refiner.refined(inputs, numbers, question.stop)
+            answer = _State(self._back(logits, crop, question.frame), crop, numbers)
             wider = None
             if self._network.takes_previous_mask:
                 mask = self._mask_of(answer.probability)
@@ -537,17 +534,17 @@ _FEATURE_CLICKS: Final = 8
 _INPUT_CLICKS: Final = 5  # where the input is what is optimised
 
 
-def published_click_config(mode: Mode = "f-BRS-B") -> ClickConfig:
+def published_click_config() -> ClickConfig:
     """As the published program answers clicks with its own network."""
     return ClickConfig(
-        mode=mode,
+        mode="f-BRS-B",
         threshold=0.5,
         zoom_from_click=2,
         zoom_px=480,
         zoom_expansion=1.4,
         least_crop_px=200,
         longest_px=800,
-        most_network_clicks=_most_network_clicks(mode),
+        most_network_clicks=_FEATURE_CLICKS,
         is_flipped_too=True,
         most_evaluations=20,
         least_mask_change=1e-3,
@@ -561,9 +558,6 @@ def suited_click_config(config: ClickConfig | None, network: ClickNetwork) -> Cl
         return config or ClickConfig()
     if config is None:
         return published_click_config()
-    most = min(config.most_network_clicks, _most_network_clicks(config.mode))
-    return replace(config, most_network_clicks=most)
-
-
-def _most_network_clicks(mode: Mode) -> int:
-    return _INPUT_CLICKS if mode in ("RGB-BRS", "DistMap-BRS") else _FEATURE_CLICKS
+    changes_input = config.mode in ("RGB-BRS", "DistMap-BRS")
+    most = _INPUT_CLICKS if changes_input else _FEATURE_CLICKS
+    return replace(config, most_network_clicks=min(config.most_network_clicks, most))

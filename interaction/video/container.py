@@ -66,18 +66,20 @@ def may_restart(container: InputContainer) -> bool:
     return not _RESTARTING_FORMATS.isdisjoint(container.format.name.split(","))
 
 
-def describe_size_limit(width: int, height: int) -> tuple[str, str]:
-    """Reason and remedy for a frame of more than MAX_FRAME_PIXELS."""
-    limit = MAX_FRAME_PIXELS // 1_000_000
-    return (
-        Message(
-            "its pictures are {width} x {height} pixels, and at most {limit} million pixels fit",
-            width=width,
-            height=height,
-            limit=limit,
-        ),
-        Message("Scale it down, for instance to 3840 pixels wide, and open that copy instead."),
-    )
+def check_frame_size(path: Path, width: int, height: int) -> None:
+    """UnreadableVideoError for a frame of more than MAX_FRAME_PIXELS."""
+    if width * height > MAX_FRAME_PIXELS:
+        raise UnreadableVideoError(
+            path,
+            Message(
+                "its pictures are {width} x {height} pixels, and at most {limit} million pixels "
+                "fit",
+                width=width,
+                height=height,
+                limit=MAX_FRAME_PIXELS // 1_000_000,
+            ),
+            Message("Scale it down, for instance to 3840 pixels wide, and open that copy instead."),
+        )
 
 
 def _choose_stream(container: InputContainer, path: Path) -> VideoStream:
@@ -103,8 +105,7 @@ def _choose_stream(container: InputContainer, path: Path) -> VideoStream:
 
     chosen = max(readable, key=preference)
     context = chosen.codec_context
-    if context.width * context.height > MAX_FRAME_PIXELS:
-        raise UnreadableVideoError(path, *describe_size_limit(context.width, context.height))
+    check_frame_size(path, context.width, context.height)
     # The size in the stream itself can be larger than the one in the container's header.
     context.options = {"max_pixels": str(MAX_FRAME_PIXELS)}
     # Frame threads are what makes decoding in order fast; "SLICE", the default, helps few files.

@@ -48,14 +48,6 @@ class FrameDecoder:
         self._size_bytes = -1  # of the file when it was first opened; -1: not yet
         self._modified_ns = 0
 
-    @property
-    def width(self) -> int:
-        return self._index.layout.width
-
-    @property
-    def height(self) -> int:
-        return self._index.layout.height
-
     def close(self) -> None:
         self._overtaking.clear()
         self._run = None
@@ -232,12 +224,6 @@ VideoIndex = VideoFileIndex | PictureFolderIndex | AnimationIndex
 
 class FrameSource(Protocol):
     """Frames by number, decoded on demand. Not thread-safe."""
-
-    @property
-    def width(self) -> int: ...
-
-    @property
-    def height(self) -> int: ...
 
     def close(self) -> None: ...
 

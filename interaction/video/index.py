@@ -16,10 +16,9 @@ from numpy.typing import NDArray
 from interaction.errors import UnreadableVideoError
 from interaction.video.container import (
     LARGEST_GAP_S,
-    MAX_FRAME_PIXELS,
     FrameStream,
     TagSource,
-    describe_size_limit,
+    check_frame_size,
     may_restart,
     open_container,
 )
@@ -183,13 +182,20 @@ class VideoFileIndex:
     layout: FrameLayout
     tag_source: TagSource
     packet_of_tag: dict[int, int]  # number in order of decoding
-    frame_tags: tuple[
-        int, ...
-    ]  # of each frame, in order of presentation; twice for one shown twice
+    # Of each frame, in order of presentation; twice for one that is shown twice.
+    frame_tags: tuple[int, ...]
     frame_of_tag: dict[int, int]  # the first frame that has it
     runs: list[RunStart]  # ascending, in both packet and first_frame
     timestamps_s: NDArray[np.float64]  # (N,) from the first frame on
     frame_rate: Fraction | None  # average, frames per second
+
+    @property
+    def width(self) -> int:
+        return self.layout.width
+
+    @property
+    def height(self) -> int:
+        return self.layout.height
 
     def run_of(self, frame: int) -> int:
         """Number of the last run from which `frame` decodes without fault; -1: only the start.
@@ -219,8 +225,7 @@ def index_video_file(path: Path) -> Generator[int, None, VideoFileIndex]:
 
     first_frame, checked = _decode_first(path, tag_source)
     layout = FrameLayout.from_frame(first_frame, table.pixel_aspect)
-    if layout.width * layout.height > MAX_FRAME_PIXELS:
-        raise UnreadableVideoError(path, *describe_size_limit(layout.width, layout.height))
+    check_frame_size(path, layout.width, layout.height)
 
     frame_tags = _shown_tags(table, packet_tags, checked[0])
     # AVI has no place for the order of presentation: its timestamps only count packets.

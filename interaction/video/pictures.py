@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from interaction.errors import DamagedFrameError, UnreadableVideoError
-from interaction.video.container import MAX_FRAME_PIXELS, describe_size_limit
+from interaction.video.container import check_frame_size
 from interaction.video.pixels import (
     PICTURE_ERRORS,
     VisibleRange,
@@ -129,14 +129,6 @@ class PictureReader:
     def __init__(self, index: PictureFolderIndex) -> None:
         self._index = index
 
-    @property
-    def width(self) -> int:
-        return self._index.width
-
-    @property
-    def height(self) -> int:
-        return self._index.height
-
     def close(self) -> None:
         """Nothing is held open."""
 
@@ -157,7 +149,7 @@ class PictureReader:
                 return
             picture = self._index.pictures[frame]
             rgb = read_picture(picture, self._index.visible)
-            if rgb.shape[:2] != (self.height, self.width):
+            if rgb.shape[:2] != (self._index.height, self._index.width):
                 raise UnreadableVideoError(
                     picture,
                     Message(
@@ -165,8 +157,8 @@ class PictureReader:
                         "{width} x {height} when the folder was opened",
                         new_width=rgb.shape[1],
                         new_height=rgb.shape[0],
-                        width=self.width,
-                        height=self.height,
+                        width=self._index.width,
+                        height=self._index.height,
                     ),
                     Message("Put the old picture back, or open the folder again."),
                 )
@@ -253,7 +245,7 @@ class AnimationIndex:
 def index_animation(path: Path) -> Generator[int, None, AnimationIndex | None]:
     """Yields how many frames were found so far, returns the index; None for a picture that does not
     move. Raises UnreadableVideoError."""
-    with _problems_of(path), _opened(path) as image:
+    with _problems_of(path), _open(path) as image:
         count = getattr(image, "n_frames", 1)
         if count < 2:
             return None
@@ -275,14 +267,6 @@ class AnimationReader:
     def __init__(self, index: AnimationIndex) -> None:
         self._index = index
         self._image: Image.Image | None = None  # opened when the first frame is asked for
-
-    @property
-    def width(self) -> int:
-        return self._index.width
-
-    @property
-    def height(self) -> int:
-        return self._index.height
 
     def close(self) -> None:
         if self._image is not None:
@@ -308,7 +292,7 @@ class AnimationReader:
                     self._image = _open(self._index.path)
                 self._image.seek(frame)
                 rgb = np.array(self._image.convert("RGB"), dtype=np.uint8)
-                if rgb.shape[:2] != (self.height, self.width):
+                if rgb.shape[:2] != (self._index.height, self._index.width):
                     raise ValueError("it has another size than before")
             rgb.flags.writeable = False
             yield frame, rgb
@@ -316,16 +300,12 @@ class AnimationReader:
 
 def _open(path: Path) -> Image.Image:
     image = Image.open(path, formats=_FORMATS)
-    if image.width * image.height > MAX_FRAME_PIXELS:
+    try:
+        check_frame_size(path, image.width, image.height)
+    except UnreadableVideoError:
         image.close()
-        raise UnreadableVideoError(path, *describe_size_limit(image.width, image.height))
+        raise
     return image
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
-    with _open(path) as image:
-        yield image
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError
 
 from interaction.errors import DamagedFrameError, UnreadableVideoError
 from interaction.files import is_file
-from interaction.video.container import MAX_FRAME_PIXELS, describe_size_limit
+from interaction.video.container import MAX_FRAME_PIXELS, check_frame_size
 from xmem_core.arrays import Pixels
 from xmem_core.messages import Message
 
@@ -296,10 +296,7 @@ def _read(picture: Path, read: Callable[[Image.Image], _Result]) -> _Result:
             # for which the limit below stands.
             warnings.simplefilter("ignore")
             with _open_picture(picture) as image:
-                if image.width * image.height > MAX_FRAME_PIXELS:
-                    raise UnreadableVideoError(
-                        picture, *describe_size_limit(image.width, image.height)
-                    )
+                check_frame_size(picture, image.width, image.height)
                 return read(image)
     except FileNotFoundError:
         raise UnreadableVideoError(
@@ -407,8 +404,7 @@ def _open_picture(path: Path) -> Image.Image:
             file.seek(header.next)
             header.load(file)
         width, height = int(header[_TIFF_WIDTH]), int(header[_TIFF_HEIGHT])
-        if width * height > MAX_FRAME_PIXELS:
-            raise UnreadableVideoError(path, *describe_size_limit(width, height)) from None
+        check_frame_size(path, width, height)
         image = Image.new("RGB", (width, height))
         image.info[_IS_DEEP_COLOR] = True
     image.info[_PATH] = path

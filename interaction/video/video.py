@@ -48,9 +48,12 @@ class FrameCache:
         """Another capacity, from now on; what is too much is dropped."""
         with self._lock:
             self.capacity_bytes = capacity_bytes
-            while self._size_bytes > capacity_bytes:
-                _, oldest = self._pictures.popitem(last=False)
-                self._size_bytes -= oldest.nbytes
+            self._make_room(0)
+
+    def _make_room(self, new_bytes: int) -> None:
+        while self._size_bytes + new_bytes > self.capacity_bytes:
+            _, oldest = self._pictures.popitem(last=False)
+            self._size_bytes -= oldest.nbytes
 
     @property
     def size_bytes(self) -> int:
@@ -73,9 +76,7 @@ class FrameCache:
         with self._lock:
             if frame in self._pictures or picture.nbytes > self.capacity_bytes:
                 return
-            while self._size_bytes + picture.nbytes > self.capacity_bytes:
-                _, oldest = self._pictures.popitem(last=False)
-                self._size_bytes -= oldest.nbytes
+            self._make_room(picture.nbytes)
             self._pictures[frame] = picture
             self._size_bytes += picture.nbytes
 
@@ -172,21 +173,14 @@ def index_video(path: Path) -> Generator[int, None, VideoIndex]:
 
 
 def open_video(
-    path: Path,
-    *,
-    cache_bytes: int = 512 * 2**20,
-    on_progress: Callable[[int], object] | None = None,
-    index: VideoIndex | None = None,
+    path: Path, *, cache_bytes: int = 512 * 2**20, index: VideoIndex | None = None
 ) -> "Video":
     """Open a video file or a folder of pictures.
 
-    cache_bytes: upper limit for decoded frames kept in memory. on_progress: called with the number
-    of frames found so far; an exception it raises cancels. index: what `index_video` returned for
-    this path, where that was run before. Raises UnreadableVideoError.
+    cache_bytes: upper limit for decoded frames kept in memory. index: what `index_video` returned
+    for this path, where that was run before. Raises UnreadableVideoError.
     """
-    if index is None:
-        index = finish(index_video(path), on_progress or (lambda count: None))
-    return Video(index, cache_bytes=cache_bytes)
+    return Video(index or finish(index_video(path)), cache_bytes=cache_bytes)
 
 
 class Video:
@@ -220,12 +214,12 @@ class Video:
     @property
     def width(self) -> int:
         """Pixels, upright and square."""
-        return self._source.width
+        return self._index.width
 
     @property
     def height(self) -> int:
         """Pixels, upright and square."""
-        return self._source.height
+        return self._index.height
 
     @property
     def frame_rate(self) -> Fraction | None:

@@ -114,7 +114,7 @@ def same_state(one: MemoryStore, other: MemoryStore) -> bool:
 def test_rows_that_grow_are_those_that_were_appended(
     counts: list[int], data: st.DataObject
 ) -> None:
-    rows, expected = GrowingRows(torch.zeros(1, 2)), torch.zeros(0, 2)
+    rows, expected = GrowingRows(torch.zeros(0, 2)), torch.zeros(0, 2)
     for position, count in enumerate(counts):
         block = torch.full((count, 2), float(position))
         rows.append(block)

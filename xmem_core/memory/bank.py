@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 import torch
@@ -143,8 +144,7 @@ class MemoryBank:
     @property
     def element_count(self) -> int:
         """How many elements are read from."""
-        stores = (self.long_term, self.permanent, self.working, self.recent)
-        return sum(len(store) for store in stores)
+        return sum(len(store) for store in self._stores())
 
     @property
     def run_objects(self) -> set[int]:
@@ -157,19 +157,11 @@ class MemoryBank:
 
     def delete_object(self, object_id: int) -> None:
         """Drops the object's values everywhere; keys and the other objects stay as they are."""
-        self.long_term.delete_object(object_id)
-        self.working.delete_object(object_id)
-        self.recent.delete_object(object_id)
-        self._permanent_frames = {
-            frame: Elements(
-                elements.key,
-                elements.shrinkage,
-                elements.selection,
-                {i: v for i, v in elements.values.items() if i != object_id},
-                elements.frames,
-            )
-            for frame, elements in self._permanent_frames.items()
-        }
+        for store in (self.long_term, self.working, self.recent):
+            store.delete_object(object_id)
+        for frame, one in self._permanent_frames.items():
+            values = {i: v for i, v in one.values.items() if i != object_id}
+            self._permanent_frames[frame] = replace(one, values=values)
         self._rebuild_permanent()
 
     # Readout
@@ -252,11 +244,11 @@ class MemoryBank:
     def run_state(self) -> dict[str, Tensor]:
         """Working, long-term and recent memory, by name, and what tells the permanent frames
         again."""
-        state = {f"working.{name}": tensor for name, tensor in self.working.state().items()}
-        state |= {f"long_term.{name}": tensor for name, tensor in self.long_term.state().items()}
-        state |= {f"recent.{name}": tensor for name, tensor in self.recent.state().items()}
-        state["permanent"] = self._permanent_signature()
-        return state
+        parts = {"working": self.working, "long_term": self.long_term, "recent": self.recent}
+        state = {
+            f"{part}.{n}": t for part, store in parts.items() for n, t in store.state().items()
+        }
+        return {**state, "permanent": self._permanent_signature()}
 
     def _permanent_signature(self) -> Tensor:
         """(frames, 3) float64 on the CPU: the frame, and means of its keys and values."""

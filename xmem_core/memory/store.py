@@ -33,10 +33,10 @@ class Elements:
 class GrowingRows:
     """Rows that are appended in place. Capacity doubles, so each row is copied once on average."""
 
-    def __init__(self, like: Tensor) -> None:
-        """like: (any, C), gives the width, type and device."""
-        self._buffer = like.new_empty(0, *like.shape[1:])
-        self._length = 0
+    def __init__(self, rows: Tensor) -> None:
+        """rows: (N, C), copied; they give the width, type and device."""
+        self._buffer = rows.clone(memory_format=torch.contiguous_format)
+        self._length = len(rows)
 
     @property
     def rows(self) -> Tensor:
@@ -113,14 +113,15 @@ class MemoryStore:
         if elements.selection is not None:
             columns["selection"] = elements.selection
         for name, column in columns.items():
-            self._shared.setdefault(name, GrowingRows(column)).append(column)
+            if name in self._shared:
+                self._shared[name].append(column)
+            else:
+                self._shared[name] = GrowingRows(column)
         for object_id, values in elements.values.items():
             if object_id not in self._values:
-                present = torch.ones(0, dtype=torch.bool, device=values.device)
-                self._values[object_id] = GrowingRows(values)
-                self._values[object_id].append_zeros(before)
-                self._has_value[object_id] = GrowingRows(present)
-                self._has_value[object_id].append_zeros(before)
+                self._values[object_id] = GrowingRows(values.new_zeros(before, values.shape[1]))
+                absent = torch.zeros(before, dtype=torch.bool, device=values.device)
+                self._has_value[object_id] = GrowingRows(absent)
             self._values[object_id].append(values)
             self._has_value[object_id].append(
                 torch.ones(count, dtype=torch.bool, device=values.device)
@@ -215,7 +216,6 @@ class MemoryStore:
         for full_name, tensor in state.items():
             kind, name = full_name.split(".", 1)
             rows = GrowingRows(tensor)
-            rows.append(tensor)
             if kind == "shared" and tensor.dtype == _INTEGER_COLUMNS.get(name, torch.float32):
                 store._shared[name] = rows
             elif kind == "value" and tensor.is_floating_point():
@@ -228,7 +228,6 @@ class MemoryStore:
             unused = torch.zeros_like(store["use"])
             for name, column in (("recent", unused), ("frame", unused.to(torch.int32) - 1)):
                 store._shared[name] = GrowingRows(column)
-                store._shared[name].append(column)
         columns = (*store._shared.values(), *store._values.values(), *store._has_value.values())
         if len({len(column.rows) for column in columns}) > 1:
             raise ValueError("a memory's columns differ in length")

@@ -31,10 +31,10 @@ class Attention(nn.Module):
     """CBAM: a gate over channels, then one over positions (Woo et al., ECCV 2018,
     https://arxiv.org/abs/1807.06521)."""
 
-    def __init__(self, channels: int, reduction: int = 16) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.squeeze = nn.Linear(channels, channels // reduction)
-        self.excite = nn.Linear(channels // reduction, channels)
+        self.squeeze = nn.Linear(channels, channels // 16)
+        self.excite = nn.Linear(channels // 16, channels)
         self.spatial = nn.Conv2d(2, 1, kernel_size=7, padding=3)
 
     def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W) -> the same
