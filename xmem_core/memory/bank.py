@@ -245,10 +245,10 @@ class MemoryBank:
         """Working, long-term and recent memory, by name, and what tells the permanent frames
         again."""
         parts = {"working": self.working, "long_term": self.long_term, "recent": self.recent}
-        state = {
-            f"{part}.{n}": t for part, store in parts.items() for n, t in store.state().items()
-        }
-        return {**state, "permanent": self._permanent_signature()}
+        state = {"permanent": self._permanent_signature()}
+        for part, store in parts.items():
+            state |= {f"{part}.{name}": tensor for name, tensor in store.state().items()}
+        return state
 
     def _permanent_signature(self) -> Tensor:
         """(frames, 3) float64 on the CPU: the frame, and means of its keys and values."""
