@@ -194,7 +194,7 @@ def propagate(
             tracker.begin()
             last = None
             _look_at_start(tracker, masks, run, adopted)
-        appearances = _appearances(tracker, masks, run, present, adopted)
+        appearances = _Appearances(tracker, masks, run, present, adopted)
         unadopted = adopted if step == 0 else None  # until a frame of it can be decoded
         for done, frame, picture in _encoded(tracker, video, run.frames, step, keys_at_a_time):
             is_first = frame == run.frames[0]
@@ -206,9 +206,9 @@ def propagate(
                     tracker,
                     frame,
                     picture,
-                    _sought(tracker, appearances, run, frame, unadopted),
+                    appearances.sought(frame, unadopted),
                     # An empty mask is never memorised, unless other objects are there already.
-                    is_empty=frame in masks and not _has_appeared(appearances, run, frame),
+                    is_empty=frame in masks and not appearances.by(frame),
                     is_last=frame == run.frames[-1],
                     adopted=unadopted,
                     absent=frozenset(absent(frame)),
@@ -226,18 +226,6 @@ def _undecodable(frame: int, masks: Mapping[int, Labels], mask: Prediction | Non
     if mask is None:
         mask = _prediction_of(np.zeros_like(next(iter(masks.values()))))
     return TrackedFrame(frame, mask, frame in masks, is_damaged=True)
-
-
-def _sought(
-    tracker: Tracker,
-    appearances: Mapping[int, int],
-    run: Run,
-    frame: int,
-    unadopted: Labels | None,
-) -> tuple[int, ...]:
-    """The objects to look for on a frame. One may have been deleted meanwhile."""
-    known = {*tracker.objects, *(() if unadopted is None else _objects_in(unadopted))}
-    return tuple(one for one in _active(appearances, run, frame) if one in known)
 
 
 def _look_at_start(
@@ -467,49 +455,45 @@ def empty_prediction(picture: EncodedFrame) -> Prediction:
     return Prediction((), torch.ones(1, height, width), (height, width))
 
 
-def _appearances(
-    tracker: Tracker,
-    masks: Mapping[int, Labels],
-    run: Run,
-    present: Mapping[int, Collection[int]] | None,
-    adopted: Labels | None,
-) -> dict[int, int]:
-    """By object, the first frame in the run's direction of travel whose mask has it, on or off
-    the run's own frames."""
-    is_backward = run.frames.step < 0
-    appearances: dict[int, int] = {}
-    for frame in sorted(masks, reverse=is_backward):
-        objects = _objects_in(masks[frame]) if present is None else present[frame]
-        for object_id in objects:
-            appearances.setdefault(object_id, frame)
-    appearances = {i: frame for i, frame in appearances.items() if i in tracker.objects}
-    for object_id in () if adopted is None else _objects_in(adopted):
-        if _comes_later(appearances.get(object_id), run):
-            appearances[object_id] = run.frames[0]
-    return appearances
-
-
 def _objects_in(labels: Labels) -> set[int]:
     return set(np.flatnonzero(np.bincount(labels.ravel(), minlength=256)).tolist()) - {0}
 
 
-def _comes_later(appearance: int | None, run: Run) -> bool:
-    """Whether an object is first seen after the run's first frame, if at all."""
-    return appearance is None or (appearance - run.frames[0]) * run.frames.step > 0
+class _Appearances:
+    """Where each object is first seen in a run's direction of travel, on or off its own frames."""
 
+    def __init__(
+        self,
+        tracker: Tracker,
+        masks: Mapping[int, Labels],
+        run: Run,
+        present: Mapping[int, Collection[int]] | None,
+        adopted: Labels | None,
+    ) -> None:
+        self._tracker, self._way = tracker, run.frames.step
+        self._first: dict[int, int] = {}
+        known, start = set(tracker.objects), run.frames[0]
+        for frame in sorted(masks, reverse=self._way < 0):
+            for one in _objects_in(masks[frame]) if present is None else present[frame]:
+                if one in known:
+                    self._first.setdefault(one, frame)
+        for one in () if adopted is None else _objects_in(adopted):
+            if (self._first.get(one, start) - start) * self._way >= 0:  # it would come later
+                self._first[one] = start
 
-def _has_appeared(appearances: Mapping[int, int], run: Run, frame: int) -> list[int]:
-    """The objects whose first mask, in the run's direction of travel, has come by `frame`."""
-    return [i for i, first in appearances.items() if (frame - first) * run.frames.step >= 0]
+    def by(self, frame: int) -> list[int]:
+        """The objects whose first mask has come by `frame`."""
+        return [i for i, first in self._first.items() if (frame - first) * self._way >= 0]
 
-
-def _active(appearances: Mapping[int, int], run: Run, frame: int) -> tuple[int, ...]:
-    way = run.frames.step
-    seen = _has_appeared(appearances, run, frame)
-    if not seen:  # the range was asked to begin before any mask: look for what comes first
-        first = min(appearances.values()) if way > 0 else max(appearances.values())
-        seen = [i for i, appearance in appearances.items() if appearance == first]
-    return tuple(sorted(seen))
+    def sought(self, frame: int, unadopted: Labels | None) -> tuple[int, ...]:
+        """The objects to look for on a frame. One may have been deleted meanwhile."""
+        seen = self.by(frame)
+        if not seen:  # the range was asked to begin before any mask: look for what comes first
+            firsts = self._first.values()
+            first = min(firsts) if self._way > 0 else max(firsts)
+            seen = [i for i, appearance in self._first.items() if appearance == first]
+        known = {*self._tracker.objects, *(() if unadopted is None else _objects_in(unadopted))}
+        return tuple(sorted(known.intersection(seen)))
 
 
 MOST_REMEMBERED: Final = 32  # beside the first mask of each object

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, TypedDict
+from typing import Final
 
 import numpy as np
 
@@ -44,6 +44,7 @@ from interaction.tracking.propagation import (
     Position,
     Propagation,
     Run,
+    RunStep,
     TrackedFrame,
     knows_frames,
     memorize_all,
@@ -61,9 +62,7 @@ from interaction.tracking.unfinished import (
     rules_of,
 )
 from xmem_core.arrays import Labels
-from xmem_core.device import (
-    used_memory_bytes,
-)
+from xmem_core.device import used_memory_bytes
 from xmem_core.messages import Message
 from xmem_core.tracker import Tracker
 
@@ -84,15 +83,6 @@ _LABELS: Final = {
     "backward": Label("track_backward"),
     "both": Label("track_both"),
 }
-
-
-class _Begin(TypedDict, total=False):
-    """Arguments of `Propagation.steps`."""
-
-    position: Position
-    adopted: Labels | None
-    before: Labels | None
-    restore: Callable[[Tracker], None]
 
 
 class PropagationJob:
@@ -198,13 +188,13 @@ class PropagationJob:
         """What it will need on this machine. UserError for a device that is not there."""
         return forecast(self.workload(folder), self._trackers.settings)
 
-    def rehearsal(self, frames: int = REHEARSED_FRAMES) -> Generator[None, None, None]:
+    def rehearsal(self) -> Generator[None, None, None]:
         """Tracks the first frames, so that later forecasts are from this machine; no mask is
         kept, and this job is of no further use."""
         with closing(self.steps()) as steps:
             for step in steps:
                 yield
-                if step.done >= frames:
+                if step.done >= REHEARSED_FRAMES:
                     return
 
     @property
@@ -298,7 +288,7 @@ class PropagationJob:
             at.begin(index, None, Watch([*self._masks, start]))
             at.adopted, at.passed = at.start_labels, PassStore()
         watch, brakes, passed = at.watch, at.brakes, at.passed
-        with closing(self._propagation(run).steps(**self._from())) as steps:
+        with closing(self._steps_of(run)) as steps:
             for step in steps:
                 if step.result is None:
                     yield self._step(None, step.frame, step.remark)
@@ -341,8 +331,10 @@ class PropagationJob:
                 yield from self._follow_rules(step.frame, run.frames.step)
         at.end(second=0)
 
-    def _propagation(self, run: Run) -> Propagation:
-        return Propagation(
+    def _steps_of(self, run: Run) -> Generator[RunStep, None, None]:
+        """From the pass's beginning, or from where it was left."""
+        at = self._at
+        propagation = Propagation(
             self._trackers,
             self._video,
             self._masks,
@@ -352,18 +344,12 @@ class PropagationJob:
             absent=self._absent,
             excluded=lambda frame: self._rules.is_excluded(frame),
         )
-
-    def _from(self) -> "_Begin":
-        """Where `Propagation.steps` begins: at the pass's beginning, or where it was left."""
-        at = self._at
-        if not at.done:
-            return {"adopted": at.adopted}
-        return {
-            "position": Position(0, at.done),
-            "adopted": at.adopted,
-            "before": at.labels,
-            "restore": self._restore,
-        }
+        return propagation.steps(
+            Position(0, at.done),
+            adopted=at.adopted,
+            before=at.labels if at.done else None,
+            restore=self._restore if at.done else None,
+        )
 
     def _blend(self, index: int, number: int) -> Generator[Propagated, None, None]:
         """The pass back from a given frame; each mask is that of both passes."""
@@ -372,7 +358,7 @@ class PropagationJob:
         if not at.done:
             at.begin(index, number, Watch(list(self._masks)))
         watch, passed = at.watch, at.passed
-        with closing(self._propagation(second).steps(**self._from())) as steps:
+        with closing(self._steps_of(second)) as steps:
             for step in steps:
                 edit = None
                 if step.result is not None:
@@ -590,16 +576,12 @@ class PropagationJob:
         masks = self._masks
         confirmed = set(tracker.confirmed_frames)
         if self._confirmed:
-            missing = sorted(self._confirmed - confirmed)
             # Where the device is too full for them, the run is not restored, but begins again.
-            self._confirmed = frozenset()
-            labelled_objects = {other: self._memorized_objects(other) for other in missing}
-            given = {other: masks[other] for other in missing}
-            yield from memorize_all(tracker, self._video, given, labelled_objects=labelled_objects)
-            return
-        if confirmed and len(masks) <= MOST_REMEMBERED and not anew:
+            wanted, self._confirmed = confirmed | self._confirmed, frozenset()
+        elif confirmed and len(masks) <= MOST_REMEMBERED and not anew:
             return  # all of them are there
-        wanted = set(masks.around(frame, way)) | masks.first_of_each(self._runs)
+        else:
+            wanted = set(masks.around(frame, way)) | masks.first_of_each(self._runs)
         for other in confirmed - wanted:
             tracker.forget(other)
         missing = sorted(wanted - confirmed)
@@ -628,15 +610,14 @@ class PropagationJob:
             if np.array_equal(before, after[0]):
                 return None, is_same
             record = make_record(after, old.status, given=old.given, signs=signs)
-            record = self._with_mattes(record, old, result, tracked)
         else:
             # People are led to what could not be decoded.
             doubt = 1.0 if result.is_damaged else doubt_of(signs)
             record = make_record(after, FrameStatus.TRACKED, doubt=doubt, signs=signs)
-            record = self._with_mattes(record, old, result, tracked)
-            keeps_more = self._keeps_probabilities and record.mattes != old.mattes
-            if record == old and not keeps_more:
-                return None, is_same
+        record = self._with_mattes(record, old, result, tracked)
+        keeps_more = self._keeps_probabilities and record.mattes != old.mattes
+        if record == old and not keeps_more:
+            return None, is_same
         return self._make_edit({result.frame: old}, {result.frame: record}), is_same
 
     def _make_edit(
