@@ -5,9 +5,9 @@ import io
 import json
 import os
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -134,9 +134,12 @@ class ResultFolder:
         }
         write_unfinished(self.folder / _UNFINISHED, header, tracker.run_state())
 
-    def load_unfinished(self, settings: JsonObject, runs: Sequence[Run]) -> "_Unfinished | None":
-        """None if there is nothing to go on with. UserError if it was made with other settings, or
-        is damaged. runs: that those settings make."""
+    def load_unfinished(
+        self, settings: JsonObject, runs: Sequence[Run]
+    ) -> "tuple[Position, _Tally, dict[str, Tensor]] | None":
+        """Where an interrupted propagation stopped, and the state of its tracker's run; None if
+        there is nothing to go on with. UserError if it was made with other settings, or is damaged.
+        runs: that those settings make."""
         path = self.folder / _UNFINISHED
         if not path.exists():
             return None
@@ -160,7 +163,7 @@ class ResultFolder:
         lengths = dict(enumerate(len(run.frames) for run in runs))
         if not 0 <= position.step <= lengths.get(position.run, -1):
             raise self.unreadable()
-        return _Unfinished(position, tally, state)
+        return position, tally, state
 
     def unreadable(self) -> UserError:
         return UserError(
@@ -234,22 +237,6 @@ class _Tally:
             steps_down=int(about["steps_down"]),
             closeup_side=None if side is None else int(side),
         )
-
-    def plus(self, seconds: float, stages: Mapping[str, float]) -> "_Tally":
-        merged = {
-            name: self.stages.get(name, 0.0) + stages.get(name, 0.0)
-            for name in {**self.stages, **stages}
-        }
-        return _Tally(self.frames, self.seconds + seconds, merged, self.damaged)
-
-
-@dataclass(frozen=True, slots=True)
-class _Unfinished:
-    """Where an interrupted propagation stopped."""
-
-    position: Position
-    tally: _Tally
-    state: dict[str, Tensor]  # of the tracker's run
 
 
 def run_batch(
@@ -399,16 +386,13 @@ class _Batch:
         if self.settings.resumes:
             unfinished = self.folder.load_unfinished(self.fingerprint(), self.runs)
         if unfinished is not None:
-            self._position, self._tally = unfinished.position, unfinished.tally
-            self._state = unfinished.state
-            self.trackers.take_steps(unfinished.tally.steps_down)
-            self._look_closer(unfinished.tally.closeup_side)
+            self._position, self._tally, self._state = unfinished
+            self.trackers.take_steps(self._tally.steps_down)
         elif self.settings.fits_memory and expected.steps_down:
             self.trackers.take_steps(expected.steps_down)
             smaller = " ".join(expected.warnings)
             yield BatchProgress("memorising masks", 0, len(self.masks), smaller)
-        if unfinished is None:
-            self._look_closer()
+        self._look_closer(self._tally.closeup_side)
 
     def _look_closer(self, side: int | None = None) -> None:
         """In a box round the mask nearest to where it starts. side: of the box, to go on with."""
@@ -436,11 +420,17 @@ class _Batch:
         return BatchProgress("tracking", self._tally.frames, len(self.results), remark)
 
     def _tally_now(self) -> _Tally:
-        seconds = time.perf_counter() - self._started
-        now = self._tally.plus(seconds, self.tracker.times.seconds())
-        now.steps_down = self.trackers.steps_down
-        now.closeup_side = self.trackers.closeup_side
-        return now
+        seconds = self._tally.seconds + time.perf_counter() - self._started
+        stages = dict(self._tally.stages)
+        for name, spent in self.tracker.times.seconds().items():
+            stages[name] = stages.get(name, 0.0) + spent
+        return replace(
+            self._tally,
+            seconds=seconds,
+            stages=stages,
+            steps_down=self.trackers.steps_down,
+            closeup_side=self.trackers.closeup_side,
+        )
 
     def forecast(self) -> Forecast:
         """What it will need on this machine."""

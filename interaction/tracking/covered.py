@@ -12,7 +12,7 @@ Masks stay as the propagation left them.
 from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import closing
 from dataclasses import replace
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import cv2
 import numpy as np
@@ -33,6 +33,9 @@ from interaction.annotation.requests import AbsenceProposal, Propagated, Propaga
 from interaction.annotation.types import EMPTY_RECORD, Edit, FrameRecord, FrameStatus
 from interaction.errors import UserError
 from xmem_core.arrays import Labels
+
+if TYPE_CHECKING:  # it imports torch
+    from interaction.tracking.propagation_job import PropagationJob
 
 _FIT: Final = 0.9  # IoU of a moved region with what is visible, where nothing lies before it
 _LEAST_VISIBLE: Final = 0.1  # of a region, to say where it is
@@ -55,27 +58,8 @@ def tracked_objects(annotation: Annotation, request: PropagationRequest) -> tupl
     return tuple(sorted(wanted & given))
 
 
-class TrackingJob(Protocol):
-    """A propagation, as `interaction.tracking.propagation_job.PropagationJob` is one."""
-
-    @property
-    def so_far(self) -> PropagationRequest | None: ...
-
-    @property
-    def begins_empty(self) -> bool: ...
-
-    @property
-    def done(self) -> tuple[int, int]: ...
-
-    def steps(self, *, is_followed: bool = False) -> Steps: ...
-
-    def edit(self, frame: int, old: FrameRecord, new: FrameRecord) -> Edit: ...
-
-    def finish(self) -> None: ...
-
-
 def with_covered(
-    job: TrackingJob, annotation: Annotation, request: PropagationRequest, start: Start
+    job: "PropagationJob", annotation: Annotation, request: PropagationRequest, start: Start
 ) -> Steps:
     """The steps of a propagation, and then those of the passes over what it has reached; all edits
     are one step of the history. A run that was interrupted has them when it goes on, from their
@@ -107,7 +91,7 @@ def with_covered(
 
 
 def covered_alone(
-    job: TrackingJob, annotation: Annotation, so_far: PropagationRequest, start: Start
+    job: "PropagationJob", annotation: Annotation, so_far: PropagationRequest, start: Start
 ) -> Steps:
     """The passes alone, over the frames that a propagation had reached when it was stopped. job:
     the one that `so_far` asks for; it is not run."""
@@ -145,7 +129,7 @@ def _fronts(
 
 
 def _passes(
-    job: TrackingJob,
+    job: "PropagationJob",
     records: dict[int, FrameRecord],
     fronts: Mapping[int, Annotation],
     request: PropagationRequest,
@@ -165,7 +149,7 @@ def _passes(
 
 
 def _edit(
-    job: TrackingJob,
+    job: "PropagationJob",
     records: dict[int, FrameRecord],
     found: Edit | None,
     object_id: int,
