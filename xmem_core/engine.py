@@ -3,13 +3,21 @@
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from xmem_core.arrays import Frame, Window
 from xmem_core.device import StageTimes, autocast, free_memory_bytes, is_out_of_memory
 from xmem_core.network.xmem import XMem, others_of
-from xmem_core.pictures import EncodedFrame, encode_frames
+from xmem_core.pictures import (
+    EncodedFrame,
+    PictureSize,
+    check_frame,
+    normalise,
+    pad,
+    resized,
+)
 
 # More at a time is no faster without a GPU: 43 objects in one go took the time of eleven goes of
 # four, and 8 GB.
@@ -36,11 +44,37 @@ class Engine:
         shorter_side: int | None,
         windows: Sequence[Window] | None = None,
     ) -> list[EncodedFrame]:
-        """Keys and features of frames of one size, in one batch; windows: see `encode_frames`."""
+        """Keys and features of frames of one size, in one batch.
+
+        windows: the part of each that is seen, all of one size; None: everything. Pictures are made
+        smaller on the CPU as bytes, so that little has to travel to a GPU. ValueError if a frame is
+        not (H, W, 3) uint8 or has not the size of the first.
+        """
+        for frame in frames:
+            check_frame(frame)
+            if frame.shape != frames[0].shape:
+                raise ValueError(
+                    f"every frame must be {frames[0].shape} as the first, got {frame.shape}"
+                )
+        height, width, _ = frames[0].shape
+        small, sizes = [], []
         with self.times.measure("key"), self._autocast():
-            encoded = encode_frames(self.network, frames, shorter_side, self.device, windows)
-        self.times.note_work("key", sum(one.picture[0, 0].numel() for one in encoded))
-        return encoded
+            for frame, window in zip(frames, windows or [None] * len(frames), strict=True):
+                size = PictureSize.of(height, width, shorter_side, window)
+                part = frame if window is None else frame[window.slices]
+                # Not `from_numpy`: it warns about the read-only arrays that a frame cache hands
+                # out. And torch takes no negative strides, which `bgr[..., ::-1]` has.
+                picture = torch.tensor(np.ascontiguousarray(part)).permute(2, 0, 1)
+                small.append(resized(picture, size.internal).to(self.device, non_blocking=True))
+                sizes.append(size)
+            pictures = pad(normalise(torch.stack(small).float()), sizes[0].padding)
+            pictures = pictures.contiguous(memory_format=torch.channels_last)
+            features = self.network.encode_key(pictures)
+        self.times.note_work("key", pictures[:, 0].numel())
+        return [
+            EncodedFrame(size, pictures[i : i + 1], features.of_picture(i))
+            for i, size in enumerate(sizes)
+        ]
 
     def decode(
         self,

@@ -1,7 +1,7 @@
 """Pictures and masks as the engine takes and gives them: labels to one channel an object and back,
 aggregation of objects, internal size, padding to stride 16."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from xmem_core.arrays import Frame, Labels, Window
-from xmem_core.network.xmem import KeyFeatures, XMem
+from xmem_core.network.xmem import KeyFeatures
 
 STRIDE = 16  # the network's coarsest
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -106,7 +106,7 @@ class PictureSize:
         interpolated where enlarged."""
         if self.window is not None:
             x = x[(slice(None), *self.window.slices)]
-        return _resized(x, self.internal)
+        return resized(x, self.internal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,49 +118,13 @@ class EncodedFrame:
     features: KeyFeatures
 
 
-def encode_frames(
-    network: XMem,
-    frames: Sequence[Frame],
-    shorter_side: int | None,
-    device: torch.device,
-    windows: Sequence[Window] | None = None,
-) -> list[EncodedFrame]:
-    """Keys and features of frames of one size, in one batch.
-
-    windows: the part of each that is seen, all of one size; None: everything. Pictures are made
-    smaller on the CPU as bytes, so that little has to travel to a GPU. ValueError if a frame is not
-    (H, W, 3) uint8 or has not the size of the first.
-    """
-    for frame in frames:
-        if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
-            raise ValueError(f"a frame must be uint8 (H, W, 3), got {frame.dtype} {frame.shape}")
-        if frame.shape != frames[0].shape:
-            raise ValueError(
-                f"every frame must be {frames[0].shape} as the first, got {frame.shape}"
-            )
-    height, width, _ = frames[0].shape
-    seen: Sequence[Window | None] = windows or [None] * len(frames)
-    sizes = [PictureSize.of(height, width, shorter_side, window) for window in seen]
-    # Not `from_numpy`: it warns about the read-only arrays that a frame cache hands out. And torch
-    # takes no negative strides, which `bgr[..., ::-1]` has.
-    parts = [
-        frame if size.window is None else frame[size.window.slices]
-        for frame, size in zip(frames, sizes, strict=True)
-    ]
-    contiguous = [torch.tensor(np.ascontiguousarray(part)) for part in parts]
-    small = [
-        _resized(picture.permute(2, 0, 1), size.internal).to(device, non_blocking=True)
-        for picture, size in zip(contiguous, sizes, strict=True)
-    ]
-    picture = pad(normalise(torch.stack(small).float()), sizes[0].padding)
-    features = network.encode_key(picture.contiguous(memory_format=torch.channels_last))
-    return [
-        EncodedFrame(size, picture[i : i + 1], features.of_picture(i))
-        for i, size in enumerate(sizes)
-    ]
+def check_frame(frame: Frame) -> None:
+    """ValueError if a frame is not (H, W, 3) uint8."""
+    if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
+        raise ValueError(f"a frame must be uint8 (H, W, 3), got {frame.dtype} {frame.shape}")
 
 
-def _resized(x: Tensor, size: tuple[int, int]) -> Tensor:
+def resized(x: Tensor, size: tuple[int, int]) -> Tensor:
     """(C, H, W) -> (C, *size), averaged where made smaller, interpolated where enlarged."""
     if x.shape[1:] == size:
         return x

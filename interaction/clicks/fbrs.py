@@ -130,7 +130,7 @@ class Refiner:
     ) -> None:
         self.network = network
         self.mode = mode
-        self._threshold = threshold
+        self.threshold = threshold
         self._least_mask_change = least_mask_change
         self._most_evaluations = most_evaluations
         self.point = self._point()
@@ -193,7 +193,7 @@ class Refiner:
         decided = probability.detach()
         least = decided.masked_fill(inputs.positive == 0, 1).amin()
         most = decided.masked_fill(inputs.negative == 0, 0).amax()
-        return loss, bool(least > self._threshold) and bool(most < self._threshold)
+        return loss, bool(least > self.threshold) and bool(most < self.threshold)
 
     def has_settled(self, mask: Tensor, before: Tensor | None) -> bool:
         """Whether two masks in a row are all but the same."""
@@ -201,10 +201,6 @@ class Refiner:
             return False
         union = (mask | before).sum()
         return bool(union > 0) and bool((mask & before).sum() / union > 1 - self._least_mask_change)
-
-    @property
-    def threshold(self) -> float:
-        return self._threshold
 
     def _changed_input(self, numbers: Tensor, inputs: Inputs) -> tuple[Tensor, Tensor]:
         pictures, maps = inputs.pictures, inputs.click_maps
@@ -239,42 +235,36 @@ class Refiner:
         return next(point for point in later if point in self.network.insertion_channels)
 
 
+@dataclass(slots=True)
 class _Search:
     """One line of evaluations; remembers the best."""
 
-    def __init__(
-        self,
-        refiner: Refiner,
-        inputs: Inputs,
-        features: tuple[Tensor, ...],
-        stop: Callable[[], bool],
-    ) -> None:
-        self._refiner = refiner
-        self._inputs = inputs
-        self._features = features
-        self._stop = stop
-        self._mask_before: Tensor | None = None
-        self._best_loss = float("inf")
-        self.best: Tensor | None = None
-        self.best_numbers: NDArray[np.float64] | None = None
+    refiner: Refiner
+    inputs: Inputs
+    features: tuple[Tensor, ...]
+    stop: Callable[[], bool]
+    best_loss: float = float("inf")
+    best: Tensor | None = None
+    best_numbers: NDArray[np.float64] | None = None
+    mask_before: Tensor | None = None
 
     def evaluate(self, values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         """The objective and its gradient; a gradient of zero tells L-BFGS to stop."""
-        if self._stop():
+        if self.stop():
             raise StoppedError
-        refiner, inputs = self._refiner, self._inputs
+        refiner, inputs = self.refiner, self.inputs
         with torch.enable_grad():
             numbers = torch.tensor(values, dtype=torch.float32, device=inputs.pictures.device)
             numbers.requires_grad_(True)
-            logits, penalty = refiner.changed_logits(numbers, inputs, self._features)
+            logits, penalty = refiner.changed_logits(numbers, inputs, self.features)
             disagreement, agrees = refiner.loss_of(logits, inputs)
             loss = disagreement + penalty
-            if float(loss.detach()) < self._best_loss:
-                self._best_loss = float(loss.detach())
+            if float(loss.detach()) < self.best_loss:
+                self.best_loss = float(loss.detach())
                 self.best, self.best_numbers = logits.detach(), values.copy()
             mask = logits.detach() > torch.logit(torch.tensor(refiner.threshold))
-            if agrees or refiner.has_settled(mask, self._mask_before):
+            if agrees or refiner.has_settled(mask, self.mask_before):
                 return float(loss.detach()), np.zeros_like(values)
-            self._mask_before = mask
+            self.mask_before = mask
             (gradient,) = torch.autograd.grad(loss, numbers)
         return float(loss.detach()), gradient.double().cpu().numpy()

@@ -4,7 +4,7 @@ import itertools
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, get_args
 
 import cv2
 import numpy as np
@@ -13,14 +13,7 @@ from numpy.typing import NDArray
 from interaction.annotation.types import Click, Stroke
 
 Mode = Literal["NoBRS", "RGB-BRS", "DistMap-BRS", "f-BRS-A", "f-BRS-B", "f-BRS-C"]
-MODES: Final[tuple[Mode, ...]] = (
-    "NoBRS",
-    "RGB-BRS",
-    "DistMap-BRS",
-    "f-BRS-A",
-    "f-BRS-B",
-    "f-BRS-C",
-)
+MODES: Final[tuple[Mode, ...]] = get_args(Mode)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,6 +30,7 @@ from xmem_core.pictures import (
     EncodedFrame,
     PictureSize,
     Prediction,
+    check_frame,
     memorised_objects,
     normalise,
     pad,
@@ -332,8 +333,7 @@ class CutieTracker:
         return frame if isinstance(frame, _CutieFrame) else self._encode(np.asarray(frame))
 
     def _encode(self, frame: Frame) -> _CutieFrame:
-        if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
-            raise ValueError(f"a frame must be uint8 (H, W, 3), got {frame.dtype} {frame.shape}")
+        check_frame(frame)
         size = PictureSize.of(frame.shape[0], frame.shape[1], self.internal_size)
         picture = torch.tensor(np.ascontiguousarray(frame)).permute(2, 0, 1)
         return self._seen(size.to_internal(picture).to(self.device).float() / 255, size)

@@ -1,12 +1,13 @@
 """Find the cuts of a video: frames that begin another shot."""
 
 from collections.abc import Generator
-from typing import Final, Protocol
+from typing import Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from interaction.annotation.types import Frames
 from interaction.errors import DamagedFrameError
 
 Grey = NDArray[np.uint8]
@@ -17,11 +18,6 @@ _BLOCKS: Final = (24, 14)
 _RESIDUAL: Final = 0.4
 _HISTOGRAM: Final = 0.13
 _ALIKE: Final = 0.92  # a flash changes the brightness, not where things are
-
-
-class _Pictures(Protocol):
-    def __len__(self) -> int: ...
-    def __getitem__(self, index: int, /) -> NDArray[np.uint8]: ...
 
 
 def small_grey(picture: NDArray[np.uint8]) -> Grey:
@@ -63,7 +59,7 @@ def is_cut(before: Grey, now: Grey, flow: NDArray[np.float32] | None = None) -> 
     return lengths == 0 or float(first @ second) / lengths < _ALIKE
 
 
-def find_cuts(video: _Pictures) -> Generator[int, None, list[int]]:
+def find_cuts(video: Frames) -> Generator[int, None, list[int]]:
     """Yields how many frames were looked at; returns the first frame of each shot but the first.
     Frames that cannot be decoded are passed over."""
     cuts: list[int] = []

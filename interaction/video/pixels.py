@@ -170,16 +170,6 @@ PICTURE_ERRORS = (
     Image.DecompressionBombError,
 )
 
-_TRANSPOSE = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-
 _TURNS = {
     value: Orientation(value >= 5, flips_x=value in (2, 3, 6, 7), flips_y=value in (3, 4, 7, 8))
     for value in range(1, 9)
@@ -354,19 +344,16 @@ def _orientation(image: Image.Image) -> int:
         value = image.getexif().get(ExifTags.Base.Orientation, 1)
     except PICTURE_ERRORS:
         return 1  # a damaged note is no reason to refuse a good picture
-    return value if value in _TRANSPOSE else 1
+    return value if value in _TURNS else 1
 
 
 def _pixels(image: Image.Image) -> Pixels:
     """Upright: (H, W, 3) uint8, or the values of a deep picture, (H, W, 1) or (H, W, 3)."""
-    orientation = _orientation(image)
+    turn = _TURNS[_orientation(image)]
     values = _deep_values(image)
-    if values is not None:
-        values = values if values.ndim == 3 else values[:, :, None]
-        return _TURNS[orientation].apply(values)
-    if orientation in _TRANSPOSE:
-        image = image.transpose(_TRANSPOSE[orientation])
-    return np.array(image.convert("RGB"), dtype=np.uint8)
+    if values is None:
+        values = np.array(image.convert("RGB"), dtype=np.uint8)
+    return turn.apply(values if values.ndim == 3 else values[:, :, None])
 
 
 def _deep_values(image: Image.Image) -> Pixels | None:

@@ -10,8 +10,6 @@ import torch.nn.functional as F
 import torchvision
 from torch import Tensor, nn
 
-from xmem_core.network.config import TrunkName
-
 
 class TrunkFeatures(NamedTuple):
     """One picture's features, coarse to fine."""
@@ -152,12 +150,3 @@ class LiteTrunk(nn.Module):
         return TrunkFeatures(
             self.norm16(stride16), self.norm8(stride8), self.norm4(stride4), stride32
         )
-
-
-def key_trunk(name: TrunkName) -> ResNetTrunk | LiteTrunk:
-    return ResNetTrunk(50) if name == "resnet" else LiteTrunk()
-
-
-def value_trunk(name: TrunkName) -> ResNetTrunk | LiteTrunk:
-    """A trunk that also takes the object's mask and the sum of the others': five channels."""
-    return ResNetTrunk(18, in_channels=5) if name == "resnet" else LiteTrunk(in_channels=5)

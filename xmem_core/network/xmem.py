@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from xmem_core.network.backbones import TrunkChannels, key_trunk, value_trunk
+from xmem_core.network.backbones import LiteTrunk, ResNetTrunk, TrunkChannels
 from xmem_core.network.blocks import Fusion, ResidualBlock, add_shared, conv3x3, update_hidden
 from xmem_core.network.config import NetworkConfig
 
@@ -60,7 +60,8 @@ class PositionKey(nn.Module):
 class KeyEncoder(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
-        self.trunk = key_trunk(config.trunk)
+        self.trunk: ResNetTrunk | LiteTrunk
+        self.trunk = ResNetTrunk(50) if config.trunk == "resnet" else LiteTrunk()
         channels = self.trunk.channels.stride16
         self.key = conv3x3(channels, config.key_channels)
         self.shrinkage = conv3x3(channels, 1)
@@ -101,7 +102,9 @@ class DeepUpdate(nn.Module):
 class ValueEncoder(nn.Module):
     def __init__(self, config: NetworkConfig, frame_channels: int) -> None:
         super().__init__()
-        self.trunk = value_trunk(config.trunk)
+        # It also takes the object's mask and the sum of the others': five channels.
+        self.trunk: ResNetTrunk | LiteTrunk
+        self.trunk = ResNetTrunk(18, 5) if config.trunk == "resnet" else LiteTrunk(5)
         self.fusion = Fusion(
             frame_channels, self.trunk.channels.stride16, config.learned_value_channels
         )
