@@ -57,9 +57,10 @@ class Engine:
                     f"every frame must be {frames[0].shape} as the first, got {frame.shape}"
                 )
         height, width, _ = frames[0].shape
+        seen: Sequence[Window | None] = windows or [None] * len(frames)
         small, sizes = [], []
         with self.times.measure("key"), self._autocast():
-            for frame, window in zip(frames, windows or [None] * len(frames), strict=True):
+            for frame, window in zip(frames, seen, strict=True):
                 size = PictureSize.of(height, width, shorter_side, window)
                 part = frame if window is None else frame[window.slices]
                 # Not `from_numpy`: it warns about the read-only arrays that a frame cache hands

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from functools import partial
+from time import monotonic
 from typing import Final
 
 import numpy as np
@@ -18,12 +19,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn, optim
 
-from interaction.annotation.types import Click
+from interaction.annotation.types import Click, FrameRecord, Frames
 from interaction.clicks.prompts import next_click
-from interaction.clicks.small_network import SmallClickNetwork, box_map
-from interaction.learning.examples import Example, clip_of, sample_of
+from interaction.clicks.small_network import (
+    SmallClickNetwork,
+    box_map,
+    click_network_bytes,
+    read_click_network,
+)
+from interaction.errors import ModelError, UserError
+from interaction.learning.examples import Example, clip_of, examples_of, sample_of
+from interaction.learning.job import LearningStep
+from interaction.learning.learned import Learned, LearnedEngines, LearnedModels, Part
 from interaction.learning.samples import ClickHabits, Sample, annotator_click
-from xmem_core.device import autocast, half_precision
+from interaction.models import find_model
+from xmem_core.device import autocast, best_device, half_precision, is_out_of_memory
 from xmem_core.learning.lean import (
     MovingAverage,
     fold_norms,
@@ -35,6 +45,7 @@ from xmem_core.learning.losses import dice, normalised_focal_loss
 from xmem_core.learning.unroll import ClipLoss
 from xmem_core.network.xmem import XMem
 from xmem_core.pictures import PictureSize
+from xmem_core.weights import UnusableWeightsError, load_xmem, network_bytes
 
 _OBEDIENCE = 0.1  # weight of the loss at the clicked pixels themselves
 _EVALUATION_CLICKS = 5
@@ -276,3 +287,141 @@ def averaged_click_network(state: Mapping[str, Tensor]) -> SmallClickNetwork:
     plain = SmallClickNetwork()
     plain.load_state_dict(unfolded_state(plain, dict(state)))
     return plain.eval()
+
+
+# Steps of each network that are worth while, and the time they are shortened to on this computer.
+_FIRST_STEPS, _STEPS_A_FRAME, _MOST_STEPS, _FEWEST_STEPS = 60, 20, 300, 20
+_BUDGET_S, _BUDGET_FRAMES = 110.0, 5  # for up to so many frames; more of them may take longer
+_TIMED_STEPS = 2  # of which the last is timed: the first also sets things up
+
+
+def learn(
+    given: Mapping[int, FrameRecord],
+    video: Frames,
+    engines: LearnedEngines,
+    steps: int | None,
+    seed: int,
+) -> Generator[LearningStep, None, None]:
+    """The steps of `interaction.learning.job.learning`. given: the records of given frames."""
+    device = best_device(engines.settings.device)
+    examples = examples_of(given, video)
+    clicks = _click_network(engines.models, engines.settings.click_model)
+    worth_while = min(_MOST_STEPS, _FIRST_STEPS + _STEPS_A_FRAME * len(given))
+    plans: dict[Part, Plan] = {"tracker": Plan(steps or worth_while)}
+    works: dict[Part, Generator[object, None, None]] = {}
+    works["tracker"] = _tracker_learning(engines, examples, plans["tracker"], seed, device)
+    if clicks is not None:
+        plan = plans["clicks"] = Plan(steps or worth_while)
+        works["clicks"] = _click_learning(engines, clicks, examples, plan, seed, device)
+    try:
+        yield from _taking_turns(plans, works, None if steps else _budget_s(len(given)))
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise UserError(
+            "The device “{device}” ran out of memory while learning. The masks are safe.\n\n"
+            "Close other programs that use it, or choose another device, and learn again.",
+            device=device,
+        ) from None
+    finally:
+        for work in works.values():
+            work.close()
+
+
+def _budget_s(frames: int) -> float:
+    """How long learning from as many given frames may take."""
+    return _BUDGET_S * max(1.0, frames / _BUDGET_FRAMES)
+
+
+def _taking_turns(
+    plans: Mapping[Part, Plan],
+    works: Mapping[Part, Generator[object, None, None]],
+    budget_s: float | None,
+) -> Generator[LearningStep, None, None]:
+    """First a few steps of each part, which say how long one takes; then one part after the other,
+    with as many steps as fit into `budget_s` seconds; None: with all that are planned."""
+    done: dict[Part, int] = dict.fromkeys(plans, 0)
+    step_s: dict[Part, float] = {}
+    is_settled = False
+
+    def step(part: Part) -> LearningStep | None:
+        began = monotonic()
+        if next(works[part], _END) is _END:
+            return None
+        done[part] += 1
+        if done[part] == _TIMED_STEPS:
+            step_s[part] = monotonic() - began
+        left = None
+        if is_settled:
+            left = sum((plans[one].steps - done[one]) * step_s.get(one, 0.0) for one in plans)
+        total = sum(plan.steps for plan in plans.values())
+        return LearningStep(part, sum(done.values()), total, left)
+
+    for part, plan in plans.items():
+        for _ in range(min(_TIMED_STEPS, plan.steps)):
+            taken = step(part)
+            assert taken is not None  # it plans as many
+            yield taken
+    if budget_s is not None:
+        needed_s = sum(plan.steps * step_s[part] for part, plan in plans.items())
+        for plan in plans.values():
+            fitting = int(plan.steps * budget_s / max(needed_s, 1e-9))
+            plan.steps = max(min(plan.steps, fitting), _FEWEST_STEPS)
+    is_settled = True
+    for part in plans:
+        while (taken := step(part)) is not None:
+            yield taken
+
+
+_END: Final = object()
+
+
+def _tracker_learning(
+    engines: LearnedEngines,
+    examples: Sequence[Example],
+    plan: Plan,
+    seed: int,
+    device: torch.device,
+) -> Generator[None, None, None]:
+    settings, models = engines.settings, engines.models
+    model = settings.tracker_model
+    network = None
+    earlier = models.weights_of("tracker", model)
+    if earlier is not None:
+        with suppress(UnusableWeightsError):  # then it begins with the model itself
+            network = load_xmem(earlier)
+    learned = yield from learn_tracker(
+        network or load_xmem(find_model(model)),
+        examples,
+        plan=plan,
+        seed=seed,
+        internal_size=settings.internal_size,
+        device=device,
+    )
+    about = Learned(model, len(examples))
+    models.keep("tracker", about, network_bytes(learned, {"learned_of": model}))
+    engines.renew()
+
+
+def _click_learning(
+    engines: LearnedEngines,
+    network: SmallClickNetwork,
+    examples: Sequence[Example],
+    plan: Plan,
+    seed: int,
+    device: torch.device,
+) -> Generator[None, None, None]:
+    model, models = engines.settings.click_model, engines.models
+    learned = yield from learn_clicks(network, examples, plan=plan, seed=seed, device=device)
+    about = Learned(model, len(examples))
+    models.keep("clicks", about, click_network_bytes(learned, {"learned_of": model}))
+    engines.renew()
+
+
+def _click_network(models: LearnedModels, model: str) -> SmallClickNetwork | None:
+    """What to go on from; None for a network of another kind."""
+    for path in (models.weights_of("clicks", model), find_model(model)):
+        if path is not None:
+            with suppress(ModelError):
+                return read_click_network(path)
+    return None

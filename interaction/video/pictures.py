@@ -8,7 +8,6 @@ FFmpeg reads an animated PNG by its suffix only and an animated WebP not at all,
 both. An animated GIF is a video file like any other.
 """
 
-import re
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from interaction.annotation.mask_folders import natural_key
 from interaction.errors import DamagedFrameError, UnreadableVideoError
 from interaction.video.container import check_frame_size
 from interaction.video.pixels import (
@@ -186,7 +186,8 @@ def _list_pictures(path: Path) -> list[Path]:
             error.strerror.lower() if error.strerror else Message("it cannot be read"),
             Message("Check that the folder exists and that you may read it."),
         ) from None
-    found.sort(key=_natural_order)
+    # Names that count as equal, such as frame9 and frame09, by their letters.
+    found.sort(key=lambda picture: (natural_key(picture.name.casefold())[:-1], picture.name))
     by_stem: dict[str, Path] = {}
     for picture in found:
         # Masks are named after the stem, and some file systems do not tell A from a.
@@ -204,13 +205,6 @@ def _list_pictures(path: Path) -> list[Path]:
                 ),
             )
     return found
-
-
-def _natural_order(picture: Path) -> tuple[list[str | int], str]:
-    """Sorts frame9 before frame10; names that then count as equal, by their letters."""
-    parts: list[str | int] = list(re.split(r"([0-9]+)", picture.name.casefold()))
-    parts[1::2] = [int(digits) for digits in parts[1::2]]
-    return parts, picture.name
 
 
 ANIMATION_SUFFIXES: Final = frozenset({".apng", ".png", ".webp"})  # compared in lower case

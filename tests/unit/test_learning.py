@@ -320,9 +320,9 @@ def test_steps_are_shortened_to_the_time_there_is_and_reported_before_they_begin
 ) -> None:
     give(session, 0, 1, 2)
     clock = itertools.count(0.0, 10.0)  # ten seconds a step
-    monkeypatch.setattr("interaction.learning.job.monotonic", lambda: next(clock))
-    monkeypatch.setattr("interaction.learning.job._FEWEST_STEPS", 3)
-    monkeypatch.setattr("interaction.learning.job._BUDGET_S", 80.0)
+    monkeypatch.setattr("interaction.learning.networks.monotonic", lambda: next(clock))
+    monkeypatch.setattr("interaction.learning.networks._FEWEST_STEPS", 3)
+    monkeypatch.setattr("interaction.learning.networks._BUDGET_S", 80.0)
     steps = list(learning(session.annotation, session.video, session.engines))
     assert [one.seconds_left for one in steps[:4]] == [None] * 4
     assert [one.seconds_left for one in steps[4:]] == [30.0, 20.0, 10.0, 0.0]
