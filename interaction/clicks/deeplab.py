@@ -8,7 +8,7 @@ import torch.nn.functional as F
 import torchvision
 from torch import Tensor, nn
 
-from interaction.clicks.fbrs import ClickNetwork, InsertionPoint
+from interaction.clicks.fbrs import ClickNetwork, Features, InsertionPoint
 from xmem_core.pictures import normalise
 
 Depth = Literal[34, 50, 101]
@@ -186,17 +186,13 @@ class DeepLabClickNetwork(ClickNetwork):
             maps[:, channel] = torch.tanh(squared.amin(dim=1).sqrt() * (2 / _NORM_RADIUS_PX))
         return maps
 
-    def picture_features(self, pictures: Tensor) -> tuple[Tensor, ...]:
+    def picture_features(self, pictures: Tensor) -> Features:
         # Clicks are mixed in before everything else: nothing more can be known without them.
         return (normalise(pictures * 255),)
 
     def features(
-        self,
-        picture: tuple[Tensor, ...],
-        click_maps: Tensor,
-        previous: Tensor,
-        point: InsertionPoint,
-    ) -> tuple[Tensor, ...]:
+        self, picture: Features, click_maps: Tensor, previous: Tensor, point: InsertionPoint
+    ) -> Features:
         fine, coarse = self.trunk(self.mix(torch.cat([picture[0], click_maps], dim=1)))
         fine = self.skip(fine)
         if point is InsertionPoint.BEFORE_CONTEXT:
@@ -204,9 +200,7 @@ class DeepLabClickNetwork(ClickNetwork):
         joined = self._joined(coarse, fine)
         return (joined if point is InsertionPoint.AFTER_CONTEXT else self.decoder(joined),)
 
-    def logits(
-        self, features: tuple[Tensor, ...], point: InsertionPoint, height: int, width: int
-    ) -> Tensor:
+    def logits(self, features: Features, point: InsertionPoint, height: int, width: int) -> Tensor:
         x = features[0]
         if point is InsertionPoint.BEFORE_CONTEXT:
             x = self._joined(*features)

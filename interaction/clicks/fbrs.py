@@ -29,6 +29,8 @@ from torch import Tensor, nn
 from interaction.clicks.prompts import Mode
 from xmem_core.pictures import IMAGENET_STD
 
+Features = tuple[Tensor, ...]  # of a batch of pictures, each (B, C, h, w)
+
 
 class InsertionPoint(Enum):
     """Where f-BRS acts (paper, section 3.3): the features before which part of the network."""
@@ -59,24 +61,18 @@ class ClickNetwork(nn.Module, ABC):
         the (resized) crop -> (B, 2, H, W) maps of the kind this network was trained with."""
 
     @abstractmethod
-    def picture_features(self, pictures: Tensor) -> tuple[Tensor, ...]:
+    def picture_features(self, pictures: Tensor) -> Features:
         """What can be computed without clicks; may be no more than the pictures themselves."""
 
     @abstractmethod
     def features(
-        self,
-        picture: tuple[Tensor, ...],
-        click_maps: Tensor,
-        previous: Tensor,
-        point: InsertionPoint,
-    ) -> tuple[Tensor, ...]:
+        self, picture: Features, click_maps: Tensor, previous: Tensor, point: InsertionPoint
+    ) -> Features:
         """The features at `point`; the first is the one that is scaled and shifted, the others
         are what `logits` needs beside it."""
 
     @abstractmethod
-    def logits(
-        self, features: tuple[Tensor, ...], point: InsertionPoint, height: int, width: int
-    ) -> Tensor:
+    def logits(self, features: Features, point: InsertionPoint, height: int, width: int) -> Tensor:
         """(B, 1, H, W) from the features at `point`."""
 
 
@@ -97,7 +93,7 @@ class StoppedError(Exception):
 class Inputs:
     """What a network is asked about, at the crop's size; B is 2 if the flipped picture is too."""
 
-    picture: tuple[Tensor, ...]  # from `picture_features`
+    picture: Features  # from `picture_features`
     pictures: Tensor  # (B, 3, H, W) in 0..1
     click_maps: Tensor  # (B, 2, H, W)
     previous: Tensor  # (B, 1, H, W)
@@ -173,7 +169,7 @@ class Refiner:
         return search.best, search.best_numbers
 
     def changed_logits(
-        self, numbers: Tensor, inputs: Inputs, features: tuple[Tensor, ...]
+        self, numbers: Tensor, inputs: Inputs, features: Features
     ) -> tuple[Tensor, Tensor]:
         """Logits with `numbers` inserted, and the penalty on them."""
         if self.mode in ("RGB-BRS", "DistMap-BRS"):
@@ -218,10 +214,10 @@ class Refiner:
         features = self.network.features(picture, maps, inputs.previous, self.point)
         return self._logits(features, inputs), _SCALE_WEIGHT * numbers.square().sum()
 
-    def _logits(self, features: tuple[Tensor, ...], inputs: Inputs) -> Tensor:
+    def _logits(self, features: Features, inputs: Inputs) -> Tensor:
         return self.network.logits(features, self.point, *inputs.pictures.shape[2:])
 
-    def _size(self, inputs: Inputs, features: tuple[Tensor, ...]) -> int:
+    def _size(self, inputs: Inputs, features: Features) -> int:
         """How many numbers are optimised."""
         pixels = inputs.pictures.shape[2] * inputs.pictures.shape[3]
         maps = inputs.click_maps.shape[1]
@@ -241,7 +237,7 @@ class _Search:
 
     refiner: Refiner
     inputs: Inputs
-    features: tuple[Tensor, ...]
+    features: Features
     stop: Callable[[], bool]
     best_loss: float = float("inf")
     best: Tensor | None = None

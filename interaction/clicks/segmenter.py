@@ -15,7 +15,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from interaction.annotation.types import Click
-from interaction.clicks.fbrs import ClickNetwork, Inputs, Refiner, StoppedError, click_squares
+from interaction.clicks.fbrs import (
+    ClickNetwork,
+    Features,
+    Inputs,
+    Refiner,
+    StoppedError,
+    click_squares,
+)
 from interaction.clicks.prompts import Box, ClickConfig, check_inside, clicks_of_box
 from interaction.clicks.zoom import Crop, around, whole_frame
 from xmem_core.arrays import Frame, Labels
@@ -146,7 +153,7 @@ class ClickSegmenter:
         )
         self._device = next(network.parameters()).device
         self._states: OrderedDict[Hashable, _State] = OrderedDict()
-        self._pictures: OrderedDict[Hashable, tuple[Tensor, tuple[Tensor, ...]]] = OrderedDict()
+        self._pictures: OrderedDict[Hashable, tuple[Tensor, Features]] = OrderedDict()
         # The latest answer to the first click on a new object, from the whole frame.
         self._first_look: tuple[Hashable, _State] | None = None
 
@@ -434,9 +441,7 @@ class ClickSegmenter:
             multiple=self._network.size_multiple,
         )
 
-    def _picture(
-        self, frame: Frame, crop: Crop, frame_key: Hashable
-    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def _picture(self, frame: Frame, crop: Crop, frame_key: Hashable) -> tuple[Tensor, Features]:
         """The crop's pixels and what the network makes of them without clicks."""
         kept = self._pictures.get((frame_key, crop)) if frame_key is not None else None
         if kept is not None:

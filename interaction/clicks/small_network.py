@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from interaction.clicks.fbrs import ClickNetwork, InsertionPoint
+from interaction.clicks.fbrs import ClickNetwork, Features, InsertionPoint
 from interaction.clicks.prompts import Box
 from interaction.errors import ModelError
 from xmem_core.messages import Message
@@ -124,7 +124,7 @@ class SmallClickNetwork(ClickNetwork):
             maps[:, channel] = torch.where(sign == wanted, closeness, 0.0).amax(dim=1)
         return maps
 
-    def picture_features(self, pictures: Tensor) -> tuple[Tensor, ...]:
+    def picture_features(self, pictures: Tensor) -> Features:
         features = self.trunk(normalise(pictures * 255))
         stride16, stride32 = features.stride16, features.stride32
         assert stride32 is not None  # as the trunk was made
@@ -138,12 +138,8 @@ class SmallClickNetwork(ClickNetwork):
         )
 
     def features(
-        self,
-        picture: tuple[Tensor, ...],
-        click_maps: Tensor,
-        previous: Tensor,
-        point: InsertionPoint,
-    ) -> tuple[Tensor, ...]:
+        self, picture: Features, click_maps: Tensor, previous: Tensor, point: InsertionPoint
+    ) -> Features:
         look16, look32, picture32, picture16, picture8, picture4 = picture
         at4, at8, at16 = self.prompt(torch.cat([click_maps, previous], dim=1))
         clicks = click_maps[:, :2]
@@ -169,9 +165,7 @@ class SmallClickNetwork(ClickNetwork):
             return (self._at4(joined8, beside4),)
         raise ValueError(f"this network has no insertion point {point}")
 
-    def logits(
-        self, features: tuple[Tensor, ...], point: InsertionPoint, height: int, width: int
-    ) -> Tensor:
+    def logits(self, features: Features, point: InsertionPoint, height: int, width: int) -> Tensor:
         at4 = features[0] if point is InsertionPoint.BEFORE_HEAD else self._at4(*features)
         return F.interpolate(
             self.head(F.relu(at4)), size=(height, width), mode="bilinear", align_corners=False

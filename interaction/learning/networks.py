@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn, optim
 
 from interaction.annotation.types import Click, FrameRecord, Frames
+from interaction.clicks.fbrs import Features
 from interaction.clicks.prompts import next_click
 from interaction.clicks.small_network import (
     SmallClickNetwork,
@@ -109,7 +110,7 @@ def _loss(logits: Tensor, truth: Tensor, clicks: list[list[Click]]) -> Tensor:
 
 def _answer(
     network: SmallClickNetwork,
-    picture: tuple[Tensor, ...],
+    picture: Features,
     clicks: list[list[Click]],
     previous: Tensor,
     boxes: Tensor | None = None,

@@ -118,11 +118,6 @@ class UnfinishedRun:
         return {k.removeprefix(start): v for k, v in self.state.items() if k.startswith(start)}
 
 
-def write_run(path: Path, about: JsonObject, state: Mapping[str, Tensor]) -> None:
-    """Raises DiskFullError or UnwritableFileError."""
-    write_unfinished(path, {"run": json.dumps(about)}, state)
-
-
 def read_run(path: Path, *, is_whole: bool = True) -> UnfinishedRun:
     """UserError if there is none, or it cannot be read. is_whole: False only tells of it, without
     reading what the tracker held."""
@@ -326,7 +321,7 @@ class RunState:
                 "steps_down": trackers.steps_down,
                 "closeup_side": trackers.closeup_side,
             }
-            write_run(path, about, state)
+            write_unfinished(path, {"run": json.dumps(about)}, state)
         except (UserError, OSError, MemoryError, RuntimeError) as error:
             if isinstance(error, RuntimeError) and not is_out_of_memory(error):
                 raise
