@@ -23,7 +23,4 @@ class Window:
     @property
     def slices(self) -> tuple[slice, slice]:
         """Of rows and columns."""
-        return (
-            slice(self.top, self.top + self.height),
-            slice(self.left, self.left + self.width),
-        )
+        return slice(self.top, self.top + self.height), slice(self.left, self.left + self.width)

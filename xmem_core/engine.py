@@ -10,14 +10,7 @@ from torch import Tensor
 from xmem_core.arrays import Frame, Window
 from xmem_core.device import StageTimes, autocast, free_memory_bytes, is_out_of_memory
 from xmem_core.network.xmem import XMem, others_of
-from xmem_core.pictures import (
-    EncodedFrame,
-    PictureSize,
-    check_frame,
-    normalise,
-    pad,
-    resized,
-)
+from xmem_core.pictures import EncodedFrame, PictureSize, check_frame, normalise, pad, resized
 
 # More at a time is no faster without a GPU: 43 objects in one go took the time of eleven goes of
 # four, and 8 GB.
@@ -78,12 +71,7 @@ class Engine:
         ]
 
     def decode(
-        self,
-        encoded: EncodedFrame,
-        readout: Tensor,
-        hidden: Tensor | None,
-        *,
-        updates_hidden: bool,
+        self, encoded: EncodedFrame, readout: Tensor, hidden: Tensor | None, *, updates_hidden: bool
     ) -> tuple[Tensor, Tensor | None]:
         """readout (K, C_value, h, w) -> logits (K, H, W) of each object by itself, hidden."""
 

@@ -45,12 +45,7 @@ def one_hot(labels: NDArray[np.uint8], ids: tuple[int, ...]) -> Tensor:
 def padding_to_stride(height: int, width: int) -> tuple[int, int, int, int]:
     """(left, right, top, bottom) pixels that bring both sides to a multiple of 16."""
     extra_w, extra_h = -width % STRIDE, -height % STRIDE
-    return (
-        extra_w // 2,
-        extra_w - extra_w // 2,
-        extra_h // 2,
-        extra_h - extra_h // 2,
-    )
+    return (extra_w // 2, extra_w - extra_w // 2, extra_h // 2, extra_h - extra_h // 2)
 
 
 def pad(x: Tensor, padding: tuple[int, int, int, int]) -> Tensor:

@@ -64,11 +64,7 @@ class Tracker:
     knows_frames = True
 
     def __init__(
-        self,
-        network: XMem,
-        config: MemoryConfig | None = None,
-        *,
-        internal_size: int | None = 480,
+        self, network: XMem, config: MemoryConfig | None = None, *, internal_size: int | None = 480
     ) -> None:
         """network: on its device, made fast by `prepare`. internal_size: None for the source's."""
         if internal_size is not None and internal_size < 16:
@@ -254,10 +250,7 @@ class Tracker:
 
     @torch.inference_mode()
     def revisit(
-        self,
-        index: int,
-        frame: Frame | EncodedFrame,
-        objects: Sequence[int] | None = None,
+        self, index: int, frame: Frame | EncodedFrame, objects: Sequence[int] | None = None
     ) -> Prediction:
         """The run comes to a confirmed frame: its mask is the answer, and the sensory state is
         refreshed from it.
@@ -294,12 +287,7 @@ class Tracker:
 
     @torch.inference_mode()
     def adopt(
-        self,
-        frame: Frame | EncodedFrame,
-        masks: Tensor,
-        objects: Sequence[int],
-        *,
-        index: int = -1,
+        self, frame: Frame | EncodedFrame, masks: Tensor, objects: Sequence[int], *, index: int = -1
     ) -> Prediction:
         """The run goes on from masks made elsewhere, not confirmed by the annotator: they enter
         working memory as tracked ones do, and may be distilled later.

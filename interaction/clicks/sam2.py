@@ -21,13 +21,7 @@ from torch import Tensor
 from interaction.annotation.types import Click
 from interaction.clicks.fbrs import StoppedError
 from interaction.clicks.prompts import Box
-from interaction.clicks.segmenter import (
-    ClickResult,
-    boxed,
-    check_prompt,
-    explained_change,
-    merged,
-)
+from interaction.clicks.segmenter import ClickResult, boxed, check_prompt, explained_change, merged
 from interaction.errors import ModelError
 from xmem_core.arrays import Frame, Labels
 from xmem_core.messages import Message

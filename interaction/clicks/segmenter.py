@@ -290,12 +290,7 @@ class ClickSegmenter:
         return state
 
     def _next(
-        self,
-        question: _Question,
-        state: _State,
-        clicks: tuple[Click, ...],
-        *,
-        is_quick: bool,
+        self, question: _Question, state: _State, clicks: tuple[Click, ...], *, is_quick: bool
     ) -> _State:
         """The state after the last of `clicks`. is_quick: without refinement, and of a new object
         without a second look."""

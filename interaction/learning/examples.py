@@ -55,12 +55,7 @@ def examples_of(given: Mapping[int, FrameRecord], video: Frames) -> list[Example
 
 
 def clip_of(
-    examples: Sequence[Example],
-    rng: np.random.Generator,
-    *,
-    size: int,
-    frames: int,
-    scale: float,
+    examples: Sequence[Example], rng: np.random.Generator, *, size: int, frames: int, scale: float
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64], int]:
     """Views of neighbouring examples, or of one, as a clip to be tracked.
 

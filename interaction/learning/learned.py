@@ -9,14 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from interaction.clicks.prompts import ClickConfig
-from interaction.engines import (
-    Engines,
-    EngineSettings,
-    Networks,
-    Scribbler,
-    Segmenter,
-    with_limits,
-)
+from interaction.engines import Engines, EngineSettings, Networks, Scribbler, Segmenter, with_limits
 from interaction.errors import ModelError, ReadOnlyProjectError, UserError
 from interaction.files import (
     is_plain_file,

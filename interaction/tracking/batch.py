@@ -534,11 +534,7 @@ class _Batch:
             "seconds": round(tally.seconds, 3),
             "seconds_by_stage": {name: round(s, 3) for name, s in tally.stages.items()},
             "peak_memory_bytes": peak_memory_bytes(self.tracker.device),
-            "memory_elements": {
-                "permanent": permanent,
-                "working": working,
-                "long_term": long_term,
-            },
+            "memory_elements": {"permanent": permanent, "working": working, "long_term": long_term},
             "model": self.model.name,
             "model_sha256": self.model_sha256,
             "device": str(self.tracker.device),

@@ -138,10 +138,7 @@ def blend(
 
 
 def _stack(
-    prediction: Prediction,
-    ids: tuple[int, ...],
-    size: torch.Size,
-    device: torch.device,
+    prediction: Prediction, ids: tuple[int, ...], size: torch.Size, device: torch.device
 ) -> Tensor:
     """(1 + K, h, w) with a channel, empty at first, for each of `ids`."""
     small = prediction.small.to(device, torch.float32)

@@ -294,12 +294,7 @@ class CutieTracker:
 
     @torch.inference_mode()
     def adopt(
-        self,
-        frame: Frame | EncodedFrame,
-        masks: Tensor,
-        objects: Sequence[int],
-        *,
-        index: int = -1,
+        self, frame: Frame | EncodedFrame, masks: Tensor, objects: Sequence[int], *, index: int = -1
     ) -> Prediction:
         encoded, ids = self._encoded(frame), tuple(objects)
         if self._core is None:

@@ -14,12 +14,7 @@ from interaction.annotation.labels import Label
 from interaction.annotation.mask_files import decode_labels
 from interaction.annotation.mattes import make_matte, mattes_with
 from interaction.annotation.overlaps import Stack, among, cover, stack_of, without
-from interaction.annotation.requests import (
-    MemoryUse,
-    Propagated,
-    PropagationRequest,
-    Remembered,
-)
+from interaction.annotation.requests import MemoryUse, Propagated, PropagationRequest, Remembered
 from interaction.annotation.types import (
     EMPTY_RECORD,
     Edit,
@@ -633,11 +628,7 @@ class PropagationJob:
         )
 
     def _with_mattes(
-        self,
-        record: FrameRecord,
-        old: FrameRecord,
-        result: TrackedFrame,
-        tracked: frozenset[int],
+        self, record: FrameRecord, old: FrameRecord, result: TrackedFrame, tracked: frozenset[int]
     ) -> FrameRecord:
         """With what is kept of objects that are not tracked and, on request, of those that are."""
         new = []

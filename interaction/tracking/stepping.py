@@ -11,12 +11,7 @@ from interaction.errors import EngineMemoryError, UserError
 from interaction.tracking.governor import next_step, note_pace
 from xmem_core.arrays import Labels
 from xmem_core.closeup import Closeup, suited_side
-from xmem_core.device import (
-    best_device,
-    free_memory_bytes,
-    is_out_of_memory,
-    release_freed_memory,
-)
+from xmem_core.device import best_device, free_memory_bytes, is_out_of_memory, release_freed_memory
 from xmem_core.messages import Message
 from xmem_core.tracker import Tracker
 

@@ -301,10 +301,7 @@ def _read(picture: Path, read: Callable[[Image.Image], _Result]) -> _Result:
     except Image.DecompressionBombError:
         raise UnreadableVideoError(
             picture,
-            Message(
-                "it has more than {count} million pixels",
-                count=MAX_FRAME_PIXELS // 1_000_000,
-            ),
+            Message("it has more than {count} million pixels", count=MAX_FRAME_PIXELS // 1_000_000),
             Message("Scale it down."),
         ) from None
     except PICTURE_ERRORS:

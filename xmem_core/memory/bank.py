@@ -28,11 +28,7 @@ class MemoryBank:
     """
 
     def __init__(
-        self,
-        config: MemoryConfig,
-        confirmed_bonus: float = 0.0,
-        *,
-        selects_in_half: bool = False,
+        self, config: MemoryConfig, confirmed_bonus: float = 0.0, *, selects_in_half: bool = False
     ) -> None:
         """confirmed_bonus: nats added to the similarity of permanent elements. selects_in_half:
         see `Search`."""
@@ -225,9 +221,7 @@ class MemoryBank:
 
     @staticmethod
     def _count_use(
-        stores: list[MemoryStore],
-        groups: list[tuple[Tensor | None, list[int]]],
-        use: list[Tensor],
+        stores: list[MemoryStore], groups: list[tuple[Tensor | None, list[int]]], use: list[Tensor]
     ) -> None:
         for store in stores:
             store.fade(_FADE)
