@@ -66,19 +66,15 @@ class ScribbleSegmenter:
         round object and strokes, as in the published local mode; outside of it the object stays as
         it is. ValueError for sizes that differ or no stroke.
         """
-        height, width = start.shape
-        if frame.shape != (height, width, 3):
+        if frame.shape != (*start.shape, 3):
             raise ValueError(f"frame is {frame.shape}, the mask {start.shape}")
         if not strokes:
             raise ValueError("there must be at least one stroke")
-        rows, columns = _part(start == object_id, strokes)
-        if (rows.stop - rows.start, columns.stop - columns.start) != (height, width):
-            moved = [_moved(stroke, columns.start, rows.start) for stroke in strokes]
-            whole = (start == object_id).astype(np.float32)
-            part = (rows, columns)
-            whole[part] = self._segment(frame[part], start[part], object_id, moved)
-            return whole
-        return self._segment(frame, start, object_id, strokes)
+        part = rows, columns = _part(start == object_id, strokes)
+        moved = [_moved(stroke, columns.start, rows.start) for stroke in strokes]
+        whole = (start == object_id).astype(np.float32)
+        whole[part] = self._segment(frame[part], start[part], object_id, moved)
+        return whole
 
     def _segment(
         self, frame: Frame, start: Labels, object_id: int, strokes: Sequence[Stroke]
@@ -109,6 +105,8 @@ class ScribbleSegmenter:
 def _part(mask: NDArray[np.bool_], strokes: Sequence[Stroke]) -> tuple[slice, slice]:
     """Rows and columns round an object (H, W) and strokes, with as much again on either side; all
     of them where the picture is not larger than the network is used to."""
+    if min(mask.shape) <= _LEAST_PART_PX:
+        return slice(0, mask.shape[0]), slice(0, mask.shape[1])
     points = [point for stroke in strokes for point in stroke.points]
     sides = []
     for axis, extent in enumerate(mask.shape):
@@ -118,8 +116,6 @@ def _part(mask: NDArray[np.bool_], strokes: Sequence[Stroke]) -> tuple[slice, sl
         low = max(0, round(middle - reach))
         sides.append(slice(low, max(low + 1, min(extent, round(middle + reach)))))
     rows, columns = sides
-    if min(mask.shape) <= _LEAST_PART_PX:
-        return slice(0, mask.shape[0]), slice(0, mask.shape[1])
     return rows, columns
 
 

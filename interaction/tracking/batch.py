@@ -40,6 +40,7 @@ from interaction.tracking.propagation import (
     RunStep,
     TrackedFrame,
     memorize_all,
+    nearest_mask,
     plan,
 )
 from interaction.tracking.stepping import SteppingTrackers
@@ -402,8 +403,7 @@ class _Batch:
     @property
     def _first_mask(self) -> Labels:
         """(H, W) the one nearest to where it starts."""
-        start = self.runs[0].frames[0]
-        return self.masks[min(self.masks, key=lambda frame: abs(frame - start))]
+        return nearest_mask(self.masks, self.runs[0].frames[0])
 
     def _steps(self) -> Generator[RunStep, None, None]:
         propagation = Propagation(self.trackers, self.video, self.masks, self.runs, self._memorize)

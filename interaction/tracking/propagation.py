@@ -225,13 +225,13 @@ def _look_at_start(
 ) -> None:
     """Where a close-up begins: at the mask that the run goes on from, or at the nearest one."""
     closeup = _closeup_of(tracker)
-    if closeup is None:
-        return
-    nearest = min(masks, key=lambda frame: abs(frame - run.frames[0]), default=None)
-    if adopted is not None:
-        closeup.look_at(adopted)
-    elif nearest is not None:
-        closeup.look_at(masks[nearest])
+    if closeup is not None and (adopted is not None or masks):
+        closeup.look_at(nearest_mask(masks, run.frames[0]) if adopted is None else adopted)
+
+
+def nearest_mask(masks: Mapping[int, Labels], frame: int) -> Labels:
+    """(H, W) of the frame nearest to `frame` that has one."""
+    return masks[min(masks, key=lambda other: abs(other - frame))]
 
 
 def _encoded(

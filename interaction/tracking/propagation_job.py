@@ -43,6 +43,7 @@ from interaction.tracking.propagation import (
     TrackedFrame,
     knows_frames,
     memorize_all,
+    nearest_mask,
     runs_to,
 )
 from interaction.tracking.signs import Watch
@@ -177,7 +178,7 @@ class PropagationJob:
             return None
         if mask is not None:
             return decode_labels(mask)
-        return self._masks[min(self._masks, key=lambda frame: abs(frame - start))]
+        return nearest_mask(self._masks, start)
 
     def forecast(self, folder: Path | None = None) -> Forecast:
         """What it will need on this machine. UserError for a device that is not there."""
