@@ -221,7 +221,7 @@ def test_learning_again_goes_on_from_what_was_learned(
         begun.append(path)
         return load_xmem(path)
 
-    monkeypatch.setattr("xmem_core.weights.load_xmem", noting)
+    monkeypatch.setattr("interaction.learning.networks.load_xmem", noting)
     give(session, 4, 1, 2)
     learn(session)
     assert begun[0] == session.engines.models.weights_of(
