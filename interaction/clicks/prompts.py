@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Final, Literal, NamedTuple, get_args
 
 import cv2
@@ -49,15 +49,8 @@ class ClickConfig:
             raise ValueError(f"mode must be one of {', '.join(MODES)}, got {self.mode!r}")
         if not 0 < self.threshold < 1:
             raise ValueError(f"threshold must be between 0 and 1, got {self.threshold}")
-        for name in (
-            "zoom_px",
-            "first_zoom_px",
-            "box_zoom_px",
-            "least_crop_px",
-            "least_correction_px",
-            "longest_px",
-        ):
-            if getattr(self, name) < 16:
+        for name in (field.name for field in fields(self)):
+            if name.endswith("_px") and getattr(self, name) < 16:
                 raise ValueError(f"{name} must be at least 16, got {getattr(self, name)}")
         if self.zoom_expansion < 1:
             raise ValueError(f"zoom_expansion must be at least 1, got {self.zoom_expansion}")
