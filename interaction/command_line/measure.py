@@ -26,9 +26,8 @@ from interaction.command_line.options import (
     taking,
 )
 from interaction.command_line.sources import frame_progress, print_json, remark
-from interaction.evaluation.scores import find_clips, score_clip
 from interaction.evaluation.datasets import Kind, find_dataset
-from interaction.evaluation.scores import Evaluation, Statistics
+from interaction.evaluation.scores import Evaluation, Statistics, find_clips, score_clip
 from interaction.models import find_model
 from interaction.steps import finish
 
