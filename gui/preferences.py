@@ -3,10 +3,11 @@
 import base64
 import json
 import logging
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, Generic, TypeVar, get_args
 
 from platformdirs import user_config_path
 from PySide6.QtCore import QByteArray, QObject, Signal
@@ -29,7 +30,6 @@ _LAST_S: Final = 2.0**32  # no date in the list is later
 _MOST_RECENT: Final = 30
 _MOST_PLACES: Final = 200
 _MOST_BYTES: Final = 2**20
-_SCHEMES: Final = ("system", "light", "dark")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,65 @@ class Place:
     layer: str = ""  # what was chosen to lie behind the objects
 
 
+T = TypeVar("T")
+Container = TypeVar("Container", dict[str, Any], list[Any])
+
+
+class _Kept(Generic[T]):
+    """An attribute of `Preferences` that is kept in the file under `name`."""
+
+    def __init__(
+        self, name: str, default: T, read: Callable[[str], T], write: Callable[[T], str] = str
+    ) -> None:
+        """read: ValueError for a text that makes no sense."""
+        self._name, self._default, self._read, self._write = name, default, read, write
+
+    def __get__(self, preferences: "Preferences", kind: type) -> T:
+        text = preferences.text(self._name)
+        try:
+            return self._default if text is None else self._read(text)
+        except ValueError:
+            return self._default
+
+    def __set__(self, preferences: "Preferences", value: T) -> None:
+        preferences.keep(self._name, self._write(value))
+
+
+def _text(name: str, default: str) -> _Kept[str]:
+    return _Kept(name, default, str)
+
+
+def _number(name: str, default: T, least: float, most: float) -> _Kept[T | float]:
+    return _Kept(name, default, lambda text: _between(least, text, most))
+
+
+def _whole(name: str, default: int, least: int, most: int) -> _Kept[int]:
+    return _Kept(name, default, lambda text: int(_between(least, text, most)))
+
+
+def _between(least: float, text: str, most: float) -> float:
+    value = float(text)
+    if not least <= value <= most:
+        raise ValueError(f"{value} is not between {least} and {most}")
+    return value
+
+
+def _choice(name: str, default: T, known: Mapping[str, T]) -> _Kept[T]:
+    """known: values by the text that is kept of them."""
+    texts = {value: text for text, value in known.items()}
+
+    def read(text: str) -> T:
+        if text not in known:
+            raise ValueError(f"{text} is none of {list(known)}")
+        return known[text]
+
+    return _Kept(name, default, read, texts.__getitem__)
+
+
+def _switch(name: str, default: bool) -> _Kept[bool]:
+    return _choice(name, default, {"true": True, "false": False})
+
+
 class Preferences(QObject):
     """Typed access to a JSON file, written with every change; what other windows wrote is kept. A
     value that makes no sense is as if it had never been set.
@@ -70,251 +129,62 @@ class Preferences(QObject):
 
     # How it looks
 
-    @property
-    def scheme(self) -> Scheme:
-        value = self._text("look/scheme", "system")
-        return cast(Scheme, value) if value in _SCHEMES else "system"
-
-    @scheme.setter
-    def scheme(self, scheme: Scheme) -> None:
-        self._set("look/scheme", scheme)
-
-    @property
-    def language(self) -> str:
-        """A code like "de", or "system"; it holds from the next start on."""
-        return self._text("look/language", SYSTEM)
-
-    @language.setter
-    def language(self, code: str) -> None:
-        self._set("look/language", code)
-
-    @property
-    def opacity(self) -> float:
-        return self._number("look/opacity", 0.5, 0.0, 1.0)
-
-    @opacity.setter
-    def opacity(self, opacity: float) -> None:
-        self._set("look/opacity", opacity)
-
-    @property
-    def outline_px(self) -> int:
-        """In pixels of the window."""
-        return int(self._number("look/outline_px", 1, 1, WIDEST_OUTLINE_PX))
-
-    @outline_px.setter
-    def outline_px(self, width_px: int) -> None:
-        self._set("look/outline_px", width_px)
-
-    @property
-    def outline_opacity(self) -> float:
-        return self._number("look/outline_opacity", 1.0, 0.0, 1.0)
-
-    @outline_opacity.setter
-    def outline_opacity(self, opacity: float) -> None:
-        self._set("look/outline_opacity", opacity)
-
-    @property
-    def has_hatching(self) -> bool:
-        return self._text("look/hatching", "false") == "true"
-
-    @has_hatching.setter
-    def has_hatching(self, is_on: bool) -> None:
-        self._set("look/hatching", "true" if is_on else "false")
-
-    @property
-    def shows_covered(self) -> bool:
-        return self._text("look/covered", "true") == "true"
-
-    @shows_covered.setter
-    def shows_covered(self, is_on: bool) -> None:
-        self._set("look/covered", "true" if is_on else "false")
-
-    @property
-    def view_mode(self) -> ViewMode:
-        value = self._text("look/view", ViewMode.OVERLAY.value)
-        known = {mode.value: mode for mode in ViewMode}
-        return known.get(value, ViewMode.OVERLAY)
-
-    @view_mode.setter
-    def view_mode(self, mode: ViewMode) -> None:
-        self._set("look/view", mode.value)
-
-    @property
-    def has_onion_skin(self) -> bool:
-        return self._text("look/onion_skin", "false") == "true"
-
-    @has_onion_skin.setter
-    def has_onion_skin(self, is_on: bool) -> None:
-        self._set("look/onion_skin", "true" if is_on else "false")
+    scheme: _Kept[Scheme] = _choice("look/scheme", "system", {one: one for one in get_args(Scheme)})
+    language = _text("look/language", SYSTEM)  # a code like "de", or "system"; from the next start
+    opacity = _number("look/opacity", 0.5, 0.0, 1.0)
+    outline_px = _whole("look/outline_px", 1, 1, WIDEST_OUTLINE_PX)  # pixels of the window
+    outline_opacity = _number("look/outline_opacity", 1.0, 0.0, 1.0)
+    has_hatching = _switch("look/hatching", False)
+    shows_covered = _switch("look/covered", True)
+    view_mode = _choice("look/view", ViewMode.OVERLAY, {mode.value: mode for mode in ViewMode})
+    has_onion_skin = _switch("look/onion_skin", False)
 
     # How it works
 
-    @property
-    def follows_head(self) -> bool:
-        return self._text("work/follows_head", "false") == "true"
-
-    @follows_head.setter
-    def follows_head(self, is_on: bool) -> None:
-        self._set("work/follows_head", "true" if is_on else "false")
-
-    @property
-    def has_previews(self) -> bool:
-        """Whether what a click would do is shown under a pointer that rests."""
-        return self._text("work/previews", "true") == "true"
-
-    @has_previews.setter
-    def has_previews(self, is_on: bool) -> None:
-        self._set("work/previews", "true" if is_on else "false")
-
-    @property
-    def blends(self) -> bool:
-        """Whether what is tracked between two given frames is also tracked back, and blended."""
-        return self._text("work/blends", "true") == "true"
-
-    @blends.setter
-    def blends(self, is_on: bool) -> None:
-        self._set("work/blends", "true" if is_on else "false")
-
-    @property
-    def at_cut(self) -> AtCut:
-        """What a run does at a cut."""
-        value = self._text("work/at_cut", "pause")
-        return next((one for one in AT_CUT if one == value), "pause")
-
-    @at_cut.setter
-    def at_cut(self, what: AtCut) -> None:
-        self._set("work/at_cut", what)
-
-    @property
-    def pauses_at_wrong_masks(self) -> bool:
-        """Whether a run pauses where a mask collapses, explodes or jumps to another thing."""
-        return self._text("work/pauses_at_wrong_masks", "true") == "true"
-
-    @pauses_at_wrong_masks.setter
-    def pauses_at_wrong_masks(self, is_on: bool) -> None:
-        self._set("work/pauses_at_wrong_masks", "true" if is_on else "false")
-
-    @property
-    def goal(self) -> float:
-        """The expected IoU from which on a tracked mask is good enough."""
-        return self._number("work/goal", GOAL, LEAST_GOAL, MOST_GOAL)
-
-    @goal.setter
-    def goal(self, goal: float) -> None:
-        self._set("work/goal", goal)
-
-    @property
-    def tool(self) -> str:
-        """Its name, as in the table of actions. There may be no such tool any more."""
-        return self._text("work/tool", "click")
-
-    @tool.setter
-    def tool(self, tool: str) -> None:
-        self._set("work/tool", tool)
-
-    @property
-    def brush_radius_px(self) -> float | None:
-        """In source pixels; None: not chosen, so it suits the video."""
-        return self._number("work/brush_radius_px", 0.0, 0.1, 10_000.0) or None
-
-    @brush_radius_px.setter
-    def brush_radius_px(self, radius_px: float) -> None:
-        self._set("work/brush_radius_px", radius_px)
-
-    @property
-    def until(self) -> str:
-        """Where a run stops: a value of `interaction.annotation.requests.Until`."""
-        return self._text("work/until", "end")
-
-    @until.setter
-    def until(self, until: str) -> None:
-        self._set("work/until", until)
-
-    @property
-    def device(self) -> str:
-        """ "auto", "cpu", "cuda", "cuda:1", "mps"."""
-        return self._text("engine/device", "auto")
-
-    @device.setter
-    def device(self, device: str) -> None:
-        self._set("engine/device", device)
-
-    @property
-    def tracker_model(self) -> str:
-        """A name of the list of models, or a path."""
-        return self._text("engine/tracker", "small")
-
-    @tracker_model.setter
-    def tracker_model(self, model: str) -> None:
-        self._set("engine/tracker", model)
-
-    @property
-    def click_model(self) -> str:
-        return self._text("engine/clicks", "small-clicks")
-
-    @click_model.setter
-    def click_model(self, model: str) -> None:
-        self._set("engine/clicks", model)
-
-    @property
-    def scribble_model(self) -> str:
-        """Empty: strokes are answered by the click network."""
-        return self._text("engine/scribbles", "")
-
-    @scribble_model.setter
-    def scribble_model(self, model: str) -> None:
-        self._set("engine/scribbles", model)
-
-    @property
-    def internal_size_px(self) -> int:
-        """The shorter side as the tracker sees it."""
-        return int(self._number("engine/internal_size", 480, 96, 4320))
-
-    @internal_size_px.setter
-    def internal_size_px(self, size_px: int) -> None:
-        self._set("engine/internal_size", size_px)
-
-    @property
-    def memorize_every(self) -> int:
-        """Frames between two memory frames."""
-        return int(self._number("engine/memorize_every", 5, 1, 100))
-
-    @memorize_every.setter
-    def memorize_every(self, frames: int) -> None:
-        self._set("engine/memorize_every", frames)
-
-    @property
-    def cache_bytes(self) -> int:
-        """For decoded frames."""
-        return int(self._number("video/cache_bytes", 384 * 2**20, 16 * 2**20, 64 * 2**30))
-
-    @cache_bytes.setter
-    def cache_bytes(self, cache_bytes: int) -> None:
-        self._set("video/cache_bytes", cache_bytes)
+    follows_head = _switch("work/follows_head", False)
+    # Whether what a click would do is shown under a pointer that rests.
+    has_previews = _switch("work/previews", True)
+    # Whether what is tracked between two given frames is also tracked back, and blended.
+    blends = _switch("work/blends", True)
+    at_cut: _Kept[AtCut] = _choice("work/at_cut", "pause", {one: one for one in AT_CUT})
+    # Whether a run pauses where a mask collapses, explodes or jumps to another thing.
+    pauses_at_wrong_masks = _switch("work/pauses_at_wrong_masks", True)
+    # The expected IoU from which on a tracked mask is good enough.
+    goal = _number("work/goal", GOAL, LEAST_GOAL, MOST_GOAL)
+    # Its name, as in the table of actions. There may be no such tool any more.
+    tool = _text("work/tool", "click")
+    # In source pixels; None: not chosen, so it suits the video.
+    brush_radius_px: _Kept[float | None] = _number("work/brush_radius_px", None, 0.1, 10_000.0)
+    until = _text("work/until", "end")  # a value of `interaction.annotation.requests.Until`
+    device = _text("engine/device", "auto")  # "auto", "cpu", "cuda", "cuda:1", "mps"
+    tracker_model = _text("engine/tracker", "small")  # a name of the list of models, or a path
+    click_model = _text("engine/clicks", "small-clicks")
+    scribble_model = _text("engine/scribbles", "")  # empty: the click network answers strokes
+    # The shorter side as the tracker sees it.
+    internal_size_px = _whole("engine/internal_size", 480, 96, 4320)
+    memorize_every = _whole("engine/memorize_every", 5, 1, 100)  # frames between two memory frames
+    # For decoded frames.
+    cache_bytes = _whole("video/cache_bytes", 384 * 2**20, 16 * 2**20, 64 * 2**30)
 
     # Keys
 
     def shortcuts(self) -> dict[str, list[str]]:
         """By action, the keys that were changed; an empty list: none."""
-        value = self._json("keys", {})
-        if not isinstance(value, dict):
-            return {}
         return {
-            str(name): [str(key) for key in keys]
-            for name, keys in value.items()
+            name: [str(key) for key in keys]
+            for name, keys in self._json("keys", dict).items()
             if isinstance(keys, list)
         }
 
     def set_shortcuts(self, shortcuts: dict[str, list[str]]) -> None:
-        self._set("keys", json.dumps(shortcuts))
+        self.keep("keys", json.dumps(shortcuts))
 
     # Where we were
 
     def recent(self) -> list[RecentProject]:
         """Newest first."""
         found = []
-        value = self._json("recent", [])
-        for one in value if isinstance(value, list) else []:
+        for one in self._json("recent", list):
             try:
                 found.append(
                     RecentProject(
@@ -338,12 +208,11 @@ class Preferences(QObject):
 
     def _set_recent(self, projects: list[RecentProject]) -> None:
         values = [{name: getattr(one, name) for name in one.__slots__} for one in projects]
-        self._set("recent", json.dumps(values))
+        self.keep("recent", json.dumps(values))
 
     def place(self, folder: str) -> Place | None:
         """The last place in the project in `folder`; None if it is unknown."""
-        value = self._json("places", {})
-        one = value.get(folder) if isinstance(value, dict) else None
+        one = self._json("places", dict).get(folder)
         try:
             place = None if one is None else Place(int(one[0]), int(one[1]), str(one[2]))
         except (IndexError, KeyError, OverflowError, TypeError, ValueError):
@@ -352,21 +221,20 @@ class Preferences(QObject):
         return place if is_sound else None
 
     def keep_place(self, folder: str, place: Place) -> None:
-        value = self._json("places", {})
-        places = value if isinstance(value, dict) else {}
+        places = self._json("places", dict)
         places.pop(folder, None)
         places[folder] = [place.frame, place.object_id, place.layer]
         newest = list(places.items())[-_MOST_PLACES:]
-        self._set("places", json.dumps(dict(newest)))
+        self.keep("places", json.dumps(dict(newest)))
 
     @property
     def last_folder(self) -> str:
         """Where files were last chosen."""
-        return self._text("last_folder", str(Path.home()))
+        return self.text("last_folder") or str(Path.home())
 
     @last_folder.setter
     def last_folder(self, folder: str) -> None:
-        self._set("last_folder", folder)
+        self.keep("last_folder", folder)
 
     def window_state(self, name: str) -> QByteArray | None:
         with suppress(KeyError, ValueError):
@@ -376,25 +244,21 @@ class Preferences(QObject):
     def set_window_state(self, name: str, state: QByteArray) -> None:
         self._write(f"window/{name}", base64.b64encode(state.data()).decode())
 
-    def _text(self, name: str, default: str) -> str:
-        return self._values.get(name, default)
+    def text(self, name: str) -> str | None:
+        """What the file has under that name."""
+        return self._values.get(name)
 
-    def _number(self, name: str, default: float, least: float, most: float) -> float:
-        try:
-            value = float(self._values.get(name, default))
-        except ValueError:
-            return default
-        return value if least <= value <= most else default
-
-    def _json(self, name: str, default: object) -> Any:
-        try:
-            return parse_json(self._values[name].encode())
-        except (KeyError, ValueError):
-            return default
-
-    def _set(self, name: str, value: object) -> None:
-        self._write(name, str(value))
+    def keep(self, name: str, text: str) -> None:
+        self._write(name, text)
         self.changed.emit(name)
+
+    def _json(self, name: str, kind: type[Container]) -> Container:
+        """Empty where the file has something else, or nothing."""
+        with suppress(KeyError, ValueError):
+            value = parse_json(self._values[name].encode())
+            if isinstance(value, kind):
+                return value
+        return kind()
 
     def _read(self) -> dict[str, str]:
         try:
