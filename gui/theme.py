@@ -16,7 +16,7 @@ from PySide6.QtGui import (
     QPixmap,
 )
 from PySide6.QtSvg import QSvgRenderer
-from PySide6.QtWidgets import QApplication, QProxyStyle, QStyle, QStyleOption, QWidget
+from PySide6.QtWidgets import QApplication, QLabel, QProxyStyle, QStyle, QStyleOption, QWidget
 
 from resources import icons_folder
 
@@ -28,8 +28,10 @@ __all__ = [
     "Style",
     "apply_theme",
     "guard_wheel",
+    "heading",
     "icon",
     "is_dark",
+    "remark",
     "set_scheme",
 ]
 
@@ -213,6 +215,23 @@ class _SvgIconEngine(QIconEngine):
         self.paint(painter, pixmap.rect(), mode, state)
         painter.end()
         return pixmap
+
+
+def heading(text: str, parent: QWidget) -> QLabel:
+    """A label in bold."""
+    label = QLabel(text, parent)
+    font = label.font()
+    font.setBold(True)
+    label.setFont(font)
+    return label
+
+
+def remark(text: str, parent: QWidget) -> QLabel:
+    """A label in grey, in as many lines as it needs."""
+    label = QLabel(text, parent)
+    label.setWordWrap(True)
+    label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+    return label
 
 
 class _WheelGuard(QObject):

@@ -5,18 +5,16 @@ import sys
 from html import escape
 from importlib.metadata import PackageNotFoundError, version
 
-from PySide6.QtCore import Qt, QUrl
+from PySide6.QtCore import QSize, QUrl
 from PySide6.QtGui import QDesktopServices, QFontDatabase, QGuiApplication
 from PySide6.QtWidgets import (
-    QDialog,
-    QDialogButtonBox,
     QPlainTextEdit,
     QTabWidget,
     QTextBrowser,
-    QVBoxLayout,
     QWidget,
 )
 
+from gui.dialogs.dialog import Dialog
 from gui.errors import last_lines, log_file
 from gui.language import tr
 from interaction.doctor import package_versions
@@ -30,12 +28,9 @@ __all__ = [
 _LINES = 2000
 
 
-class LogDialog(QDialog):
+class LogDialog(Dialog):
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle(tr("Log"))
-        self.resize(820, 520)
+        super().__init__(tr("Log"), parent, QSize(820, 520))
         self.text = QPlainTextEdit(self)
         self.text.setReadOnly(True)
         self.text.setAccessibleName(tr("Log"))
@@ -44,17 +39,12 @@ class LogDialog(QDialog):
         lines = last_lines(_LINES)
         self.text.setPlainText("".join(lines) or tr("The log is empty."))
         self.text.verticalScrollBar().setValue(self.text.verticalScrollBar().maximum())
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close, self)
-        copy = buttons.addButton(tr("Copy report"), QDialogButtonBox.ButtonRole.ActionRole)
-        copy.clicked.connect(lambda: QGuiApplication.clipboard().setText(self.report()))
-        show = buttons.addButton(tr("Show file"), QDialogButtonBox.ButtonRole.ActionRole)
-        show.clicked.connect(
-            lambda: QDesktopServices.openUrl(QUrl.fromLocalFile(str(log_file().parent)))
+        self.add_button(
+            tr("Copy report"), lambda: QGuiApplication.clipboard().setText(self.report())
         )
-        buttons.rejected.connect(self.reject)
-        column = QVBoxLayout(self)
-        column.addWidget(self.text)
-        column.addWidget(buttons)
+        folder = QUrl.fromLocalFile(str(log_file().parent))
+        self.add_button(tr("Show file"), lambda: QDesktopServices.openUrl(folder))
+        self.lay_out(self.text)
 
     def report(self) -> str:
         """Versions, system, and the log."""
@@ -79,12 +69,9 @@ def _credits() -> list[tuple[str, str, str]]:
     ]
 
 
-class AboutDialog(QDialog):
+class AboutDialog(Dialog):
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle(tr("About xmem-annotate"))
-        self.resize(620, 480)
+        super().__init__(tr("About xmem-annotate"), parent, QSize(620, 480))
         tabs = QTabWidget(self)
         try:
             number = version("xmem-annotate")
@@ -116,8 +103,4 @@ class AboutDialog(QDialog):
             page.setAccessibleName(title)
             page.setHtml(text)
             tabs.addTab(page, title)
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close, self)
-        buttons.rejected.connect(self.reject)
-        column = QVBoxLayout(self)
-        column.addWidget(tabs)
-        column.addWidget(buttons)
+        self.lay_out(tabs)

@@ -5,19 +5,19 @@ from typing import Final
 from PySide6.QtCore import QEvent, QModelIndex, QObject, QPersistentModelIndex, QSize, Qt
 from PySide6.QtGui import QKeyEvent, QKeySequence, QPainter, QPalette
 from PySide6.QtWidgets import (
-    QDialog,
+    QDialogButtonBox,
     QLineEdit,
     QListWidget,
     QListWidgetItem,
     QStyle,
     QStyledItemDelegate,
     QStyleOptionViewItem,
-    QVBoxLayout,
     QWidget,
 )
 
 from gui.actions.actions import Actions
 from gui.actions.table import ACTIONS, ActionSpec, Needs
+from gui.dialogs.dialog import Dialog
 from gui.language import tr
 
 __all__ = ["CommandSearch"]
@@ -29,14 +29,12 @@ _STEM: Final = 4  # letters that identify a word
 _PASSED_ON: Final = {Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_PageUp, Qt.Key.Key_PageDown}
 
 
-class CommandSearch(QDialog):
+class CommandSearch(Dialog):
     """Type, choose with the arrows, Enter. What cannot be done now is grey and says why."""
 
     def __init__(self, actions: Actions, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle(tr("Find a command"))
-        self.resize(520, 420)
+        no_buttons = QDialogButtonBox.StandardButton.NoButton
+        super().__init__(tr("Find a command"), parent, QSize(520, 420), no_buttons)
         self._actions = actions
         self.search = QLineEdit(self)
         self.search.setPlaceholderText(tr("Search commands"))
@@ -50,9 +48,7 @@ class CommandSearch(QDialog):
         self.list.setIconSize(QSize(18, 18))
         self.list.setItemDelegate(_WithKeys(self.list))
         self.list.itemActivated.connect(self._run)
-        column = QVBoxLayout(self)
-        column.addWidget(self.search)
-        column.addWidget(self.list)
+        self.lay_out(self.search, self.list)
         self._filter("")
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:

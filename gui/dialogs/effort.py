@@ -2,22 +2,21 @@
 
 from typing import Final
 
-from PySide6.QtCore import Qt, QTimer
-from PySide6.QtGui import QFont, QGuiApplication, QPalette
+from PySide6.QtCore import QSize, Qt, QTimer
+from PySide6.QtGui import QFont, QGuiApplication
 from PySide6.QtWidgets import (
     QAbstractItemView,
-    QDialog,
-    QDialogButtonBox,
     QHeaderView,
-    QLabel,
+    QSizePolicy,
     QTableWidget,
     QTableWidgetItem,
-    QVBoxLayout,
     QWidget,
 )
 
+from gui.dialogs.dialog import Dialog
 from gui.language import tr
 from gui.panels.object_table import swatch
+from gui.theme import remark
 from gui.timeline.scale import short_timecode
 from gui.work.document import Document
 from interaction.annotation.effort import IDLE_S, Effort
@@ -27,16 +26,13 @@ __all__ = ["EffortDialog"]
 _FOLLOW_MS: Final = 500
 
 
-class EffortDialog(QDialog):
+class EffortDialog(Dialog):
     """Follows the work while it is open; the numbers can be copied into a spreadsheet."""
 
     def __init__(self, document: Document, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle(tr("Effort"))
-        self.resize(760, 320)
+        super().__init__(tr("Effort"), parent, QSize(760, 320))
         self._document = document
-        note = QLabel(
+        note = remark(
             tr(
                 "Since the project began, undone work included. Pauses of more than {seconds} s "
                 "are not work; while the program computes and you do nothing else, you wait.",
@@ -44,8 +40,6 @@ class EffortDialog(QDialog):
             ),
             self,
         )
-        note.setWordWrap(True)
-        note.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self.table = QTableWidget(self)
         self.table.setAccessibleName(tr("Effort by object"))
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
@@ -69,19 +63,12 @@ class EffortDialog(QDialog):
         header = self.table.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        self.empty = QLabel(tr("Nothing was done yet. Click on an object to begin."), self.table)
+        self.empty = remark(tr("Nothing was done yet. Click on an object to begin."), self.table)
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.empty.setForegroundRole(QPalette.ColorRole.PlaceholderText)
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close, self)
-        self.copy_button = buttons.addButton(tr("Copy"), QDialogButtonBox.ButtonRole.ActionRole)
+        self.empty.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+        self.copy_button = self.add_button(tr("Copy"), self.copy)
         self.copy_button.setToolTip(tr("Copy the table, to paste it into a spreadsheet"))
-        self.copy_button.clicked.connect(self.copy)
-        buttons.rejected.connect(self.reject)
-        layout = QVBoxLayout(self)
-        layout.addWidget(note)
-        layout.addWidget(self.table, 1)
-        layout.addWidget(self.empty, 1)
-        layout.addWidget(buttons)
+        self.lay_out(note, self.table, self.empty)
         self._following = QTimer(self, singleShot=True, interval=_FOLLOW_MS)
         self._following.timeout.connect(self.refresh)
         document.history_changed.connect(self._follow)

@@ -7,12 +7,11 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import Qt, QTimer, QUrl
-from PySide6.QtGui import QDesktopServices, QPalette
+from PySide6.QtCore import QSize, Qt, QTimer, QUrl
+from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QDialog,
     QDialogButtonBox,
     QFileDialog,
     QFormLayout,
@@ -32,11 +31,12 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from gui.dialogs.dialog import Dialog
 from gui.dialogs.frame_preview import LONGEST_PX, FramePreview
 from gui.dialogs.option_form import OptionForm, align_labels, as_text
 from gui.language import tr
 from gui.preferences import Preferences
-from gui.theme import guard_wheel
+from gui.theme import guard_wheel, remark
 from gui.work.annotator import Annotator
 from gui.work.document import Document
 from gui.work.operations import Kind, Operation
@@ -156,7 +156,7 @@ _CHECK_AFTER_MS: Final = 150
 _OBJECTS_SEEN: Final = 6
 
 
-class ExportDialog(QDialog):
+class ExportDialog(Dialog):
     """Stays open while it exports; closing it then cancels, and nothing half done is left."""
 
     def __init__(
@@ -166,10 +166,7 @@ class ExportDialog(QDialog):
         preferences: Preferences,
         parent: QWidget | None = None,
     ) -> None:
-        super().__init__(parent)
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle(tr("Export"))
-        self.resize(1120, 660)
+        super().__init__(tr("Export"), parent, QSize(1120, 660))
         self._document, self._annotator, self._preferences = document, annotator, preferences
         self._form: OptionForm | None = None
         self._is_running = False
@@ -331,20 +328,13 @@ class ExportDialog(QDialog):
         self.show_button = QPushButton(tr("Show in folder"), self)
         self.show_button.clicked.connect(self._show_result)
         self.show_button.hide()
-        buttons = QDialogButtonBox(self)
-        self.export_button = buttons.addButton(tr("Export"), QDialogButtonBox.ButtonRole.ActionRole)
+        self.export_button = self.add_button(tr("Export"), self.start)
         self.export_button.setDefault(True)
-        self.export_button.clicked.connect(self.start)
-        self.close_button = buttons.addButton(QDialogButtonBox.StandardButton.Close)
-        buttons.rejected.connect(self.reject)
+        self.close_button = self.buttons.button(QDialogButtonBox.StandardButton.Close)
         last_row = QHBoxLayout()
         last_row.addWidget(self.status, 1)
         last_row.addWidget(self.show_button)
-        whole = QVBoxLayout(self)
-        whole.addWidget(self.choices, 1)
-        whole.addWidget(self.bar)
-        whole.addLayout(last_row)
-        whole.addWidget(buttons)
+        self.lay_out(self.choices, self.bar, last_row, growing=self.choices)
 
     def _make_formats(self) -> None:
         self.formats = QTreeWidget(self)
@@ -431,9 +421,7 @@ class ExportDialog(QDialog):
         form.addRow("", self.overwrites)
         form.addRow("", self.covered)
         form.addRow("", self.hashes)
-        self.description = QLabel(self)
-        self.description.setWordWrap(True)
-        self.description.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        self.description = remark("", self)
         self._form_place = QVBoxLayout()
         self._form_place.setContentsMargins(0, 0, 0, 0)
         self.preview = QPlainTextEdit(self)

@@ -6,10 +6,11 @@ from typing import Final
 
 from PySide6.QtCore import QRect, QSize, Qt, Signal
 from PySide6.QtGui import QImage, QPainter, QPaintEvent, QPalette
-from PySide6.QtWidgets import QFrame, QLabel, QSizePolicy, QSlider, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QSizePolicy, QSlider, QVBoxLayout, QWidget
 
 from gui.canvas.shown_frame import FrameLoader, FrameSource
 from gui.language import tr
+from gui.theme import remark
 from interaction.errors import UserError
 
 __all__ = ["LONGEST_PX", "FramePreview"]
@@ -41,9 +42,7 @@ class FramePreview(QWidget):
         self.slider.setAccessibleName(tr("Frame of the preview"))
         self.slider.setToolTip(tr("Frame of the preview"))
         self.slider.valueChanged.connect(self._choose)
-        self.caption = QLabel(self)
-        self.caption.setWordWrap(True)
-        self.caption.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        self.caption = remark("", self)
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 0, 0, 0)
         column.addWidget(self.picture)

@@ -8,12 +8,11 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QLocale, Qt, Signal
+from PySide6.QtCore import QLocale, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QIcon, QPixmap
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QDialog,
     QDialogButtonBox,
     QFileDialog,
     QFormLayout,
@@ -29,6 +28,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from gui.dialogs.dialog import Dialog
 from gui.dialogs.frame_preview import LONGEST_PX, FramePreview
 from gui.dialogs.option_form import as_text
 from gui.language import tr
@@ -55,7 +55,7 @@ __all__ = ["ImportDialog"]
 _LEFT_OUT: Final = 0
 
 
-class ImportDialog(QDialog):
+class ImportDialog(Dialog):
     """Looks first, and says what will happen; importing is one step of the history."""
 
     _looked_at = Signal(int, int)  # done, total; from the thread that looks
@@ -67,10 +67,8 @@ class ImportDialog(QDialog):
         preferences: Preferences,
         parent: QWidget | None = None,
     ) -> None:
-        super().__init__(parent)
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle(tr("Import masks"))
-        self.resize(1040, 640)
+        cancel = QDialogButtonBox.StandardButton.Cancel
+        super().__init__(tr("Import masks"), parent, QSize(1040, 640), cancel)
         self._document, self._annotator, self._preferences = document, annotator, preferences
         self._preview: ImportPreview | None = None
         self._plan: ImportPlan | None = None
@@ -264,16 +262,10 @@ class ImportDialog(QDialog):
         halves.setChildrenCollapsible(False)
         halves.setSizes([500, 520])
 
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel, self)
-        self.import_button = buttons.addButton(tr("Import"), QDialogButtonBox.ButtonRole.ActionRole)
+        self.import_button = self.add_button(tr("Import"), self.start)
         self.import_button.setDefault(True)
         self.import_button.setEnabled(False)
-        self.import_button.clicked.connect(self.start)
-        buttons.rejected.connect(self.reject)
-        whole = QVBoxLayout(self)
-        whole.addLayout(where)
-        whole.addWidget(halves, 1)
-        whole.addWidget(buttons)
+        self.lay_out(where, halves, growing=halves)
 
     def _build_choices(self) -> None:
         self.report = QPlainTextEdit(self)

@@ -7,7 +7,6 @@ from typing import Final
 
 from PySide6.QtCore import QLocale, QModelIndex, QPersistentModelIndex, QSize, Qt
 from PySide6.QtWidgets import (
-    QDialog,
     QDialogButtonBox,
     QFileDialog,
     QHeaderView,
@@ -17,10 +16,10 @@ from PySide6.QtWidgets import (
     QStyleOptionViewItem,
     QTreeWidget,
     QTreeWidgetItem,
-    QVBoxLayout,
     QWidget,
 )
 
+from gui.dialogs.dialog import Dialog
 from gui.language import tr
 from gui.preferences import Preferences
 from gui.work.operations import EngineThread, Kind, Operation
@@ -43,7 +42,7 @@ _ProblemRole: Final = Qt.ItemDataRole.UserRole + 1
 _BYTES_A_NUMBER: Final = 4
 
 
-class ModelsDialog(QDialog):
+class ModelsDialog(Dialog):
     """Nothing is fetched unless it is asked for; an interrupted download goes on next time."""
 
     def __init__(
@@ -53,10 +52,8 @@ class ModelsDialog(QDialog):
         *,
         store: ModelStore | None = None,
     ) -> None:
-        super().__init__(parent)
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle(tr("Models"))
-        self.resize(1000, 520)
+        no_buttons = QDialogButtonBox.StandardButton.NoButton
+        super().__init__(tr("Models"), parent, QSize(1000, 520), no_buttons)
         self._preferences = preferences
         self._store = store or default_store()
         self._thread: EngineThread | None = None
@@ -78,22 +75,11 @@ class ModelsDialog(QDialog):
         self.bar.setAccessibleName(tr("Download"))
         self.bar.hide()
 
-        buttons = QDialogButtonBox(self)
-        action = QDialogButtonBox.ButtonRole.ActionRole
-        self.use_button = buttons.addButton(tr("Use"), action)
-        self.download_button = buttons.addButton(tr("Download"), action)
-        self.file_button = buttons.addButton(tr("Use a file…"), action)
-        self.close_button = buttons.addButton(QDialogButtonBox.StandardButton.Close)
-        self.use_button.clicked.connect(self.use)
-        self.download_button.clicked.connect(self.download)
-        self.file_button.clicked.connect(self._ask_file)
-        buttons.rejected.connect(self.reject)
-        column = QVBoxLayout(self)
-        column.addWidget(self.table, 1)
-        column.addWidget(self.about)
-        column.addWidget(self.status)
-        column.addWidget(self.bar)
-        column.addWidget(buttons)
+        self.use_button = self.add_button(tr("Use"), self.use)
+        self.download_button = self.add_button(tr("Download"), self.download)
+        self.file_button = self.add_button(tr("Use a file…"), self._ask_file)
+        self.close_button = self.buttons.addButton(QDialogButtonBox.StandardButton.Close)
+        self.lay_out(self.table, self.about, self.status, self.bar)
         self.refresh()
 
     def _make_table(self) -> None:

@@ -3,25 +3,21 @@
 from collections.abc import Callable, Mapping
 from typing import Final, TypeVar
 
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QDialog,
     QDialogButtonBox,
     QFormLayout,
-    QLabel,
     QSpinBox,
-    QVBoxLayout,
     QWidget,
 )
 
 from gui.actions.actions import Actions
+from gui.dialogs.dialog import Dialog
 from gui.dialogs.shortcuts import ShortcutsDialog
 from gui.language import SYSTEM, languages, tr
 from gui.preferences import Preferences
-from gui.theme import guard_wheel
+from gui.theme import guard_wheel, remark
 from gui.work.document import WIDEST_OUTLINE_PX
 
 __all__ = ["PreferencesDialog"]
@@ -35,13 +31,11 @@ T = TypeVar("T")
 _Row = tuple[str, QWidget, str]  # title, control, tooltip
 
 
-class PreferencesDialog(QDialog):
+class PreferencesDialog(Dialog):
     def __init__(
         self, preferences: Preferences, actions: Actions, parent: QWidget | None = None
     ) -> None:
-        super().__init__(parent)
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle(tr("Preferences"))
+        super().__init__(tr("Preferences"), parent)
         self.setMinimumWidth(460)
         self._preferences = preferences
         form = QFormLayout()
@@ -51,27 +45,18 @@ class PreferencesDialog(QDialog):
             field.setAccessibleName(title)
             field.setAccessibleDescription(tip)
             form.addRow(title, field)
-        note = QLabel(
+        note = remark(
             tr(
                 "Device, tracking size and memorising hold from the next propagation on; memory "
                 "for frames from the next project on; the language from the next start on."
             ),
             self,
         )
-        note.setWordWrap(True)
-        note.setForegroundRole(QPalette.ColorRole.PlaceholderText)
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close, self)
-        buttons.rejected.connect(self.reject)
-        self.keys = buttons.addButton(tr("Keys…"), QDialogButtonBox.ButtonRole.ActionRole)
+        self.keys = self.add_button(tr("Keys…"), lambda: ShortcutsDialog(actions, self).open())
         self.keys.setAutoDefault(False)
-        buttons.button(QDialogButtonBox.StandardButton.Close).setDefault(True)
+        self.buttons.button(QDialogButtonBox.StandardButton.Close).setDefault(True)
         self.keys.setToolTip(tr("Change the keys of the commands"))
-        self.keys.clicked.connect(lambda: ShortcutsDialog(actions, self).open())
-        column = QVBoxLayout(self)
-        column.addLayout(form)
-        column.addWidget(note)
-        column.addStretch(1)
-        column.addWidget(buttons)
+        self.lay_out(form, note)
 
     def _looks(self) -> tuple[_Row, ...]:
         preferences = self._preferences

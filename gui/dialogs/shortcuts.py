@@ -27,12 +27,12 @@ from PySide6.QtWidgets import (
     QTextBrowser,
     QTreeWidget,
     QTreeWidgetItem,
-    QVBoxLayout,
     QWidget,
 )
 
 from gui.actions.actions import Actions
 from gui.actions.table import ACTIONS, MENUS
+from gui.dialogs.dialog import Dialog
 from gui.language import tr
 from gui.theme import icon
 
@@ -107,27 +107,19 @@ def cheat_sheet_html(actions: Actions, text_px: int = _SHEET_TEXTS_PX[0]) -> str
     return f"<table style='{style}' width='100%' cellpadding='4'><tr>{cells}</tr></table>"
 
 
-class CheatSheet(QDialog):
+class CheatSheet(Dialog):
     def __init__(self, actions: Actions, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle(tr("Keys at a glance"))
-        self.resize(_SHEET_PX)
+        super().__init__(tr("Keys at a glance"), parent, _SHEET_PX)
         self._page = QTextBrowser(self)
         self._page.setAccessibleName(self.windowTitle())
         self._actions = actions
         self._fill()
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close, self)
-        self.change = buttons.addButton(tr("Change keys…"), QDialogButtonBox.ButtonRole.ActionRole)
-        self.change.clicked.connect(lambda: ShortcutsDialog(actions, self).open())
+        change = tr("Change keys…")
+        self.change = self.add_button(change, lambda: ShortcutsDialog(actions, self).open())
         actions.keys_changed.connect(self._fill)
-        self._print = buttons.addButton(tr("Print…"), QDialogButtonBox.ButtonRole.ActionRole)
-        buttons.button(QDialogButtonBox.StandardButton.Close).setDefault(True)
-        self._print.clicked.connect(self._ask_for_printer)
-        buttons.rejected.connect(self.reject)
-        column = QVBoxLayout(self)
-        column.addWidget(self._page)
-        column.addWidget(buttons)
+        self.add_button(tr("Print…"), self._ask_for_printer)
+        self.buttons.button(QDialogButtonBox.StandardButton.Close).setDefault(True)
+        self.lay_out(self._page)
 
     @property
     def is_whole(self) -> bool:
@@ -160,14 +152,16 @@ _CONFLICT: Final = QColor(0xD9, 0x6B, 0x00)
 _IdRole: Final = Qt.ItemDataRole.UserRole
 
 
-class ShortcutsDialog(QDialog):
+class ShortcutsDialog(Dialog):
     """Changes take effect with OK, once no key means two things."""
 
     def __init__(self, actions: Actions, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle(tr("Change keys"))
-        self.resize(620, 640)
+        buttons = (
+            QDialogButtonBox.StandardButton.Ok
+            | QDialogButtonBox.StandardButton.Cancel
+            | QDialogButtonBox.StandardButton.RestoreDefaults
+        )
+        super().__init__(tr("Change keys"), parent, QSize(620, 640), buttons)
         self._actions = actions
         self._keys = {spec.id: list(actions.keys(spec.id)) for spec in ACTIONS}
         self.search = QLineEdit(self)
@@ -202,23 +196,9 @@ class ShortcutsDialog(QDialog):
         self.warning = QLabel(self)
         self.warning.setWordWrap(True)
 
-        self.buttons = buttons = QDialogButtonBox(
-            QDialogButtonBox.StandardButton.Ok
-            | QDialogButtonBox.StandardButton.Cancel
-            | QDialogButtonBox.StandardButton.RestoreDefaults,
-            self,
-        )
-        buttons.accepted.connect(self.accept)
-        buttons.rejected.connect(self.reject)
-        buttons.button(QDialogButtonBox.StandardButton.RestoreDefaults).clicked.connect(
-            self._restore_all
-        )
-        column = QVBoxLayout(self)
-        column.addWidget(self.search)
-        column.addWidget(self.tree, 1)
-        column.addLayout(row)
-        column.addWidget(self.warning)
-        column.addWidget(buttons)
+        defaults = self.buttons.button(QDialogButtonBox.StandardButton.RestoreDefaults)
+        defaults.clicked.connect(self._restore_all)
+        self.lay_out(self.search, self.tree, row, self.warning)
         self._show_conflicts()
         self._show_current()
 

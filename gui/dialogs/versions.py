@@ -2,22 +2,20 @@
 
 from typing import Final
 
-from PySide6.QtCore import QDateTime, QLocale, Qt
-from PySide6.QtGui import QPalette
+from PySide6.QtCore import QDateTime, QLocale, QSize, Qt
 from PySide6.QtWidgets import (
-    QDialog,
-    QDialogButtonBox,
     QHBoxLayout,
     QLabel,
     QLineEdit,
     QListWidget,
     QListWidgetItem,
     QPushButton,
-    QVBoxLayout,
     QWidget,
 )
 
+from gui.dialogs.dialog import Dialog
 from gui.language import tr
+from gui.theme import remark
 from gui.work.annotator import Annotator
 from gui.work.document import Document
 from interaction.errors import UserError
@@ -28,24 +26,18 @@ __all__ = ["VersionsDialog"]
 _VersionRole: Final = Qt.ItemDataRole.UserRole
 
 
-class VersionsDialog(QDialog):
+class VersionsDialog(Dialog):
     """Saves one and brings one back; bringing back is an edit that can be undone."""
 
     def __init__(
         self, document: Document, annotator: Annotator, parent: QWidget | None = None
     ) -> None:
-        super().__init__(parent)
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle(tr("Named versions"))
-        self.resize(540, 380)
+        super().__init__(tr("Named versions"), parent, QSize(540, 380))
         self._annotator = annotator
         self._session = document.session
-        note = QLabel(
-            tr("Everything is saved all the time. A named version is a place to return to."),
-            self,
+        note = remark(
+            tr("Everything is saved all the time. A named version is a place to return to."), self
         )
-        note.setWordWrap(True)
-        note.setForegroundRole(QPalette.ColorRole.PlaceholderText)
         self.name = QLineEdit(self)
         self.name.setPlaceholderText(tr("Name of the version"))
         self.name.setAccessibleName(self.name.placeholderText())
@@ -61,19 +53,9 @@ class VersionsDialog(QDialog):
         self.list.currentItemChanged.connect(self._update)
         self.status = QLabel(self)
         self.status.setWordWrap(True)
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close, self)
-        self.restore_button = buttons.addButton(
-            tr("Bring back"), QDialogButtonBox.ButtonRole.ActionRole
-        )
+        self.restore_button = self.add_button(tr("Bring back"), self.restore)
         self.restore_button.setToolTip(tr("Undo takes you back to what is there now"))
-        self.restore_button.clicked.connect(self.restore)
-        buttons.rejected.connect(self.reject)
-        column = QVBoxLayout(self)
-        column.addWidget(note)
-        column.addLayout(row)
-        column.addWidget(self.list, 1)
-        column.addWidget(self.status)
-        column.addWidget(buttons)
+        self.lay_out(note, row, self.list, self.status)
         self.refresh()
 
     def refresh(self) -> None:

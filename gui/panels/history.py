@@ -14,7 +14,6 @@ from PySide6.QtCore import (
 )
 from PySide6.QtGui import QFont, QGuiApplication, QPalette, QShowEvent
 from PySide6.QtWidgets import (
-    QLabel,
     QListView,
     QStyledItemDelegate,
     QStyleOptionViewItem,
@@ -24,6 +23,7 @@ from PySide6.QtWidgets import (
 )
 
 from gui.language import tr
+from gui.theme import remark
 from gui.timeline.scale import short_timecode
 from gui.work.annotator import Annotator
 from gui.work.document import Document
@@ -69,10 +69,8 @@ class HistoryPanel(QWidget):
         self.view.clicked.connect(self._go)
         self.view.activated.connect(self._go)
         column.addWidget(self.view, 1)
-        self.notice = QLabel(tr("Wait for the run to end to go back."), self)
-        self.notice.setWordWrap(True)
+        self.notice = remark(tr("Wait for the run to end to go back."), self)
         self.notice.setContentsMargins(10, 4, 10, 4)
-        self.notice.setForegroundRole(self.palette().ColorRole.PlaceholderText)
         column.addWidget(self.notice)
         self.effort = QToolButton(self)
         self.effort.setAccessibleName(tr("Effort"))

@@ -18,7 +18,6 @@ from PySide6.QtCore import (
 )
 from PySide6.QtGui import QColor, QIcon, QKeyEvent, QKeySequence, QPainter, QPixmap, QResizeEvent
 from PySide6.QtWidgets import (
-    QLabel,
     QListView,
     QMenu,
     QStyledItemDelegate,
@@ -28,7 +27,7 @@ from PySide6.QtWidgets import (
 )
 
 from gui.language import tr
-from gui.theme import ACCENT
+from gui.theme import ACCENT, remark
 from gui.timeline.frame_table import FrameTable
 from gui.timeline.thumbnails import Thumbnails
 from gui.work.document import Document
@@ -228,12 +227,10 @@ class FrameGroup(QWidget):
     def __init__(self, name: str, thumbnails: Thumbnails, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.name = name
-        self.title = QLabel(self)
-        self.title.setWordWrap(True)
+        self.title = remark("", self)
         self.title.setToolTip(
             tr("How much of what the last frames read from memory came from this part")
         )
-        self.title.setForegroundRole(self.palette().ColorRole.PlaceholderText)
         self.frames = _Frames(name, thumbnails, self)
         self.view = _View(self)
         self.view.setModel(self.frames)

@@ -15,7 +15,7 @@ from PySide6.QtWidgets import (
 )
 
 from gui.language import tr
-from gui.theme import guard_wheel
+from gui.theme import guard_wheel, remark
 from gui.timeline.frame_table import FrameTable
 from gui.timeline.thumbnails import Thumbnails
 from gui.work.annotator import Annotator
@@ -46,10 +46,8 @@ class NextFramesPanel(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         column.addLayout(self._goal_row())
-        self.state = QLabel(self)
-        self.state.setWordWrap(True)
+        self.state = remark("", self)
         self.state.setContentsMargins(10, 4, 10, 6)
-        self.state.setForegroundRole(self.palette().ColorRole.PlaceholderText)
         column.addWidget(self.state)
         self.view = QListWidget(self)
         self.view.setFrameShape(QListWidget.Shape.NoFrame)

@@ -21,7 +21,6 @@ from PySide6.QtWidgets import (
     QColorDialog,
     QHBoxLayout,
     QHeaderView,
-    QLabel,
     QLineEdit,
     QMenu,
     QToolButton,
@@ -40,7 +39,7 @@ from gui.panels.object_table import (
     ObjectTable,
     swatch,
 )
-from gui.theme import icon
+from gui.theme import heading, icon, remark
 from gui.work.annotator import Annotator
 from gui.work.document import Document
 from interaction.annotation.edits import OKABE_ITO
@@ -124,7 +123,7 @@ class ObjectMenus(QObject):
             recolor = partial(self._document.recolor_object, info.id, color)
             menu.addAction(swatch(color), name, recolor)
         menu.addSeparator()
-        menu.addAction(icon("palette"), tr("Other…"), partial(self._choose_color, info))
+        menu.addAction(icon("palette"), tr("Other…"), partial(self.choose_color, info))
         menu.setEnabled(self.may_change)
         return menu
 
@@ -170,7 +169,7 @@ class ObjectMenus(QObject):
         submenu.setEnabled(is_enabled)
         menu.addMenu(submenu)
 
-    def _choose_color(self, info: ObjectInfo) -> None:
+    def choose_color(self, info: ObjectInfo) -> None:
         color = QColorDialog.getColor(QColor(*info.color), self._owner, tr("Colour"))
         if color.isValid():
             self._document.recolor_object(info.id, (color.red(), color.green(), color.blue()))
@@ -214,10 +213,8 @@ class ObjectsPanel(QWidget):
         column.addWidget(self.search)
         self.view = self._make_view()
         column.addWidget(self.view, 1)
-        self.empty = QLabel(tr("No objects yet.\nPress + or just click in the picture."), self)
+        self.empty = remark(tr("No objects yet.\nPress + or just click in the picture."), self)
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.empty.setWordWrap(True)
-        self.empty.setForegroundRole(self.empty.palette().ColorRole.PlaceholderText)
         self.empty.setContentsMargins(12, 12, 12, 12)
         column.addWidget(self.empty, 1)
 
@@ -248,11 +245,7 @@ class ObjectsPanel(QWidget):
         row = QHBoxLayout()
         row.setContentsMargins(10, 3, 4, 3)
         row.setSpacing(0)
-        title = QLabel(tr("Objects"), self)
-        font = title.font()
-        font.setBold(True)
-        title.setFont(font)
-        row.addWidget(title)
+        row.addWidget(heading(tr("Objects"), self))
         row.addStretch(1)
         self.add = self._button("plus", tr("New object (Ctrl+N)"), self._add)
         self.merge = self._button("merge", tr("Merge this object into another…"))

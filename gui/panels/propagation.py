@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from gui.language import tr
-from gui.theme import guard_wheel, icon
+from gui.theme import guard_wheel, heading, icon, remark
 from gui.timeline.frame_table import FrameTable
 from gui.timeline.scale import short_timecode
 from gui.work.annotator import Annotator
@@ -62,16 +62,14 @@ class RunProgress(QWidget):
         self.figures.setAccessibleName(tr("Speed and time left"))
         above.addWidget(self.figures)
         self.pause = QPushButton(self)
-        self.pause.clicked.connect(self._toggle_pause)
+        self.pause.clicked.connect(self.toggle_pause)
         self.cancel = QPushButton(icon("x"), tr("Cancel"), self)
         self.cancel.clicked.connect(lambda: self._annotator.cancel())
         for button in (self.pause, self.cancel):
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
             button.setAutoDefault(False)
             below.addWidget(button, 1)
-        self.reason = QLabel(self)
-        self.reason.setWordWrap(True)
-        self.reason.setForegroundRole(self.palette().ColorRole.PlaceholderText)
+        self.reason = remark("", self)
         column.addWidget(self.reason)
         column.addLayout(above)
         column.addLayout(below)
@@ -80,7 +78,7 @@ class RunProgress(QWidget):
         annotator.operations.progressed.connect(self._show_progress)
         self._show_busy(annotator.operations.busy)
 
-    def _toggle_pause(self) -> None:
+    def toggle_pause(self) -> None:
         if self._annotator.operations.busy is Busy.PAUSED:
             self._annotator.operations.resume()
         else:
@@ -246,11 +244,7 @@ class PropagationPanel(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(10, 4, 10, 4)
         column.setSpacing(4)
-        title = QLabel(tr("Track"), self)
-        font = title.font()
-        font.setBold(True)
-        title.setFont(font)
-        column.addWidget(title)
+        column.addWidget(heading(tr("Track"), self))
         column.addLayout(self._direction_row())
         column.addLayout(self._choices())
         self.pages = QStackedWidget(self)
@@ -399,14 +393,10 @@ class PropagationPanel(QWidget):
         column = QVBoxLayout(self.idle)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
-        self.reason = QLabel(self.idle)
-        self.reason.setWordWrap(True)
-        self.reason.setForegroundRole(self.palette().ColorRole.PlaceholderText)
+        self.reason = remark("", self.idle)
         column.addWidget(self.reason)
-        self.forecast = QLabel(self.idle)
-        self.forecast.setWordWrap(True)
+        self.forecast = remark("", self.idle)
         self.forecast.setAccessibleName(tr("What tracking will need"))
-        self.forecast.setForegroundRole(self.palette().ColorRole.PlaceholderText)
         self.forecast.hide()
         column.addWidget(self.forecast)
         self.learning = LearningRow(self._document, self._annotator, self.idle)

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QRect, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QImage, QPainter, QPaintEvent, QPalette
+from PySide6.QtGui import QImage, QPainter, QPaintEvent
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
 from gui.errors import Banner
 from gui.language import tr
 from gui.preferences import Preferences
-from gui.theme import UNLIMITED_PX, icon
+from gui.theme import UNLIMITED_PX, icon, remark
 from gui.welcome.recent_list import RecentList
 
 __all__ = [
@@ -128,8 +128,7 @@ class WelcomePage(QWidget):
         font = title.font()
         font.setPixelSize(28)
         title.setFont(font)
-        subtitle = QLabel(tr("Click an object, and follow it through the video."), self)
-        subtitle.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        subtitle = remark(tr("Click an object, and follow it through the video."), self)
         left = QVBoxLayout()
         left.setSpacing(8)
         left.addStretch(1)
@@ -153,9 +152,7 @@ class WelcomePage(QWidget):
             button.clicked.connect(signal)
             left.addWidget(button)
         left.addSpacing(8)
-        drop = QLabel(tr("…or drop a video, a folder or a project here."), self)
-        drop.setForegroundRole(QPalette.ColorRole.PlaceholderText)
-        left.addWidget(drop)
+        left.addWidget(remark(tr("…or drop a video, a folder or a project here."), self))
         left.addStretch(2)
 
         self.recent = RecentList(preferences, self)

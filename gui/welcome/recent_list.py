@@ -19,7 +19,6 @@ from PySide6.QtCore import (
 )
 from PySide6.QtGui import QContextMenuEvent, QImage, QImageReader, QKeyEvent, QPainter, QPalette
 from PySide6.QtWidgets import (
-    QLabel,
     QLineEdit,
     QListView,
     QMenu,
@@ -32,6 +31,7 @@ from PySide6.QtWidgets import (
 
 from gui.language import tr
 from gui.preferences import THUMBNAIL, Preferences, RecentProject
+from gui.theme import heading, remark
 from interaction.files import is_file, is_plain_file
 
 __all__ = ["RecentList"]
@@ -136,10 +136,7 @@ class RecentList(QWidget):
     def __init__(self, preferences: Preferences, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._preferences = preferences
-        self.title = title = QLabel(tr("Recent projects"), self)
-        font = title.font()
-        font.setBold(True)
-        title.setFont(font)
+        self.title = title = heading(tr("Recent projects"), self)
         self.search = QLineEdit(self)
         self.search.setPlaceholderText(tr("Search"))
         self.search.setAccessibleName(tr("Search recent projects"))
@@ -147,8 +144,7 @@ class RecentList(QWidget):
         self.search.textChanged.connect(self.refresh)
         self.search.returnPressed.connect(self._choose_first)
         self.search.installEventFilter(self)
-        self.empty = QLabel(tr("Nothing yet. What you open will be listed here."), self)
-        self.empty.setForegroundRole(QPalette.ColorRole.PlaceholderText)
+        self.empty = remark("", self)
         self._model = _RecentModel(self)
         self.view = QListView(self)
         self.view.setModel(self._model)

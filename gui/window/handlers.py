@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from functools import partial
+from functools import partial, reduce
+from operator import or_
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from PySide6.QtGui import QColor, QGuiApplication
-from PySide6.QtWidgets import QColorDialog, QFileDialog, QInputDialog
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QFileDialog, QInputDialog
 
 from gui.actions.table import ACTIONS, Needs
 from gui.errors import Offer
 from gui.language import tr
+from gui.panels.object_table import Column
 from gui.timeline.cuts import Cuts
 from gui.timeline.frame_table import FrameTable
 from gui.window.opening import PROJECT_SUFFIX
@@ -63,11 +65,7 @@ def state_of(workspace: Workspace | None) -> Needs:
         Needs.GIVEN: FrameTable.of(document).frames_to_learn_from > 0,
         Needs.LEARNED: not session.engines.models.is_empty,
     }
-    state = Needs.NOTHING
-    for flag, is_set in flags.items():
-        if is_set:
-            state |= flag
-    return state
+    return reduce(or_, (flag for flag, is_set in flags.items() if is_set))
 
 
 def handlers(window: MainWindow) -> dict[str, Callable[[], object]]:
@@ -142,14 +140,26 @@ def verify_export(workspace: Workspace, path: Path) -> None:
     def steps() -> Generator[int, None, None]:
         reports.append((yield from verify(path, workspace.session.video)))
 
-    def end(error: Exception | None) -> None:
-        if error is not None or not reports:
-            return
+    def show() -> None:
         lines = [tr(line) for line in reports[0].lines()]
         if reports[0].belongs:
             workspace.document.noticed.emit("\n".join(lines))
         else:
             workspace.show_error(lines[0], "\n".join(lines[1:]), lasts=True)
+
+    _do_with_files(workspace, steps, show)
+
+
+def _do_with_files(
+    workspace: Workspace,
+    steps: Callable[[], Generator[object, None, None]],
+    then: Callable[[], None],
+) -> None:
+    """Take the steps on the thread for files, and when they are done without an error, `then`."""
+
+    def end(error: Exception | None) -> None:
+        if error is None:
+            then()
 
     if not workspace.annotator.operations.start(Operation(Kind.FILE, steps, on_end=end)):
         workspace.document.noticed.emit(tr("Something is being written. Wait until it is done."))
@@ -166,23 +176,17 @@ def _save_copy(window: MainWindow) -> None:
     workspace = window.workspace
     if workspace is None or workspace.session.project is None:
         return
-    document, project = workspace.document, workspace.session.project
+    project, annotation = workspace.session.project, workspace.document.annotation
     suggested = project.folder.with_name(f"{project.folder.stem} copy{PROJECT_SUFFIX}")
     path, _ = QFileDialog.getSaveFileName(window, tr("Save as a new project"), str(suggested))
     if not path:
         return
-    folder, annotation = Path(path), document.annotation
 
     def steps() -> Generator[None, None, None]:
-        copy_project(project, annotation, folder)
+        copy_project(project, annotation, Path(path))
         yield
 
-    def end(error: Exception | None) -> None:
-        if error is None:
-            window.open_path(folder)
-
-    if not workspace.annotator.operations.start(Operation(Kind.FILE, steps, on_end=end)):
-        document.noticed.emit(tr("Something is being written. Wait until it is done."))
+    _do_with_files(workspace, steps, lambda: window.open_path(path))
 
 
 def _preferences(window: MainWindow) -> None:
@@ -280,10 +284,6 @@ def _copy_mask(workspace: Workspace, step: int) -> None:
         workspace.annotator.hand.copy_mask(source)
 
 
-def _choose_tool(workspace: Workspace, name: str) -> None:
-    workspace.document.set_tool(name)
-
-
 def _scale_brush(workspace: Workspace, factor: float) -> None:
     document = workspace.document
     document.set_brush_radius_px(document.brush_radius_px * factor)
@@ -291,13 +291,12 @@ def _scale_brush(workspace: Workspace, factor: float) -> None:
 
 def _clear_object(workspace: Workspace, *, is_from_here: bool = False) -> None:
     document = workspace.document
-    first, last = document.range_in or 0, document.range_out
-    if not is_from_here and document.range_in is None and last is None:
-        document.noticed.emit(tr("There is no range: set one with I and U."))
-        return
-    last = document.frame_count - 1 if last is None else last
+    first, last = document.whole_range
     if is_from_here:
         first, last = document.frame, max(last, document.frame)
+    elif not document.has_range:
+        document.noticed.emit(tr("There is no range: set one with I and U."))
+        return
     workspace.annotator.bulk.clear_object(document.current_object, first, last)
 
 
@@ -329,43 +328,29 @@ def _clean_range(workspace: Workspace) -> None:
         workspace.annotator.bulk.clean(names[chosen], document.current_object, first, last)
 
 
+def _range_or_frame(document: Document) -> tuple[int, int]:
+    """First and last: the range that was set, or the current frame alone."""
+    return document.whole_range if document.has_range else (document.frame, document.frame)
+
+
 def _set_presence(workspace: Workspace, state: PresenceState) -> None:
-    """In the range, or on the current frame."""
     document = workspace.document
-    first, last = document.range_in, document.range_out
-    if first is None and last is None:
-        first = last = document.frame
-    workspace.annotator.bulk.set_presence(
-        document.current_object,
-        first or 0,
-        document.frame_count - 1 if last is None else last,
-        state,
-    )
+    first, last = _range_or_frame(document)
+    workspace.annotator.bulk.set_presence(document.current_object, first, last, state)
 
 
 def _move_covered(workspace: Workspace, name: SurgeryName) -> None:
     """In the range, or on the current frame."""
-    document = workspace.document
-    first, last = document.range_in, document.range_out
-    if first is None and last is None:
-        workspace.annotator.hand.move_covered(name)
-        return
-    workspace.annotator.bulk.move_covered(
-        name,
-        document.current_object,
-        first or 0,
-        document.frame_count - 1 if last is None else last,
-    )
+    document, annotator = workspace.document, workspace.annotator
+    if document.has_range:
+        annotator.bulk.move_covered(name, document.current_object, *document.whole_range)
+    else:
+        annotator.hand.move_covered(name)
 
 
 def _tell_memory(workspace: Workspace, rule: MemoryRule) -> None:
-    """Of the range, or of the current frame."""
-    document = workspace.document
-    first, last = document.range_in, document.range_out
-    if first is None and last is None:
-        first = last = document.frame
-    end = document.frame_count - 1 if last is None else last
-    workspace.annotator.hand.tell_memory(first or 0, end, rule)
+    first, last = _range_or_frame(workspace.document)
+    workspace.annotator.hand.tell_memory(first, last, rule)
 
 
 def _accept_absence(workspace: Workspace) -> None:
@@ -403,16 +388,9 @@ def _rename(workspace: Workspace, info: ObjectInfo) -> None:
         workspace.document.rename_object(info.id, name)
 
 
-def _recolor(workspace: Workspace, info: ObjectInfo) -> None:
-    color = QColorDialog.getColor(QColor(*info.color), workspace.window(), tr("Colour"))
-    if color.isValid():
-        workspace.document.recolor_object(info.id, (color.red(), color.green(), color.blue()))
-
-
-def _solo(workspace: Workspace) -> None:
-    document = workspace.document
-    current = document.current_object
-    document.set_solo(0 if document.solo == current else current)
+def _toggle(column: Column) -> Callable[[Workspace], None]:
+    """As a click on that column of the current object's row."""
+    return _on_object(lambda at, info: at.objects_panel.menus.toggle(column, info))
 
 
 def _step_object(workspace: Workspace, step: int) -> None:
@@ -432,30 +410,27 @@ def choose_object(workspace: Workspace, index: int) -> None:
 
 
 def _merge(workspace: Workspace) -> None:
-    other = _ask_object(workspace, tr("Merge into"))
-    if other:
-        workspace.annotator.bulk.merge_objects(workspace.document.current_object, other)
+    _ask_object(workspace, tr("Merge into"), workspace.objects_panel.menus.merge_current)
 
 
 def _swap(workspace: Workspace) -> None:
-    document = workspace.document
-    other = _ask_object(workspace, tr("Swap with, from this frame on"))
-    if other:
-        workspace.annotator.bulk.swap_objects(document.current_object, other, document.frame)
+    title = tr("Swap with, from this frame on")
+    _ask_object(workspace, title, workspace.objects_panel.menus.swap_current)
 
 
-def _ask_object(workspace: Workspace, title: str) -> int:
-    """Another object than the current one; 0: none."""
+def _ask_object(workspace: Workspace, title: str, do: Callable[[int], None]) -> None:
+    """`do` with the id of another object than the current one."""
     document = workspace.document
     others = [info for info in document.objects if info.id != document.current_object]
     if not others:
         document.noticed.emit(tr("There is no other object."))
-        return 0
+        return
     names = [f"{info.id}  {info.name}" for info in others]
     chosen, is_given = QInputDialog.getItem(
         workspace.window(), title, tr("Object:"), names, editable=False
     )
-    return others[names.index(chosen)].id if is_given else 0
+    if is_given:
+        do(others[names.index(chosen)].id)
 
 
 # Tracking
@@ -488,21 +463,13 @@ def _track_one(workspace: Workspace) -> None:
     )
 
 
-def _pause(workspace: Workspace) -> None:
-    operations = workspace.annotator.operations
-    if operations.busy is Busy.PAUSED:
-        operations.resume()
-    else:
-        operations.pause()
-
-
 # Frames
 
 
 def play(workspace: Workspace) -> None:
     """Space plays; during tracking or learning it pauses that, as in the published program."""
     if workspace.annotator.operations.is_running:
-        _pause(workspace)
+        workspace.propagation_panel.run.toggle_pause()
     else:
         workspace.player.toggle()
 
@@ -586,28 +553,6 @@ def _change_opacity(workspace: Workspace, change: float) -> None:
     workspace.document.set_opacity(round(workspace.document.opacity + change, 2))
 
 
-def _onion_skin(document: Document) -> None:
-    document.set_onion_skin(not document.has_onion_skin)
-
-
-def _magnify(workspace: Workspace) -> None:
-    workspace.canvas.set_magnifier(not workspace.canvas.has_magnifier)
-
-
-def _hatch(window: MainWindow) -> None:
-    if window.workspace is not None:
-        document = window.workspace.document
-        document.set_hatching(not document.has_hatching)
-        window.preferences.has_hatching = document.has_hatching
-
-
-def _show_covered(window: MainWindow) -> None:
-    if window.workspace is not None:
-        document = window.workspace.document
-        document.set_shows_covered(not document.shows_covered)
-        window.preferences.shows_covered = document.shows_covered
-
-
 def _effort(workspace: Workspace) -> None:
     from gui.dialogs.effort import EffortDialog
 
@@ -673,8 +618,6 @@ _ON_WINDOW: Final[dict[str, Callable[[MainWindow], object]]] = {
         for mode in ViewMode
     },
     "view.choose_layer": _choose_layer,
-    "view.hatching": _hatch,
-    "view.covered": _show_covered,
     "view.full_screen": _full_screen,
     "help.cheat_sheet": _cheat_sheet,
     "help.shortcuts": _shortcuts,
@@ -701,17 +644,19 @@ _ON_WORKSPACE: Final[dict[str, Callable[[Workspace], object]]] = {
     "edit.grow": lambda at: at.annotator.hand.grow(1),
     "edit.shrink": lambda at: at.annotator.hand.grow(-1),
     "edit.smooth": lambda at: at.annotator.hand.smooth(),
-    **{spec.id: partial(_choose_tool, name=spec.name) for spec in ACTIONS if spec.group == "tool"},
+    **{
+        spec.id: lambda at, name=spec.name: at.document.set_tool(name)
+        for spec in ACTIONS
+        if spec.group == "tool"
+    },
     "tool.smaller": partial(_scale_brush, factor=1 / _BRUSH_FACTOR),
     "tool.larger": partial(_scale_brush, factor=_BRUSH_FACTOR),
     "object.add": lambda at: at.document.add_object(),
     "object.rename": _on_object(_rename),
-    "object.recolor": _on_object(_recolor),
-    "object.lock": _on_object(lambda at, info: at.document.set_locked(info.id, not info.is_locked)),
-    "object.hide": _on_object(
-        lambda at, info: at.document.set_visible(info.id, not info.is_visible)
-    ),
-    "object.solo": _solo,
+    "object.recolor": _on_object(lambda at, info: at.objects_panel.menus.choose_color(info)),
+    "object.lock": _toggle(Column.LOCKED),
+    "object.hide": _toggle(Column.VISIBLE),
+    "object.solo": _toggle(Column.SOLO),
     "object.next": partial(_step_object, step=1),
     "object.previous": partial(_step_object, step=-1),
     "object.find": lambda at: at.objects_panel.focus_search(),
@@ -720,16 +665,14 @@ _ON_WORKSPACE: Final[dict[str, Callable[[Workspace], object]]] = {
         for state in PresenceState
     },
     "track.accept_absence": _accept_absence,
-    "object.keep_covered": _on_object(
-        lambda at, info: at.annotator.bulk.keep_covered(info.id, not info.keeps_covered)
-    ),
+    "object.keep_covered": _toggle(Column.COVERED),
     "object.to_front": partial(_move_covered, name="to_front"),
     "object.to_back": partial(_move_covered, name="to_back"),
     "track.pin": partial(_tell_memory, rule=MemoryRule.PINNED),
     "track.exclude": partial(_tell_memory, rule=MemoryRule.EXCLUDED),
     "track.release": partial(_tell_memory, rule=MemoryRule.FREE),
     "track.resume": lambda at: at.annotator.tracking.resume(),
-    "object.split": lambda at: at.annotator.hand.split_object(at.document.current_object),
+    "object.split": lambda at: at.objects_panel.menus.split_current(),
     "object.merge": _merge,
     "object.swap": _swap,
     "object.delete": lambda at: at.annotator.bulk.delete_object(at.document.current_object),
@@ -745,7 +688,7 @@ _ON_WORKSPACE: Final[dict[str, Callable[[Workspace], object]]] = {
     "track.one": _track_one,
     "track.closer": lambda at: at.propagation_panel.closer.toggle(),
     "track.forecast": lambda at: at.propagation_panel.ask_forecast(measures=True),
-    "track.pause": _pause,
+    "track.pause": lambda at: at.propagation_panel.run.toggle_pause(),
     "track.cancel": lambda at: at.annotator.cancel(),
     "track.learn": lambda at: at.annotator.learning.start(),
     "track.forget": lambda at: at.annotator.learning.forget(),
@@ -776,8 +719,10 @@ _ON_WORKSPACE: Final[dict[str, Callable[[Workspace], object]]] = {
     "view.actual": lambda at: at.canvas.zoom_to_actual_size(),
     "view.opacity_up": partial(_change_opacity, change=_OPACITY_STEP),
     "view.opacity_down": partial(_change_opacity, change=-_OPACITY_STEP),
-    "view.onion_skin": lambda at: _onion_skin(at.document),
-    "view.magnifier": _magnify,
+    "view.onion_skin": lambda at: at.document.set_onion_skin(not at.document.has_onion_skin),
+    "view.hatching": lambda at: at.document.set_hatching(not at.document.has_hatching),
+    "view.covered": lambda at: at.document.set_shows_covered(not at.document.shows_covered),
+    "view.magnifier": lambda at: at.canvas.set_magnifier(not at.canvas.has_magnifier),
     "view.panels": lambda at: at.show_panels(not at.are_panels_shown),
     "view.effort": _effort,
     "view.timeline": lambda at: at.show_timeline(not at.is_timeline_shown),

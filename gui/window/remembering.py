@@ -94,6 +94,8 @@ class Remembering(QObject):
         for changed, name in (
             (document.opacity_changed, "opacity"),
             (document.onion_skin_changed, "has_onion_skin"),
+            (document.hatching_changed, "has_hatching"),
+            (document.covered_changed, "shows_covered"),
             (document.follow_changed, "follows_head"),
             (document.goal_changed, "goal"),
             (document.blends_changed, "blends"),

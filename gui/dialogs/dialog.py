@@ -1,0 +1,47 @@
+"""What all dialogs of the window have in common."""
+
+from collections.abc import Callable
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLayout, QPushButton, QVBoxLayout, QWidget
+
+__all__ = ["Dialog"]
+
+_Buttons = QDialogButtonBox.StandardButton
+
+
+class Dialog(QDialog):
+    """Deletes itself when it is closed."""
+
+    def __init__(
+        self,
+        title: str,
+        parent: QWidget | None,
+        size: QSize | None = None,
+        buttons: QDialogButtonBox.StandardButton = _Buttons.Close,
+    ) -> None:
+        """size: to begin with; None: what the parts need."""
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.setWindowTitle(title)
+        if size is not None:
+            self.resize(size)
+        self.buttons = QDialogButtonBox(buttons, self)
+        self.buttons.accepted.connect(self.accept)
+        self.buttons.rejected.connect(self.reject)
+
+    def add_button(self, text: str, do: Callable[[], object]) -> QPushButton:
+        button = self.buttons.addButton(text, QDialogButtonBox.ButtonRole.ActionRole)
+        button.clicked.connect(lambda: do())
+        return button
+
+    def lay_out(self, *parts: QWidget | QLayout, growing: QWidget | None = None) -> None:
+        """One below the other, the buttons last. growing: gets the room that is left, where no
+        size policy says so."""
+        column = QVBoxLayout(self)
+        for part in parts:
+            if isinstance(part, QLayout):
+                column.addLayout(part)
+            else:
+                column.addWidget(part, 1 if part is growing else 0)
+        column.addWidget(self.buttons)
