@@ -206,15 +206,11 @@ class Banner(QFrame):
         row.setContentsMargins(12, 6, 8, 6)
         row.addWidget(self._picture)
         row.addWidget(self._text, 1)
-        row.addWidget(self.more)
-        row.addWidget(self.button)
-        row.addWidget(self.second_button)
-        row.addWidget(self.close_button)
+        for button in (self.more, self.button, self.second_button, self.close_button):
+            row.addWidget(button)
         self._shown = _Message("")
         self._lasting: _Message | None = None
-        self._going = QTimer(self)
-        self._going.setSingleShot(True)
-        self._going.setInterval(_NOTICE_MS)
+        self._going = QTimer(self, singleShot=True, interval=_NOTICE_MS)
         self._going.timeout.connect(self._leave)
         self.hide()
 
@@ -222,31 +218,20 @@ class Banner(QFrame):
     def text(self) -> str:
         return self._text.text()
 
-    def show_notice(
-        self,
-        text: str,
-        button: str | None = None,
-        on_button: Callable[[], object] | None = None,
-    ) -> None:
-        """Something to know. button: for what there is to do about it, if anything."""
-        self._say(_Message(text, offers=_offers(button, on_button)))
-        if button is None:
-            self._going.start()
-        else:
+    def show_notice(self, text: str, *offers: Offer) -> None:
+        """Something to know. offers: what there is to do about it, two at most."""
+        self._say(_Message(text, offers=offers))
+        if offers:
             self._going.stop()
+        else:
+            self._going.start()
 
     def show_error(
-        self,
-        summary: str,
-        details: str = "",
-        button: str | None = None,
-        on_button: Callable[[], object] | None = None,
-        *,
-        lasts: bool = False,
+        self, summary: str, details: str = "", *offers: Offer, lasts: bool = False
     ) -> None:
         """lasts: it is still so when something else has worked."""
         self._going.stop()
-        message = _Message(summary, details, _offers(button, on_button), True, lasts)
+        message = _Message(summary, details, offers, True, lasts)
         if lasts:
             self._lasting = message
         self._say(message)
@@ -314,10 +299,6 @@ class Banner(QFrame):
         _, do = self._shown.offers[index]
         self._dismiss()
         do()
-
-
-def _offers(button: str | None, on_button: Callable[[], object] | None) -> tuple[Offer, ...]:
-    return () if button is None or on_button is None else ((button, on_button),)
 
 
 class FloatingBanner(Banner):

@@ -226,10 +226,10 @@ def heading(text: str, parent: QWidget) -> QLabel:
     return label
 
 
-def remark(text: str, parent: QWidget) -> QLabel:
-    """A label in grey, in as many lines as it needs."""
+def remark(text: str, parent: QWidget, *, wraps: bool = True) -> QLabel:
+    """A label in grey. wraps: in as many lines as it needs."""
     label = QLabel(text, parent)
-    label.setWordWrap(True)
+    label.setWordWrap(wraps)
     label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
     return label
 

@@ -1,6 +1,7 @@
 """What all dialogs of the window have in common."""
 
 from collections.abc import Callable
+from functools import cached_property
 
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLayout, QPushButton, QVBoxLayout, QWidget
@@ -26,9 +27,15 @@ class Dialog(QDialog):
         self.setWindowTitle(title)
         if size is not None:
             self.resize(size)
-        self.buttons = QDialogButtonBox(buttons, self)
-        self.buttons.accepted.connect(self.accept)
-        self.buttons.rejected.connect(self.reject)
+        self._standard = buttons
+
+    @cached_property
+    def buttons(self) -> QDialogButtonBox:
+        """Made when it is first asked for, after the parts: the Tab key comes to it last."""
+        buttons = QDialogButtonBox(self._standard, self)
+        buttons.accepted.connect(self.accept)
+        buttons.rejected.connect(self.reject)
+        return buttons
 
     def add_button(self, text: str, do: Callable[[], object]) -> QPushButton:
         button = self.buttons.addButton(text, QDialogButtonBox.ButtonRole.ActionRole)
@@ -44,4 +51,5 @@ class Dialog(QDialog):
                 column.addLayout(part)
             else:
                 column.addWidget(part, 1 if part is growing else 0)
-        column.addWidget(self.buttons)
+        if self.buttons.buttons():
+            column.addWidget(self.buttons)

@@ -157,11 +157,7 @@ class MemoryPanel(QWidget):
         one = group.entry_at(place)
         if one is None or self._document.session.ledger.is_read_only:
             return
-        first, last = self._document.range_in, self._document.range_out
-        in_range = None
-        if first is not None or last is not None:
-            final = self._document.frame_count - 1
-            in_range = (first or 0, final if last is None else last)
+        in_range = self._document.whole_range if self._document.has_range else None
         group.menu(one, in_range).popup(group.view.viewport().mapToGlobal(place))
 
     # What is shown

@@ -260,9 +260,8 @@ class PropagationPanel(QWidget):
         document.range_changed.connect(self._show_range)
         document.objects_changed.connect(self._show_state)
         document.current_object_changed.connect(self._show_state)
-        self._asking = QTimer(self)  # one forecast for many changes
-        self._asking.setSingleShot(True)
-        self._asking.setInterval(_FORECAST_DELAY_MS)
+        # One forecast for many changes.
+        self._asking = QTimer(self, singleShot=True, interval=_FORECAST_DELAY_MS)
         self._asking.timeout.connect(self.ask_forecast)
         annotator.tracking.forecast_made.connect(self._show_forecast)
         for signal in (self.until.currentIndexChanged, self.count.valueChanged):
@@ -491,9 +490,7 @@ class PropagationPanel(QWidget):
     def _show_state(self, *_: object) -> None:
         is_running = self._annotator.operations.busy in RUNNING
         reason = "" if is_running else self._why_not()
-        first = self._document.range_in or 0
-        last = self._document.range_out
-        last = self._document.frame_count - 1 if last is None else last
+        first, last = self._document.whole_range
         may = not is_running and not reason
         self.back.setEnabled(may and self._document.frame > first)
         self.forward.setEnabled(may and self._document.frame < last)

@@ -128,7 +128,9 @@ class WelcomePage(QWidget):
         font = title.font()
         font.setPixelSize(28)
         title.setFont(font)
-        subtitle = remark(tr("Click an object, and follow it through the video."), self)
+        subtitle = remark(
+            tr("Click an object, and follow it through the video."), self, wraps=False
+        )
         left = QVBoxLayout()
         left.setSpacing(8)
         left.addStretch(1)
@@ -152,7 +154,9 @@ class WelcomePage(QWidget):
             button.clicked.connect(signal)
             left.addWidget(button)
         left.addSpacing(8)
-        left.addWidget(remark(tr("…or drop a video, a folder or a project here."), self))
+        left.addWidget(
+            remark(tr("…or drop a video, a folder or a project here."), self, wraps=False)
+        )
         left.addStretch(2)
 
         self.recent = RecentList(preferences, self)
@@ -191,6 +195,3 @@ class WelcomePage(QWidget):
         self.recent.setMinimumHeight(height_px if is_empty else 0)
         for index, stretch in enumerate((1, 0, 2) if is_empty else (1, 12, 1)):
             self._right.setStretch(index, stretch)
-
-    def show_error(self, summary: str, advice: str) -> None:
-        self.banner.show_error(summary, advice)

@@ -144,7 +144,7 @@ class RecentList(QWidget):
         self.search.textChanged.connect(self.refresh)
         self.search.returnPressed.connect(self._choose_first)
         self.search.installEventFilter(self)
-        self.empty = remark("", self)
+        self.empty = remark("", self, wraps=False)
         self._model = _RecentModel(self)
         self.view = QListView(self)
         self.view.setModel(self._model)

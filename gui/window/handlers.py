@@ -284,6 +284,10 @@ def _copy_mask(workspace: Workspace, step: int) -> None:
         workspace.annotator.hand.copy_mask(source)
 
 
+def _choose_tool(workspace: Workspace, name: str) -> None:
+    workspace.document.set_tool(name)
+
+
 def _scale_brush(workspace: Workspace, factor: float) -> None:
     document = workspace.document
     document.set_brush_radius_px(document.brush_radius_px * factor)
@@ -644,11 +648,7 @@ _ON_WORKSPACE: Final[dict[str, Callable[[Workspace], object]]] = {
     "edit.grow": lambda at: at.annotator.hand.grow(1),
     "edit.shrink": lambda at: at.annotator.hand.grow(-1),
     "edit.smooth": lambda at: at.annotator.hand.smooth(),
-    **{
-        spec.id: lambda at, name=spec.name: at.document.set_tool(name)
-        for spec in ACTIONS
-        if spec.group == "tool"
-    },
+    **{spec.id: partial(_choose_tool, name=spec.name) for spec in ACTIONS if spec.group == "tool"},
     "tool.smaller": partial(_scale_brush, factor=1 / _BRUSH_FACTOR),
     "tool.larger": partial(_scale_brush, factor=_BRUSH_FACTOR),
     "object.add": lambda at: at.document.add_object(),

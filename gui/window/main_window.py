@@ -24,7 +24,7 @@ from gui.preferences import Preferences, RecentProject
 from gui.welcome.pages import OpeningPage, WelcomePage
 from gui.window.closing import await_answers, may_discard, may_stop
 from gui.window.handlers import choose_object, handlers, offer_help, play, state_of
-from gui.window.opening import Opener, is_openable_project, opening_remedy_for, remedy_for
+from gui.window.opening import Opener, is_openable_project, remedy_for
 from gui.window.remembering import Remembering, keep_thumbnail
 from gui.window.status_line import StatusLine
 from gui.window.tool_bar import ToolBar
@@ -304,16 +304,19 @@ class MainWindow(QMainWindow):
         )
         self.tool_bar.show_mode(document.view_mode)
 
-    def show_failure(self, error: Exception, *, lasts: bool = False) -> None:
+    def show_failure(
+        self, error: Exception, *, lasts: bool = False, project: Path | None = None
+    ) -> None:
         """A banner for what the annotator can mend, with a button where one helps; a report for a
-        bug. lasts: it is not over when something else has worked."""
+        bug. lasts: it is not over when something else has worked. project: the folder of the
+        project that does not open."""
         if not isinstance(error, UserError):
             ReportDialog(error, self).open()
             return
         summary, advice = summary_and_advice(error)
-        button, on_button = remedy_for(self, error) or (None, None)
+        remedy = remedy_for(self, error, project)
         page = self.welcome.banner if self.workspace is None else self.workspace
-        page.show_error(summary, advice, button, on_button, lasts=lasts)
+        page.show_error(summary, advice, *[remedy] if remedy else [], lasts=lasts)
 
     def show_notice(self, text: str) -> None:
         if self.workspace is not None:
@@ -329,13 +332,7 @@ class MainWindow(QMainWindow):
 
     def _show_opening_failure(self, error: Exception) -> None:
         self._show_page()
-        remedy = opening_remedy_for(self, error, self.opener.project)
-        if remedy is None or not isinstance(error, UserError):
-            self.show_failure(error)
-        else:
-            summary, advice = summary_and_advice(error)
-            page = self.welcome.banner if self.workspace is None else self.workspace
-            page.show_error(summary, advice, *remedy)
+        self.show_failure(error, project=self.opener.project)
 
     def _show_already_open(self) -> None:
         self._show_page()
@@ -375,7 +372,9 @@ class MainWindow(QMainWindow):
         workspace.history_panel.effort_wanted.connect(self.actions_table["view.effort"].trigger)
         document.failed.connect(self.show_failure)
         document.noticed.connect(self.show_notice)
-        document.offered.connect(workspace.banner.show_notice)
+        document.offered.connect(
+            lambda text, button, do: workspace.banner.show_notice(text, (button, do))
+        )
         annotator.struggle.noticed.connect(partial(offer_help, self, workspace))
         annotator.operations.changed.connect(self._update_soon)
         canvas = workspace.canvas

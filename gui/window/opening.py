@@ -15,6 +15,7 @@ from platformdirs import user_data_path
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QFileDialog
 
+from gui.errors import Offer
 from gui.language import tr
 from gui.preferences import Preferences
 from gui.window.arguments import WindowArguments
@@ -44,25 +45,17 @@ __all__ = [
     "PROJECT_SUFFIX",
     "Opener",
     "is_openable_project",
-    "opening_remedy_for",
     "project_of",
     "remedy_for",
     "sample_video",
     "settings_of",
 ]
 
-Remedy = tuple[str, Callable[[], object]]  # what the button says, and does
 
-
-def remedy_for(window: MainWindow, error: Exception) -> Remedy | None:
-    """For whatever fails while something is open; None if no button can help."""
+def remedy_for(window: MainWindow, error: Exception, project: Path | None = None) -> Offer | None:
+    """None if no button can help. project: the folder of the project that does not open."""
     if isinstance(error, ModelError):
         return tr("Models…"), partial(_show_models, window, error)
-    return None
-
-
-def opening_remedy_for(window: MainWindow, error: Exception, project: Path | None) -> Remedy | None:
-    """For a project that does not open; None if no button can help. project: its folder."""
     if project is None:
         return None
     if isinstance(error, ProjectInUseError):

@@ -1,6 +1,6 @@
 """One open session on the screen: canvas, panels, timeline and their threads."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from PySide6.QtCore import QByteArray, QSize, Qt, Signal
@@ -8,7 +8,7 @@ from PySide6.QtGui import QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QScrollArea, QSplitter, QStyle, QTabWidget, QVBoxLayout, QWidget
 
 from gui.canvas.view import CanvasView
-from gui.errors import FloatingBanner
+from gui.errors import FloatingBanner, Offer
 from gui.language import tr
 from gui.panels.history import HistoryPanel
 from gui.panels.memory import MemoryPanel
@@ -222,18 +222,12 @@ class Workspace(QWidget):
     # What went wrong
 
     def show_error(
-        self,
-        summary: str,
-        details: str = "",
-        button: str | None = None,
-        on_button: Callable[[], object] | None = None,
-        *,
-        lasts: bool = False,
+        self, summary: str, details: str = "", *offers: Offer, lasts: bool = False
     ) -> None:
         """Over the picture, until the next thing works. lasts: or until it is closed."""
         # A run that continues does not mean that what failed beside it works now.
         self._is_error_beside_run = self.annotator.tracking.is_running
-        self.banner.show_error(summary, details, button, on_button, lasts=lasts)
+        self.banner.show_error(summary, details, *offers, lasts=lasts)
 
     def _follow_busy(self, busy: Busy) -> None:
         if busy is Busy.IDLE:
@@ -248,8 +242,7 @@ class Workspace(QWidget):
     def _offer_tracking(self, frames: int) -> None:
         self.banner.show_notice(
             tr("{learned}. Track again to use it.", learned=learned_from(frames)),
-            tr("Track both ways"),
-            lambda: self.propagation_panel.start("both"),
+            (tr("Track both ways"), lambda: self.propagation_panel.start("both")),
         )
 
     @property

@@ -357,7 +357,7 @@ def test_tracking_again_is_one_button_away_once_it_has_learned(
 def test_an_offer_stays_until_something_else_is_done(workspace: Workspace) -> None:
     banner = workspace.banner
     banner.show_notice("First.")
-    banner.show_notice("Learned.", "Track", lambda: None)
+    banner.show_notice("Learned.", ("Track", lambda: None))
     assert banner.text == "Learned."
     assert banner.button.isVisible()
     workspace.annotator.hand.stroke(DAB)
