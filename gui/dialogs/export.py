@@ -66,8 +66,13 @@ class ExportPicture(QWidget):
 
     def __init__(self, video: Video, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._pictures = _Pictures(video)
-        self.preview = FramePreview(self._pictures, tr("What a frame will look like"), self)
+        self._video = video
+        # Read on the preview's thread as they are then.
+        self._source: ExportSource | None = None
+        self._settings: ExportSettings | None = None
+        self._chosen = 0  # of the frame's files
+        self._names: tuple[str, ...] = ()  # of the files of the newest picture
+        self.preview = FramePreview(self._make_picture, tr("What a frame will look like"), self)
         self.preview.shown.connect(self._show_names)
         self.files = QComboBox(self)
         self.files.setAccessibleName(tr("File of the preview"))
@@ -94,10 +99,10 @@ class ExportPicture(QWidget):
         if FORMATS[settings.format].pictures is None:
             self.show_nothing(tr("This format holds numbers: there is nothing to look at."))
             return
-        old = self._pictures.settings
+        old = self._settings
         if old is None or old.format != settings.format:
             self.files.setCurrentIndex(0)
-        self._pictures.source, self._pictures.settings = source, settings
+        self._source, self._settings = source, settings
         self.preview.set_frames(frames, first)
         self.preview.refresh()
 
@@ -109,7 +114,7 @@ class ExportPicture(QWidget):
         self.preview.close_loader()
 
     def _show_names(self, frame: int) -> None:
-        self._set_names(self._pictures.names)
+        self._set_names(self._names)
         self.preview.caption.setText(tr("Frame {frame}", frame=frame))
 
     def _set_names(self, names: tuple[str, ...]) -> None:
@@ -120,35 +125,21 @@ class ExportPicture(QWidget):
             self.files.addItems(names)
             self.files.setCurrentIndex(chosen)
             self.files.blockSignals(False)
-            self._pictures.chosen = chosen
+            self._chosen = chosen
         self.files.setToolTip(self.files.currentText())
         self.files.setEnabled(len(names) > 1)
 
     def _choose_file(self, row: int) -> None:
-        self._pictures.chosen = max(0, row)
+        self._chosen = max(0, row)
         self.preview.refresh()
 
-
-class _Pictures:
-    """What the preview asks, on its own thread, for pictures of what is chosen then."""
-
-    def __init__(self, video: Video) -> None:
-        self._video = video
-        self.source: ExportSource | None = None
-        self.settings: ExportSettings | None = None
-        self.chosen = 0  # of the frame's files
-        self.names: tuple[str, ...] = ()  # of the files of the newest picture
-
-    def __getitem__(self, frame: int, /) -> NDArray[np.uint8]:
-        source, settings = self.source, self.settings
+    def _make_picture(self, frame: int) -> NDArray[np.uint8]:
+        source, settings = self._source, self._settings
         if source is None or settings is None:
             raise LookupError("nothing is chosen yet")
         pictures = export_pictures(source, settings, frame, self._video, LONGEST_PX)
-        self.names = tuple(one.name for one in pictures)
-        return pictures[min(self.chosen, len(pictures) - 1)].picture
-
-    def cached(self, frame: int, /) -> None:
-        return None
+        self._names = tuple(one.name for one in pictures)
+        return pictures[min(self._chosen, len(pictures) - 1)].picture
 
 
 _NameRole: Final = Qt.ItemDataRole.UserRole

@@ -1,14 +1,16 @@
 """A small picture of one frame, with a slider to choose which; made on a thread of its own."""
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
 from PySide6.QtCore import QRect, QSize, Qt, Signal
 from PySide6.QtGui import QImage, QPainter, QPaintEvent, QPalette
 from PySide6.QtWidgets import QFrame, QSizePolicy, QSlider, QVBoxLayout, QWidget
 
-from gui.canvas.shown_frame import FrameLoader, FrameSource
+from gui.canvas.shown_frame import FrameLoader
 from gui.language import tr
 from gui.theme import remark
 from interaction.errors import UserError
@@ -20,20 +22,20 @@ _USUAL_SHAPE: Final = 9 / 16
 LONGEST_PX: Final = 960
 
 
-class FramePreview(QWidget):
-    """Asks `source` for pictures; the owner sets the caption beside them.
+MakePicture = Callable[[int], NDArray[np.uint8]]  # frame -> (H, W, 3) RGB
 
-    source: what makes a picture, on the preview's thread; UserError is shown in its place.
-    `close_loader` ends the thread.
-    """
+
+class FramePreview(QWidget):
+    """Asks for pictures; the owner sets the caption beside them. `close_loader` ends the thread."""
 
     frame_changed = Signal(int)
     shown = Signal(int)  # the picture of this frame
 
-    def __init__(self, source: FrameSource, title: str, parent: QWidget | None = None) -> None:
+    def __init__(self, make: MakePicture, title: str, parent: QWidget | None = None) -> None:
+        """make: a frame's picture, on the preview's thread; UserError is shown in its place."""
         super().__init__(parent)
         self._frames: Sequence[int] = ()
-        self._loader = FrameLoader(source, self)
+        self._loader = FrameLoader(_Source(make), self)
         self._loader.loaded.connect(self._show)
         self._loader.failed.connect(self._fail)
         self.picture = _Picture(self)
@@ -103,6 +105,19 @@ class FramePreview(QWidget):
         if self._frames:
             summary = tr(str(error)).partition("\n\n")[0] if isinstance(error, UserError) else ""
             self.picture.show_text(summary or tr("There is no picture of this frame."))
+
+
+class _Source:
+    """No picture is there before it is made."""
+
+    def __init__(self, make: MakePicture) -> None:
+        self._make = make
+
+    def __getitem__(self, frame: int, /) -> NDArray[np.uint8]:
+        return self._make(frame)
+
+    def cached(self, frame: int, /) -> None:
+        return None
 
 
 class _Picture(QFrame):

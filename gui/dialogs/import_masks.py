@@ -9,7 +9,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QLocale, QSize, Qt, Signal
-from PySide6.QtGui import QColor, QIcon, QPixmap
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -32,6 +31,7 @@ from gui.dialogs.dialog import Dialog
 from gui.dialogs.frame_preview import LONGEST_PX, FramePreview
 from gui.dialogs.option_form import as_text
 from gui.language import tr
+from gui.panels.object_table import swatch
 from gui.preferences import Preferences
 from gui.theme import guard_wheel
 from gui.work.annotator import Annotator
@@ -48,7 +48,6 @@ from interaction.formats.import_plan import (
     plan_import,
     preview_import,
 )
-from interaction.video.video import Video
 
 __all__ = ["ImportDialog"]
 
@@ -72,7 +71,6 @@ class ImportDialog(Dialog):
         self._document, self._annotator, self._preferences = document, annotator, preferences
         self._preview: ImportPreview | None = None
         self._plan: ImportPlan | None = None
-        self._pictures = _PlannedPictures(document.video)
         self._stop: threading.Event | None = None  # of what is being looked at
         self._next: Path | None = None  # to look at after that
         self._is_closed = False
@@ -167,10 +165,16 @@ class ImportDialog(Dialog):
             lines = [plan.problem, "", *lines]
         self.report.setPlainText(as_text(lines))
         self.import_button.setEnabled(plan.problem is None)
-        self._pictures.plan = plan
         self.picture.set_frames(self._preview.frames, self._document.frame)
         self._show_caption()
         self.picture.refresh()
+
+    def _planned_picture(self, frame: int) -> NDArray[np.uint8]:
+        """On the preview's thread, of the plan as it is then."""
+        plan = self._plan
+        if plan is None:
+            raise LookupError("there is no plan yet")
+        return planned_picture(plan, frame, self._document.video, LONGEST_PX)
 
     def done(self, result: int) -> None:
         self._is_closed = True
@@ -252,7 +256,7 @@ class ImportDialog(Dialog):
         ):
             column.addWidget(part)
         title = tr("What a frame will look like")
-        self.picture = FramePreview(self._pictures, title, self)
+        self.picture = FramePreview(self._planned_picture, title, self)
         self.picture.frame_changed.connect(self._show_caption)
         halves = QSplitter(Qt.Orientation.Horizontal, self)
         halves.addWidget(left)
@@ -346,7 +350,7 @@ class ImportDialog(Dialog):
             name = QTableWidgetItem(one.name or tr("Object {key}", key=one.key))
             name.setFlags(Qt.ItemFlag.ItemIsEnabled)
             if one.color is not None:
-                name.setIcon(_swatch(one.color))
+                name.setIcon(swatch(one.color))
             frames = QTableWidgetItem(QLocale().toString(one.frame_count))
             frames.setFlags(Qt.ItemFlag.ItemIsEnabled)
             frames.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
@@ -376,25 +380,3 @@ class ImportDialog(Dialog):
         box.currentIndexChanged.connect(self.update_plan)
         guard_wheel(box)
         return box
-
-
-class _PlannedPictures:
-    """What the preview asks, on its own thread, for pictures of the plan as it is then."""
-
-    def __init__(self, video: Video) -> None:
-        self._video = video
-        self.plan: ImportPlan | None = None
-
-    def __getitem__(self, frame: int, /) -> NDArray[np.uint8]:
-        if self.plan is None:
-            raise LookupError("there is no plan yet")
-        return planned_picture(self.plan, frame, self._video, LONGEST_PX)
-
-    def cached(self, frame: int, /) -> None:
-        return None
-
-
-def _swatch(color: tuple[int, int, int]) -> QIcon:
-    picture = QPixmap(14, 14)
-    picture.fill(QColor(*color))
-    return QIcon(picture)
