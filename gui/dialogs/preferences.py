@@ -13,8 +13,8 @@ from PySide6.QtWidgets import (
 )
 
 from gui.actions.actions import Actions
+from gui.dialogs.commands import ShortcutsDialog
 from gui.dialogs.dialog import Dialog
-from gui.dialogs.shortcuts import ShortcutsDialog
 from gui.language import SYSTEM, languages, tr
 from gui.preferences import Preferences
 from gui.theme import guard_wheel, remark

@@ -575,19 +575,19 @@ def _full_screen(window: MainWindow) -> None:
 
 
 def _cheat_sheet(window: MainWindow) -> None:
-    from gui.dialogs.shortcuts import CheatSheet
+    from gui.dialogs.commands import CheatSheet
 
     CheatSheet(window.actions_table, window).open()
 
 
 def _shortcuts(window: MainWindow) -> None:
-    from gui.dialogs.shortcuts import ShortcutsDialog
+    from gui.dialogs.commands import ShortcutsDialog
 
     ShortcutsDialog(window.actions_table, window).open()
 
 
 def _find_command(window: MainWindow) -> None:
-    from gui.dialogs.command_search import CommandSearch
+    from gui.dialogs.commands import CommandSearch
 
     CommandSearch(window.actions_table, window).open()
 

@@ -16,18 +16,22 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from gui.actions.actions import Actions
-from gui.actions.keys import ShuttleKeys, TypingGuard
+from gui.actions.actions import Actions, ShuttleKeys, TypingGuard
 from gui.errors import ReportDialog, summary_and_advice
 from gui.language import tr
 from gui.preferences import Preferences, RecentProject
-from gui.welcome.pages import OpeningPage, WelcomePage
-from gui.window.closing import await_answers, may_discard, may_stop
+from gui.welcome import OpeningPage, WelcomePage
+from gui.window.bars import StatusLine, ToolBar
 from gui.window.handlers import choose_object, handlers, offer_help, play, state_of
-from gui.window.opening import Opener, is_openable_project, remedy_for
+from gui.window.opening import (
+    Opener,
+    await_answers,
+    is_openable_project,
+    may_discard,
+    may_stop,
+    remedy_for,
+)
 from gui.window.remembering import Remembering, keep_thumbnail
-from gui.window.status_line import StatusLine
-from gui.window.tool_bar import ToolBar
 from gui.window.workspace import Workspace
 from gui.work.operations import Busy
 from interaction.errors import UserError

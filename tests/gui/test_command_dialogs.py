@@ -8,8 +8,7 @@ from pytestqt.qtbot import QtBot
 
 from gui.actions.actions import Actions
 from gui.actions.table import Needs
-from gui.dialogs.command_search import CommandSearch
-from gui.dialogs.shortcuts import ShortcutsDialog, cheat_sheet_html
+from gui.dialogs.commands import CommandSearch, ShortcutsDialog, cheat_sheet_html
 from tests.gui.windows import shown
 
 

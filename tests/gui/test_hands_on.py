@@ -13,10 +13,9 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QInputDialog, QLineEdit, QMenu, QWidget
 from pytestqt.qtbot import QtBot
 
-from gui.dialogs.command_search import CommandSearch
+from gui.dialogs.commands import CheatSheet, CommandSearch, ShortcutsDialog
 from gui.dialogs.export import ExportDialog
 from gui.dialogs.preferences import PreferencesDialog
-from gui.dialogs.shortcuts import CheatSheet, ShortcutsDialog
 from gui.preferences import RecentProject
 from gui.timeline.painting import HEADER_PX
 from gui.window.main_window import MainWindow

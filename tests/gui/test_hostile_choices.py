@@ -13,13 +13,13 @@ from pytestqt.qtbot import QtBot
 
 from benchmarks.durability.inputs import hostile_files
 from gui.canvas.shown_frame import Layer
+from gui.dialogs.commands import ShortcutsDialog
 from gui.dialogs.export import ExportDialog
 from gui.dialogs.import_masks import ImportDialog
 from gui.dialogs.models import ModelsDialog
-from gui.dialogs.shortcuts import ShortcutsDialog
 from gui.dialogs.versions import VersionsDialog
 from gui.preferences import THUMBNAIL, Place, Preferences
-from gui.welcome.recent_list import RecentList
+from gui.welcome import RecentList
 from gui.window.main_window import MainWindow
 from gui.work.annotator import Annotator
 from gui.work.document import Document

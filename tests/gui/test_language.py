@@ -15,9 +15,8 @@ from pytestqt.qtbot import QtBot
 
 from gui.actions.actions import Actions, fixed_key
 from gui.actions.table import ACTIONS, MENUS
-from gui.dialogs.command_search import CommandSearch
+from gui.dialogs.commands import CheatSheet, CommandSearch
 from gui.dialogs.preferences import PreferencesDialog
-from gui.dialogs.shortcuts import CheatSheet
 from gui.errors import summary_and_advice
 from gui.language import language_in_use, languages, set_language, tr, use_catalogue
 from gui.panels.history import HistoryPanel

@@ -10,9 +10,9 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from gui.actions.table import Needs
+from gui.window.bars import hint_for
 from gui.window.handlers import state_of
 from gui.window.main_window import MainWindow
-from gui.window.status_line import hint_for
 from gui.window.workspace import Workspace
 from gui.work.annotator import Annotator
 from gui.work.document import Document

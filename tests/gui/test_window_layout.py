@@ -18,7 +18,7 @@ from gui.dialogs.models import ModelsDialog
 from gui.dialogs.preferences import PreferencesDialog
 from gui.language import use_catalogue
 from gui.preferences import Preferences, RecentProject
-from gui.welcome.pages import WelcomePage
+from gui.welcome import WelcomePage
 from gui.window.main_window import MainWindow
 from gui.window.workspace import Workspace
 from gui.work.document import ViewMode

@@ -1,1 +1,0 @@
-"""What is on the screen while nothing is open: where to begin, and something on its way."""
