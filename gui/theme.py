@@ -10,6 +10,7 @@ from PySide6.QtGui import (
     QGuiApplication,
     QIcon,
     QIconEngine,
+    QImage,
     QPainter,
     QPalette,
     QPen,
@@ -27,6 +28,7 @@ __all__ = [
     "Scheme",
     "Style",
     "apply_theme",
+    "draw_inside",
     "guard_wheel",
     "heading",
     "icon",
@@ -232,6 +234,14 @@ def remark(text: str, parent: QWidget, *, wraps: bool = True) -> QLabel:
     label.setWordWrap(wraps)
     label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
     return label
+
+
+def draw_inside(painter: QPainter, image: QImage, room: QRect) -> None:
+    """In its own shape, as large as it fits, in the middle."""
+    size = image.size().scaled(room.size(), Qt.AspectRatioMode.KeepAspectRatio)
+    place = QRect(0, 0, size.width(), size.height())
+    place.moveCenter(room.center())
+    painter.drawImage(place, image)
 
 
 class _WheelGuard(QObject):

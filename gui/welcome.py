@@ -1,13 +1,11 @@
 """What is shown while nothing is open: recent projects, where to begin, and what is on its way."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import (
-    QAbstractListModel,
     QDateTime,
     QEvent,
     QLocale,
@@ -33,7 +31,8 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QLineEdit,
-    QListView,
+    QListWidget,
+    QListWidgetItem,
     QMenu,
     QProgressBar,
     QPushButton,
@@ -45,10 +44,11 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from gui.canvas.shown_frame import to_image
 from gui.errors import Banner
 from gui.language import tr
 from gui.preferences import THUMBNAIL, Preferences, RecentProject
-from gui.theme import UNLIMITED_PX, heading, icon, remark
+from gui.theme import UNLIMITED_PX, draw_inside, heading, icon, remark
 from interaction.files import is_file, is_plain_file
 
 __all__ = ["OpeningPage", "RecentList", "WelcomePage"]
@@ -60,53 +60,6 @@ _ProjectRole: Final = Qt.ItemDataRole.UserRole
 _PictureRole: Final = Qt.ItemDataRole.UserRole + 1
 
 Index = QModelIndex | QPersistentModelIndex
-
-
-@dataclass(slots=True)
-class _Row:
-    project: RecentProject
-    picture: QImage
-    is_there: bool
-
-
-class _RecentModel(QAbstractListModel):
-    def __init__(self, parent: QWidget) -> None:
-        super().__init__(parent)
-        self._rows: list[_Row] = []
-
-    def set_projects(self, projects: list[RecentProject]) -> None:
-        self.beginResetModel()
-        self._rows = [
-            _Row(one, _thumbnail(Path(one.folder)), is_file(Path(one.folder) / "project.json"))
-            for one in projects
-        ]
-        self.endResetModel()
-
-    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008  # Qt's signature
-        return 0 if parent.isValid() else len(self._rows)
-
-    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
-        if not index.isValid():
-            return None
-        row = self._rows[index.row()]
-        if role == Qt.ItemDataRole.DisplayRole:
-            return row.project.name
-        if role == Qt.ItemDataRole.ToolTipRole:
-            missing = "" if row.is_there else "\n" + tr("It is no longer there.")
-            return row.project.folder + missing
-        if role == Qt.ItemDataRole.AccessibleDescriptionRole:
-            return f"{_progress(row.project)}, {_ago(row.project.opened_s)}"
-        if role == _ProjectRole:
-            return row.project
-        if role == _PictureRole:
-            return row.picture
-        return None
-
-    def flags(self, index: Index) -> Qt.ItemFlag:
-        flags = super().flags(index)
-        if index.isValid() and not self._rows[index.row()].is_there:
-            flags &= ~Qt.ItemFlag.ItemIsEnabled
-        return flags
 
 
 class _CardDelegate(QStyledItemDelegate):
@@ -124,10 +77,7 @@ class _CardDelegate(QStyledItemDelegate):
         picture: QImage = index.data(_PictureRole)
         painter.fillRect(place, option.palette.color(QPalette.ColorRole.Mid))
         if not picture.isNull():
-            size = picture.size().scaled(_PICTURE, Qt.AspectRatioMode.KeepAspectRatio)
-            inner = QRect(0, 0, size.width(), size.height())
-            inner.moveCenter(place.center())
-            painter.drawImage(inner, picture)
+            draw_inside(painter, picture, place)
         is_selected = bool(option.state & QStyle.StateFlag.State_Selected)
         is_enabled = bool(option.state & QStyle.StateFlag.State_Enabled)
         group = QPalette.ColorGroup.Active if is_enabled else QPalette.ColorGroup.Disabled
@@ -163,16 +113,14 @@ class RecentList(QWidget):
         self.search.returnPressed.connect(self._choose_first)
         self.search.installEventFilter(self)
         self.empty = remark("", self, wraps=False)
-        self._model = _RecentModel(self)
-        self.view = QListView(self)
-        self.view.setModel(self._model)
+        self.view = QListWidget(self)
         self.view.setItemDelegate(_CardDelegate(self.view))
         self.view.setAccessibleName(tr("Recent projects"))
-        self.view.setFrameShape(QListView.Shape.NoFrame)
+        self.view.setFrameShape(QListWidget.Shape.NoFrame)
         self.view.setMouseTracking(True)
         self.view.setUniformItemSizes(True)
-        self.view.activated.connect(self._choose)
-        self.view.clicked.connect(self._choose)
+        self.view.itemActivated.connect(self._choose)
+        self.view.itemClicked.connect(self._choose)
         remove = self.view.addAction(tr("Remove from this list"))
         remove.setShortcut("Del")
         remove.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
@@ -195,7 +143,9 @@ class RecentList(QWidget):
         wanted = self.search.text().casefold()
         everything = self._preferences.recent()
         projects = [one for one in everything if wanted in f"{one.name} {one.folder}".casefold()]
-        self._model.set_projects(projects)
+        self.view.clear()
+        for one in projects:
+            self.view.addItem(_card(one))
         self.search.setVisible(len(everything) > 4)
         self.empty.setVisible(not projects)
         self.empty.setText(
@@ -216,22 +166,36 @@ class RecentList(QWidget):
         is_down = isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Down
         if watched is self.search and event.type() == QEvent.Type.KeyPress and is_down:
             self.view.setFocus(Qt.FocusReason.TabFocusReason)
-            self.view.setCurrentIndex(self._model.index(0))
+            self.view.setCurrentRow(0)
             return True
         return super().eventFilter(watched, event)
 
     def _choose_first(self) -> None:
-        if self._model.rowCount():
-            self._choose(self._model.index(0))
+        if self.view.count():
+            self._choose(self.view.item(0))
 
-    def _choose(self, index: QModelIndex) -> None:
-        self.chosen.emit(index.data(_ProjectRole).folder)
+    def _choose(self, item: QListWidgetItem) -> None:
+        self.chosen.emit(item.data(_ProjectRole).folder)
 
     def _remove(self) -> None:
-        index = self.view.currentIndex()
-        if index.isValid():
-            self._preferences.remove_recent(index.data(_ProjectRole).folder)
+        item = self.view.currentItem()
+        if item is not None:
+            self._preferences.remove_recent(item.data(_ProjectRole).folder)
             self.refresh()
+
+
+def _card(project: RecentProject) -> QListWidgetItem:
+    folder = Path(project.folder)
+    item = QListWidgetItem(project.name)
+    item.setData(_ProjectRole, project)
+    item.setData(_PictureRole, _thumbnail(folder))
+    what = f"{_progress(project)}, {_ago(project.opened_s)}"
+    item.setData(Qt.ItemDataRole.AccessibleDescriptionRole, what)
+    item.setToolTip(project.folder)
+    if not is_file(folder / "project.json"):
+        item.setToolTip(project.folder + "\n" + tr("It is no longer there."))
+        item.setFlags(item.flags() & ~Qt.ItemFlag.ItemIsEnabled)
+    return item
 
 
 def _thumbnail(folder: Path) -> QImage:
@@ -324,23 +288,14 @@ class _Picture(QWidget):
         self.image: QImage | None = None
 
     def show_picture(self, frame: NDArray[np.uint8] | None) -> None:
-        self.image = None
-        if frame is not None:
-            height, width, _ = frame.shape
-            pixels = np.ascontiguousarray(frame)
-            image = QImage(pixels.data, width, height, 3 * width, QImage.Format.Format_RGB888)
-            self.image = image.convertToFormat(QImage.Format.Format_RGB32)
+        self.image = None if frame is None else to_image(frame)
         self.update()
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        if self.image is None:
-            return
-        size = self.image.size().scaled(self.size(), Qt.AspectRatioMode.KeepAspectRatio)
-        place = QRect(0, 0, size.width(), size.height())
-        place.moveCenter(self.rect().center())
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-        painter.drawImage(place, self.image)
+        if self.image is not None:
+            painter = QPainter(self)
+            painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+            draw_inside(painter, self.image, self.rect())
 
 
 _BUTTON_PX, _RECENT_PX = 260, 520

@@ -6,13 +6,13 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QRect, QSize, Qt, Signal
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QImage, QPainter, QPaintEvent, QPalette
 from PySide6.QtWidgets import QFrame, QSizePolicy, QSlider, QVBoxLayout, QWidget
 
 from gui.canvas.shown_frame import FrameLoader
 from gui.language import tr
-from gui.theme import remark
+from gui.theme import draw_inside, remark
 from interaction.errors import UserError
 
 __all__ = ["LONGEST_PX", "FramePreview"]
@@ -162,8 +162,5 @@ class _Picture(QFrame):
             flags = int(Qt.AlignmentFlag.AlignCenter) | int(Qt.TextFlag.TextWordWrap)
             painter.drawText(room.adjusted(12, 12, -12, -12), flags, self.text)
             return
-        size = self.image.size().scaled(room.size(), Qt.AspectRatioMode.KeepAspectRatio)
-        place = QRect(0, 0, size.width(), size.height())
-        place.moveCenter(room.center())
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-        painter.drawImage(place, self.image)
+        draw_inside(painter, self.image, room)
