@@ -1,6 +1,7 @@
 """What belongs to the person: language, looks, engine, memory for frames."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from typing import Final, TypeVar
 
 from PySide6.QtWidgets import (
@@ -28,9 +29,6 @@ _MIB: Final = 2**20
 T = TypeVar("T")
 
 
-_Row = tuple[str, QWidget, str]  # title, control, tooltip
-
-
 class PreferencesDialog(Dialog):
     def __init__(
         self, preferences: Preferences, actions: Actions, parent: QWidget | None = None
@@ -38,13 +36,10 @@ class PreferencesDialog(Dialog):
         super().__init__(tr("Preferences"), parent)
         self.setMinimumWidth(460)
         self._preferences = preferences
-        form = QFormLayout()
-        for title, field, tip in (*self._looks(), *self._runs(), *self._machine()):
-            guard_wheel(field)
-            field.setToolTip(tip)
-            field.setAccessibleName(title)
-            field.setAccessibleDescription(tip)
-            form.addRow(title, field)
+        self._form = QFormLayout()
+        self._add_looks()
+        self._add_runs()
+        self._add_machine()
         note = remark(
             tr(
                 "Device, tracking size and memorising hold from the next propagation on; memory "
@@ -56,115 +51,71 @@ class PreferencesDialog(Dialog):
         self.keys.setAutoDefault(False)
         self.buttons.button(QDialogButtonBox.StandardButton.Close).setDefault(True)
         self.keys.setToolTip(tr("Change the keys of the commands"))
-        self.lay_out(form, note)
+        self.lay_out(self._form, note)
 
-    def _looks(self) -> tuple[_Row, ...]:
-        preferences = self._preferences
-        self.language = self._choice(
-            {SYSTEM: tr("As the system"), **languages()}, preferences.language, "language"
+    def _add_looks(self) -> None:
+        self.language = self._choice("language", {SYSTEM: tr("As the system"), **languages()})
+        self._add(tr("Language"), self.language, tr("Holds from the next start on"))
+        schemes = {"system": tr("As the system"), "light": tr("Light"), "dark": tr("Dark")}
+        self.scheme = self._choice("scheme", schemes)
+        self._add(tr("Colours"), self.scheme, "")
+        self.opacity = self._percent("opacity")
+        self._add(tr("Opacity of masks"), self.opacity, tr("Of the colour over an object"))
+        self.outline_px = self._number("outline_px", 1, WIDEST_OUTLINE_PX, tr(" px"))
+        tip = tr("On either side of an edge, in pixels of the window")
+        self._add(tr("Width of outlines"), self.outline_px, tip)
+        self.outline_opacity = self._percent("outline_opacity")
+        tip = tr("Of the current object's; the others' are fainter")
+        self._add(tr("Opacity of outlines"), self.outline_opacity, tip)
+        self.previews = self._check("has_previews", tr("Show what a click would do"))
+        tip = tr(
+            "Where the pointer rests: a new object in its colour, green for what is added "
+            "to one, red for what is removed. Not while tracking or learning runs, and "
+            "not with click models that search for their answer, as f-BRS does: that "
+            "takes seconds."
         )
-        self.scheme = self._choice(
-            {"system": tr("As the system"), "light": tr("Light"), "dark": tr("Dark")},
-            preferences.scheme,
-            "scheme",
-        )
-        self.opacity = self._percent(preferences.opacity, "opacity")
-        self.outline_px = self._number(
-            1, WIDEST_OUTLINE_PX, tr(" px"), preferences.outline_px, self._setter("outline_px")
-        )
-        self.outline_opacity = self._percent(preferences.outline_opacity, "outline_opacity")
-        self.previews = self._check(
-            tr("Show what a click would do"), preferences.has_previews, "has_previews"
-        )
-        return (
-            (tr("Language"), self.language, tr("Holds from the next start on")),
-            (tr("Colours"), self.scheme, ""),
-            (tr("Opacity of masks"), self.opacity, tr("Of the colour over an object")),
-            (
-                tr("Width of outlines"),
-                self.outline_px,
-                tr("On either side of an edge, in pixels of the window"),
-            ),
-            (
-                tr("Opacity of outlines"),
-                self.outline_opacity,
-                tr("Of the current object's; the others' are fainter"),
-            ),
-            (
-                tr("Preview of clicks"),
-                self.previews,
-                tr(
-                    "Where the pointer rests: a new object in its colour, green for what is added "
-                    "to one, red for what is removed. Not while tracking or learning runs, and "
-                    "not with click models that search for their answer, as f-BRS does: that "
-                    "takes seconds."
-                ),
-            ),
-        )
+        self._add(tr("Preview of clicks"), self.previews, tip)
 
-    def _runs(self) -> tuple[_Row, ...]:
-        preferences = self._preferences
-        self.at_cut = self._choice(
-            {"pause": tr("Pause and ask"), "stop": tr("Stop"), "go_on": tr("Track on")},
-            preferences.at_cut,
-            "at_cut",
+    def _add_runs(self) -> None:
+        ways = {"pause": tr("Pause and ask"), "stop": tr("Stop"), "go_on": tr("Track on")}
+        self.at_cut = self._choice("at_cut", ways)
+        tip = tr("What a run does before the first frame of another shot")
+        self._add(tr("At a cut"), self.at_cut, tip)
+        self.brakes = self._check("pauses_at_wrong_masks", tr("Pause"))
+        tip = tr(
+            "A run pauses at the frame where a mask collapses, explodes or jumps to "
+            "another thing, and says so; Space tracks on"
         )
-        self.brakes = self._check(
-            tr("Pause"), preferences.pauses_at_wrong_masks, "pauses_at_wrong_masks"
-        )
-        return (
-            (
-                tr("At a cut"),
-                self.at_cut,
-                tr("What a run does before the first frame of another shot"),
-            ),
-            (
-                tr("When a mask goes wrong"),
-                self.brakes,
-                tr(
-                    "A run pauses at the frame where a mask collapses, explodes or jumps to "
-                    "another thing, and says so; Space tracks on"
-                ),
-            ),
-        )
+        self._add(tr("When a mask goes wrong"), self.brakes, tip)
 
-    def _machine(self) -> tuple[_Row, ...]:
+    def _add_machine(self) -> None:
         preferences = self._preferences
-        sizes_px = sorted({*_SIZES_PX, preferences.internal_size_px})
         self.device = self._device()
+        self._add(tr("Device"), self.device, tr("Where the networks run"))
+        sizes_px = sorted({*_SIZES_PX, preferences.internal_size_px})
         self.internal_size = self._choice(
-            {size_px: tr("{size_px} pixels", size_px=size_px) for size_px in sizes_px},
-            preferences.internal_size_px,
             "internal_size_px",
+            {size_px: tr("{size_px} pixels", size_px=size_px) for size_px in sizes_px},
         )
-        self.memorize_every = self._number(
-            1, 100, tr(" frames"), preferences.memorize_every, self._setter("memorize_every")
+        tip = tr("Shorter side at which the tracker works: smaller is faster, less exact")
+        self._add(tr("Tracking size"), self.internal_size, tip)
+        self.memorize_every = self._number("memorize_every", 1, 100, tr(" frames"))
+        tip = tr(
+            "Fewer frames between: follows changes better, takes more time. A project with "
+            "limits of its own, see the Memory panel, keeps them."
         )
-        self.cache = self._number(
-            64,
-            65_536,
-            " MiB",
-            preferences.cache_bytes // _MIB,
-            lambda mib: setattr(preferences, "cache_bytes", mib * _MIB),
-        )
+        self._add(tr("Memorise every"), self.memorize_every, tip)
+        self.cache = self._spin(64, 65_536, " MiB", preferences.cache_bytes // _MIB)
+        self.cache.valueChanged.connect(lambda mib: setattr(preferences, "cache_bytes", mib * _MIB))
         self.cache.setSingleStep(64)
-        return (
-            (tr("Device"), self.device, tr("Where the networks run")),
-            (
-                tr("Tracking size"),
-                self.internal_size,
-                tr("Shorter side at which the tracker works: smaller is faster, less exact"),
-            ),
-            (
-                tr("Memorise every"),
-                self.memorize_every,
-                tr(
-                    "Fewer frames between: follows changes better, takes more time. A project with "
-                    "limits of its own, see the Memory panel, keeps them."
-                ),
-            ),
-            (tr("Memory for frames"), self.cache, tr("Decoded frames kept at hand")),
-        )
+        self._add(tr("Memory for frames"), self.cache, tr("Decoded frames kept at hand"))
+
+    def _add(self, title: str, field: QWidget, tip: str) -> None:
+        guard_wheel(field)
+        field.setToolTip(tip)
+        field.setAccessibleName(title)
+        field.setAccessibleDescription(tip)
+        self._form.addRow(title, field)
 
     def _device(self) -> QComboBox:
         titles = {
@@ -175,7 +126,7 @@ class PreferencesDialog(Dialog):
         }
         texts = {value: f"{value} — {title}" for value, title in titles.items()}
         device = self._preferences.device
-        box = self._choice({**texts, device: texts.get(device, device)}, device, "")
+        box = self._combo({**texts, device: texts.get(device, device)}, device)
         box.setEditable(True)  # "cuda:1"
         box.currentTextChanged.connect(self._set_device)
         return box
@@ -183,40 +134,40 @@ class PreferencesDialog(Dialog):
     def _set_device(self, text: str) -> None:
         self._preferences.device = text.split(" — ")[0].strip() or "auto"
 
-    def _setter(self, name: str) -> Callable[[object], None]:
-        """Sets the preference of this name."""
-        return lambda value: setattr(self._preferences, name, value)
+    # Controls of the preference `name`
 
-    def _choice(self, titles: Mapping[T, str], current: object, name: str) -> QComboBox:
-        """titles: by value. name: of the preference; none is set for an empty one."""
+    def _set(self, name: str, value: object) -> None:
+        setattr(self._preferences, name, value)
+
+    def _choice(self, name: str, titles: Mapping[T, str]) -> QComboBox:
+        """titles: by value."""
+        box = self._combo(titles, getattr(self._preferences, name))
+        box.currentIndexChanged.connect(lambda: self._set(name, box.currentData()))
+        return box
+
+    def _check(self, name: str, text: str) -> QCheckBox:
+        box = QCheckBox(text, self)
+        box.setChecked(getattr(self._preferences, name))
+        box.toggled.connect(partial(self._set, name))
+        return box
+
+    def _number(self, name: str, least: int, most: int, unit: str) -> QSpinBox:
+        box = self._spin(least, most, unit, getattr(self._preferences, name))
+        box.valueChanged.connect(partial(self._set, name))
+        return box
+
+    def _percent(self, name: str) -> QSpinBox:
+        box = self._spin(0, 100, tr(" %"), round(100 * getattr(self._preferences, name)))
+        box.valueChanged.connect(lambda percent: self._set(name, percent / 100))
+        box.setSingleStep(5)
+        return box
+
+    def _combo(self, titles: Mapping[T, str], current: object) -> QComboBox:
         box = QComboBox(self)
         for value, title in titles.items():
             box.addItem(title, value)
         box.setCurrentIndex(max(0, box.findData(current)))
-        if name:
-            choose = self._setter(name)
-            box.currentIndexChanged.connect(lambda: choose(box.currentData()))
         return box
 
-    def _check(self, text: str, is_on: bool, name: str) -> QCheckBox:
-        box = QCheckBox(text, self)
-        box.setChecked(is_on)
-        box.toggled.connect(self._setter(name))
-        return box
-
-    def _number(
-        self, least: int, most: int, unit: str, value: int, on_change: Callable[[int], None]
-    ) -> QSpinBox:
-        box = QSpinBox(self)
-        box.setRange(least, most)
-        box.setSuffix(unit)
-        box.setValue(value)
-        box.valueChanged.connect(on_change)
-        return box
-
-    def _percent(self, share: float, name: str) -> QSpinBox:
-        choose = self._setter(name)
-        value = round(100 * share)
-        box = self._number(0, 100, tr(" %"), value, lambda percent: choose(percent / 100))
-        box.setSingleStep(5)
-        return box
+    def _spin(self, least: int, most: int, unit: str, value: int) -> QSpinBox:
+        return QSpinBox(self, minimum=least, maximum=most, suffix=unit, value=value)
