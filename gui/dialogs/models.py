@@ -36,7 +36,7 @@ from xmem_core.messages import Message
 
 __all__ = ["ModelsDialog", "needs_text", "stronger_tracker"]
 
-_NAME, _FOR, _HERE, _FILE, _MEMORY, _TIME, _LICENCE = range(7)  # columns
+_FILE, _MEMORY, _TIME = 3, 4, 5  # columns
 _NameRole: Final = Qt.ItemDataRole.UserRole
 _ProblemRole: Final = Qt.ItemDataRole.UserRole + 1
 _BYTES_A_NUMBER: Final = 4
@@ -86,17 +86,8 @@ class ModelsDialog(Dialog):
         self.table = QTreeWidget(self)
         self.table.setRootIsDecorated(False)
         self.table.setAccessibleName(self.windowTitle())
-        self.table.setHeaderLabels(
-            [
-                tr("Model"),
-                tr("For"),
-                tr("Here"),
-                tr("File"),
-                tr("Memory"),
-                tr("Time"),
-                tr("Licence"),
-            ]
-        )
+        numbers = [tr("File"), tr("Memory"), tr("Time")]
+        self.table.setHeaderLabels([tr("Model"), tr("For"), tr("Here"), *numbers, tr("Licence")])
         header = self.table.headerItem()
         header.setToolTip(_FILE, tr("Size of the file"))
         header.setToolTip(_MEMORY, tr("While it works on a processor, measured"))
@@ -129,8 +120,7 @@ class ModelsDialog(Dialog):
             if model.name == chosen:
                 self.table.setCurrentItem(item)
         for plugin in self._store.broken:
-            texts = [plugin.name, tr("plug-in"), tr("cannot be used")]
-            item = QTreeWidgetItem(texts)
+            item = QTreeWidgetItem([plugin.name, tr("plug-in"), tr("cannot be used")])
             item.setData(0, _ProblemRole, plugin)
             self.table.addTopLevelItem(item)
         first = self.table.topLevelItem(0)
@@ -146,7 +136,8 @@ class ModelsDialog(Dialog):
             here = tr("bundled") if model.is_bundled else tr("downloaded")
             if not (model.is_bundled or model.has_checksum or model.hub):
                 here = tr("downloaded, not verified")
-        return tr("{here}, in use", here=here) if self._is_used(model) else here
+        is_used = getattr(self._preferences, f"{model.kind}_model") == model.name
+        return tr("{here}, in use", here=here) if is_used else here
 
     def current_name(self) -> str | None:
         item = self.table.currentItem()
@@ -255,20 +246,7 @@ class ModelsDialog(Dialog):
         self.refresh()
 
     def _set_model(self, kind: str, model: str) -> None:
-        if kind == "tracker":
-            self._preferences.tracker_model = model
-        elif kind == "click":
-            self._preferences.click_model = model
-        else:
-            self._preferences.scribble_model = model
-
-    def _is_used(self, model: Model) -> bool:
-        used = {
-            "tracker": self._preferences.tracker_model,
-            "click": self._preferences.click_model,
-            "scribble": self._preferences.scribble_model,
-        }
-        return used[model.kind] == model.name
+        setattr(self._preferences, f"{kind}_model", model)
 
     def _current(self) -> Model | None:
         name = self.current_name()
@@ -283,19 +261,15 @@ class ModelsDialog(Dialog):
         self.file_button.setEnabled(is_idle and model is not None)
         item = self.table.currentItem()
         broken: BrokenPlugin | None = None if item is None else item.data(0, _ProblemRole)
-        if model is not None:
-            self.about.setText(self._about(model))
-        elif broken is not None:
-            self.about.setText(
-                tr(
-                    "The plug-in “{name}” of {package} is left out: {problem}.",
-                    name=broken.name,
-                    package=broken.package,
-                    problem=broken.problem,
-                )
+        about = "" if model is None else self._about(model)
+        if broken is not None:
+            about = tr(
+                "The plug-in “{name}” of {package} is left out: {problem}.",
+                name=broken.name,
+                package=broken.package,
+                problem=broken.problem,
             )
-        else:
-            self.about.setText("")
+        self.about.setText(about)
         self.close_button.setText(tr("Close") if is_idle else tr("Cancel"))
 
     def _time(self, model: Model, needs: ModelNeeds) -> str:
@@ -334,15 +308,14 @@ class ModelsDialog(Dialog):
                 )
                 + f" {tr(needs.note)}"
             )
-            if needs.published_gpu_per_second is not None:
-                lines.append(
-                    tr(
-                        "Published, on a GPU: {rate} frames/s.",
-                        rate=QLocale().toString(needs.published_gpu_per_second, "f", 1),
-                    )
+            rate = needs.published_gpu_per_second
+            lines.append(
+                tr("On a GPU: not measured.")
+                if rate is None
+                else tr(
+                    "Published, on a GPU: {rate} frames/s.", rate=QLocale().toString(rate, "f", 1)
                 )
-            else:
-                lines.append(tr("On a GPU: not measured."))
+            )
         else:
             lines.append(tr("Memory and time: not measured."))
         lines.append(

@@ -31,11 +31,18 @@ from gui.work.operations import Progress
 from interaction.annotation.requests import MemoryUse, Remembered
 from interaction.annotation.types import MemoryRule
 from interaction.engines import MEMORY_LIMITS
+from xmem_core.messages import Message
 
 __all__ = ["MemoryPanel"]
 
 _SETTLE_MS: Final = 100  # changes in a row are shown at once
 _GIB: Final = 2**30
+_EMPTY: Final = {  # titles of groups without frames
+    "permanent": Message("Permanent: frames that you correct, confirm or pin are kept for ever."),
+    "working": Message("Working: filled while a run goes on."),
+    "long_term": Message("Long-term: distilled from working memory when that is full."),
+    "excluded": "",
+}
 
 
 class MemoryPanel(QWidget):
@@ -222,23 +229,17 @@ def _title(name: str, rows: Sequence[Entry]) -> str:
     """Of a group: how many frames, and what they give together."""
     recent = sum(one.gives.recent for one in rows if one.gives is not None)
     count = sum(one.last - one.frame + 1 for one in rows)
-    empty = {
-        "permanent": tr("Permanent: frames that you correct, confirm or pin are kept for ever."),
-        "working": tr("Working: filled while a run goes on."),
-        "long_term": tr("Long-term: distilled from working memory when that is full."),
-        "excluded": "",
-    }
     if not rows:
-        return empty[name]
-    texts = {
+        return tr(_EMPTY[name])
+    text = {
         "permanent": tr("Permanent: one frame", "Permanent: {count} frames", count=count),
         "working": tr("Working: one frame", "Working: {count} frames", count=count),
         "long_term": tr("Long-term: one frame", "Long-term: {count} frames", count=count),
         "excluded": tr("Kept out: one frame", "Kept out: {count} frames", count=count),
-    }
+    }[name]
     if not any(one.gives is not None for one in rows):
-        return texts[name]
-    return tr("{group}, {share:.0f} %", group=texts[name], share=100 * recent)
+        return text
+    return tr("{group}, {share:.0f} %", group=text, share=100 * recent)
 
 
 class MemoryGauges(QWidget):

@@ -27,6 +27,7 @@ from gui.timeline.frame_table import FrameTable
 from gui.timeline.scale import short_timecode
 from gui.work.document import Document
 from interaction.annotation.types import ObjectInfo
+from xmem_core.messages import Message
 
 __all__ = [
     "FIND_ROLE",
@@ -66,6 +67,32 @@ ICON_COLUMNS: Final = (
     Column.COVERED,
     Column.SOLO,
 )  # a click turns them over
+
+
+_BY_DIGIT: Final = Message("Press {number} to work on “{name}”")
+_BY_SEARCH: Final = Message("Ctrl+F and {number} finds “{name}”")
+_COLOR: Final = Message("Colour of “{name}”: click to change it")
+_NAME: Final = Message("{name}: double-click to rename")
+_TIPS: Final = {  # where `is_on` is true, and where not
+    Column.COLOR: (_COLOR, _COLOR),
+    Column.NAME: (_NAME, _NAME),
+    Column.VISIBLE: (
+        Message("“{name}” is shown: click to hide it"),
+        Message("“{name}” is hidden: click to show it"),
+    ),
+    Column.LOCKED: (
+        Message("“{name}” is locked and does not change: click to unlock it"),
+        Message("“{name}” may be changed: click to lock it"),
+    ),
+    Column.COVERED: (
+        Message("“{name}” keeps what others cover of it: click to let it lose that"),
+        Message("“{name}” loses what others cover of it: click to keep that beneath them"),
+    ),
+    Column.SOLO: (
+        Message("Only “{name}” is shown: click to show the others again"),
+        Message("Show only “{name}”"),
+    ),
+}
 
 
 class ObjectTable(QAbstractTableModel):
@@ -195,42 +222,12 @@ class ObjectTable(QAbstractTableModel):
     def _tip(self, row: int, column: Column, info: ObjectInfo) -> str:
         if column is Column.FRAMES:
             return self._frames_tip(info)
-        is_solo = self._document.solo == info.id
-        return {
-            Column.COLOR: tr("Colour of “{name}”: click to change it", name=info.name),
-            Column.NUMBER: (
-                tr("Press {number} to work on “{name}”", number=row + 1, name=info.name)
-                if row < _DIGITS
-                else tr("Ctrl+F and {number} finds “{name}”", number=row + 1, name=info.name)
-            ),
-            Column.NAME: tr("{name}: double-click to rename", name=info.name),
-            Column.VISIBLE: (
-                tr("“{name}” is shown: click to hide it", name=info.name)
-                if info.is_visible
-                else tr("“{name}” is hidden: click to show it", name=info.name)
-            ),
-            Column.LOCKED: (
-                tr("“{name}” is locked and does not change: click to unlock it", name=info.name)
-                if info.is_locked
-                else tr("“{name}” may be changed: click to lock it", name=info.name)
-            ),
-            Column.COVERED: (
-                tr(
-                    "“{name}” keeps what others cover of it: click to let it lose that",
-                    name=info.name,
-                )
-                if info.keeps_covered
-                else tr(
-                    "“{name}” loses what others cover of it: click to keep that beneath them",
-                    name=info.name,
-                )
-            ),
-            Column.SOLO: (
-                tr("Only “{name}” is shown: click to show the others again", name=info.name)
-                if is_solo
-                else tr("Show only “{name}”", name=info.name)
-            ),
-        }[column]
+        if column is Column.NUMBER:
+            text = _BY_DIGIT if row < _DIGITS else _BY_SEARCH
+            return tr(text, number=row + 1, name=info.name)
+        on, off = _TIPS[column]
+        text = on if self.is_on(column, info) else off
+        return tr(text, name=info.name)
 
     def _frames_tip(self, info: ObjectInfo) -> str:
         """How far it is, and what that cost."""

@@ -361,30 +361,36 @@ class PropagationPanel(QWidget):
 
     def _make_switches(self) -> None:
         """What is tracked, how closely, and what is kept of it."""
-        self.only_current = QCheckBox(tr("only the current object"), self)
-        self.only_current.setToolTip(tr("The other objects keep the masks they have"))
+        self.only_current = self._switch(
+            tr("only the current object"), tr("The other objects keep the masks they have")
+        )
         self.only_current.toggled.connect(self._show_state)
-        self.closer = QCheckBox(tr("look closer"), self)
-        self.closer.setToolTip(
+        self.closer = self._switch(
+            tr("look closer"),
             tr(
                 "For small things in a large picture: track in a box that follows them (Ctrl+B)\n"
                 "The network sees the box enlarged, and the rest of the picture costs nothing.\n"
                 "Things far apart are better tracked one at a time."
-            )
+            ),
         )
         self.closer.toggled.connect(self._show_state)
-        self.keeps = QCheckBox(tr("keep probabilities"), self)
-        self.keeps.setToolTip(
+        self.keeps = self._switch(
+            tr("keep probabilities"),
             tr(
                 "Keep what the network thinks of each pixel near the outlines, in 8 bits, beside\n"
                 "the masks of this project: from now on, of tracked frames and of clicks. Exports\n"
                 "with soft edges use it. The project takes about twice the room."
-            )
+            ),
         )
         self.keeps.setChecked(self._document.keeps_probabilities)
         self.keeps.toggled.connect(self._document.set_keeps_probabilities)
         self._document.keeping_changed.connect(self.keeps.setChecked)
         self._document.keeping_changed.connect(self._show_state)
+
+    def _switch(self, text: str, tip: str) -> QCheckBox:
+        box = QCheckBox(text, self)
+        box.setToolTip(tip)
+        return box
 
     def _idle_page(self) -> QWidget:
         """As high as what is shown during a run, so that nothing moves."""
@@ -406,13 +412,24 @@ class PropagationPanel(QWidget):
 
     def start(self, direction: Direction) -> None:
         """As the choices say."""
-        chosen = self.range.currentData()
         self._annotator.tracking.start(
             direction,
-            cast(Until, self.until.currentData()),
-            most_frames=self.count.value() if chosen == _COUNT else None,
-            objects=self.objects,
+            self._until,
+            most_frames=self._most_frames,
+            objects=self._objects,
             looks_closer=self.closer.isChecked(),
+        )
+
+    def start_settling(self) -> None:
+        """Both ways, until the new masks agree with the old ones."""
+        self._annotator.tracking.start(
+            "both", "settled", objects=self._objects, looks_closer=self.closer.isChecked()
+        )
+
+    def track_one(self) -> None:
+        """Forward, and go there."""
+        self._annotator.tracking.start(
+            most_frames=1, objects=self._objects, looks_closer=self.closer.isChecked(), follows=True
         )
 
     def ask_forecast(self, *, measures: bool = False) -> None:
@@ -428,15 +445,23 @@ class PropagationPanel(QWidget):
             self.forecast.show()
         self._annotator.tracking.forecast(
             "forward" if self.forward.isEnabled() else "backward",
-            cast(Until, self.until.currentData()),
-            most_frames=self.count.value() if self.range.currentData() == _COUNT else None,
-            objects=self.objects,
+            self._until,
+            most_frames=self._most_frames,
+            objects=self._objects,
             looks_closer=self.closer.isChecked(),
             measures=measures,
         )
 
     @property
-    def objects(self) -> frozenset[int] | None:
+    def _until(self) -> Until:
+        return cast(Until, self.until.currentData())
+
+    @property
+    def _most_frames(self) -> int | None:
+        return self.count.value() if self.range.currentData() == _COUNT else None
+
+    @property
+    def _objects(self) -> frozenset[int] | None:
         """Which are to be tracked; None: all."""
         current = self._document.current_object
         return frozenset({current}) if self.only_current.isChecked() and current else None

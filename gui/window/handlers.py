@@ -450,23 +450,6 @@ def _confirm(workspace: Workspace) -> None:
         workspace.annotator.hand.confirm()
 
 
-def _settle(workspace: Workspace) -> None:
-    panel = workspace.propagation_panel
-    workspace.annotator.tracking.start(
-        "both", "settled", objects=panel.objects, looks_closer=panel.closer.isChecked()
-    )
-
-
-def _track_one(workspace: Workspace) -> None:
-    panel = workspace.propagation_panel
-    workspace.annotator.tracking.start(
-        most_frames=1,
-        objects=panel.objects,
-        looks_closer=panel.closer.isChecked(),
-        follows=True,
-    )
-
-
 # Frames
 
 
@@ -684,8 +667,8 @@ _ON_WORKSPACE: Final[dict[str, Callable[[Workspace], object]]] = {
     ),
     "track.blend": lambda at: at.document.set_blends(not at.document.blends),
     "track.follow": lambda at: at.document.set_follows_head(not at.document.follows_head),
-    "track.settle": _settle,
-    "track.one": _track_one,
+    "track.settle": lambda at: at.propagation_panel.start_settling(),
+    "track.one": lambda at: at.propagation_panel.track_one(),
     "track.closer": lambda at: at.propagation_panel.closer.toggle(),
     "track.forecast": lambda at: at.propagation_panel.ask_forecast(measures=True),
     "track.pause": lambda at: at.propagation_panel.run.toggle_pause(),

@@ -43,50 +43,21 @@ __all__ = ["MainWindow"]
 
 _PATIENCE_S: Final = 0.6  # of the end of the program, for each thread
 _COUNT_MS: Final = 2000  # how often a run's masks are counted for the list of recent projects
+# Actions of the menus under the pointer; a line between two sections.
 _TIMELINE_MENU: Final = (
-    "go.set_in",
-    "go.set_out",
-    "go.clear_range",
-    "",
-    "track.confirm",
-    "track.unconfirm",
-    "",
-    "edit.clear_object",
-    "edit.clear_from",
-    "edit.clear_range",
-    "",
-    "object.present",
-    "object.occluded",
-    "object.absent",
-    "object.not_looked_at",
-    "",
-    "go.doubtful",
-    "go.copy_frame",
+    "go.set_in go.set_out go.clear_range",
+    "track.confirm track.unconfirm",
+    "edit.clear_object edit.clear_from edit.clear_range",
+    "object.present object.occluded object.absent object.not_looked_at",
+    "go.doubtful go.copy_frame",
 )
 _CANVAS_MENU: Final = (
-    "object.rename",
-    "object.recolor",
-    "object.lock",
-    "object.hide",
-    "object.solo",
-    "",
-    "edit.clear_object",
-    "edit.clear_from",
-    "edit.clear_range",
-    "edit.fill_holes",
-    "edit.remove_specks",
+    "object.rename object.recolor object.lock object.hide object.solo",
+    "edit.clear_object edit.clear_from edit.clear_range edit.fill_holes edit.remove_specks "
     "edit.remove_pieces",
-    "",
-    "object.keep_covered",
-    "object.to_front",
-    "object.to_back",
-    "",
-    "object.split",
-    "object.merge",
-    "object.delete",
-    "",
-    "track.confirm",
-    "view.fit",
+    "object.keep_covered object.to_front object.to_back",
+    "object.split object.merge object.delete",
+    "track.confirm view.fit",
 )
 
 
@@ -417,17 +388,15 @@ class MainWindow(QMainWindow):
         if self.workspace is not None:
             self._remember_project(self.workspace.session)
 
-    def _open_menu(self, names: Sequence[str], at: QPoint) -> None:
-        """names: of actions; an empty one is a line."""
+    def _open_menu(self, sections: Sequence[str], at: QPoint) -> None:
         self.update_state()
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.setToolTipsVisible(True)
-        for name in names:
-            if name:
+        for section in sections:
+            menu.addSeparator()  # the first is not seen
+            for name in section.split():
                 menu.addAction(self.actions_table[name])
-            else:
-                menu.addSeparator()
         menu.popup(at)
 
     def _add_recent_menu(self) -> None:
