@@ -26,7 +26,7 @@ from PySide6.QtWidgets import (
 )
 
 from gui.language import tr
-from gui.theme import ICON_PX, icon
+from gui.theme import ICON_PX, icon, lay_out
 from interaction.doctor import as_text, examine, package_versions
 from interaction.errors import UserError
 
@@ -202,12 +202,9 @@ class Banner(QFrame):
         self.close_button.setAccessibleName(tr("Close this message"))
         self.close_button.setToolTip(tr("Close this message"))
         self.close_button.clicked.connect(self._dismiss)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(12, 6, 8, 6)
-        row.addWidget(self._picture)
-        row.addWidget(self._text, 1)
-        for button in (self.more, self.button, self.second_button, self.close_button):
-            row.addWidget(button)
+        buttons = (self.more, self.button, self.second_button, self.close_button)
+        parts = (self._picture, (self._text, 1), *buttons)
+        lay_out(QHBoxLayout(self), *parts, margins=(12, 6, 8, 6))
         self._shown = _Message("")
         self._lasting: _Message | None = None
         self._going = QTimer(self, singleShot=True, interval=_NOTICE_MS)

@@ -1,4 +1,4 @@
-"""Application style, light and dark palettes, and icons."""
+"""Application style, light and dark palettes, icons, and what looks alike everywhere."""
 
 from functools import lru_cache
 from typing import Final, Literal
@@ -17,7 +17,16 @@ from PySide6.QtGui import (
     QPixmap,
 )
 from PySide6.QtSvg import QSvgRenderer
-from PySide6.QtWidgets import QApplication, QLabel, QProxyStyle, QStyle, QStyleOption, QWidget
+from PySide6.QtWidgets import (
+    QApplication,
+    QBoxLayout,
+    QLabel,
+    QLayout,
+    QProxyStyle,
+    QStyle,
+    QStyleOption,
+    QWidget,
+)
 
 from resources import icons_folder
 
@@ -33,6 +42,7 @@ __all__ = [
     "heading",
     "icon",
     "is_dark",
+    "lay_out",
     "remark",
     "set_scheme",
 ]
@@ -234,6 +244,26 @@ def remark(text: str, parent: QWidget, *, wraps: bool = True) -> QLabel:
     label.setWordWrap(wraps)
     label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
     return label
+
+
+def lay_out(
+    layout: QBoxLayout,
+    *parts: QWidget | QLayout | int | tuple[QWidget | QLayout, int],
+    spacing: int = -1,
+    margins: tuple[int, int, int, int] = (0, 0, 0, 0),
+) -> None:
+    """Parts in their order; with a number, the part takes that share of further room, and a number
+    alone stays empty. spacing: in pixels, -1 is the style's. margins: left, top, right, bottom."""
+    layout.setContentsMargins(*margins)
+    layout.setSpacing(spacing)
+    for part in parts:
+        item, share = part if isinstance(part, tuple) else (part, 0)
+        if isinstance(item, QWidget):
+            layout.addWidget(item, share)
+        elif isinstance(item, QLayout):
+            layout.addLayout(item, share)
+        else:
+            layout.addStretch(item)
 
 
 def draw_inside(painter: QPainter, image: QImage, room: QRect) -> None:

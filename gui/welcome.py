@@ -48,7 +48,7 @@ from gui.canvas.shown_frame import to_image
 from gui.errors import Banner
 from gui.language import tr
 from gui.preferences import THUMBNAIL, Preferences, RecentProject
-from gui.theme import UNLIMITED_PX, draw_inside, heading, icon, remark
+from gui.theme import UNLIMITED_PX, draw_inside, heading, icon, lay_out, remark
 from interaction.files import is_file, is_plain_file
 
 __all__ = ["OpeningPage", "RecentList", "WelcomePage"]
@@ -126,12 +126,8 @@ class RecentList(QWidget):
         remove.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
         remove.triggered.connect(self._remove)
         self._remove_action = remove
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        for part in (title, self.search, self.empty):
-            column.addWidget(part)
-        column.addWidget(self.view, 1)
-        column.addStretch()  # the words stay below the title where there is no list
+        # The words stay below the title where there is no list.
+        lay_out(QVBoxLayout(self), title, self.search, self.empty, (self.view, 1), 0)
         self.refresh()
 
     @property
@@ -250,10 +246,7 @@ class OpeningPage(QWidget):
         for part in (self._text, self._bar, self._cancel):
             row.addWidget(part)
         row.addStretch(1)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(self._picture, 1)
-        column.addWidget(self._row)
+        lay_out(QVBoxLayout(self), (self._picture, 1), self._row)
         self._name = ""
         self._late = QTimer(self, singleShot=True, interval=_BAR_AFTER_MS)
         self._late.timeout.connect(self._row.show)
@@ -354,9 +347,7 @@ class WelcomePage(QWidget):
         self.recent.chosen.connect(self.path_wanted)
         self._left = left
         self._right = QVBoxLayout()
-        self._right.addStretch(1)
-        self._right.addWidget(self.recent)
-        self._right.addStretch(1)
+        lay_out(self._right, 1, self.recent, 1)
 
         halves = QHBoxLayout()
         halves.setContentsMargins(48, 24, 48, 24)

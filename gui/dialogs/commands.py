@@ -42,7 +42,7 @@ from gui.actions.actions import Actions
 from gui.actions.table import ACTIONS, MENUS, ActionSpec, Needs
 from gui.dialogs.dialog import Dialog
 from gui.language import tr
-from gui.theme import icon
+from gui.theme import icon, lay_out
 
 __all__ = ["CheatSheet", "CommandSearch", "ShortcutsDialog", "cheat_sheet_html"]
 
@@ -194,10 +194,8 @@ class ShortcutsDialog(Dialog):
         self._default = QPushButton(tr("Default"), self)
         self._default.clicked.connect(self._restore_one)
         row = QHBoxLayout()
-        row.addWidget(QLabel(tr("Press the new key:"), self))
-        row.addWidget(self.edit, 1)
-        row.addWidget(self._clear)
-        row.addWidget(self._default)
+        ask = QLabel(tr("Press the new key:"), self)
+        lay_out(row, ask, (self.edit, 1), self._clear, self._default)
         self.warning = QLabel(self)
         self.warning.setWordWrap(True)
 

@@ -36,7 +36,7 @@ from gui.dialogs.frame_preview import LONGEST_PX, FramePreview
 from gui.dialogs.option_form import OptionForm, align_labels, as_text
 from gui.language import tr
 from gui.preferences import Preferences
-from gui.theme import guard_wheel, remark
+from gui.theme import guard_wheel, lay_out, remark
 from gui.work.annotator import Annotator
 from gui.work.document import Document
 from gui.work.operations import Kind, Operation
@@ -83,13 +83,9 @@ class ExportPicture(QWidget):
         self.files.setMinimumContentsLength(20)
         guard_wheel(self.files)
         self.files.currentIndexChanged.connect(self._choose_file)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
         files = QHBoxLayout()
-        files.setContentsMargins(8, 0, 0, 0)
-        files.addWidget(self.files)
-        column.addLayout(files)
-        column.addWidget(self.preview, 1)
+        lay_out(files, self.files, margins=(8, 0, 0, 0))
+        lay_out(QVBoxLayout(self), files, (self.preview, 1))
         self.show_nothing()
 
     def show_export(
@@ -323,8 +319,7 @@ class ExportDialog(Dialog):
         self.export_button.setDefault(True)
         self.close_button = self.buttons.button(QDialogButtonBox.StandardButton.Close)
         last_row = QHBoxLayout()
-        last_row.addWidget(self.status, 1)
-        last_row.addWidget(self.show_button)
+        lay_out(last_row, (self.status, 1), self.show_button)
         self.lay_out(self.choices, self.bar, last_row, growing=self.choices)
 
     def _make_formats(self) -> None:
@@ -391,20 +386,12 @@ class ExportDialog(Dialog):
     def _settings_column(self) -> QWidget:
         """Everything about the chosen format."""
         frames = QHBoxLayout()
-        for text, box in (
-            ("", self.first),
-            (tr("to"), self.last),
-            (tr("every"), self.step),
-        ):
-            if text:
-                frames.addWidget(QLabel(text, self))
-            frames.addWidget(box)
-        frames.addStretch(1)
+        to, every = QLabel(tr("to"), self), QLabel(tr("every"), self)
+        lay_out(frames, self.first, to, self.last, every, self.step, 1)
         browse = QPushButton(tr("Choose…"), self)
         browse.clicked.connect(self._ask_target)
         where = QHBoxLayout()
-        where.addWidget(self.target, 1)
-        where.addWidget(browse)
+        lay_out(where, (self.target, 1), browse)
         form = self._common = QFormLayout()
         form.addRow(tr("Objects"), self.objects)
         form.addRow(tr("Frames"), frames)
@@ -414,18 +401,13 @@ class ExportDialog(Dialog):
         form.addRow("", self.hashes)
         self.description = remark("", self)
         self._form_place = QVBoxLayout()
-        self._form_place.setContentsMargins(0, 0, 0, 0)
         self.preview = QPlainTextEdit(self)
         self.preview.setReadOnly(True)
         self.preview.setAccessibleName(tr("What will be exported"))
         self.preview.setMinimumHeight(70)
         page = QWidget(self)
-        column = QVBoxLayout(page)
-        column.setContentsMargins(8, 0, 0, 0)
-        column.addWidget(self.description)
-        column.addLayout(self._form_place)
-        column.addLayout(form)
-        column.addWidget(self.preview, 1)
+        parts = (self.description, self._form_place, form, (self.preview, 1))
+        lay_out(QVBoxLayout(page), *parts, margins=(8, 0, 0, 0))
         return page
 
     def _number(self, name: str, least: int, most: int, value: int) -> QSpinBox:

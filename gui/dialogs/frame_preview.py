@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QFrame, QSizePolicy, QSlider, QVBoxLayout, QWidget
 
 from gui.canvas.shown_frame import FrameLoader
 from gui.language import tr
-from gui.theme import draw_inside, remark
+from gui.theme import draw_inside, lay_out, remark
 from interaction.errors import UserError
 
 __all__ = ["LONGEST_PX", "FramePreview"]
@@ -45,12 +45,8 @@ class FramePreview(QWidget):
         self.slider.setToolTip(tr("Frame of the preview"))
         self.slider.valueChanged.connect(self._choose)
         self.caption = remark("", self)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(8, 0, 0, 0)
-        column.addWidget(self.picture)
-        column.addWidget(self.slider)
-        column.addWidget(self.caption)
-        column.addStretch(1)
+        parts = (self.picture, self.slider, self.caption, 1)
+        lay_out(QVBoxLayout(self), *parts, margins=(8, 0, 0, 0))
         self.show_message("")
 
     @property

@@ -33,7 +33,7 @@ from gui.dialogs.option_form import as_text
 from gui.language import tr
 from gui.panels.object_table import swatch
 from gui.preferences import Preferences
-from gui.theme import guard_wheel
+from gui.theme import guard_wheel, lay_out
 from gui.work.annotator import Annotator
 from gui.work.document import Document
 from gui.work.operations import Kind, Operation
@@ -234,27 +234,15 @@ class ImportDialog(Dialog):
         file = QPushButton(tr("File…"), self)
         file.clicked.connect(self._ask_file)
         where = QHBoxLayout()
-        where.addWidget(self.path, 1)
-        where.addWidget(folder)
-        where.addWidget(file)
+        lay_out(where, (self.path, 1), folder, file)
 
         left = QWidget(self)
-        column = QVBoxLayout(left)
-        column.setContentsMargins(0, 0, 8, 0)
         self._build_choices()
-        column.addWidget(self.report, 1)
-        column.addWidget(self.table, 1)
         counting = QFormLayout()
         counting.addRow(tr("Numbers in file names"), self.first_number)
         counting.addRow(tr("The frames count as"), self.status)
-        column.addLayout(counting)
-        for part in (
-            self.keeps_others,
-            self.keeps_covered,
-            self.takes_empty,
-            self.replaces_given,
-        ):
-            column.addWidget(part)
+        parts = ((self.report, 1), (self.table, 1), counting, *self._boxes)
+        lay_out(QVBoxLayout(left), *parts, margins=(0, 0, 8, 0))
         title = tr("What a frame will look like")
         self.picture = FramePreview(self._planned_picture, title, self)
         self.picture.frame_changed.connect(self._show_caption)
@@ -313,12 +301,8 @@ class ImportDialog(Dialog):
         self.replaces_given = QCheckBox(
             tr("Also replace masks that were made or confirmed by hand"), self
         )
-        for box in (
-            self.keeps_others,
-            self.keeps_covered,
-            self.takes_empty,
-            self.replaces_given,
-        ):
+        self._boxes = self.keeps_others, self.keeps_covered, self.takes_empty, self.replaces_given
+        for box in self._boxes:
             box.toggled.connect(self.update_plan)
 
     def _ask_folder(self) -> None:

@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from gui.language import tr
-from gui.theme import guard_wheel
+from gui.theme import guard_wheel, lay_out
 from interaction.formats.options import ExportOptions, OptionInfo, describe_options
 
 __all__ = [
@@ -182,10 +182,7 @@ class PathField(QWidget):
         self.browse.setToolTip(tr("Choose a file"))
         self.browse.setAccessibleName(tr("Choose a file"))
         self.browse.clicked.connect(self._ask)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self.line, 1)
-        row.addWidget(self.browse)
+        lay_out(QHBoxLayout(self), (self.line, 1), self.browse)
         self.setFocusProxy(self.line)
 
     def _ask(self) -> None:

@@ -23,7 +23,7 @@ from PySide6.QtWidgets import (
 )
 
 from gui.language import tr
-from gui.theme import remark
+from gui.theme import lay_out, remark
 from gui.timeline.scale import short_timecode
 from gui.work.annotator import Annotator
 from gui.work.document import Document
@@ -51,9 +51,6 @@ class HistoryPanel(QWidget):
         super().__init__(parent)
         self._document, self._annotator = document, annotator
         self.setAccessibleName(tr("History"))
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(0)
         self.steps = HistorySteps(document, self)
         self.view = QListView(self)
         self.view.setModel(self.steps)
@@ -68,16 +65,14 @@ class HistoryPanel(QWidget):
         self.view.setToolTip(tr("Click a step to go back to it"))
         self.view.clicked.connect(self._go)
         self.view.activated.connect(self._go)
-        column.addWidget(self.view, 1)
         self.notice = remark(tr("Wait for the run to end to go back."), self)
         self.notice.setContentsMargins(10, 4, 10, 4)
-        column.addWidget(self.notice)
         self.effort = QToolButton(self)
         self.effort.setAccessibleName(tr("Effort"))
         self.effort.setAutoRaise(True)
         self.effort.setToolTip(tr("What the work has cost so far; click for each object"))
         self.effort.clicked.connect(self.effort_wanted)
-        column.addWidget(self.effort)
+        lay_out(QVBoxLayout(self), (self.view, 1), self.notice, self.effort, spacing=0)
         # While tracking, numbers that change more often than they can be read only cost time.
         self._measuring = QTimer(self, singleShot=True, interval=_MEASURE_MS)
         self._measuring.timeout.connect(self._show_effort)

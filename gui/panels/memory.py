@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 
 from gui.language import tr
 from gui.panels.memory_frames import Entry, FrameGroup, entries
-from gui.theme import ACCENT, guard_wheel, icon
+from gui.theme import ACCENT, guard_wheel, icon, lay_out
 from gui.timeline.frame_table import FrameTable
 from gui.timeline.thumbnails import Thumbnails
 from gui.work.annotator import Annotator
@@ -60,22 +60,18 @@ class MemoryPanel(QWidget):
         self._thumbnails = Thumbnails.of(document)
         self._remembered: Remembered | None = None
         self.setAccessibleName(tr("Memory"))
-        column = QVBoxLayout(self)
-        column.setContentsMargins(10, 6, 10, 6)
-        column.setSpacing(4)
         self.use = MemoryGauges(document, self)
-        column.addWidget(self.use)
         self.limits = MemoryLimits(document, annotator, self)
-        column.addLayout(self._middle_row())
+        middle = self._middle_row()
         self.unknown = QLabel(tr("This model does not say which frames it remembers."), self)
         self.unknown.setWordWrap(True)
         self.unknown.hide()
-        column.addWidget(self.unknown)
         self.groups = {
             name: FrameGroup(name, self._thumbnails, self)
             for name in ("permanent", "working", "long_term", "excluded")
         }
-        column.addWidget(self._scrolled(), 1)
+        parts = (self.use, middle, self.unknown, (self._scrolled(), 1))
+        lay_out(QVBoxLayout(self), *parts, spacing=4, margins=(10, 6, 10, 6))
         self._later = QTimer(self, singleShot=True, interval=_SETTLE_MS)
         self._later.timeout.connect(self._show_frames)
 
@@ -119,17 +115,13 @@ class MemoryPanel(QWidget):
 
     def _scrolled(self) -> QScrollArea:
         inner = QWidget(self)
-        column = QVBoxLayout(inner)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(2)
         for group in self.groups.values():
-            column.addWidget(group)
             group.chosen.connect(partial(self._follow_choice, group))
             group.gone_to.connect(self._document.set_frame)
             group.pinned.connect(self._pin)
             group.evicted.connect(self._evict)
             group.view.customContextMenuRequested.connect(partial(self._open_menu, group))
-        column.addStretch(1)
+        lay_out(QVBoxLayout(inner), *self.groups.values(), 1, spacing=2)
         area = QScrollArea(self)
         area.setFrameShape(QScrollArea.Shape.NoFrame)
         area.setFocusPolicy(Qt.FocusPolicy.NoFocus)

@@ -27,7 +27,7 @@ from PySide6.QtWidgets import (
 )
 
 from gui.language import tr
-from gui.theme import ACCENT, remark
+from gui.theme import ACCENT, lay_out, remark
 from gui.timeline.frame_table import FrameTable
 from gui.timeline.thumbnails import Thumbnails
 from gui.work.document import Document
@@ -251,11 +251,7 @@ class FrameGroup(QWidget):
         self.view.selectionModel().selectionChanged.connect(lambda *_: self.chosen.emit())
         self.view.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.view.installEventFilter(self)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 4)
-        column.setSpacing(2)
-        column.addWidget(self.title)
-        column.addWidget(self.view)
+        lay_out(QVBoxLayout(self), self.title, self.view, spacing=2, margins=(0, 0, 0, 4))
 
     def show_entries(self, rows: Sequence[Entry], title: str) -> None:
         self.frames.show_rows(rows)

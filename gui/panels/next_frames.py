@@ -15,7 +15,7 @@ from PySide6.QtWidgets import (
 )
 
 from gui.language import tr
-from gui.theme import guard_wheel, remark
+from gui.theme import guard_wheel, lay_out, remark
 from gui.timeline.frame_table import FrameTable
 from gui.timeline.thumbnails import Thumbnails
 from gui.work.annotator import Annotator
@@ -42,13 +42,9 @@ class NextFramesPanel(QWidget):
         self._table = FrameTable.of(document)
         self._thumbnails = Thumbnails.of(document)
         self.setAccessibleName(tr("Next frames"))
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(0)
-        column.addLayout(self._goal_row())
+        goal = self._goal_row()
         self.state = remark("", self)
         self.state.setContentsMargins(10, 4, 10, 6)
-        column.addWidget(self.state)
         self.view = QListWidget(self)
         self.view.setFrameShape(QListWidget.Shape.NoFrame)
         width = round(_ICON_PX * self._thumbnails.width_px / self._thumbnails.height_px)
@@ -59,8 +55,7 @@ class NextFramesPanel(QWidget):
         self.view.setToolTip(tr("Click a frame to go there; N walks through the list"))
         self.view.itemClicked.connect(self._go)
         self.view.itemActivated.connect(self._go)
-        column.addWidget(self.view, 1)
-        column.addStretch(0)
+        lay_out(QVBoxLayout(self), goal, self.state, (self.view, 1), 0, spacing=0)
         self._later = QTimer(self, singleShot=True, interval=_SETTLE_MS)
         self._later.timeout.connect(self._show)
         self._table.changed.connect(self._show_later)
@@ -72,9 +67,6 @@ class NextFramesPanel(QWidget):
         self._thumbnails.arrived.connect(self._show_thumbnail)
 
     def _goal_row(self) -> QHBoxLayout:
-        row = QHBoxLayout()
-        row.setContentsMargins(10, 6, 10, 0)
-        row.setSpacing(8)
         self.goal = QSpinBox(self)
         self.goal.setRange(round(LEAST_GOAL * 100), round(MOST_GOAL * 100))
         self.goal.setSuffix(tr(" %"))
@@ -91,9 +83,8 @@ class NextFramesPanel(QWidget):
         self.goal.valueChanged.connect(lambda value: self._document.set_goal(value / 100))
         label = QLabel(tr("Goal"), self)
         label.setBuddy(self.goal)
-        row.addWidget(label)
-        row.addWidget(self.goal)
-        row.addStretch(1)
+        row = QHBoxLayout()
+        lay_out(row, label, self.goal, 1, spacing=8, margins=(10, 6, 10, 0))
         return row
 
     # What is shown

@@ -39,7 +39,7 @@ from gui.panels.object_table import (
     ObjectTable,
     swatch,
 )
-from gui.theme import heading, icon, remark
+from gui.theme import heading, icon, lay_out, remark
 from gui.work.annotator import Annotator
 from gui.work.document import Document
 from interaction.annotation.edits import OKABE_ITO
@@ -198,10 +198,7 @@ class ObjectsPanel(QWidget):
         self._found.setFilterCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
         self._is_syncing = False
 
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(0)
-        column.addLayout(self._tool_row())
+        tools = self._tool_row()
         self.search = QLineEdit(self)
         self.search.setPlaceholderText(tr("Find an object"))
         self.search.setAccessibleName(tr("Find an object"))
@@ -210,13 +207,12 @@ class ObjectsPanel(QWidget):
         self.search.textChanged.connect(self._search)
         self.search.returnPressed.connect(self._take_found)
         self.search.installEventFilter(self)
-        column.addWidget(self.search)
         self.view = self._make_view()
-        column.addWidget(self.view, 1)
         self.empty = remark(tr("No objects yet.\nPress + or just click in the picture."), self)
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.empty.setContentsMargins(12, 12, 12, 12)
-        column.addWidget(self.empty, 1)
+        parts = (tools, self.search, (self.view, 1), (self.empty, 1))
+        lay_out(QVBoxLayout(self), *parts, spacing=0)
 
         document.current_object_changed.connect(self._show_current)
         self.table.modelReset.connect(self._show_objects)
@@ -242,11 +238,7 @@ class ObjectsPanel(QWidget):
     # Parts
 
     def _tool_row(self) -> QHBoxLayout:
-        row = QHBoxLayout()
-        row.setContentsMargins(10, 3, 4, 3)
-        row.setSpacing(0)
-        row.addWidget(heading(tr("Objects"), self))
-        row.addStretch(1)
+        title = heading(tr("Objects"), self)
         self.add = self._button("plus", tr("New object (Ctrl+N)"), self._add)
         self.merge = self._button("merge", tr("Merge this object into another…"))
         self.merge.setMenu(self.menus.others(self.menus.merge_current))
@@ -262,8 +254,9 @@ class ObjectsPanel(QWidget):
         self.delete = self._button(
             "trash-2", tr("Delete from every frame (Ctrl+Del)"), self._delete
         )
-        for button in (self.add, self.merge, self.split, self.swap, self.delete):
-            row.addWidget(button)
+        row = QHBoxLayout()
+        buttons = (self.add, self.merge, self.split, self.swap, self.delete)
+        lay_out(row, title, 1, *buttons, spacing=0, margins=(10, 3, 4, 3))
         return row
 
     def _button(self, name: str, tip: str, do: Callable[[], object] | None = None) -> QToolButton:

@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from gui.language import tr
-from gui.theme import guard_wheel, heading, icon, remark
+from gui.theme import guard_wheel, heading, icon, lay_out, remark
 from gui.timeline.frame_table import FrameTable
 from gui.timeline.scale import short_timecode
 from gui.work.annotator import Annotator
@@ -49,18 +49,10 @@ class RunProgress(QWidget):
     def __init__(self, annotator: Annotator, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._annotator = annotator
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(4)
-        above, below = QHBoxLayout(), QHBoxLayout()
-        above.setSpacing(8)
-        below.setSpacing(4)
         self.bar = QProgressBar(self)
         self.bar.setFixedHeight(16)
-        above.addWidget(self.bar, 1)
         self.figures = QLabel(self)
         self.figures.setAccessibleName(tr("Speed and time left"))
-        above.addWidget(self.figures)
         self.pause = QPushButton(self)
         self.pause.clicked.connect(self.toggle_pause)
         self.cancel = QPushButton(icon("x"), tr("Cancel"), self)
@@ -68,11 +60,11 @@ class RunProgress(QWidget):
         for button in (self.pause, self.cancel):
             button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
             button.setAutoDefault(False)
-            below.addWidget(button, 1)
         self.reason = remark("", self)
-        column.addWidget(self.reason)
-        column.addLayout(above)
-        column.addLayout(below)
+        above, below = QHBoxLayout(), QHBoxLayout()
+        lay_out(above, (self.bar, 1), self.figures, spacing=8)
+        lay_out(below, (self.pause, 1), (self.cancel, 1), spacing=4)
+        lay_out(QVBoxLayout(self), self.reason, above, below, spacing=4)
         annotator.operations.busy_changed.connect(self._show_busy)
         annotator.operations.changed.connect(self._show_operation)
         annotator.operations.progressed.connect(self._show_progress)
@@ -150,9 +142,6 @@ class LearningRow(QWidget):
         super().__init__(parent)
         self._document, self._annotator = document, annotator
         self._table = FrameTable.of(document)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(8)
         self.button = QPushButton(icon("wand-sparkles"), tr("Learn"), self)
         self.button.setAccessibleName(tr("Learn from the given frames"))
         self.button.setToolTip(
@@ -165,9 +154,8 @@ class LearningRow(QWidget):
         self.button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.button.setAutoDefault(False)
         self.button.clicked.connect(lambda: annotator.learning.start())
-        row.addWidget(self.button)
         self.state = _MutedLabel(self)
-        row.addWidget(self.state, 1)
+        lay_out(QHBoxLayout(self), self.button, (self.state, 1), spacing=8)
         for signal in (
             annotator.operations.busy_changed,
             annotator.learning.changed,
@@ -241,18 +229,18 @@ class PropagationPanel(QWidget):
         self._table = FrameTable.of(document)
         self.setAccessibleName(tr("Track"))
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(10, 4, 10, 4)
-        column.setSpacing(4)
-        column.addWidget(heading(tr("Track"), self))
-        column.addLayout(self._direction_row())
-        column.addLayout(self._choices())
+        title, directions, choices = (
+            heading(tr("Track"), self),
+            self._direction_row(),
+            self._choices(),
+        )
         self.pages = QStackedWidget(self)
         self.pages.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self.pages.addWidget(self._idle_page())
         self.run = RunProgress(annotator, self)
         self.pages.addWidget(self.run)
-        column.addWidget(self.pages)
+        parts = (title, directions, choices, self.pages)
+        lay_out(QVBoxLayout(self), *parts, spacing=4, margins=(10, 4, 10, 4))
 
         annotator.operations.busy_changed.connect(self._show_busy)
         self._table.changed.connect(self._show_state)
@@ -272,8 +260,6 @@ class PropagationPanel(QWidget):
     # Parts
 
     def _direction_row(self) -> QHBoxLayout:
-        row = QHBoxLayout()
-        row.setSpacing(4)
         self.back = self._direction_button(
             "arrow-left", tr("Back"), "backward", tr("Track backward (B)")
         )
@@ -284,8 +270,8 @@ class PropagationPanel(QWidget):
             "arrow-right", tr("Forward"), "forward", tr("Track forward (F)")
         )
         self.forward.setLayoutDirection(Qt.LayoutDirection.RightToLeft)  # the arrow behind it
-        for button in (self.back, self.both, self.forward):
-            row.addWidget(button, 1)
+        row = QHBoxLayout()
+        lay_out(row, (self.back, 1), (self.both, 1), (self.forward, 1), spacing=4)
         return row
 
     def _direction_button(
@@ -318,9 +304,7 @@ class PropagationPanel(QWidget):
         form.setHorizontalSpacing(8)
         form.addRow(tr("Until"), self.until)
         line = QHBoxLayout()
-        line.setSpacing(4)
-        line.addWidget(self.range, 1)
-        line.addWidget(self.count)
+        lay_out(line, (self.range, 1), self.count, spacing=4)
         form.addRow(tr("In"), line)
         for box in (self.only_current, self.closer, self.keeps):
             form.addRow("", box)
@@ -395,17 +379,12 @@ class PropagationPanel(QWidget):
     def _idle_page(self) -> QWidget:
         """As high as what is shown during a run, so that nothing moves."""
         self.idle = QWidget(self)
-        column = QVBoxLayout(self.idle)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(2)
         self.reason = remark("", self.idle)
-        column.addWidget(self.reason)
         self.forecast = remark("", self.idle)
         self.forecast.setAccessibleName(tr("What tracking will need"))
         self.forecast.hide()
-        column.addWidget(self.forecast)
         self.learning = LearningRow(self._document, self._annotator, self.idle)
-        column.addWidget(self.learning)
+        lay_out(QVBoxLayout(self.idle), self.reason, self.forecast, self.learning, spacing=2)
         return self.idle
 
     # What people ask for

@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 from gui.actions.actions import Actions
 from gui.actions.table import ACTIONS
 from gui.language import tr
-from gui.theme import ICON_PX, guard_wheel
+from gui.theme import ICON_PX, guard_wheel, lay_out
 from gui.window.workspace import Workspace
 from gui.work.document import LARGEST_BRUSH_PX, Document, ViewMode
 from gui.work.operations import Busy
@@ -240,9 +240,6 @@ class ToolBar(QToolBar):
     def _opacity_group(self) -> QWidget:
         group = QWidget(self)
         group.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Preferred)
-        row = QHBoxLayout(group)
-        row.setContentsMargins(8, 0, 4, 0)
-        row.setSpacing(4)
         self.opacity = QSlider(Qt.Orientation.Horizontal, group)
         self.opacity.setRange(0, 100)
         self.opacity.setSingleStep(5)
@@ -255,7 +252,8 @@ class ToolBar(QToolBar):
         self.opacity_value.setFixedWidth(self.fontMetrics().horizontalAdvance("100 %") + 4)
         for widget in (self.opacity, self.opacity_value):
             widget.setToolTip(tr("Opacity of the masks ({keys})", keys="{ }"))
-            row.addWidget(widget)
+        parts = (self.opacity, self.opacity_value)
+        lay_out(QHBoxLayout(group), *parts, spacing=4, margins=(8, 0, 4, 0))
         return group
 
     def follow(self, document: Document) -> None:

@@ -15,7 +15,7 @@ from gui.panels.memory import MemoryPanel
 from gui.panels.next_frames import NextFramesPanel
 from gui.panels.objects import ObjectsPanel
 from gui.panels.propagation import PropagationPanel
-from gui.theme import UNLIMITED_PX
+from gui.theme import UNLIMITED_PX, lay_out
 from gui.timeline.cuts import Cuts
 from gui.timeline.player import Player
 from gui.timeline.timeline import Timeline
@@ -96,9 +96,7 @@ class Workspace(QWidget):
 
     def _lay_out(self) -> None:
         picture = QWidget(self)
-        layout = QVBoxLayout(picture)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.canvas)
+        lay_out(QVBoxLayout(picture), self.canvas)
         self.banner = FloatingBanner(picture)
 
         self.tabs = QTabWidget(self)
@@ -111,31 +109,11 @@ class Workspace(QWidget):
             (self.objects_panel, self.propagation_panel, self.tabs), (3, 0, 3), self
         )
 
-        self.upper_half = QSplitter(Qt.Orientation.Horizontal, self)
-        self.upper_half.addWidget(picture)
-        self.upper_half.addWidget(self.panels)
-        self.upper_half.setStretchFactor(0, 1)
-        self.upper_half.setStretchFactor(1, 0)
-        self.upper_half.setCollapsible(0, False)
-
+        self.upper_half = self._split(Qt.Orientation.Horizontal, picture, self.panels)
         self.lower_half = QWidget(self)
-        rows = QVBoxLayout(self.lower_half)
-        rows.setContentsMargins(0, 0, 0, 0)
-        rows.setSpacing(0)
-        rows.addWidget(self.transport)
-        rows.addWidget(self.timeline, 1)
-
-        self.splitter = QSplitter(Qt.Orientation.Vertical, self)
-        self.splitter.addWidget(self.upper_half)
-        self.splitter.addWidget(self.lower_half)
-        self.splitter.setStretchFactor(0, 1)
-        self.splitter.setStretchFactor(1, 0)
-        self.splitter.setCollapsible(0, False)
-        for splitter in (self.splitter, self.upper_half):
-            splitter.setHandleWidth(1)
-        whole = QVBoxLayout(self)
-        whole.setContentsMargins(0, 0, 0, 0)
-        whole.addWidget(self.splitter)
+        lay_out(QVBoxLayout(self.lower_half), self.transport, (self.timeline, 1), spacing=0)
+        self.splitter = self._split(Qt.Orientation.Vertical, self.upper_half, self.lower_half)
+        lay_out(QVBoxLayout(self), self.splitter)
         self._is_width_chosen = self._is_height_chosen = False
         self._heights: list[int] = []  # of both halves, while the timeline is hidden
         self.upper_half.splitterMoved.connect(self._keep_width)
@@ -146,6 +124,17 @@ class Workspace(QWidget):
         self.document.history_changed.connect(self._clear_past)
         self.annotator.tracking.tracked.connect(self._clear_past)
         self.annotator.learning.learned.connect(self._offer_tracking)
+
+    def _split(self, way: Qt.Orientation, first: QWidget, second: QWidget) -> QSplitter:
+        """Further room goes to the first; the second can be dragged shut."""
+        splitter = QSplitter(way, self)
+        splitter.addWidget(first)
+        splitter.addWidget(second)
+        splitter.setStretchFactor(0, 1)
+        splitter.setStretchFactor(1, 0)
+        splitter.setCollapsible(0, False)
+        splitter.setHandleWidth(1)
+        return splitter
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
