@@ -1,7 +1,8 @@
 """Application style, light and dark palettes, icons, and what looks alike everywhere."""
 
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 from PySide6.QtCore import QByteArray, QEvent, QObject, QRect, QRectF, QSize, Qt
 from PySide6.QtGui import (
@@ -20,11 +21,13 @@ from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import (
     QApplication,
     QBoxLayout,
+    QComboBox,
     QLabel,
     QLayout,
     QProxyStyle,
     QStyle,
     QStyleOption,
+    QToolButton,
     QWidget,
 )
 
@@ -37,7 +40,9 @@ __all__ = [
     "Scheme",
     "Style",
     "apply_theme",
+    "combo",
     "draw_inside",
+    "flat_button",
     "guard_wheel",
     "heading",
     "icon",
@@ -46,6 +51,8 @@ __all__ = [
     "remark",
     "set_scheme",
 ]
+
+T = TypeVar("T")
 
 _CORNER_PX = 2.0
 _CHECKS = (
@@ -86,41 +93,23 @@ TEXT_PX: Final = 13
 ACCENT: Final = QColor(0x2F, 0x81, 0xF7)
 
 # Greys without a tint: colours beside the picture must not change how it looks.
-_DARK: Final = {
-    QPalette.ColorRole.Window: 0x2B2B2B,
-    QPalette.ColorRole.WindowText: 0xE4E4E4,
-    QPalette.ColorRole.Base: 0x222222,
-    QPalette.ColorRole.AlternateBase: 0x282828,
-    QPalette.ColorRole.Text: 0xE4E4E4,
-    QPalette.ColorRole.Button: 0x363636,
-    QPalette.ColorRole.ButtonText: 0xE4E4E4,
-    QPalette.ColorRole.ToolTipBase: 0x3A3A3A,
-    QPalette.ColorRole.ToolTipText: 0xF0F0F0,
-    QPalette.ColorRole.PlaceholderText: 0x8C8C8C,
-    QPalette.ColorRole.Mid: 0x1C1C1C,
-    QPalette.ColorRole.Midlight: 0x444444,
-    QPalette.ColorRole.Light: 0x4A4A4A,
-    QPalette.ColorRole.Dark: 0x1A1A1A,
-    QPalette.ColorRole.Shadow: 0x101010,
-    QPalette.ColorRole.Link: 0x6CB0FF,
-}
-_LIGHT: Final = {
-    QPalette.ColorRole.Window: 0xF0F0F0,
-    QPalette.ColorRole.WindowText: 0x1E1E1E,
-    QPalette.ColorRole.Base: 0xFFFFFF,
-    QPalette.ColorRole.AlternateBase: 0xF6F6F6,
-    QPalette.ColorRole.Text: 0x1E1E1E,
-    QPalette.ColorRole.Button: 0xE6E6E6,
-    QPalette.ColorRole.ButtonText: 0x1E1E1E,
-    QPalette.ColorRole.ToolTipBase: 0xFFFFFF,
-    QPalette.ColorRole.ToolTipText: 0x1E1E1E,
-    QPalette.ColorRole.PlaceholderText: 0x767676,
-    QPalette.ColorRole.Mid: 0xB8B8B8,
-    QPalette.ColorRole.Midlight: 0xDCDCDC,
-    QPalette.ColorRole.Light: 0xFFFFFF,
-    QPalette.ColorRole.Dark: 0x9A9A9A,
-    QPalette.ColorRole.Shadow: 0x6E6E6E,
-    QPalette.ColorRole.Link: 0x0B5CC4,
+_COLORS: Final = {  # dark, light
+    QPalette.ColorRole.Window: (0x2B2B2B, 0xF0F0F0),
+    QPalette.ColorRole.WindowText: (0xE4E4E4, 0x1E1E1E),
+    QPalette.ColorRole.Base: (0x222222, 0xFFFFFF),
+    QPalette.ColorRole.AlternateBase: (0x282828, 0xF6F6F6),
+    QPalette.ColorRole.Text: (0xE4E4E4, 0x1E1E1E),
+    QPalette.ColorRole.Button: (0x363636, 0xE6E6E6),
+    QPalette.ColorRole.ButtonText: (0xE4E4E4, 0x1E1E1E),
+    QPalette.ColorRole.ToolTipBase: (0x3A3A3A, 0xFFFFFF),
+    QPalette.ColorRole.ToolTipText: (0xF0F0F0, 0x1E1E1E),
+    QPalette.ColorRole.PlaceholderText: (0x8C8C8C, 0x767676),
+    QPalette.ColorRole.Mid: (0x1C1C1C, 0xB8B8B8),
+    QPalette.ColorRole.Midlight: (0x444444, 0xDCDCDC),
+    QPalette.ColorRole.Light: (0x4A4A4A, 0xFFFFFF),
+    QPalette.ColorRole.Dark: (0x1A1A1A, 0x9A9A9A),
+    QPalette.ColorRole.Shadow: (0x101010, 0x6E6E6E),
+    QPalette.ColorRole.Link: (0x6CB0FF, 0x0B5CC4),
 }
 _DISABLED_ROLES: Final = (
     QPalette.ColorRole.WindowText,
@@ -172,8 +161,8 @@ def icon(name: str) -> QIcon:
 
 def _set_palette(application: QApplication) -> None:
     palette = QPalette()
-    for role, rgb in (_DARK if is_dark() else _LIGHT).items():
-        palette.setColor(role, QColor(rgb))
+    for role, (dark, light) in _COLORS.items():
+        palette.setColor(role, QColor(dark if is_dark() else light))
     faint = QColor(0x757575 if is_dark() else 0x9A9A9A)
     for role in _DISABLED_ROLES:
         palette.setColor(QPalette.ColorGroup.Disabled, role, faint)
@@ -244,6 +233,24 @@ def remark(text: str, parent: QWidget, *, wraps: bool = True) -> QLabel:
     label.setWordWrap(wraps)
     label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
     return label
+
+
+def combo(titles: Mapping[T, str], parent: QWidget) -> QComboBox:
+    """A list to choose from. titles: by value."""
+    box = QComboBox(parent)
+    for value, title in titles.items():
+        box.addItem(title, value)
+    return box
+
+
+def flat_button(picture: str, size_px: int, parent: QWidget) -> QToolButton:
+    """A button that is nothing but an icon of that size, until the pointer is over it."""
+    button = QToolButton(parent)
+    button.setIcon(icon(picture))
+    button.setIconSize(QSize(size_px, size_px))
+    button.setAutoRaise(True)
+    button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+    return button
 
 
 def lay_out(

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QSize, Qt, QTimer, QUrl
+from PySide6.QtCore import QSignalBlocker, QSize, Qt, QTimer, QUrl
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import (
     QCheckBox,
@@ -116,11 +116,10 @@ class ExportPicture(QWidget):
     def _set_names(self, names: tuple[str, ...]) -> None:
         if names != tuple(self.files.itemText(row) for row in range(self.files.count())):
             chosen = max(0, min(self.files.currentIndex(), len(names) - 1))
-            self.files.blockSignals(True)
-            self.files.clear()
-            self.files.addItems(names)
-            self.files.setCurrentIndex(chosen)
-            self.files.blockSignals(False)
+            with QSignalBlocker(self.files):
+                self.files.clear()
+                self.files.addItems(names)
+                self.files.setCurrentIndex(chosen)
             self._chosen = chosen
         self.files.setToolTip(self.files.currentText())
         self.files.setEnabled(len(names) > 1)

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import QSignalBlocker, QSize, Qt, Signal
 from PySide6.QtGui import QImage, QPainter, QPaintEvent, QPalette
 from PySide6.QtWidgets import QFrame, QSizePolicy, QSlider, QVBoxLayout, QWidget
 
@@ -60,10 +60,9 @@ class FramePreview(QWidget):
         wanted = first if self.frame is None else self.frame
         self._frames = frames
         self.slider.setEnabled(len(frames) > 1)
-        self.slider.blockSignals(True)
-        self.slider.setRange(0, max(0, len(frames) - 1))
-        self.slider.setValue(min(bisect_left(frames, wanted), max(0, len(frames) - 1)))
-        self.slider.blockSignals(False)
+        with QSignalBlocker(self.slider):
+            self.slider.setRange(0, max(0, len(frames) - 1))
+            self.slider.setValue(min(bisect_left(frames, wanted), max(0, len(frames) - 1)))
 
     def choose(self, frame: int) -> None:
         """The nearest that can be chosen from there on."""

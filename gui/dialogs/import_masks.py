@@ -33,7 +33,7 @@ from gui.dialogs.option_form import as_text
 from gui.language import tr
 from gui.panels.object_table import swatch
 from gui.preferences import Preferences
-from gui.theme import guard_wheel, lay_out
+from gui.theme import combo, guard_wheel, lay_out
 from gui.work.annotator import Annotator
 from gui.work.document import Document
 from gui.work.operations import Kind, Operation
@@ -276,19 +276,22 @@ class ImportDialog(Dialog):
         header.setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(2, QHeaderView.ResizeMode.ResizeToContents)
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
-        self.status = QComboBox(self)
+        statuses = {
+            FrameStatus.CONFIRMED: tr("The masks are right"),
+            FrameStatus.TRACKED: tr("The masks are tracked: may be replaced"),
+        }
+        self.status = combo(statuses, self)
         self.status.setAccessibleName(tr("The frames count as"))
-        self.status.addItem(tr("The masks are right"), FrameStatus.CONFIRMED)
-        self.status.addItem(tr("The masks are tracked: may be replaced"), FrameStatus.TRACKED)
         self.status.currentIndexChanged.connect(self.update_plan)
-        guard_wheel(self.status)
-        self.first_number = QComboBox(self)
+        first_numbers = {
+            None: tr("As they fit the video"),
+            0: tr("The first frame is 0"),
+            1: tr("The first frame is 1"),
+        }
+        self.first_number = combo(first_numbers, self)
         self.first_number.setAccessibleName(tr("Numbers in file names"))
-        self.first_number.addItem(tr("As they fit the video"), None)
-        self.first_number.addItem(tr("The first frame is 0"), 0)
-        self.first_number.addItem(tr("The first frame is 1"), 1)
         self.first_number.currentIndexChanged.connect(self._look_again)
-        guard_wheel(self.first_number)
+        guard_wheel(self.status, self.first_number)
         self.keeps_others = QCheckBox(tr("Other objects keep their pixels"), self)
         self.keeps_others.setChecked(True)
         self.keeps_covered = QCheckBox(tr("Keep what is covered where objects overlap"), self)
@@ -350,16 +353,16 @@ class ImportDialog(Dialog):
 
     def _choice(self, one: ImportedObject) -> QComboBox:
         """Which object it becomes: one that is there, a new one, or none."""
-        box = QComboBox(self.table)
-        box.setAccessibleName(tr("Becomes"))
-        known: dict[int, object] = {}
+        titles = {}
         for other in self._document.objects:
-            known[other.id] = other.name
             text = f"{other.id}  {other.name}"
-            box.addItem(tr("{text} (locked)", text=text) if other.is_locked else text, other.id)
-        if one.object_id and one.object_id not in known:
-            box.addItem(tr("{object_id}  a new object", object_id=one.object_id), one.object_id)
-        box.addItem(tr("left out"), _LEFT_OUT)
+            titles[other.id] = tr("{text} (locked)", text=text) if other.is_locked else text
+        if one.object_id:
+            new = tr("{object_id}  a new object", object_id=one.object_id)
+            titles.setdefault(one.object_id, new)
+        titles[_LEFT_OUT] = tr("left out")
+        box = combo(titles, self.table)
+        box.setAccessibleName(tr("Becomes"))
         box.setCurrentIndex(box.findData(one.object_id))
         box.currentIndexChanged.connect(self.update_plan)
         guard_wheel(box)

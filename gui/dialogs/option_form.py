@@ -8,7 +8,6 @@ from PySide6.QtGui import QColor, QIcon, QPixmap
 from PySide6.QtWidgets import (
     QCheckBox,
     QColorDialog,
-    QComboBox,
     QDoubleSpinBox,
     QFileDialog,
     QFormLayout,
@@ -21,7 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from gui.language import tr
-from gui.theme import guard_wheel, lay_out
+from gui.theme import combo, guard_wheel, lay_out
 from interaction.formats.options import ExportOptions, OptionInfo, describe_options
 
 __all__ = [
@@ -102,11 +101,9 @@ def _field(info: OptionInfo, parent: QWidget) -> _Field:
         box.setChecked(bool(info.default))
         return _Field(box, box.isChecked, box.toggled)
     if info.kind == "choice":
-        combo = QComboBox(parent)
-        for value, title in info.choices:
-            combo.addItem(tr(title), value)
-        combo.setCurrentIndex(combo.findData(info.default))
-        return _Field(combo, combo.currentData, combo.currentIndexChanged)
+        choices = combo({value: tr(title) for value, title in info.choices}, parent)
+        choices.setCurrentIndex(choices.findData(info.default))
+        return _Field(choices, choices.currentData, choices.currentIndexChanged)
     if info.kind == "int":
         number = QSpinBox(parent)
         number.setRange(

@@ -18,7 +18,7 @@ from gui.dialogs.commands import ShortcutsDialog
 from gui.dialogs.dialog import Dialog
 from gui.language import SYSTEM, languages, tr
 from gui.preferences import Preferences
-from gui.theme import guard_wheel, remark
+from gui.theme import combo, guard_wheel, remark
 from gui.work.document import WIDEST_OUTLINE_PX
 
 __all__ = ["PreferencesDialog"]
@@ -126,7 +126,8 @@ class PreferencesDialog(Dialog):
         }
         texts = {value: f"{value} — {title}" for value, title in titles.items()}
         device = self._preferences.device
-        box = self._combo({**texts, device: texts.get(device, device)}, device)
+        box = combo({**texts, device: texts.get(device, device)}, self)
+        box.setCurrentIndex(box.findData(device))
         box.setEditable(True)  # "cuda:1"
         box.currentTextChanged.connect(self._set_device)
         return box
@@ -141,7 +142,8 @@ class PreferencesDialog(Dialog):
 
     def _choice(self, name: str, titles: Mapping[T, str]) -> QComboBox:
         """titles: by value."""
-        box = self._combo(titles, getattr(self._preferences, name))
+        box = combo(titles, self)
+        box.setCurrentIndex(max(0, box.findData(getattr(self._preferences, name))))
         box.currentIndexChanged.connect(lambda: self._set(name, box.currentData()))
         return box
 
@@ -160,13 +162,6 @@ class PreferencesDialog(Dialog):
         box = self._spin(0, 100, tr(" %"), round(100 * getattr(self._preferences, name)))
         box.valueChanged.connect(lambda percent: self._set(name, percent / 100))
         box.setSingleStep(5)
-        return box
-
-    def _combo(self, titles: Mapping[T, str], current: object) -> QComboBox:
-        box = QComboBox(self)
-        for value, title in titles.items():
-            box.addItem(title, value)
-        box.setCurrentIndex(max(0, box.findData(current)))
         return box
 
     def _spin(self, least: int, most: int, unit: str, value: int) -> QSpinBox:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
-from PySide6.QtCore import QLocale, QPoint, QSize, Qt, QTimer
+from PySide6.QtCore import QLocale, QPoint, QSignalBlocker, Qt, QTimer
 from PySide6.QtGui import QHideEvent, QPainter, QPaintEvent, QShowEvent
 from PySide6.QtWidgets import (
     QFormLayout,
@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 
 from gui.language import tr
 from gui.panels.memory_frames import Entry, FrameGroup, entries
-from gui.theme import ACCENT, guard_wheel, icon, lay_out
+from gui.theme import ACCENT, flat_button, guard_wheel, lay_out
 from gui.timeline.frame_table import FrameTable
 from gui.timeline.thumbnails import Thumbnails
 from gui.work.annotator import Annotator
@@ -90,28 +90,21 @@ class MemoryPanel(QWidget):
         row = QHBoxLayout()
         row.setSpacing(4)
         row.addWidget(self.limits, 1)
-        self.pin = self._button("bookmark", tr("Pin the selected frame"))
+        self.pin = flat_button("bookmark", 16, self)
+        self.pin.setAccessibleName(tr("Pin the selected frame"))
         self.pin.setToolTip(
             tr("Pin (P): this frame stays in memory, and no run replaces its mask; or unpin it")
         )
         self.pin.clicked.connect(lambda: self._on_selected(self._pin))
         row.addWidget(self.pin, 0, Qt.AlignmentFlag.AlignTop)
-        self.remove = self._button("x", tr("Take the selected frame out of memory"))
+        self.remove = flat_button("x", 16, self)
+        self.remove.setAccessibleName(tr("Take the selected frame out of memory"))
         self.remove.setToolTip(
             tr("Take out of memory and keep out (Delete), also of a run that goes on; masks stay")
         )
         self.remove.clicked.connect(lambda: self._on_selected(self._evict))
         row.addWidget(self.remove, 0, Qt.AlignmentFlag.AlignTop)
         return row
-
-    def _button(self, name: str, text: str) -> QToolButton:
-        button = QToolButton(self)
-        button.setIcon(icon(name))
-        button.setIconSize(QSize(16, 16))
-        button.setAutoRaise(True)
-        button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        button.setAccessibleName(text)
-        return button
 
     def _scrolled(self) -> QScrollArea:
         inner = QWidget(self)
@@ -431,9 +424,8 @@ class MemoryLimits(QWidget):
         for name, value in self._document.memory_limits.items():
             box = self.boxes[name]
             if box.value() != value:
-                box.blockSignals(True)
-                box.setValue(value)
-                box.blockSignals(False)
+                with QSignalBlocker(box):
+                    box.setValue(value)
         self.reset.setEnabled(bool(self._document.session.engines.limits))
 
 

@@ -39,7 +39,7 @@ from gui.panels.object_table import (
     ObjectTable,
     swatch,
 )
-from gui.theme import heading, icon, lay_out, remark
+from gui.theme import flat_button, heading, icon, lay_out, remark
 from gui.work.annotator import Annotator
 from gui.work.document import Document
 from interaction.annotation.edits import OKABE_ITO
@@ -260,14 +260,10 @@ class ObjectsPanel(QWidget):
         return row
 
     def _button(self, name: str, tip: str, do: Callable[[], object] | None = None) -> QToolButton:
-        button = QToolButton(self)
-        button.setIcon(icon(name))
-        button.setIconSize(QSize(16, 16))
+        button = flat_button(name, 16, self)
         button.setFixedSize(26, 26)
-        button.setAutoRaise(True)
         button.setToolTip(tip)
         button.setAccessibleName(tip.split(":")[0].split(" (")[0])
-        button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         button.setStyleSheet("QToolButton::menu-indicator { image: none; }")
         if do is not None:

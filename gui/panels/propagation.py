@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from gui.language import tr
-from gui.theme import guard_wheel, heading, icon, lay_out, remark
+from gui.theme import combo, guard_wheel, heading, icon, lay_out, remark
 from gui.timeline.frame_table import FrameTable
 from gui.timeline.scale import short_timecode
 from gui.work.annotator import Annotator
@@ -312,14 +312,13 @@ class PropagationPanel(QWidget):
 
     def _make_extent(self) -> None:
         """Until where, and in which frames."""
-        self.until = QComboBox(self)
-        for text, until in (
-            (tr("the end"), "end"),
-            (tr("the next confirmed frame"), "next_confirmed"),
-            (tr("halfway to the next keyframe"), "halfway"),
-            (tr("nothing changes any more"), "settled"),
-        ):
-            self.until.addItem(text, until)
+        ends = {
+            "end": tr("the end"),
+            "next_confirmed": tr("the next confirmed frame"),
+            "halfway": tr("halfway to the next keyframe"),
+            "settled": tr("nothing changes any more"),
+        }
+        self.until = combo(ends, self)
         self.until.setAccessibleName(tr("Track until"))
         self.until.setToolTip(
             tr(
@@ -331,11 +330,11 @@ class PropagationPanel(QWidget):
         self.range.setAccessibleName(tr("Frames to track"))
         self.range.setToolTip(tr("Set the range with I and U, or Shift+drag in the timeline"))
         self.range.activated.connect(self._choose_range)
-        for combo in (self.until, self.range):
-            combo.setSizeAdjustPolicy(
+        for box in (self.until, self.range):
+            box.setSizeAdjustPolicy(
                 QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
             )
-            combo.setMinimumContentsLength(8)
+            box.setMinimumContentsLength(8)
         self.count = QSpinBox(self)
         self.count.setRange(1, max(1, self._document.frame_count - 1))
         self.count.setValue(min(25, self.count.maximum()))

@@ -4,7 +4,7 @@ from math import exp, log
 from pathlib import Path
 from typing import Final
 
-from PySide6.QtCore import QSize, Qt, QTimer
+from PySide6.QtCore import QSignalBlocker, QSize, Qt, QTimer
 from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import (
     QComboBox,
@@ -147,9 +147,8 @@ class StatusLine(QStatusBar):
         self.brush.setText(tr("brush {width_px} px", width_px=width_px) if has_brush else "")
         self.brush_slider.setVisible(has_brush)
         step = _BRUSH_STEPS * log(workspace.document.brush_radius_px / LEAST_RADIUS_PX)
-        self.brush_slider.blockSignals(True)
-        self.brush_slider.setValue(round(step / _BRUSH_SPAN))
-        self.brush_slider.blockSignals(False)
+        with QSignalBlocker(self.brush_slider):
+            self.brush_slider.setValue(round(step / _BRUSH_SPAN))
 
     def _choose_brush(self, step: int) -> None:
         if self._document is not None:
@@ -271,9 +270,8 @@ class ToolBar(QToolBar):
         self.opacity_value.setEnabled(self.opacity.isEnabled())
 
     def show_opacity(self, opacity: float) -> None:
-        self.opacity.blockSignals(True)
-        self.opacity.setValue(round(100 * opacity))
-        self.opacity.blockSignals(False)
+        with QSignalBlocker(self.opacity):
+            self.opacity.setValue(round(100 * opacity))
         self.opacity_value.setText(tr("{opacity} %", opacity=round(100 * opacity)))
 
     def show_model(self, settings: EngineSettings) -> None:

@@ -1,6 +1,7 @@
 """Save and restore the place in a project, tools and thumbnails."""
 
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -67,12 +68,16 @@ class Remembering(QObject):
         self._follow_preferences("look/outline_px")
         self._follow_preferences("work/at_cut")
         self._follow_preferences("work/previews")
-        document.set_hatching(preferences.has_hatching)
-        document.set_shows_covered(preferences.shows_covered)
-        document.set_onion_skin(preferences.has_onion_skin)
-        document.set_follows_head(preferences.follows_head)
-        document.set_goal(preferences.goal)
-        document.set_blends(preferences.blends)
+        for name, put, changed in (
+            ("has_hatching", document.set_hatching, document.hatching_changed),
+            ("shows_covered", document.set_shows_covered, document.covered_changed),
+            ("has_onion_skin", document.set_onion_skin, document.onion_skin_changed),
+            ("follows_head", document.set_follows_head, document.follow_changed),
+            ("goal", document.set_goal, document.goal_changed),
+            ("blends", document.set_blends, document.blends_changed),
+        ):
+            put(getattr(preferences, name))
+            changed.connect(partial(setattr, preferences, name))
         if preferences.tool in self._workspace.canvas.tool_names:
             document.set_tool(preferences.tool)
         radius_px = preferences.brush_radius_px
@@ -93,17 +98,11 @@ class Remembering(QObject):
         document, preferences = self._workspace.document, self._preferences
         for changed, name in (
             (document.opacity_changed, "opacity"),
-            (document.onion_skin_changed, "has_onion_skin"),
-            (document.hatching_changed, "has_hatching"),
-            (document.covered_changed, "shows_covered"),
-            (document.follow_changed, "follows_head"),
-            (document.goal_changed, "goal"),
-            (document.blends_changed, "blends"),
             (document.tool_changed, "tool"),
             (document.brush_changed, "brush_radius_px"),
             (document.view_mode_changed, "view_mode"),
         ):
-            changed.connect(lambda value, name=name: setattr(preferences, name, value))
+            changed.connect(partial(setattr, preferences, name))
         preferences.changed.connect(self._follow_preferences)
         until = self._workspace.propagation_panel.until
         until.currentIndexChanged.connect(
