@@ -138,10 +138,7 @@ class CrashHook(QObject):
         sys.excepthook = self._before
 
     def _handle(
-        self,
-        kind: type[BaseException],
-        error: BaseException,
-        trace: TracebackType | None,
+        self, kind: type[BaseException], error: BaseException, trace: TracebackType | None
     ) -> None:
         if issubclass(kind, KeyboardInterrupt):
             QCoreApplication.quit()

@@ -90,10 +90,7 @@ class Actions(QObject):
     keys_changed = Signal()
 
     def __init__(
-        self,
-        handlers: Mapping[str, Callable[[], object]],
-        preferences: Preferences,
-        owner: QWidget,
+        self, handlers: Mapping[str, Callable[[], object]], preferences: Preferences, owner: QWidget
     ) -> None:
         """handlers: by id, called when the action is triggered. ValueError if one is missing."""
         super().__init__(owner)

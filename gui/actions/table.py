@@ -6,12 +6,7 @@ from typing import Final
 
 from xmem_core.messages import Message
 
-__all__ = [
-    "ACTIONS",
-    "MENUS",
-    "ActionSpec",
-    "Needs",
-]
+__all__ = ["ACTIONS", "MENUS", "ActionSpec", "Needs"]
 
 
 class Needs(Flag):

@@ -7,12 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from PySide6.QtCore import QSize, QUrl
 from PySide6.QtGui import QDesktopServices, QFontDatabase, QGuiApplication
-from PySide6.QtWidgets import (
-    QPlainTextEdit,
-    QTabWidget,
-    QTextBrowser,
-    QWidget,
-)
+from PySide6.QtWidgets import QPlainTextEdit, QTabWidget, QTextBrowser, QWidget
 
 from gui.dialogs.dialog import Dialog
 from gui.errors import last_lines, log_file
@@ -20,10 +15,7 @@ from gui.language import tr
 from interaction.doctor import package_versions
 from resources import icons_folder, sample_folder
 
-__all__ = [
-    "AboutDialog",
-    "LogDialog",
-]
+__all__ = ["AboutDialog", "LogDialog"]
 
 _LINES = 2000
 

@@ -55,10 +55,7 @@ from interaction.formats.format import ExportFormat, ExportSource, FormatGroup
 from interaction.video.video import Video
 from xmem_core.messages import Message
 
-__all__ = [
-    "ExportDialog",
-    "ExportPicture",
-]
+__all__ = ["ExportDialog", "ExportPicture"]
 
 
 class ExportPicture(QWidget):

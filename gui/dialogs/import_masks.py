@@ -101,12 +101,7 @@ class ImportDialog(Dialog):
 
         def steps() -> Generator[None, None, None]:
             preview = preview_import(
-                path,
-                video,
-                annotation,
-                shown=shown,
-                first_number=first_number,
-                on_progress=report,
+                path, video, annotation, shown=shown, first_number=first_number, on_progress=report
             )
             found.append(preview)
             yield

@@ -23,11 +23,7 @@ from gui.language import tr
 from gui.theme import combo, guard_wheel, lay_out
 from interaction.formats.options import ExportOptions, OptionInfo, describe_options
 
-__all__ = [
-    "OptionForm",
-    "align_labels",
-    "as_text",
-]
+__all__ = ["OptionForm", "align_labels", "as_text"]
 
 
 def as_text(lines: Iterable[str]) -> str:

@@ -4,14 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Final, TypeVar
 
-from PySide6.QtWidgets import (
-    QCheckBox,
-    QComboBox,
-    QDialogButtonBox,
-    QFormLayout,
-    QSpinBox,
-    QWidget,
-)
+from PySide6.QtWidgets import QCheckBox, QComboBox, QDialogButtonBox, QFormLayout, QSpinBox, QWidget
 
 from gui.actions.actions import Actions
 from gui.dialogs.commands import ShortcutsDialog

@@ -63,9 +63,7 @@ class Entry:
         if self.rule is MemoryRule.EXCLUDED:
             if self.last > self.frame:
                 return tr(
-                    "Frames {first} to {last}, kept out of memory",
-                    first=self.frame,
-                    last=self.last,
+                    "Frames {first} to {last}, kept out of memory", first=self.frame, last=self.last
                 )
             return tr("Frame {frame}, kept out of memory", frame=self.frame)
         kinds = {

@@ -45,10 +45,7 @@ from gui.work.document import Document
 from interaction.annotation.edits import OKABE_ITO
 from interaction.annotation.types import ObjectInfo
 
-__all__ = [
-    "ObjectMenus",
-    "ObjectsPanel",
-]
+__all__ = ["ObjectMenus", "ObjectsPanel"]
 
 
 class ObjectMenus(QObject):

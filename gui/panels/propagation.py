@@ -33,12 +33,7 @@ from xmem_core.messages import Message
 if TYPE_CHECKING:
     from interaction.tracking.governor import Forecast
 
-__all__ = [
-    "RUNNING",
-    "LearningRow",
-    "PropagationPanel",
-    "RunProgress",
-]
+__all__ = ["RUNNING", "LearningRow", "PropagationPanel", "RunProgress"]
 
 RUNNING = (Busy.PROPAGATING, Busy.LEARNING, Busy.PAUSED)
 
@@ -288,14 +283,7 @@ class PropagationPanel(QWidget):
     def _choices(self) -> QFormLayout:
         self._make_extent()
         self._make_switches()
-        for box in (
-            self.until,
-            self.range,
-            self.count,
-            self.only_current,
-            self.closer,
-            self.keeps,
-        ):
+        for box in (self.until, self.range, self.count, self.only_current, self.closer, self.keeps):
             box.setFocusPolicy(Qt.FocusPolicy.TabFocus | Qt.FocusPolicy.ClickFocus)
             guard_wheel(box)
         form = QFormLayout()

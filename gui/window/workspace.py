@@ -26,10 +26,7 @@ from gui.work.learning import learned_from
 from gui.work.operations import Busy, EngineThread
 from interaction.session import Session
 
-__all__ = [
-    "PanelColumn",
-    "Workspace",
-]
+__all__ = ["PanelColumn", "Workspace"]
 
 
 class PanelColumn(QScrollArea):
