@@ -44,11 +44,12 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from gui.actions.actions import Actions
 from gui.canvas.shown_frame import to_image
 from gui.errors import Banner
 from gui.language import tr
 from gui.preferences import THUMBNAIL, Preferences, RecentProject
-from gui.theme import UNLIMITED_PX, draw_inside, heading, icon, lay_out, remark
+from gui.theme import UNLIMITED_PX, draw_inside, heading, lay_out, remark
 from interaction.files import is_file, is_plain_file
 
 __all__ = ["OpeningPage", "RecentList", "WelcomePage"]
@@ -295,15 +296,13 @@ _BUTTON_PX, _RECENT_PX = 260, 520
 
 
 class WelcomePage(QWidget):
-    """Says what is wanted; opening is the window's business."""
+    """The actions that open something, and recent projects."""
 
-    video_wanted = Signal()
-    folder_wanted = Signal()
-    project_wanted = Signal()
-    sample_wanted = Signal()
     path_wanted = Signal(str)
 
-    def __init__(self, preferences: Preferences, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, preferences: Preferences, actions: Actions, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
         self.banner = Banner(self)
         title = QLabel("xmem-annotate", self)
@@ -319,21 +318,17 @@ class WelcomePage(QWidget):
         left.addWidget(title)
         left.addWidget(subtitle)
         left.addSpacing(16)
-        for text, picture, signal in (
-            (tr("Open video…"), "file-video", self.video_wanted),
-            (tr("Open folder of pictures…"), "images", self.folder_wanted),
-            (tr("Open project…"), "folder-open", self.project_wanted),
-            (tr("Try the sample"), "sparkles", self.sample_wanted),
-        ):
+        for name in ("file.open_video", "file.open_folder", "file.open_project", "file.sample"):
+            action = actions[name]
             button = QToolButton(self)
-            button.setIcon(icon(picture))
-            button.setText(text)
-            button.setAccessibleName(text)
+            button.setIcon(action.icon())
+            button.setText(action.text())
+            button.setAccessibleName(action.text())
             button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
             button.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
             button.setIconSize(QSize(40, 20))  # with room on either side
             button.setFixedSize(_BUTTON_PX, 36)
-            button.clicked.connect(signal)
+            button.clicked.connect(action.trigger)
             left.addWidget(button)
         left.addSpacing(8)
         left.addWidget(

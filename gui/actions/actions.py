@@ -114,7 +114,7 @@ class Actions(QObject):
                 group = groups.setdefault(spec.group, QActionGroup(owner))
                 group.addAction(action)
             # `triggered` only comes from people, so that showing a state is no request.
-            action.triggered.connect(_called(handlers[spec.id]))
+            action.triggered.connect(lambda _=False, do=handlers[spec.id]: do())
             self._actions[spec.id] = action
             owner.addAction(action)
         self._set_keys()
@@ -221,13 +221,6 @@ def _tip(action: QAction, spec: ActionSpec, keys: list[QKeySequence]) -> str:
         shown = keys[0].toString(QKeySequence.SequenceFormat.NativeText)
         title = f"{title} ({shown})"
     return f"{title}\n{tr(spec.tip)}" if spec.tip else title
-
-
-def _called(handler: Callable[[], object]) -> Callable[[], None]:
-    def call() -> None:
-        handler()
-
-    return call
 
 
 def _sequence(key: str) -> QKeySequence:

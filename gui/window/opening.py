@@ -175,7 +175,6 @@ class Opener(QObject):
         if is_project(folder):
             self.open_source_of(folder, source)
             return
-        self.project = folder
 
         def steps() -> Generator[object, None, None]:
             index = yield from index_video(source)
@@ -183,26 +182,23 @@ class Opener(QObject):
             engines = self._engines()
             yield Session.open(source, folder, engines=engines, index=index, creates_late=True)
 
-        self._start(source, steps)
+        self._start(source, folder, steps)
         if self.is_busy:
             self._preview(source)
 
     def open_project(self, folder: Path, read_only: bool = False) -> None:
-        self.project = folder
-
         def steps() -> Generator[object, None, None]:
             yield Session.open_project(folder, engines=self._engines(), read_only=read_only)
 
-        self._start(folder, steps)
+        self._start(folder, folder, steps)
 
     def open_source_of(self, folder: Path, source: Path) -> None:
         """A project whose video was somewhere else; from now on it is known to be here."""
-        self.project = folder
 
         def steps() -> Generator[object, None, None]:
             yield Session.open(source, folder, engines=self._engines())
 
-        self._start(folder, steps)
+        self._start(folder, folder, steps)
 
     def open_sample(self) -> None:
         """In the user's own folder, so that the installed program stays as it is."""
@@ -235,10 +231,12 @@ class Opener(QObject):
             self.engines.configure(settings)
         return self.engines
 
-    def _start(self, what: Path, steps: Callable[[], Generator[object, None, None]]) -> None:
+    def _start(
+        self, what: Path, project: Path, steps: Callable[[], Generator[object, None, None]]
+    ) -> None:
+        self.project = project
         self.cancel()
-        folder = None if self.project is None else os.path.realpath(self.project)
-        if self.in_use is not None and folder == os.path.realpath(self.in_use):
+        if self.in_use is not None and os.path.realpath(project) == os.path.realpath(self.in_use):
             self.is_open.emit()
             return
         sessions: list[Session] = []

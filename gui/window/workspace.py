@@ -111,7 +111,8 @@ class Workspace(QWidget):
         lay_out(QVBoxLayout(self.lower_half), self.transport, (self.timeline, 1), spacing=0)
         self.splitter = self._split(Qt.Orientation.Vertical, self.upper_half, self.lower_half)
         lay_out(QVBoxLayout(self), self.splitter)
-        self._is_width_chosen = self._is_height_chosen = False
+        self.is_width_chosen = False  # by hand; until then the panels' follows the window's
+        self._is_height_chosen = False
         self._heights: list[int] = []  # of both halves, while the timeline is hidden
         self.upper_half.splitterMoved.connect(self._keep_width)
         self.splitter.splitterMoved.connect(self._keep_height)
@@ -144,14 +145,9 @@ class Workspace(QWidget):
     def restore_sizes(self, upper: QByteArray | None, whole: QByteArray | None) -> None:
         """Restore saved splitter sizes."""
         if upper is not None and self.upper_half.restoreState(upper):
-            self._is_width_chosen = True
+            self.is_width_chosen = True
         if whole is not None and self.splitter.restoreState(whole):
             self._is_height_chosen = True
-
-    @property
-    def is_width_chosen(self) -> bool:
-        """Whether the panels' width was set by hand; until then it follows the window's."""
-        return self._is_width_chosen
 
     @property
     def is_height_chosen(self) -> bool:
@@ -159,13 +155,13 @@ class Workspace(QWidget):
         return self._is_height_chosen and not self._heights
 
     def _keep_width(self) -> None:
-        self._is_width_chosen = True
+        self.is_width_chosen = True
 
     def _keep_height(self) -> None:
         self._is_height_chosen = True
 
     def _fit_panels(self) -> None:
-        if not self._is_width_chosen:
+        if not self.is_width_chosen:
             share_px = round(self.width() * _PANELS_SHARE)
             panels_px = min(max(share_px, _LEAST_PANELS_PX), _MOST_PANELS_PX)
             self.upper_half.setSizes([max(1, self.width() - panels_px), panels_px])

@@ -13,6 +13,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog
 from pytestqt.qtbot import QtBot
 
+from gui.actions.actions import Actions
 from gui.canvas.view_modes import pixels_of
 from gui.dialogs.models import ModelsDialog
 from gui.dialogs.preferences import PreferencesDialog
@@ -310,9 +311,9 @@ def test_the_panels_are_wider_in_a_wide_window_until_their_width_is_set_by_hand(
 
 
 def test_before_anything_was_opened_the_words_stand_below_their_title(
-    preferences: Preferences, qtbot: QtBot
+    preferences: Preferences, actions: Actions, qtbot: QtBot
 ) -> None:
-    page = WelcomePage(preferences)
+    page = WelcomePage(preferences, actions)
     qtbot.addWidget(page)
     page.resize(1280, 800)
     page.show()
@@ -330,7 +331,7 @@ class _Marked(NullTranslations):
 
 
 def test_no_word_of_a_recent_project_escapes_translation(
-    preferences: Preferences, qtbot: QtBot
+    preferences: Preferences, actions: Actions, qtbot: QtBot
 ) -> None:
     day_s = 86_400
     for age in (0, 1, 30):
@@ -338,7 +339,7 @@ def test_no_word_of_a_recent_project_escapes_translation(
         preferences.add_recent(project)
     use_catalogue(_Marked())
     try:
-        page = WelcomePage(preferences)
+        page = WelcomePage(preferences, actions)
         qtbot.addWidget(page)
         model = page.recent.view.model()
         role = Qt.ItemDataRole.AccessibleDescriptionRole
