@@ -78,7 +78,7 @@ def test_whatever_cannot_be_opened_is_refused_in_words_and_what_is_open_stays(
 ) -> None:
     workspace = open_path(clip)
     failures: list[Exception] = []
-    monkeypatch.setattr(window, "show_failure", lambda *_: None)  # a dialog for each
+    monkeypatch.setattr(window, "show_failure", lambda *_, **__: None)  # a dialog for each
     window.opener.failed.connect(failures.append)
     for what, path in choices.items():
         with qtbot.waitSignal(window.opener.failed, timeout=LONG_MS):
