@@ -1,7 +1,6 @@
 """`xmem-annotate doctor`: does everything work that the program needs of this computer?"""
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import psutil
 import typer
 
+from gui.window.arguments import has_display
 from interaction.doctor import Finding, as_text, examine
 
 if TYPE_CHECKING:
@@ -72,9 +72,7 @@ def _probe() -> None:
 
 
 def _window_system() -> Finding:
-    if sys.platform.startswith("linux") and not any(
-        os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
-    ):
+    if not has_display():
         return Finding("window", "no display; commands that open no window work")
     line = [sys.executable, "-c", "from gui.doctor import _probe; _probe()"]
     if getattr(sys, "frozen", False):  # a built application is its own interpreter

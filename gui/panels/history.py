@@ -13,14 +13,7 @@ from PySide6.QtCore import (
     Signal,
 )
 from PySide6.QtGui import QFont, QGuiApplication, QPalette, QShowEvent
-from PySide6.QtWidgets import (
-    QListView,
-    QStyledItemDelegate,
-    QStyleOptionViewItem,
-    QToolButton,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QListView, QToolButton, QVBoxLayout, QWidget
 
 from gui.language import tr
 from gui.theme import lay_out, remark
@@ -54,7 +47,6 @@ class HistoryPanel(QWidget):
         self.steps = HistorySteps(document, self)
         self.view = QListView(self)
         self.view.setModel(self.steps)
-        self.view.setItemDelegate(_Delegate(self.view))
         self.view.setUniformItemSizes(True)
         # After a long name the end says what was done to the object.
         self.view.setTextElideMode(Qt.TextElideMode.ElideMiddle)
@@ -155,6 +147,8 @@ class HistorySteps(QAbstractListModel):
                 if row < self._position
                 else tr("{text}, undone", text=self._text(row))
             )
+        if role == Qt.ItemDataRole.SizeHintRole:
+            return QSize(0, _ROW_PX)  # as wide as the list, in which a long name is shortened
         if role == Qt.ItemDataRole.FontRole and row == self._position:
             font = QFont(QGuiApplication.font())
             font.setBold(True)
@@ -202,11 +196,6 @@ class HistorySteps(QAbstractListModel):
         self._position = position
         self.dataChanged.emit(self.index(min(first, len(new))), self.index(min(last, len(new))))
         self.position_changed.emit(position)
-
-
-class _Delegate(QStyledItemDelegate):
-    def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
-        return QSize(0, _ROW_PX)  # as wide as the list, in which a long name is shortened
 
 
 def _common(old: tuple[Entry, ...], new: tuple[Entry, ...]) -> int | None:

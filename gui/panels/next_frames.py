@@ -63,7 +63,7 @@ class NextFramesPanel(QWidget):
         document.range_changed.connect(self._show_later)
         document.goal_changed.connect(self._show_goal)
         document.frame_changed.connect(self._show_frame)
-        annotator.operations.busy_changed.connect(self._show_busy)
+        annotator.operations.busy_changed.connect(self._show_later)
         self._thumbnails.arrived.connect(self._show_thumbnail)
 
     def _goal_row(self) -> QHBoxLayout:
@@ -96,9 +96,6 @@ class NextFramesPanel(QWidget):
     def _show_later(self, *_: object) -> None:
         if self.isVisible() and self._annotator.operations.busy is not Busy.PROPAGATING:
             self._later.start()
-
-    def _show_busy(self, busy: Busy) -> None:
-        self._show_later()
 
     def _show_goal(self, goal: float) -> None:
         self.goal.setValue(round(goal * 100))

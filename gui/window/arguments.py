@@ -12,7 +12,7 @@ import typer
 from interaction.command_line.options import taking
 from interaction.engines import EngineSettings
 
-__all__ = ["WindowArguments", "window"]
+__all__ = ["WindowArguments", "has_display", "window"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +32,10 @@ class WindowArguments:
         return replace(settings, memory=replace(settings.memory, **memory), **self.engine)
 
 
-def _has_display() -> bool:
-    """Qt would end the program without a word that helps."""
-    if not sys.platform.startswith("linux") or "QT_QPA_PLATFORM" in os.environ:
-        return True
-    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+def has_display() -> bool:
+    """Without one, Qt would end the program without a word that helps."""
+    names = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+    return not sys.platform.startswith("linux") or any(map(os.environ.get, names))
 
 
 def _given(**values: Any) -> dict[str, Any]:
@@ -138,7 +137,7 @@ def window(flags: _Flags) -> None:
         arguments.changed(EngineSettings())
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
-    if not _has_display():
+    if not has_display():
         typer.echo(
             "There is no display to open a window on; to track the sample without one, type: "
             "xmem-annotate propagate sample --output sample-masks",
