@@ -228,7 +228,7 @@ class ExportDialog(Dialog):
         self._report = None
 
         def steps() -> Generator[ExportProgress, None, None]:
-            return self._keep_report(export(source, settings))
+            self._report = yield from export(source, settings)
 
         self._show_running(True)
         self.bar.setRange(0, 0)
@@ -238,11 +238,6 @@ class ExportDialog(Dialog):
         if not self._annotator.operations.start(operation):
             self._show_running(False)
             self.status.setText(tr("Something else is being written. Wait until it is done."))
-
-    def _keep_report(
-        self, steps: Generator[ExportProgress, None, ExportReport]
-    ) -> Generator[ExportProgress, None, None]:
-        self._report = yield from steps
 
     def _show_progress(self, step: ExportProgress) -> None:
         self.bar.setRange(0, step.total)
