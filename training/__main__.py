@@ -4,8 +4,6 @@ Several processes: `torchrun --nproc-per-node 2 -m training run ...`. A run that
 from its last checkpoint when the same command is given again.
 """
 
-from __future__ import annotations
-
 import argparse
 import logging
 import os

@@ -1,8 +1,7 @@
 """What the camera and the light do to a composed picture: shadow, blur, exposure, noise, JPEG."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
+from typing import Self
 
 import cv2
 import numpy as np
@@ -46,7 +45,7 @@ class Shadow:
     softness: float  # sigma of the blur, pixels
 
     @classmethod
-    def random(cls, rng: np.random.Generator, size: int) -> Shadow:
+    def random(cls, rng: np.random.Generator, size: int) -> Self:
         return cls(
             strength=rng.uniform(0.15, 0.65),
             flatness=rng.uniform(-0.5, 0.9),

@@ -3,8 +3,6 @@
 RUN/checkpoint.pt is replaced whole and atomically.
 """
 
-from __future__ import annotations
-
 import io
 import json
 import logging

@@ -5,8 +5,6 @@ generator that is passed in, so it can be made again from (seed, index). Labels 
 very alpha that coloured the pixels; some are drawn wide, or with the shadow, as people do.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 

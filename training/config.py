@@ -4,8 +4,6 @@
 is started. What is unknown, missing or out of range is refused by name.
 """
 
-from __future__ import annotations
-
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields

@@ -5,8 +5,6 @@ be seen, so that drawing it never has to shrink it much. A figure is one thing: 
 sprite, or several jointed ones that swing against each other.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import cv2

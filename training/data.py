@@ -1,7 +1,5 @@
 """Batches of clips by step, composed or of data sets, the same for any number of workers."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,12 +12,10 @@ from torch.utils.data import Dataset
 
 from training.composer import Clip, compose_clip
 from training.config import DataName, Stage, TrackerStage, TrackerTraining, Training
-from training.datasets.clips import ClipData, drawn_wide
-from training.datasets.layouts import Part, davis_videos, find_photographs, plain_videos
+from training.datasets.clips import ClipData, StaticClips, VideoClips, VideoEntry, drawn_wide
+from training.datasets.layouts import davis_videos, find_photographs, plain_videos
 from training.datasets.photographs import PhotographClips
-from training.datasets.static import StaticClips
-from training.datasets.videos import VideoClips, VideoEntry
-from training.pack import Pack
+from training.pack import Pack, Part
 from training.scene import ClipSettings
 
 # Streams of random numbers that must not meet.

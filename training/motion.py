@@ -4,8 +4,6 @@ Positions and lengths are in pixels of the composed frame, angles in radians, ti
 A transform is a 3x3 matrix on column vectors (x, y, 1).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import cv2

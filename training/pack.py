@@ -5,8 +5,6 @@ A pack is a folder with `cutouts/photo` and `cutouts/clipart` (WebP with alpha) 
 they are wanted: decoded, they would fill half a gigabyte in every worker process.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Literal
 
@@ -15,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 Picture = NDArray[np.uint8]
-
 
 Part = Literal["all", "training", "held out"]
 _HELD_OUT_ONE_IN = 20  # every twentieth picture of each kind is kept back for evaluation
@@ -52,14 +49,17 @@ class Pack:
 
 def _read(folder: Path, pattern: str, part: Part) -> list[Picture]:
     files = sorted(folder.glob(pattern))
-    # A pack too small to be divided, as in tests, is used whole for both.
-    if part != "all" and len(files) >= _HELD_OUT_ONE_IN:
-        files = [
-            file
-            for index, file in enumerate(files)
-            if (index % _HELD_OUT_ONE_IN == 0) == (part == "held out")
-        ]
-    return [np.fromfile(file, dtype=np.uint8) for file in files]
+    kept = part_of(len(files), part, _HELD_OUT_ONE_IN)
+    return [np.fromfile(files[index], dtype=np.uint8) for index in kept]
+
+
+def part_of(count: int, part: Part, one_in: int = 50) -> list[int]:
+    """Indices of a part, of which one in so many is held out; what is too little to be divided, as
+    in tests, is used whole for both."""
+    if part == "all" or count < one_in:
+        return list(range(count))
+    wanted = part == "held out"
+    return [index for index in range(count) if (index % one_in == 0) == wanted]
 
 
 def _decode(encoded: Picture, flags: int) -> Picture:

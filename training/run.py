@@ -5,8 +5,6 @@ are stretched over that time. It goes on from its last checkpoint: random number
 seed and the step, so nothing else has to be kept.
 """
 
-from __future__ import annotations
-
 import csv
 import logging
 import math
@@ -214,7 +212,7 @@ class Run:
         self.step += 1
         return float(loss.detach())
 
-    def _agreed(self, clock: Clock) -> float:
+    def _agreed(self, clock: "Clock") -> float:
         """The position of the first process, so that all end and change stages together."""
         position = clock.position(time.monotonic())
         if not dist.is_initialized():

@@ -4,8 +4,6 @@ One to three of the things are labelled; the rest are distractors, some of them 
 labelled one. Everything follows from the generator that is passed in.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -88,106 +86,93 @@ def draw_scene(
 ) -> Scene:
     """A scene with `object_count` labels, each of one thing or of several that go together."""
     pace = float(np.exp(rng.uniform(np.log(settings.slowest), np.log(settings.fastest))))
-    scene = pack.background(rng)
+    casting = _Casting(pack, rng, settings, pack.background(rng), pace)
     labelled: list[Actor] = []
     for label in range(1, object_count + 1):
-        actor = _draw_actor(pack, rng, settings, scene, pace, label)
+        actor = casting.actor(label)
         labelled.append(actor)
         # Some labels are several things that go together: a rider and a horse, a group.
         if rng.random() < 0.15:
-            labelled.append(_companion(pack, rng, settings, scene, pace, actor))
+            labelled.append(casting.companion(actor))
     distractors: list[Actor] = []
     for _ in range(int(rng.integers(0, settings.most_distractors + 1))):
         model = labelled[int(rng.integers(len(labelled)))]
-        distractor = _draw_actor(pack, rng, settings, scene, pace, 0)
+        distractor = casting.actor(0)
         if rng.random() < settings.twin_share:
             distractor = replace(distractor, figure=model.figure, light=model.light)
         distractors.append(distractor)
     # Some carry what is not meant: a bag on a back, a ball at a foot.
     for actor in list(labelled):
         if rng.random() < _CARRIED_SHARE:
-            distractors.append(_carried(pack, rng, settings, scene, pace, actor))
+            distractors.append(casting.carried(actor))
     actors = labelled + distractors
     order = rng.permutation(len(actors))
     actors = [actors[index] for index in order]
     if settings.frames > 2 and rng.random() < 0.4:
         target = labelled[int(rng.integers(len(labelled)))]
-        occluder = _draw_actor(pack, rng, settings, scene, pace, 0)
+        occluder = casting.actor(0)
         path = crossing_path(rng, settings.frames, settings.size, pace, target.path)
         actors.append(replace(occluder, path=path))
-    return Scene(tuple(actors), scene, pace)
+    return Scene(tuple(actors), casting.background, pace)
 
 
-def _draw_actor(
-    pack: Pack,
-    rng: np.random.Generator,
-    settings: ClipSettings,
-    scene: Picture,
-    pace: float,
-    label: int,
-) -> Actor:
-    frames, size = settings.frames, settings.size
-    extent = float(np.exp(rng.uniform(np.log(0.08), np.log(0.62)))) * size
-    path = random_path(rng, frames, size, pace * float(np.exp(rng.normal(0.0, 0.4))))
-    if frames > 2 and rng.random() < 0.15:
-        away = excursion(rng, frames, size * rng.uniform(0.5, 1.1))
-        path = replace(path, centre=path.centre + away)
-    elastic = None
-    if rng.random() < 0.55:
-        elastic = elastic_grids(rng, frames, rng.uniform(0.01, 0.04), pace)
-    light = np.exp(smooth_walk(rng, frames, 0.03 * min(1.0, pace), 3).clip(-0.3, 0.3))
-    shadow = Shadow.random(rng, size) if rng.random() < 0.4 else None
-    widened = 0
-    if rng.random() < _WIDENED_SHARE:
-        width = np.exp(rng.uniform(np.log(_LEAST_WIDENED), np.log(_MOST_WIDENED)))
-        widened = max(1, round(size * float(width)))
-    return Actor(
-        figure=random_figure(rng, pack, scene, frames, extent, pace),
-        path=path,
-        label=label,
-        elastic=elastic,
-        shadow=shadow,
-        light=np.asarray(light),
-        extent_px=extent,
-        owns_shadow=rng.random() < _OWNED_SHADOW_SHARE,
-        widened_px=widened,
-    )
+@dataclass(frozen=True, slots=True)
+class _Casting:
+    """Draws actors for one scene."""
 
+    pack: Pack
+    rng: np.random.Generator
+    settings: ClipSettings
+    background: Picture  # (H, W, 3)
+    pace: float
 
-def _carried(
-    pack: Pack,
-    rng: np.random.Generator,
-    settings: ClipSettings,
-    scene: Picture,
-    pace: float,
-    carrier: Actor,
-) -> Actor:
-    """A smaller, unlabelled thing that goes wherever the carrier goes."""
-    load = _draw_actor(pack, rng, settings, scene, pace, 0)
-    reach = carrier.extent_px
-    figure = random_figure(
-        rng, pack, scene, settings.frames, max(4.0, reach * rng.uniform(0.25, 0.6)), pace
-    )
-    beside = rng.normal(0.0, 0.25 * reach, 2)
-    # The carrier's own coordinates turn and grow with it.
-    moved = [
-        (carrier.path.matrix(t) @ np.array([*beside, 1.0]))[:2] for t in range(settings.frames)
-    ]
-    return replace(load, figure=figure, path=replace(carrier.path, centre=np.array(moved)))
+    def actor(self, label: int) -> Actor:
+        rng, frames, size = self.rng, self.settings.frames, self.settings.size
+        extent = float(np.exp(rng.uniform(np.log(0.08), np.log(0.62)))) * size
+        path = random_path(rng, frames, size, self.pace * float(np.exp(rng.normal(0.0, 0.4))))
+        if frames > 2 and rng.random() < 0.15:
+            away = excursion(rng, frames, size * rng.uniform(0.5, 1.1))
+            path = replace(path, centre=path.centre + away)
+        elastic = None
+        if rng.random() < 0.55:
+            elastic = elastic_grids(rng, frames, rng.uniform(0.01, 0.04), self.pace)
+        light = np.exp(smooth_walk(rng, frames, 0.03 * min(1.0, self.pace), 3).clip(-0.3, 0.3))
+        shadow = Shadow.random(rng, size) if rng.random() < 0.4 else None
+        widened = 0
+        if rng.random() < _WIDENED_SHARE:
+            width = np.exp(rng.uniform(np.log(_LEAST_WIDENED), np.log(_MOST_WIDENED)))
+            widened = max(1, round(size * float(width)))
+        return Actor(
+            figure=self._figure(extent),
+            path=path,
+            label=label,
+            elastic=elastic,
+            shadow=shadow,
+            light=np.asarray(light),
+            extent_px=extent,
+            owns_shadow=rng.random() < _OWNED_SHADOW_SHARE,
+            widened_px=widened,
+        )
 
+    def carried(self, carrier: Actor) -> Actor:
+        """A smaller, unlabelled thing that goes wherever the carrier goes."""
+        load, reach = self.actor(0), carrier.extent_px
+        figure = self._figure(max(4.0, reach * self.rng.uniform(0.25, 0.6)))
+        beside = np.array([*self.rng.normal(0.0, 0.25 * reach, 2), 1.0])
+        # The carrier's own coordinates turn and grow with it.
+        frames = range(self.settings.frames)
+        moved = np.array([(carrier.path.matrix(frame) @ beside)[:2] for frame in frames])
+        return replace(load, figure=figure, path=replace(carrier.path, centre=moved))
 
-def _companion(
-    pack: Pack,
-    rng: np.random.Generator,
-    settings: ClipSettings,
-    scene: Picture,
-    pace: float,
-    leader: Actor,
-) -> Actor:
-    """Another thing under the leader's label that keeps near to it."""
-    follower = _draw_actor(pack, rng, settings, scene, pace, leader.label)
-    beside = rng.normal(0.0, 0.15 * settings.size, 2)
-    wander = smooth_walk(rng, settings.frames, 0.01 * settings.size * pace, 2)
-    return replace(
-        follower, path=replace(follower.path, centre=leader.path.centre + beside + wander)
-    )
+    def companion(self, leader: Actor) -> Actor:
+        """Another thing under the leader's label that keeps near to it."""
+        size = self.settings.size
+        follower = self.actor(leader.label)
+        beside = self.rng.normal(0.0, 0.15 * size, 2)
+        wander = smooth_walk(self.rng, self.settings.frames, 0.01 * size * self.pace, 2)
+        centre = leader.path.centre + beside + wander
+        return replace(follower, path=replace(follower.path, centre=centre))
+
+    def _figure(self, extent: float) -> Figure:
+        frames = self.settings.frames
+        return random_figure(self.rng, self.pack, self.background, frames, extent, self.pace)

@@ -1,7 +1,5 @@
 """The tracker's side of a run: its data, loss and measure."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 

@@ -5,8 +5,6 @@ a small budget: features of unit variance, keys that are the features' principal
 and similarities scaled so that a query listens to several memory elements, not to one or all.
 """
 
-from __future__ import annotations
-
 import importlib.util
 from collections.abc import Mapping
 from pathlib import Path

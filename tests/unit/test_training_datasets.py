@@ -38,13 +38,12 @@ from training.datasets.augmentation import (
     resized,
     thin_plate_spline,
 )
-from training.datasets.clips import drawn_wide
+from training.datasets.clips import StaticClips, drawn_wide, frame_indices, objects_of
 from training.datasets.layouts import (
     Pair,
     davis_videos,
     find_pairs,
     find_photographs,
-    part_of,
     plain_videos,
     read_pair,
 )
@@ -53,8 +52,7 @@ from training.datasets.photographs import (
     filled,
     usable_instances,
 )
-from training.datasets.static import StaticClips
-from training.datasets.videos import frame_indices, objects_of
+from training.pack import part_of
 from training.preparation.working_pack import build_working_pack
 from training.run import Run, rate_factor
 from training.trunk_weights import start_from_resnets

@@ -9,8 +9,6 @@ are what is given before the first click. Where there is none, errors of the sam
 a swallowed neighbour, a leak or a loss along colours, stray pieces.
 """
 
-from __future__ import annotations
-
 import io
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
@@ -26,7 +24,8 @@ from PIL import Image
 from interaction.clicks.prompts import Box, Region
 from interaction.learning.samples import Sample, damaged, first_clicks
 from training.config import ClickTraining
-from training.datasets.layouts import find_photographs
+from training.datasets.layouts import Pair, Video, davis_videos, find_photographs, find_videos
+from training.pack import Part
 from xmem_core.arrays import Frame, Pixels
 from xmem_core.learning.losses import VOID
 
@@ -164,33 +163,17 @@ def _stills(
 def _clips(
     root: Path, held_out: bool, errors: Mapping[tuple[str, str], Sequence[tuple[int, Path]]]
 ) -> list[list[_Entry]]:
-    davis = root / "DAVIS" / "2017" / "trainval"
-    names = davis / "ImageSets" / "2017" / ("val.txt" if held_out else "train.txt")
-    folders = [
-        (davis / "JPEGImages" / "480p" / name, davis / "Annotations" / "480p" / name, True)
-        for name in (names.read_text(encoding="utf-8").split() if names.is_file() else ())
-    ]
-    video = root / "video"
-    if (video / "JPEGImages").is_dir() and not held_out:
-        folders += [
-            (folder, video / "Annotations" / folder.name, False)
-            for folder in sorted((video / "JPEGImages").iterdir())
-        ]
-    clips = []
-    for pictures, masks, is_one in folders:
-        entries = [
-            _Entry(
-                path,
-                masks / f"{path.stem}.png",
-                is_one,
-                tuple(errors.get((f"davis_{pictures.name}", path.stem), ())),
-            )
-            for path in sorted(pictures.glob("*.jpg"))
-            if (masks / f"{path.stem}.png").is_file()
-        ]
-        if entries:
-            clips.append(entries)
-    return clips
+    part: Part = "held out" if held_out else "training"
+    found = [(video, True) for video in davis_videos(root / "DAVIS" / "2017" / "trainval", part)]
+    if not held_out:
+        plain = find_videos(root / "video" / "JPEGImages", root / "video" / "Annotations")
+        found += [(video, False) for video in plain]
+
+    def entry(video: Video, pair: Pair, is_one_object: bool) -> _Entry:
+        of_it = tuple(errors.get((f"davis_{video.name}", pair.picture.stem), ()))
+        return _Entry(pair.picture, pair.mask, is_one_object, of_it)
+
+    return [[entry(video, pair, is_one) for pair in video.frames] for video, is_one in found]
 
 
 def _ids(mask: bytes, entry: _Entry) -> NDArray[np.uint8]:

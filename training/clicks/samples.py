@@ -1,7 +1,5 @@
 """One picture, one object to find in it, and what the annotator may already have."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import cv2

@@ -1,7 +1,5 @@
 """The click network's side of a run: its data, loss and measure."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -20,8 +18,7 @@ from training.clicks.samples import ClipMaker, draw_samples
 from training.composer import Clip, compose_clip
 from training.config import ClickTraining, DataName, Stage, TrackerStage
 from training.data import drawn_data, open_data
-from training.datasets.layouts import Part
-from training.pack import Pack
+from training.pack import Pack, Part
 from training.scene import ClipSettings
 from training.trunk_weights import find_trunk_weights, load_trunk, measure_normalisation
 from xmem_core.learning.lean import learn_trunk

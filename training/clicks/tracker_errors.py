@@ -6,8 +6,6 @@ A photograph's object is tracked through two other views of the photograph, a cl
 frame on in large steps.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 

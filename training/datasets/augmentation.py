@@ -3,9 +3,8 @@
 The figures are XMem's (Cheng and Schwing, ECCV 2022, supplementary material).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
+from typing import Self
 
 import cv2
 import numpy as np
@@ -146,7 +145,7 @@ class Colour:
         contrast: float,
         saturation: float,
         grey_share: float = 0.0,
-    ) -> Colour:
+    ) -> Self:
         """Each factor from 1 - x to 1 + x."""
         drawn = [rng.uniform(1 - x, 1 + x) for x in (brightness, contrast, saturation)]
         if rng.random() < grey_share:

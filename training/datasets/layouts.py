@@ -10,23 +10,17 @@ Videos: `JPEGImages/VIDEO/*` and `Annotations/VIDEO/*.png` (YouTube-VOS, BL30K),
 folder `480p` between and lists in `ImageSets/2017` (DAVIS).
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import cv2
 import numpy as np
 from PIL import Image
 
 from training.datasets.augmentation import Labels
-from training.pack import Picture
-
-Part = Literal["all", "training", "held out"]
-HELD_OUT_ONE_IN = 50  # videos or pictures kept back for the curve, where a set has no such list
+from training.pack import Part, Picture, part_of
 
 _FOLDER_ENDING = re.compile(
     r"[-_ ]?(ground[-_]?truth[-_]?masks?|images?|imgs?|masks?|gt)$", re.IGNORECASE
@@ -121,14 +115,6 @@ def plain_videos(root: Path, part: Part) -> list[Video]:
     """YouTube-VOS (its `train` or `train_480p` folder) or BL30K below `root`."""
     videos = find_videos(root / "JPEGImages", root / "Annotations")
     return [videos[index] for index in part_of(len(videos), part)]
-
-
-def part_of(count: int, part: Part) -> list[int]:
-    """Indices of a part; what is too little to be divided is used whole for both."""
-    if part == "all" or count < HELD_OUT_ONE_IN:
-        return list(range(count))
-    wanted = part == "held out"
-    return [index for index in range(count) if (index % HELD_OUT_ONE_IN == 0) == wanted]
 
 
 def read_pair(pair: Pair, *, is_grey: bool = False) -> tuple[Picture, Labels]:

@@ -5,8 +5,6 @@ hole behind them is filled, and both move on their own; other instances of the p
 the object are distractors.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 

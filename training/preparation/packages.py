@@ -5,8 +5,6 @@ The same packages give the same files. The pack is built beside its place and mo
 so a run that was stopped leaves no half of one.
 """
 
-from __future__ import annotations
-
 import csv
 import logging
 import re

@@ -4,8 +4,6 @@ Left out: what cannot be decoded, what is flat, what has no useful alpha, and wh
 picture that is already there (wallpapers come in many sizes, stamps in many colours).
 """
 
-from __future__ import annotations
-
 import warnings
 from pathlib import Path
 

@@ -6,8 +6,6 @@ Source and output have the same layout, so training reads either: `stills/SET/{i
 as good as fits; masks stay palette PNGs with their ids; of videos every second frame is kept.
 """
 
-from __future__ import annotations
-
 import io
 import logging
 import tempfile
