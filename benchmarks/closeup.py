@@ -92,12 +92,12 @@ def _measure(
         if result.frame == len(frames) - 1:
             break
         if result.frame > 0:
-            scores.append(region_similarity(labels > 0, masks[result.frame] > 0))
+            scores.append(float(region_similarity(labels > 0, masks[result.frame] > 0)))
     _, _, width, height = cv2.boundingRect(masks[0])
     return {
         "object_px": [width, height],
         "side_px": side,
-        "mean_j": round(float(mean(scores)), 3),
+        "mean_j": round(mean(scores), 3),
         "last_j": round(scores[-1], 3),
         "frame_s": round(median(seconds[1:]), 3),
         "wanted_side": tracker.closeup.wanted_side if tracker.closeup else None,

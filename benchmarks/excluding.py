@@ -87,7 +87,7 @@ def _track(
     for result, _ in steps:
         assert result is not None
         labels = result.prediction.labels()
-        scores.append(region_similarity(labels > 0, truth[result.frame] > 0))
+        scores.append(float(region_similarity(labels > 0, truth[result.frame] > 0)))
         before_s = time.process_time()
         tracker.remembered()
         telling_s += time.process_time() - before_s

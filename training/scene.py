@@ -81,6 +81,12 @@ class Scene:
     pace: float
 
 
+def widening_px(rng: np.random.Generator, size: int) -> int:
+    """By how much a mask is drawn too wide, of a frame of `size` pixels."""
+    width = np.exp(rng.uniform(np.log(_LEAST_WIDENED), np.log(_MOST_WIDENED)))
+    return max(1, round(size * float(width)))
+
+
 def draw_scene(
     pack: Pack, rng: np.random.Generator, settings: ClipSettings, object_count: int
 ) -> Scene:
@@ -138,10 +144,7 @@ class _Casting:
             elastic = elastic_grids(rng, frames, rng.uniform(0.01, 0.04), self.pace)
         light = np.exp(smooth_walk(rng, frames, 0.03 * min(1.0, self.pace), 3).clip(-0.3, 0.3))
         shadow = Shadow.random(rng, size) if rng.random() < 0.4 else None
-        widened = 0
-        if rng.random() < _WIDENED_SHARE:
-            width = np.exp(rng.uniform(np.log(_LEAST_WIDENED), np.log(_MOST_WIDENED)))
-            widened = max(1, round(size * float(width)))
+        widened = widening_px(rng, size) if rng.random() < _WIDENED_SHARE else 0
         return Actor(
             figure=self._figure(extent),
             path=path,

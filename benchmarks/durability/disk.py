@@ -39,12 +39,6 @@ class Call:
 
 
 @dataclass(slots=True)
-class _Opened:
-    path: str
-    file: int
-
-
-@dataclass(slots=True)
 class Watch:
     """What was called so far. `mark` puts a remark among the calls."""
 
@@ -78,7 +72,7 @@ class _WatchedDisk:
     def __init__(self, folder: Path, before: Callable[[str, int], None]) -> None:
         self.watch = Watch()
         self._root, self._before = str(folder), before
-        self._opened: dict[int, _Opened] = {}
+        self._opened: dict[int, tuple[str, int]] = {}  # path and file number, by descriptor
         self._files = itertools.count(1)
         self._count = 0
         self._real: dict[str, Callable[..., Any]] = {
@@ -87,23 +81,14 @@ class _WatchedDisk:
 
     def calls(self) -> dict[str, Any]:
         """By their names in `os`."""
-        return {
-            "open": self.open,
-            "close": self.close,
-            "write": self.write,
-            "ftruncate": self.ftruncate,
-            "fsync": self.fsync,
-            "replace": partial(self.rename, "replace"),
-            "rename": partial(self.rename, "rename"),
-            "unlink": self.unlink,
-            "mkdir": self.mkdir,
-            "link": self.link,
-        }
+        names = ("open", "close", "write", "ftruncate", "fsync", "unlink", "mkdir", "link")
+        renaming = {name: partial(self.rename, name) for name in ("replace", "rename")}
+        return {name: getattr(self, name) for name in names} | renaming
 
     def _full(self, path: StrPath, number: int | None = None) -> str:
         path = os.fspath(path)
         if number is not None and number in self._opened:
-            return os.path.join(self._opened[number].path, path)  # noqa: PTH118
+            return os.path.join(self._opened[number][0], path)  # noqa: PTH118
         return os.path.abspath(path)  # noqa: PTH100
 
     def _is_ours(self, path: str) -> bool:
@@ -132,7 +117,7 @@ class _WatchedDisk:
                 if is_new:
                     self.watch.names[name] = next(self._files)
                     self.watch.calls.append(Call("create", name, file=self.watch.names[name]))
-                self._opened[number] = _Opened(name, self.watch.names.get(name, _FOLDER))
+                self._opened[number] = name, self.watch.names.get(name, _FOLDER)
             return number
 
     def close(self, number: int) -> None:
@@ -147,19 +132,16 @@ class _WatchedDisk:
             self._about_to("write")
             offset = os.lseek(number, 0, os.SEEK_CUR)
             done = int(self._real["write"](number, data))
-            call = Call(
-                "write", file=self._opened[number].file, offset=offset, data=bytes(data[:done])
-            )
-            self.watch.calls.append(call)
+            _, file = self._opened[number]
+            self.watch.calls.append(Call("write", "", "", file, offset, bytes(data[:done])))
             return done
 
     def ftruncate(self, number: int, length: int) -> None:
         with self.watch.lock:
             if number in self._opened:
                 self._about_to("ftruncate")
-                self.watch.calls.append(
-                    Call("truncate", file=self._opened[number].file, offset=length)
-                )
+                _, file = self._opened[number]
+                self.watch.calls.append(Call("truncate", file=file, offset=length))
             self._real["ftruncate"](number, length)
 
     def fsync(self, number: int) -> None:
@@ -168,8 +150,8 @@ class _WatchedDisk:
                 self._about_to("fsync")
             self._real["fsync"](number)
             if number in self._opened:
-                one = self._opened[number]
-                self.watch.calls.append(Call("sync", one.path, file=one.file))
+                path, file = self._opened[number]
+                self.watch.calls.append(Call("sync", path, file=file))
 
     def unlink(self, path: StrPath, *, dir_fd: int | None = None) -> None:
         with self.watch.lock:

@@ -13,7 +13,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -101,13 +101,12 @@ def damaged(data: bytes, changes: list[tuple[str, float, int]]) -> bytes:
     return data
 
 
-@dataclass(frozen=True, slots=True)
 class _Target:
-    """A file, its sound contents, and what reads it; `read` raises UserError at most."""
+    """A file with sound contents, and what reads it; `read` raises UserError at most."""
 
-    path: Path
-    sound: bytes
-    read: Callable[[], object]
+    def __init__(self, path: Path, read: Callable[..., object], *given: object) -> None:
+        """given: what `read` is called with."""
+        self.path, self.sound, self.read = path, path.read_bytes(), partial(read, *given)
 
 
 def _fuzz(targets: dict[str, _Target], count: int) -> Result:
@@ -232,45 +231,41 @@ def fuzz_text(folder: Path, count: int) -> Result:
     yolo = folder / "yolo"
     _write_lists(folder, masks, yolo)
 
-    def importing(path: Path) -> Callable[[], object]:
-        def read() -> None:
-            found = recognise_masks(path, around)
-            for frame in found.sizes:
-                found.read(frame)
+    def masks_in(path: Path) -> None:
+        found = recognise_masks(path, around)
+        for frame in found.sizes:
+            found.read(frame)
 
-        return read
+    def importing(path: Path) -> _Target:
+        return _Target(path, masks_in, path)
 
-    def target(path: Path, read: Callable[[], object]) -> _Target:
-        return _Target(path, path.read_bytes(), read)
+    def opening(path: Path) -> _Target:
+        return _Target(path, _read_project, place)
 
     version = next((place / "versions").iterdir())
-    opening = lambda: _read_project(place)  # noqa: E731  (one call with its argument)
+    hashes, options = folder / "hashes.csv", folder / "options.toml"
     return _fuzz(
         {
-            "project.json": target(place / "project.json", opening),
-            "journal.jsonl": target(place / "journal.jsonl", opening),
-            "a version": target(version / "project.json", opening),
-            "a version's name": target(version / "version.json", opening),
-            "learned.json": target(place / "learned" / "learned.json", opening),
-            "project.lock": target(folder / "note", lambda: read_holder(folder / "note")),
-            "COCO": target(folder / "coco.json", importing(folder / "coco.json")),
-            "YouTube-VIS": target(folder / "vis.json", importing(folder / "vis.json")),
-            "objects.json": target(masks / "objects.json", importing(masks)),
-            "frames.csv": target(masks / "frames.csv", importing(masks)),
-            "frames.csv with hashes": target(
-                folder / "hashes.csv", lambda: read_list(folder / "hashes.csv")
-            ),
-            "CVAT": target(folder / "cvat.xml", importing(folder / "cvat.xml")),
-            "Label Studio": target(folder / "brush.json", importing(folder / "brush.json")),
+            "project.json": opening(place / "project.json"),
+            "journal.jsonl": opening(place / "journal.jsonl"),
+            "a version": opening(version / "project.json"),
+            "a version's name": opening(version / "version.json"),
+            "learned.json": opening(place / "learned" / "learned.json"),
+            "project.lock": _Target(folder / "note", read_holder, folder / "note"),
+            "COCO": importing(folder / "coco.json"),
+            "YouTube-VIS": importing(folder / "vis.json"),
+            "objects.json": _Target(masks / "objects.json", masks_in, masks),
+            "frames.csv": _Target(masks / "frames.csv", masks_in, masks),
+            "frames.csv with hashes": _Target(hashes, read_list, hashes),
+            "CVAT": importing(folder / "cvat.xml"),
+            "Label Studio": importing(folder / "brush.json"),
             **{
-                name: target(folder / name, partial(read_jobs, folder / name, folder))
+                name: _Target(folder / name, read_jobs, folder / name, folder)
                 for name in ("jobs.jsonl", "jobs.csv")
             },
-            "options.toml": target(
-                folder / "options.toml", lambda: read_files(folder / "options.toml")
-            ),
-            "labels of YOLO": target(yolo / "labels" / "00000.txt", importing(yolo)),
-            "data.yaml": target(yolo / "data.yaml", importing(yolo)),
+            "options.toml": _Target(options, read_files, options),
+            "labels of YOLO": _Target(yolo / "labels" / "00000.txt", masks_in, yolo),
+            "data.yaml": _Target(yolo / "data.yaml", masks_in, yolo),
         },
         count,
     )
@@ -288,43 +283,35 @@ def fuzz_binary(folder: Path, count: int) -> Result:
     mask = folder / "mask.png"
     Image.fromarray(np.eye(16, dtype=np.uint8)).save(mask)
 
-    def refusing(path: Path) -> Callable[[], object]:
-        def read() -> None:
-            with contextlib.suppress(UserError):  # the sound one is no XMem either
-                load_xmem(path)
-
-        return read
-
-    def target(path: Path, read: Callable[[], object]) -> _Target:
-        return _Target(path, path.read_bytes(), read)
-
-    def watching(path: Path) -> Callable[[], object]:
-        def read() -> None:
-            with open_video(path) as video:
-                for frame in range(len(video)):
-                    video[frame]
-
-        return read
-
     frames = [Image.fromarray(tiny.frame(number)) for number in range(3)]
     animated = {kind: folder / f"animated.{kind}" for kind in ("png", "webp", "gif")}
     for path in animated.values():
         frames[0].save(path, save_all=True, append_images=frames[1:], duration=40)
 
-    opening = lambda: _read_project(place)  # noqa: E731  (one call with its argument)
     stored = sorted((place / "masks").iterdir())[0]
     return _fuzz(
         {
-            "safetensors": target(weights, lambda: load_xmem(weights)),
-            "pth": target(published, refusing(published)),
-            "a mask": target(mask, lambda: read_mask(mask, 16, 16)),
-            "frames.idx": target(index, lambda: read_index(index, folder, "digest")),
-            "masks.bin": target(place / "history" / "masks.bin", opening),
-            "a project's mask": target(stored, opening),
+            "safetensors": _Target(weights, load_xmem, weights),
+            "pth": _Target(published, _refuse_weights, published),
+            "a mask": _Target(mask, read_mask, mask, 16, 16),
+            "frames.idx": _Target(index, read_index, index, folder, "digest"),
+            "masks.bin": _Target(place / "history" / "masks.bin", _read_project, place),
+            "a project's mask": _Target(stored, _read_project, place),
         }
-        | {f"animated {kind}": target(path, watching(path)) for kind, path in animated.items()},
+        | {f"animated {kind}": _Target(at, _watch, at) for kind, at in animated.items()},
         count,
     )
+
+
+def _refuse_weights(path: Path) -> None:
+    with contextlib.suppress(UserError):  # the sound one is no XMem either
+        load_xmem(path)
+
+
+def _watch(path: Path) -> None:
+    with open_video(path) as video:
+        for frame in range(len(video)):
+            video[frame]
 
 
 def hostile_files(folder: Path) -> dict[str, Path]:

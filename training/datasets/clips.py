@@ -24,6 +24,7 @@ from training.datasets.augmentation import (
 )
 from training.datasets.layouts import Pair, Video, find_pairs, read_pair
 from training.pack import Part, Picture, part_of
+from training.scene import widening_px
 from xmem_core.learning.losses import VOID
 
 _MOST_OBJECTS = 3  # labelled in a clip
@@ -31,7 +32,6 @@ TRIES = 8  # draws of an entry before another is taken
 OTHER_ENTRIES = 20  # before the data is rejected
 _SEQUENCE_COLOUR, _FRAME_COLOUR = (0.1, 0.03, 0.03), (0.01, 0.01, 0.01)
 GREY_SHARE = 0.05
-_LEAST_WIDENED, _MOST_WIDENED = 0.004, 0.026  # of the frame
 
 
 class ClipData(Protocol):
@@ -59,8 +59,7 @@ def _chosen_objects(
 def drawn_wide(clip: Clip, rng: np.random.Generator) -> Clip:
     """The clip with every mask wider by the same few pixels: a tracker should draw as wide as the
     first mask is."""
-    width = np.exp(rng.uniform(np.log(_LEAST_WIDENED), np.log(_MOST_WIDENED)))
-    element = disc(max(1, round(float(width) * clip.labels.shape[1])))
+    element = disc(widening_px(rng, clip.labels.shape[1]))
     labels = clip.labels.copy()
     for mask in labels:
         for label in range(1, clip.object_count + 1):
