@@ -266,7 +266,7 @@ def test_youtube_gaps_count_its_unmasked_frames(
         asked.append(gap)
         return frame_indices(rng, count, wanted, gap)
 
-    monkeypatch.setattr("training.datasets.videos.frame_indices", record)
+    monkeypatch.setattr("training.datasets.clips.frame_indices", record)
     cases: tuple[tuple[DataName, int, int], ...] = (
         ("youtube", 10, 2),
         ("youtube", 3, 1),
