@@ -359,12 +359,9 @@ class PendingMarks(QObject):
         self._document, self._annotator = document, annotator
         self._shown, self._markers, self._sketch = shown, markers, sketch
         self._busy, self._is_drawing = busy, is_drawing
-        self._turning = QTimer(self)
-        self._turning.setInterval(_TURN_MS)
+        self._turning = QTimer(self, interval=_TURN_MS)
         self._turning.timeout.connect(busy.turn)
-        self._patience = QTimer(self)
-        self._patience.setSingleShot(True)
-        self._patience.setInterval(_PATIENCE_MS)
+        self._patience = QTimer(self, singleShot=True, interval=_PATIENCE_MS)
         self._patience.timeout.connect(self._settle)
         document.objects_changed.connect(self.show_clicks)
         document.current_object_changed.connect(self.show_clicks)

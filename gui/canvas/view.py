@@ -24,7 +24,6 @@ from gui.canvas.backdrop import SURROUND, Backdrop, PaintedPicture, around
 from gui.canvas.input import CanvasKeys, CanvasMouse
 from gui.canvas.markers import (
     BusyMark,
-    ClickMarker,
     ClickMarkers,
     CloseupBox,
     PendingMarks,
@@ -71,21 +70,21 @@ class CanvasView(ZoomableView):
         self._document, self._annotator = document, annotator
         self._set_up()
         self._sketch = Sketch()
-        self._markers = ClickMarkers(self.scene())
-        self._magnifier = Magnifier(self._backdrop, self.viewport())
+        self.markers = ClickMarkers(self.scene())
+        self.magnifier = Magnifier(self._backdrop, self.viewport())
         self._painted = PaintedPicture(self._backdrop)
         self._shown = ShownFrame(document, self._backdrop, self)
         preview = PreviewMark()
         self._resting = RestingPointer(document, annotator, self._shown, preview, self)
         self._look = PointerLook(
-            self.viewport(), self._shown, self._markers, self._magnifier, self._resting
+            self.viewport(), self._shown, self.markers, self.magnifier, self._resting
         )
         self._busy = BusyMark()
         self._pending = PendingMarks(
             document,
             annotator,
             self._shown,
-            self._markers,
+            self.markers,
             self._sketch,
             self._busy,
             lambda: self._mouse.tool.is_active,
@@ -97,7 +96,7 @@ class CanvasView(ZoomableView):
             document,
             annotator,
             self._shown,
-            self._markers,
+            self.markers,
             self._look,
             self._tools[document.tool],
             lambda: self.work_begun.emit(self._shown.frame),
@@ -107,13 +106,13 @@ class CanvasView(ZoomableView):
         )
         self._keys = CanvasKeys(
             self._mouse,
-            self._markers,
+            self.markers,
             self.set_masks_hidden,
             annotator.prompts.remove_click,
             self.space_tapped.emit,
         )
-        self._closeup = CloseupBox()
-        for item in (self._sketch, preview, self._look.ring, self._busy, self._closeup):
+        self.closeup = CloseupBox()
+        for item in (self._sketch, preview, self._look.ring, self._busy, self.closeup):
             self.scene().addItem(item)
         self._follow()
         if self._shown.frame >= 0:
@@ -165,23 +164,19 @@ class CanvasView(ZoomableView):
 
     def _show_closeup(self, frame: int, window: Window | None) -> None:
         """Where tracking looked."""
-        self._closeup.set_window(frame, window)
-        self._closeup.show_on(self._shown.frame)
+        self.closeup.set_window(frame, window)
+        self.closeup.show_on(self._shown.frame)
 
     def _follow_busy(self, busy: Busy) -> None:
         if busy not in (Busy.PROPAGATING, Busy.PAUSED):
-            self._closeup.hide()
+            self.closeup.hide()
 
     # For the window
 
     @property
-    def closeup(self) -> CloseupBox:
-        return self._closeup
-
-    @property
     def hint(self) -> str:
         """What the tool does, in one line; or what takes the preview in sight."""
-        return self._resting.hint or self._mouse.tool.hint
+        return self._resting.hint or tr(self._mouse.tool.hint)
 
     @property
     def has_brush(self) -> bool:
@@ -203,10 +198,6 @@ class CanvasView(ZoomableView):
         return self._backdrop.labels
 
     @property
-    def click_markers(self) -> tuple[ClickMarker, ...]:
-        return self._markers.items
-
-    @property
     def hover_preview(self) -> HoverPreview | None:
         """What a click where the pointer rests would do, as far as it is in sight."""
         return self._resting.preview
@@ -215,10 +206,6 @@ class CanvasView(ZoomableView):
     def is_answering(self) -> bool:
         """Whether a sign shows where a box or a scribble is being answered."""
         return self._busy.isVisible()
-
-    @property
-    def magnifier(self) -> Magnifier:
-        return self._magnifier
 
     @property
     def has_magnifier(self) -> bool:
@@ -233,7 +220,7 @@ class CanvasView(ZoomableView):
     def set_masks_hidden(self, are_hidden: bool) -> None:
         """Only the frame, as long as a key is held."""
         self._shown.set_bare(are_hidden)
-        self._markers.set_visible(not are_hidden)
+        self.markers.set_visible(not are_hidden)
 
     def cancel_gesture(self) -> bool:
         """Abandons what the mouse is doing. False if it did nothing."""
@@ -259,7 +246,7 @@ class CanvasView(ZoomableView):
 
     def _follow_arrival(self, frame: int) -> None:
         self._pending.show_clicks()
-        self._closeup.show_on(frame)
+        self.closeup.show_on(frame)
         self._update_pointer()
         self.frame_shown.emit(frame)
 
@@ -291,8 +278,8 @@ class CanvasView(ZoomableView):
         else:
             self._painted.spoil_part(part)
             self.viewport().update(around(part, self.viewportTransform()).toAlignedRect())
-        if self._magnifier.isVisible():
-            self._magnifier.update()
+        if self.magnifier.isVisible():
+            self.magnifier.update()
 
     def drawBackground(self, painter: QPainter, rect: QRectF | object) -> None:
         to_window = self.viewportTransform()

@@ -84,10 +84,10 @@ def test_masks_hide_as_long_as_a_key_is_held(canvas: Canvas, qtbot: QtBot) -> No
     canvas.put_mask(half_mask(), clicks=[Click(*INSIDE, True)])
     press_key(canvas.view, Qt.Key.Key_H)
     assert canvas.pixel(*INSIDE) == GREY
-    assert not canvas.view.click_markers[0].isVisible()
+    assert not canvas.view.markers.items[0].isVisible()
     release_key(canvas.view, Qt.Key.Key_H)
     assert canvas.pixel(*INSIDE) != GREY
-    assert canvas.view.click_markers[0].isVisible()
+    assert canvas.view.markers.items[0].isVisible()
 
 
 def test_masks_come_back_when_the_key_is_let_go_elsewhere(canvas: Canvas, qtbot: QtBot) -> None:
@@ -317,7 +317,7 @@ def test_onion_skin_is_the_same_after_coming_back_and_after_a_correction(canvas:
 
 def test_markers_lie_where_the_clicks_were_and_keep_their_size(canvas: Canvas) -> None:
     canvas.put_mask(half_mask(), clicks=[Click(30.25, 40.5, True), Click(90, 40, False)])
-    first, second = canvas.view.click_markers
+    first, second = canvas.view.markers.items
     assert (first.pos().x(), first.pos().y()) == (30.25, 40.5)
     assert second.click.is_positive is False
     for zoom in (1.0, 9.0):
@@ -325,25 +325,25 @@ def test_markers_lie_where_the_clicks_were_and_keep_their_size(canvas: Canvas) -
         size = first.deviceTransform(canvas.view.viewportTransform()).mapRect(first.boundingRect())
         assert size.width() == pytest.approx(first.boundingRect().width())
     canvas.document.set_frame(1)
-    assert canvas.view.click_markers == ()
+    assert canvas.view.markers.items == ()
 
 
 def test_only_the_current_objects_clicks_are_marked(canvas: Canvas) -> None:
     canvas.put_mask(half_mask(), clicks=[Click(230, 90, True)], object_id=2)
-    assert canvas.view.click_markers == ()
+    assert canvas.view.markers.items == ()
     canvas.document.set_current_object(2)
-    assert len(canvas.view.click_markers) == 1
+    assert len(canvas.view.markers.items) == 1
     canvas.document.set_current_object(1)
-    assert canvas.view.click_markers == ()
+    assert canvas.view.markers.items == ()
 
 
 def test_a_click_that_waits_is_marked_for_its_own_object_alone(canvas: Canvas) -> None:
     canvas.annotator.set_busy(Busy.CLICKING)
     canvas.mouse.click(30.5, 40.5)
     canvas.document.set_current_object(2)
-    assert [marker.is_pending for marker in canvas.view.click_markers] == []
+    assert [marker.is_pending for marker in canvas.view.markers.items] == []
     canvas.document.set_current_object(1)
-    assert [marker.is_pending for marker in canvas.view.click_markers] == [True]
+    assert [marker.is_pending for marker in canvas.view.markers.items] == [True]
 
 
 def test_a_click_stays_marked_until_it_is_answered_beside_a_longer_run(
@@ -353,10 +353,10 @@ def test_a_click_stays_marked_until_it_is_answered_beside_a_longer_run(
     canvas.annotator.prompts.are_waiting = True
     canvas.mouse.click(30.5, 40.5)
     canvas.annotator.document.failed.emit(UserError("Something else went wrong."))
-    assert [marker.is_pending for marker in canvas.view.click_markers] == [True]
+    assert [marker.is_pending for marker in canvas.view.markers.items] == [True]
     canvas.annotator.prompts.are_waiting = False  # and nothing changed
     canvas.annotator.operations.changed.emit()
-    assert canvas.view.click_markers == ()
+    assert canvas.view.markers.items == ()
 
 
 # The cursor

@@ -36,15 +36,15 @@ def test_clicks_become_a_mask_and_markers(
 ) -> None:
     mouse = Mouse(view)
     mouse.click(20.5, 20.5)
-    assert view.click_markers[0].is_pending
+    assert view.markers.items[0].is_pending
     mouse.click(40.5, 20.5, RIGHT)
     wait_until_idle(qtbot, annotator)
-    assert [one.click.is_positive for one in view.click_markers] == [True, False]
-    assert not any(one.is_pending for one in view.click_markers)
+    assert [one.click.is_positive for one in view.markers.items] == [True, False]
+    assert not any(one.is_pending for one in view.markers.items)
     assert view.shown_labels[20, 20] == document.current_object
     annotator.prompts.remove_last_click()
     wait_until_idle(qtbot, annotator)
-    assert len(view.click_markers) == 1
+    assert len(view.markers.items) == 1
 
 
 def test_a_stroke_is_one_step_that_undo_takes_back_exactly(

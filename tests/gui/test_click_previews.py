@@ -329,7 +329,7 @@ def test_a_box_is_busy_at_once_and_leaves_no_marks(
     may_go_on.set()
     qtbot.waitUntil(lambda: is_idle(workspace), timeout=20_000)
     assert not canvas.is_answering
-    assert canvas.click_markers == ()
+    assert canvas.markers.items == ()
     assert mask_now(workspace)[8:30, 12:40].all()
     assert workspace.document.annotation.record(0).prompts is None
 

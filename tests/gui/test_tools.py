@@ -88,21 +88,21 @@ def test_a_click_beside_the_picture_asks_for_nothing(canvas: Canvas) -> None:
 def test_a_click_shows_at_once_and_stays_when_it_is_answered(canvas: Canvas) -> None:
     canvas.annotator.set_busy(Busy.CLICKING)
     canvas.mouse.click(30.5, 40.5)
-    (pending,) = canvas.view.click_markers
+    (pending,) = canvas.view.markers.items
     assert pending.is_pending
     x, y = canvas.asked[0][1:3]
     canvas.put_mask(half_mask(), clicks=[Click(x, y, True)])
-    (answered,) = canvas.view.click_markers
+    (answered,) = canvas.view.markers.items
     assert not answered.is_pending
     canvas.annotator.set_busy(Busy.IDLE)
-    assert len(canvas.view.click_markers) == 1
+    assert len(canvas.view.markers.items) == 1
 
 
 def test_a_click_that_failed_is_wiped_away(canvas: Canvas) -> None:
     canvas.annotator.set_busy(Busy.CLICKING)
     canvas.mouse.click(30.5, 40.5)
     canvas.annotator.set_busy(Busy.IDLE)
-    assert canvas.view.click_markers == ()
+    assert canvas.view.markers.items == ()
 
 
 def test_one_click_is_taken_out_by_alt_or_delete(canvas: Canvas, qtbot: QtBot) -> None:

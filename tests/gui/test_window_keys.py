@@ -292,13 +292,13 @@ def test_escape_takes_no_other_objects_click_back(
     annotator.prompts.click(45, 35)
     wait_until_idle(workspace, qtbot)
     press(window, Qt.Key.Key_1)
-    assert workspace.canvas.click_markers == ()
+    assert workspace.canvas.markers.items == ()
     before = document.annotation.record(0)
     press(window, Qt.Key.Key_Escape)
     wait_until_idle(workspace, qtbot)
     assert document.annotation.record(0) == before
     press(window, Qt.Key.Key_2)
-    assert len(workspace.canvas.click_markers) == 1
+    assert len(workspace.canvas.markers.items) == 1
     press(window, Qt.Key.Key_Escape)
     wait_until_idle(workspace, qtbot)
     assert document.annotation.labels(0)[35, 45] == 0

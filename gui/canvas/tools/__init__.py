@@ -87,6 +87,7 @@ class CanvasTool:
     """Takes left and right button; the base does nothing with them."""
 
     name: ClassVar[str] = ""  # of its action; without one it is only a base of others
+    hint: ClassVar[str] = ""  # a line for the status bar, in English
     cursor: ClassVar[Qt.CursorShape] = Qt.CursorShape.CrossCursor
     has_ring: ClassVar[bool] = False  # shows the brush
     is_pointing: ClassVar[bool] = True  # the object under the cursor is marked
@@ -98,11 +99,6 @@ class CanvasTool:
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
         self._pressed: Pointer | None = None
-
-    @property
-    def hint(self) -> str:
-        """One line for the status bar, if there is anything to say."""
-        return ""
 
     @property
     def is_active(self) -> bool:

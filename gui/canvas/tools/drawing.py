@@ -4,9 +4,9 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor
 
 from gui.canvas.tools import REMOVING, CanvasTool, Point, Pointer, Stage
-from gui.language import tr
 from interaction.annotation.strokes import LEAST_RADIUS_PX
 from interaction.annotation.types import Stroke
+from xmem_core.messages import Message
 
 __all__ = [
     "BrushTool",
@@ -24,17 +24,14 @@ class ScribbleTool(CanvasTool):
     """A rough line along the object; with the right button, along what is not the object."""
 
     name = "scribble"
+    hint = Message(
+        "Draw roughly along the object; with the right button, along what does not belong."
+    )
     is_pointing = False
 
     def __init__(self, stage: Stage) -> None:
         super().__init__(stage)
         self._points: list[Point] = []
-
-    @property
-    def hint(self) -> str:
-        return tr(
-            "Draw roughly along the object; with the right button, along what does not belong."
-        )
 
     @property
     def radius_px(self) -> float:
@@ -67,6 +64,9 @@ class BrushTool(CanvasTool):
     """Paints exactly the pixels under the ring."""
 
     name = "brush"
+    hint = Message(
+        "Paint; right button or Alt erases, Shift draws straight on, [ ] changes the size."
+    )
     cursor = Qt.CursorShape.BlankCursor
     has_ring = True
     is_pointing = False
@@ -76,12 +76,6 @@ class BrushTool(CanvasTool):
     def __init__(self, stage: Stage) -> None:
         super().__init__(stage)
         self._last_end: tuple[int, Point] | None = None  # frame, where the last stroke ended
-
-    @property
-    def hint(self) -> str:
-        return tr(
-            "Paint; right button or Alt erases, Shift draws straight on, [ ] changes the size."
-        )
 
     def is_removing(self, modifiers: Qt.KeyboardModifier) -> bool:
         return bool(modifiers & _ALT) == self.paints
@@ -134,19 +128,19 @@ class EraserTool(BrushTool):
     """The brush that takes away; with Alt or the right button it paints."""
 
     name = "eraser"
+    hint = Message(
+        "Erase; right button or Alt paints, Shift draws straight on, [ ] changes the size."
+    )
     paints = False
-
-    @property
-    def hint(self) -> str:
-        return tr(
-            "Erase; right button or Alt paints, Shift draws straight on, [ ] changes the size."
-        )
 
 
 class LassoTool(CanvasTool):
     """What is drawn around is painted; single clicks instead of a drag set corners."""
 
     name = "lasso"
+    hint = Message(
+        "Draw around it, or click corners: Enter closes, Backspace takes one back; Alt takes away."
+    )
     is_pointing = False
     snatches = True
 
@@ -156,13 +150,6 @@ class LassoTool(CanvasTool):
         self._hovered: Point | None = None
         self._is_positive = True
         self._is_polygon = False
-
-    @property
-    def hint(self) -> str:
-        return tr(
-            "Draw around it, or click corners: Enter closes, Backspace takes one back; "
-            "Alt takes away."
-        )
 
     @property
     def is_active(self) -> bool:

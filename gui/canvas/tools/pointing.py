@@ -5,7 +5,7 @@ from typing import Final
 from PySide6.QtCore import QPointF, Qt
 
 from gui.canvas.tools import CanvasTool, Pointer, Stage
-from gui.language import tr
+from xmem_core.messages import Message
 
 __all__ = ["BoxTool", "ClickTool", "FillTool", "SelectTool"]
 
@@ -16,6 +16,7 @@ class SelectTool(CanvasTool):
     """A click makes the object under the cursor the current one; a drag moves the picture."""
 
     name = "select"
+    hint = Message("Click an object to make it current. Drag to move the picture.")
     uses_right_button = False
     cursor = Qt.CursorShape.ArrowCursor
     snatches = True
@@ -25,10 +26,6 @@ class SelectTool(CanvasTool):
         super().__init__(stage)
         self._last = QPointF()
         self._is_panning = False
-
-    @property
-    def hint(self) -> str:
-        return tr("Click an object to make it current. Drag to move the picture.")
 
     @property
     def active_cursor(self) -> Qt.CursorShape:
@@ -56,13 +53,10 @@ class ClickTool(CanvasTool):
     what is shown under a pointer that rests, also before that is shown."""
 
     name = "click"
+    hint = Message(
+        "Click the object; right-click what does not belong. Esc takes the last click back."
+    )
     has_preview = True
-
-    @property
-    def hint(self) -> str:
-        return tr(
-            "Click the object; right-click what does not belong. Esc takes the last click back."
-        )
 
     def finish(self, start: Pointer, at: Pointer) -> None:
         if self.is_drag(start, at):
@@ -81,13 +75,10 @@ class BoxTool(CanvasTool):
     """A box around the object, corner to corner."""
 
     name = "box"
+    hint = Message("Draw a box around the object. Esc abandons it.")
     uses_right_button = False
     is_pointing = False
     snatches = True  # an object at the edge is easier to go round from outside
-
-    @property
-    def hint(self) -> str:
-        return tr("Draw a box around the object. Esc abandons it.")
 
     def begin(self, at: Pointer) -> None:
         if at.is_right:
@@ -112,14 +103,11 @@ class FillTool(CanvasTool):
     """Fills the hole or takes away the part of the object's mask that is pointed at."""
 
     name = "fill"
+    hint = Message(
+        "Click a hole to fill it, a speck to remove it. "
+        "Shift-click: all holes; Shift-right-click: all specks."
+    )
     cursor = Qt.CursorShape.PointingHandCursor
-
-    @property
-    def hint(self) -> str:
-        return tr(
-            "Click a hole to fill it, a speck to remove it. "
-            "Shift-click: all holes; Shift-right-click: all specks."
-        )
 
     def finish(self, start: Pointer, at: Pointer) -> None:
         if self.is_drag(start, at):
