@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
@@ -428,9 +428,11 @@ def lying_server(folder: Path, rounds: int = 1) -> Result:
         for lie, answer in LIES.items():
             place = folder / f"{number}-{len(result.faults)}"
             with liar(answer) as address:
-                about: dict[str, Any] = dict.fromkeys(Model.__dataclass_fields__)
-                about |= {"name": "Big", "file": "big.pth", "kind": "tracker", "licence": ""}
-                model = Model(**about | {"address": address, "numbers": _SIZE // 4})
+                model = Model(
+                    "Big", "big.pth", "tracker", address, size_bytes=None, parameters=None,
+                    licence="", sha256=None, md5=None, entries=None, description="",
+                    numbers=_SIZE // 4,
+                )  # fmt: skip
                 store = ModelStore((model,), place, place)
                 result.count("answers")
                 try:
