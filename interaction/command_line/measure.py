@@ -12,7 +12,6 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.filesize import decimal
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from interaction.command_line.options import (
@@ -60,19 +59,10 @@ def evaluate(
     """
     clips = find_clips(predictions, ground_truth)
     results = []
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("clips"),
-        console=Console(stderr=True),
-        transient=True,
-    ) as progress:
-        task = progress.add_task("", total=len(clips))
-        for clip in clips:
-            progress.update(task, description=clip.name)
+    with frame_progress("clips") as show:
+        for number, clip in enumerate(clips):
+            show(number, len(clips), clip.name)
             results.append(score_clip(clip))
-            progress.advance(task)
     evaluation = Evaluation.of(results)
     if as_json:
         print_json(evaluation.to_json())

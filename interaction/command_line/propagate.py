@@ -11,16 +11,6 @@ from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    Task,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.text import Text
 
 from interaction.annotation.requests import Until
 from interaction.command_line.options import (
@@ -452,47 +442,17 @@ def _source_and_masks(source: str, masks: Path | None) -> tuple[Path, Path]:
     return path, masks
 
 
-class _FramesPerSecond(TextColumn):
-    def __init__(self) -> None:
-        super().__init__("")
-
-    def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        self.text_format = "" if not speed else f"{speed:.1f} frames/s"
-        return super().render(task)
-
-
 def _run(settings: "BatchSettings") -> JsonObject | None:
     from interaction.tracking.batch import run_batch
     from xmem_core.device import keep_freed_memory
 
     keep_freed_memory()
-
-    with (
-        stop_on_interrupt() as stop,
-        Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            _FramesPerSecond(),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-            transient=True,
-        ) as progress,
-    ):
-        task = progress.add_task("opening", total=None)
-        stage = ""
+    with stop_on_interrupt() as stop, frame_progress("opening", has_speed=True) as show:
 
         def on_step(step: "BatchProgress") -> None:
-            nonlocal stage, task
             if step.remark:
-                progress.console.print(step.remark, markup=False)
-            if step.stage != stage:
-                # A new clock for each stage, or the first one would spoil the second's speed.
-                stage = step.stage
-                progress.remove_task(task)
-                task = progress.add_task(stage, total=step.total, completed=max(0, step.done - 1))
-            progress.update(task, completed=step.done)
+                remark(step.remark)
+            show(step.done, step.total, step.stage)
 
         return finish(run_batch(settings, stop.is_set), on_step)
 

@@ -1,14 +1,23 @@
 """What commands share: sources that can be named, progress and results."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
 from interaction.errors import UserError
 from interaction.files import is_file
@@ -36,6 +45,12 @@ __all__ = [
 ]
 
 SAMPLE: Final = "sample"
+
+
+class Show(Protocol):
+    def __call__(self, done: int, total: int, stage: str = ...) -> None: ...
+
+
 _console: Final = Console(stderr=True, highlight=False)  # standard output is for results
 
 
@@ -55,19 +70,36 @@ def print_result(report: object, text: str, as_json: bool) -> None:
         typer.echo(text)
 
 
+class _FramesPerSecond(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if not speed else f"{speed:.1f} frames/s")
+
+
 @contextmanager
-def frame_progress(label: str = "") -> Iterator[Callable[[int, int], None]]:
-    """Gives a function to call with how many are done, and of how many."""
+def frame_progress(label: str = "", *, has_speed: bool = False) -> Iterator[Show]:
+    """Gives a function to call with how many are done, of how many, and the stage if it is not
+    `label`: a new stage has a clock of its own, or the first one would spoil its speed."""
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
+        *([_FramesPerSecond()] if has_speed else []),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
+        console=_console,  # so that remarks come above the bar
         transient=True,
     ) as progress:
         task = progress.add_task(label, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+        def show(done: int, total: int, stage: str = label) -> None:
+            nonlocal task, label
+            if stage != label:
+                label = stage
+                progress.remove_task(task)
+                task = progress.add_task(stage, total=total, completed=max(0, done - 1))
+            progress.update(task, completed=done, total=total)
+
+        yield show
 
 
 def source_path(text: str) -> Path:
