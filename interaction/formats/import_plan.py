@@ -1,7 +1,7 @@
 """Preview an import and plan it: frames, objects, conflicts."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from functools import cached_property
@@ -467,7 +467,8 @@ class ImportPlan:
     @property
     def locked(self) -> tuple[ObjectInfo, ...]:
         """Those that are chosen, but nothing of them is imported."""
-        return _those(self.objects, self.locked_ids & set(self._chosen.values()))
+        chosen = self._chosen.values()
+        return tuple(one for one in self.objects if one.is_locked and one.id in chosen)
 
     # Frames
 
@@ -791,10 +792,6 @@ def plan_import(
         raise ValueError(f"object_ids must have keys of {sorted(known)}, got {sorted(keys)}")
     records = dict(annotation.records)
     return ImportPlan(preview, choices, records, annotation.objects, annotation.frame_count)
-
-
-def _those(objects: Iterable[ObjectInfo], ids: Collection[int]) -> tuple[ObjectInfo, ...]:
-    return tuple(one for one in objects if one.id in ids)
 
 
 def _of_objects(words: Message, objects: Sequence[ObjectInfo]) -> list[Message]:

@@ -400,6 +400,8 @@ def test_an_import_leaves_what_it_must_not_touch(session: Session, tmp_path: Pat
             (2, 2, ABSENT), (4, 5, ABSENT), (7, 7, OCCLUDED)
         )
         assert 1 in other.annotation.record(3).present
+        with pytest.raises(UserError, match="every frame of them lies outside the range"):
+            other.import_masks(place, ImportChoices(first=99))
         other.objects.set_locked(1, True)
         before = other.annotation.object(1).presence
         other.import_masks(place, ImportChoices(replaces_given=True))
