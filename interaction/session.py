@@ -51,8 +51,7 @@ from interaction.answers import (
 )
 from interaction.engines import Engines, EngineSettings, Networks, check_limits
 from interaction.errors import ProjectError, UserError
-from interaction.learning.job import LearningStep, learning
-from interaction.learning.learned import LearnedEngines, LearnedModels
+from interaction.learning.learned import LearnedEngines, LearnedModels, LearningStep, learning
 from interaction.ledger import Ledger
 from interaction.objects import ObjectList
 from interaction.project.layout import is_project
@@ -482,7 +481,7 @@ class Session:
         on_step: Callable[[LearningStep], object] = lambda _: None,
     ) -> int:
         """The networks learn from the corrected and confirmed frames: from how many. What is asked
-        for afterwards uses it; masks stay. Raises as `interaction.learning.job.learning`."""
+        for afterwards uses it; masks stay. Raises as `interaction.learning.learned.learning`."""
         seed = self.history.position
         work = learning(self.annotation, self.video, self.engines, steps=steps, seed=seed)
         with closing(work):

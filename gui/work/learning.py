@@ -11,7 +11,7 @@ from PySide6.QtCore import QObject, Signal
 from gui.language import tr
 from gui.work.document import Document
 from gui.work.operations import Kind, Operation, Operations, Progress
-from interaction.learning.job import LearningStep, learning
+from interaction.learning.learned import LearningStep, learning
 
 __all__ = ["Learning", "learned_from"]
 

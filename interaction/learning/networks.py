@@ -30,8 +30,7 @@ from interaction.clicks.small_network import (
 )
 from interaction.errors import ModelError, UserError
 from interaction.learning.examples import Example, clip_of, examples_of, sample_of
-from interaction.learning.job import LearningStep
-from interaction.learning.learned import Learned, LearnedEngines, LearnedModels, Part
+from interaction.learning.learned import Learned, LearnedEngines, LearnedModels, LearningStep, Part
 from interaction.learning.samples import ClickHabits, Sample, annotator_click
 from interaction.models import find_model
 from xmem_core.device import autocast, best_device, half_precision, is_out_of_memory
@@ -303,7 +302,7 @@ def learn(
     steps: int | None,
     seed: int,
 ) -> Generator[LearningStep, None, None]:
-    """The steps of `interaction.learning.job.learning`. given: the records of given frames."""
+    """The steps of `interaction.learning.learned.learning`. given: the records of given frames."""
     device = best_device(engines.settings.device)
     examples = examples_of(given, video)
     clicks = _click_network(engines.models, engines.settings.click_model)

@@ -6,9 +6,8 @@ from collections.abc import Generator
 from interaction.annotation.annotation import Annotation
 from interaction.annotation.types import Frames
 from interaction.errors import UserError
-from interaction.learning import job
-from interaction.learning.job import LearningStep
-from interaction.learning.learned import Learned, LearnedEngines, Part
+from interaction.learning import learned
+from interaction.learning.learned import Learned, LearnedEngines, LearningStep, Part
 
 __all__ = ["STEPS", "FakeLearning", "learn_at_once"]
 
@@ -16,7 +15,7 @@ STEPS = 4  # of each part
 
 
 class FakeLearning:
-    """Takes the place of `interaction.learning.job.learning`."""
+    """Takes the place of `interaction.learning.learned.learning`."""
 
     def __init__(self) -> None:
         self.given: list[int] = []  # how many frames were given, each time it was begun
@@ -27,7 +26,7 @@ class FakeLearning:
     def __call__(
         self, annotation: Annotation, video: Frames, engines: LearnedEngines, *, seed: int
     ) -> Generator[LearningStep, None, None]:
-        job.learning(annotation, video, engines, steps=1).close()  # for what it refuses
+        learned.learning(annotation, video, engines, steps=1).close()  # for what it refuses
         records = annotation.records.values()
         self.given.append(sum(record.status.is_given for record in records))
         return self._steps(engines, self.given[-1])

@@ -18,8 +18,7 @@ from interaction.clicks.small_network import SmallClickNetwork, click_network_by
 from interaction.engines import Engines, EngineSettings
 from interaction.errors import ReadOnlyProjectError, UserError
 from interaction.learning.examples import clip_of, examples_of, sample_of
-from interaction.learning.job import LearningStep, learning
-from interaction.learning.learned import LearnedModels
+from interaction.learning.learned import LearnedModels, LearningStep, learning
 from interaction.learning.networks import Plan, learn_tracker
 from interaction.learning.samples import ClickHabits
 from interaction.models import find_model
