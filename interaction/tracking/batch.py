@@ -35,13 +35,13 @@ from interaction.models import find_model
 from interaction.tracking.governor import REHEARSED_FRAMES, Forecast, Workload, forecast
 from interaction.tracking.propagation import (
     Position,
-    Propagation,
     Run,
     RunStep,
     TrackedFrame,
     memorize_all,
     nearest_mask,
     plan,
+    propagation_steps,
 )
 from interaction.tracking.stepping import SteppingTrackers
 from interaction.tracking.unfinished import read_unfinished, reading, write_unfinished
@@ -406,9 +406,16 @@ class _Batch:
         return nearest_mask(self.masks, self.runs[0].frames[0])
 
     def _steps(self) -> Generator[RunStep, None, None]:
-        propagation = Propagation(self.trackers, self.video, self.masks, self.runs, self._memorize)
-        before = self._mask_before(self._position)
-        return propagation.steps(self._position, before=before, restore=self._restore)
+        return propagation_steps(
+            self.trackers,
+            self.video,
+            self.masks,
+            self.runs,
+            self._memorize,
+            self._position,
+            before=self._mask_before(self._position),
+            restore=self._restore,
+        )
 
     def _restore(self, tracker: Tracker) -> None:
         if self._state is not None:

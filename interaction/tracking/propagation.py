@@ -252,7 +252,7 @@ def _encoded(
 
 @dataclass(frozen=True, slots=True)
 class RunStep:
-    """One step of a `Propagation`: a visited frame, without a result where it only sets a run
+    """One of `propagation_steps`: a visited frame, without a result where it only sets a run
     going; or a given mask that was put into memory; or smaller settings from here on."""
 
     frame: int  # reached, or about to be
@@ -262,95 +262,76 @@ class RunStep:
     remark: str | None = None  # which settings are smaller
 
 
-class Propagation:
+def propagation_steps(
+    trackers: SteppingTrackers,
+    video: Frames,
+    masks: Mapping[int, Labels],
+    runs: Sequence[Run],
+    memorize: Callable[[Tracker, int, int], Iterable[int]],
+    position: Position = Position(),
+    *,
+    adopted: Labels | None = None,
+    present: Mapping[int, Collection[int]] | None = None,
+    before: Labels | None = None,
+    absent: Callable[[int], Collection[int]] = nowhere,
+    excluded: Callable[[int], bool] = never,
+    restore: Callable[[Tracker], None] | None = None,
+) -> Generator[RunStep, None, None]:
     """`propagate`, with the given masks put into memory first; on a full device it goes on with
-    smaller settings from the last finished frame."""
+    smaller settings from the last finished frame.
 
-    def __init__(
-        self,
-        trackers: SteppingTrackers,
-        video: Frames,
-        masks: Mapping[int, Labels],
-        runs: Sequence[Run],
-        memorize: Callable[[Tracker, int, int], Iterable[int]],
-        *,
-        present: Mapping[int, Collection[int]] | None = None,
-        absent: Callable[[int], Collection[int]] = nowhere,
-        excluded: Callable[[int], bool] = never,
-    ) -> None:
-        """memorize: puts the masks that matter at a frame, on the way +1 or -1, into the tracker's
-        permanent memory where they are missing, and yields their frames. present, absent,
-        excluded: see `propagate`."""
-        self._trackers, self._video, self._masks = trackers, video, masks
-        self._runs, self._memorize = runs, memorize
-        self._present, self._absent, self._excluded = present, absent, excluded
+    memorize: puts the masks that matter at a frame, on the way +1 or -1, into the tracker's
+    permanent memory where they are missing, and yields their frames. restore: puts into a tracker,
+    which remembers the given masks, what it held at `position`, to go on from there exactly. The
+    others: see `propagate`. EngineMemoryError if no smaller settings are left.
+    """
 
-    def steps(
-        self,
-        position: Position = Position(),
-        *,
-        adopted: Labels | None = None,
-        before: Labels | None = None,
-        restore: Callable[[Tracker], None] | None = None,
-    ) -> Generator[RunStep, None, None]:
-        """adopted, before: see `propagate`. restore: puts into a tracker, which remembers the given
-        masks, what it held at `position`, to go on from there exactly. EngineMemoryError if no
-        smaller settings are left."""
-        yield from self._run(position, adopted, before, restore)
-        for index in range(position.run + 1, len(self._runs)):
-            yield from self._run(Position(index), adopted, None, None)
+    def memorized(frames: range, index: int, done: int) -> Generator[RunStep, None, None]:
+        ahead = frames[max(0, done - 1)]
+        for _ in memorize(trackers.current(), ahead, frames.step):
+            yield RunStep(ahead, Position(index, done), is_memorizing=True)
 
-    def _run(
-        self,
-        position: Position,
-        adopted: Labels | None,
-        before: Labels | None,
-        restore: Callable[[Tracker], None] | None,
-    ) -> Generator[RunStep, None, None]:
-        run = self._runs[position.run]
-        frames, rest, offset, done = run.frames, run, 0, position.step
+    for index in range(position.run, len(runs)):
+        rest, frames, offset, done = runs[index], runs[index].frames, 0, position.step
+        start = adopted
         last: Prediction | None = None
         while True:
             try:
-                yield from self._memorized(frames, position.run, done)
+                yield from memorized(frames, index, done)
                 if restore is not None:
-                    restore(self._trackers.current())
+                    restore(trackers.current())
                 # The generator alone keeps the tracker, which is freed when its device is full.
                 results = propagate(
-                    self._trackers.current(),
-                    self._video,
-                    self._masks,
+                    trackers.current(),
+                    video,
+                    masks,
                     (rest,),
-                    Position(0, done if rest is run else 0),
-                    keys_at_a_time=self._trackers.keys_at_a_time,
-                    adopted=adopted,
-                    present=self._present,
+                    Position(0, done if rest is runs[index] else 0),
+                    keys_at_a_time=trackers.keys_at_a_time,
+                    adopted=start,
+                    present=present,
                     before=before,
-                    absent=self._absent,
-                    excluded=self._excluded,
+                    absent=absent,
+                    excluded=excluded,
                 )
                 with closing(results):
                     for result, after in results:
                         done = after.step + offset
                         last = last if result is None else result.prediction
-                        yield RunStep(frames[done - 1], Position(position.run, done), result)
-                        if frames[done - 1] in self._masks:
-                            yield from self._memorized(frames, position.run, done)
+                        yield RunStep(frames[done - 1], Position(index, done), result)
+                        if frames[done - 1] in masks:
+                            yield from memorized(frames, index, done)
                         if done < len(frames):
-                            self._trackers.check(frames[done])
-                return
+                            trackers.check(frames[done])
+                break
             except (EngineMemoryError, RuntimeError, MemoryError) as error:
-                remark = self._trackers.step_down(error, frames[min(done, len(frames) - 1)])
+                remark = trackers.step_down(error, frames[min(done, len(frames) - 1)])
             if done:  # begin again with the last finished frame, whose mask is there
                 offset, restore = done - 1, None
                 rest = Run(frames[offset:], is_first_silent=True)
-                adopted = last.labels() if last is not None else before if offset else adopted
-            yield RunStep(frames[offset], Position(position.run, done), remark=remark)
-
-    def _memorized(self, frames: range, index: int, done: int) -> Generator[RunStep, None, None]:
-        ahead = frames[max(0, done - 1)]
-        for _ in self._memorize(self._trackers.current(), ahead, frames.step):
-            yield RunStep(ahead, Position(index, done), is_memorizing=True)
+                start = last.labels() if last is not None else before if offset else start
+            yield RunStep(frames[offset], Position(index, done), remark=remark)
+        position, before, restore = Position(index + 1), None, None
 
 
 def _closeup_of(tracker: Tracker) -> Closeup | None:

@@ -37,13 +37,13 @@ from interaction.tracking.propagation import (
     MOST_REMEMBERED,
     GivenMasks,
     Position,
-    Propagation,
     Run,
     RunStep,
     TrackedFrame,
     knows_frames,
     memorize_all,
     nearest_mask,
+    propagation_steps,
     runs_to,
 )
 from interaction.tracking.signs import Watch
@@ -330,20 +330,18 @@ class PropagationJob:
     def _steps_of(self, run: Run) -> Generator[RunStep, None, None]:
         """From the pass's beginning, or from where it was left."""
         at = self._at
-        propagation = Propagation(
+        return propagation_steps(
             self._trackers,
             self._video,
             self._masks,
             (Run(run.frames),),
             self._memorize,
-            present=self._masks.present,
-            absent=self._absent,
-            excluded=lambda frame: self._rules.is_excluded(frame),
-        )
-        return propagation.steps(
             Position(0, at.done),
             adopted=at.adopted,
+            present=self._masks.present,
             before=at.labels if at.done else None,
+            absent=self._absent,
+            excluded=lambda frame: self._rules.is_excluded(frame),
             restore=self._restore if at.done else None,
         )
 
