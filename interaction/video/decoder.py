@@ -34,7 +34,7 @@ class _CancelledError(Exception):
 
 
 class FrameDecoder:
-    """Decodes frames by number. Not thread-safe: the owner holds a lock."""
+    """Decodes the frames of a video file by number, as a `FrameSource`."""
 
     def __init__(self, index: VideoFileIndex) -> None:
         self._index = index
@@ -56,18 +56,13 @@ class FrameDecoder:
             self._stream = None
 
     def group_start(self, frame: int) -> int:
-        """The first of the frames that are decoded on the way to `frame`."""
         run = self._index.run_of(frame)
         return self._index.runs[run].first_frame if run >= 0 else 0
 
     def decode(
         self, first: int, last: int, is_cancelled: Callable[[], bool]
     ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-        """Yield (frame, read-only (H, W, 3) RGB) from `first` to `last`, both included.
-
-        Ends early once `is_cancelled()` is true, which is asked between packets. Raises
-        UnreadableVideoError for a frame that cannot be decoded.
-        """
+        """See `FrameSource`; `is_cancelled` is asked between packets."""
         for frame in range(first, last + 1):
             try:
                 picture = self._converter.convert(self._find(frame, is_cancelled))
@@ -223,7 +218,7 @@ VideoIndex = VideoFileIndex | PictureFolderIndex | AnimationIndex
 
 
 class FrameSource(Protocol):
-    """Frames by number, decoded on demand. Not thread-safe."""
+    """Frames by number, decoded on demand. Not thread-safe: the owner holds a lock."""
 
     def close(self) -> None: ...
 
@@ -235,7 +230,8 @@ class FrameSource(Protocol):
     ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
         """Yield (frame, read-only (H, W, 3) RGB) from `first` to `last`, both included.
 
-        Ends early once `is_cancelled()` is true. Raises UnreadableVideoError.
+        Ends early once `is_cancelled()` is true. Raises UnreadableVideoError for a frame that
+        cannot be decoded.
         """
 
 

@@ -124,7 +124,7 @@ def _visible_range(pictures: Sequence[Path]) -> VisibleRange | None:
 
 
 class PictureReader:
-    """Reads the pictures of an index by number. Not thread-safe: the owner holds a lock."""
+    """Reads the pictures of an index by number, as a `FrameSource`."""
 
     def __init__(self, index: PictureFolderIndex) -> None:
         self._index = index
@@ -139,11 +139,8 @@ class PictureReader:
     def decode(
         self, first: int, last: int, is_cancelled: Callable[[], bool]
     ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-        """Yield (frame, read-only (H, W, 3) RGB) from `first` to `last`, both included.
-
-        Ends early once `is_cancelled()` is true. Raises UnreadableVideoError for a damaged picture,
-        or one that is not as it was when the folder was indexed.
-        """
+        """See `FrameSource`. UnreadableVideoError also for a picture that is not as it was when the
+        folder was indexed."""
         for frame in range(first, last + 1):
             if is_cancelled():
                 return
@@ -256,7 +253,7 @@ def index_animation(path: Path) -> Generator[int, None, AnimationIndex | None]:
 
 
 class AnimationReader:
-    """Reads the frames of an index by number. Not thread-safe: the owner holds a lock."""
+    """Reads the frames of an index by number, as a `FrameSource`."""
 
     def __init__(self, index: AnimationIndex) -> None:
         self._index = index
@@ -274,10 +271,7 @@ class AnimationReader:
     def decode(
         self, first: int, last: int, is_cancelled: Callable[[], bool]
     ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-        """Yield (frame, read-only (H, W, 3) RGB) from `first` to `last`, both included.
-
-        Ends early once `is_cancelled()` is true. Raises UnreadableVideoError.
-        """
+        """See `FrameSource`."""
         for frame in range(first, last + 1):
             if is_cancelled():
                 return
