@@ -314,7 +314,8 @@ def learn(
         plan = plans["clicks"] = Plan(steps or worth_while)
         works["clicks"] = _click_learning(engines, clicks, examples, plan, seed, device)
     try:
-        yield from _taking_turns(plans, works, None if steps else _budget_s(len(given)))
+        budget_s = _BUDGET_S * max(1.0, len(given) / _BUDGET_FRAMES)
+        yield from _taking_turns(plans, works, None if steps else budget_s)
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
@@ -326,11 +327,6 @@ def learn(
     finally:
         for work in works.values():
             work.close()
-
-
-def _budget_s(frames: int) -> float:
-    """How long learning from as many given frames may take."""
-    return _BUDGET_S * max(1.0, frames / _BUDGET_FRAMES)
 
 
 def _taking_turns(

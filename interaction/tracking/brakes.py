@@ -94,7 +94,9 @@ class Brakes:
             reason = None
             if usual >= _SMALLEST and area < _COLLAPSED * usual:
                 reason = Message("The mask of “{name}” collapses here.", name=name)
-            elif usual >= _SMALLEST and _has_exploded(past, usual, area):
+            elif usual >= _SMALLEST and area > max(
+                _EXPLODED * usual, _AT_ONCE * past.areas[-1], _UNSEEN * past.largest
+            ):
                 reason = Message("The mask of “{name}” explodes here.", name=name)
             elif before is not None and _has_jumped(before, now, mask, object_id, watch.flow):
                 reason = Message("The mask of “{name}” jumps to another thing here.", name=name)
@@ -103,11 +105,6 @@ class Brakes:
                 found = found or WrongMask(object_id, reason)
             past.note(area)
         return found
-
-
-def _has_exploded(past: _Past, usual: int, area: int) -> bool:
-    least = max(_EXPLODED * usual, _AT_ONCE * past.areas[-1], _UNSEEN * past.largest)
-    return area > least
 
 
 def _has_jumped(

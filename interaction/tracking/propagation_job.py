@@ -385,12 +385,13 @@ class PropagationJob:
         wrong: WrongMask | None = None,
     ) -> Propagated:
         tracker = self._trackers.tracker
-        memory = None if tracker is None else _memory_use(tracker)
+        memory, remembered = None, None
+        if tracker is not None:
+            memory = MemoryUse(*tracker.memory_elements, used_memory_bytes(tracker.device))
+            if self._reports_memory():
+                remembered = remembered_by(tracker)
         box = None if result is None or result.prediction.share == 1 else result.prediction.seen
         gone = self._at.collapse.proposals
-        remembered = None
-        if tracker is not None and self._reports_memory():
-            remembered = remembered_by(tracker)
         return Propagated(
             edit,
             frame,
@@ -540,7 +541,8 @@ class PropagationJob:
         if is_new:
             self._masks.change(self._shown(), rules.pinned)
         knows = knows_frames(tracker)
-        tracked = set(_tracked_in(tracker)) if knows else set()
+        parts = tracker.remembered() if knows else []
+        tracked = {one.frame for one in parts if one.part != "permanent"}
         gone = {one for one in tracked if one >= 0 and rules.is_excluded(one)}
         if gone == tracked and not any(self._masks.present.values()):
             if is_new:
@@ -674,15 +676,6 @@ def remembered_by(tracker: Tracker) -> Remembered:
     if not knows_frames(tracker):
         return Remembered((), is_known=False)
     return Remembered(tuple(tracker.remembered()))
-
-
-def _tracked_in(tracker: Tracker) -> list[int]:
-    """The frames in working and long-term memory."""
-    return [one.frame for one in tracker.remembered() if one.part != "permanent"]
-
-
-def _memory_use(tracker: Tracker) -> MemoryUse:
-    return MemoryUse(*tracker.memory_elements, used_memory_bytes(tracker.device))
 
 
 def _runs(request: PropagationRequest, frame_count: int, stops: Collection[int]) -> tuple[Run, ...]:

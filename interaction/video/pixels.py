@@ -111,7 +111,9 @@ class RgbConverter:
     def convert(self, frame: VideoFrame) -> NDArray[np.uint8] | None:
         """Read-only (H, W, 3) RGB, or None for a frame FFmpeg cannot convert."""
         # Names, not enum members: PyAV 14 looks members up by their own name and fails.
-        matrix: Any = None if _is_rgb(frame) else _matrix_of(frame)
+        is_rgb = frame.format.is_rgb or frame.format.has_palette
+        matrix: Any = None if is_rgb else _matrix_of(frame)
+        another = "ITU601" if matrix == "ITU709" else "ITU709"
         try:
             rgb = self._reformatter.reformat(
                 frame,
@@ -120,7 +122,7 @@ class RgbConverter:
                 format="rgb24",
                 src_colorspace=matrix,
                 # RGB has no matrix, but PyAV 14 ignores the ranges where the two names agree.
-                dst_colorspace=None if matrix is None else _another(matrix),
+                dst_colorspace=None if matrix is None else another,
                 src_color_range=None if matrix is None else _range_of(frame),
                 dst_color_range=None if matrix is None else "JPEG",
             )
@@ -131,17 +133,9 @@ class RgbConverter:
         return picture
 
 
-def _is_rgb(frame: VideoFrame) -> bool:
-    return frame.format.is_rgb or frame.format.has_palette
-
-
 def _matrix_of(frame: VideoFrame) -> str:
     is_small = frame.width <= _LARGEST_SD[0] and frame.height <= _LARGEST_SD[1]
     return _MATRIX_NAMES.get(int(frame.colorspace), "ITU601" if is_small else "ITU709")
-
-
-def _another(matrix: str) -> Any:
-    return "ITU601" if matrix == "ITU709" else "ITU709"
 
 
 def _range_of(frame: VideoFrame) -> str:

@@ -167,6 +167,7 @@ def test_every_part_agrees(network: XMem, is_prepared: bool) -> None:
             torch.cat([rows(f.shrinkage) for f in first_two]),
             torch.cat([rows(f.selection) for f in first_two]),
             {1: values[0, 0].T, 2: values[0, 1].T},
+            torch.arange(96, dtype=torch.int32) // 48,
         ),
         {1: torch.ones(96, dtype=torch.bool), 2: is_late},
         usage,

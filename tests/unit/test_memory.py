@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import pytest
 import torch
@@ -39,6 +40,7 @@ def made(objects: Iterable[int], seed: int, count: int = PER_FRAME) -> Elements:
         shrinkage=random(1).square() + 1,
         selection=random(C_KEY).sigmoid(),
         values={object_id: random(C_VALUE) for object_id in objects},
+        frames=torch.full((count,), -1, dtype=torch.int32),
     )
 
 
@@ -46,7 +48,7 @@ def constant(levels: dict[int, float], seed: int) -> Elements:
     """One frame's elements whose values are one number for each object."""
     elements = made((), seed)
     values = {i: torch.full((PER_FRAME, C_VALUE), level) for i, level in levels.items()}
-    return Elements(elements.key, elements.shrinkage, elements.selection, values)
+    return replace(elements, values=values)
 
 
 def queries(seed: int, count: int = 7) -> tuple[Tensor, Tensor]:

@@ -24,7 +24,7 @@ class Elements:
     shrinkage: Tensor  # (N, 1) float32
     selection: Tensor | None  # (N, C_key) float32; prototypes and STCN's elements have none
     values: Mapping[int, Tensor]  # by object id, (N, C_value)
-    frames: Tensor | None = None  # (N,) int32, of which frame each is; None: not known
+    frames: Tensor  # (N,) int32, of which frame each is; -1: not known
 
     def __len__(self) -> int:
         return self.key.shape[0]
@@ -108,7 +108,7 @@ class MemoryStore:
             # Not zero: usage is use / life, also before the first query.
             "life": torch.full_like(elements.shrinkage[:, 0], 1e-7),
             "recent": torch.zeros_like(elements.shrinkage[:, 0]),
-            "frame": _frames_of(elements),
+            "frame": elements.frames,
         }
         if elements.selection is not None:
             columns["selection"] = elements.selection
@@ -236,13 +236,6 @@ class MemoryStore:
         return store
 
 
-def _frames_of(elements: Elements) -> Tensor:
-    """(N,) int32; -1 where it is not known."""
-    if elements.frames is not None:
-        return elements.frames
-    return torch.full_like(elements.shrinkage[:, 0], -1, dtype=torch.int32)
-
-
 def distil(
     candidates: Elements, has_value: dict[int, Tensor], usage: Tensor, count: int
 ) -> tuple[Elements, dict[int, Tensor]]:
@@ -275,6 +268,6 @@ def distil(
         shrinkage=scores.softmax(dim=1) @ candidates.shrinkage,
         selection=None,
         values=values,
-        frames=None if candidates.frames is None else candidates.frames[chosen],
+        frames=candidates.frames[chosen],
     )
     return prototypes, prototype_has_value

@@ -144,7 +144,9 @@ def prepare(
         else None
     )
     if prepared.half_precision is not None:
-        _convert_weights(prepared, prepared.half_precision)
+        for child in prepared.modules():  # once what autocast would convert at every call
+            if isinstance(child, nn.Conv2d | nn.Linear):
+                child.to(prepared.half_precision)
     if device.type == "cpu":
         merge_passes(prepared)
         if prepared.half_precision is None:
@@ -174,13 +176,6 @@ def fold_batch_norms(module: nn.Module) -> None:
             setattr(module, norm_name, nn.Identity())
     for _, child in children:
         fold_batch_norms(child)
-
-
-def _convert_weights(module: nn.Module, dtype: torch.dtype) -> None:
-    """Converts once what autocast would convert at every call."""
-    for child in module.modules():
-        if isinstance(child, nn.Conv2d | nn.Linear):
-            child.to(dtype)
 
 
 class ReLU6Conv2d(nn.Module):
