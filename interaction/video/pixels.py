@@ -113,7 +113,7 @@ class RgbConverter:
         # Names, not enum members: PyAV 14 looks members up by their own name and fails.
         is_rgb = frame.format.is_rgb or frame.format.has_palette
         matrix: Any = None if is_rgb else _matrix_of(frame)
-        another = "ITU601" if matrix == "ITU709" else "ITU709"
+        another: Any = "ITU601" if matrix == "ITU709" else "ITU709"
         try:
             rgb = self._reformatter.reformat(
                 frame,
