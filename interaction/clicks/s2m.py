@@ -19,9 +19,6 @@ from interaction.clicks.deeplab import AtrousPyramid, DilatedResNet, conv_norm
 from xmem_core.arrays import Frame, Labels
 from xmem_core.pictures import normalise
 
-_WIDTH: Final = 256
-_SKIP_CHANNELS: Final = 48
-_RATES: Final = (6, 12, 18)
 _MULTIPLE: Final = 16  # the picture's sides are padded to multiples of this
 _LEAST_PART_PX: Final = 480  # of a side that is looked at; the network was trained on such pictures
 _RADIUS_PX: Final = 1.5  # the network was trained with lines three pixels wide
@@ -33,11 +30,9 @@ class ScribbleNetwork(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.trunk = DilatedResNet(50, (1, 2), in_channels=6)
-        self.skip = conv_norm(self.trunk.fine_channels, _SKIP_CHANNELS, 1)
-        self.context = AtrousPyramid(self.trunk.coarse_channels, _WIDTH, _RATES)
-        self.head = nn.Sequential(
-            *conv_norm(_SKIP_CHANNELS + _WIDTH, _WIDTH, 3), nn.Conv2d(_WIDTH, 1, 1)
-        )
+        self.skip = conv_norm(self.trunk.fine_channels, 48, 1)
+        self.context = AtrousPyramid(self.trunk.coarse_channels, 256, (6, 12, 18))
+        self.head = nn.Sequential(*conv_norm(48 + 256, 256, 3), nn.Conv2d(256, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         fine, coarse = self.trunk(x)
