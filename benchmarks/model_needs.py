@@ -24,10 +24,14 @@ import numpy as np
 import torch
 
 from interaction.annotation.types import Click, Stroke
-from interaction.clicks.deeplab import DeepLabClickNetwork
 from interaction.clicks.fbrs import ClickNetwork
-from interaction.clicks.published_weights import load_click_network, load_scribble_network
-from interaction.clicks.s2m import ScribbleNetwork, ScribbleSegmenter
+from interaction.clicks.published import (
+    DeepLabClickNetwork,
+    ScribbleNetwork,
+    ScribbleSegmenter,
+    load_click_network,
+    load_scribble_network,
+)
 from interaction.clicks.segmenter import ClickSegmenter, suited_click_config
 from interaction.engines import EngineSettings, Segmenter
 from interaction.errors import ModelError

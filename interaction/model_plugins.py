@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import torch
 
     from interaction.clicks.prompts import ClickConfig
-    from interaction.clicks.s2m import ScribbleSegmenter
+    from interaction.clicks.published import ScribbleSegmenter
     from interaction.clicks.sam2 import Sam2Segmenter
     from interaction.clicks.segmenter import ClickSegmenter
     from interaction.engines import StartTracker
@@ -44,7 +44,7 @@ class _ClickNetworks(_Listed):
     def load_segmenter(
         self, path: Path, device: torch.device, config: ClickConfig | None
     ) -> ClickSegmenter:
-        from interaction.clicks.published_weights import load_click_network
+        from interaction.clicks.published import load_click_network
         from interaction.clicks.segmenter import ClickSegmenter
         from xmem_core.network.inference import merge_passes
 
@@ -59,8 +59,7 @@ class _Scribbles(_Listed):
         return True
 
     def load_scribbler(self, path: Path, device: torch.device) -> ScribbleSegmenter:
-        from interaction.clicks.published_weights import load_scribble_network
-        from interaction.clicks.s2m import ScribbleSegmenter
+        from interaction.clicks.published import ScribbleSegmenter, load_scribble_network
 
         return ScribbleSegmenter(load_scribble_network(path).to(device))
 

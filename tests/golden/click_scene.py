@@ -20,8 +20,11 @@ from torch import Tensor
 
 from interaction.annotation.types import Stroke
 from interaction.clicks.fbrs import InsertionPoint
-from interaction.clicks.published_weights import load_click_network, load_scribble_network
-from interaction.clicks.s2m import ScribbleSegmenter
+from interaction.clicks.published import (
+    ScribbleSegmenter,
+    load_click_network,
+    load_scribble_network,
+)
 from tests.golden.scene import frame, labels, thinned
 
 RECORDING: Final = Path(__file__).parent / "click_networks.npz"

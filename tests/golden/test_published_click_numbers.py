@@ -19,7 +19,7 @@ from torch import Tensor
 
 from interaction.annotation.types import Click
 from interaction.clicks.fbrs import ClickNetwork, Inputs, InsertionPoint, Refiner
-from interaction.clicks.published_weights import load_click_network
+from interaction.clicks.published import load_click_network
 from interaction.clicks.segmenter import ClickSegmenter, published_click_config
 from interaction.clicks.zoom import Crop, whole_frame
 

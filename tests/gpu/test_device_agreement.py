@@ -17,8 +17,7 @@ from torch import Tensor
 
 from interaction.annotation.types import Click, Stroke
 from interaction.clicks.prompts import ClickConfig
-from interaction.clicks.published_weights import load_click_network
-from interaction.clicks.s2m import ScribbleNetwork, ScribbleSegmenter
+from interaction.clicks.published import ScribbleNetwork, ScribbleSegmenter, load_click_network
 from interaction.clicks.segmenter import ClickSegmenter
 from interaction.clicks.small_network import SmallClickNetwork, read_click_network
 from interaction.learning.examples import Example

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from interaction.annotation.mask_files import decode_labels
 from interaction.annotation.types import Click
 from interaction.clicks.prompts import Box
-from interaction.clicks.published_weights import load_click_network
+from interaction.clicks.published import load_click_network
 from interaction.clicks.segmenter import ClickSegmenter
 from interaction.video.video import open_video
 from resources import sample_folder, weights_folder

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from interaction.annotation.requests import Propagated, PropagationRequest
 from interaction.annotation.types import Stroke
-from interaction.clicks.s2m import ScribbleNetwork, ScribbleSegmenter
+from interaction.clicks.published import ScribbleNetwork, ScribbleSegmenter
 from interaction.command_line.app import app
 from interaction.project.causes import cause_from_json, cause_to_json
 from interaction.session import Session

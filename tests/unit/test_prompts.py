@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from interaction.annotation.types import Click, Stroke
 from interaction.clicks.prompts import Box, clicks_of_box, clicks_of_strokes
-from interaction.clicks.published_weights import load_click_network
+from interaction.clicks.published import load_click_network
 from interaction.clicks.segmenter import ClickSegmenter
 from resources import weights_folder
 

@@ -14,11 +14,15 @@ import torchvision
 from torch import Tensor
 
 from interaction.annotation.types import Click, Stroke
-from interaction.clicks.deeplab import DeepLabClickNetwork, DilatedResNet
 from interaction.clicks.fbrs import Inputs, InsertionPoint, Refiner, click_squares
 from interaction.clicks.prompts import MODES, ClickConfig, Mode
-from interaction.clicks.published_weights import load_click_network, load_scribble_network
-from interaction.clicks.s2m import ScribbleSegmenter
+from interaction.clicks.published import (
+    DeepLabClickNetwork,
+    DilatedResNet,
+    ScribbleSegmenter,
+    load_click_network,
+    load_scribble_network,
+)
 from interaction.clicks.segmenter import ClickSegmenter, published_click_config, suited_click_config
 from interaction.clicks.small_network import SmallClickNetwork
 from interaction.engines import Engines, EngineSettings
