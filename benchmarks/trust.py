@@ -11,6 +11,7 @@ two given frames.
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -37,6 +38,7 @@ _TRAINING = (
     "bmx-bumps", "breakdance-flare", "bus", "bear", "drift-turn", "hockey", "motocross-bumps",
     "paragliding", "scooter-gray", "stroller", "rollerblade",
 )  # fmt: skip
+_EXPECTED_EDGES = (0.0, 0.7, 0.8, 0.85, 0.9, 1.01)  # between which the calibration is measured
 _MOST_FRAMES = {"training": 30, "held out": 50}
 # Of the logit, where the clips say nothing: an IoU of 0.9 falls to about 0.5 with two such units.
 _PRIOR = {
@@ -303,7 +305,7 @@ def report(clips: list[tuple[str, str, list[Labels], dict[str, list[Seen]]]]) ->
             print(f"{one.clip}, {one.run}: {_figures(model, [one])}, {listed}")
             held_out.setdefault(one.run, []).append(one)
     for run, own in held_out.items():
-        print(f"all clips, {run}: {_figures(model, own)}")
+        print(f"all clips, {run}: {_figures(model, own)}\n{_calibration(model, own)}")
 
 
 def _figures(model: Mapping[str, float], rows: Sequence[Rows]) -> str:
@@ -314,6 +316,19 @@ def _figures(model: Mapping[str, float], rows: Sequence[Rows]) -> str:
         f"{rank_correlation(expected, ious):.2f}, "
         f"worst tenth found {share_found(expected, ious):.2f}"
     )
+
+
+def _calibration(model: Mapping[str, float], rows: Sequence[Rows]) -> str:
+    """By range of the expected IoU: masks, the mean that is expected, the true one."""
+    ious = np.concatenate([one.ious for one in rows])
+    expected = np.concatenate([predict(model, one) for one in rows])
+    lines = []
+    for low, high in pairwise(_EXPECTED_EDGES):
+        is_in = (expected >= low) & (expected < high)
+        if is_in.any():
+            means = f"expected {expected[is_in].mean():.3f}, true {ious[is_in].mean():.3f}"
+            lines.append(f"  {low} to {high}: {np.count_nonzero(is_in)} masks, {means}")
+    return "\n".join(lines)
 
 
 def main() -> None:
