@@ -4,9 +4,10 @@ from dataclasses import KW_ONLY, dataclass, replace
 from enum import Flag, auto
 from typing import Final
 
+from interaction.formats.looks import ViewMode
 from xmem_core.messages import Message
 
-__all__ = ["ACTIONS", "MENUS", "ActionSpec", "Needs"]
+__all__ = ["ACTIONS", "MENUS", "ActionSpec", "Needs", "view_action"]
 
 
 class Needs(Flag):
@@ -62,6 +63,11 @@ def _section(needs: Needs, *rows: ActionSpec) -> tuple[ActionSpec, ...]:
         replace(row, needs=row.needs | needs, begins_section=index == 0)
         for index, row in enumerate(rows)
     )
+
+
+def view_action(mode: ViewMode) -> str:
+    """The id of the action that chooses the view."""
+    return f"view.{mode.value.replace(' ', '_')}"
 
 
 _EDIT: Final = Needs.PROJECT | Needs.WRITABLE

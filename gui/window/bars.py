@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from gui.actions.actions import Actions
-from gui.actions.table import ACTIONS
+from gui.actions.table import ACTIONS, view_action
 from gui.language import tr
 from gui.theme import ICON_PX, guard_wheel, lay_out
 from gui.window.workspace import Workspace
@@ -210,7 +210,7 @@ class ToolBar(QToolBar):
         self.modes = QComboBox(self)
         self.modes.setAccessibleName(tr("View"))
         for mode in ViewMode:
-            self.modes.addItem(actions.title(_action_of(mode)), mode)
+            self.modes.addItem(actions.title(view_action(mode)), mode)
         # As wide as its longest name, but in a small window the buttons need the room more.
         self.modes.setMaximumWidth(self.modes.sizeHint().width())
         self.modes.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -283,14 +283,10 @@ class ToolBar(QToolBar):
 
     def _choose_mode(self, index: int) -> None:
         # As from the menu: a layer, for one, is asked for where there is none yet.
-        self._actions[_action_of(self.modes.itemData(index))].trigger()
+        self._actions[view_action(self.modes.itemData(index))].trigger()
         if self._document is not None:
             self.show_mode(self._document.view_mode)
 
     def _choose_opacity(self, percent: int) -> None:
         if self._document is not None:
             self._document.set_opacity(percent / 100)
-
-
-def _action_of(mode: ViewMode) -> str:
-    return f"view.{mode.value.replace(' ', '_')}"

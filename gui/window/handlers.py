@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFileDialog, QInputDialog
 
-from gui.actions.table import ACTIONS, Needs
+from gui.actions.table import ACTIONS, Needs, view_action
 from gui.errors import Offer
 from gui.language import tr
 from gui.panels.object_table import Column
@@ -78,8 +78,11 @@ def handlers(window: MainWindow) -> dict[str, Callable[[], object]]:
 
         return call
 
-    on_window = {name: partial(do, window) for name, do in _ON_WINDOW.items()}
-    return on_window | {name: on_workspace(do) for name, do in _ON_WORKSPACE.items()}
+    return {
+        **{name: partial(do, window) for name, do in _ON_WINDOW.items()},
+        **{name: on_workspace(partial(do, window)) for name, do in _ON_BOTH.items()},
+        **{name: on_workspace(do) for name, do in _ON_WORKSPACE.items()},
+    }
 
 
 # Files
@@ -104,31 +107,27 @@ def _open_folder(window: MainWindow, title: str = "") -> None:
         window.open_path(path)
 
 
-def _import(window: MainWindow) -> None:
+def _import(window: MainWindow, workspace: Workspace) -> None:
     from gui.dialogs.import_masks import ImportDialog
 
-    workspace = window.workspace
-    if workspace is not None:
-        ImportDialog(workspace.document, workspace.annotator, window.preferences, window).open()
+    ImportDialog(workspace.document, workspace.annotator, window.preferences, window).open()
 
 
-def _export(window: MainWindow) -> None:
+def _export(window: MainWindow, workspace: Workspace) -> None:
     from gui.dialogs.export import ExportDialog
 
-    workspace = window.workspace
-    if workspace is not None:
-        ExportDialog(workspace.document, workspace.annotator, window.preferences, window).open()
+    ExportDialog(workspace.document, workspace.annotator, window.preferences, window).open()
 
 
-def _verify(window: MainWindow) -> None:
+def _verify(window: MainWindow, workspace: Workspace) -> None:
     path, _ = QFileDialog.getOpenFileName(
         window,
         tr("List of frames of an export"),
         window.preferences.last_folder,
         f"{tr('Lists of frames')} (*frames.csv)",
     )
-    if path and window.workspace is not None:
-        verify_export(window.workspace, Path(path))
+    if path:
+        verify_export(workspace, Path(path))
 
 
 def verify_export(workspace: Workspace, path: Path) -> None:
@@ -171,12 +170,11 @@ def _save_version(workspace: Workspace) -> None:
     VersionsDialog(workspace.document, workspace.annotator, workspace.window()).open()
 
 
-def _save_copy(window: MainWindow) -> None:
+def _save_copy(window: MainWindow, workspace: Workspace) -> None:
     """Continues in the copy; also the way on from a project that can only be read."""
-    workspace = window.workspace
-    if workspace is None or workspace.session.project is None:
-        return
     project, annotation = workspace.session.project, workspace.document.annotation
+    if project is None:
+        return
     suggested = project.folder.with_name(f"{project.folder.stem} copy{PROJECT_SUFFIX}")
     path, _ = QFileDialog.getSaveFileName(window, tr("Save as a new project"), str(suggested))
     if not path:
@@ -507,14 +505,12 @@ def _go_to_doubtful(workspace: Workspace) -> None:
 # The view
 
 
-def _choose_mode(window: MainWindow, mode: ViewMode) -> None:
-    if window.workspace is None:
-        return
-    if mode is ViewMode.LAYER and not window.workspace.document.layer:
-        _choose_layer(window)
+def _choose_mode(window: MainWindow, workspace: Workspace, mode: ViewMode) -> None:
+    if mode is ViewMode.LAYER and not workspace.document.layer:
+        _choose_layer(window, workspace)
         window.update_state()
     else:
-        window.workspace.document.set_view_mode(mode)
+        workspace.document.set_view_mode(mode)
 
 
 def _next_mode(workspace: Workspace) -> None:
@@ -523,17 +519,17 @@ def _next_mode(workspace: Workspace) -> None:
     document.set_view_mode(modes[(modes.index(document.view_mode) + 1) % len(modes)])
 
 
-def _choose_layer(window: MainWindow) -> None:
+def _choose_layer(window: MainWindow, workspace: Workspace) -> None:
     path, _ = QFileDialog.getOpenFileName(
         window,
         tr("Picture or video behind the objects"),
         window.preferences.last_folder,
         f"{tr('Pictures and videos')} ({_PICTURE_SUFFIXES} {_VIDEO_SUFFIXES})",
     )
-    if path and window.workspace is not None:
+    if path:
         window.preferences.last_folder = str(Path(path).parent)
-        window.workspace.document.set_layer(path)
-        window.workspace.document.set_view_mode(ViewMode.LAYER)
+        workspace.document.set_layer(path)
+        workspace.document.set_view_mode(ViewMode.LAYER)
 
 
 def _change_opacity(workspace: Workspace, change: float) -> None:
@@ -592,25 +588,25 @@ _ON_WINDOW: Final[dict[str, Callable[[MainWindow], object]]] = {
     "file.open_folder": _open_folder,
     "file.open_project": lambda window: _open_folder(window, tr("Open project")),
     "file.sample": lambda window: window.opener.open_sample(),
-    "file.import": _import,
-    "file.export": _export,
-    "file.verify": _verify,
-    "file.save_copy": _save_copy,
     "file.preferences": _preferences,
     "file.models": _models,
     "file.close": lambda window: window.close_session(),
     "file.quit": lambda window: window.close(),
-    **{
-        f"view.{mode.value.replace(' ', '_')}": partial(_choose_mode, mode=mode)
-        for mode in ViewMode
-    },
-    "view.choose_layer": _choose_layer,
     "view.full_screen": _full_screen,
     "help.cheat_sheet": _cheat_sheet,
     "help.shortcuts": _shortcuts,
     "help.commands": _find_command,
     "help.log": _log,
     "help.about": _about,
+}
+
+_ON_BOTH: Final[dict[str, Callable[[MainWindow, Workspace], object]]] = {
+    "file.import": _import,
+    "file.export": _export,
+    "file.verify": _verify,
+    "file.save_copy": _save_copy,
+    **{view_action(mode): partial(_choose_mode, mode=mode) for mode in ViewMode},
+    "view.choose_layer": _choose_layer,
 }
 
 _ON_WORKSPACE: Final[dict[str, Callable[[Workspace], object]]] = {

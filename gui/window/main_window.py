@@ -11,6 +11,7 @@ from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeySequence
 from PySide6.QtWidgets import QApplication, QMainWindow, QMenu, QStackedWidget, QWidget
 
 from gui.actions.actions import Actions, ShuttleKeys, TypingGuard
+from gui.actions.table import view_action
 from gui.errors import ReportDialog, summary_and_advice
 from gui.language import tr
 from gui.preferences import Preferences, RecentProject
@@ -242,7 +243,7 @@ class MainWindow(QMainWindow):
         document = workspace.document
         actions = self.actions_table
         actions[f"tool.{document.tool}"].setChecked(True)
-        actions[f"view.{document.view_mode.value.replace(' ', '_')}"].setChecked(True)
+        actions[view_action(document.view_mode)].setChecked(True)
         actions["track.follow"].setChecked(document.follows_head)
         actions["track.blend"].setChecked(document.blends)
         actions["track.keep_probabilities"].setChecked(document.keeps_probabilities)
