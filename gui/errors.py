@@ -26,7 +26,7 @@ from PySide6.QtWidgets import (
 )
 
 from gui.language import tr
-from gui.theme import ICON_PX, icon, lay_out
+from gui.theme import ICON_PX, icon, lay_out, named
 from interaction.doctor import as_text, examine, package_versions
 from interaction.errors import UserError
 
@@ -193,10 +193,9 @@ class Banner(QFrame):
         self.button, self.second_button = QPushButton(self), QPushButton(self)
         self.button.clicked.connect(lambda: self._help(0))
         self.second_button.clicked.connect(lambda: self._help(1))
-        self.close_button = QToolButton(self)
+        self.close_button = named(QToolButton(self), tr("Close this message"))
         self.close_button.setIcon(icon("x"))
         self.close_button.setAutoRaise(True)
-        self.close_button.setAccessibleName(tr("Close this message"))
         self.close_button.setToolTip(tr("Close this message"))
         self.close_button.clicked.connect(self._dismiss)
         buttons = (self.more, self.button, self.second_button, self.close_button)

@@ -48,11 +48,13 @@ __all__ = [
     "icon",
     "is_dark",
     "lay_out",
+    "named",
     "remark",
     "set_scheme",
 ]
 
 T = TypeVar("T")
+W = TypeVar("W", bound=QWidget)
 
 _CORNER_PX = 2.0
 _CHECKS = (
@@ -251,6 +253,13 @@ def flat_button(picture: str, size_px: int, parent: QWidget) -> QToolButton:
     button.setAutoRaise(True)
     button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
     return button
+
+
+def named(widget: W, name: str, tip: str = "") -> W:
+    """The widget, with a name for screen readers."""
+    widget.setAccessibleName(name)
+    widget.setToolTip(tip)
+    return widget
 
 
 def lay_out(

@@ -49,7 +49,7 @@ from gui.canvas.shown_frame import to_image
 from gui.errors import Banner
 from gui.language import tr
 from gui.preferences import THUMBNAIL, Preferences, RecentProject
-from gui.theme import UNLIMITED_PX, draw_inside, heading, lay_out, remark
+from gui.theme import UNLIMITED_PX, draw_inside, heading, lay_out, named, remark
 from interaction.files import is_file, is_plain_file
 
 __all__ = ["OpeningPage", "RecentList", "WelcomePage"]
@@ -106,17 +106,15 @@ class RecentList(QWidget):
         super().__init__(parent)
         self._preferences = preferences
         self.title = title = heading(tr("Recent projects"), self)
-        self.search = QLineEdit(self)
+        self.search = named(QLineEdit(self), tr("Search recent projects"))
         self.search.setPlaceholderText(tr("Search"))
-        self.search.setAccessibleName(tr("Search recent projects"))
         self.search.setClearButtonEnabled(True)
         self.search.textChanged.connect(self.refresh)
         self.search.returnPressed.connect(self._choose_first)
         self.search.installEventFilter(self)
         self.empty = remark("", self, wraps=False)
-        self.view = QListWidget(self)
+        self.view = named(QListWidget(self), tr("Recent projects"))
         self.view.setItemDelegate(_CardDelegate(self.view))
-        self.view.setAccessibleName(tr("Recent projects"))
         self.view.setFrameShape(QListWidget.Shape.NoFrame)
         self.view.setMouseTracking(True)
         self.view.setUniformItemSizes(True)
@@ -233,11 +231,10 @@ class OpeningPage(QWidget):
         super().__init__(parent)
         self._picture = _Picture(self)
         self._text = QLabel(self)
-        self._bar = QProgressBar(self)
+        self._bar = named(QProgressBar(self), tr("Opening"))
         self._bar.setRange(0, 0)
         self._bar.setTextVisible(False)
         self._bar.setFixedWidth(200)
-        self._bar.setAccessibleName(tr("Opening"))
         self._cancel = QPushButton(tr("Cancel"), self)
         self._cancel.setShortcut("Esc")
         self._cancel.clicked.connect(self.cancelled)

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QPlainTextEdit, QTabWidget, QTextBrowser, QWidget
 from gui.dialogs.dialog import Dialog
 from gui.errors import last_lines, log_file
 from gui.language import tr
+from gui.theme import named
 from interaction.doctor import package_versions
 from resources import icons_folder, sample_folder
 
@@ -23,9 +24,8 @@ _LINES = 2000
 class LogDialog(Dialog):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(tr("Log"), parent, QSize(820, 520))
-        self.text = QPlainTextEdit(self)
+        self.text = named(QPlainTextEdit(self), tr("Log"))
         self.text.setReadOnly(True)
-        self.text.setAccessibleName(tr("Log"))
         self.text.setLineWrapMode(QPlainTextEdit.LineWrapMode.NoWrap)
         self.text.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
         lines = last_lines(_LINES)

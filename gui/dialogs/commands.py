@@ -42,7 +42,7 @@ from gui.actions.actions import Actions
 from gui.actions.table import ACTIONS, MENUS, ActionSpec, Needs
 from gui.dialogs.dialog import Dialog
 from gui.language import tr
-from gui.theme import icon, lay_out
+from gui.theme import icon, lay_out, named
 
 __all__ = ["CheatSheet", "CommandSearch", "ShortcutsDialog", "cheat_sheet_html"]
 
@@ -174,9 +174,8 @@ class ShortcutsDialog(Dialog):
         self.search.setAccessibleName(self.search.placeholderText())
         self.search.setClearButtonEnabled(True)
         self.search.textChanged.connect(self._filter)
-        self.tree = QTreeWidget(self)
+        self.tree = named(QTreeWidget(self), tr("Actions and their keys"))
         self.tree.setHeaderLabels([tr("Action"), tr("Keys")])
-        self.tree.setAccessibleName(tr("Actions and their keys"))
         self.tree.header().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         self.tree.header().setStretchLastSection(False)
         self.tree.header().resizeSection(1, 200)
@@ -184,9 +183,8 @@ class ShortcutsDialog(Dialog):
         self._items: dict[str, QTreeWidgetItem] = {}
         self._fill()
 
-        self.edit = QKeySequenceEdit(self)
+        self.edit = named(QKeySequenceEdit(self), tr("New key"))
         self.edit.setMaximumSequenceLength(1)
-        self.edit.setAccessibleName(tr("New key"))
         self.edit.editingFinished.connect(self._assign)
         self._clear = QPushButton(tr("None"), self)
         self._clear.setToolTip(tr("This action gets no key"))
@@ -334,8 +332,7 @@ class CommandSearch(Dialog):
         self.search.textChanged.connect(self._filter)
         self.search.returnPressed.connect(self._run)
         self.search.installEventFilter(self)
-        self.list = QListWidget(self)
-        self.list.setAccessibleName(tr("Commands"))
+        self.list = named(QListWidget(self), tr("Commands"))
         self.list.setUniformItemSizes(True)
         self.list.setIconSize(QSize(18, 18))
         self.list.setItemDelegate(_WithKeys(self.list))

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
 from gui.dialogs.dialog import Dialog
 from gui.language import tr
 from gui.panels.object_table import swatch
-from gui.theme import remark
+from gui.theme import named, remark
 from gui.timeline.scale import short_timecode
 from gui.work.document import Document
 from interaction.annotation.effort import IDLE_S, Effort
@@ -40,8 +40,7 @@ class EffortDialog(Dialog):
             ),
             self,
         )
-        self.table = QTableWidget(self)
-        self.table.setAccessibleName(tr("Effort by object"))
+        self.table = named(QTableWidget(self), tr("Effort by object"))
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.verticalHeader().hide()

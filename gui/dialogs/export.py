@@ -36,7 +36,7 @@ from gui.dialogs.frame_preview import LONGEST_PX, FramePreview
 from gui.dialogs.option_form import OptionForm, align_labels, as_text
 from gui.language import tr
 from gui.preferences import Preferences
-from gui.theme import guard_wheel, lay_out, remark
+from gui.theme import guard_wheel, lay_out, named, remark
 from gui.work.annotator import Annotator
 from gui.work.document import Document
 from gui.work.operations import Kind, Operation
@@ -71,8 +71,7 @@ class ExportPicture(QWidget):
         self._names: tuple[str, ...] = ()  # of the files of the newest picture
         self.preview = FramePreview(self._make_picture, tr("What a frame will look like"), self)
         self.preview.shown.connect(self._show_names)
-        self.files = QComboBox(self)
-        self.files.setAccessibleName(tr("File of the preview"))
+        self.files = named(QComboBox(self), tr("File of the preview"))
         self.files.setToolTip(tr("Which of a frame’s files is shown"))
         self.files.setSizeAdjustPolicy(
             QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
@@ -298,8 +297,7 @@ class ExportDialog(Dialog):
         self.choices.setStretchFactor(2, 1)
         self.choices.setChildrenCollapsible(False)
         self.choices.setSizes([210, 450, 440])
-        self.bar = QProgressBar(self)
-        self.bar.setAccessibleName(tr("Progress of the export"))
+        self.bar = named(QProgressBar(self), tr("Progress of the export"))
         self.bar.hide()
         self.status = QLabel(self)
         self.status.setWordWrap(True)
@@ -314,9 +312,8 @@ class ExportDialog(Dialog):
         self.lay_out(self.choices, self.bar, last_row, growing=self.choices)
 
     def _make_formats(self) -> None:
-        self.formats = QTreeWidget(self)
+        self.formats = named(QTreeWidget(self), tr("Format"))
         self.formats.setHeaderHidden(True)
-        self.formats.setAccessibleName(tr("Format"))
         self.formats.setIndentation(12)
         self._items: dict[str, QTreeWidgetItem] = {}
         for group in FormatGroup:
@@ -334,8 +331,7 @@ class ExportDialog(Dialog):
         self.formats.currentItemChanged.connect(self._show_format)
 
     def _make_objects(self) -> None:
-        self.objects = QListWidget(self)
-        self.objects.setAccessibleName(tr("Objects"))
+        self.objects = named(QListWidget(self), tr("Objects"))
         for one in self._document.objects:
             item = QListWidgetItem(f"{one.id}  {one.name}")
             item.setData(_NameRole, one.id)
@@ -354,8 +350,7 @@ class ExportDialog(Dialog):
         out = self._document.range_out
         self.last = self._number(tr("Last frame"), 0, final, final if out is None else out)
         self.step = self._number(tr("Frame step"), 1, max(1, final), 1)
-        self.target = QLineEdit(self)
-        self.target.setAccessibleName(tr("Where to"))
+        self.target = named(QLineEdit(self), tr("Where to"))
         self.target.textChanged.connect(self.target.setToolTip)  # a long one is cut off
         self.target.textChanged.connect(self._check_soon)
         self.overwrites = QCheckBox(tr("Replace files of the same names"), self)
@@ -392,9 +387,8 @@ class ExportDialog(Dialog):
         form.addRow("", self.hashes)
         self.description = remark("", self)
         self._form_place = QVBoxLayout()
-        self.preview = QPlainTextEdit(self)
+        self.preview = named(QPlainTextEdit(self), tr("What will be exported"))
         self.preview.setReadOnly(True)
-        self.preview.setAccessibleName(tr("What will be exported"))
         self.preview.setMinimumHeight(70)
         page = QWidget(self)
         parts = (self.description, self._form_place, form, (self.preview, 1))

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QFrame, QSizePolicy, QSlider, QVBoxLayout, QWidget
 
 from gui.canvas.shown_frame import FrameLoader
 from gui.language import tr
-from gui.theme import draw_inside, lay_out, remark
+from gui.theme import draw_inside, lay_out, named, remark
 from interaction.errors import UserError
 
 __all__ = ["LONGEST_PX", "FramePreview"]
@@ -40,8 +40,7 @@ class FramePreview(QWidget):
         self._loader.failed.connect(self._fail)
         self.picture = _Picture(self)
         self.picture.setAccessibleName(title)
-        self.slider = QSlider(Qt.Orientation.Horizontal, self)
-        self.slider.setAccessibleName(tr("Frame of the preview"))
+        self.slider = named(QSlider(Qt.Orientation.Horizontal, self), tr("Frame of the preview"))
         self.slider.setToolTip(tr("Frame of the preview"))
         self.slider.valueChanged.connect(self._choose)
         self.caption = remark("", self)

@@ -33,7 +33,7 @@ from gui.dialogs.option_form import as_text
 from gui.language import tr
 from gui.panels.object_table import swatch
 from gui.preferences import Preferences
-from gui.theme import combo, guard_wheel, lay_out
+from gui.theme import combo, guard_wheel, lay_out, named
 from gui.work.annotator import Annotator
 from gui.work.document import Document
 from gui.work.operations import Kind, Operation
@@ -220,9 +220,8 @@ class ImportDialog(Dialog):
         self.picture.caption.setText(tr("Frame {frame}: {words}", frame=frame, words=words))
 
     def _build(self) -> None:
-        self.path = QLineEdit(self)
+        self.path = named(QLineEdit(self), tr("Where the masks are"))
         self.path.setPlaceholderText(tr("A folder of masks, or a file"))
-        self.path.setAccessibleName(tr("Where the masks are"))
         self.path.returnPressed.connect(self._look_again)
         folder = QPushButton(tr("Folder…"), self)
         folder.clicked.connect(self._ask_folder)
@@ -255,14 +254,12 @@ class ImportDialog(Dialog):
         self.lay_out(where, halves, growing=halves)
 
     def _build_choices(self) -> None:
-        self.report = QPlainTextEdit(self)
+        self.report = named(QPlainTextEdit(self), tr("What was found, and what will happen"))
         self.report.setReadOnly(True)
-        self.report.setAccessibleName(tr("What was found, and what will happen"))
         self.report.setPlainText(
             tr("Choose a folder of masks or a file; its contents are shown here.")
         )
-        self.table = QTableWidget(0, 3, self)
-        self.table.setAccessibleName(tr("Objects"))
+        self.table = named(QTableWidget(0, 3, self), tr("Objects"))
         self.table.setHorizontalHeaderLabels([tr("In the masks"), tr("Frames"), tr("Becomes")])
         self.table.verticalHeader().hide()
         self.table.setShowGrid(False)
@@ -275,16 +272,14 @@ class ImportDialog(Dialog):
             FrameStatus.CONFIRMED: tr("The masks are right"),
             FrameStatus.TRACKED: tr("The masks are tracked: may be replaced"),
         }
-        self.status = combo(statuses, self)
-        self.status.setAccessibleName(tr("The frames count as"))
+        self.status = named(combo(statuses, self), tr("The frames count as"))
         self.status.currentIndexChanged.connect(self.update_plan)
         first_numbers = {
             None: tr("As they fit the video"),
             0: tr("The first frame is 0"),
             1: tr("The first frame is 1"),
         }
-        self.first_number = combo(first_numbers, self)
-        self.first_number.setAccessibleName(tr("Numbers in file names"))
+        self.first_number = named(combo(first_numbers, self), tr("Numbers in file names"))
         self.first_number.currentIndexChanged.connect(self._look_again)
         guard_wheel(self.status, self.first_number)
         self.keeps_others = QCheckBox(tr("Other objects keep their pixels"), self)
@@ -356,8 +351,7 @@ class ImportDialog(Dialog):
             new = tr("{object_id}  a new object", object_id=one.object_id)
             titles.setdefault(one.object_id, new)
         titles[_LEFT_OUT] = tr("left out")
-        box = combo(titles, self.table)
-        box.setAccessibleName(tr("Becomes"))
+        box = named(combo(titles, self.table), tr("Becomes"))
         box.setCurrentIndex(box.findData(one.object_id))
         box.currentIndexChanged.connect(self.update_plan)
         guard_wheel(box)

@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 from gui.dialogs.dialog import Dialog
 from gui.language import tr
 from gui.preferences import Preferences
+from gui.theme import named
 from gui.work.operations import EngineThread, Kind, Operation
 from interaction.doctor import machine
 from interaction.models import (
@@ -71,8 +72,7 @@ class ModelsDialog(Dialog):
         self.about.setMinimumHeight(5 * self.fontMetrics().lineSpacing())
         self.status = QLabel(self)
         self.status.setWordWrap(True)
-        self.bar = QProgressBar(self)
-        self.bar.setAccessibleName(tr("Download"))
+        self.bar = named(QProgressBar(self), tr("Download"))
         self.bar.hide()
 
         self.use_button = self.add_button(tr("Use"), self.use)

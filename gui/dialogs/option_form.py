@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from gui.language import tr
-from gui.theme import combo, guard_wheel, lay_out
+from gui.theme import combo, guard_wheel, lay_out, named
 from interaction.formats.options import ExportOptions, OptionInfo, describe_options
 
 __all__ = ["OptionForm", "align_labels", "as_text"]
@@ -170,10 +170,8 @@ class PathField(QWidget):
         self._title = title
         self.line = QLineEdit(path, self)
         self.line.setAccessibleName(title)
-        self.browse = QToolButton(self)
+        self.browse = named(QToolButton(self), tr("Choose a file"), tr("Choose a file"))
         self.browse.setText("…")
-        self.browse.setToolTip(tr("Choose a file"))
-        self.browse.setAccessibleName(tr("Choose a file"))
         self.browse.clicked.connect(self._ask)
         lay_out(QHBoxLayout(self), (self.line, 1), self.browse)
         self.setFocusProxy(self.line)

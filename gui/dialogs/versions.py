@@ -15,7 +15,7 @@ from PySide6.QtWidgets import (
 
 from gui.dialogs.dialog import Dialog
 from gui.language import tr
-from gui.theme import lay_out, remark
+from gui.theme import lay_out, named, remark
 from gui.work.annotator import Annotator
 from gui.work.document import Document
 from interaction.errors import UserError
@@ -47,8 +47,7 @@ class VersionsDialog(Dialog):
         self.name.textChanged.connect(self._update)
         row = QHBoxLayout()
         lay_out(row, (self.name, 1), self.save_button)
-        self.list = QListWidget(self)
-        self.list.setAccessibleName(tr("Versions"))
+        self.list = named(QListWidget(self), tr("Versions"))
         self.list.currentItemChanged.connect(self._update)
         self.status = QLabel(self)
         self.status.setWordWrap(True)

@@ -16,7 +16,7 @@ from PySide6.QtGui import QFont, QGuiApplication, QPalette, QShowEvent
 from PySide6.QtWidgets import QListView, QToolButton, QVBoxLayout, QWidget
 
 from gui.language import tr
-from gui.theme import lay_out, remark
+from gui.theme import lay_out, named, remark
 from gui.timeline.scale import short_timecode
 from gui.work.annotator import Annotator
 from gui.work.document import Document
@@ -45,7 +45,7 @@ class HistoryPanel(QWidget):
         self._document, self._annotator = document, annotator
         self.setAccessibleName(tr("History"))
         self.steps = HistorySteps(document, self)
-        self.view = QListView(self)
+        self.view = named(QListView(self), tr("History"), tr("Click a step to go back to it"))
         self.view.setModel(self.steps)
         self.view.setUniformItemSizes(True)
         # After a long name the end says what was done to the object.
@@ -53,14 +53,11 @@ class HistoryPanel(QWidget):
         self.view.setMinimumHeight(3 * _ROW_PX)
         self.view.setFrameShape(QListView.Shape.NoFrame)
         self.view.setIconSize(QSize(12, 12))
-        self.view.setAccessibleName(tr("History"))
-        self.view.setToolTip(tr("Click a step to go back to it"))
         self.view.clicked.connect(self._go)
         self.view.activated.connect(self._go)
         self.notice = remark(tr("Wait for the run to end to go back."), self)
         self.notice.setContentsMargins(10, 4, 10, 4)
-        self.effort = QToolButton(self)
-        self.effort.setAccessibleName(tr("Effort"))
+        self.effort = named(QToolButton(self), tr("Effort"))
         self.effort.setAutoRaise(True)
         self.effort.setToolTip(tr("What the work has cost so far; click for each object"))
         self.effort.clicked.connect(self.effort_wanted)

@@ -22,7 +22,7 @@ from PySide6.QtWidgets import (
 
 from gui.language import tr
 from gui.panels.memory_frames import Entry, FrameGroup, entries
-from gui.theme import ACCENT, flat_button, guard_wheel, lay_out
+from gui.theme import ACCENT, flat_button, guard_wheel, lay_out, named
 from gui.timeline.frame_table import FrameTable
 from gui.timeline.thumbnails import Thumbnails
 from gui.work.annotator import Annotator
@@ -90,15 +90,13 @@ class MemoryPanel(QWidget):
         row = QHBoxLayout()
         row.setSpacing(4)
         row.addWidget(self.limits, 1)
-        self.pin = flat_button("bookmark", 16, self)
-        self.pin.setAccessibleName(tr("Pin the selected frame"))
+        self.pin = named(flat_button("bookmark", 16, self), tr("Pin the selected frame"))
         self.pin.setToolTip(
             tr("Pin (P): this frame stays in memory, and no run replaces its mask; or unpin it")
         )
         self.pin.clicked.connect(lambda: self._on_selected(self._pin))
         row.addWidget(self.pin, 0, Qt.AlignmentFlag.AlignTop)
-        self.remove = flat_button("x", 16, self)
-        self.remove.setAccessibleName(tr("Take the selected frame out of memory"))
+        self.remove = named(flat_button("x", 16, self), tr("Take the selected frame out of memory"))
         self.remove.setToolTip(
             tr("Take out of memory and keep out (Delete), also of a run that goes on; masks stay")
         )
@@ -300,12 +298,11 @@ class MemoryLimits(QWidget):
     ) -> None:
         super().__init__(parent)
         self._document = document
-        self.fold = QToolButton(self)
+        self.fold = named(QToolButton(self), tr("Limits of the tracker's memory"))
         self.fold.setText(tr("Limits"))
         self.fold.setToolTip(
             tr("What the tracker may remember, for this project, from the next frame on")
         )
-        self.fold.setAccessibleName(tr("Limits of the tracker's memory"))
         self.fold.setCheckable(True)
         self.fold.setAutoRaise(True)
         self.fold.setFocusPolicy(Qt.FocusPolicy.TabFocus)

@@ -15,7 +15,7 @@ from PySide6.QtWidgets import (
 )
 
 from gui.language import tr
-from gui.theme import guard_wheel, lay_out, remark
+from gui.theme import guard_wheel, lay_out, named, remark
 from gui.timeline.frame_table import FrameTable
 from gui.timeline.thumbnails import Thumbnails
 from gui.work.annotator import Annotator
@@ -45,13 +45,12 @@ class NextFramesPanel(QWidget):
         goal = self._goal_row()
         self.state = remark("", self)
         self.state.setContentsMargins(10, 4, 10, 6)
-        self.view = QListWidget(self)
+        self.view = named(QListWidget(self), tr("Frames whose correction would repair most"))
         self.view.setFrameShape(QListWidget.Shape.NoFrame)
         width = round(_ICON_PX * self._thumbnails.width_px / self._thumbnails.height_px)
         self.view.setIconSize(QSize(min(width, 2 * _ICON_PX), _ICON_PX))
         self.view.setUniformItemSizes(True)
         self.view.setMinimumHeight(2 * _ICON_PX)
-        self.view.setAccessibleName(tr("Frames whose correction would repair most"))
         self.view.setToolTip(tr("Click a frame to go there; N walks through the list"))
         self.view.itemClicked.connect(self._go)
         self.view.itemActivated.connect(self._go)
@@ -67,11 +66,10 @@ class NextFramesPanel(QWidget):
         self._thumbnails.arrived.connect(self._show_thumbnail)
 
     def _goal_row(self) -> QHBoxLayout:
-        self.goal = QSpinBox(self)
+        self.goal = named(QSpinBox(self), tr("Goal"))
         self.goal.setRange(round(LEAST_GOAL * 100), round(MOST_GOAL * 100))
         self.goal.setSuffix(tr(" %"))
         self.goal.setValue(round(self._document.goal * 100))
-        self.goal.setAccessibleName(tr("Goal"))
         self.goal.setToolTip(
             tr(
                 "The expected IoU from which on a tracked mask is good enough.\n"

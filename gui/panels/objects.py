@@ -39,7 +39,7 @@ from gui.panels.object_table import (
     ObjectTable,
     swatch,
 )
-from gui.theme import flat_button, heading, icon, lay_out, remark
+from gui.theme import flat_button, heading, icon, lay_out, named, remark
 from gui.work.annotator import Annotator
 from gui.work.document import Document
 from interaction.annotation.edits import OKABE_ITO
@@ -196,9 +196,8 @@ class ObjectsPanel(QWidget):
         self._is_syncing = False
 
         tools = self._tool_row()
-        self.search = QLineEdit(self)
+        self.search = named(QLineEdit(self), tr("Find an object"))
         self.search.setPlaceholderText(tr("Find an object"))
-        self.search.setAccessibleName(tr("Find an object"))
         self.search.setToolTip(tr("Find an object by its name or number (Ctrl+F)"))
         self.search.setClearButtonEnabled(True)
         self.search.textChanged.connect(self._search)
@@ -268,10 +267,9 @@ class ObjectsPanel(QWidget):
         return button
 
     def _make_view(self) -> QTreeView:
-        view = QTreeView(self)
+        view = named(QTreeView(self), tr("Objects"))
         view.setModel(self._found)
         view.setItemDelegate(ObjectDelegate(self.table, view))
-        view.setAccessibleName(tr("Objects"))
         view.setRootIsDecorated(False)
         view.setHeaderHidden(True)
         view.setUniformRowHeights(True)

@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from gui.language import tr
-from gui.theme import combo, guard_wheel, heading, icon, lay_out, remark
+from gui.theme import combo, guard_wheel, heading, icon, lay_out, named, remark
 from gui.timeline.frame_table import FrameTable
 from gui.timeline.scale import short_timecode
 from gui.work.annotator import Annotator
@@ -46,8 +46,7 @@ class RunProgress(QWidget):
         self._annotator = annotator
         self.bar = QProgressBar(self)
         self.bar.setFixedHeight(16)
-        self.figures = QLabel(self)
-        self.figures.setAccessibleName(tr("Speed and time left"))
+        self.figures = named(QLabel(self), tr("Speed and time left"))
         self.pause = QPushButton(self)
         self.pause.clicked.connect(self.toggle_pause)
         self.cancel = QPushButton(icon("x"), tr("Cancel"), self)
@@ -224,17 +223,13 @@ class PropagationPanel(QWidget):
         self._table = FrameTable.of(document)
         self.setAccessibleName(tr("Track"))
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
-        title, directions, choices = (
-            heading(tr("Track"), self),
-            self._direction_row(),
-            self._choices(),
-        )
+        directions, choices = self._direction_row(), self._choices()
         self.pages = QStackedWidget(self)
         self.pages.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self.pages.addWidget(self._idle_page())
         self.run = RunProgress(annotator, self)
         self.pages.addWidget(self.run)
-        parts = (title, directions, choices, self.pages)
+        parts = (heading(tr("Track"), self), directions, choices, self.pages)
         lay_out(QVBoxLayout(self), *parts, spacing=4, margins=(10, 4, 10, 4))
 
         annotator.operations.busy_changed.connect(self._show_busy)
@@ -306,16 +301,14 @@ class PropagationPanel(QWidget):
             "halfway": tr("halfway to the next keyframe"),
             "settled": tr("nothing changes any more"),
         }
-        self.until = combo(ends, self)
-        self.until.setAccessibleName(tr("Track until"))
+        self.until = named(combo(ends, self), tr("Track until"))
         self.until.setToolTip(
             tr(
                 "Where a run stops. Frames you corrected or confirmed are never overwritten, "
                 "however far it goes."
             )
         )
-        self.range = QComboBox(self)
-        self.range.setAccessibleName(tr("Frames to track"))
+        self.range = named(QComboBox(self), tr("Frames to track"))
         self.range.setToolTip(tr("Set the range with I and U, or Shift+drag in the timeline"))
         self.range.activated.connect(self._choose_range)
         for box in (self.until, self.range):
@@ -323,11 +316,10 @@ class PropagationPanel(QWidget):
                 QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
             )
             box.setMinimumContentsLength(8)
-        self.count = QSpinBox(self)
+        self.count = named(QSpinBox(self), tr("Number of frames"))
         self.count.setRange(1, max(1, self._document.frame_count - 1))
         self.count.setValue(min(25, self.count.maximum()))
         self.count.setSuffix(tr(" frames"))
-        self.count.setAccessibleName(tr("Number of frames"))
         self.count.setToolTip(tr("Most frames to track, each way"))
 
     def _make_switches(self) -> None:

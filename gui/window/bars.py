@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 from gui.actions.actions import Actions
 from gui.actions.table import ACTIONS, view_action
 from gui.language import tr
-from gui.theme import ICON_PX, guard_wheel, lay_out
+from gui.theme import ICON_PX, guard_wheel, lay_out, named
 from gui.window.workspace import Workspace
 from gui.work.document import LARGEST_BRUSH_PX, Document, ViewMode
 from gui.work.operations import Busy
@@ -112,11 +112,10 @@ class StatusLine(QStatusBar):
         self.hint.setMinimumWidth(40)  # the figures need the room more
         self.setSizeGripEnabled(False)
         self.addWidget(self.hint, 1)
-        self.brush_slider = QSlider(Qt.Orientation.Horizontal, self)
+        self.brush_slider = named(QSlider(Qt.Orientation.Horizontal, self), tr("Size of the brush"))
         self.brush_slider.setRange(0, _BRUSH_STEPS)
         self.brush_slider.setPageStep(10)
         self.brush_slider.setFixedWidth(120)
-        self.brush_slider.setAccessibleName(tr("Size of the brush"))
         self.brush_slider.setToolTip(self.brush.toolTip())
         self.brush_slider.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.brush_slider.valueChanged.connect(self._choose_brush)
@@ -207,8 +206,7 @@ class ToolBar(QToolBar):
         for name in ("edit.undo", "edit.redo"):
             self.addAction(actions[name])
         self.addSeparator()
-        self.modes = QComboBox(self)
-        self.modes.setAccessibleName(tr("View"))
+        self.modes = named(QComboBox(self), tr("View"))
         for mode in ViewMode:
             self.modes.addItem(actions.title(view_action(mode)), mode)
         # As wide as its longest name, but in a small window the buttons need the room more.
@@ -227,10 +225,9 @@ class ToolBar(QToolBar):
         space = QWidget(self)
         space.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self.addWidget(space)
-        self._model = QToolButton(self)
+        self._model = named(QToolButton(self), tr("Model"))
         self._model.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly)
         self._model.setToolTip(tr("What tracks, at which size. Click to choose another."))
-        self._model.setAccessibleName(tr("Model"))
         self._model.clicked.connect(actions["file.models"].trigger)
         self.addWidget(self._model)
         for name in ("file.export", "file.preferences", "help.cheat_sheet"):
@@ -239,12 +236,11 @@ class ToolBar(QToolBar):
     def _opacity_group(self) -> QWidget:
         group = QWidget(self)
         group.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Preferred)
-        self.opacity = QSlider(Qt.Orientation.Horizontal, group)
+        self.opacity = named(QSlider(Qt.Orientation.Horizontal, group), tr("Opacity of the masks"))
         self.opacity.setRange(0, 100)
         self.opacity.setSingleStep(5)
         self.opacity.setPageStep(10)
         self.opacity.setFixedWidth(72)
-        self.opacity.setAccessibleName(tr("Opacity of the masks"))
         self.opacity.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.opacity.valueChanged.connect(self._choose_opacity)
         self.opacity_value = QLabel(group)
