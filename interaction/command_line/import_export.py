@@ -338,7 +338,7 @@ def verify(
         str | None,
         typer.Argument(
             help="A video, a folder of pictures or a project; by default the video beside the "
-            "export that it belongs to.",
+            "export that it belongs to."
         ),
     ] = None,
     as_json: AsJson = False,

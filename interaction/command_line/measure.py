@@ -42,8 +42,7 @@ _MOST_NAMES = 5  # of missing frames or clips, in a remark
 
 def evaluate(
     predictions: Annotated[
-        Path,
-        typer.Argument(help="Folder of predicted masks: one clip, or a folder for each clip."),
+        Path, typer.Argument(help="Folder of predicted masks: one clip, or a folder for each clip.")
     ],
     ground_truth: Annotated[
         Path, typer.Argument(help="Folder of true masks, laid out in the same way.")

@@ -10,13 +10,7 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from interaction.files import JsonObject
-from interaction.formats.format import (
-    ExportFormat,
-    ExportJob,
-    FormatGroup,
-    Overlaps,
-    safe_name,
-)
+from interaction.formats.format import ExportFormat, ExportJob, FormatGroup, Overlaps, safe_name
 from interaction.formats.options import ExportOptions, option
 from interaction.video.pictures import PictureFolderIndex
 from xmem_core.messages import Message

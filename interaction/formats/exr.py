@@ -13,13 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from interaction.formats.format import (
-    ExportFormat,
-    ExportJob,
-    FormatGroup,
-    Overlaps,
-    safe_name,
-)
+from interaction.formats.format import ExportFormat, ExportJob, FormatGroup, Overlaps, safe_name
 from interaction.formats.looks import cut_out
 from interaction.formats.options import ExportOptions, option
 from interaction.formats.per_object import edge_from_option, edge_option, soft_mask

@@ -579,10 +579,7 @@ class ExportJob:
     @contextmanager
     def writing_text(self, name: str) -> Iterator[TextIO]:
         """A file in UTF-8 to write bit by bit."""
-        with (
-            self.writing(name) as path,
-            path.open("w", encoding="utf-8", newline="\n") as file,
-        ):
+        with self.writing(name) as path, path.open("w", encoding="utf-8", newline="\n") as file:
             yield file
 
     @contextmanager

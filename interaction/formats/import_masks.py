@@ -27,12 +27,7 @@ from interaction.formats.mask_set import readable
 from interaction.video.video import Video
 from xmem_core.arrays import Frame, Labels
 
-__all__ = [
-    "import_masks",
-    "planned_edits",
-    "planned_picture",
-    "read_given_masks",
-]
+__all__ = ["import_masks", "planned_edits", "planned_picture", "read_given_masks"]
 
 _LONGEST_NAME: Final = 200
 _ALL_IDS: Final = frozenset(range(1, 256))

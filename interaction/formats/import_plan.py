@@ -327,10 +327,7 @@ class _Progress:
 
 
 def _read_all(
-    masks: MaskSet,
-    turns: Mapping[int, Orientation],
-    around: Surroundings,
-    progress: "_Progress",
+    masks: MaskSet, turns: Mapping[int, Orientation], around: Surroundings, progress: "_Progress"
 ) -> tuple[dict[int, frozenset[int]], dict[int, frozenset[int]], dict[int, frozenset[int]]]:
     """Frame -> keys that its mask has at the video's size, those that it has beneath others there,
     and those that it had before."""
@@ -698,10 +695,7 @@ class ImportPlan:
         lines += on_frames(Message("{frames} will be imported: {spans}"), self.frames)
         lines += self._status_lines()
         for words, frames in (
-            (
-                Message("{frames} left alone, made or confirmed by hand: {spans}"),
-                self.left_given,
-            ),
+            (Message("{frames} left alone, made or confirmed by hand: {spans}"), self.left_given),
             (
                 Message("{frames} left alone, nothing of the objects is in the mask: {spans}"),
                 self.left_empty,

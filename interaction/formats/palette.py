@@ -10,23 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interaction.annotation.mask_files import davis_palette, encode_indexed, encode_labels
-from interaction.formats.format import (
-    ExportFormat,
-    ExportJob,
-    FormatGroup,
-    encode_png,
-    safe_name,
-)
+from interaction.formats.format import ExportFormat, ExportJob, FormatGroup, encode_png, safe_name
 from interaction.formats.options import ExportOptions, option
 from xmem_core.arrays import Pixels
 from xmem_core.messages import Message
 
-__all__ = [
-    "DAVIS",
-    "MOTS_PNG",
-    "PALETTE_PNG",
-    "YOUTUBE_VOS",
-]
+__all__ = ["DAVIS", "MOTS_PNG", "PALETTE_PNG", "YOUTUBE_VOS"]
 
 _DIGITS: Final = 5  # in both data sets' file names
 _RESOLUTIONS: Final = {480: "480p", 1080: "1080p"}  # DAVIS's folders, by height

@@ -114,10 +114,7 @@ def _kept_alpha(
 
 
 def _with_kept(
-    record: FrameRecord,
-    object_id: int,
-    inside: NDArray[np.bool_],
-    otherwise: NDArray[np.float32],
+    record: FrameRecord, object_id: int, inside: NDArray[np.bool_], otherwise: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """One object's probability where it is kept and holds, `otherwise` elsewhere, (H, W) all."""
     kept = kept_probabilities(record, object_id, inside)

@@ -43,13 +43,7 @@ from interaction.formats.mask_set import (
 from xmem_core.arrays import Labels, Pixels
 from xmem_core.messages import Message
 
-__all__ = [
-    "FolderKind",
-    "folder_kind",
-    "object_folders",
-    "read_object_folders",
-    "read_pictures",
-]
+__all__ = ["FolderKind", "folder_kind", "object_folders", "read_object_folders", "read_pictures"]
 
 _MOST_MIXED: Final = 0.3  # share of pixels of no real value; photographs have nothing else
 _MOST_COLORS: Final = 4096  # kept while learning; only a photograph has more

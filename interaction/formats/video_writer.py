@@ -26,14 +26,7 @@ from interaction.video.decoder import VideoIndex
 from interaction.video.index import VideoFileIndex
 from xmem_core.messages import Message
 
-__all__ = [
-    "Encoder",
-    "SoundCopy",
-    "Timing",
-    "VideoKind",
-    "VideoWriter",
-    "even_size",
-]
+__all__ = ["Encoder", "SoundCopy", "Timing", "VideoKind", "VideoWriter", "even_size"]
 
 # Its stubs know neither streams made from templates nor what a container may lack.
 OfPyAV = Any

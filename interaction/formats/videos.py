@@ -9,21 +9,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from interaction.formats.format import (
-    ExportFormat,
-    ExportJob,
-    FormatGroup,
-    Overlaps,
-    Pictures,
-)
+from interaction.formats.format import ExportFormat, ExportJob, FormatGroup, Overlaps, Pictures
 from interaction.formats.looks import cut_out, replace_background
 from interaction.formats.options import ExportOptions, option, parse_color
-from interaction.formats.per_object import (
-    EdgeOptions,
-    edge_from_option,
-    edge_option,
-    soft_mask,
-)
+from interaction.formats.per_object import EdgeOptions, edge_from_option, edge_option, soft_mask
 from interaction.formats.video_writer import (
     Encoder,
     SoundCopy,
@@ -262,10 +251,7 @@ def _write_vp9(job: ExportJob) -> Iterator[int]:
 
 
 _video: Final = partial(
-    ExportFormat,
-    group=FormatGroup.VIDEO,
-    overlaps=Overlaps.UNION,
-    foresee=foresee_even_size,
+    ExportFormat, group=FormatGroup.VIDEO, overlaps=Overlaps.UNION, foresee=foresee_even_size
 )
 GREEN_SCREEN: Final = _video(
     name="green-screen",

@@ -32,13 +32,7 @@ from interaction.formats.options import ExportOptions, option
 from xmem_core.arrays import Labels
 from xmem_core.messages import Message
 
-__all__ = [
-    "YOLO",
-    "fill_polygons",
-    "find_polygons",
-    "label_files",
-    "read_yolo",
-]
+__all__ = ["YOLO", "fill_polygons", "find_polygons", "label_files", "read_yolo"]
 
 _Points = NDArray[np.int32]  # (N, 2) x, y in pixels
 
@@ -356,15 +350,13 @@ def _read_file(path: Path) -> list[_Line]:
             line = _Line(int(fields[0]), tuple(map(float, fields[1:])), fields[-1].isdecimal())
         except ValueError:
             raise damaged(
-                path,
-                Message("line {number} holds something that is no number", number=line_number),
+                path, Message("line {number} holds something that is no number", number=line_number)
             ) from None
         if not 0 <= line.number < 2**31 or not all(math.isfinite(one) for one in line.values):
             raise damaged(
                 path,
                 Message(
-                    "line {number} is not a class and the points of a polygon",
-                    number=line_number,
+                    "line {number} is not a class and the points of a polygon", number=line_number
                 ),
             )
         lines.append(line)
