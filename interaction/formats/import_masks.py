@@ -75,7 +75,7 @@ def _edits(plan: ImportPlan) -> Generator[Edit, None, None]:
         Edit,
         label,
         group=new_group(),
-        cause=ImportRequest(str(plan.preview.path), plan.preview.format),
+        cause=ImportRequest(str(plan.preview.path), plan.preview.masks.format),
         locked=plan.locked_ids,
     )
     if plan.objects_after != plan.objects:

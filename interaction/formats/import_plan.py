@@ -57,8 +57,6 @@ class ImportPreview:
     """Masks that were recognised, and what they would meet. Nothing has been changed."""
 
     path: Path
-    format: str  # a name in FORMATS, or "pictures"
-    title: str  # for people
     objects: tuple[ImportedObject, ...]
     frames: tuple[int, ...]  # with a mask, ascending
     width: int  # of the video; masks of other sizes are brought to it, each pixel by its nearest
@@ -72,9 +70,7 @@ class ImportPreview:
     lost: Mapping[int, frozenset[int]]  # frame -> keys whose few pixels are gone by then
     conflicts: tuple[int, ...]  # frames that have a mask already
     given_conflicts: tuple[int, ...]  # those of them that were made or confirmed by hand
-    unmatched: tuple[str, ...]  # files that belong to no frame
     remarks: tuple[str, ...]
-    presence: Mapping[int, tuple[PresenceRange, ...]]  # by key, what the masks say of it
     masks: MaskSet
     turns: Mapping[int, Orientation]  # of masks made without the video's own rotation
 
@@ -96,7 +92,7 @@ class ImportPreview:
         lines: list[str] = [
             Message(
                 "{title}; {frames}: {spans}",
-                title=self.title,
+                title=self.masks.title,
                 frames=count_frames(len(self.frames)),
                 spans=describe_frames(self.frames),
             )
@@ -125,14 +121,14 @@ class ImportPreview:
         lines += on_frames(
             Message("objects overlap on {frames}, the later ones in front: {spans}"), self.covered
         )
-        if self.unmatched:
+        if unmatched := self.masks.unmatched:
             lines.append(
                 Message(
                     "belongs to no frame: {name}",
                     "belong to no frame: {name} and {more} more",
-                    name=self.unmatched[0],
-                    more=len(self.unmatched) - 1,
-                    count=len(self.unmatched),
+                    name=unmatched[0],
+                    more=len(unmatched) - 1,
+                    count=len(unmatched),
                 )
             )
         return [*lines, *self.remarks]
@@ -140,8 +136,8 @@ class ImportPreview:
     def to_json(self) -> dict[str, object]:
         return {
             "path": str(self.path),
-            "format": self.format,
-            "title": self.title,
+            "format": self.masks.format,
+            "title": self.masks.title,
             "objects": [
                 {
                     "key": one.key,
@@ -161,7 +157,7 @@ class ImportPreview:
             "conflicts": list(self.conflicts),
             "given_conflicts": list(self.given_conflicts),
             "overlaps": list(self.covered),
-            "unmatched": list(self.unmatched),
+            "unmatched": list(self.masks.unmatched),
             "remarks": list(self.remarks),
         }
 
@@ -204,8 +200,6 @@ def preview_import(
     )
     return ImportPreview(
         path=path,
-        format=masks.format,
-        title=masks.title,
         objects=_suggest(masks, present, covered, objects),
         frames=frames,
         width=around.width,
@@ -216,9 +210,7 @@ def preview_import(
         lost=lost,
         conflicts=conflicts,
         given_conflicts=tuple(f for f in conflicts if records[f].status.is_given),
-        unmatched=masks.unmatched,
         remarks=(*masks.remarks, *fit.remarks(frames)),
-        presence=masks.presence,
         masks=masks,
         turns=turns,
     )
@@ -571,7 +563,7 @@ class ImportPlan:
         leaves = {*range(first), *range(after, end), *self.left_given}
         found: dict[int, list[PresenceRange]] = {}
         for key, object_id in self.ids.items():
-            found.setdefault(object_id, []).extend(self.preview.presence.get(key, ()))
+            found.setdefault(object_id, []).extend(self.preview.masks.presence.get(key, ()))
         result = []
         for one in self._known:
             one = replace(one, keeps_covered=one.keeps_covered or one.id in self.new_keepers)

@@ -116,7 +116,7 @@ def test_labelme_files_lie_beside_the_pictures(video: Video, tmp_path: Path) -> 
     write(folder / "00000.json", labelme({**car, "group_id": 1}, mask, line))
     write(folder / "00002.json", labelme({**car, "group_id": 1}, {**car, "group_id": 2}))
     back, preview = run_import(folder, video)
-    assert preview.format == "labelme"
+    assert preview.masks.format == "labelme"
     names = {one.name: one.id for one in back.objects}
     assert set(names) == {"car 1", "car 2", "dog"}
     assert is_box(back.labels(0) == names["car 1"])
@@ -172,7 +172,7 @@ def test_mots_text_holds_a_run_length_code_a_line(video: Video, tmp_path: Path) 
         for track, kind, mask in ((1001, 1, BOX), (10_000, 10, OTHER))
     ]
     back, preview = run_import(write(tmp_path / "gt" / "gt.txt", "\n".join(lines)).parent, video)
-    assert preview.format == "mots-text"
+    assert preview.masks.format == "mots-text"
     assert [one.id for one in back.objects] == [1]
     np.testing.assert_array_equal(back.labels(2) == 1, BOX)
 
@@ -186,7 +186,7 @@ def test_mots_objects_of_two_classes_stay_two(video: Video, tmp_path: Path) -> N
     for name in ("bear.txt", "0002.txt"):
         folder = write(tmp_path / name.partition(".")[0] / name, text).parent
         back, preview = run_import(folder, video)
-        assert preview.format == "mots-text"
+        assert preview.masks.format == "mots-text"
         np.testing.assert_array_equal(back.labels(1), BOX + 2 * OTHER)
 
 
@@ -563,5 +563,5 @@ def test_a_data_set_one_folder_down_is_found(video: Video, tmp_path: Path) -> No
         pixels = BOX.astype(np.uint8) * (1 if name == "masks_machine" else 77)
         Image.fromarray(pixels).save(tmp_path / "p" / "ds0" / name / "00001.png")
     back, preview = run_import(tmp_path / "p", video)
-    assert preview.title == "Supervisely"
+    assert preview.masks.title == "Supervisely"
     np.testing.assert_array_equal(back.labels(1) == 1, BOX)

@@ -133,7 +133,7 @@ def test_a_sequence_of_all_objects_brings_back_their_union(tmp_path: Path) -> No
     with open_frames(tmp_path / "bear", 2, 64, 48) as video:
         run_export(annotate(masks, video), video, "png-sequence", tmp_path / "out")
         back, preview = run_import(tmp_path / "out", video)
-    assert preview.format == "cut-outs"
+    assert preview.masks.format == "cut-outs"
     for frame, labels in masks.items():
         np.testing.assert_array_equal(back.labels(frame) > 0, labels > 0)
 

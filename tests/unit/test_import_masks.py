@@ -109,7 +109,7 @@ def test_cut_outs_are_read_by_their_alpha(video: Video, tmp_path: Path) -> None:
     alpha = smoothed(disc(WIDTH, HEIGHT, 40, 30, 20).astype(np.uint8) * 255)
     noise = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3)).astype(np.uint8)
     back, preview = run_import(save(tmp_path / "m", "00003.png", np.dstack([noise, alpha])), video)
-    assert preview.format == "cut-outs"
+    assert preview.masks.format == "cut-outs"
     np.testing.assert_array_equal(back.labels(3) > 0, alpha >= 128)
 
 
@@ -210,8 +210,8 @@ def test_coco_polygons_and_plain_run_lengths_are_read(video: Video, tmp_path: Pa
     path = tmp_path / "anything.json"
     path.write_text(json.dumps(data))
     back, preview = run_import(path, video)
-    assert preview.format == "coco"
-    assert preview.unmatched == ("unknown.jpg",)
+    assert preview.masks.format == "coco"
+    assert preview.masks.unmatched == ("unknown.jpg",)
     ids = {one.name: one.id for one in back.objects}
     dog, cat = back.labels(2) == ids["dog"], back.labels(2) == ids["cat"]
     assert dog[21:49, 11:39].all()
