@@ -635,12 +635,9 @@ def read_layer_picture(path: Path) -> NDArray[np.uint8]:
             return np.asarray(ImageOps.exif_transpose(image).convert("RGBA"), np.uint8)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise UserError(
-            Message(
-                "“{name}” cannot lie behind the objects: {reason}.\n\nChoose another picture or "
-                "video.",
-                name=path.name,
-                reason=str(error) or type(error).__name__,
-            )
+            "“{name}” cannot lie behind the objects: {reason}.\n\nChoose another picture or video.",
+            name=path.name,
+            reason=str(error) or type(error).__name__,
         ) from error
 
 
@@ -725,9 +722,11 @@ class ExportFormat:
         return describe_options(self.options)
 
 
-def write_pictures(job: ExportJob, pictures: Pictures) -> Iterator[int]:
-    """The `write` of a format whose frames are PNG files and nothing else."""
+def write_pictures(
+    job: ExportJob, pictures: Pictures, encode: Callable[[Pixels], bytes] = encode_png
+) -> Iterator[int]:
+    """The `write` of a format whose frames are pictures, by default PNG, and nothing else."""
     for frame in job.frames:
         for name, pixels in pictures(job, frame):
-            job.write(name, encode_png(pixels), frame)
+            job.write(name, encode(pixels), frame)
         yield frame

@@ -82,7 +82,7 @@ class Surroundings:
 class MaskSet:
     """Masks that were recognised and not yet read. Each is held only while it is read."""
 
-    format: str  # a name in `exporters.FORMATS`, or "pictures" for masks of no format of ours
+    format: str  # a name in FORMATS, or "pictures" for masks of no format of ours
     title: str  # for people
     objects: tuple[FoundObject, ...]  # by key
     sizes: Mapping[int, tuple[int, int]]  # frame -> (width, height), ascending by frame

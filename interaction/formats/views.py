@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +13,7 @@ from interaction.formats.format import (
     FormatGroup,
     Overlaps,
     encode_jpeg,
-    encode_png,
+    write_pictures,
 )
 from interaction.formats.looks import SIDE_GAP_PX, ViewMode, color_table, draw_view
 from interaction.formats.options import ExportOptions, option
@@ -92,19 +93,15 @@ def _check_layer(job: ExportJob) -> Path | None:
         return None
     if not options.layer:
         raise UserError(
-            Message(
-                "There is nothing to lay behind the objects. Nothing was changed.\n\nChoose a "
-                "picture or a video as the layer, or another view."
-            )
+            "There is nothing to lay behind the objects. Nothing was changed.\n\nChoose a "
+            "picture or a video as the layer, or another view."
         )
     path = Path(options.layer).expanduser()
     if not path.exists():
         raise UserError(
-            Message(
-                "The layer “{path}” is not there. Nothing was changed.\n\nChoose another picture "
-                "or video.",
-                path=path,
-            )
+            "The layer “{path}” is not there. Nothing was changed.\n\nChoose another picture "
+            "or video.",
+            path=path,
         )
     return path
 
@@ -147,12 +144,9 @@ def _picture(job: ExportJob, frame: int) -> Iterator[tuple[str, Pixels]]:
 
 def _write_pictures(job: ExportJob) -> Iterator[int]:
     options = job.options_as(OverlayPictureOptions)
-    for frame in job.frames:
-        for name, pixels in _picture(job, frame):
-            is_jpeg = options.file_format == "jpg"
-            data = encode_jpeg(pixels, options.quality) if is_jpeg else encode_png(pixels)
-            job.write(name, data, frame)
-        yield frame
+    if options.file_format == "png":
+        return write_pictures(job, _picture)
+    return write_pictures(job, _picture, partial(encode_jpeg, quality=options.quality))
 
 
 OVERLAY_VIDEO: Final = ExportFormat(
