@@ -1,7 +1,7 @@
 """CVAT's XML (for images 1.1, and tracks of for video 1.1): export and import."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 from xml.etree import ElementTree
@@ -170,7 +170,7 @@ _LINES: Final = ("points", "polyline", "skeleton", "cuboid")
 def _code(element: ElementTree.Element) -> object:
     """None for what has no inside."""
     if element.tag == "mask":
-        return _Runs(element.attrib)
+        return _runs(element.attrib)
     if element.tag == "polygon":
         pairs = [pair.split(",") for pair in element.attrib["points"].split(";")]
         return [[float(value) for pair in pairs for value in pair]]
@@ -180,19 +180,17 @@ def _code(element: ElementTree.Element) -> object:
     return None
 
 
-class _Runs:
+def _runs(attributes: Mapping[str, str]) -> Callable[[int, int], NDArray[np.bool_]]:
     """A mask's rectangle and runs, decoded when it is called with the picture's size."""
+    runs = [int(run) for run in attributes["rle"].split(",")]
+    left, top, across, down = (int(attributes[n]) for n in ("left", "top", "width", "height"))
 
-    def __init__(self, attributes: Mapping[str, str]) -> None:
-        self._runs = [int(run) for run in attributes["rle"].split(",")]
-        names = ("left", "top", "width", "height")
-        self._left, self._top, self._width, self._height = (int(attributes[n]) for n in names)
-
-    def __call__(self, width: int, height: int) -> NDArray[np.bool_]:
-        size = self._width * self._height
-        is_empty = min(self._width, self._height) < 1
-        if is_empty or min(self._runs) < 0 or sum(self._runs) != size or size > 4 * width * height:
+    def mask(width: int, height: int) -> NDArray[np.bool_]:
+        size = across * down
+        is_empty = min(across, down) < 1
+        if is_empty or min(runs) < 0 or sum(runs) != size or size > 4 * width * height:
             raise InvalidMaskError(Message("a run-length code for another size than its rectangle"))
-        values = np.repeat(np.arange(len(self._runs)) % 2 == 1, self._runs)
-        pixels = values.reshape(self._height, self._width)
-        return placed(pixels, self._left, self._top, width, height)
+        values = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
+        return placed(values.reshape(down, across), left, top, width, height)
+
+    return mask

@@ -110,7 +110,7 @@ def write_video(
     with (
         job.writing(job.target.name) as path,
         closing(SoundCopy(job.source.index, kind, times[0], length_s)) as sound,
-        VideoWriter(path, kind, first.shape[1], first.shape[0], timing) as writer,
+        closing(VideoWriter(path, kind, first.shape[1], first.shape[0], timing)) as writer,
     ):
         if writer.encoder.is_substitute:
             job.notices.append(

@@ -1,5 +1,6 @@
 """Videos that leave: their pictures, timing, sound, size and alpha."""
 
+from contextlib import closing
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -213,7 +214,7 @@ def test_colours_survive_conversion_and_tags(tmp_path: Path) -> None:
     kind = h264(10)
     timing = Timing.of([0.0], Fraction(25), 1)
     path = tmp_path / "out.mp4"
-    with video_writer.VideoWriter(path, kind, wide.shape[1], 48, timing) as writer:
+    with closing(video_writer.VideoWriter(path, kind, wide.shape[1], 48, timing)) as writer:
         writer.write(wide)
         writer.finish()
     with open_video(path) as made:
