@@ -330,7 +330,7 @@ class TimelinePicture:
             if seen.isEmpty():
                 continue
             left, width = seen.left(), max(seen.width(), 2.0)
-            if one.rule is MemoryRule.EXCLUDED:
+            if one.state is MemoryRule.EXCLUDED:
                 band = QRectF(left, rect.center().y(), width, rect.height() / 2)
                 painter.fillRect(band, shade)
                 painter.fillRect(band, QBrush(color, Qt.BrushStyle.FDiagPattern))

@@ -16,6 +16,7 @@ from interaction.annotation.types import (
     PresenceState,
     Request,
     Stroke,
+    check_range,
 )
 from xmem_core.arrays import Window
 from xmem_core.config import RememberedFrame
@@ -317,8 +318,7 @@ class PresenceRequest(Request):
     state: PresenceState
 
     def __post_init__(self) -> None:
-        if not 0 <= self.first <= self.last:
-            raise ValueError(f"frames {self.first} to {self.last} are no range")
+        check_range(self.first, self.last)
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,8 +340,7 @@ class MemoryRequest(Request):
     rule: MemoryRule
 
     def __post_init__(self) -> None:
-        if not 0 <= self.first <= self.last:
-            raise ValueError(f"frames {self.first} to {self.last} are no range")
+        check_range(self.first, self.last)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,10 @@
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from xmem_core.arrays import Frame
 
@@ -80,19 +80,6 @@ class PresenceState(StrEnum):
     NOT_LOOKED_AT = "not looked at"  # the default
 
 
-@dataclass(frozen=True, slots=True)
-class PresenceRange:
-    """Frames `first` to `last`, both in it, have one state."""
-
-    first: int
-    last: int
-    state: PresenceState
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.first <= self.last:
-            raise ValueError(f"a range of frames must not end before it begins, got {self}")
-
-
 class MemoryRule(StrEnum):
     """What the annotator says of a frame's place in the tracker's memory."""
 
@@ -101,39 +88,52 @@ class MemoryRule(StrEnum):
     FREE = "free"  # no rule
 
 
-@dataclass(frozen=True, slots=True)
-class MemoryRange:
-    """Frames `first` to `last`, both in it, are under one rule."""
+T = TypeVar("T")
+State = TypeVar("State", PresenceState, MemoryRule)
+
+
+@dataclass(frozen=True)  # an alias of it cannot make one with slots
+class FrameRange(Generic[State]):
+    """Frames `first` to `last`, both in it, have one state."""
 
     first: int
     last: int
-    rule: MemoryRule
+    state: State
 
     def __post_init__(self) -> None:
-        if not 0 <= self.first <= self.last:
-            raise ValueError(f"a range of frames must not end before it begins, got {self}")
+        check_range(self.first, self.last)
 
 
-R = TypeVar("R", PresenceRange, MemoryRange)
+PresenceRange = FrameRange[PresenceState]
+MemoryRange = FrameRange[MemoryRule]
 
 
-def _with_range(ranges: tuple[R, ...], new: R, *, is_kept: bool) -> tuple[R, ...]:
-    """`ranges`, ascending and apart, with `new` in place of what was on its frames; without it if
-    it is not to be kept."""
-    result: list[R] = []
+def check_range(first: int, last: int) -> None:
+    """ValueError unless there are frames from `first` to `last`."""
+    if not 0 <= first <= last:
+        raise ValueError(f"frames {first} to {last} are no range")
+
+
+def _state_at(ranges: tuple[FrameRange[State], ...], frame: int, default: State) -> State:
+    index = bisect_right(ranges, frame, key=lambda one: one.first) - 1
+    return ranges[index].state if index >= 0 and frame <= ranges[index].last else default
+
+
+def _with_range(
+    ranges: tuple[FrameRange[State], ...], new: FrameRange[State], default: State
+) -> tuple[FrameRange[State], ...]:
+    """`ranges`, ascending and apart, with `new` in place of what was on its frames; frames of the
+    default state are in no range."""
+    result = [] if new.state is default else [new]
     for one in ranges:
         if one.first < new.first:
             result.append(replace(one, last=min(one.last, new.first - 1)))
         if one.last > new.last:
             result.append(replace(one, first=max(one.first, new.last + 1)))
-    if is_kept:
-        result.append(new)
-    joined: list[R] = []
+    joined: list[FrameRange[State]] = []
     for one in sorted(result, key=lambda one: one.first):
-        longer = replace(joined[-1], last=one.last) if joined else one
-        is_next = bool(joined) and joined[-1].last + 1 == one.first
-        if is_next and longer == replace(one, first=longer.first):
-            joined[-1] = longer
+        if joined and joined[-1].last + 1 == one.first and joined[-1].state is one.state:
+            joined[-1] = replace(joined[-1], last=one.last)
         else:
             joined.append(one)
     return tuple(joined)
@@ -143,8 +143,7 @@ def with_presence(
     ranges: tuple[PresenceRange, ...], first: int, last: int, state: PresenceState
 ) -> tuple[PresenceRange, ...]:
     """`ranges`, ascending and apart, with frames `first` to `last` in another state."""
-    is_kept = state is not PresenceState.NOT_LOOKED_AT
-    return _with_range(ranges, PresenceRange(first, last, state), is_kept=is_kept)
+    return _with_range(ranges, PresenceRange(first, last, state), PresenceState.NOT_LOOKED_AT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,20 +156,15 @@ class MemoryRules:
         return bool(self.ranges)
 
     def at(self, frame: int) -> MemoryRule:
-        index = bisect_right(self.ranges, frame, key=lambda one: one.first) - 1
-        if index >= 0 and frame <= self.ranges[index].last:
-            return self.ranges[index].rule
-        return MemoryRule.FREE
+        return _state_at(self.ranges, frame, MemoryRule.FREE)
 
     def is_excluded(self, frame: int) -> bool:
         return self.at(frame) is MemoryRule.EXCLUDED
 
     def changed(self, first: int, last: int, rule: MemoryRule) -> "MemoryRules":
         """The same, with frames `first` to `last` under another rule."""
-        is_kept = rule is not MemoryRule.FREE
-        return MemoryRules(
-            _with_range(self.ranges, MemoryRange(first, last, rule), is_kept=is_kept)
-        )
+        new = MemoryRange(first, last, rule)
+        return MemoryRules(_with_range(self.ranges, new, MemoryRule.FREE))
 
     @property
     def pinned(self) -> tuple[int, ...]:
@@ -178,7 +172,7 @@ class MemoryRules:
         return tuple(
             frame
             for one in self.ranges
-            if one.rule is MemoryRule.PINNED
+            if one.state is MemoryRule.PINNED
             for frame in range(one.first, one.last + 1)
         )
 
@@ -186,7 +180,9 @@ class MemoryRules:
     def excluded(self) -> tuple[range, ...]:
         """Ascending."""
         return tuple(
-            range(one.first, one.last + 1) for one in self.ranges if one.rule is MemoryRule.EXCLUDED
+            range(one.first, one.last + 1)
+            for one in self.ranges
+            if one.state is MemoryRule.EXCLUDED
         )
 
 
@@ -204,10 +200,7 @@ class ObjectInfo:
     keeps_covered: bool = False
 
     def state_at(self, frame: int) -> PresenceState:
-        index = bisect_right(self.presence, frame, key=lambda one: one.first) - 1
-        if index >= 0 and frame <= self.presence[index].last:
-            return self.presence[index].state
-        return PresenceState.NOT_LOOKED_AT
+        return _state_at(self.presence, frame, PresenceState.NOT_LOOKED_AT)
 
 
 class FrameStatus(StrEnum):
@@ -336,22 +329,26 @@ class Edit:
             memory_after=self.memory_before,
         )
 
-    def then(self, later: "Edit") -> "Edit":
-        """Both, in this order, as one edit with this one's label, group and cause."""
-        objects_before, objects_after = self.objects_before, later.objects_after
-        if objects_after is None:
-            objects_after = self.objects_after
-        if self.objects_before is None:
-            objects_before = later.objects_before
-        memory_after = self.memory_after if later.memory_after is None else later.memory_after
-        memory_before = later.memory_before if self.memory_before is None else self.memory_before
+    def then(self, *later: "Edit") -> "Edit":
+        """All of them, in this order, as one edit with this one's label, group and cause."""
+        edits = (self, *later)
+        before, after = dict(self.before), dict(self.after)
+        for edit in later:
+            for frame, record in edit.before.items():
+                before.setdefault(frame, record)
+            after.update(edit.after)
         return replace(
             self,
-            before={**later.before, **self.before},
-            after={**self.after, **later.after},
-            objects_before=objects_before,
-            objects_after=objects_after,
-            memory_before=memory_before,
-            memory_after=memory_after,
-            seconds=self.seconds + later.seconds,
+            before=before,
+            after=after,
+            objects_before=_first(edit.objects_before for edit in edits),
+            objects_after=_first(edit.objects_after for edit in reversed(edits)),
+            memory_before=_first(edit.memory_before for edit in edits),
+            memory_after=_first(edit.memory_after for edit in reversed(edits)),
+            seconds=sum(edit.seconds for edit in edits),
         )
+
+
+def _first(values: Iterator[T | None]) -> T | None:
+    """The first that is not None, if there is one."""
+    return next((value for value in values if value is not None), None)

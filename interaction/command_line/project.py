@@ -88,7 +88,7 @@ def info(project: ProjectFolder, as_json: AsJson = False) -> None:
 def _contents(project: "Project") -> JsonObject:
     from interaction.annotation.effort import Effort
     from interaction.annotation.types import FrameStatus
-    from interaction.project.records import presence_to_json
+    from interaction.project.records import ranges_to_json
     from interaction.tracking.trust import next_frames
 
     annotation = project.load_annotation()
@@ -121,7 +121,7 @@ def _contents(project: "Project") -> JsonObject:
                 "is_locked": one.is_locked,
                 "is_visible": one.is_visible,
                 "frames": sum(one.id in r.present for r in annotation.records.values()),
-                "presence": presence_to_json(one.presence),
+                "presence": ranges_to_json(one.presence),
                 "effort": effort.by_object.get(one.id, Effort()).to_json(),
             }
             for one in annotation.objects

@@ -74,7 +74,7 @@ def presence(
 ) -> None:
     """Say where an object is present, occluded or absent, or was not looked at. Where it is absent
     its masks become empty, and tracking leaves them so."""
-    from interaction.project.records import presence_to_json
+    from interaction.project.records import ranges_to_json
 
     with open_project(project, read_only=state is None) as session:
         objects = session.annotation.objects
@@ -82,7 +82,7 @@ def presence(
         if state is not None:
             session.do(PresenceRequest(object_id, first, _end(session, first, last), state))
             session.flush()
-        ranges = presence_to_json(session.annotation.object(object_id).presence)
+        ranges = ranges_to_json(session.annotation.object(object_id).presence)
     lines = "\n".join(f"{one[0]}-{one[1]}  {one[2]}" for one in ranges)
     print_result({"object": object_id, "presence": ranges}, lines or "No presence is set.", as_json)
 
@@ -164,7 +164,7 @@ def memory(
 ) -> None:
     """Say which frames the tracker's memory must hold and which it must not; without options, print
     the rules."""
-    from interaction.project.records import memory_to_json
+    from interaction.project.records import ranges_to_json
 
     wanted = [
         (rule, *_frames(text, option))
@@ -182,7 +182,7 @@ def memory(
         for rule, first, last in wanted:
             session.do(MemoryRequest(first, last, rule))
         session.flush()
-        ranges = memory_to_json(annotation.memory)
+        ranges = ranges_to_json(annotation.memory.ranges)
         given = [f for f, record in sorted(annotation.records.items()) if record.status.is_given]
         remembered = _remembered(session)
     lines = "\n".join(f"{one[0]}-{one[1]}  {one[2]}" for one in ranges)

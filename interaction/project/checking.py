@@ -103,9 +103,9 @@ def read_contents(layout: ProjectLayout) -> Contents:
         manifest=replace(
             reading.manifest,
             journal_bytes=reading.end,
-            objects=reading.objects,
-            memory_rules=reading.memory,
-            frames=reading.frames,
+            objects=reading.state.objects,
+            memory_rules=reading.state.memory,
+            frames=reading.state.texts(),
         ),
         journal=Journal(reading.journal.effort) if reading.is_broken else reading.journal,
         journal_end=reading.end,

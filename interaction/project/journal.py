@@ -27,11 +27,11 @@ from interaction.project.records import (
     integer,
     mapping,
     memory_from_json,
-    memory_to_json,
     number,
     objects_from_json,
     objects_to_json,
     place_from_json,
+    ranges_to_json,
     record_from_json,
     text,
 )
@@ -182,8 +182,8 @@ def edit_line(
     if edit.objects_after is not None:
         value["objects_after"] = objects_to_json(edit.objects_after)
     if edit.memory_before is not None and edit.memory_after is not None:
-        value["memory_before"] = memory_to_json(edit.memory_before)
-        value["memory_after"] = memory_to_json(edit.memory_after)
+        value["memory_before"] = ranges_to_json(edit.memory_before.ranges)
+        value["memory_after"] = ranges_to_json(edit.memory_after.ranges)
     if edit.seconds > 0:
         value["seconds"] = round(edit.seconds, 3)
     value["frames"] = edit_frames_to_json(edit, place, matte_place)
@@ -264,35 +264,6 @@ def reading_parts(path: Path) -> Generator[Callable[[Part], JsonObject], None, N
             file.close()
 
 
-def joined(edits: Iterable[Edit]) -> Edit:
-    """All of a step's edits as one, as `Edit.then` would, in linear time."""
-    first: Edit | None = None
-    before: dict[int, FrameRecord] = {}
-    after: dict[int, FrameRecord] = {}
-    objects_before = objects_after = None
-    memory_before = memory_after = None
-    for edit in edits:
-        first = first or edit
-        for frame, record in edit.before.items():
-            before.setdefault(frame, record)
-        after.update(edit.after)
-        objects_before = edit.objects_before if objects_before is None else objects_before
-        objects_after = objects_after if edit.objects_after is None else edit.objects_after
-        memory_before = edit.memory_before if memory_before is None else memory_before
-        memory_after = memory_after if edit.memory_after is None else edit.memory_after
-    if first is None:
-        raise ValueError("a step has at least one edit, got none")
-    return replace(
-        first,
-        before=before,
-        after=after,
-        objects_before=objects_before,
-        objects_after=objects_after,
-        memory_before=memory_before,
-        memory_after=memory_after,
-    )
-
-
 @dataclass(slots=True)
 class ChangesByHand:
     """What project.json says that the journal does not know of."""
@@ -302,13 +273,13 @@ class ChangesByHand:
     memory: MemoryRules | None = None  # None: the same
 
 
-class _State:
-    """Of frames and objects, at a line."""
+@dataclass(slots=True)
+class State:
+    """Of frames, objects and memory rules, at a line."""
 
-    def __init__(self) -> None:
-        self.frames: dict[int, object] = {}  # a record's JSON value by frame
-        self.objects: tuple[ObjectInfo, ...] = ()
-        self.memory = MemoryRules()
+    frames: dict[int, object] = field(default_factory=dict)  # a record's JSON value by frame
+    objects: tuple[ObjectInfo, ...] = ()
+    memory: MemoryRules = field(default_factory=MemoryRules)
 
     def check(self, value: JsonObject) -> None:
         """Raises DamagedValueError if the edit of a line was not made from this state."""
@@ -364,10 +335,11 @@ class JournalReading:
     def __init__(self, layout: ProjectLayout, manifest: Manifest | None) -> None:
         self._layout = layout
         self.manifest = manifest
-        self._listed: dict[int, str] = dict(manifest.frames) if manifest else {}
-        self._listed_objects: tuple[ObjectInfo, ...] = manifest.objects if manifest else ()
-        self._listed_memory = manifest.memory_rules if manifest else MemoryRules()
-        self._state = _State()
+        self._state = State()  # as the journal has it
+        self._listed = State()  # as project.json has it, and the lines that it does not know of
+        if manifest is not None:
+            frames = {frame: parse_json(one.encode()) for frame, one in manifest.frames.items()}
+            self._listed = State(frames, manifest.objects, manifest.memory_rules)
         self._has_met = False  # the line up to which project.json was written
         self.journal = Journal()
         self.by_hand = ChangesByHand()
@@ -378,16 +350,9 @@ class JournalReading:
         self.end = 0
 
     @property
-    def frames(self) -> dict[int, str]:
-        return self._listed if self.is_broken else self._state.texts()
-
-    @property
-    def objects(self) -> tuple[ObjectInfo, ...]:
-        return self._listed_objects if self.is_broken else self._state.objects
-
-    @property
-    def memory(self) -> MemoryRules:
-        return self._listed_memory if self.is_broken else self._state.memory
+    def state(self) -> State:
+        """Where it has led to; what project.json says where it cannot be followed."""
+        return self._listed if self.is_broken else self._state
 
     def read(self) -> None:
         """Raises OSError, NewerProjectError."""
@@ -489,7 +454,7 @@ class JournalReading:
                 if place is not None:
                     self.written.add((int(key), place.size_bytes, place.crc32))
         if self._is_new(line):
-            self._note(value)
+            self._listed.apply(value, side=1)
 
     def _move(self, line: Line, position: int) -> None:
         at_s = None if line.value is None else _moment_s(line.value)
@@ -509,33 +474,19 @@ class JournalReading:
                 for part in step.parts:
                     self._state.apply(bring(part), side=1)
         if self._is_new(line):
-            self._listed, self._listed_objects = self._state.texts(), self._state.objects
-            self._listed_memory = self._state.memory
-
-    def _note(self, value: JsonObject) -> None:
-        """Notes what an edit that project.json does not know of led to."""
-        for key, (_, after) in value["frames"].items():
-            if after is None:
-                self._listed.pop(int(key), None)
-            else:
-                self._listed[int(key)] = encode_json(after)
-        if value.get("objects_after") is not None:
-            self._listed_objects = objects_from_json(value["objects_after"])
-        if value.get("memory_after") is not None:
-            self._listed_memory = memory_from_json(value["memory_after"])
+            self._listed = replace(self._state, frames=dict(self._state.frames))
 
     def _meet(self) -> None:
         """At the end of the journal, where it is also the line that project.json goes up to."""
-        state, listed = self._state.frames, self._listed
-        for frame in sorted(state.keys() | listed.keys()):
-            line = listed.get(frame)
-            value = None if line is None else parse_json(line.encode())
-            if not _is_alike(value, state.get(frame)):
-                self.by_hand.frames[frame] = line
-        if self._listed_objects != self._state.objects:
-            self.by_hand.objects = self._listed_objects
-        if self._listed_memory != self._state.memory:
-            self.by_hand.memory = self._listed_memory
+        state, listed = self._state, self._listed
+        for frame in sorted(state.frames.keys() | listed.frames.keys()):
+            value = listed.frames.get(frame)
+            if not _is_alike(value, state.frames.get(frame)):
+                self.by_hand.frames[frame] = None if value is None else encode_json(value)
+        if listed.objects != state.objects:
+            self.by_hand.objects = listed.objects
+        if listed.memory != state.memory:
+            self.by_hand.memory = listed.memory
 
 
 def _is_alike(listed: object, known: object) -> bool:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -14,62 +13,27 @@ __all__ = ["ProjectLayout", "is_project"]
 _MASK_NAME: Final = re.compile(r"([0-9]{7,10})\.png", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
 class ProjectLayout:
     """The names inside a project `folder`. Masks are named by frame index, in seven digits."""
 
-    folder: Path
-
-    @property
-    def manifest(self) -> Path:
-        return self.folder / "project.json"
-
-    @property
-    def journal(self) -> Path:
-        return self.folder / "journal.jsonl"
-
-    @property
-    def masks(self) -> Path:
-        return self.folder / "masks"
-
-    @property
-    def store(self) -> Path:
-        return self.folder / "history" / "masks.bin"
-
-    @property
-    def mattes(self) -> Path:
-        """Kept probabilities: a project is whole without them."""
-        return self.folder / "history" / "mattes.bin"
-
-    @property
-    def frame_index(self) -> Path:
-        return self.folder / "frames.idx"
-
-    @property
-    def cuts(self) -> Path:
-        return self.folder / "cuts.json"
-
-    @property
-    def unfinished(self) -> Path:
-        """What a run that was interrupted goes on from."""
-        return self.folder / "unfinished.safetensors"
-
-    @property
-    def versions(self) -> Path:
-        return self.folder / "versions"
-
-    @property
-    def learned(self) -> Path:
-        """See `interaction/learning/learned.py`."""
-        return self.folder / "learned"
-
-    @property
-    def lock(self) -> Path:
-        return self.folder / "project.lock"
-
-    @property
-    def os_lock(self) -> Path:
-        return self.folder / ".lock"
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.manifest = folder / "project.json"
+        self.journal = folder / "journal.jsonl"
+        self.masks = folder / "masks"
+        self.store = folder / "history" / "masks.bin"
+        # Kept probabilities: a project is whole without them.
+        self.mattes = folder / "history" / "mattes.bin"
+        self.frame_index = folder / "frames.idx"
+        self.cuts = folder / "cuts.json"
+        # What a run that was interrupted goes on from.
+        self.unfinished = folder / "unfinished.safetensors"
+        self.versions = folder / "versions"
+        self.learned = folder / "learned"  # see `interaction/learning/learned.py`
+        self.lock = folder / "project.lock"
+        self.os_lock = folder / ".lock"
+        # Every folder that the program writes to, the project's own first.
+        self.folders = (folder, self.masks, self.store.parent, self.versions, self.learned)
 
     def mask(self, frame: int) -> Path:
         return self.masks / f"{frame:07d}.png"
@@ -79,11 +43,6 @@ class ProjectLayout:
         match = _MASK_NAME.fullmatch(name)
         frame = None if match is None else int(match[1])
         return frame if frame is not None and self.mask(frame).name == name else None
-
-    @property
-    def folders(self) -> tuple[Path, ...]:
-        """Every folder that the program writes to, the project's own first."""
-        return (self.folder, self.masks, self.store.parent, self.versions, self.learned)
 
     def oddities(self) -> Iterator[str]:
         """What is not a plain file or folder where one belongs: writing there could end up

@@ -24,9 +24,9 @@ from interaction.project.records import (
     integer,
     mapping,
     memory_from_json,
-    memory_to_json,
     objects_from_json,
     objects_to_json,
+    ranges_to_json,
     text,
 )
 from interaction.video.pictures import PICTURE_SUFFIXES
@@ -297,7 +297,7 @@ def encode_json(value: object) -> str:
 
 def manifest_text(manifest: Manifest) -> str:
     """In the first format that can say it: a program that would lose a part does not open it."""
-    rules = memory_to_json(manifest.memory_rules)
+    rules = ranges_to_json(manifest.memory_rules.ranges)
     head: dict[str, object] = {
         "format": max(manifest.format, _least_format(manifest)),
         "app_version": manifest.app_version,

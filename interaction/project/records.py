@@ -41,13 +41,14 @@ __all__ = [
     "listing",
     "mapping",
     "memory_from_json",
-    "memory_to_json",
     "number",
     "object_id",
+    "object_ids",
     "objects_from_json",
     "objects_to_json",
+    "parts",
     "place_from_json",
-    "presence_to_json",
+    "ranges_to_json",
     "record_from_json",
     "record_to_json",
     "text",
@@ -88,26 +89,24 @@ def record_to_json(
     None: they are left out."""
     if record == EMPTY_RECORD:
         return None
-    value: dict[str, object] = {
+    value: JsonObject = {
         "mask": None if record.mask is None else list(place(record.mask)),
         "status": record.status.value,
-        "present": sorted(int(one) for one in record.present),
+        "present": _ids_to_json(record.present),
         "doubt": float(record.doubt),
     }
     if record.signs:
-        value["signs"] = {
-            "version": _SIGNS_VERSION,
-            "objects": {
-                str(one.object_id): [
-                    [round(number, 3) for number in one.values],
-                    b64encode(one.key).decode(),
-                ]
-                for one in record.signs
-            },
+        signs = {
+            str(one.object_id): [
+                [round(number, 3) for number in one.values],
+                b64encode(one.key).decode(),
+            ]
+            for one in record.signs
         }
+        value["signs"] = {"version": _SIGNS_VERSION, "objects": signs}
     if record.beneath:
-        value["beneath"] = _beneath_to_json(record.beneath, place)
-        value["covered"] = sorted(int(one) for one in record.covered)
+        value["beneath"] = [list(place(mask)) for mask in record.beneath]
+        value["covered"] = _ids_to_json(record.covered)
     if record.mattes and matte_place is not None:
         value["mattes"] = {
             str(one.object_id): [
@@ -117,29 +116,28 @@ def record_to_json(
             for one in record.mattes
         }
     if record.status.is_given:
-        value["given"] = sorted(int(one) for one in record.given)
+        value["given"] = _ids_to_json(record.given)
     if record.prompts is not None:
-        prompts = record.prompts
-        value["prompts"] = {
-            "object": int(prompts.object_id),
-            "start": None if prompts.start is None else list(place(prompts.start)),
-            "start_status": prompts.start_status.value,
-            "start_given": sorted(int(one) for one in prompts.start_given),
-            "clicks": [
-                [float(click.x), float(click.y), bool(click.is_positive)]
-                for click in prompts.clicks
-            ],
-            **(
-                {"start_beneath": _beneath_to_json(prompts.start_beneath, place)}
-                if prompts.start_beneath
-                else {}
-            ),
-        }
+        value["prompts"] = _prompts_to_json(record.prompts, place)
     return value
 
 
-def _beneath_to_json(masks: Iterable[bytes], place: Place) -> list[list[int]]:
-    return [list(place(mask)) for mask in masks]
+def _prompts_to_json(prompts: Prompts, place: Place) -> JsonObject:
+    clicks = prompts.clicks
+    value: JsonObject = {
+        "object": int(prompts.object_id),
+        "start": None if prompts.start is None else list(place(prompts.start)),
+        "start_status": prompts.start_status.value,
+        "start_given": _ids_to_json(prompts.start_given),
+        "clicks": [[float(one.x), float(one.y), bool(one.is_positive)] for one in clicks],
+    }
+    if prompts.start_beneath:
+        value["start_beneath"] = [list(place(mask)) for mask in prompts.start_beneath]
+    return value
+
+
+def _ids_to_json(ids: Iterable[int]) -> list[int]:
+    return sorted(map(int, ids))
 
 
 def record_from_json(value: object, mask_at: Bring, matte_at: Bring | None = None) -> FrameRecord:
@@ -156,13 +154,13 @@ def record_from_json(value: object, mask_at: Bring, matte_at: Bring | None = Non
     return FrameRecord(
         mask=mask,
         status=status,
-        present=frozenset(map(object_id, listing(value.get("present"), "present"))),
-        given=frozenset(map(object_id, listing(given, "given"))),
+        present=object_ids(value.get("present"), "present"),
+        given=object_ids(given, "given"),
         doubt=number(value.get("doubt"), "doubt", 0.0, 1.0),
         prompts=None if prompts is None else _prompts(mapping(prompts, "prompts"), mask_at),
         signs=_signs(value.get("signs")),
         beneath=_beneath(value.get("beneath", []), mask_at),
-        covered=frozenset(map(object_id, listing(value.get("covered", []), "covered"))),
+        covered=object_ids(value.get("covered", []), "covered"),
         mattes=()
         if mask is None or matte_at is None
         else _mattes(value.get("mattes"), mask, mask_at, matte_at),
@@ -190,13 +188,12 @@ def frames_from_json(
     after: dict[int, FrameRecord] = {}
     for key, pair in mapping(value, "frames").items():
         frame = frame_number(key, frame_count)
-        pair = listing(pair, Message("frame {frame}", frame=frame))
-        if len(pair) != 2 or frame in after:
-            raise DamagedValueError(
-                Message("frame {frame} is not a record before and one after", frame=frame)
-            )
-        before[frame] = record_from_json(pair[0], mask_at, matte_at)
-        after[frame] = record_from_json(pair[1], mask_at, matte_at)
+        problem = Message("frame {frame} is not a record before and one after", frame=frame)
+        old, new = parts(pair, Message("frame {frame}", frame=frame), 2, problem)
+        if frame in after:
+            raise DamagedValueError(problem)
+        before[frame] = record_from_json(old, mask_at, matte_at)
+        after[frame] = record_from_json(new, mask_at, matte_at)
     return before, after
 
 
@@ -209,23 +206,35 @@ def objects_to_json(objects: Iterable[ObjectInfo]) -> list[dict[str, object]]:
             "color": [int(part) for part in one.color],
             "is_locked": one.is_locked,
             "is_visible": one.is_visible,
-            **({"presence": presence_to_json(one.presence)} if one.presence else {}),
+            **({"presence": ranges_to_json(one.presence)} if one.presence else {}),
             **({"keeps_covered": True} if one.keeps_covered else {}),
         }
         for one in objects
     ]
 
 
-def presence_to_json(ranges: Iterable[PresenceRange]) -> list[list[int | str]]:
+def ranges_to_json(
+    ranges: Iterable[PresenceRange] | Iterable[MemoryRange],
+) -> list[list[int | str]]:
     """[[3, 9, "absent"]]: first and last frame of each."""
     return [[int(one.first), int(one.last), one.state.value] for one in ranges]
 
 
-def presence_from_json(value: object) -> tuple[PresenceRange, ...]:
+def _presence_from_json(value: object) -> tuple[PresenceRange, ...]:
     name = Message("a range of presence")
     return tuple(
         PresenceRange(first, last, PresenceState(state))
         for first, last, state in _ranges_from_json(value, "presence", name, _STATES)
+    )
+
+
+def memory_from_json(value: object, frame_count: int = _MOST_FRAMES) -> MemoryRules:
+    name, end = Message("a range of memory"), frame_count - 1
+    return MemoryRules(
+        tuple(
+            MemoryRange(first, last, MemoryRule(rule))
+            for first, last, rule in _ranges_from_json(value, "memory_rules", name, _RULES, end)
+        )
     )
 
 
@@ -234,10 +243,9 @@ def _ranges_from_json(
 ) -> list[tuple[int, int, str]]:
     """First and last frame, and state, ascending and apart."""
     ranges: list[tuple[int, int, str]] = []
-    for part in listing(value, key):
-        numbers = listing(part, name)
-        if len(numbers) != 3:
-            raise DamagedValueError(Message("{name} is not two frames and a state", name=name))
+    problem = Message("{name} is not two frames and a state", name=name)
+    for one in listing(value, key):
+        numbers = parts(one, name, 3, problem)
         least = ranges[-1][1] + 1 if ranges else 0
         first = integer(numbers[0], Message("the first frame of a range"), least, end)
         last = integer(numbers[1], Message("the last frame of a range"), first, end)
@@ -248,23 +256,6 @@ def _ranges_from_json(
     return ranges
 
 
-def memory_to_json(rules: MemoryRules) -> list[list[int | str]]:
-    """[[3, 9, "excluded"]]: first and last frame of each."""
-    return [[int(one.first), int(one.last), one.rule.value] for one in rules.ranges]
-
-
-def memory_from_json(value: object, frame_count: int = _MOST_FRAMES) -> MemoryRules:
-    name = Message("a range of memory")
-    return MemoryRules(
-        tuple(
-            MemoryRange(first, last, MemoryRule(rule))
-            for first, last, rule in _ranges_from_json(
-                value, "memory_rules", name, _RULES, frame_count - 1
-            )
-        )
-    )
-
-
 def objects_from_json(value: object) -> tuple[ObjectInfo, ...]:
     found: dict[int, ObjectInfo] = {}
     for one in listing(value, "objects"):
@@ -272,18 +263,16 @@ def objects_from_json(value: object) -> tuple[ObjectInfo, ...]:
         one_id = object_id(entry.get("id"))
         if one_id in found:
             raise DamagedValueError(Message("there are two objects {object_id}", object_id=one_id))
-        color = [integer(part, "color", 0, 255) for part in listing(entry.get("color"), "color")]
-        if len(color) != 3:
-            raise DamagedValueError(
-                Message("the colour of object {object_id} is not three numbers", object_id=one_id)
-            )
+        problem = Message("the colour of object {object_id} is not three numbers", object_id=one_id)
+        color = parts(entry.get("color"), "color", 3, problem)
+        red, green, blue = (integer(part, "color", 0, 255) for part in color)
         found[one_id] = ObjectInfo(
             one_id,
             text(entry.get("name"), Message("an object's name")),
-            (color[0], color[1], color[2]),
+            (red, green, blue),
             is_locked=truth(entry.get("is_locked", False), "is_locked"),
             is_visible=truth(entry.get("is_visible", True), "is_visible"),
-            presence=presence_from_json(entry.get("presence", [])),
+            presence=_presence_from_json(entry.get("presence", [])),
             keeps_covered=truth(entry.get("keeps_covered", False), "keeps_covered"),
         )
     return tuple(found.values())
@@ -299,6 +288,18 @@ def listing(value: object, name: str) -> list[object]:
     if not isinstance(value, list):
         raise DamagedValueError(Message("{name} is not a list", name=name))
     return value
+
+
+def parts(value: object, name: str, count: int, problem: str) -> list[object]:
+    """A list of so many values. problem: what is wrong with one of another length."""
+    found = listing(value, name)
+    if len(found) != count:
+        raise DamagedValueError(problem)
+    return found
+
+
+def object_ids(value: object, name: str) -> frozenset[int]:
+    return frozenset(map(object_id, listing(value, name)))
 
 
 def integer(value: object, name: str, lowest: int, highest: int) -> int:
@@ -338,12 +339,12 @@ def place_from_json(value: object) -> MaskPlace | None:
     """Of the mask of a record, which may have none. Raises DamagedValueError."""
     if value is None:
         return None
-    numbers = [integer(one, "a mask's place", 0, 2**62) for one in listing(value, "a mask's place")]
-    if len(numbers) != 3:
-        raise DamagedValueError(Message("a mask's place is not three numbers"))
-    if numbers[1] == 0:
+    name = "a mask's place"
+    numbers = parts(value, name, 3, Message("a mask's place is not three numbers"))
+    place = MaskPlace(*(integer(one, name, 0, 2**62) for one in numbers))
+    if place.size_bytes == 0:
         raise DamagedValueError(Message("a mask has no size"))
-    return MaskPlace(*numbers)
+    return place
 
 
 def _mask(value: object, mask_at: Bring) -> bytes | None:
@@ -367,17 +368,16 @@ def _prompts(value: Mapping[str, object], mask_at: Bring) -> Prompts:
         _mask(value.get("start"), mask_at),
         _status(value.get("start_status")),
         tuple(_click(click) for click in clicks),
-        frozenset(map(object_id, listing(value.get("start_given", []), "start_given"))),
+        object_ids(value.get("start_given", []), "start_given"),
         _beneath(value.get("start_beneath", []), mask_at),
     )
 
 
 def _click(value: object) -> Click:
-    parts = listing(value, "a click")
-    if len(parts) != 3:
-        raise DamagedValueError(Message("a click is not x, y and whether it adds"))
-    x, y = (number(part, "a click's place", -MOST_PX, MOST_PX) for part in parts[:2])
-    return Click(x, y, truth(parts[2], "a click's sign"))
+    problem = Message("a click is not x, y and whether it adds")
+    *place, sign = parts(value, "a click", 3, problem)
+    x, y = (number(part, "a click's place", -MOST_PX, MOST_PX) for part in place)
+    return Click(x, y, truth(sign, "a click's sign"))
 
 
 def _signs(value: object) -> tuple[Signs, ...]:
@@ -388,12 +388,13 @@ def _signs(value: object) -> tuple[Signs, ...]:
     found = []
     for key, pair in mapping(signs.get("objects"), "signs").items():
         of = object_id(int(key) if key in _IDS else None)
-        pair = listing(pair, "signs")
-        if len(pair) != 2 or not isinstance(pair[1], str) or len(pair[1]) > _MOST_NAME:
-            raise DamagedValueError(Message("signs are not numbers and a key"))
-        numbers = tuple(number(one, "a sign", 0.0, _MOST_SIGN) for one in listing(pair[0], "signs"))
+        problem = Message("signs are not numbers and a key")
+        values, packed = parts(pair, "signs", 2, problem)
+        if not isinstance(packed, str) or len(packed) > _MOST_NAME:
+            raise DamagedValueError(problem)
+        numbers = tuple(number(one, "a sign", 0.0, _MOST_SIGN) for one in listing(values, "signs"))
         try:
-            found.append(Signs.of(of, numbers, b64decode(pair[1], validate=True)))
+            found.append(Signs.of(of, numbers, b64decode(packed, validate=True)))
         except ValueError:
             raise DamagedValueError(Message("the key of signs is damaged")) from None
     return tuple(found)

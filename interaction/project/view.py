@@ -17,7 +17,7 @@ from interaction.project.checking import (
     read_contents,
 )
 from interaction.project.frame_index import read_cuts, read_index
-from interaction.project.journal import Step, decode_edit, joined, reading_parts
+from interaction.project.journal import Step, decode_edit, reading_parts
 from interaction.project.layout import ProjectLayout
 from interaction.project.manifest import SourceInfo, find_source
 from interaction.project.mask_store import MaskStore
@@ -176,4 +176,5 @@ class ProjectView:
             raise DamagedProjectError(
                 self.folder, Message("“{label}”: {reason}", label=step.label, reason=error)
             ) from error
-        return joined(edits)
+        first, *others = edits
+        return first.then(*others)

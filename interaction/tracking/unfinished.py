@@ -33,7 +33,7 @@ from interaction.project.records import (
     edit_frames_to_json,
     frames_from_json,
     memory_from_json,
-    memory_to_json,
+    ranges_to_json,
 )
 from interaction.tracking.blending import PassStore
 from interaction.tracking.brakes import Brakes, CollapseWatch
@@ -316,7 +316,7 @@ class RunState:
         try:
             about, state = self._all_of(progress, tracker)
             about |= {
-                "rules": memory_to_json(rules),
+                "rules": ranges_to_json(rules.ranges),
                 "is_obeyed": are_followed,
                 "steps_down": trackers.steps_down,
                 "closeup_side": trackers.closeup_side,

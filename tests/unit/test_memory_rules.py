@@ -25,7 +25,7 @@ from interaction.answers import propagation
 from interaction.command_line.app import main
 from interaction.errors import UserError
 from interaction.project.causes import cause_from_json, cause_to_json
-from interaction.project.records import DamagedValueError, memory_from_json, memory_to_json
+from interaction.project.records import DamagedValueError, memory_from_json, ranges_to_json
 from interaction.session import Session
 from interaction.tracking.propagation import GivenMasks
 from interaction.tracking.propagation_job import MEMORY_UNKNOWN
@@ -229,7 +229,7 @@ def test_a_version_brings_its_rules_back(session: Session) -> None:
     ],
 )
 def test_damaged_rules_are_refused(value: object) -> None:
-    assert memory_from_json(memory_to_json(MemoryRules()), COUNT) == MemoryRules()
+    assert memory_from_json(ranges_to_json(MemoryRules().ranges), COUNT) == MemoryRules()
     with pytest.raises(DamagedValueError):
         memory_from_json(value, COUNT)
 
