@@ -23,13 +23,14 @@ from interaction.annotation.annotation import Annotation, make_record
 from interaction.annotation.edits import (
     by_hand,
     check_unlocked,
+    corrected_record,
     corrected_status,
-    given_after,
     keeping_locked,
     object_label,
     one_edit,
 )
 from interaction.annotation.history import History
+from interaction.annotation.labels import Label
 from interaction.annotation.mask_files import decode_labels
 from interaction.annotation.mattes import click_matte, kept_probabilities, mattes_with
 from interaction.annotation.overlaps import (
@@ -66,6 +67,7 @@ from xmem_core.arrays import Frame, Labels
 if TYPE_CHECKING:
     from interaction.clicks.segmenter import ClickResult
     from interaction.tracking.governor import Forecast
+    from interaction.tracking.unfinished import UnfinishedRun
 
 __all__ = [
     "ClickPreview",
@@ -138,27 +140,13 @@ def _timed(edits: Answer) -> Answer:
             began_s = time.perf_counter()
 
 
-def propagation(
-    context: EditContext, request: PropagationRequest
-) -> Generator[Propagated, None, None]:
+def propagation(context: EditContext, request: PropagationRequest) -> Steps:
     """Tracks frame after frame, and then once more what others cover, see
     `interaction.tracking.covered`. UserError, with the reason, if there is nothing to start from or
     nowhere to go; EngineMemoryError if a device is full and no smaller step is left."""
     if request.covered_only:
         return covered_passes(context, request)
-    from interaction.tracking.covered import with_covered
-    from interaction.tracking.propagation_job import PropagationJob  # imports torch
-
-    job = PropagationJob(
-        context.annotation,
-        context.video,
-        context.engines,
-        request,
-        reports_memory=context.reports_memory,
-        place=context.unfinished,
-        keeps_probabilities=context.keeps_probabilities,
-    )
-    return _timed_steps(with_covered(job, context.annotation, request, partial(_steps, context)))
+    return _run(context, request)
 
 
 def covered_passes(context: EditContext, so_far: PropagationRequest) -> Steps:
@@ -182,30 +170,36 @@ def _steps(context: EditContext, annotation: Annotation, request: PropagationReq
     return PropagationJob(annotation, context.video, context.engines, request).steps()
 
 
-def resumption(context: EditContext) -> Generator[Propagated, None, None]:
-    """Goes on with the run that was interrupted last, to the masks that it would have made; a step
-    of the history of its own. UserError, with the reason, if there is none or it does not fit what
-    is annotated now; and what `propagation` raises."""
+def _run(
+    context: EditContext, request: PropagationRequest, resumed: "UnfinishedRun | None" = None
+) -> Steps:
     from interaction.tracking.covered import with_covered
     from interaction.tracking.propagation_job import PropagationJob  # imports torch
-    from interaction.tracking.unfinished import no_unfinished_run, read_run
 
-    if context.unfinished is None:
-        raise no_unfinished_run()
-    run = read_run(context.unfinished)
     job = PropagationJob(
         context.annotation,
         context.video,
         context.engines,
-        run.request,
+        request,
         reports_memory=context.reports_memory,
         place=context.unfinished,
-        resumed=run,
-        replaced=_replaced_by(context, run.request),
+        resumed=resumed,
+        replaced={} if resumed is None else _replaced_by(context, request),
         keeps_probabilities=context.keeps_probabilities,
     )
-    start = partial(_steps, context)
-    return _timed_steps(with_covered(job, context.annotation, run.request, start))
+    return _timed_steps(with_covered(job, context.annotation, request, partial(_steps, context)))
+
+
+def resumption(context: EditContext) -> Steps:
+    """Goes on with the run that was interrupted last, to the masks that it would have made; a step
+    of the history of its own. UserError, with the reason, if there is none or it does not fit what
+    is annotated now; and what `propagation` raises."""
+    from interaction.tracking.unfinished import no_unfinished_run, read_run  # imports torch
+
+    if context.unfinished is None:
+        raise no_unfinished_run()
+    run = read_run(context.unfinished)
+    return _run(context, run.request, run)
 
 
 def _replaced_by(context: EditContext, request: PropagationRequest) -> dict[int, FrameRecord]:
@@ -225,9 +219,7 @@ def _replaced_by(context: EditContext, request: PropagationRequest) -> dict[int,
     return found
 
 
-def _timed_steps(
-    steps: Generator[Propagated, None, None],
-) -> Generator[Propagated, None, None]:
+def _timed_steps(steps: Steps) -> Steps:
     """As `_timed`; frames that keep their masks count for the next that changes."""
     seconds = 0.0
     with closing(steps):
@@ -280,10 +272,27 @@ def _prompted(context: EditContext, request: Prompt, clicks: Sequence[Click], ke
     if prompts is None or not _goes_on(annotation, frame, prompts, object_id):
         prompts = Prompts(object_id, old.mask, old.status, (), old.given, old.beneath)
     prompts = replace(prompts, clicks=(*prompts.clicks, *clicks))
-    label = object_label(annotation, key, object_id)
-    return _answer(
-        context, request, old, prompts, _Rules(annotation.locked, annotation.keepers), label
-    )
+    return _clicked(context, request, prompts, object_label(annotation, key, object_id))
+
+
+def _clicked(
+    context: EditContext, request: Prompt | RemoveClickRequest, prompts: Prompts, label: Label
+) -> Answer:
+    """The answer of the click network to all clicks of `prompts`."""
+    locked, key = context.annotation.locked, (context.session_key, request.frame)
+
+    def clicked(picture: Frame, start: Labels) -> "ClickResult":
+        return context.engines.segmenter().segment(
+            picture,
+            start,
+            prompts.object_id,
+            prompts.clicks,
+            locked=locked,
+            frame_key=key,
+            stop=context.stop,
+        )
+
+    return _answered(context, request, clicked, label, prompts.object_id, prompts)
 
 
 def _scribbled(context: EditContext, request: ScribbleRequest) -> Answer:
@@ -319,34 +328,51 @@ def _replaced(
     made: Callable[[Frame, Labels], "ClickResult"],
     key: str,
 ) -> Answer:
-    """The frame's mask as `made` makes it from the picture and the mask of now."""
-    annotation, frame, object_id = context.annotation, request.frame, request.object_id
-    check_unlocked(annotation, object_id)
-    old, locked, before = annotation.record(frame), annotation.locked, annotation.stack(frame)
-    label, keepers = object_label(annotation, key, object_id), annotation.keepers
+    """The frame's mask as `made` makes it of the mask of now."""
+    check_unlocked(context.annotation, request.object_id)
+    label = object_label(context.annotation, key, request.object_id)
+    return _answered(context, request, made, label, request.object_id)
+
+
+def _answered(
+    context: EditContext,
+    request: Prompt | BoxRequest | RemoveClickRequest,
+    made: Callable[[Frame, Labels], "ClickResult"],
+    label: Label,
+    object_id: int,
+    prompts: Prompts | None = None,
+) -> Answer:
+    """The frame's mask as `made` makes it of the picture and the labels before the first of the
+    clicks; those of now where there are none. It begins later, with what is annotated now."""
+    annotation, frame = context.annotation, request.frame
+    old, locked, keepers = annotation.record(frame), annotation.locked, annotation.keepers
+    size = annotation.height, annotation.width
 
     def steps() -> Answer:
+        # Only here, on the engine's thread: it takes seconds the first time.
+        from interaction.clicks.fbrs import StoppedError
         from xmem_core.device import is_out_of_memory
 
         if context.stop():
             return
+        before = stack_of(old, *size)
+        start = before if prompts is None else _started(prompts, size)
         try:
-            result = made(context.video[frame], before[0])
+            result = made(context.video[frame], start[0])
+        except StoppedError:
+            return
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-            raise _no_memory_problem() from None
+            raise UserError(
+                "The device has no memory left to answer. Nothing was changed.\n\n"
+                "Close other programs that use it, or choose another device in the preferences."
+            ) from None
         if context.stop():
             return
-        after = cover(before, result.labels, keepers)
-        record = make_record(
-            after,
-            corrected_status(old.status),
-            doubt=old.doubt,
-            given=given_after(old, before, after),
-            signs=old.signs,
-            mattes=old.mattes,
-        )
+        # What the clicks cover is what lay there before the first of them.
+        after = keeping(before, cover(start, result.labels, keepers), locked)
+        record = corrected_record(old, before, after, prompts)
         if context.keeps_probabilities:
             record = _with_matte(record, object_id, result, after, old, before)
         yield Edit(label, {frame: old}, {frame: record}, cause=request, locked=locked)
@@ -440,10 +466,7 @@ def _without_click(context: EditContext, request: RemoveClickRequest) -> Answer:
     if any(click.is_positive for click in rest) or (
         rest and bool((before[0] == prompts.object_id).any())
     ):
-        prompts = replace(prompts, clicks=rest)
-        return _answer(
-            context, request, old, prompts, _Rules(annotation.locked, annotation.keepers), label
-        )
+        return _clicked(context, request, replace(prompts, clicks=rest), label)
     restored = keeping(annotation.stack(frame), before, locked)
     record = EMPTY_RECORD
     if prompts.start is not None:
@@ -485,66 +508,6 @@ def _started(prompts: Prompts, size: tuple[int, int]) -> Stack:
     return stack_of(FrameRecord(prompts.start, beneath=prompts.start_beneath), *size)
 
 
-@dataclass(frozen=True, slots=True)
-class _Rules:
-    """What the list of objects says when something is asked for; the answer comes later."""
-
-    locked: frozenset[int]
-    keepers: frozenset[int]
-
-
-def _answer(
-    context: EditContext,
-    request: Prompt | RemoveClickRequest,
-    old: FrameRecord,
-    prompts: Prompts,
-    rules: _Rules,
-    label: str,
-) -> Answer:
-    """The answer of the click network to all clicks of `prompts`. old, rules: as they are when it
-    is requested; it begins later."""
-    # Only here, on the engine's thread: it takes seconds the first time.
-    from interaction.clicks.fbrs import StoppedError
-    from xmem_core.device import is_out_of_memory
-
-    frame, size = request.frame, (context.annotation.height, context.annotation.width)
-    before, start, locked = stack_of(old, *size), _started(prompts, size), rules.locked
-    picture, segmenter = context.video[frame], context.engines.segmenter()
-    try:
-        result = segmenter.segment(
-            picture,
-            start[0],
-            prompts.object_id,
-            prompts.clicks,
-            locked=locked,
-            frame_key=(context.session_key, frame),
-            stop=context.stop,
-        )
-    except StoppedError:
-        return
-    except (RuntimeError, MemoryError) as error:
-        if not is_out_of_memory(error):
-            raise
-        raise _no_memory_problem() from None
-    if context.stop():
-        return
-    # What the clicks cover is what lay there before the first of them.
-    after = keeping(before, cover(start, result.labels, rules.keepers), locked)
-    # The doubt of the mask the clicks started from stays, for the day they are all taken out.
-    record = make_record(
-        after,
-        corrected_status(old.status),
-        doubt=old.doubt,
-        prompts=prompts,
-        given=given_after(old, before, after),
-        signs=old.signs,
-        mattes=old.mattes,
-    )
-    if context.keeps_probabilities:
-        record = _with_matte(record, prompts.object_id, result, after, old, before)
-    yield Edit(label, {frame: old}, {frame: record}, cause=request, locked=locked)
-
-
 def _with_matte(
     record: FrameRecord,
     object_id: int,
@@ -565,10 +528,3 @@ def _with_matte(
         probability = np.where(is_left, known.alpha, probability)
     matte = click_matte(object_id, probability, region(after, object_id), record.mask)
     return replace(record, mattes=mattes_with(old, (matte,), frozenset({object_id})))
-
-
-def _no_memory_problem() -> UserError:
-    return UserError(
-        "The device has no memory left to answer. Nothing was changed.\n\n"
-        "Close other programs that use it, or choose another device in the preferences."
-    )

@@ -12,6 +12,7 @@ from interaction.annotation.edits import (
     hand_edit,
     list_edit,
     next_color,
+    with_object,
 )
 from interaction.annotation.labels import Label
 from interaction.annotation.overlaps import reshaped
@@ -84,8 +85,7 @@ class ObjectList:
         annotation = self._ledger.annotation
         one = annotation.object(object_id)
         new = replace(one, **changes)  # type: ignore[arg-type]
-        objects = tuple(new if other is one else other for other in annotation.objects)
-        return self._set(Label(key, name=one.name), objects)
+        return self._set(Label(key, name=one.name), with_object(annotation, new))
 
     def _set(self, label: str, objects: tuple[ObjectInfo, ...]) -> Edit | None:
         edit = list_edit(self._ledger.annotation, label, objects)

@@ -74,6 +74,7 @@ __all__ = [
     "by_hand",
     "changed_record",
     "check_unlocked",
+    "corrected_record",
     "corrected_status",
     "free_id",
     "given_after",
@@ -86,6 +87,7 @@ __all__ = [
     "object_label",
     "one_edit",
     "surgery",
+    "with_object",
 ]
 
 
@@ -136,8 +138,12 @@ def by_hand(annotation: Annotation, request: Request) -> Generator[Edit, None, N
 
 def one_edit(edit: Edit | None) -> Generator[Edit, None, None]:
     """An edit, if there is one, in the form of many."""
-    if edit is not None:
-        yield edit
+    return _chained([] if edit is None else [edit])
+
+
+def _chained(*parts: Iterable[Edit]) -> Generator[Edit, None, None]:
+    for part in parts:
+        yield from part
 
 
 def object_label(annotation: Annotation, key: str, object_id: int) -> Label:
@@ -160,6 +166,22 @@ def given_after(old: FrameRecord, before: Stack, after: Stack) -> frozenset[int]
     it was first corrected, and all that were touched."""
     started = old.given if old.status.is_given else old.objects
     return started | touched(before, after)
+
+
+def corrected_record(
+    old: FrameRecord, before: Stack, after: Stack, prompts: Prompts | None = None
+) -> FrameRecord:
+    """`old`, whose stack is `before`, once its mask was changed by hand to `after`. What is noted
+    beside the mask stays, for the day on which the change is taken back."""
+    return make_record(
+        after,
+        corrected_status(old.status),
+        doubt=old.doubt,
+        prompts=prompts,
+        given=given_after(old, before, after),
+        signs=old.signs,
+        mattes=old.mattes,
+    )
 
 
 def keeping_locked(before: Labels, after: Labels, locked: Collection[int]) -> Labels:
@@ -347,16 +369,7 @@ def _clear_edits(annotation: Annotation, request: ClearRequest) -> Generator[Edi
     def steps() -> Generator[Edit, None, None]:
         for frame, old in records.items():
             before = stack_of(old, *shape)
-            after = without(before, {object_id})
-            given = given_after(old, before, after)
-            record = make_record(
-                after,
-                corrected_status(old.status),
-                doubt=old.doubt,
-                given=given,
-                signs=old.signs,
-                mattes=old.mattes,
-            )
+            record = corrected_record(old, before, without(before, {object_id}))
             yield Edit(
                 label, {frame: old}, {frame: record}, group=group, cause=request, locked=locked
             )
@@ -470,40 +483,16 @@ def _presence_edits(
     frames = []
     if request.state is PresenceState.ABSENT:
         frames = [f for f in range(first, last + 1) if _has(annotation.record(f), object_id)]
-    cleared = surgery(
-        annotation,
-        label,
-        frames,
-        partial(without, ids={object_id}),
-        request,
-        group=group,
-        keeps_empty=True,
-    )
-
-    changed = replace(one, presence=presence)
-    entry_edit = _entry_edit(annotation, label, changed, request, group)
-
-    def steps() -> Generator[Edit, None, None]:
-        if changed != one:
-            yield entry_edit
-        yield from cleared
-
-    return steps()
+    off = partial(without, ids={object_id})
+    cleared = surgery(annotation, label, frames, off, request, group=group)
+    objects = with_object(annotation, replace(one, presence=presence))
+    entry = list_edit(annotation, label, objects, request, group)
+    return _chained(one_edit(entry), cleared)
 
 
-def _entry_edit(
-    annotation: Annotation, label: Label, entry: ObjectInfo, request: Request, group: str
-) -> Edit:
-    """Replaces the object's entry in the list of objects, as a part of `group`."""
-    objects = annotation.objects
-    return Edit(
-        label,
-        objects_before=objects,
-        objects_after=tuple(entry if one.id == entry.id else one for one in objects),
-        group=group,
-        cause=request,
-        locked=annotation.locked,
-    )
+def with_object(annotation: Annotation, changed: ObjectInfo) -> tuple[ObjectInfo, ...]:
+    """The list of objects with another entry for one of them."""
+    return tuple(changed if one.id == changed.id else one for one in annotation.objects)
 
 
 def _overlap_edits(annotation: Annotation, request: OverlapRequest) -> Generator[Edit, None, None]:
@@ -517,19 +506,10 @@ def _overlap_edits(annotation: Annotation, request: OverlapRequest) -> Generator
     if not keeps_covered:
         frames = [f for f, record in annotation.records.items() if object_id in record.covered]
     others = annotation.keepers - {object_id}
-    lost = surgery(
-        annotation, label, frames, partial(only_keepers, keepers=others), request, group=group
-    )
-
-    changed = replace(one, keeps_covered=keeps_covered)
-    entry_edit = _entry_edit(annotation, label, changed, request, group)
-
-    def steps() -> Generator[Edit, None, None]:
-        yield from lost
-        if changed != one:
-            yield entry_edit
-
-    return steps()
+    rest = partial(only_keepers, keepers=others)
+    lost = surgery(annotation, label, frames, rest, request, group=group)
+    objects = with_object(annotation, replace(one, keeps_covered=keeps_covered))
+    return _chained(lost, one_edit(list_edit(annotation, label, objects, request, group)))
 
 
 _RULES: Final = {
@@ -563,15 +543,22 @@ def _memory_edit(annotation: Annotation, request: MemoryRequest) -> Edit | None:
     )
 
 
-def list_edit(annotation: Annotation, label: str, objects: tuple[ObjectInfo, ...]) -> Edit | None:
-    """Another list of objects. None: it is the same."""
+def list_edit(
+    annotation: Annotation,
+    label: str,
+    objects: tuple[ObjectInfo, ...],
+    cause: Request | None = None,
+    group: str | None = None,
+) -> Edit | None:
+    """Another list of objects. None: it is the same. cause: by default the list itself."""
     if objects == annotation.objects:
         return None
     return Edit(
         label,
         objects_before=annotation.objects,
         objects_after=objects,
-        cause=ObjectsRequest(objects),
+        group=group,
+        cause=cause or ObjectsRequest(objects),
         locked=annotation.locked,
     )
 
@@ -813,8 +800,7 @@ def _removing(
         if object_id in record.objects | record.given
     ]
     rest = tuple(one for one in annotation.objects if one.id != object_id)
-    group = new_group()
-    objects, locked = annotation.objects, annotation.locked
+    group, locked = new_group(), annotation.locked
     on_frames = surgery(
         annotation,
         label,
@@ -826,33 +812,21 @@ def _removing(
         given_after=given_after,
     )
     # Clicks of an object that left every pixel still name it.
-    prompted = {
-        frame: record
-        for frame, record in annotation.records.items()
-        if frame not in frames and record.prompts and record.prompts.object_id == object_id
-    }
-
-    def steps() -> Generator[Edit, None, None]:
-        yield from on_frames
-        for frame, record in prompted.items():
-            yield Edit(
-                label,
-                {frame: record},
-                {frame: replace(record, prompts=None) if record.mask else EMPTY_RECORD},
-                group=group,
-                cause=cause,
-                locked=locked,
-            )
-        yield Edit(
+    prompts_off = [
+        Edit(
             label,
-            objects_before=objects,
-            objects_after=rest,
+            {frame: record},
+            {frame: replace(record, prompts=None) if record.mask else EMPTY_RECORD},
             group=group,
             cause=cause,
             locked=locked,
         )
-
-    return steps()
+        for frame, record in annotation.records.items()
+        if frame not in frames and record.prompts and record.prompts.object_id == object_id
+    ]
+    return _chained(
+        on_frames, prompts_off, one_edit(list_edit(annotation, label, rest, cause, group))
+    )
 
 
 def _merged_given(object_id: int, into: int, record: FrameRecord) -> frozenset[int]:
