@@ -69,18 +69,6 @@ if TYPE_CHECKING:
     from interaction.tracking.governor import Forecast
     from interaction.tracking.unfinished import UnfinishedRun
 
-__all__ = [
-    "ClickPreview",
-    "EditContext",
-    "answer",
-    "covered_passes",
-    "looks",
-    "previews",
-    "propagation",
-    "propagation_forecast",
-    "resumption",
-]
-
 Answer = Generator[Edit, None, None]
 Steps = Generator[Propagated, None, None]
 Prompt = ClickRequest | ScribbleRequest

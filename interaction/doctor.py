@@ -17,8 +17,6 @@ from platformdirs import user_cache_path, user_config_path, user_log_path
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Finding", "as_text", "examine", "machine", "package_versions", "writable"]
-
 _PACKAGES: Final = ("xmem-annotate", "torch", "PySide6-Essentials", "av", "numpy", "safetensors")
 _DECODERS: Final = ("h264", "hevc", "vp9", "av1", "mpeg4", "prores", "mjpeg")
 _ENCODERS: Final = ("libx264", "prores_ks", "libvpx-vp9", "png", "ffv1")

@@ -27,14 +27,6 @@ from interaction.errors import DiskFullError, ModelError
 from interaction.files import parse_json, read_regular, write_text, writing_problem
 from xmem_core.messages import Message
 
-__all__ = [
-    "DownloadProgress",
-    "cached_from_hub",
-    "download",
-    "download_from_hub",
-    "forget_partial",
-]
-
 _CHUNK_BYTES: Final = 1 << 18
 _TIMEOUT_S: Final = 30  # without a single byte
 _MOST_RECONNECTIONS: Final = 5

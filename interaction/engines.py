@@ -24,19 +24,6 @@ if TYPE_CHECKING:
     from interaction.clicks.segmenter import ClickResult
     from xmem_core.tracker import Tracker
 
-__all__ = [
-    "MEMORY_LIMITS",
-    "EngineSettings",
-    "Engines",
-    "Networks",
-    "Scribbler",
-    "Segmenter",
-    "StartTracker",
-    "check_limits",
-    "limits_of",
-    "with_limits",
-]
-
 # The limits of the tracker's memory that a project may set for itself, with the values that the
 # published window offers.
 MEMORY_LIMITS: Final[Mapping[str, range]] = {

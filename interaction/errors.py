@@ -2,27 +2,8 @@
 
 from pathlib import Path
 
-from xmem_core.messages import Message, UserError
-
-__all__ = [
-    "DamagedFrameError",
-    "DamagedProjectError",
-    "DiskFullError",
-    "EngineMemoryError",
-    "MissingModelError",
-    "ModelError",
-    "NewerProjectError",
-    "ProjectError",
-    "ProjectInUseError",
-    "ReadOnlyProjectError",
-    "SourceChangedError",
-    "SourceMissingError",
-    "SourceMovedError",
-    "UnreadableMaskError",
-    "UnreadableVideoError",
-    "UnwritableFileError",
-    "UserError",
-]
+from xmem_core.messages import Message
+from xmem_core.messages import UserError as UserError
 
 
 class UnreadableVideoError(UserError):

@@ -27,32 +27,6 @@ from typing import Any, Final, Self
 from interaction.errors import DiskFullError, UnwritableFileError
 from xmem_core.messages import Message
 
-__all__ = [
-    "FileLock",
-    "ForeignChangeError",
-    "JsonObject",
-    "append_plain",
-    "hidden_folder",
-    "is_file",
-    "is_folder",
-    "is_plain_file",
-    "is_plain_folder",
-    "open_plain",
-    "open_regular",
-    "parse_json",
-    "plain_folder",
-    "read_plain",
-    "read_regular",
-    "remove_leftovers",
-    "remove_plain",
-    "replace_file",
-    "sync_folder",
-    "write_bytes",
-    "write_plain",
-    "write_text",
-    "writing_problem",
-]
-
 _TEMPORARY_SUFFIX: Final = ".partial"
 _LEFTOVER: Final = re.compile(r"\.[0-9a-f]{32}" + re.escape(_TEMPORARY_SUFFIX))
 _ABANDONED_S: Final = 24 * 3600  # where the system cannot tell whether a folder is still written

@@ -35,14 +35,6 @@ from interaction.annotation.types import (
 from interaction.errors import ReadOnlyProjectError, UserError
 from interaction.project.project import Project, check_edit
 
-__all__ = [
-    "Ledger",
-    "Rebased",
-    "is_in_use",
-    "keeping_presence",
-    "rebase",
-]
-
 NewIds = Mapping[int, int]
 _ALL_IDS: Final = frozenset(range(1, 256))
 _PROPERTIES: Final = tuple(one.name for one in fields(ObjectInfo) if one.name != "id")

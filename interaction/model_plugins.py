@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from interaction.engines import StartTracker
     from xmem_core.tracker import Tracker
 
-__all__ = ["CUTIE", "F_BRS", "S2M", "SAM2", "SMALL_CLICKS", "XMEM"]
-
 
 @dataclass(frozen=True, slots=True)
 class _Listed:

@@ -34,18 +34,6 @@ from interaction.plugins import CLICK_MODELS, TRACKERS, plugins
 from resources import models_file, weights_folder
 from xmem_core.messages import Message
 
-__all__ = [
-    "BrokenPlugin",
-    "DownloadProgress",
-    "Model",
-    "ModelCheck",
-    "ModelNeeds",
-    "ModelStore",
-    "default_store",
-    "find_model",
-    "read_model_list",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class ModelNeeds:

@@ -20,8 +20,6 @@ from interaction.annotation.requests import MaskRequest
 from interaction.annotation.types import Edit, ObjectInfo
 from interaction.ledger import Ledger
 
-__all__ = ["ObjectList"]
-
 
 class ObjectList:
     """Each method returns the edit that it made, or None if nothing changed; KeyError for an

@@ -13,8 +13,6 @@ from typing import Any, Final, Literal
 
 from xmem_core.messages import Message
 
-__all__ = ["CLICK_MODELS", "GROUPS", "OWN", "TRACKERS", "Group", "Plugin", "plugins"]
-
 Group = Literal["xmem_annotate.click_models", "xmem_annotate.trackers"]
 CLICK_MODELS: Final[Group] = "xmem_annotate.click_models"
 TRACKERS: Final[Group] = "xmem_annotate.trackers"

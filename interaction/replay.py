@@ -29,8 +29,6 @@ from interaction.session import Session
 from interaction.tracking.trust import is_of_two_passes
 from xmem_core.messages import Message
 
-__all__ = ["Comparison", "ReplayedStep", "compare", "replay"]
-
 
 @dataclass(frozen=True, slots=True)
 class ReplayedStep:

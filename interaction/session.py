@@ -75,9 +75,6 @@ if TYPE_CHECKING:
     from interaction.formats.import_plan import ImportChoices
     from interaction.tracking.governor import Forecast
 
-__all__ = ["Masks", "Session", "TrackedMasks", "check_fit", "is_known_place", "plain_settings"]
-
-
 log = logging.getLogger(__name__)
 
 

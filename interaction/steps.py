@@ -4,8 +4,6 @@ from collections.abc import Callable, Generator
 from contextlib import closing
 from typing import TypeVar
 
-__all__ = ["finish"]
-
 Step = TypeVar("Step")
 Result = TypeVar("Result")
 

@@ -25,9 +25,9 @@ from gui.preferences import Preferences
 from gui.theme import named
 from gui.work.operations import EngineThread, Kind, Operation
 from interaction.doctor import machine
+from interaction.downloads import DownloadProgress
 from interaction.models import (
     BrokenPlugin,
-    DownloadProgress,
     Model,
     ModelNeeds,
     ModelStore,

@@ -22,8 +22,6 @@ from interaction.annotation.types import (
 )
 from xmem_core.arrays import Labels
 
-__all__ = ["Annotation", "given_objects", "make_record"]
-
 _DECODED_KEPT: Final = 32  # masks; one of 1080p takes 2 MB
 
 

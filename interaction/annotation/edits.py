@@ -68,28 +68,6 @@ from interaction.annotation.types import (
 from interaction.errors import UserError
 from xmem_core.arrays import Frame, Labels
 
-__all__ = [
-    "MOST_OBJECTS",
-    "OKABE_ITO",
-    "by_hand",
-    "changed_record",
-    "check_unlocked",
-    "corrected_record",
-    "corrected_status",
-    "free_id",
-    "given_after",
-    "hand_edit",
-    "keeping_both",
-    "keeping_locked",
-    "list_edit",
-    "new_group",
-    "next_color",
-    "object_label",
-    "one_edit",
-    "surgery",
-    "with_object",
-]
-
 
 def by_hand(annotation: Annotation, request: Request) -> Generator[Edit, None, None]:
     """The edits that a request leads to which no network answers; none if nothing changes.

@@ -16,8 +16,6 @@ from interaction.annotation.requests import (
 )
 from interaction.annotation.types import Edit, Request
 
-__all__ = ["IDLE_S", "Act", "Effort", "EffortLog", "measure"]
-
 IDLE_S: Final = 60.0  # a longer pause between two actions is not work
 
 

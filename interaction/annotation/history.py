@@ -11,8 +11,6 @@ from typing import Final, Protocol, TypeVar
 
 from interaction.annotation.types import Edit, FrameRecord
 
-__all__ = ["DEFAULT_BUDGET_BYTES", "Entry", "History", "join"]
-
 DEFAULT_BUDGET_BYTES: Final = 256 * 2**20
 
 

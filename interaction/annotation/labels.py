@@ -10,8 +10,6 @@ from typing import Final, Self
 
 from xmem_core.messages import Message
 
-__all__ = ["Label", "label_from_json", "label_to_json"]
-
 _TEXTS: Final[Mapping[str, Message]] = {
     "absent": Message("‘{name}’ absent"),
     "add_object": Message("Add ‘{name}’"),

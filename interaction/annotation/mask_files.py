@@ -13,30 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from interaction.annotation.mask_folders import FoundMasks, find_masks
 from interaction.errors import UnreadableMaskError
 from xmem_core.messages import Message
-
-__all__ = [
-    "COLOR_MODES",
-    "PALETTE_IDS",
-    "FoundMasks",
-    "MaskReading",
-    "check_size",
-    "davis_palette",
-    "decode_labels",
-    "distinct_colors",
-    "encode_indexed",
-    "encode_labels",
-    "find_masks",
-    "hide_transparent",
-    "learn_reading",
-    "opened_mask",
-    "pack_colors",
-    "read_mask",
-    "read_masks",
-    "read_size",
-]
 
 _Integer = TypeVar("_Integer", bound=np.integer[Any])
 

@@ -18,16 +18,6 @@ from interaction.errors import UserError
 from interaction.files import is_file, is_folder
 from xmem_core.messages import Message
 
-__all__ = [
-    "LOSSY_SUFFIXES",
-    "FoundMasks",
-    "find_masks",
-    "list_pictures",
-    "natural_key",
-    "place_masks",
-    "place_single_mask",
-]
-
 _LOSSLESS_SUFFIXES: Final = {".png", ".bmp", ".tif", ".tiff"}
 LOSSY_SUFFIXES: Final = {".jpg", ".jpeg", ".webp"}  # found so that reading can say what is wrong
 

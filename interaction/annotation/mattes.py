@@ -19,8 +19,6 @@ from interaction.annotation.types import FrameRecord, Matte
 from interaction.errors import UnreadableMaskError
 from xmem_core.arrays import Window
 
-__all__ = ["Opacity", "click_matte", "kept_probabilities", "make_matte", "mattes_with"]
-
 _BAND: Final = 5  # pixels of the grid, on either side of the outline
 _MOST_SIDE: Final = 640  # of the grid of an answer to clicks, which are looked at that closely
 _MOST_BYTES: Final = 2**26

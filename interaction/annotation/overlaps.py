@@ -17,32 +17,6 @@ from interaction.annotation.mask_files import decode_labels
 from interaction.annotation.types import FrameRecord
 from xmem_core.arrays import Labels
 
-__all__ = [
-    "MOST_LAYERS",
-    "Stack",
-    "add_beneath",
-    "among",
-    "blank",
-    "cover",
-    "covered_pixels",
-    "covering",
-    "ids_beneath",
-    "in_front",
-    "is_same",
-    "keeping",
-    "lay",
-    "only_keepers",
-    "packed",
-    "pile",
-    "region",
-    "renamed",
-    "reshaped",
-    "stack_of",
-    "touched",
-    "with_labels_of",
-    "without",
-]
-
 Stack = tuple[Labels, ...]
 Mask = NDArray[np.bool_]
 

@@ -21,43 +21,6 @@ from interaction.annotation.types import (
 from xmem_core.arrays import Window
 from xmem_core.config import RememberedFrame
 
-__all__ = [
-    "DIRECTIONS",
-    "OPERATIONS",
-    "UNTIL",
-    "AbsenceProposal",
-    "BoxRequest",
-    "ClearRequest",
-    "ClickRequest",
-    "ConfirmRequest",
-    "CopyRequest",
-    "DeleteRequest",
-    "Direction",
-    "FillRequest",
-    "ImportRequest",
-    "MaskRequest",
-    "MemoryRequest",
-    "MemoryUse",
-    "MergeRequest",
-    "ObjectsRequest",
-    "Operation",
-    "OverlapRequest",
-    "PresenceRequest",
-    "Propagated",
-    "PropagationRequest",
-    "RemoveClickRequest",
-    "ScribbleRequest",
-    "SplitRequest",
-    "StrokeRequest",
-    "SurgeryRequest",
-    "SwapRequest",
-    "UnconfirmRequest",
-    "UnknownRequest",
-    "Until",
-    "VersionRequest",
-]
-
-
 # Answered by the networks
 
 

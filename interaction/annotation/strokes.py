@@ -15,15 +15,6 @@ from numpy.typing import NDArray
 from interaction.annotation.types import Stroke
 from xmem_core.arrays import Labels
 
-__all__ = [
-    "LEAST_RADIUS_PX",
-    "Rectangle",
-    "fill_polygon",
-    "paint",
-    "paint_segment",
-    "stroke_mask",
-]
-
 # A smaller dab can fall between four centres and paint nothing.
 LEAST_RADIUS_PX: Final = 0.71
 _FARTHEST_PX: Final = 1e6  # beyond it, squares of distances lose whole pixels

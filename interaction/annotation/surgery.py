@@ -16,20 +16,6 @@ from numpy.typing import NDArray
 from interaction.annotation.strokes import Rectangle, check_object_id
 from xmem_core.arrays import Labels
 
-__all__ = [
-    "fill_holes",
-    "flood_fill",
-    "grow",
-    "keep_largest",
-    "part_sizes",
-    "reaches_edge",
-    "remove_part",
-    "remove_specks",
-    "shrink",
-    "smooth",
-    "split",
-]
-
 _LEAST_SMOOTHING_PX: Final = 0.2  # less reaches no neighbour
 
 

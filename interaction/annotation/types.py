@@ -9,28 +9,6 @@ from typing import Generic, Protocol, TypeVar
 
 from xmem_core.arrays import Frame
 
-__all__ = [
-    "EMPTY_RECORD",
-    "Click",
-    "Edit",
-    "FrameRecord",
-    "FrameStatus",
-    "Frames",
-    "Matte",
-    "MemoryRange",
-    "MemoryRule",
-    "MemoryRules",
-    "ObjectInfo",
-    "Point",
-    "PresenceRange",
-    "PresenceState",
-    "Prompts",
-    "Request",
-    "Signs",
-    "Stroke",
-    "with_presence",
-]
-
 Point = tuple[float, float]  # (x, y) in pixels of the source frame
 
 

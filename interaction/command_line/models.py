@@ -18,8 +18,9 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from interaction.downloads import DownloadProgress
 from interaction.errors import ModelError
-from interaction.models import DownloadProgress, Model, default_store
+from interaction.models import Model, default_store
 from interaction.steps import finish
 from xmem_core.messages import Message
 

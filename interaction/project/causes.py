@@ -26,8 +26,6 @@ from interaction.project.records import (
 )
 from xmem_core.messages import Message
 
-__all__ = ["cause_from_json", "cause_to_json"]
-
 Json = Mapping[str, object]
 T = TypeVar("T")
 

@@ -43,15 +43,6 @@ from interaction.project.records import (
 )
 from xmem_core.messages import Message
 
-__all__ = [
-    "CheckedMasks",
-    "Contents",
-    "check_masks",
-    "outside_edit",
-    "read_contents",
-    "start_line",
-]
-
 
 @dataclass(slots=True)
 class Contents:

@@ -34,8 +34,6 @@ from interaction.video.pictures import PICTURE_SUFFIXES, AnimationIndex, Picture
 from interaction.video.pixels import FrameLayout, Orientation, VisibleRange
 from xmem_core.messages import Message
 
-__all__ = ["index_bytes", "read_cuts", "read_index", "write_cuts", "write_index"]
-
 _MOST_BYTES: Final = 2**30
 _NONE: Final = -(2**63)  # in the place of a second way to ask for a run's start
 _MOST: Final = sys.float_info.max

@@ -37,19 +37,6 @@ from interaction.project.records import (
 )
 from xmem_core.messages import Message
 
-__all__ = [
-    "ChangesByHand",
-    "Journal",
-    "JournalReading",
-    "Line",
-    "Part",
-    "Step",
-    "decode_edit",
-    "edit_line",
-    "move_line",
-    "read_lines",
-]
-
 _CHECK: Final = b',"check":"'
 _MOST_LINE_BYTES: Final = 2**28
 _MOST_SECONDS: Final = 1e9

@@ -8,8 +8,6 @@ from typing import Final
 from interaction.files import is_file, is_plain_file, is_plain_folder
 from xmem_core.messages import Message
 
-__all__ = ["ProjectLayout", "is_project"]
-
 _MASK_NAME: Final = re.compile(r"([0-9]{7,10})\.png", re.ASCII)
 
 

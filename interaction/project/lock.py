@@ -34,8 +34,6 @@ from interaction.files import (
 from interaction.project.layout import ProjectLayout
 from xmem_core.messages import Message
 
-__all__ = ["RENEW_S", "Holder", "ProjectLock"]
-
 RENEW_S: Final = 20.0
 _STALE_S: Final = 120.0
 _MACHINE_ID: Final = Path("/etc/machine-id")  # of Linux; it stays when the host is renamed

@@ -32,22 +32,6 @@ from interaction.project.records import (
 from interaction.video.pictures import PICTURE_SUFFIXES
 from xmem_core.messages import Message
 
-__all__ = [
-    "FIRST_FORMAT",
-    "FORMAT",
-    "KEYS_FORMAT",
-    "OVERLAP_FORMAT",
-    "Manifest",
-    "SourceInfo",
-    "check_source",
-    "describe_source",
-    "encode_json",
-    "find_source",
-    "manifest_text",
-    "migrate",
-    "read_manifest",
-]
-
 _HASHED_BYTES: Final = 2**20  # at each end
 _MOST_PIXELS: Final = 2**26  # of a frame, as in the videos that can be opened
 _MOST_PATH: Final = 32_768  # letters, the most that Windows takes

@@ -17,8 +17,6 @@ from interaction.files import ForeignChangeError, append_plain, is_plain_file, o
 from interaction.project.records import DamagedValueError, MaskPlace
 from xmem_core.messages import Message
 
-__all__ = ["GrowingFile", "MaskStore"]
-
 _MOST_MASK_BYTES: Final = 2**29
 
 

@@ -34,14 +34,6 @@ from interaction.project.writer import ManifestChange, ProjectWriter, SavedEdit,
 from interaction.video.decoder import VideoIndex
 from xmem_core.messages import Message
 
-__all__ = [
-    "Project",
-    "check_edit",
-    "copy_project",
-    "make_folder",
-    "unmake_folder",
-]
-
 _OTHER = Message("Choose another folder for the project.")
 
 

@@ -29,32 +29,6 @@ from interaction.annotation.types import (
 from interaction.files import JsonObject
 from xmem_core.messages import Message
 
-__all__ = [
-    "MOST_PX",
-    "Bring",
-    "DamagedValueError",
-    "MaskPlace",
-    "Place",
-    "edit_frames_to_json",
-    "frames_from_json",
-    "integer",
-    "listing",
-    "mapping",
-    "memory_from_json",
-    "number",
-    "object_id",
-    "object_ids",
-    "objects_from_json",
-    "objects_to_json",
-    "parts",
-    "place_from_json",
-    "ranges_to_json",
-    "record_from_json",
-    "record_to_json",
-    "text",
-    "truth",
-]
-
 MOST_PX: Final = 1e6  # from the edges of a frame to a click beside it
 _MOST_NAME: Final = 10_000  # letters
 _MOST_CLICKS: Final = 100_000

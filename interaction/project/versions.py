@@ -43,8 +43,6 @@ from interaction.project.mask_store import MaskStore
 from interaction.project.records import DamagedValueError, MaskPlace, record_from_json, text
 from xmem_core.messages import Message
 
-__all__ = ["Version", "list_versions", "make_version", "version_edits"]
-
 _ABOUT: Final = "version.json"
 _MOST_NAME: Final = 200  # letters
 _MOST_STEM_BYTES: Final = 150

@@ -26,8 +26,6 @@ from interaction.project.versions import Version, list_versions, version_edits
 from interaction.video.decoder import VideoIndex
 from xmem_core.messages import Message
 
-__all__ = ["ProjectView"]
-
 
 class ProjectView:
     """What was read of a project's folder. Nothing here writes."""

@@ -13,7 +13,8 @@ from typing import Final
 from interaction.annotation.annotation import Annotation, make_record
 from interaction.annotation.edits import new_group, next_color
 from interaction.annotation.labels import Label
-from interaction.annotation.mask_files import find_masks, read_masks
+from interaction.annotation.mask_files import read_masks
+from interaction.annotation.mask_folders import find_masks
 from interaction.annotation.requests import ImportRequest
 from interaction.annotation.types import Edit, FrameStatus, ObjectInfo
 from interaction.errors import ProjectError
@@ -22,8 +23,6 @@ from interaction.project.layout import is_project
 from interaction.project.manifest import parse_json
 from interaction.project.records import DamagedValueError
 from xmem_core.messages import Message
-
-__all__ = ["is_workspace", "workspace_edits", "workspace_images", "workspace_project"]
 
 _MOST_INFO_BYTES: Final = 2**24
 _LABEL: Final = Label("import_workspace")

@@ -25,15 +25,6 @@ from interaction.project.mask_store import GrowingFile, MaskStore
 from interaction.project.records import Place, record_to_json
 from xmem_core.messages import Message
 
-__all__ = [
-    "ManifestChange",
-    "ProjectWriter",
-    "SavedEdit",
-    "SavedMove",
-    "Saver",
-    "Writer",
-]
-
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)

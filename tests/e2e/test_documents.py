@@ -18,7 +18,8 @@ import typer
 
 import interactive_demo
 from interaction.command_line.app import COMMANDS, app
-from interaction.models import DownloadProgress, ModelStore
+from interaction.downloads import DownloadProgress
+from interaction.models import ModelStore
 from interaction.session import Session
 from tests import tiny
 from tests.fake_engines import FakeEngines

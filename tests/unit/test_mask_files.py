@@ -18,11 +18,11 @@ from interaction.annotation.mask_files import (
     davis_palette,
     decode_labels,
     encode_labels,
-    find_masks,
     learn_reading,
     read_mask,
     read_masks,
 )
+from interaction.annotation.mask_folders import find_masks
 from interaction.errors import UnreadableMaskError, UserError
 
 SIZE = (4, 3)  # width, height
