@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, S
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,15 +39,8 @@ MEMORY_LIMITS: Final[Mapping[str, range]] = {
 def with_limits(memory: MemoryConfig, limits: Mapping[str, int]) -> MemoryConfig:
     """`memory` with all of MEMORY_LIMITS as in `limits`. ValueError if they contradict each
     other."""
-    return replace(
-        memory,
-        memorize_every=limits["memorize_every"],
-        top_k=limits["top_k"],
-        min_working_frames=limits["min_working_frames"],
-        max_working_frames=limits["max_working_frames"],
-        max_long_term=limits["max_long_term"],
-        prototypes=limits["prototypes"],
-    )
+    changes: dict[str, Any] = {name: limits[name] for name in MEMORY_LIMITS}
+    return replace(memory, **changes)
 
 
 def limits_of(memory: MemoryConfig) -> dict[str, int]:

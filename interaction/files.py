@@ -21,7 +21,6 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, Self
 
 from interaction.errors import DiskFullError, UnwritableFileError
@@ -520,10 +519,5 @@ class FileLock:
         self.acquire()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.release()

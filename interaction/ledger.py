@@ -305,7 +305,7 @@ class Ledger:
         self, annotation: Annotation, history: History, project: Project | None = None
     ) -> None:
         self.annotation, self.history, self.project = annotation, history, project
-        self.effort = EffortLog() if project is None else project.view.effort
+        self.effort = EffortLog() if project is None else project.view.journal.effort
         # By group: under which ids objects were added whose own had been taken.
         self._new_ids: dict[str, Mapping[int, int]] = {}
         # Groups whose objects could not be added: by now, others may have their ids.

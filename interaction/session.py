@@ -16,7 +16,6 @@ from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -81,22 +80,21 @@ log = logging.getLogger(__name__)
 def check_fit(project: Project, video: Video) -> None:
     """Raises ProjectError if the video has not the frames that the project is about."""
     source = project.source
-    wanted = source.frame_count, source.width, source.height
-    found = len(video), video.width, video.height
-    if wanted != found:
+    shape = len(video), video.width, video.height
+    if (source.frame_count, source.width, source.height) != shape:
         raise ProjectError(
             Message(
                 "The project “{name}” is about {count} frames of {width}x{height} "
                 "pixels; “{video}” has {found_count} of {found_width}x{found_height}. Nothing was "
                 "changed.",
                 name=project.name,
-                count=wanted[0],
-                width=wanted[1],
-                height=wanted[2],
+                count=source.frame_count,
+                width=source.width,
+                height=source.height,
                 video=video.path.name,
-                found_count=found[0],
-                found_width=found[1],
-                found_height=found[2],
+                found_count=len(video),
+                found_width=video.width,
+                found_height=video.height,
             ),
             Message("Open the project with the video that it was made for."),
         )
@@ -112,8 +110,7 @@ def is_known_place(project: Project, source: Path) -> bool:
 
 def plain_settings(settings: EngineSettings) -> dict[str, object]:
     """For the project: what its masks were first made with."""
-    plain = asdict(settings)
-    return {name: plain[name] for name in sorted(plain)}
+    return dict(sorted(asdict(settings).items()))
 
 
 class Masks:
@@ -122,7 +119,7 @@ class Masks:
 
     def __init__(self, annotation: Annotation, project: Project | None = None) -> None:
         self._annotation, self._project = annotation, project
-        self._keeps = project is not None and project.view.keeps_probabilities
+        self._keeps = project is not None and project.view.manifest.keeps_probabilities
 
     def __len__(self) -> int:
         return self._annotation.frame_count
@@ -172,10 +169,6 @@ class TrackedMasks:
         return ((frame, self.masks[frame]) for frame in self.frames)
 
 
-def _never() -> bool:
-    return False
-
-
 class Session:
     """`Session.open(video)` keeps everything in memory; with a folder, everything is on disk at
     once and still there, history included, when it is opened again.
@@ -193,13 +186,13 @@ class Session:
     ) -> None:
         """ProjectError if the project is about a video of another length or size."""
         self.video = video
-        learned = None if project is None else project.view.learned_folder
+        learned = None if project is None else project.view.layout.learned
         is_read_only = project is not None and project.is_read_only
         models = LearnedModels(learned, is_read_only=is_read_only)
         self.engines = LearnedEngines(engines or Engines(), models)
-        if project is not None and project.view.memory:
+        if project is not None and project.view.manifest.memory:
             try:
-                self.engines.limits = check_limits(project.view.memory)
+                self.engines.limits = check_limits(project.view.manifest.memory)
             except ValueError as error:
                 log.warning("The project's memory limits are not used: %s", error)
         if project is None:
@@ -327,7 +320,7 @@ class Session:
 
     # Edits
 
-    def context(self, stop: Callable[[], bool] = _never) -> EditContext:
+    def context(self, stop: Callable[[], bool] = lambda: False) -> EditContext:
         """For `interaction.answers`. stop: asked often while a request is answered."""
         project = self.project
         unfinished = None
@@ -543,10 +536,5 @@ class Session:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

@@ -149,7 +149,7 @@ def _sample_project(folder: Path) -> Path:
         project.flush()
         project.save_version("first")
         annotator.work(2, count=6)
-        models = LearnedModels(project.view.learned_folder)
+        models = LearnedModels(project.view.layout.learned)
         models.keep("tracker", Learned("small", 3), network_bytes(tiny.network(), {}))
     return place
 
@@ -162,7 +162,7 @@ def _read_project(place: Path) -> None:
             if record.mask is not None:
                 now.labels(frame)
         project.view.outside_changes()
-        LearnedModels(project.view.learned_folder)
+        LearnedModels(project.view.layout.learned)
         for version in project.view.versions():
             with contextlib.suppress(UserError):
                 list(project.view.restoring(version, now))

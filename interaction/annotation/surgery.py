@@ -109,11 +109,8 @@ def flood_fill(
     pixels from whichever object is pointed at.
     """
     check_object_id(object_id)
-    height, width = labels.shape
-    if not (0 <= x < width and 0 <= y < height):
-        raise ValueError(f"x, y must lie in {width}x{height}, got ({x}, {y})")
+    column, row = _pixel_at(labels, x, y)
     result = labels.copy()
-    column, row = int(x), int(y)
     old = int(labels[row, column])
     if object_id in locked or old in locked or old == object_id:
         return result
@@ -127,9 +124,7 @@ def reaches_edge(labels: Labels, x: float, y: float) -> bool:
     x, y: in pixels of the frame; ValueError outside.
     """
     height, width = labels.shape
-    if not (0 <= x < width and 0 <= y < height):
-        raise ValueError(f"x, y must lie in {width}x{height}, got ({x}, {y})")
-    column, row = int(x), int(y)
+    column, row = _pixel_at(labels, x, y)
     other = 255 - int(labels[row, column])  # any label but its own
     _, _, _, box = cv2.floodFill(labels.copy(), None, (column, row), other, flags=4)
     left, top, box_width, box_height = box
@@ -144,13 +139,11 @@ def remove_part(
     x, y: in pixels of the frame; ValueError outside. Nothing changes where the object is not.
     """
     check_object_id(object_id)
-    height, width = labels.shape
-    if not (0 <= x < width and 0 <= y < height):
-        raise ValueError(f"x, y must lie in {width}x{height}, got ({x}, {y})")
+    column, row = _pixel_at(labels, x, y)
     result = labels.copy()
     if object_id not in locked:
         parts, _ = _parts(labels == object_id)
-        part = parts[int(y), int(x)]
+        part = parts[row, column]
         if part:
             result[parts == part] = 0
     return result
@@ -209,6 +202,14 @@ def smooth(labels: Labels, object_id: int, px: float, locked: Collection[int] = 
     part[own & ~inside] = 0
     part[inside & (part == 0)] = object_id
     return result
+
+
+def _pixel_at(labels: Labels, x: float, y: float) -> tuple[int, int]:
+    """Column and row."""
+    height, width = labels.shape
+    if not (0 <= x < width and 0 <= y < height):
+        raise ValueError(f"x, y must lie in {width}x{height}, got ({x}, {y})")
+    return int(x), int(y)
 
 
 def _parts(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], list[tuple[int, int]]]:

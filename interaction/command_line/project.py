@@ -97,7 +97,7 @@ def _contents(project: "Project") -> JsonObject:
     except UserError:
         found = None
     history = project.view.load_history()
-    effort = project.view.effort.measure()
+    effort = project.view.journal.effort.measure()
     statuses = {status.value: 0 for status in FrameStatus}
     for record in annotation.records.values():
         statuses[record.status.value] += 1
@@ -105,8 +105,8 @@ def _contents(project: "Project") -> JsonObject:
     return {
         "project": str(project.folder),
         "name": project.name,
-        "created": project.view.created,
-        "app_version": project.view.app_version,
+        "created": project.view.manifest.created,
+        "app_version": project.view.manifest.app_version,
         "source": str(project.source.path),
         "source_found": found,
         "frames": annotation.frame_count,
@@ -126,7 +126,7 @@ def _contents(project: "Project") -> JsonObject:
             }
             for one in annotation.objects
         ],
-        "keeps_probabilities": project.view.keeps_probabilities,
+        "keeps_probabilities": project.view.manifest.keeps_probabilities,
         "frames_with_probabilities": sum(bool(r.mattes) for r in annotation.records.values()),
         "next_frames": [one.frame for one in next_frames(annotation, most=_MOST_LISTED)],
         "steps": len(history.entries),

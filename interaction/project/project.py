@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from interaction.annotation.annotation import Annotation
@@ -115,7 +114,7 @@ class Project:
         self._lock = lock
         self._late: Contents | None = contents if is_late else None
         self._late_index: VideoIndex | None = None
-        self._saver: Saver[SavedEdit | SavedMove | ManifestChange] | None = None
+        self._saver: Saver | None = None
         if self.view.damages:
             read_only_reason = Message("it is damaged")
         self.read_only_reason = read_only_reason  # "" while it can be changed
@@ -217,15 +216,15 @@ class Project:
 
     @property
     def folder(self) -> Path:
-        return self.view.folder
+        return self.view.layout.folder
 
     @property
     def name(self) -> str:
-        return self.view.name
+        return self.view.manifest.name
 
     @property
     def source(self) -> SourceInfo:
-        return self.view.source
+        return self.view.manifest.source
 
     @property
     def damages(self) -> tuple[str, ...]:
@@ -361,12 +360,7 @@ class Project:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Lets go in any case; raises the UserError that is in the way of saving."""
         try:
             self.flush()
@@ -389,7 +383,11 @@ class Project:
         if contents.journal_end == 0:
             writer.start()
         writer.amend(self.view.amends)
-        self._saver = Saver(writer, self._tell, self._tell_recovery)
+        self._saver = Saver(
+            writer,
+            lambda problem: self.on_problem(problem) if self.on_problem else None,
+            lambda: self.on_recovery() if self.on_recovery else None,
+        )
         if self.view.amends or contents.notices:
             self._saver.put(settles=True)
 
@@ -398,19 +396,11 @@ class Project:
         self.view.manifest = replace(self.view.manifest, **changes)
         saver.put(ManifestChange(lambda manifest: replace(manifest, **changes)))
 
-    def _writing(self) -> Saver[SavedEdit | SavedMove | ManifestChange]:
+    def _writing(self) -> Saver:
         self.make()
         if self._saver is None:
             raise ReadOnlyProjectError(self.folder, self.read_only_reason)
         return self._saver
-
-    def _tell(self, problem: UserError) -> None:
-        if self.on_problem is not None:
-            self.on_problem(problem)
-
-    def _tell_recovery(self) -> None:
-        if self.on_recovery is not None:
-            self.on_recovery()
 
     def _release(self) -> None:
         if self._lock is not None:
@@ -472,10 +462,10 @@ def copy_project(project: Project, annotation: Annotation, folder: Path) -> None
         memory_before=MemoryRules() if annotation.memory else None,
         memory_after=annotation.memory or None,
     )
-    copy = Project.create(folder, project.source, engine=project.view.engine)
+    copy = Project.create(folder, project.source, engine=project.view.manifest.engine)
     try:
-        copy.change_memory({**project.view.memory})
-        copy.keep_probabilities(project.view.keeps_probabilities)
+        copy.change_memory(project.view.manifest.memory)
+        copy.keep_probabilities(project.view.manifest.keeps_probabilities)
         copy.record(edit, 1)
         copy.flush()
     finally:

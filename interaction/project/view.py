@@ -1,10 +1,9 @@
 """A project as it can be looked at: whole or damaged, by one program or by several at once."""
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 from interaction.annotation.annotation import Annotation
-from interaction.annotation.effort import EffortLog
 from interaction.annotation.history import Entry, History
 from interaction.annotation.types import Edit
 from interaction.errors import DamagedProjectError
@@ -19,7 +18,7 @@ from interaction.project.checking import (
 from interaction.project.frame_index import read_cuts, read_index
 from interaction.project.journal import Step, decode_edit, reading_parts
 from interaction.project.layout import ProjectLayout
-from interaction.project.manifest import SourceInfo, find_source
+from interaction.project.manifest import find_source
 from interaction.project.mask_store import MaskStore
 from interaction.project.records import DamagedValueError
 from interaction.project.versions import Version, list_versions, version_edits
@@ -43,48 +42,6 @@ class ProjectView:
         self.damages = (*contents.damages, *checked.damages)
         self._outside = None if self.damages else outside_edit(contents, checked)
         self.notices = (*contents.notices, *checked.notices)
-
-    @property
-    def folder(self) -> Path:
-        return self.layout.folder
-
-    @property
-    def learned_folder(self) -> Path:
-        """For the weights that were learned from this project; it need not be there."""
-        return self.layout.learned
-
-    @property
-    def name(self) -> str:
-        return self.manifest.name
-
-    @property
-    def created(self) -> str:
-        """ISO 8601, UTC."""
-        return self.manifest.created
-
-    @property
-    def app_version(self) -> str:
-        """That made the project, or last wrote it before it was opened."""
-        return self.manifest.app_version
-
-    @property
-    def source(self) -> SourceInfo:
-        return self.manifest.source
-
-    @property
-    def engine(self) -> Mapping[str, object]:
-        """What the engines were set to, as plain JSON values; the caller checks them."""
-        return self.manifest.engine
-
-    @property
-    def memory(self) -> Mapping[str, object]:
-        """The project's own limits of the tracker's memory, as `engine`; empty for none."""
-        return self.manifest.memory
-
-    @property
-    def keeps_probabilities(self) -> bool:
-        """Whether the networks' probabilities are kept beside the masks."""
-        return self.manifest.keeps_probabilities
 
     @property
     def is_loaded(self) -> bool:
@@ -117,22 +74,19 @@ class ProjectView:
         ]
         return History(entries, self.journal.position)
 
-    @property
-    def effort(self) -> EffortLog:
-        """Of all that was ever done in the project; what is done from now on is to be noted."""
-        return self.journal.effort
-
     def find_source(self) -> Path:
         """Where the video is. Raises SourceMovedError, SourceChangedError, SourceMissingError."""
-        return find_source(self.source, self.folder)
+        return find_source(self.manifest.source, self.layout.folder)
 
     def load_index(self, source: Path) -> VideoIndex | None:
         """Where the frames of the video at `source` are; None if that has to be found anew."""
-        return read_index(self.layout.frame_index, source, self.source.digest)
+        return read_index(self.layout.frame_index, source, self.manifest.source.digest)
 
     def load_cuts(self) -> tuple[int, ...] | None:
         """The first frame of each shot but the first; None if they have to be found anew."""
-        return read_cuts(self.layout.cuts, self.source.digest, self.source.frame_count)
+        return read_cuts(
+            self.layout.cuts, self.manifest.source.digest, self.manifest.source.frame_count
+        )
 
     def versions(self) -> tuple[Version, ...]:
         """Oldest first."""
@@ -172,7 +126,7 @@ class ProjectView:
                 ]
         except DamagedValueError as error:
             raise DamagedProjectError(
-                self.folder, Message("“{label}”: {reason}", label=step.label, reason=error)
+                self.layout.folder, Message("“{label}”: {reason}", label=step.label, reason=error)
             ) from error
         first, *others = edits
         return first.then(*others)

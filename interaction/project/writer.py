@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final
 
 from interaction.annotation.labels import Label
 from interaction.annotation.types import Edit
@@ -25,28 +25,12 @@ from interaction.project.mask_store import GrowingFile, MaskStore
 from interaction.project.records import Place, record_to_json
 from xmem_core.messages import Message
 
-T = TypeVar("T")
-
 log = logging.getLogger(__name__)
 
 RETRY_S: Final = 2.0
 _LOOK_S: Final = 0.5
 CHECKPOINT_S: Final = 2.0
 _MOST_AT_ONCE: Final = 256
-
-
-class Writer(Protocol[T]):
-    """What the threads call: `append` on one, `settle` and `checkpoint` on the other. Each raises
-    UserError when the disk is at fault, and is called again with the same work later."""
-
-    def append(self, batch: list[T]) -> None:
-        """Make safe, all or none."""
-
-    def settle(self) -> bool:
-        """Do a portion of what follows from what was appended; whether there is more."""
-
-    def checkpoint(self) -> None:
-        """Write the state as a whole."""
 
 
 @dataclass(slots=True, eq=False)
@@ -62,7 +46,7 @@ class _Lane:
     retry_s: float = 0.0  # of the monotonic clock, after a failure
 
 
-class Saver(Generic[T]):
+class Saver:
     """Give items to `put` from any thread; `flush` waits until all is on the disk.
 
     Items are appended on a thread of their own, one batch after another, and wait for nothing
@@ -74,15 +58,15 @@ class Saver(Generic[T]):
 
     def __init__(
         self,
-        writer: Writer[T],
+        writer: "ProjectWriter",
         on_problem: Callable[[UserError], None],
-        on_recovery: Callable[[], None] = lambda: None,
+        on_recovery: Callable[[], None],
     ) -> None:
         self._writer = writer
         self._on_problem, self._on_recovery = on_problem, on_recovery
         self._is_reported = False  # that something fails, and not yet that it is over
         self._lock = threading.Condition()
-        self._items: list[T] = []  # until they are appended
+        self._items: list[Item] = []  # until they are appended
         self._is_unsettled = False
         self._is_dirty = False  # something was put since the last checkpoint
         self._flushes = 0  # calls of `flush` that wait
@@ -111,7 +95,7 @@ class Saver(Generic[T]):
         """Why saving does not get on, None while it does."""
         return self._appending.problem or self._following.problem
 
-    def put(self, *items: T, settles: bool = False) -> None:
+    def put(self, *items: "Item", settles: bool = False) -> None:
         """Without items the state alone is written anew. RuntimeError after `close`.
 
         settles: there is something to settle, whatever the items."""

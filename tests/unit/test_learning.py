@@ -381,7 +381,7 @@ def test_forgetting_brings_the_models_back_as_they_came(session: Session) -> Non
     assert same(before, weights(session)) == [True, True]
     assert session.engines.models.is_empty
     assert session.project is not None
-    assert [path.name for path in session.project.view.learned_folder.iterdir()] == ["learned.json"]
+    assert [path.name for path in session.project.view.layout.learned.iterdir()] == ["learned.json"]
     session.engines.forget()  # nothing is left to forget
 
 
@@ -429,7 +429,7 @@ def test_weights_that_are_damaged_are_reported_and_can_be_learned_again(
     give(session, 0, 1, 2)
     learn(session)
     assert session.project is not None
-    path = session.project.view.learned_folder / f"{part}.safetensors"
+    path = session.project.view.layout.learned / f"{part}.safetensors"
     path.write_bytes(path.read_bytes()[:500])
     session.engines.renew()
     ask = session.engines.start_tracker if part == "tracker" else session.engines.segmenter
@@ -485,7 +485,7 @@ def test_a_full_disk_while_keeping_leaves_what_was_learned_before(
         learn(session)
     monkeypatch.undo()
     assert session.project is not None
-    names = {one.name for one in session.project.view.learned_folder.iterdir()}
+    names = {one.name for one in session.project.view.layout.learned.iterdir()}
     assert names == {"tracker.safetensors", "clicks.safetensors", "learned.json"}
     assert same(before, weights(session)) == [True, True]
 

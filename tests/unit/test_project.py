@@ -432,7 +432,7 @@ def test_engine_settings_and_unknown_keys_are_kept(folder: Path) -> None:
     data["review"] = {"by": "Ольга", "done": [1, 2.5, None]}
     path.write_text(json.dumps(data), "utf-8")
     with Project.open(folder) as project:
-        assert project.view.engine == {"tracker_model": "small", "internal_size": 480}
+        assert project.view.manifest.engine == {"tracker_model": "small", "internal_size": 480}
         Annotator(project).work(1)
     assert json.loads(path.read_text("utf-8"))["review"] == data["review"]
 
@@ -587,6 +587,6 @@ def test_a_damaged_project_goes_on_as_a_new_one(folder: Path) -> None:
     with Project.open(copy) as project:
         assert project.damages == ()
         assert state(project)[:2] == expected[:2]
-        assert project.view.engine == {"device": "cpu"}
+        assert project.view.manifest.engine == {"device": "cpu"}
         assert project.view.find_source() == folder.parent / "зебра 1.mp4"
         Annotator(project).work(2)

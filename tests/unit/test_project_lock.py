@@ -338,7 +338,7 @@ def test_nothing_outside_the_folder_is_read_or_written(
             if not project.is_read_only:
                 annotator.click(1, 2, 2)
                 project.save_version("v")
-                models = LearnedModels(project.view.learned_folder)
+                models = LearnedModels(project.view.layout.learned)
                 models.keep("tracker", Learned("small", 1), b"weights")
                 write_plain(folder / "thumbnail.png", b"picture")
     except UserError:
@@ -369,7 +369,7 @@ def test_a_folder_swapped_for_a_link_while_open_is_not_written_through(
         with suppress(UserError):
             project.save_version("v")
         with suppress(UserError):
-            LearnedModels(project.view.learned_folder).keep(
+            LearnedModels(project.view.layout.learned).keep(
                 "clicks", Learned("small", 1), b"weights"
             )
         after = {path: path.read_bytes() for path in elsewhere.rglob("*") if path.is_file()}
