@@ -51,8 +51,7 @@ from interaction.answers import (
 from interaction.engines import Engines, EngineSettings, Networks, check_limits
 from interaction.errors import ProjectError, UserError
 from interaction.learning.learned import LearnedEngines, LearnedModels, LearningStep, learning
-from interaction.ledger import Ledger
-from interaction.objects import ObjectList
+from interaction.ledger import Ledger, ObjectList
 from interaction.project.layout import is_project
 from interaction.project.manifest import describe_source
 from interaction.project.project import Project

@@ -468,6 +468,14 @@ def _presence_edits(
     return _chained(one_edit(entry), cleared)
 
 
+def with_ids(objects: tuple[ObjectInfo, ...], ids: Iterable[int]) -> tuple[ObjectInfo, ...]:
+    """The list of objects with those of `ids` that it lacks, ascending, named by their numbers."""
+    for number in sorted(set(ids) - {one.id for one in objects}):
+        color = next_color(one.color for one in objects)
+        objects = (*objects, ObjectInfo(number, f"Object {number}", color))
+    return objects
+
+
 def with_object(annotation: Annotation, changed: ObjectInfo) -> tuple[ObjectInfo, ...]:
     """The list of objects with another entry for one of them."""
     return tuple(changed if one.id == changed.id else one for one in annotation.objects)

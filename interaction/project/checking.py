@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from interaction.annotation.annotation import make_record
-from interaction.annotation.edits import given_after, next_color
+from interaction.annotation.edits import given_after, with_ids
 from interaction.annotation.labels import Label
 from interaction.annotation.mask_files import decode_labels, read_mask
 from interaction.annotation.overlaps import cover, stack_of
@@ -21,7 +21,6 @@ from interaction.annotation.types import (
     Edit,
     FrameRecord,
     FrameStatus,
-    ObjectInfo,
 )
 from interaction.errors import DamagedProjectError, UnreadableMaskError
 from interaction.files import read_plain
@@ -296,8 +295,8 @@ def outside_edit(contents: Contents, checked: CheckedMasks) -> Edit | None:
     """
     source, objects = contents.manifest.source, contents.manifest.objects
     by_hand = contents.by_hand.objects
-    grown = {one.id: one for one in (objects if by_hand is None else by_hand)}
-    locked = {one.id: one.name for one in grown.values() if one.is_locked}
+    grown = objects if by_hand is None else by_hand
+    locked = {one.id: one.name for one in grown if one.is_locked}
     after = dict(checked.by_hand)
     for frame, path in checked.outside.items():
         try:
@@ -306,7 +305,7 @@ def outside_edit(contents: Contents, checked: CheckedMasks) -> Edit | None:
             continue
         old = checked.records.get(frame, EMPTY_RECORD)
         was = stack_of(old, source.height, source.width)
-        stack = cover(was, labels, {one.id for one in grown.values() if one.keeps_covered})
+        stack = cover(was, labels, {one.id for one in grown if one.keeps_covered})
         given = given_after(old, was, stack)
         after[frame] = make_record(stack, FrameStatus.CORRECTED, given=given)
     for frame in sorted(after):
@@ -324,19 +323,16 @@ def outside_edit(contents: Contents, checked: CheckedMasks) -> Edit | None:
                 )
             )
             continue
-        for number in sorted(after[frame].present - grown.keys()):
-            color = next_color(one.color for one in grown.values())
-            grown[number] = ObjectInfo(number, f"Object {number}", color)
-    new_objects = tuple(grown.values())
+        grown = with_ids(grown, after[frame].present)
     memory = contents.by_hand.memory
-    if not after and new_objects == objects and memory is None:
+    if not after and grown == objects and memory is None:
         return None
     return Edit(
         Label("outside"),
         {frame: checked.records.get(frame, EMPTY_RECORD) for frame in after},
         after,
-        objects if new_objects != objects else None,
-        new_objects if new_objects != objects else None,
+        objects if grown != objects else None,
+        grown if grown != objects else None,
         cause=ImportRequest("", "outside"),
         locked=frozenset(one.id for one in objects if one.is_locked),
         memory_before=None if memory is None else contents.manifest.memory_rules,

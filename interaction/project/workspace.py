@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Final
 
 from interaction.annotation.annotation import Annotation, make_record
-from interaction.annotation.edits import new_group, next_color
+from interaction.annotation.edits import new_group, with_ids
 from interaction.annotation.labels import Label
 from interaction.annotation.mask_files import read_masks
 from interaction.annotation.mask_folders import find_masks
 from interaction.annotation.requests import ImportRequest
-from interaction.annotation.types import Edit, FrameStatus, ObjectInfo
+from interaction.annotation.types import Edit, FrameStatus
 from interaction.errors import ProjectError
 from interaction.files import is_folder, is_plain_file, read_plain
 from interaction.project.layout import is_project
@@ -73,7 +73,7 @@ def workspace_edits(
     objects = now.objects
     for frame, labels in read_masks(found, now.width, now.height):
         record = make_record(labels, statuses[frame])
-        grown = _with_objects(objects, record.present)
+        grown = with_ids(objects, record.present)
         is_grown = grown != objects
         yield Edit(
             _LABEL,
@@ -85,16 +85,6 @@ def workspace_edits(
             ImportRequest(found[frame].name, "workspace"),
         )
         objects = grown
-
-
-def _with_objects(
-    objects: tuple[ObjectInfo, ...], present: frozenset[int]
-) -> tuple[ObjectInfo, ...]:
-    known = {one.id for one in objects}
-    for number in sorted(present - known):
-        color = next_color(one.color for one in objects)
-        objects = (*objects, ObjectInfo(number, f"Object {number}", color))
-    return objects
 
 
 def _statuses(folder: Path, found: Mapping[int, Path]) -> dict[int, FrameStatus]:
