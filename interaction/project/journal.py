@@ -156,6 +156,18 @@ def read_lines(file: BinaryIO) -> Generator[Line, None, None]:
         offset += len(line)
 
 
+def start_line(manifest: Manifest) -> dict[str, object]:
+    """The first line of a journal: enough to do without project.json."""
+    return {
+        "kind": "start",
+        "format": manifest.format,
+        "app_version": manifest.app_version,
+        "name": manifest.name,
+        "created": manifest.created,
+        "source": manifest.source.to_json(),
+    }
+
+
 def edit_line(
     edit: Edit, position: int, at: str, place: Place, matte_place: Place | None = None
 ) -> JsonObject:

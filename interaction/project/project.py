@@ -20,7 +20,6 @@ from interaction.errors import (
 )
 from interaction.files import is_plain_folder, remove_leftovers, sync_folder, writing_problem
 from interaction.project.causes import cause_to_json
-from interaction.project.checking import Contents, read_contents
 from interaction.project.frame_index import write_cuts, write_index
 from interaction.project.journal import Journal, Part
 from interaction.project.layout import ProjectLayout, is_project
@@ -28,7 +27,7 @@ from interaction.project.lock import ProjectLock
 from interaction.project.manifest import Manifest, SourceInfo, check_source, encode_json
 from interaction.project.records import MOST_PX, objects_from_json, objects_to_json, text
 from interaction.project.versions import Version, make_version
-from interaction.project.view import ProjectView
+from interaction.project.view import Contents, ProjectView, read_contents
 from interaction.project.writer import ManifestChange, ProjectWriter, SavedEdit, SavedMove, Saver
 from interaction.video.decoder import VideoIndex
 from xmem_core.messages import Message
@@ -294,24 +293,14 @@ class Project:
             self._change(source=source)
 
     def change_memory(self, limits: Mapping[str, object]) -> None:
-        """The project's own limits of the tracker's memory; none: those of the engines.
-
-        They alone are no reason to make a late project's folder. Raises ReadOnlyProjectError.
-        """
-        if self._late is None:
-            self._change(memory=dict(limits))
-        else:
-            self.view.manifest = replace(self.view.manifest, memory=dict(limits))
+        """The project's own limits of the tracker's memory; none: those of the engines. Raises
+        ReadOnlyProjectError."""
+        self._change(memory=dict(limits))
 
     def keep_probabilities(self, keeps: bool) -> None:
-        """Whether the networks' probabilities are kept beside the masks from now on.
-
-        No reason to make a late project's folder either. Raises ReadOnlyProjectError.
-        """
-        if self._late is None:
-            self._change(keeps_probabilities=keeps)
-        else:
-            self.view.manifest = replace(self.view.manifest, keeps_probabilities=keeps)
+        """Whether the networks' probabilities are kept beside the masks from now on. Raises
+        ReadOnlyProjectError."""
+        self._change(keeps_probabilities=keeps)
 
     def save_index(self, index: VideoIndex) -> None:
         """For `load_index`. It is only a shortcut: failing to write it is no error."""
@@ -392,9 +381,11 @@ class Project:
             self._saver.put(settles=True)
 
     def _change(self, **changes: Any) -> None:
-        saver = self._writing()
+        """They alone are no reason to make a late project's folder."""
+        saver = self._writing() if self.is_made else None
         self.view.manifest = replace(self.view.manifest, **changes)
-        saver.put(ManifestChange(lambda manifest: replace(manifest, **changes)))
+        if saver is not None:
+            saver.put(ManifestChange(lambda manifest: replace(manifest, **changes)))
 
     def _writing(self) -> Saver:
         self.make()

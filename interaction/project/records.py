@@ -6,7 +6,7 @@ and DamagedValueError says in words what is wrong with it.
 """
 
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Set
 from typing import Final, NamedTuple
 
 from interaction.annotation.overlaps import MOST_LAYERS
@@ -139,6 +139,15 @@ def record_from_json(value: object, mask_at: Bring, matte_at: Bring | None = Non
         if mask is None or matte_at is None
         else _mattes(value.get("mattes"), mask, mask_at, matte_at),
     )
+
+
+def check_listed(record: FrameRecord, ids: Set[int]) -> None:
+    """Raises DamagedValueError if the frame shows an object that is not among `ids`."""
+    unknown = record.objects - ids
+    if unknown:
+        raise DamagedValueError(
+            Message("object {object_id} is shown and not in the list", object_id=min(unknown))
+        )
 
 
 def edit_frames_to_json(

@@ -36,11 +36,16 @@ from interaction.files import (
     write_plain,
     writing_problem,
 )
-from interaction.project.checking import check_listed, checking_masks
 from interaction.project.layout import ProjectLayout
 from interaction.project.manifest import encode_json, parse_json, read_manifest
-from interaction.project.mask_store import MaskStore
-from interaction.project.records import DamagedValueError, MaskPlace, record_from_json, text
+from interaction.project.mask_store import MaskStore, checking_masks
+from interaction.project.records import (
+    DamagedValueError,
+    MaskPlace,
+    check_listed,
+    record_from_json,
+    text,
+)
 from xmem_core.messages import Message
 
 _ABOUT: Final = "version.json"

@@ -12,8 +12,7 @@ from interaction.annotation.labels import Label
 from interaction.annotation.types import Edit
 from interaction.errors import ProjectError, UserError
 from interaction.files import ForeignChangeError, remove_plain, write_plain, writing_problem
-from interaction.project.checking import start_line
-from interaction.project.journal import Part, edit_line, move_line, seal
+from interaction.project.journal import Part, edit_line, move_line, seal, start_line
 from interaction.project.layout import ProjectLayout
 from interaction.project.manifest import (
     KEYS_FORMAT,

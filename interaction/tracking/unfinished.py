@@ -27,7 +27,7 @@ from interaction.engines import EngineSettings
 from interaction.errors import UserError
 from interaction.files import JsonObject, is_plain_file, parse_json, write_plain
 from interaction.project.causes import cause_from_json, cause_to_json
-from interaction.project.checking import checking_masks
+from interaction.project.mask_store import checking_masks
 from interaction.project.records import (
     MaskPlace,
     edit_frames_to_json,
