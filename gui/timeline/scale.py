@@ -86,7 +86,7 @@ class TimeScale:
     scroll_px: float = 0.0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "frame_px", min(max(self.frame_px, self.fit_px), self.most_px))
+        object.__setattr__(self, "frame_px", min(max(self.frame_px, self.fit_px), LARGEST_FRAME_PX))
         most = max(0.0, self.content_px - self.width_px)
         object.__setattr__(self, "scroll_px", min(max(self.scroll_px, 0.0), most))
 
@@ -94,10 +94,6 @@ class TimeScale:
     def fit_px(self) -> float:
         """Pixels a frame when all are seen."""
         return min(max(self.width_px, 1) / self.frame_count, LARGEST_FRAME_PX)
-
-    @property
-    def most_px(self) -> float:
-        return LARGEST_FRAME_PX
 
     @property
     def content_px(self) -> float:
@@ -140,7 +136,7 @@ class TimeScale:
 
     def zoomed(self, frame_px: float, x: float) -> "TimeScale":
         """To another size, with what is under the pixel `x` staying there."""
-        frame_px = min(max(frame_px, self.fit_px), self.most_px)
+        frame_px = min(max(frame_px, self.fit_px), LARGEST_FRAME_PX)
         position = (x + self.scroll_px) / self.frame_px
         return replace(self, frame_px=frame_px, scroll_px=position * frame_px - x)
 

@@ -163,7 +163,7 @@ class Timeline(QAbstractScrollArea):
         self._content: QPixmap | None = None
         self._drag = Drag(document)
         self._head: int | None = None  # the frame a propagation has come to
-        self._again: range | None = None
+        self.tracked_again: range | None = None  # frames, after a correction, while they are
         self._is_syncing = False
 
         self.setFrameShape(QFrame.Shape.NoFrame)
@@ -330,16 +330,11 @@ class Timeline(QAbstractScrollArea):
             self._head = None
         self.viewport().update()
 
-    @property
-    def tracked_again(self) -> range | None:
-        """The frames that are tracked again after a correction, while they are."""
-        return self._again
-
     def _show_again(self) -> None:
         operation = self._annotator.operations.running
         again = None if operation is None else operation.frames
-        if again != self._again:
-            self._again = again
+        if again != self.tracked_again:
+            self.tracked_again = again
             self.viewport().update()
 
     def _show_head(self, frame: int) -> None:
@@ -367,8 +362,8 @@ class Timeline(QAbstractScrollArea):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         strip = QRectF(viewport.rect()).adjusted(HEADER_PX + 1, 0, 0, 0)
         draw_cuts(painter, strip, self._scale, self._cuts.frames, self.palette())
-        if self._again is not None:
-            draw_again(painter, strip, self._scale, self._again)
+        if self.tracked_again is not None:
+            draw_again(painter, strip, self._scale, self.tracked_again)
         if self._head is not None:
             draw_head(painter, strip, self._scale, self._head, self.palette())
         draw_playhead(painter, strip, self._scale, self._document.frame)

@@ -96,7 +96,7 @@ class Transport(QWidget):
 
         document.frame_changed.connect(self._show_frame)
         document.range_changed.connect(self._show_range)
-        self._table.changed.connect(self._show_masks)
+        self._table.changed.connect(self._show_status)
         player.playing_changed.connect(self._show_playing)
         player.speed_changed.connect(self._show_playing)
         self._show_frame(document.frame)
@@ -300,10 +300,7 @@ class Transport(QWidget):
         self.forward.setEnabled(frame < self._document.frame_count - 1)
         self._show_status()
 
-    def _show_masks(self, frames: set[int]) -> None:
-        self._show_status()
-
-    def _show_status(self) -> None:
+    def _show_status(self, *_: object) -> None:
         frame = self._document.frame
         status = self._status
         is_confirmed = status is FrameStatus.CONFIRMED

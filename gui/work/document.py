@@ -311,11 +311,6 @@ class Document(QObject):
         if problem is not None:
             self.failed.emit(problem)
 
-    def announce(self, edit: Edit | None) -> None:
-        """Emit the signals for an edit that was just applied."""
-        if edit is not None:
-            self._announce(set(edit.frames), edit.objects_after is not None)
-
     def add_object(self, name: str | None = None) -> int:
         """A new object, which becomes the current one; 0 if there cannot be another."""
         try:

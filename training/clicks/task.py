@@ -115,17 +115,9 @@ def sampler(config: ClickTraining, kind: DataName, part: Part) -> Sampler:
     """Draws samples from a generator alone. ValueError where there are no pictures."""
     if kind == "photographs":
         photographs = Photographs(config, held_out=part == "held out")
-
-        def photographed(rng: np.random.Generator, size: int, count: int) -> list[Sample]:
-            return [photographs.sample(rng, size) for _ in range(count)]
-
-        return photographed
+        return lambda rng, size, count: [photographs.sample(rng, size) for _ in range(count)]
     make_clip = clip_maker(config, kind, part)
-
-    def of_clips(rng: np.random.Generator, size: int, count: int) -> list[Sample]:
-        return draw_samples(make_clip, rng, config, size, count)
-
-    return of_clips
+    return lambda rng, size, count: draw_samples(make_clip, rng, config, size, count)
 
 
 def clip_maker(config: ClickTraining, kind: DataName, part: Part) -> ClipMaker:
