@@ -28,7 +28,7 @@ from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QWidget
 
-from benchmarks.window import open_window, sample_button, wait
+from benchmarks.window import open_window, sample_button
 from gui.dialogs.export import ExportDialog
 from gui.preferences import Preferences
 from gui.window.main_window import MainWindow
@@ -67,7 +67,11 @@ class Person:
 
     def wait(self, is_done: Callable[[], bool]) -> None:
         start = time.monotonic()
-        wait(is_done, _PATIENCE_S)
+        while not is_done():
+            QApplication.processEvents()
+            time.sleep(0.002)
+            if time.monotonic() - start > _PATIENCE_S:
+                raise TimeoutError("what was waited for did not come")
         QApplication.processEvents()
         self.effort.waiting_s += time.monotonic() - start
 

@@ -33,15 +33,17 @@ def sample_button(window: MainWindow) -> QToolButton:
 
 
 def wait(condition: Callable[[], object], limit_s: float = 600) -> None:
-    """Until it holds, asleep between events: what waits takes no time from what is measured.
-    TimeoutError after the limit."""
+    """Until it holds once all that is pending is done, asleep between events: what waits takes no
+    time from what is measured. TimeoutError after the limit."""
     awake = QTimer(interval=50)  # what is no event, as the time, is looked at so often
     awake.start()
     end_s = time.monotonic() + limit_s
+    QApplication.processEvents()
     while not condition():
         if time.monotonic() > end_s:
             raise TimeoutError("what was waited for did not come")
         QApplication.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
+        QApplication.processEvents()
 
 
 def times_of(rounds: Sequence[tuple[float, float]]) -> dict[str, float]:
