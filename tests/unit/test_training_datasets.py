@@ -36,7 +36,6 @@ from training.datasets.augmentation import (
     random_affine,
     random_box,
     resized,
-    thin_plate_spline,
 )
 from training.datasets.clips import StaticClips, drawn_wide, frame_indices, objects_of
 from training.datasets.layouts import (
@@ -343,17 +342,6 @@ def test_moves_are_about_the_middle_and_by_nothing_change_nothing() -> None:
     ):
         np.testing.assert_array_equal(seen, picture)
         np.testing.assert_array_equal(mask, labels)
-
-
-def test_a_spline_goes_through_its_points_and_keeps_planes() -> None:
-    rng = np.random.default_rng(3)
-    points = rng.uniform(0, 1, (12, 2))
-    values = rng.normal(size=(12, 2))
-    np.testing.assert_allclose(thin_plate_spline(points, values, points), values, atol=1e-6)
-    plane = points @ np.array([[1.0], [2.0]]) + 3
-    at = rng.uniform(0, 1, (5, 2))
-    expected = at @ np.array([[1.0], [2.0]]) + 3
-    np.testing.assert_allclose(thin_plate_spline(points, plane, at), expected, atol=1e-6)
 
 
 def test_bending_moves_mask_and_picture_alike() -> None:

@@ -9,6 +9,7 @@ from typing import Self
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.interpolate import RBFInterpolator
 
 from training.motion import Floats
 from training.pack import Picture
@@ -96,7 +97,8 @@ def bent(rng: np.random.Generator, picture: Picture, labels: Labels) -> tuple[Pi
     points = rng.uniform(0, 1, (_BEND_POINTS, 2))
     shifts = rng.normal(0, _BEND_DEVIATION, (_BEND_POINTS, 2))
     rows, columns = np.mgrid[0:1:33j, 0:1:33j]
-    coarse = thin_plate_spline(points, shifts, np.stack([columns.ravel(), rows.ravel()], axis=1))
+    spline = RBFInterpolator(points, shifts, kernel="thin_plate_spline")
+    coarse = spline(np.stack([columns.ravel(), rows.ravel()], axis=1))
     coarse = coarse.reshape(33, 33, 2).astype(np.float32)
     shift = np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR))
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
@@ -108,25 +110,6 @@ def bent(rng: np.random.Generator, picture: Picture, labels: Labels) -> tuple[Pi
         ),
         np.asarray(cv2.remap(labels, from_x, from_y, cv2.INTER_NEAREST), np.int16),
     )
-
-
-def thin_plate_spline(points: Floats, values: Floats, at: Floats) -> Floats:
-    """The smoothest surface with `values` (N, D) at `points` (N, 2), at `at` (M, 2): (M, D)."""
-    count = len(points)
-    system = np.zeros((count + 3, count + 3))
-    system[:count, :count] = _radial(points, points)
-    system[:count, count] = 1
-    system[:count, count + 1 :] = points
-    system[count:, :count] = system[:count, count:].T
-    target = np.concatenate([values, np.zeros((3, values.shape[1]))])
-    weights = np.linalg.lstsq(system, target, rcond=None)[0]
-    flat = np.concatenate([np.ones((len(at), 1)), at], axis=1)
-    return np.asarray(_radial(at, points) @ weights[:count] + flat @ weights[count:])
-
-
-def _radial(first: Floats, second: Floats) -> Floats:
-    squared = ((first[:, None] - second[None]) ** 2).sum(axis=2)
-    return np.asarray(0.5 * squared * np.log(np.maximum(squared, 1e-12)))
 
 
 @dataclass(frozen=True, slots=True)
