@@ -74,7 +74,8 @@ def clip_of(
         chosen = [telling[min(max(at + way * step, 0), last)] for step in range(frames)]
     table = np.zeros(256, np.int64)
     table[objects] = np.arange(1, len(objects) + 1)
-    middle = _middle(np.isin(anchor.labels, objects)) + rng.normal(0, 0.15 * size / scale, 2)
+    rows, columns = np.nonzero(np.isin(anchor.labels, objects))
+    middle = np.array([columns.mean(), rows.mean()]) + rng.normal(0, 0.15 * size / scale, 2)
     zoom = scale * float(np.exp(rng.normal(0, _SCALE)))
     turn, is_mirrored = float(rng.normal(0, _TURN_DEG)), bool(rng.random() < 0.5)
     light = np.exp(rng.normal(0, _LIGHT, 3))
@@ -117,11 +118,6 @@ def sample_of(
     if rng.random() < habits.given_mask_share:
         given = damaged(mask, rng)
     return Sample(picture, mask, given, first_clicks(mask, given, rng, habits))
-
-
-def _middle(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-    rows, columns = np.nonzero(mask)
-    return np.array([columns.mean(), rows.mean()])
 
 
 def _view(

@@ -393,23 +393,19 @@ def _visit(
     # Excluded or not, there must be something to track from.
     has_start = bool(tracker.confirmed_frames)
     with _naming_a_full_device(tracker, frame):
-        if frame in tracker.confirmed_frames:
-            prediction, is_given = tracker.revisit(frame, picture, objects), True
+        is_confirmed = frame in tracker.confirmed_frames
+        if is_confirmed:
+            prediction = tracker.revisit(frame, picture, objects)
         elif is_empty:
-            prediction, is_given = empty_prediction(picture), True
+            prediction = _prediction_of(np.zeros(picture.size.source, np.uint8))
         elif adopted is not None and not (is_excluded and has_start):
-            masks = one_hot(adopted, objects)
-            prediction, is_given = adopt(picture, masks, objects), False
+            prediction = adopt(picture, one_hot(adopted, objects), objects)
         else:
+            remembers = bool(absent - set(absent_before))
             prediction = track(
-                picture,
-                objects,
-                is_last=is_last,
-                absent=absent,
-                remembers=bool(absent - set(absent_before)),
+                picture, objects, is_last=is_last, absent=absent, remembers=remembers
             )
-            is_given = False
-        return TrackedFrame(frame, prediction, is_given, picture=picture)
+        return TrackedFrame(frame, prediction, is_confirmed or is_empty, picture=picture)
 
 
 @contextmanager
@@ -420,12 +416,6 @@ def _naming_a_full_device(tracker: Tracker, frame: int) -> Iterator[None]:
         if not is_out_of_memory(error):
             raise
         raise EngineMemoryError(str(tracker.device), frame) from None
-
-
-def empty_prediction(picture: EncodedFrame) -> Prediction:
-    """Background everywhere."""
-    height, width = picture.size.source
-    return Prediction((), torch.ones(1, height, width), (height, width))
 
 
 def _objects_in(labels: Labels) -> set[int]:
