@@ -28,6 +28,9 @@ from xmem_core.tracker import readout_work
 
 log = logging.getLogger(__name__)
 
+REHEARSED_FRAMES: Final = 4
+_SMALLER_SIZES: Final = (480, 360, 240)
+
 # Seconds for a unit of work, by stage: "key" an internal pixel, "decode" and "value" one of one
 # object, "readout" as `readout_work` counts, "video" a source pixel.
 Pace = Mapping[str, float]
@@ -90,10 +93,6 @@ def _read_paces() -> dict[str, dict[str, float]]:
     }
 
 
-REHEARSED_FRAMES: Final = 4
-_SMALLER_SIZES: Final = (480, 360, 240)
-
-
 @dataclass(frozen=True, slots=True)
 class Step:
     """Settings for a tracker, and what is smaller in them than in those before."""
@@ -123,15 +122,6 @@ def next_step(
         change = Message("without “{device}”, on the CPU, which is slower", device=device)
         return Step(replace(settings, device="cpu"), 1, change)
     return None
-
-
-def settings_shown(settings: EngineSettings) -> dict[str, object]:
-    """Those that a step may change, by name."""
-    return {
-        "device": settings.device,
-        "internal_size": settings.internal_size,
-        "objects_per_chunk": settings.memory.objects_per_chunk,
-    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,7 +246,11 @@ class Forecast:
             "fits_memory": self.fits_memory,
             "fits_disk": self.fits_disk,
             "warnings": list(self.warnings),
-            "runs_with": settings_shown(self.settings),
+            "runs_with": {
+                "device": self.settings.device,
+                "internal_size": self.settings.internal_size,
+                "objects_per_chunk": self.settings.memory.objects_per_chunk,
+            },
         }
 
 

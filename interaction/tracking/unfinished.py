@@ -46,10 +46,17 @@ from xmem_core.device import is_out_of_memory
 from xmem_core.tracker import Tracker
 from xmem_core.weights import CheckpointFileError, read_header, read_tensors
 
+log = logging.getLogger(__name__)
+
+# Made and not yet on the disk, as a rule: those that wait to be applied, and those that are being
+# written there. If more are lost, the run is refused: one tracks from its last frame instead.
+_NEWEST_EDITS: Final = 6
 _MOST_BYTES: Final = 2**35  # memories of many objects over a long video
 _CHECKSUM: Final = "checksum"
 _SAVE_EVERY_S: Final = 30.0  # of work that a power cut or a kill may cost
 _SAVE_SHARE: Final = 0.02  # how long a save took, of the time to the next, at most
+
+Records = Mapping[int, FrameRecord]
 
 
 def write_unfinished(path: Path, header: Mapping[str, str], state: Mapping[str, Tensor]) -> None:
@@ -157,15 +164,6 @@ def _checksum(header: Mapping[str, str], state: Mapping[str, Tensor]) -> str:
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
-
-
-log = logging.getLogger(__name__)
-
-# Made and not yet on the disk, as a rule: those that wait to be applied, and those that are being
-# written there. If more are lost, the run is refused: one tracks from its last frame instead.
-_NEWEST_EDITS: Final = 6
-
-Records = Mapping[int, FrameRecord]
 
 
 class Progress:
