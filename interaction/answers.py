@@ -33,15 +33,7 @@ from interaction.annotation.history import History
 from interaction.annotation.labels import Label
 from interaction.annotation.mask_files import decode_labels
 from interaction.annotation.mattes import click_matte, kept_probabilities, mattes_with
-from interaction.annotation.overlaps import (
-    Stack,
-    blank,
-    cover,
-    is_same,
-    keeping,
-    region,
-    stack_of,
-)
+from interaction.annotation.overlaps import Stack, blank, cover, is_same, keeping, region, stack_of
 from interaction.annotation.requests import (
     BoxRequest,
     ClickRequest,

@@ -166,8 +166,7 @@ class SourceMissingError(ProjectError):
 
     def __init__(self, source: Path) -> None:
         super().__init__(
-            _not_where_it_was(source),
-            Message("Put it back, or show where it is now."),
+            _not_where_it_was(source), Message("Put it back, or show where it is now.")
         )
 
 

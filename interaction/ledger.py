@@ -275,8 +275,7 @@ def keeping_presence(edit: Edit, annotation: Annotation) -> Edit | None:
         for frame, ids in shown.items():
             objects = tuple(
                 replace(
-                    one,
-                    presence=with_presence(one.presence, frame, frame, PresenceState.PRESENT),
+                    one, presence=with_presence(one.presence, frame, frame, PresenceState.PRESENT)
                 )
                 if one.id in ids
                 else one

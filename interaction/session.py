@@ -177,11 +177,7 @@ class Session:
     """
 
     def __init__(
-        self,
-        video: Video,
-        *,
-        project: Project | None = None,
-        engines: Networks | None = None,
+        self, video: Video, *, project: Project | None = None, engines: Networks | None = None
     ) -> None:
         """ProjectError if the project is about a video of another length or size."""
         self.video = video

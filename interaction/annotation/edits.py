@@ -341,7 +341,7 @@ def _clear_edits(annotation: Annotation, request: ClearRequest) -> Generator[Edi
     check_unlocked(annotation, object_id)
     label = object_label(annotation, "clear_object", object_id)
     found = {frame: annotation.record(frame) for frame in _range(request.frame, request.last)}
-    records = {f: record for f, record in found.items() if _has(record, object_id)}
+    records = {f: record for f, record in found.items() if object_id in record.objects}
     group, shape = new_group(), (annotation.height, annotation.width)
 
     def steps() -> Generator[Edit, None, None]:
@@ -353,11 +353,6 @@ def _clear_edits(annotation: Annotation, request: ClearRequest) -> Generator[Edi
             )
 
     return steps()
-
-
-def _has(record: FrameRecord, object_id: int) -> bool:
-    """Whether the frame has a pixel of the object, visible or covered."""
-    return object_id in record.objects
 
 
 def _range(first: int, last: int | None) -> range:
@@ -460,7 +455,7 @@ def _presence_edits(
     group = new_group()
     frames = []
     if request.state is PresenceState.ABSENT:
-        frames = [f for f in range(first, last + 1) if _has(annotation.record(f), object_id)]
+        frames = [f for f in range(first, last + 1) if object_id in annotation.record(f).objects]
     off = partial(without, ids={object_id})
     cleared = surgery(annotation, label, frames, off, request, group=group)
     objects = with_object(annotation, replace(one, presence=presence))
@@ -817,7 +812,7 @@ def _removing(
 
 def _merged_given(object_id: int, into: int, record: FrameRecord) -> frozenset[int]:
     """That an object was taken off says nothing of the one it becomes a part of."""
-    is_there = object_id in record.given and _has(record, object_id)
+    is_there = object_id in record.given and object_id in record.objects
     return record.given - {object_id} | ({into} if is_there else set())
 
 

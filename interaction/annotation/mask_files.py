@@ -321,8 +321,7 @@ def _labels_of_colors(
         raise UnreadableMaskError(
             path,
             Message(
-                "its colour #{color:06x} is in none of the masks it was read with",
-                color=unknown[0],
+                "its colour #{color:06x} is in none of the masks it was read with", color=unknown[0]
             ),
             Message("Import all masks of the video together."),
         )

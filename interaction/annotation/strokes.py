@@ -165,9 +165,7 @@ def _bounds(mask: NDArray[np.bool_], left: int, top: int) -> Rectangle | None:
     )
 
 
-def _segments(
-    stroke: Stroke,
-) -> list[tuple[tuple[float, float], tuple[float, float]]]:
+def _segments(stroke: Stroke) -> list[tuple[tuple[float, float], tuple[float, float]]]:
     points = stroke.points
     if not points:
         raise ValueError("a stroke has at least one point, got none")
@@ -185,10 +183,7 @@ def _check_points(points: Sequence[tuple[float, float]], radius_px: float | None
 
 
 def _capsules(
-    shape: tuple[int, ...],
-    start: tuple[float, float],
-    end: tuple[float, float],
-    radius_px: float,
+    shape: tuple[int, ...], start: tuple[float, float], end: tuple[float, float], radius_px: float
 ) -> Iterator[tuple[Rectangle, NDArray[np.bool_]]]:
     """What a disc covers on its way, in pieces: a long slanting way has a box full of nothing."""
     (start_x, start_y), (end_x, end_y) = start, end
@@ -204,10 +199,7 @@ def _capsules(
 
 
 def _capsule(
-    shape: tuple[int, ...],
-    start: tuple[float, float],
-    end: tuple[float, float],
-    radius_px: float,
+    shape: tuple[int, ...], start: tuple[float, float], end: tuple[float, float], radius_px: float
 ) -> tuple[Rectangle, NDArray[np.bool_]] | None:
     """What a disc covers on its way from start to end: a box, and which of its pixels.
 

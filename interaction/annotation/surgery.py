@@ -74,10 +74,7 @@ def remove_specks(
 
 
 def fill_holes(
-    labels: Labels,
-    object_id: int,
-    largest_px: float | None = None,
-    locked: Collection[int] = (),
+    labels: Labels, object_id: int, largest_px: float | None = None, locked: Collection[int] = ()
 ) -> Labels:
     """Background that the object encloses becomes the object.
 

@@ -16,7 +16,7 @@ from interaction.errors import NewerProjectError
 from interaction.files import JsonObject, open_plain
 from interaction.project.causes import cause_from_json, cause_to_json
 from interaction.project.layout import ProjectLayout
-from interaction.project.manifest import FORMAT, Manifest, SourceInfo, encode_json, parse_json
+from interaction.project.manifest import FORMAT, Manifest, encode_json, parse_json
 from interaction.project.records import (
     Bring,
     DamagedValueError,
@@ -414,13 +414,7 @@ class JournalReading:
         if number > FORMAT:
             raise NewerProjectError(self._layout.folder, text(value.get("app_version"), "version"))
         if self.manifest is None:
-            self.manifest = Manifest(
-                name=text(value.get("name"), Message("the name")),
-                created=text(value.get("created"), Message("the date")),
-                app_version=text(value.get("app_version"), Message("the version")),
-                source=SourceInfo.from_json(value.get("source")),
-                format=number,
-            )
+            self.manifest = replace(Manifest.begun(value), format=number)
 
     def _edit(self, line: Line, value: JsonObject, frame_count: int) -> None:
         ends: list[int] = []

@@ -24,13 +24,7 @@ from typing import Final
 import psutil
 
 from interaction.errors import ProjectInUseError, UserError
-from interaction.files import (
-    FileLock,
-    parse_json,
-    read_plain,
-    remove_plain,
-    write_plain,
-)
+from interaction.files import FileLock, parse_json, read_plain, remove_plain, write_plain
 from interaction.project.layout import ProjectLayout
 from xmem_core.messages import Message
 

@@ -268,6 +268,16 @@ class Manifest:
     frames: Mapping[int, str] = field(default_factory=dict)  # a record's JSON by frame
     unknown: Mapping[str, object] = field(default_factory=dict)
 
+    @classmethod
+    def begun(cls, value: Mapping[str, object]) -> "Manifest":
+        """What the first line of the journal says, too. Raises DamagedValueError."""
+        return cls(
+            name=text(value.get("name"), Message("the name")),
+            created=text(value.get("created"), Message("the date")),
+            app_version=text(value.get("app_version"), Message("the version")),
+            source=SourceInfo.from_json(value.get("source")),
+        )
+
 
 def encode_json(value: object) -> str:
     """One line. TypeError or ValueError for what is not plain JSON, NaN included."""
@@ -324,7 +334,7 @@ def read_manifest(path: Path) -> tuple[Manifest, list[str]]:
     value = parse_json(read_plain(path, _MOST_BYTES))
     found = dict(mapping(value, "it"))
     data = migrate(found, path.parent)
-    source = SourceInfo.from_json(data.get("source"))
+    begun = Manifest.begun(data)
     damages: list[str] = []
     objects: tuple[ObjectInfo, ...] = ()
     try:
@@ -333,7 +343,7 @@ def read_manifest(path: Path) -> tuple[Manifest, list[str]]:
         damages.append(Message("The list of objects: {reason}", reason=error))
     rules = MemoryRules()
     try:
-        rules = memory_from_json(data.get("memory_rules", []), source.frame_count)
+        rules = memory_from_json(data.get("memory_rules", []), begun.source.frame_count)
     except DamagedValueError as error:
         damages.append(Message("Memory rules: {reason}", reason=error))
     frames: dict[int, str] = {}
@@ -343,7 +353,7 @@ def read_manifest(path: Path) -> tuple[Manifest, list[str]]:
         records = {}
     for key, record in records.items():
         try:
-            frames[frame_number(key, source.frame_count)] = encode_json(record)
+            frames[frame_number(key, begun.source.frame_count)] = encode_json(record)
         except DamagedValueError as error:
             damages.append(Message("Frame {key}: {reason}", key=key[:20], reason=error))
     engine = data.get("engine", {})
@@ -352,11 +362,8 @@ def read_manifest(path: Path) -> tuple[Manifest, list[str]]:
         damages.append(Message("The settings of the engines are unreadable"))
         engine = {}
     memory = data.get("memory")
-    manifest = Manifest(
-        name=text(data.get("name"), Message("the name")),
-        created=text(data.get("created"), Message("the date")),
-        app_version=text(data.get("app_version"), Message("the version")),
-        source=source,
+    manifest = replace(
+        begun,
         format=integer(found.get("format"), Message("the format"), 0, FORMAT),
         journal_bytes=integer(data.get("journal_bytes"), "journal_bytes", 0, 2**62),
         engine=engine,

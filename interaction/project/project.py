@@ -12,12 +12,7 @@ from interaction.annotation.annotation import Annotation
 from interaction.annotation.labels import Label
 from interaction.annotation.requests import ImportRequest
 from interaction.annotation.types import EMPTY_RECORD, Edit, MemoryRules
-from interaction.errors import (
-    ProjectError,
-    ProjectInUseError,
-    ReadOnlyProjectError,
-    UserError,
-)
+from interaction.errors import ProjectError, ProjectInUseError, ReadOnlyProjectError, UserError
 from interaction.files import is_plain_folder, remove_leftovers, sync_folder, writing_problem
 from interaction.project.causes import cause_to_json
 from interaction.project.frame_index import write_cuts, write_index

@@ -19,13 +19,7 @@ from interaction.annotation.annotation import Annotation
 from interaction.annotation.edits import new_group
 from interaction.annotation.labels import Label
 from interaction.annotation.requests import VersionRequest
-from interaction.annotation.types import (
-    EMPTY_RECORD,
-    Edit,
-    FrameRecord,
-    MemoryRules,
-    ObjectInfo,
-)
+from interaction.annotation.types import EMPTY_RECORD, Edit, FrameRecord, MemoryRules, ObjectInfo
 from interaction.errors import DamagedProjectError, ProjectError
 from interaction.files import (
     hidden_folder,
@@ -159,12 +153,7 @@ def version_edits(
             before, after = records.get(frame, EMPTY_RECORD), wanted.get(frame, EMPTY_RECORD)
             if before != after:
                 yield Edit(
-                    label,
-                    {frame: before},
-                    {frame: after},
-                    group=group,
-                    cause=cause,
-                    locked=locked,
+                    label, {frame: before}, {frame: after}, group=group, cause=cause, locked=locked
                 )
         if both != wanted_objects:
             yield lists(both, wanted_objects)

@@ -17,12 +17,7 @@ from interaction.annotation.labels import Label
 from interaction.annotation.mask_files import decode_labels, read_mask
 from interaction.annotation.overlaps import cover, stack_of
 from interaction.annotation.requests import ImportRequest
-from interaction.annotation.types import (
-    EMPTY_RECORD,
-    Edit,
-    FrameRecord,
-    FrameStatus,
-)
+from interaction.annotation.types import EMPTY_RECORD, Edit, FrameRecord, FrameStatus
 from interaction.errors import DamagedProjectError, UnreadableMaskError
 from interaction.files import read_plain
 from interaction.project.frame_index import read_cuts, read_index

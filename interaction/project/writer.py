@@ -14,12 +14,7 @@ from interaction.errors import ProjectError, UserError
 from interaction.files import ForeignChangeError, remove_plain, write_plain, writing_problem
 from interaction.project.journal import Part, edit_line, move_line, seal, start_line
 from interaction.project.layout import ProjectLayout
-from interaction.project.manifest import (
-    KEYS_FORMAT,
-    Manifest,
-    encode_json,
-    manifest_text,
-)
+from interaction.project.manifest import KEYS_FORMAT, Manifest, encode_json, manifest_text
 from interaction.project.mask_store import GrowingFile, MaskStore
 from interaction.project.records import Place, record_to_json
 from xmem_core.messages import Message
