@@ -37,6 +37,7 @@ __all__ = [
     "ACCENT",
     "ICON_PX",
     "UNLIMITED_PX",
+    "Part",
     "Scheme",
     "Style",
     "apply_theme",
@@ -55,6 +56,7 @@ __all__ = [
 
 T = TypeVar("T")
 W = TypeVar("W", bound=QWidget)
+Part = QWidget | QLayout | int | tuple[QWidget | QLayout, int]  # of a layout, see `lay_out`
 
 _CORNER_PX = 2.0
 _CHECKS = (
@@ -264,12 +266,13 @@ def named(widget: W, name: str, tip: str = "") -> W:
 
 def lay_out(
     layout: QBoxLayout,
-    *parts: QWidget | QLayout | int | tuple[QWidget | QLayout, int],
+    *parts: Part,
     spacing: int = -1,
     margins: tuple[int, int, int, int] = (0, 0, 0, 0),
 ) -> None:
     """Parts in their order; with a number, the part takes that share of further room, and a number
-    alone stays empty. spacing: in pixels, -1 is the style's. margins: left, top, right, bottom."""
+    alone stays empty. margins: left, top, right, bottom. These and spacing: in pixels, -1 is the
+    style's."""
     layout.setContentsMargins(*margins)
     layout.setSpacing(spacing)
     for part in parts:

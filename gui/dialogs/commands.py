@@ -323,8 +323,7 @@ class CommandSearch(Dialog):
     """Type, choose with the arrows, Enter. What cannot be done now is grey and says why."""
 
     def __init__(self, actions: Actions, parent: QWidget | None = None) -> None:
-        no_buttons = QDialogButtonBox.StandardButton.NoButton
-        super().__init__(tr("Find a command"), parent, QSize(520, 420), no_buttons)
+        super().__init__(tr("Find a command"), parent, QSize(520, 420), None)
         self._actions = actions
         self.search = QLineEdit(self)
         self.search.setPlaceholderText(tr("Search commands"))

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from functools import cached_property
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLayout, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QDialogButtonBox, QPushButton, QVBoxLayout, QWidget
+
+from gui.theme import Part, lay_out
 
 __all__ = ["Dialog"]
 
@@ -19,9 +21,10 @@ class Dialog(QDialog):
         title: str,
         parent: QWidget | None,
         size: QSize | None = None,
-        buttons: QDialogButtonBox.StandardButton = _Buttons.Close,
+        buttons: QDialogButtonBox.StandardButton | None = _Buttons.Close,
     ) -> None:
-        """size: to begin with; None: what the parts need."""
+        """size: to begin with; None: what the parts need. buttons: to begin with; None: there is
+        no row of buttons."""
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(title)
@@ -32,7 +35,7 @@ class Dialog(QDialog):
     @cached_property
     def buttons(self) -> QDialogButtonBox:
         """Made when it is first asked for, after the parts: the Tab key comes to it last."""
-        buttons = QDialogButtonBox(self._standard, self)
+        buttons = QDialogButtonBox(self._standard or _Buttons.NoButton, self)
         buttons.accepted.connect(self.accept)
         buttons.rejected.connect(self.reject)
         return buttons
@@ -42,14 +45,7 @@ class Dialog(QDialog):
         button.clicked.connect(lambda: do())
         return button
 
-    def lay_out(self, *parts: QWidget | QLayout, growing: QWidget | None = None) -> None:
-        """One below the other, the buttons last. growing: gets the room that is left, where no
-        size policy says so."""
-        column = QVBoxLayout(self)
-        for part in parts:
-            if isinstance(part, QLayout):
-                column.addLayout(part)
-            else:
-                column.addWidget(part, 1 if part is growing else 0)
-        if self.buttons.buttons():
-            column.addWidget(self.buttons)
+    def lay_out(self, *parts: Part) -> None:
+        """One below the other, see `gui.theme.lay_out`; the buttons last."""
+        buttons = () if self._standard is None else (self.buttons,)
+        lay_out(QVBoxLayout(self), *parts, *buttons, margins=(-1, -1, -1, -1))

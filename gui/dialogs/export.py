@@ -309,7 +309,7 @@ class ExportDialog(Dialog):
         self.close_button = self.buttons.button(QDialogButtonBox.StandardButton.Close)
         last_row = QHBoxLayout()
         lay_out(last_row, (self.status, 1), self.show_button)
-        self.lay_out(self.choices, self.bar, last_row, growing=self.choices)
+        self.lay_out((self.choices, 1), self.bar, last_row)
 
     def _make_formats(self) -> None:
         self.formats = named(QTreeWidget(self), tr("Format"))

@@ -251,7 +251,7 @@ class ImportDialog(Dialog):
         self.import_button = self.add_button(tr("Import"), self.start)
         self.import_button.setDefault(True)
         self.import_button.setEnabled(False)
-        self.lay_out(where, halves, growing=halves)
+        self.lay_out(where, (halves, 1))
 
     def _build_choices(self) -> None:
         self.report = named(QPlainTextEdit(self), tr("What was found, and what will happen"))

@@ -44,7 +44,7 @@ class PreferencesDialog(Dialog):
         self.keys.setAutoDefault(False)
         self.buttons.button(QDialogButtonBox.StandardButton.Close).setDefault(True)
         self.keys.setToolTip(tr("Change the keys of the commands"))
-        self.lay_out(self._form, note)
+        self.lay_out(self._form, note, 1)
 
     def _add_looks(self) -> None:
         self.language = self._choice("language", {SYSTEM: tr("As the system"), **languages()})

@@ -133,3 +133,14 @@ def test_the_cheat_sheet_tells_the_shuttles_keys(actions: Actions) -> None:
     page = cheat_sheet_html(actions)
     assert "<b>J</b></td><td>Play backwards" in page
     assert "<b>K, L</b></td><td>While it plays" in page
+
+
+def test_all_of_the_line_to_search_commands_takes_a_click(
+    actions: Actions, owner: QMainWindow, qtbot: QtBot
+) -> None:
+    dialog = CommandSearch(actions, owner)
+    shown(dialog, qtbot)
+    line = dialog.search.geometry()
+    for x in range(line.left() + 2, line.right(), 20):
+        assert dialog.childAt(x, line.top() + 4) is dialog.search
+    dialog.close()

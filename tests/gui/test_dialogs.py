@@ -8,6 +8,7 @@ from PySide6.QtWidgets import (
     QApplication,
     QComboBox,
     QDialogButtonBox,
+    QLabel,
     QLineEdit,
     QMainWindow,
     QSpinBox,
@@ -156,6 +157,19 @@ def test_preferences_hold_at_once(
     dialog.scheme.setCurrentIndex(dialog.scheme.findData("dark"))
     assert (preferences.internal_size_px, preferences.device) == (360, "cuda:1")
     assert preferences.scheme == "dark"
+    dialog.close()
+
+
+def test_in_larger_preferences_the_remark_stays_below_its_settings(
+    preferences: Preferences, actions: Actions, owner: QMainWindow, qtbot: QtBot
+) -> None:
+    dialog = PreferencesDialog(preferences, actions, owner)
+    shown(dialog, qtbot)
+    [note] = [label for label in dialog.findChildren(QLabel) if label.wordWrap()]
+    height_px = note.height()
+    dialog.resize(dialog.width(), dialog.height() + 200)
+    qtbot.waitUntil(lambda: dialog.buttons.y() > note.geometry().bottom() + 150)
+    assert note.height() == height_px
     dialog.close()
 
 
