@@ -107,6 +107,12 @@ def _open_folder(window: MainWindow, title: str = "") -> None:
         window.open_path(path)
 
 
+def _is_chosen(path: str, window: MainWindow, workspace: Workspace) -> bool:
+    """Whether a file was chosen; for nothing if the project closed while the question was on the
+    screen, as it does once another video that was being opened is there."""
+    return bool(path) and window.workspace is workspace
+
+
 def _import(window: MainWindow, workspace: Workspace) -> None:
     from gui.dialogs.import_masks import ImportDialog
 
@@ -126,7 +132,7 @@ def _verify(window: MainWindow, workspace: Workspace) -> None:
         window.preferences.last_folder,
         f"{tr('Lists of frames')} (*frames.csv)",
     )
-    if path:
+    if _is_chosen(path, window, workspace):
         verify_export(workspace, Path(path))
 
 
@@ -177,7 +183,7 @@ def _save_copy(window: MainWindow, workspace: Workspace) -> None:
         return
     suggested = project.folder.with_name(f"{project.folder.stem} copy{PROJECT_SUFFIX}")
     path, _ = QFileDialog.getSaveFileName(window, tr("Save as a new project"), str(suggested))
-    if not path:
+    if not _is_chosen(path, window, workspace):
         return
 
     def steps() -> Generator[None, None, None]:
@@ -526,7 +532,7 @@ def _choose_layer(window: MainWindow, workspace: Workspace) -> None:
         window.preferences.last_folder,
         f"{tr('Pictures and videos')} ({_PICTURE_SUFFIXES} {_VIDEO_SUFFIXES})",
     )
-    if path:
+    if _is_chosen(path, window, workspace):
         window.preferences.last_folder = str(Path(path).parent)
         workspace.document.set_layer(path)
         workspace.document.set_view_mode(ViewMode.LAYER)
