@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from interaction.session import Session
 from tests import tiny
 from tests.fake_engines import FakeEngines
 
+_PATIENCE_MS = 60_000
 OWN_THREADS = ("engine", "files", "frames", "opening", "first picture", "thumbnails", "download")
 
 
@@ -41,6 +43,14 @@ def _nothing_is_left_over(qapp: QApplication) -> Iterator[None]:
         thread.name for thread in threading.enumerate() if thread.name.startswith(OWN_THREADS)
     ]
     assert not running, f"threads left over: {running}"
+
+
+@pytest.fixture
+def qtbot(qtbot: QtBot) -> QtBot:
+    """Waits long enough for networks on a crowded machine, where a test gives no limit."""
+    for name in ("waitUntil", "waitSignal"):
+        setattr(qtbot, name, partial(getattr(qtbot, name), timeout=_PATIENCE_MS))
+    return qtbot
 
 
 @pytest.fixture
