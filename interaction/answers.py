@@ -252,27 +252,9 @@ def _prompted(context: EditContext, request: Prompt, clicks: Sequence[Click], ke
     if prompts is None or not _goes_on(annotation, frame, prompts, object_id):
         prompts = Prompts(object_id, old.mask, old.status, (), old.given, old.beneath)
     prompts = replace(prompts, clicks=(*prompts.clicks, *clicks))
-    return _clicked(context, request, prompts, object_label(annotation, key, object_id))
-
-
-def _clicked(
-    context: EditContext, request: Prompt | RemoveClickRequest, prompts: Prompts, label: Label
-) -> Answer:
-    """The answer of the click network to all clicks of `prompts`."""
-    locked, key = context.annotation.locked, (context.session_key, request.frame)
-
-    def clicked(picture: Frame, start: Labels) -> "ClickResult":
-        return context.engines.segmenter().segment(
-            picture,
-            start,
-            prompts.object_id,
-            prompts.clicks,
-            locked=locked,
-            frame_key=key,
-            stop=context.stop,
-        )
-
-    return _answered(context, request, clicked, label, prompts.object_id, prompts)
+    label = object_label(annotation, key, object_id)
+    now = _Requested(old, annotation.locked, annotation.keepers)
+    return _answered(context, request, now, label, object_id, prompts)
 
 
 def _scribbled(context: EditContext, request: ScribbleRequest) -> Answer:
@@ -309,55 +291,77 @@ def _replaced(
     key: str,
 ) -> Answer:
     """The frame's mask as `made` makes it of the mask of now."""
-    check_unlocked(context.annotation, request.object_id)
-    label = object_label(context.annotation, key, request.object_id)
-    return _answered(context, request, made, label, request.object_id)
+    annotation, object_id = context.annotation, request.object_id
+    check_unlocked(annotation, object_id)
+    label = object_label(annotation, key, object_id)
+    old = annotation.record(request.frame)
+    now = _Requested(old, annotation.locked, annotation.keepers)
+    return _answered(context, request, now, label, object_id, made=made)
+
+
+@dataclass(frozen=True, slots=True)
+class _Requested:
+    """What is annotated when something is requested; the answer comes later."""
+
+    record: FrameRecord  # of the frame
+    locked: frozenset[int]
+    keepers: frozenset[int]
 
 
 def _answered(
     context: EditContext,
     request: Prompt | BoxRequest | RemoveClickRequest,
-    made: Callable[[Frame, Labels], "ClickResult"],
+    now: _Requested,
     label: Label,
     object_id: int,
     prompts: Prompts | None = None,
+    made: Callable[[Frame, Labels], "ClickResult"] | None = None,
 ) -> Answer:
-    """The frame's mask as `made` makes it of the picture and the labels before the first of the
-    clicks; those of now where there are none. It begins later, with what is annotated now."""
-    annotation, frame = context.annotation, request.frame
-    old, locked, keepers = annotation.record(frame), annotation.locked, annotation.keepers
-    size = annotation.height, annotation.width
+    """The frame's mask as the click network answers all clicks of `prompts`, from the labels before
+    the first of them; or, without prompts, as `made` makes it of the picture and the labels."""
+    # Only here, on the engine's thread: it takes seconds the first time.
+    from interaction.clicks.fbrs import StoppedError
+    from xmem_core.device import is_out_of_memory
 
-    def steps() -> Answer:
-        # Only here, on the engine's thread: it takes seconds the first time.
-        from interaction.clicks.fbrs import StoppedError
-        from xmem_core.device import is_out_of_memory
-
-        if context.stop():
-            return
-        before = stack_of(old, *size)
-        start = before if prompts is None else _started(prompts, size)
-        try:
-            result = made(context.video[frame], start[0])
-        except StoppedError:
-            return
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            raise UserError(
-                "The device has no memory left to answer. Nothing was changed.\n\n"
-                "Close other programs that use it, or choose another device in the preferences."
-            ) from None
-        if context.stop():
-            return
-        # What the clicks cover is what lay there before the first of them.
-        after = keeping(before, cover(start, result.labels, keepers), locked)
-        record = corrected_record(old, before, after, prompts)
-        if context.keeps_probabilities:
-            record = _with_matte(record, object_id, result, after, old, before)
-        yield Edit(label, {frame: old}, {frame: record}, cause=request, locked=locked)
-
-    return steps()
+    frame, old, locked = request.frame, now.record, now.locked
+    size = context.annotation.height, context.annotation.width
+    if context.stop():
+        return
+    before = stack_of(old, *size)
+    start = before if prompts is None else _started(prompts, size)
+    try:
+        picture = context.video[frame]
+        if prompts is None:
+            assert made is not None
+            result = made(picture, start[0])
+        else:
+            # No function of ours between this one and the network: the way of a click stays short.
+            result = context.engines.segmenter().segment(
+                picture,
+                start[0],
+                object_id,
+                prompts.clicks,
+                locked=locked,
+                frame_key=(context.session_key, frame),
+                stop=context.stop,
+            )
+    except StoppedError:
+        return
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise UserError(
+            "The device has no memory left to answer. Nothing was changed.\n\n"
+            "Close other programs that use it, or choose another device in the preferences."
+        ) from None
+    if context.stop():
+        return
+    # What the clicks cover is what lay there before the first of them.
+    after = keeping(before, cover(start, result.labels, now.keepers), locked)
+    record = corrected_record(old, before, after, prompts)
+    if context.keeps_probabilities:
+        record = _with_matte(record, object_id, result, after, old, before)
+    yield Edit(label, {frame: old}, {frame: record}, cause=request, locked=locked)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -446,7 +450,9 @@ def _without_click(context: EditContext, request: RemoveClickRequest) -> Answer:
     if any(click.is_positive for click in rest) or (
         rest and bool((before[0] == prompts.object_id).any())
     ):
-        return _clicked(context, request, replace(prompts, clicks=rest), label)
+        now = _Requested(old, locked, annotation.keepers)
+        prompts = replace(prompts, clicks=rest)
+        return _answered(context, request, now, label, prompts.object_id, prompts)
     restored = keeping(annotation.stack(frame), before, locked)
     record = EMPTY_RECORD
     if prompts.start is not None:
