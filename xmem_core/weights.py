@@ -366,11 +366,12 @@ def _kind_of(state: Mapping[str, Tensor]) -> str:
 
 
 def check_entries(wanted: Mapping[str, Tensor], state: dict[str, Tensor]) -> None:
-    """Strict: every entry there, none foreign, every shape right, every number finite. Fills in the
-    step counters that batch norm keeps but never uses in evaluation. CheckpointFileError."""
+    """Strict: every entry there, none foreign, every shape right, every number finite. Zero takes
+    the place of step counters that are missing or no numbers: batch norm keeps them but never uses
+    them in evaluation. CheckpointFileError."""
     for name in wanted:
-        if name.endswith("num_batches_tracked"):
-            state.setdefault(name, torch.zeros((), dtype=torch.int64))
+        if name.endswith("num_batches_tracked") and not _is_counter(state.get(name)):
+            state[name] = torch.zeros((), dtype=torch.int64)
     missing = [name for name in wanted if name not in state]
     foreign = [name for name in state if name not in wanted]
     if missing or foreign:
@@ -402,3 +403,9 @@ def check_entries(wanted: Mapping[str, Tensor], state: dict[str, Tensor]) -> Non
             raise CheckpointFileError(
                 Message("{name} holds numbers that are not finite", name=name)
             )
+
+
+def _is_counter(tensor: Tensor | None) -> bool:
+    if tensor is None or tensor.shape or tensor.layout != torch.strided:
+        return False
+    return tensor.dtype in (torch.int64, torch.float32) and bool(torch.isfinite(tensor))

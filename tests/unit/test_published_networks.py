@@ -77,6 +77,20 @@ def test_step_counters_may_be_absent(kind: str, tmp_path: Path) -> None:
     assert load(path).training is False
 
 
+@pytest.mark.filterwarnings("ignore:Validating sparse tensor:UserWarning")
+@pytest.mark.parametrize("kind", ["fbrs_resnet34", "s2m"])
+@pytest.mark.parametrize(
+    "counter",
+    [torch.tensor(7).to_sparse(), torch.zeros(1), torch.tensor(float("nan")), torch.tensor(1j)],
+)
+def test_step_counters_do_not_matter(kind: str, counter: Tensor, tmp_path: Path) -> None:
+    path = cheap_checkpoint(kind, tmp_path)
+    state = state_of(path)
+    torch.save({n: counter if "num_batches" in n else t for n, t in state.items()}, path)
+    load = load_scribble_network if kind == "s2m" else load_click_network
+    assert load(path).training is False
+
+
 def without(state: dict[str, Tensor], name: str) -> dict[str, Tensor]:
     return {n: t for n, t in state.items() if n != name}
 
