@@ -213,7 +213,7 @@ class ShownFrame(QObject):
     Picture and masks change together: while a picture is being decoded, the frame before stays.
     """
 
-    changed = Signal(object)  # interaction.strokes.Rectangle to paint again, or None for all
+    changed = Signal(object)  # `strokes.Rectangle` to paint again, or None for all
     arrived = Signal(int)  # this frame is shown now
     failed = Signal(int, object)  # a frame whose picture cannot be shown, and the Exception
 

@@ -29,7 +29,7 @@ class Click:
     """One click on one object, as the annotator made it.
 
     x, y: pixels of the source frame, origin top left, x to the right; fractions are allowed.
-    Row/column order exists only inside `interaction.fbrs`.
+    Row/column order exists only inside `interaction.clicks`.
     """
 
     x: float
