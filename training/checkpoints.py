@@ -24,7 +24,7 @@ from interaction.learning.networks import averaged_click_network
 from training.config import DataName, TrackerTraining, config_from
 from xmem_core.learning.lean import fold_norms, unfolded
 from xmem_core.network.xmem import XMem
-from xmem_core.weights import load_xmem, network_bytes, read_header
+from xmem_core.weights import is_safetensors, load_xmem, network_bytes, read_header
 
 log = logging.getLogger(__name__)
 
@@ -150,7 +150,8 @@ def write_mean(files: Sequence[Path], shares: Sequence[float], output: Path) -> 
             stacked = torch.stack([other * (share / total) for other, share in having])
             tensor = stacked.sum(dim=0)
         mean[name] = tensor
-    metadata = read_header(files[-1]) | {"mean_of_shares": " ".join(f"{s:g}" for s in shares)}
+    metadata = read_header(files[-1]) if is_safetensors(files[-1]) else {}  # published: has none
+    metadata["mean_of_shares"] = " ".join(f"{share:g}" for share in shares)
     write_bytes(output, network_bytes(unfolded(XMem(config), mean), metadata))
 
 

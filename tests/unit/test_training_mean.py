@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tests import tiny
+from tests.unit.test_weights import NARROW, published
 from training.checkpoints import write_mean
 from xmem_core.weights import load_xmem, network_bytes, read_header
 
@@ -45,6 +46,16 @@ def test_a_network_alone_computes_the_same_as_before(files: list[Path], tmp_path
     ours, theirs = (load_xmem(path).encode_key(picture).key for path in (output, files[1]))
 
     torch.testing.assert_close(ours, theirs, atol=0.02 * float(theirs.abs().max()), rtol=0)
+
+
+def test_a_published_checkpoint_has_no_header_to_take_over(tmp_path: Path) -> None:
+    path, output = tmp_path / "published.pth", tmp_path / "mean.safetensors"
+    torch.save(published(tiny.network(NARROW, 1).state_dict()), path)
+
+    write_mean([path], [1.0], output)
+
+    assert load_xmem(output).config == NARROW
+    assert read_header(output)["mean_of_shares"] == "1"
 
 
 @pytest.mark.parametrize("shares", [[], [1.0], [1.0, 0.0]])
