@@ -114,7 +114,7 @@ class NextFramesPanel(QWidget):
             self.view.addItem(item)
         self._thumbnails.want("next frames", [one.frame for one in listed])
         self.view.setVisible(bool(listed))
-        self.state.setText(self._state(len(listed)))
+        self.state.setText(next_frames_state(self._table))
         self._show_frame(self._document.frame)
 
     def _text(self, one: NextFrame) -> str:
@@ -124,30 +124,6 @@ class NextFramesPanel(QWidget):
         text = tr("Frame {frame}: {repairs}", frame=one.frame, repairs=repairs)
         iou = tr("expected IoU {iou:.2f}", iou=one.expected_iou)
         return f"{text}\n{iou} · {name}"  # a long name is cut at its end
-
-    def _state(self, count: int) -> str:
-        if not count and not self._table.is_tracked.any():
-            return tr(
-                "Nothing is tracked yet. After a run, the frames whose correction repairs most are "
-                "listed here."
-            )
-        missing = self._table.frames_without_mask
-        lines = []
-        if count:
-            lines.append(tr("Correct these first; each repairs others when you track again."))
-        elif missing:
-            lines.append(tr("Nothing that is tracked so far is below the goal."))
-        else:
-            lines.append(tr("Nothing below the goal remains."))
-        if missing:
-            lines.append(
-                tr(
-                    "{count} frame has no mask yet: track on.",
-                    "{count} frames have no mask yet: track on.",
-                    count=missing,
-                )
-            )
-        return "\n".join(lines)
 
     def _show_frame(self, frame: int) -> None:
         self.view.clearSelection()
@@ -165,3 +141,30 @@ class NextFramesPanel(QWidget):
 
     def _go(self, item: QListWidgetItem) -> None:
         self._document.set_frame(int(item.data(_FRAME)))
+
+
+def next_frames_state(table: FrameTable) -> str:
+    """What the list of next frames says of the video: what is in it, or why it is empty, and how
+    many frames have no mask yet."""
+    listed, missing = table.next_frames, table.frames_without_mask
+    if not listed and not table.is_tracked.any():
+        return tr(
+            "Nothing is tracked yet. After a run, the frames whose correction repairs most are "
+            "listed here."
+        )
+    lines = []
+    if listed:
+        lines.append(tr("Correct these first; each repairs others when you track again."))
+    elif missing:
+        lines.append(tr("Nothing that is tracked so far is below the goal."))
+    else:
+        lines.append(tr("Nothing below the goal remains."))
+    if missing:
+        lines.append(
+            tr(
+                "{count} frame has no mask yet: track on.",
+                "{count} frames have no mask yet: track on.",
+                count=missing,
+            )
+        )
+    return "\n".join(lines)

@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QFileDialog, QInputDialog
 from gui.actions.table import ACTIONS, Needs, view_action
 from gui.errors import Offer
 from gui.language import tr
+from gui.panels.next_frames import next_frames_state
 from gui.panels.object_table import Column
 from gui.timeline.cuts import Cuts
 from gui.timeline.frame_table import FrameTable
@@ -496,14 +497,10 @@ def _go_to_cut(workspace: Workspace, way: int) -> None:
 
 def _go_to_doubtful(workspace: Workspace) -> None:
     document = workspace.document
-    frame = FrameTable.of(document).next_to_annotate(document.frame)
+    table = FrameTable.of(document)
+    frame = table.next_to_annotate(document.frame)
     if frame is None:
-        document.noticed.emit(
-            tr(
-                "No tracked mask is expected below the goal of {goal} %.",
-                goal=round(document.goal * 100),
-            )
-        )
+        document.noticed.emit(next_frames_state(table).replace("\n", " "))
     else:
         _go_to(workspace, frame)
 
