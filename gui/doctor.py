@@ -1,6 +1,7 @@
 """`xmem-annotate doctor`: does everything work that the program needs of this computer?"""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -12,13 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Final
 import psutil
 import typer
 
-from gui.window.arguments import has_display
 from interaction.doctor import Finding, as_text, examine
 
 if TYPE_CHECKING:
     from gui.window.main_window import MainWindow
 
-__all__ = ["doctor"]
+__all__ = ["doctor", "has_display"]
 
 _PROBE_TIMEOUT_S: Final = 30
 _WINDOW_TIMEOUT_S: Final = 300
@@ -69,6 +69,12 @@ def _probe() -> None:
         f"Qt {qVersion()} on {application.platformName()}, screen {size.width()}x{size.height()}, "
         f"scale {screen.devicePixelRatio():g}"
     )
+
+
+def has_display() -> bool:
+    """Without one, Qt would end the program without a word that helps."""
+    names = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+    return not sys.platform.startswith("linux") or any(map(os.environ.get, names))
 
 
 def _window_system() -> Finding:

@@ -1,18 +1,17 @@
 """The window as a command. It takes the published program's flags, with their meaning, so that
 people can switch without learning anew."""
 
-import os
-import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from gui.doctor import has_display
 from interaction.command_line.options import taking
 from interaction.engines import EngineSettings
 
-__all__ = ["WindowArguments", "has_display", "window"]
+__all__ = ["WindowArguments", "window"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +29,6 @@ class WindowArguments:
         """`settings` with what was asked for. ValueError for numbers that make no sense."""
         memory: dict[str, Any] = dict(self.memory)
         return replace(settings, memory=replace(settings.memory, **memory), **self.engine)
-
-
-def has_display() -> bool:
-    """Without one, Qt would end the program without a word that helps."""
-    names = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
-    return not sys.platform.startswith("linux") or any(map(os.environ.get, names))
 
 
 def _given(**values: Any) -> dict[str, Any]:

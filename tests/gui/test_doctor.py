@@ -1,6 +1,9 @@
 """The examination of the computer, by command and in a bug report."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,6 +31,23 @@ def test_the_command_covers_every_topic_on_one_screen(
     assert "GFLOP/s" in findings["speed"]["text"]
     assert "h264" in findings["decoders"]["text"]
     assert len(findings) <= 24
+
+
+@pytest.mark.parametrize("library", ["cv2", "numpy"])
+def test_the_command_works_where_a_library_does_not_load(tmp_path: Path, library: str) -> None:
+    broken = tmp_path / library / "__init__.py"
+    broken.parent.mkdir()
+    broken.write_text("raise ImportError('libGL.so.1: no such file')")
+    program = Path(interactive_demo.__file__)
+    ended = subprocess.run(
+        [sys.executable, str(program), "doctor", "--no-speed-test"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join((str(tmp_path), str(program.parent)))},
+    )
+    assert "memory" in ended.stdout, ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_a_folder_that_cannot_be_written_and_a_damaged_model_are_found(
