@@ -25,6 +25,7 @@ __all__ = [
 OptionKind = Literal["bool", "int", "float", "choice", "color", "path", "text"]
 
 _COLOR: Final = re.compile(r"#[0-9a-fA-F]{6}")
+# The first that fits a default counts: a bool is an int, too.
 _TYPES: Final[Mapping[OptionKind, type]] = {"bool": bool, "int": int, "float": float}
 _YES: Final = {"yes", "true", "on", "1"}
 _NO: Final = {"no", "false", "off", "0"}
@@ -105,8 +106,10 @@ def option(
     kind = next((one for one, of in _TYPES.items() if isinstance(default, of)), "text")
     if choices is not None:
         kind = "choice"
-    elif is_color or is_path:
-        kind = "color" if is_color else "path"
+    elif is_color:
+        kind = "color"
+    elif is_path:
+        kind = "path"
     metadata = {
         "title": title,
         "help": help,
