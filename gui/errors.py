@@ -170,8 +170,8 @@ class Banner(QFrame):
     """Hidden until there is something to say.
 
     Notices go by themselves, but not those with a button: like errors, when they are closed or
-    something has worked since. What lasts stays until it is closed, and is there again when
-    after another message.
+    something has worked since. What lasts stays until it is closed, and is there again after
+    another message.
     """
 
     def __init__(self, parent: QWidget | None = None) -> None:

@@ -7,7 +7,6 @@ from PySide6.QtGui import QFont, QGuiApplication
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
-    QSizePolicy,
     QTableWidget,
     QTableWidgetItem,
     QWidget,
@@ -62,12 +61,12 @@ class EffortDialog(Dialog):
         header = self.table.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        self.empty = remark(tr("Nothing was done yet. Click on an object to begin."), self.table)
+        nothing = tr("Nothing was done yet. Click on an object to begin.")
+        self.empty = remark(nothing, self.table, wraps=False)
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.empty.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.copy_button = self.add_button(tr("Copy"), self.copy)
         self.copy_button.setToolTip(tr("Copy the table, to paste it into a spreadsheet"))
-        self.lay_out(note, self.table, self.empty)
+        self.lay_out(note, (self.table, 1), (self.empty, 1))
         self._following = QTimer(self, singleShot=True, interval=_FOLLOW_MS)
         self._following.timeout.connect(self.refresh)
         document.history_changed.connect(self._follow)

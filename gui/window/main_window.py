@@ -280,8 +280,9 @@ class MainWindow(QMainWindow):
             return
         summary, advice = summary_and_advice(error)
         remedy = remedy_for(self, error, project)
+        offers = () if remedy is None else (remedy,)
         page = self.welcome.banner if self.workspace is None else self.workspace
-        page.show_error(summary, advice, *[remedy] if remedy else [], lasts=lasts)
+        page.show_error(summary, advice, *offers, lasts=lasts)
 
     def show_notice(self, text: str) -> None:
         if self.workspace is not None:
