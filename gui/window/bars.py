@@ -251,11 +251,12 @@ class ToolBar(QToolBar):
         lay_out(QHBoxLayout(group), *parts, spacing=4, margins=(8, 0, 4, 0))
         return group
 
-    def follow(self, document: Document) -> None:
-        """Whose view is chosen here."""
+    def follow(self, document: Document | None) -> None:
+        """Whose view is chosen here; None: nothing is open."""
         self._document = document
-        document.opacity_changed.connect(self.show_opacity)
-        self.show_opacity(document.opacity)
+        if document is not None:
+            document.opacity_changed.connect(self.show_opacity)
+            self.show_opacity(document.opacity)
 
     def show_mode(self, mode: ViewMode) -> None:
         self.modes.setCurrentIndex(self.modes.findData(mode))

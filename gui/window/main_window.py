@@ -205,6 +205,7 @@ class MainWindow(QMainWindow):
         workspace.shutdown(discards=discards, patience_s=patience_s)
         self.pages.removeWidget(workspace)
         workspace.deleteLater()
+        self.tool_bar.follow(None)
         self.welcome.refresh()
         self._show_page()
         self.session_closed.emit()

@@ -1,8 +1,10 @@
 """The window: what is opened, closed, refused and asked; nothing is lost on the way."""
 
 import errno
+import gc
 import os
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -78,6 +80,20 @@ def test_the_list_of_recent_projects_counts_masks_while_a_project_is_open(
         return [(one.frames_done, one.frame_count) for one in kept] == [(8, 8)]
 
     qtbot.waitUntil(is_counted, timeout=20_000)
+
+
+def test_nothing_holds_a_project_that_is_closed(
+    window: MainWindow, open_path: Callable[[Path], Workspace], clip: Path, qtbot: QtBot
+) -> None:
+    session = weakref.ref(open_path(clip).session)
+    assert window.close_session()
+
+    def is_gone() -> bool:
+        QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+        gc.collect()
+        return session() is None
+
+    qtbot.waitUntil(is_gone, timeout=20_000)
 
 
 @pytest.mark.parametrize("name", ["file.verify", "file.save_copy", "view.choose_layer"])
