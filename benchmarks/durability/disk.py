@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 from unittest.mock import patch
 
-__all__ = ["Call", "PowerCuts", "failing", "full_after", "watched"]
+__all__ = ["Call", "FullDisk", "PowerCuts", "failing", "watched"]
 
 _CHANGING: Final = ("write", "ftruncate", "fsync", "replace", "rename", "unlink", "mkdir", "link")
 StrPath = str | os.PathLike[str]
@@ -219,18 +219,17 @@ def failing(
     return before
 
 
-def full_after(count: int) -> Any:
+@dataclass
+class FullDisk:
     """For `watched`: the disk is full from call `count` on. Set `is_full` to False to free it."""
 
-    class Full:
-        is_full = True
+    count: int
+    is_full: bool = True
 
-        def __call__(self, name: str, number: int) -> None:
-            grows = name in {"create", "write", "mkdir", "link", "fsync"}
-            if self.is_full and number >= count and grows:
-                raise OSError(errno.ENOSPC, "No space left on device")
-
-    return Full()
+    def __call__(self, name: str, number: int) -> None:
+        grows = name in {"create", "write", "mkdir", "link", "fsync"}
+        if self.is_full and number >= self.count and grows:
+            raise OSError(errno.ENOSPC, "No space left on device")
 
 
 class PowerCuts:
@@ -285,7 +284,7 @@ class PowerCuts:
                 at.write_bytes(contents.get(file, b""))
 
     @staticmethod
-    def _last_syncs(calls: list[Call], *, is_folder: bool) -> dict[Any, int]:
+    def _last_syncs(calls: list[Call], *, is_folder: bool) -> dict[str | int, int]:
         return {
             call.path if is_folder else call.file: number
             for number, call in enumerate(calls)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 from unittest.mock import patch
 
-from benchmarks.durability.disk import PowerCuts, failing, full_after, watched
+from benchmarks.durability.disk import FullDisk, PowerCuts, failing, watched
 from interaction.errors import UserError
 from interaction.project import writer
 from interaction.project.project import Project
@@ -155,7 +155,7 @@ def full_disk(folder: Path, fillings: int, edits: int = 20) -> Result:
         place.mkdir()
         Project.create(place / "p.vos", write_source(place)).close()
         twin = Annotator()
-        full = full_after(3 * filling)
+        full = FullDisk(3 * filling)
         with patch.object(writer, "RETRY_S", 0.001), watched(place, full):
             full.is_full = False
             project = Project.open(place / "p.vos")

@@ -3,7 +3,7 @@ project."""
 
 from collections import Counter
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -26,6 +26,7 @@ from interaction.command_line.sources import (
     print_result,
 )
 from interaction.errors import UserError
+from interaction.files import JsonObject
 from interaction.steps import finish
 from xmem_core.messages import Message
 
@@ -197,7 +198,7 @@ def memory(
     print_result(report, lines, as_json)
 
 
-def _remembered(session: "Session") -> list[dict[str, Any]] | None:
+def _remembered(session: "Session") -> list[JsonObject] | None:
     """What the tracker held when the project's last run was interrupted; None if none was."""
     from interaction.tracking.unfinished import read_run
 

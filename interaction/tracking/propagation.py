@@ -285,19 +285,13 @@ def propagation_steps(
     which remembers the given masks, what it held at `position`, to go on from there exactly. The
     others: see `propagate`. EngineMemoryError if no smaller settings are left.
     """
-
-    def memorized(frames: range, index: int, done: int) -> Generator[RunStep, None, None]:
-        ahead = frames[max(0, done - 1)]
-        for _ in memorize(trackers.current(), ahead, frames.step):
-            yield RunStep(ahead, Position(index, done), is_memorizing=True)
-
     for index in range(position.run, len(runs)):
         rest, frames, offset, done = runs[index], runs[index].frames, 0, position.step
         start = adopted
         last: Prediction | None = None
         while True:
             try:
-                yield from memorized(frames, index, done)
+                yield from _memorized(memorize, trackers, frames, Position(index, done))
                 if restore is not None:
                     restore(trackers.current())
                 # The generator alone keeps the tracker, which is freed when its device is full.
@@ -320,7 +314,7 @@ def propagation_steps(
                         last = last if result is None else result.prediction
                         yield RunStep(frames[done - 1], Position(index, done), result)
                         if frames[done - 1] in masks:
-                            yield from memorized(frames, index, done)
+                            yield from _memorized(memorize, trackers, frames, Position(index, done))
                         if done < len(frames):
                             trackers.check(frames[done])
                 break
@@ -332,6 +326,18 @@ def propagation_steps(
                 start = last.labels() if last is not None else before if offset else start
             yield RunStep(frames[offset], Position(index, done), remark=remark)
         position, before, restore = Position(index + 1), None, None
+
+
+def _memorized(
+    memorize: Callable[[Tracker, int, int], Iterable[int]],
+    trackers: SteppingTrackers,
+    frames: range,
+    at: Position,
+) -> Generator[RunStep, None, None]:
+    """A step for each mask that `memorize` puts into memory before the frame after `at`."""
+    ahead = frames[max(0, at.step - 1)]
+    for _ in memorize(trackers.current(), ahead, frames.step):
+        yield RunStep(ahead, at, is_memorizing=True)
 
 
 def _closeup_of(tracker: Tracker) -> Closeup | None:

@@ -249,11 +249,7 @@ def next_frames(
     """
     if trust is None:
         trust = expected_rows(annotation)
-    errors = {
-        one.id: np.where(row < goal, 1 - row, np.float32(0))
-        for one in sorted(annotation.objects, key=lambda one: one.id)
-        if (row := trust.get(one.id)) is not None and (row < goal).any()
-    }
+    errors = _errors_below(goal, trust, sorted(one.id for one in annotation.objects))
     if not errors:
         return []
     worst_errors = np.max(list(errors.values()), axis=0)
@@ -293,6 +289,19 @@ def next_frames(
             errors[one][frame] = 0
             helps[one][best] = 0
     return chosen
+
+
+def _errors_below(
+    goal: float, trust: Mapping[int, NDArray[np.float32]], ids: Iterable[int]
+) -> dict[int, NDArray[np.float32]]:
+    """By object, (N,) what its expected IoU lacks of 1 where that is below the goal, else 0; no
+    objects without such a frame."""
+    rows = {one: trust[one] for one in ids if one in trust}
+    return {
+        one: np.where(row < goal, 1 - row, np.float32(0))
+        for one, row in rows.items()
+        if (row < goal).any()
+    }
 
 
 def expected_rows(annotation: Annotation) -> dict[int, NDArray[np.float32]]:
