@@ -165,7 +165,9 @@ def peak_memory_bytes(device: torch.device) -> int:
     if sys.platform == "win32":
         return int(psutil.Process().memory_info().peak_wset)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux KiB
+    peak_bytes = peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux KiB
+    # Linux notes the peak later than the pages, so what is held now may be a little more.
+    return max(peak_bytes, used_memory_bytes(device))
 
 
 def used_memory_bytes(device: torch.device) -> int:
