@@ -54,8 +54,8 @@ def _read(folder: Path, pattern: str, part: Part) -> list[Picture]:
 
 
 def part_of(count: int, part: Part, one_in: int = 50) -> list[int]:
-    """Indices of a part, of which one in so many is held out; what is too little to be divided, as
-    in tests, is used whole for both."""
+    """Indices of a part; every `one_in`-th index is held out. Fewer than `one_in` are not divided:
+    each part gets all of them."""
     if part == "all" or count < one_in:
         return list(range(count))
     wanted = part == "held out"

@@ -104,7 +104,7 @@ def hatch(sampled: Labels, origin: QPoint) -> Labels:
 
 @lru_cache(maxsize=2)
 def _patterns(rows: int, columns: int) -> Labels:
-    """All patterns, a bit for each, as large as so many blocks of 256 pixels."""
+    """All patterns as one bit mask, tiled to the given number of 256-pixel blocks."""
     tile = np.zeros((_TILE_PX, _TILE_PX), np.uint8)
     for pattern in range(PATTERNS):
         tile |= _tile(pattern) << pattern

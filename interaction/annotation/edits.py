@@ -149,8 +149,8 @@ def given_after(old: FrameRecord, before: Stack, after: Stack) -> frozenset[int]
 def corrected_record(
     old: FrameRecord, before: Stack, after: Stack, prompts: Prompts | None = None
 ) -> FrameRecord:
-    """`old`, whose stack is `before`, once its mask was changed by hand to `after`. What is noted
-    beside the mask stays, for the day on which the change is taken back."""
+    """`old`, whose stack is `before`, once its mask was changed by hand to `after`. Doubt,
+    signs and mattes stay: removing the last click needs them again."""
     return make_record(
         after,
         corrected_status(old.status),

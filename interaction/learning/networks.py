@@ -291,7 +291,7 @@ def averaged_click_network(state: Mapping[str, Tensor]) -> SmallClickNetwork:
 
 # Steps of each network that are worth while, and the time they are shortened to on this computer.
 _FIRST_STEPS, _STEPS_A_FRAME, _MOST_STEPS, _FEWEST_STEPS = 60, 20, 300, 20
-_BUDGET_S, _BUDGET_FRAMES = 110.0, 5  # for up to so many frames; more of them may take longer
+_BUDGET_S, _BUDGET_FRAMES = 110.0, 5  # time limit, and the number of frames it holds for
 _TIMED_STEPS = 2  # of which the last is timed: the first also sets things up
 
 

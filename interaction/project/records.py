@@ -274,7 +274,7 @@ def listing(value: object, name: str) -> list[object]:
 
 
 def parts(value: object, name: str, count: int, problem: str) -> list[object]:
-    """A list of so many values. problem: what is wrong with one of another length."""
+    """Read a list of exactly `count` values. problem: the message for another length."""
     found = listing(value, name)
     if len(found) != count:
         raise DamagedValueError(problem)
