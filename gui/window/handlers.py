@@ -1,4 +1,8 @@
-"""What each action does. Dialogs are imported when they are first opened."""
+"""What each action does. Dialogs are imported when they are first opened.
+
+A question about a project has its workspace as parent: it is taken back, as if it were cancelled,
+when the project closes, as it does once another video that was being opened is there.
+"""
 
 from __future__ import annotations
 
@@ -108,32 +112,26 @@ def _open_folder(window: MainWindow, title: str = "") -> None:
         window.open_path(path)
 
 
-def _is_chosen(path: str, window: MainWindow, workspace: Workspace) -> bool:
-    """Whether a file was chosen; for nothing if the project closed while the question was on the
-    screen, as it does once another video that was being opened is there."""
-    return bool(path) and window.workspace is workspace
-
-
 def _import(window: MainWindow, workspace: Workspace) -> None:
     from gui.dialogs.import_masks import ImportDialog
 
-    ImportDialog(workspace.document, workspace.annotator, window.preferences, window).open()
+    ImportDialog(workspace.document, workspace.annotator, window.preferences, workspace).open()
 
 
 def _export(window: MainWindow, workspace: Workspace) -> None:
     from gui.dialogs.export import ExportDialog
 
-    ExportDialog(workspace.document, workspace.annotator, window.preferences, window).open()
+    ExportDialog(workspace.document, workspace.annotator, window.preferences, workspace).open()
 
 
 def _verify(window: MainWindow, workspace: Workspace) -> None:
     path, _ = QFileDialog.getOpenFileName(
-        window,
+        workspace,
         tr("List of frames of an export"),
         window.preferences.last_folder,
         f"{tr('Lists of frames')} (*frames.csv)",
     )
-    if _is_chosen(path, window, workspace):
+    if path:
         verify_export(workspace, Path(path))
 
 
@@ -174,7 +172,7 @@ def _do_with_files(
 def _save_version(workspace: Workspace) -> None:
     from gui.dialogs.versions import VersionsDialog
 
-    VersionsDialog(workspace.document, workspace.annotator, workspace.window()).open()
+    VersionsDialog(workspace.document, workspace.annotator, workspace).open()
 
 
 def _save_copy(window: MainWindow, workspace: Workspace) -> None:
@@ -183,8 +181,8 @@ def _save_copy(window: MainWindow, workspace: Workspace) -> None:
     if project is None:
         return
     suggested = project.folder.with_name(f"{project.folder.stem} copy{PROJECT_SUFFIX}")
-    path, _ = QFileDialog.getSaveFileName(window, tr("Save as a new project"), str(suggested))
-    if not _is_chosen(path, window, workspace):
+    path, _ = QFileDialog.getSaveFileName(workspace, tr("Save as a new project"), str(suggested))
+    if not path:
         return
 
     def steps() -> Generator[None, None, None]:
@@ -311,7 +309,7 @@ def _clear_object(workspace: Workspace, *, is_from_here: bool = False) -> None:
 
 def _remove_pieces(workspace: Workspace) -> None:
     size_px, is_given = QInputDialog.getInt(
-        workspace.window(),
+        workspace,
         tr("Remove pieces"),
         tr("Remove pieces of up to this many pixels:"),
         SPECK_PX,
@@ -327,7 +325,7 @@ def _clean_range(workspace: Workspace) -> None:
     names = {tr(text): name for name, (text, _) in SURGERY.items()}
     first, last = document.whole_range
     chosen, is_given = QInputDialog.getItem(
-        workspace.window(),
+        workspace,
         tr("Clean up the range"),
         tr("On frames {first} to {last}:", first=first, last=last),
         list(names),
@@ -391,7 +389,7 @@ def _on_object(do: Callable[[Workspace, ObjectInfo], object]) -> Callable[[Works
 
 def _rename(workspace: Workspace, info: ObjectInfo) -> None:
     name, is_given = QInputDialog.getText(
-        workspace.window(), tr("Rename"), tr("Name of the object:"), text=info.name
+        workspace, tr("Rename"), tr("Name of the object:"), text=info.name
     )
     if is_given and name.strip():
         workspace.document.rename_object(info.id, name)
@@ -435,9 +433,7 @@ def _ask_object(workspace: Workspace, title: str, do: Callable[[int], None]) -> 
         document.noticed.emit(tr("There is no other object."))
         return
     names = [f"{info.id}  {info.name}" for info in others]
-    chosen, is_given = QInputDialog.getItem(
-        workspace.window(), title, tr("Object:"), names, editable=False
-    )
+    chosen, is_given = QInputDialog.getItem(workspace, title, tr("Object:"), names, editable=False)
     if is_given:
         do(others[names.index(chosen)].id)
 
@@ -524,12 +520,12 @@ def _next_mode(workspace: Workspace) -> None:
 
 def _choose_layer(window: MainWindow, workspace: Workspace) -> None:
     path, _ = QFileDialog.getOpenFileName(
-        window,
+        workspace,
         tr("Picture or video behind the objects"),
         window.preferences.last_folder,
         f"{tr('Pictures and videos')} ({_PICTURE_SUFFIXES} {_VIDEO_SUFFIXES})",
     )
-    if _is_chosen(path, window, workspace):
+    if path:
         window.preferences.last_folder = str(Path(path).parent)
         workspace.document.set_layer(path)
         workspace.document.set_view_mode(ViewMode.LAYER)
@@ -542,7 +538,7 @@ def _change_opacity(workspace: Workspace, change: float) -> None:
 def _effort(workspace: Workspace) -> None:
     from gui.dialogs.effort import EffortDialog
 
-    EffortDialog(workspace.document, workspace.window()).open()
+    EffortDialog(workspace.document, workspace).open()
 
 
 def _full_screen(window: MainWindow) -> None:

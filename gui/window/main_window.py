@@ -68,6 +68,7 @@ class MainWindow(QMainWindow):
         super().__init__(parent)
         self.preferences = preferences
         self.workspace: Workspace | None = None
+        self._is_asking = False  # whether it may be closed
         self._remembering: Remembering | None = None
         self.opener: Opener = Opener(preferences, self)
         self.setObjectName("main window")
@@ -177,24 +178,31 @@ class MainWindow(QMainWindow):
         return given.cached_frames * session.video.width * session.video.height * 3
 
     def close_session(self, patience_s: float | None = None) -> bool:
-        """False if the annotator wants to go on working. patience_s: see `Workspace.shutdown`."""
+        """False if the annotator wants to go on working, or is being asked already. patience_s: see
+        `Workspace.shutdown`."""
         self.opener.cancel()
         workspace = self.workspace
         if workspace is None:
             return True
-        if not await_answers(workspace.annotator, self):
+        if self._is_asking:
             return False
-        annotator = workspace.annotator
-        is_working = annotator.operations.busy not in (Busy.IDLE, Busy.CLICKING)
-        if is_working and not may_stop(annotator, self):
-            return False
-        discards = False
+        self._is_asking = True
         try:
-            workspace.session.flush()
-        except UserError as problem:
-            if not may_discard(problem, self):
+            if not await_answers(workspace.annotator, self):
                 return False
-            discards = True
+            annotator = workspace.annotator
+            is_working = annotator.operations.busy not in (Busy.IDLE, Busy.CLICKING)
+            if is_working and not may_stop(annotator, self):
+                return False
+            discards = False
+            try:
+                workspace.session.flush()
+            except UserError as problem:
+                if not may_discard(problem, self):
+                    return False
+                discards = True
+        finally:
+            self._is_asking = False
         self._remember_project(workspace.session)
         if self._remembering is not None:
             self._remembering.keep()

@@ -5,7 +5,15 @@ from typing import Final
 
 from PySide6.QtCore import QByteArray, QSize, Qt, Signal
 from PySide6.QtGui import QResizeEvent, QShowEvent
-from PySide6.QtWidgets import QScrollArea, QSplitter, QStyle, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QDialog,
+    QScrollArea,
+    QSplitter,
+    QStyle,
+    QTabWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 from gui.canvas.view import CanvasView
 from gui.errors import FloatingBanner, Offer
@@ -236,6 +244,8 @@ class Workspace(QWidget):
         """Ends all work and closes the session; everything finished is on disk. discards: what
         cannot be written is given up. patience_s: for each thread; a step that takes longer is
         left behind, and the process has to end with it."""
+        for question in self.findChildren(QDialog):  # what is asked about it is taken back
+            question.done(QDialog.DialogCode.Rejected)
         self.player.play(0)
         is_over = all([self.engine.shutdown(patience_s), self.files.shutdown(patience_s)])
         self.canvas.shutdown()

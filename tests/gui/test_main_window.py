@@ -96,33 +96,6 @@ def test_nothing_holds_a_project_that_is_closed(
     qtbot.waitUntil(is_gone, timeout=20_000)
 
 
-@pytest.mark.parametrize("name", ["file.verify", "file.save_copy", "view.choose_layer"])
-def test_a_file_that_is_chosen_after_the_project_has_closed_is_for_nothing(
-    window: MainWindow,
-    workspace: Workspace,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    name: str,
-) -> None:
-    """Another video that was being opened takes its place while the question is on the screen."""
-    workspace.annotator.hand.stroke(DAB)
-    chosen = tmp_path / "chosen.png"
-
-    def choose(*_: object) -> tuple[str, str]:
-        assert window.close_session()
-        QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
-        return str(chosen), ""
-
-    monkeypatch.setattr(QFileDialog, "getOpenFileName", choose)
-    monkeypatch.setattr(QFileDialog, "getSaveFileName", choose)
-    before = window.preferences.last_folder
-    window.actions_table[name].trigger()
-    assert window.workspace is None
-    assert window.preferences.last_folder == before
-    assert not window.opener.is_busy
-    assert not chosen.exists()
-
-
 def test_a_project_that_is_open_elsewhere_can_be_looked_at(
     window: MainWindow,
     open_path: Callable[[Path], Workspace],
