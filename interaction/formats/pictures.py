@@ -1,6 +1,6 @@
 """Import masks from pictures: read their values and turn them into objects."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import count
@@ -357,27 +357,42 @@ class _PictureReading:
 
 
 def _learn_pictures(
-    files: Sequence[_PictureFile],
+    files: Mapping[int, _PictureFile],
+    sizes: dict[int, tuple[int, int]],
     on_each: Callable[[], object],
     *,
     is_single: bool = False,
     named: Collection[int] = (),
-) -> tuple[_PictureReading, list[tuple[int, int]]]:
-    """Looks at every picture once; also the (width, height) of each. is_single: they are of one
-    object, whatever its grey or colour.
+) -> _PictureReading:
+    """Looks at every picture once. files: by frame. sizes: (width, height) by frame, of pictures
+    of other objects; those of `files` are added. is_single: they are of one object, whatever its
+    grey or colour.
 
-    named: ids that are known to be objects. on_each: called after each picture. Raises
-    UnreadableMaskError.
+    named: ids that are known to be objects. on_each: called after each picture. Raises UserError,
+    for a size that is not another object's before any pixel is decoded.
     """
     traits = _PictureTraits()
-    sizes: list[tuple[int, int]] = []
-    for file in files:
+    for frame, file in files.items():
         with opened_mask(file.path, page=file.page, is_deep=True) as image:
             check_pixels(file.path, *image.size)
-            sizes.append(image.size)
+            if sizes.setdefault(frame, image.size) != image.size:
+                raise _unlike_another(file.path, *image.size)
             _look_at(image, traits, is_single=is_single)
         on_each()
-    return _conclude(traits, files[0].path, is_single=is_single, named=named), sizes
+    first = next(iter(files.values()))
+    return _conclude(traits, first.path, is_single=is_single, named=named)
+
+
+def _unlike_another(path: Path, width: int, height: int) -> UserError:
+    return UserError(
+        "“{folder}/{name}” is {width} × {height} pixels, and the "
+        "same frame of another object is not. Nothing was changed.\n\nExport the "
+        "masks again, all of one size.",
+        folder=path.parent.name,
+        name=path.name,
+        width=width,
+        height=height,
+    )
 
 
 def _counted(around: Surroundings, total: int) -> Callable[[], object]:
@@ -684,13 +699,13 @@ def read_pictures(
     else:
         found = place_files(pictures, around)
         by_frame = {frame: _PictureFile(path) for frame, path in found.by_frame.items()}
-    files = list(by_frame.values())
-    reading, sizes = _learn_pictures(files, _counted(around, len(files)), named=named)
+    sizes: dict[int, tuple[int, int]] = {}
+    reading = _learn_pictures(by_frame, sizes, _counted(around, len(by_frame)), named=named)
     return MaskSet(
         format=_FORMAT_OF[reading.kind],
         title=title or Message("Pictures: {kind}", kind=reading.kind.value),
         objects=_objects_of(reading, named, color_names or {}),
-        sizes=dict(zip(by_frame, sizes, strict=True)),
+        sizes=sizes,
         read=lambda frame: (_read_picture_mask(by_frame[frame], reading),),
         has_ids=reading.has_ids,
         unmatched=tuple(path.name for path in found.unmatched),
@@ -796,10 +811,9 @@ def read_object_folders(
     keys = numbers if has_ids else range(1, len(folders) + 1)
     for key, folder, found in zip(keys, folders, placed, strict=True):
         assert key is not None
-        files = [_PictureFile(path) for path in found.by_frame.values()]
-        readings[key], own_sizes = _learn_pictures(files, on_each, is_single=True)
+        files = {frame: _PictureFile(path) for frame, path in found.by_frame.items()}
+        readings[key] = _learn_pictures(files, sizes, on_each, is_single=True)
         paths[key] = found.by_frame
-        _check_sizes(found.by_frame, own_sizes, sizes)
         known = named.get(key) if has_ids else None
         known = known or NamedObject(clean_name(_name_without_number(folder.name)))
         objects.append(FoundObject(key, known.name, known.color))
@@ -830,24 +844,6 @@ def read_object_folders(
         ),
         remarks=(Message("Pixels of at least half white, or half opaque, are the object."),),
     )
-
-
-def _check_sizes(
-    files: Mapping[int, Path], found: list[tuple[int, int]], sizes: dict[int, tuple[int, int]]
-) -> None:
-    """Notes the sizes `found`, of one object's files by frame, in `sizes`. UserError where another
-    object's is not the same."""
-    for (frame, path), size in zip(files.items(), found, strict=True):
-        if sizes.setdefault(frame, size) != size:
-            raise UserError(
-                "“{folder}/{name}” is {width} × {height} pixels, and the "
-                "same frame of another object is not. Nothing was changed.\n\nExport the "
-                "masks again, all of one size.",
-                folder=path.parent.name,
-                name=path.name,
-                width=size[0],
-                height=size[1],
-            )
 
 
 def _objects_of(

@@ -140,6 +140,28 @@ def test_masks_of_another_size_are_resized_by_the_nearest_pixel(
         assert (back.labels(frame) != scene(WIDTH, HEIGHT)).mean() < 0.12
 
 
+def test_a_size_that_is_not_that_of_another_object_is_refused_before_more_is_read(
+    video: Video, tmp_path: Path
+) -> None:
+    large, small = disc(WIDTH, HEIGHT, 30, 30, 12), disc(WIDTH // 2, HEIGHT // 2, 15, 15, 6)
+    for folder, name, mask in (
+        ("1-dog", "00000.png", large),
+        ("1-dog", "00001.png", large),
+        ("2-cat", "00000.png", small),
+        ("2-cat", "00001.png", large),
+    ):
+        save(tmp_path / "m" / folder, name, mask)
+    read: list[int] = []
+    with pytest.raises(UserError, match=r"“2-cat/00000\.png” is 48 × 36 .*another object is not"):
+        preview_import(
+            tmp_path / "m",
+            video,
+            Annotation(COUNT, WIDTH, HEIGHT),
+            on_progress=lambda done, total: read.append(done),
+        )
+    assert read == [1, 2]  # the dog's
+
+
 def test_fewer_than_nine_in_ten_files_with_a_frame_are_refused(
     video: Video, tmp_path: Path
 ) -> None:
