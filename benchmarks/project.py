@@ -68,7 +68,7 @@ def measure(folder: Path, settings: argparse.Namespace) -> dict[str, float]:
     source = describe_source(video, settings.frames, width, height)
     project = Project.create(folder / "project.vos", source)
     objects = tuple(ObjectInfo(n + 1, f"disc {n}", (n, 0, 0)) for n in range(settings.objects))
-    project.record(Edit("Objects", {}, {}, (), objects), 1)
+    project.record(Edit("Objects", {}, {}, (), objects))
 
     # A hundred pictures are drawn; each frame's file is made another by a few bytes at its end.
     pictures = discs(100, settings.objects, width, height)
@@ -79,18 +79,17 @@ def measure(folder: Path, settings: argparse.Namespace) -> dict[str, float]:
         assert one.mask is not None
         record = FrameRecord(one.mask + frame.to_bytes(4), one.status, one.present, 0.25)
         edit = Edit("Propagate", {frame: EMPTY_RECORD}, {frame: record}, group="run")
-        delays_s.append(timed(partial(project.record, edit, 2))[1])
+        delays_s.append(timed(partial(project.record, edit))[1])
         time.sleep(settings.pace_ms / 1000)
     flush_s = timed(project.flush)[1]
     close_s = timed(project.close)[1]
 
     project, open_s = timed(lambda: Project.open(folder / "project.vos"))
     annotation, annotation_s = timed(project.load_annotation)
-    history, history_s = timed(project.view.load_history)
-    undone, undo_s = timed(history.undo)
+    undone, undo_s = timed(project.view.history.undo)
     assert undone is not None
     annotation.apply(undone)
-    project.move_to(history.position, undone)
+    project.record_move(undone)
     undo_flush_s = timed(project.flush)[1]
     project.close()
     size_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
@@ -103,7 +102,6 @@ def measure(folder: Path, settings: argparse.Namespace) -> dict[str, float]:
         "close_s": close_s,
         "open_s": open_s,
         "load_annotation_s": annotation_s,
-        "load_history_s": history_s,
         "undo_from_disk_s": undo_s,
         "undo_flush_s": undo_flush_s,
         "folder_after_undo_mb": size_bytes / 2**20,

@@ -314,11 +314,10 @@ class Ledger:
     effort: what everything has cost, as far back as the project goes.
     """
 
-    def __init__(
-        self, annotation: Annotation, history: History, project: Project | None = None
-    ) -> None:
-        self.annotation, self.history, self.project = annotation, history, project
-        self.effort = EffortLog() if project is None else project.view.journal.effort
+    def __init__(self, annotation: Annotation, project: Project | None = None) -> None:
+        self.annotation, self.project = annotation, project
+        self.history = History() if project is None else project.view.history
+        self.effort = EffortLog() if project is None else project.view.effort
         # By group: under which ids objects were added whose own had been taken.
         self._new_ids: dict[str, Mapping[int, int]] = {}
         # Groups whose objects could not be added: by now, others may have their ids.
@@ -357,10 +356,10 @@ class Ledger:
         self.effort.note(edit, time.time())
         if edit.group is not None and rebased.new_ids:
             self._new_ids[edit.group] = rebased.new_ids
-        entry = self.history.push(edit)
-        if project is not None:
-            load = project.record(edit, self.history.position)
-            entry.load = entry.load or load
+        if project is None:
+            self.history.push(edit)
+        else:
+            project.record(edit)
         return True
 
     def undo(self) -> Edit | None:
@@ -423,7 +422,7 @@ class Ledger:
             self.annotation.apply(edit)
             self.effort.note_move(time.time())
             if project is not None:
-                project.move_to(self.history.position, edit)
+                project.record_move(edit)
         return edit
 
 

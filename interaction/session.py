@@ -191,11 +191,11 @@ class Session:
             except ValueError as error:
                 log.warning("The project's memory limits are not used: %s", error)
         if project is None:
-            annotation, history = Annotation(len(video), video.width, video.height), History()
+            annotation = Annotation(len(video), video.width, video.height)
         else:
             check_fit(project, video)
-            annotation, history = project.load_annotation(), project.view.load_history()
-        self.ledger = Ledger(annotation, history, project)
+            annotation = project.load_annotation()
+        self.ledger = Ledger(annotation, project)
         self.objects = ObjectList(self.ledger)
         self.masks = Masks(annotation, project)
         self._key = uuid.uuid4().hex  # tells this session's frames from another's

@@ -87,7 +87,7 @@ def kills(folder: Path, count: int, seed: int = 0) -> Result:
     worst, oldest_ms = 0, 0.0
     for _ in range(count):
         with Project.open(place) as project:
-            before = len(project.view.load_history().entries)
+            before = len(project.view.history.entries)
         receiver, sender = context.Pipe(duplex=False)
         arguments = (folder, before, sender)
         process = context.Process(target=_edit_until_killed, args=arguments, daemon=True)
@@ -105,7 +105,7 @@ def kills(folder: Path, count: int, seed: int = 0) -> Result:
         result.count("kills")
         result.count("edits made", edits)
         with Project.open(place) as project:
-            entries = project.view.load_history().entries
+            entries = project.view.history.entries
             found = len(entries) - before
             if project.damages:
                 result.faults.append(f"damaged: {project.damages[0]}")

@@ -4,10 +4,9 @@ The history of a project goes on after it was closed: earlier edits stay where t
 stored and are fetched when it is undone. Nothing here knows about files.
 """
 
-from collections.abc import Callable, Collection, Iterable
-from collections.abc import Set as AbstractSet
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Final, Protocol, TypeVar
+from typing import Final
 
 from interaction.annotation.types import Edit, FrameRecord
 
@@ -15,16 +14,32 @@ DEFAULT_BUDGET_BYTES: Final = 256 * 2**20
 
 
 @dataclass(slots=True, eq=False)
+class Part:
+    """One edit of a stored step: in memory until it is in the file, and there ever after."""
+
+    edit: Edit | None = None
+    offset: int = -1
+    size_bytes: int = 0
+
+    def is_at(self, offset: int, size_bytes: int) -> None:
+        """It is in the file now. In this order: another thread may be reading it."""
+        self.offset, self.size_bytes = offset, size_bytes
+        self.edit = None
+
+
+@dataclass(slots=True, eq=False)
 class Entry:
-    """One step of the history; `edit` is None while its masks are only on disk."""
+    """One step of the history: an edit, or all edits of a group as one. `edit` is None while its
+    masks are only on disk."""
 
     label: str
-    frames: frozenset[int]
     group: str | None = None
+    frames: set[int] = field(default_factory=set)
     edit: Edit | None = None
     # Brings the edit back after it was dropped from memory. None: it lives in memory only.
     load: Callable[[], Edit] | None = None
-    size_bytes: int = field(default=0)
+    parts: list[Part] = field(default_factory=list)  # where `load` finds it
+    size_bytes: int = 0
 
     def loaded(self) -> Edit:
         """Raises what `load` raises, UserError where the disk is at fault."""
@@ -42,17 +57,9 @@ class History:
     those that cannot be loaded are forgotten.
     """
 
-    def __init__(
-        self,
-        entries: Iterable[Entry] = (),
-        position: int | None = None,
-        *,
-        budget_bytes: int = DEFAULT_BUDGET_BYTES,
-    ) -> None:
-        self._entries = list(entries)
-        self._position = len(self._entries) if position is None else position
-        if not 0 <= self._position <= len(self._entries):
-            raise ValueError(f"position {position} of a history of {len(self._entries)}")
+    def __init__(self, *, budget_bytes: int = DEFAULT_BUDGET_BYTES) -> None:
+        self._entries: list[Entry] = []
+        self._position = 0
         self._budget_bytes = budget_bytes
 
     @property
@@ -83,7 +90,7 @@ class History:
         """What Redo would do again."""
         return self._entries[self._position] if self.can_redo else None
 
-    def push(self, edit: Edit, load: Callable[[], Edit] | None = None) -> Entry:
+    def push(self, edit: Edit) -> Entry:
         """Notes an edit that was just applied.
 
         An edit of a group joins the group's entry, also below newer entries, unless one of those
@@ -91,21 +98,34 @@ class History:
         that touches these frames. Another edit is a new entry, and what could be redone is gone.
         One that changes the list of objects brings its entry to the top, if nothing can be redone.
         """
-        joined = self._joinable(edit)
-        if joined is not None and joined.edit is not None:
-            rises = edit.objects_after is not None
-            join(self._entries, self._position, joined, edit.frames, rises=rises)
-            joined.edit = joined.edit.then(edit)
-            joined.frames |= edit.frames
-            joined.size_bytes += size_bytes(edit)
-            entry = joined
-        else:
-            del self._entries[self._position :]
-            entry = Entry(edit.label, edit.frames, edit.group, edit, load, size_bytes(edit))
-            self._entries.append(entry)
-            self._position += 1
+        entry = self._add(edit, self._joinable(edit))
+        entry.edit = edit if entry.edit is None else entry.edit.then(edit)
+        entry.size_bytes += size_bytes(edit)
         self._keep_budget()
         return entry
+
+    def follow(self, edit: Edit, position: int) -> Entry:
+        """Notes an edit that was pushed at another time. It is not kept: its entry is to load it.
+
+        position: after it; where it stayed, the edit joined the newest entry of its group.
+        ValueError if the history cannot have got there.
+        """
+        joined: Entry | None = None
+        if edit.group is not None and position == self._position:
+            past = reversed(self._entries[:position])
+            joined = next((entry for entry in past if entry.group == edit.group), None)
+        if joined is None and position != self._position + 1:
+            raise ValueError(f"an edit cannot lead from step {self._position} to {position}")
+        return self._add(edit, joined)
+
+    def move(self, position: int) -> list[Entry]:
+        """Undo or redo led to `position` at another time; the entries between, oldest first.
+        ValueError if there is no such step."""
+        if not 0 <= position <= len(self._entries):
+            raise ValueError(f"there is no step {position} in a history of {len(self._entries)}")
+        first, last = sorted((self._position, position))
+        self._position = position
+        return self._entries[first:last]
 
     def undo(self) -> Edit | None:
         """The edit to apply, already inverted; None at the beginning."""
@@ -123,6 +143,23 @@ class History:
         self._position += 1
         return edit
 
+    def _add(self, edit: Edit, entry: Entry | None) -> Entry:
+        """The entry with the edit. entry: that of its group, which it joins; None: a new one."""
+        if entry is None:
+            del self._entries[self._position :]
+            entry = Entry(edit.label, edit.group)
+            self._entries.append(entry)
+            self._position += 1
+        else:
+            later = enumerate(self._entries[self._position :], start=self._position)
+            shared = (at for at, one in later if not edit.frames.isdisjoint(one.frames))
+            del self._entries[next(shared, len(self._entries)) :]
+            if edit.objects_after is not None and entry is not self.newest:
+                self._entries.remove(entry)
+                self._entries.insert(self._position - 1, entry)
+        entry.frames |= edit.frames
+        return entry
+
     def _joinable(self, edit: Edit) -> Entry | None:
         if edit.group is None:
             return None
@@ -132,8 +169,11 @@ class History:
         above: set[int] = set()  # frames that newer entries have touched
         for entry in reversed(self._entries[: self._position]):
             if entry.group == edit.group:
-                may_move = not changes_list or entry is self.newest or _may_rise(entry, above)
-                return entry if may_move else None
+                if entry.edit is None:
+                    return None  # only on disk
+                # Whether it might as well have been made after the newer entries.
+                may_rise = entry.edit.objects_after is None and entry.frames.isdisjoint(above)
+                return entry if not changes_list or entry is self.newest or may_rise else None
             if entry.frames & edit.frames:
                 return None
             above |= entry.frames
@@ -155,35 +195,6 @@ class History:
                 self._position -= index + 1
                 self._keep_budget()
                 return
-
-
-class Touching(Protocol):
-    """A step of a history, by the frames that it changed."""
-
-    @property
-    def frames(self) -> AbstractSet[int]: ...
-
-
-Touched = TypeVar("Touched", bound=Touching)
-
-
-def join(
-    steps: list[Touched], position: int, one: Touched, frames: AbstractSet[int], *, rises: bool
-) -> None:
-    """What an edit of `frames` that belongs to the step `one` does to the others: those from
-    `position` on stay redoable up to the first that shares a frame. rises: `one` becomes the newest
-    of those before `position`."""
-    later = enumerate(steps[position:], start=position)
-    del steps[next((at for at, step in later if not frames.isdisjoint(step.frames)), len(steps)) :]
-    if rises and one is not steps[position - 1]:
-        steps.remove(one)
-        steps.insert(position - 1, one)
-
-
-def _may_rise(entry: Entry, above: Collection[int]) -> bool:
-    """Whether it might as well have been made after entries that touched the frames `above`."""
-    has_list = entry.edit is None or entry.edit.objects_after is not None
-    return not has_list and entry.frames.isdisjoint(above)
 
 
 def size_bytes(edit: Edit) -> int:

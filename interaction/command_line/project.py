@@ -96,8 +96,8 @@ def _contents(project: "Project") -> JsonObject:
         found: str | None = str(project.view.find_source())
     except UserError:
         found = None
-    history = project.view.load_history()
-    effort = project.view.journal.effort.measure()
+    history = project.view.history
+    effort = project.view.effort.measure()
     statuses = {status.value: 0 for status in FrameStatus}
     for record in annotation.records.values():
         statuses[record.status.value] += 1
@@ -396,7 +396,7 @@ def _replayed(
     from interaction.session import Session
 
     with Project.open(journal, read_only=True) as old:
-        history, records = old.view.load_history(), old.load_annotation().records
+        history, records = old.view.history, old.load_annotation().records
         video = old.view.find_source() if source is None else source_path(source)
         steps = history.entries[: history.position]
         remarks: list[str] = []

@@ -1,7 +1,7 @@
 """The append-only journal of edits: writing and reading it."""
 
 import zlib
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from interaction.annotation.effort import EffortLog
-from interaction.annotation.history import join
+from interaction.annotation.history import History, Part
 from interaction.annotation.labels import label_from_json, label_to_json
 from interaction.annotation.types import Edit, FrameRecord, MemoryRules, ObjectInfo
 from interaction.errors import NewerProjectError
@@ -40,82 +40,6 @@ from xmem_core.messages import Message
 _CHECK: Final = b',"check":"'
 _MOST_LINE_BYTES: Final = 2**28
 _MOST_SECONDS: Final = 1e9
-
-
-@dataclass(slots=True, eq=False)
-class Part:
-    """One edit of a step: in memory until it is in the journal, and there ever after."""
-
-    edit: Edit | None = None
-    offset: int = -1
-    size_bytes: int = 0
-
-    def is_at(self, offset: int, size_bytes: int) -> None:
-        """It is in the file now. In this order: another thread may be reading it."""
-        self.offset, self.size_bytes = offset, size_bytes
-        self.edit = None
-
-
-@dataclass(slots=True, eq=False)
-class Step:
-    """What one Undo takes back: an edit, or all edits of a group."""
-
-    label: str
-    group: str | None
-    frames: set[int] = field(default_factory=set)
-    parts: list[Part] = field(default_factory=list)
-
-
-class Journal:
-    """The steps in order, and how many of them are in effect. Mirrors `History`.
-
-    effort: of every edit, those that can no longer be redone included.
-    """
-
-    def __init__(self, effort: EffortLog | None = None) -> None:
-        self.steps: list[Step] = []
-        self.position = 0
-        self.effort = effort or EffortLog()
-
-    def add(
-        self,
-        position: int,
-        label: str,
-        group: str | None,
-        frames: Iterable[int],
-        part: Part,
-        *,
-        changes_objects: bool = False,
-    ) -> Step:
-        """`position`: of the history after the edit; it stays where the edit joins its group, and
-        so does what could be redone, up to the first step that touches the same frames. One that
-        changes the list of objects brings its group to the top.
-
-        ValueError if the history cannot have got there.
-        """
-        frames = frozenset(frames)
-        found: Step | None = None
-        if group is not None and position == self.position:
-            steps = reversed(self.steps[: self.position])
-            found = next((step for step in steps if step.group == group), None)
-        if found is None and position != self.position + 1:
-            raise ValueError(f"an edit cannot lead from step {self.position} to {position}")
-        if found is None:
-            del self.steps[self.position :]
-            found = Step(label, group)
-            self.steps.append(found)
-        else:
-            join(self.steps, position, found, frames, rises=changes_objects)
-        found.frames.update(frames)
-        found.parts.append(part)
-        self.position = position
-        return found
-
-    def move(self, position: int) -> None:
-        """Undo or redo led to `position`. ValueError if there is no such step."""
-        if not 0 <= position <= len(self.steps):
-            raise ValueError(f"there is no step {position} in a history of {len(self.steps)}")
-        self.position = position
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,7 +264,8 @@ class JournalReading:
             frames = {frame: parse_json(one.encode()) for frame, one in manifest.frames.items()}
             self._listed = State(frames, manifest.objects, manifest.memory_rules)
         self._has_met = False  # the line up to which project.json was written
-        self.journal = Journal()
+        self.history = History()
+        self.effort = EffortLog()  # of every edit, those that can no longer be redone included
         self.by_hand = ChangesByHand()
         self.written: set[tuple[int, int, int]] = set()
         self.store_end = 0
@@ -426,19 +351,12 @@ class JournalReading:
         edit = decode_edit(value, frame_count, note)
         at_s = _moment_s(value)
         if at_s is not None:
-            self.journal.effort.note(edit, at_s)
+            self.effort.note(edit, at_s)
         if not self.is_broken:
             self._state.check(value)
             position = integer(value.get("position"), "position", 1, 2**62)
-            part = Part(None, line.offset, line.size_bytes)
-            self.journal.add(
-                position,
-                edit.label,
-                edit.group,
-                edit.frames,
-                part,
-                changes_objects=edit.objects_after is not None,
-            )
+            entry = self.history.follow(edit, position)
+            entry.parts.append(Part(None, line.offset, line.size_bytes))
             self._state.apply(value, side=1)
         self.store_end = max([self.store_end, *ends])
         for key, pair in value["frames"].items():
@@ -452,20 +370,16 @@ class JournalReading:
     def _move(self, line: Line, position: int) -> None:
         at_s = None if line.value is None else _moment_s(line.value)
         if at_s is not None:
-            self.journal.effort.note_move(at_s)
+            self.effort.note_move(at_s)
         if self.is_broken:
             if self._is_new(line):
                 raise DamagedValueError(Message("an undo that can no longer be followed"))
             return
-        here = self.journal.position
-        self.journal.move(position)
+        side = int(position > self.history.position)
+        parts = [part for entry in self.history.move(position) for part in entry.parts]
         with reading_parts(self._layout.journal) as bring:
-            for step in reversed(self.journal.steps[position:here]):
-                for part in reversed(step.parts):
-                    self._state.apply(bring(part), side=0)
-            for step in self.journal.steps[here:position]:
-                for part in step.parts:
-                    self._state.apply(bring(part), side=1)
+            for part in parts if side else reversed(parts):
+                self._state.apply(bring(part), side=side)
         if self._is_new(line):
             self._listed = replace(self._state, frames=dict(self._state.frames))
 

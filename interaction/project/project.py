@@ -4,11 +4,13 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Self
 
 from interaction.annotation.annotation import Annotation
+from interaction.annotation.history import History, Part
 from interaction.annotation.labels import Label
 from interaction.annotation.requests import ImportRequest
 from interaction.annotation.types import EMPTY_RECORD, Edit, MemoryRules
@@ -16,7 +18,6 @@ from interaction.errors import ProjectError, ProjectInUseError, ReadOnlyProjectE
 from interaction.files import is_plain_folder, remove_leftovers, sync_folder, writing_problem
 from interaction.project.causes import cause_to_json
 from interaction.project.frame_index import write_cuts, write_index
-from interaction.project.journal import Journal, Part
 from interaction.project.layout import ProjectLayout, is_project
 from interaction.project.lock import ProjectLock
 from interaction.project.manifest import Manifest, SourceInfo, check_source, encode_json
@@ -143,7 +144,7 @@ class Project:
             source=source.beside(folder),
             engine=dict(engine or {}),
         )
-        contents = Contents(manifest, Journal(), 0, set())
+        contents = Contents(manifest, History(), 0, set())
         project = cls(layout, contents, lock=None, read_only_reason="", is_late=True)
         if not is_late:
             project.make()
@@ -245,35 +246,26 @@ class Project:
             self.flush()
         return self.view.load_annotation()
 
-    def record(self, edit: Edit, position: int) -> Callable[[], Edit]:
-        """Saves an edit that was made. position: of the history with it.
+    def record(self, edit: Edit) -> None:
+        """Pushes an edit that was made onto the history, and saves it.
 
-        Returns what brings back the whole step of the history that the edit is part of.
         Never waits for the disk. Raises ReadOnlyProjectError; ValueError or TypeError for an edit
         that could not be read again.
         """
-        saver = self._writing()
+        saver, history = self._writing(), self.view.history
         check_edit(edit)
-        part = Part(edit)
-        step = self.view.journal.add(
-            position,
-            edit.label,
-            edit.group,
-            edit.frames,
-            part,
-            changes_objects=edit.objects_after is not None,
-        )
-        saver.put(SavedEdit(edit, position, _now(), part))
-        return self.view.loader(step)
+        entry, part = history.push(edit), Part(edit)
+        entry.parts.append(part)
+        entry.load = entry.load or partial(self.view.load, entry)
+        saver.put(SavedEdit(edit, history.position, _now(), part))
 
-    def move_to(self, position: int, edit: Edit) -> None:
-        """Saves an undo or redo of one step or more. edit: what was applied, an inverse for undo.
+    def record_move(self, edit: Edit) -> None:
+        """Saves that something was undone or redone in the history. edit: what was applied, an
+        inverse for undo.
 
         Raises ReadOnlyProjectError.
         """
-        saver = self._writing()
-        self.view.journal.move(position)
-        saver.put(SavedMove(edit, position, _now()))
+        self._writing().put(SavedMove(edit, self.view.history.position, _now()))
 
     def relocate(self, path: Path) -> None:
         """Set the path of the video, as the annotator chose it; also when only reading.
@@ -452,7 +444,7 @@ def copy_project(project: Project, annotation: Annotation, folder: Path) -> None
     try:
         copy.change_memory(project.view.manifest.memory)
         copy.keep_probabilities(project.view.manifest.keeps_probabilities)
-        copy.record(edit, 1)
+        copy.record(edit)
         copy.flush()
     finally:
         copy.close(discards=True)

@@ -5,6 +5,7 @@ import zlib
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from interaction.annotation.annotation import Annotation, make_record
 from interaction.annotation.edits import given_after, with_ids
+from interaction.annotation.effort import EffortLog
 from interaction.annotation.history import Entry, History
 from interaction.annotation.labels import Label
 from interaction.annotation.mask_files import decode_labels, read_mask
@@ -21,14 +23,7 @@ from interaction.annotation.types import EMPTY_RECORD, Edit, FrameRecord, FrameS
 from interaction.errors import DamagedProjectError, UnreadableMaskError
 from interaction.files import read_plain
 from interaction.project.frame_index import read_cuts, read_index
-from interaction.project.journal import (
-    ChangesByHand,
-    Journal,
-    JournalReading,
-    Step,
-    decode_edit,
-    reading_parts,
-)
+from interaction.project.journal import ChangesByHand, JournalReading, decode_edit, reading_parts
 from interaction.project.layout import ProjectLayout
 from interaction.project.manifest import Manifest, find_source, parse_json, read_manifest
 from interaction.project.mask_store import MaskStore, check_mask, checking_masks
@@ -51,10 +46,11 @@ class Contents:
     """What was found. `manifest` holds the state; `damages` is empty for a whole project."""
 
     manifest: Manifest
-    journal: Journal
+    history: History
     journal_end: int  # bytes; what is behind it is worth nothing
     written: set[tuple[int, int, int]]  # (frame, bytes, CRC-32) of every mask a frame ever had
     store_end: int = 0  # bytes; how far into the mask store the journal refers
+    effort: EffortLog = field(default_factory=EffortLog)
     by_hand: ChangesByHand = field(default_factory=ChangesByHand)
     damages: list[str] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
@@ -88,10 +84,11 @@ def read_contents(layout: ProjectLayout) -> Contents:
             memory_rules=reading.state.memory,
             frames=reading.state.texts(),
         ),
-        journal=Journal(reading.journal.effort) if reading.is_broken else reading.journal,
+        history=History() if reading.is_broken else reading.history,
         journal_end=reading.end,
         written=reading.written,
         store_end=reading.store_end,
+        effort=reading.effort,
         by_hand=reading.by_hand,
         damages=damages,
         notices=notices,
@@ -327,12 +324,18 @@ def _matches(mask: bytes, place: MaskPlace) -> bool:
 
 
 class ProjectView:
-    """What was read of a project's folder."""
+    """What was read of a project's folder.
+
+    history: every step ever made; masks are read when one is undone or redone. effort: of every
+    edit, those that can no longer be redone included.
+    """
 
     def __init__(self, layout: ProjectLayout, contents: Contents) -> None:
         self.layout = layout
         self.manifest = contents.manifest
-        self.journal = contents.journal
+        self.history, self.effort = contents.history, contents.effort
+        for entry in self.history.entries:
+            entry.load = partial(self.load, entry)
         self.store = MaskStore(layout.store)
         self.mattes = MaskStore(layout.mattes)
         checked = check_masks(layout, contents, self.store, self.mattes)
@@ -366,14 +369,6 @@ class ProjectView:
         self._checked = None  # so that masks which change are not kept for ever
         return annotation
 
-    def load_history(self) -> History:
-        """Every step ever made; masks are read when one is undone or redone."""
-        entries = [
-            Entry(step.label, frozenset(step.frames), step.group, load=self.loader(step))
-            for step in self.journal.steps
-        ]
-        return History(entries, self.journal.position)
-
     def find_source(self) -> Path:
         """Where the video is. Raises SourceMovedError, SourceChangedError, SourceMissingError."""
         return find_source(self.manifest.source, self.layout.folder)
@@ -406,11 +401,8 @@ class ProjectView:
         """
         return self._outside
 
-    def loader(self, step: Step) -> Callable[[], Edit]:
-        """What brings the edits of a step back, as one."""
-        return lambda: self._load(step)
-
-    def _load(self, step: Step) -> Edit:
+    def load(self, entry: Entry) -> Edit:
+        """The edits of a step of the history, as one. Raises DamagedProjectError."""
         source = self.manifest.source
         try:
             with (
@@ -422,11 +414,11 @@ class ProjectView:
                 # An edit that is still in memory is not in the file yet.
                 edits = [
                     part.edit or decode_edit(line_of(part), source.frame_count, mask_at, matte_at)
-                    for part in list(step.parts)
+                    for part in list(entry.parts)
                 ]
         except DamagedValueError as error:
             raise DamagedProjectError(
-                self.layout.folder, Message("“{label}”: {reason}", label=step.label, reason=error)
+                self.layout.folder, Message("“{label}”: {reason}", label=entry.label, reason=error)
             ) from error
         first, *others = edits
         return first.then(*others)

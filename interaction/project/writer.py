@@ -8,11 +8,12 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Final
 
+from interaction.annotation.history import Part
 from interaction.annotation.labels import Label
 from interaction.annotation.types import Edit
 from interaction.errors import ProjectError, UserError
 from interaction.files import ForeignChangeError, remove_plain, write_plain, writing_problem
-from interaction.project.journal import Part, edit_line, move_line, seal, start_line
+from interaction.project.journal import edit_line, move_line, seal, start_line
 from interaction.project.layout import ProjectLayout
 from interaction.project.manifest import KEYS_FORMAT, Manifest, encode_json, manifest_text
 from interaction.project.mask_store import GrowingFile, MaskStore

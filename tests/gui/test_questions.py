@@ -116,7 +116,7 @@ def test_a_project_that_closes_takes_its_question_back(
     assert window.close_session()
     project = open_path(tmp_path / "clip.vos").session.project
     assert project is not None
-    assert [one.label for one in project.view.journal.steps] == [one.label for one in entries]
+    assert [one.label for one in project.view.history.entries] == [one.label for one in entries]
     assert not project.view.versions()
 
 

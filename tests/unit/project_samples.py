@@ -55,21 +55,21 @@ class Annotator:
         self.annotation = Annotation(FRAMES, WIDTH, HEIGHT)
         self.history = History()
         if project is not None:
-            self.annotation, self.history = project.load_annotation(), project.view.load_history()
+            self.annotation, self.history = project.load_annotation(), project.view.history
 
     def apply(self, edit: Edit) -> None:
         self.annotation.apply(edit)
-        entry = self.history.push(edit)
-        if self.project is not None:
-            load = self.project.record(edit, self.history.position)
-            entry.load = entry.load or load
+        if self.project is None:
+            self.history.push(edit)
+        else:
+            self.project.record(edit)
 
     def travel(self, *, is_undo: bool) -> None:
         edit = self.history.undo() if is_undo else self.history.redo()
         if edit is not None:
             self.annotation.apply(edit)
             if self.project is not None:
-                self.project.move_to(self.history.position, edit)
+                self.project.record_move(edit)
 
     def forget_groups(self) -> None:
         """As when the history was closed and opened again: no later edit joins an earlier step."""
@@ -138,8 +138,9 @@ def _given(edit: Edit) -> Edit:
 
 def state(project: Project) -> State:
     """All that a project holds, its history read back in full."""
-    annotation, history = project.load_annotation(), project.view.load_history()
-    edits = [entry.loaded() for entry in history.entries]
+    annotation, history = project.load_annotation(), project.view.history
+    edits = [entry.load() for entry in history.entries if entry.load is not None]
+    assert len(edits) == len(history.entries)
     return dict(annotation.records), annotation.objects, edits, history.position
 
 

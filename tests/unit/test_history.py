@@ -1,8 +1,12 @@
 """Undo and redo as a list: groups, what can be redone, what is forgotten."""
 
+import random
+from dataclasses import replace
+from functools import partial
+
 import pytest
 
-from interaction.annotation.history import Entry, History
+from interaction.annotation.history import History
 from interaction.annotation.types import (
     EMPTY_RECORD,
     Edit,
@@ -115,7 +119,7 @@ def test_over_the_budget_old_entries_are_left_to_the_disk_or_forgotten() -> None
     stored = [edit(frame, size=100) for frame in range(4)]
     history = History(budget_bytes=250)
     for one in stored:
-        history.push(one, lambda one=one: one)  # type: ignore[misc]
+        history.push(one).load = partial(_given, one)
     assert [entry.edit is None for entry in history.entries] == [True, True, False, False]
     for one in reversed(stored):
         assert history.undo() == one.inverse()
@@ -133,10 +137,52 @@ def test_the_newest_edit_is_kept_however_large() -> None:
     assert history.can_undo
 
 
+def _given(edit: Edit) -> Edit:
+    return edit
+
+
 def test_a_history_goes_on_where_it_was_left() -> None:
-    entries = [Entry("old", frozenset({0}), load=lambda: edit(0)), Entry("redone", frozenset({1}))]
-    history = History(entries, position=1)
+    history = History()
+    for frame in range(2):
+        one = edit(frame)
+        history.follow(one, frame + 1).load = partial(_given, one)
+    assert history.move(1) == list(history.entries[1:])
     assert (history.can_undo, history.can_redo) == (True, True)
     assert history.undo() == edit(0).inverse()
-    with pytest.raises(ValueError, match="position 3"):
-        History(entries, position=3)
+    with pytest.raises(ValueError, match="step 3"):
+        history.move(3)
+
+
+def test_one_history_follows_another_by_its_positions_alone() -> None:
+    bear = ObjectInfo(1, "bear", (0, 0, 0))
+    chance = random.Random(5)
+    for _ in range(100):
+        made, told = History(budget_bytes=chance.choice((0, 60, 1000))), History()
+        for number in range(40):
+            turn = chance.random()
+            if turn < 0.3:
+                edit_back = made.undo() if turn < 0.2 else made.redo()
+                if edit_back is not None:
+                    told.move(made.position)
+                continue
+            one = edit(chance.randrange(6), chance.choice((None, "a", "b")), label=str(number))
+            if turn > 0.9:
+                one = replace(one, objects_before=(), objects_after=(bear,))
+            made.push(one).load = partial(_given, one)
+            told.follow(one, made.position)
+            assert told.position == made.position
+            assert [(e.label, e.group, e.frames) for e in told.entries] == [
+                (e.label, e.group, e.frames) for e in made.entries
+            ]
+
+
+def test_a_history_follows_to_no_place_it_cannot_have_got_to() -> None:
+    history = History()
+    history.follow(edit(0), 1)
+    history.follow(edit(1, group="run"), 2)
+    assert history.follow(edit(2, group="run"), 2) is history.newest
+    with pytest.raises(ValueError, match="from step 2 to 7"):
+        history.follow(edit(3), 7)
+    with pytest.raises(ValueError, match="from step 2 to 2"):
+        history.follow(edit(3, group="unknown"), 2)
+    assert len(history.entries) == 2

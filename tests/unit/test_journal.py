@@ -8,7 +8,7 @@ import pytest
 
 from interaction.annotation.types import Edit
 from interaction.errors import DamagedProjectError, ReadOnlyProjectError, UserError
-from interaction.project.journal import Journal, Part, read_lines, seal, unseal
+from interaction.project.journal import read_lines, seal, unseal
 from interaction.project.project import Project
 from interaction.project.records import DamagedValueError
 from tests.unit.project_samples import Annotator, State, state, state_of, write_source
@@ -85,7 +85,7 @@ def test_last_edits_can_be_lost_without_losing_more(folder: Path) -> None:
         write_lines(folder, lines[:keep])
         with Project.open(folder, read_only=True) as project:
             assert project.damages == ()
-            history = project.view.load_history()
+            history = project.view.history
             assert len(history.entries) <= keep
 
 
@@ -99,9 +99,9 @@ def test_a_damaged_line_in_the_middle_is_reported_and_the_masks_stay_readable(fo
         assert project.is_read_only
         assert "line 6" in project.damages[0]
         assert dict(project.load_annotation().records) == records
-        assert project.view.load_history().entries == ()
+        assert project.view.history.entries == ()
         with pytest.raises(ReadOnlyProjectError, match="damaged"):
-            project.record(Edit("x"), 1)
+            project.record(Edit("x"))
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 
 
@@ -153,7 +153,7 @@ def test_a_damaged_mask_of_the_history_is_reported_when_it_is_needed(folder: Pat
     store.write_bytes(data)
     with Project.open(folder) as project:
         assert project.damages == ()
-        history = project.view.load_history()
+        history = project.view.history
         position = history.position
         with pytest.raises(DamagedProjectError, match="Click on frame 1"):
             history.undo()
@@ -212,33 +212,6 @@ def test_one_changed_bit_anywhere_in_a_line_is_noticed() -> None:
             unseal(bytes(damaged))
 
 
-def test_steps_mirror_a_history() -> None:
-    journal = Journal()
-    first = journal.add(1, "a", None, [1], Part())
-    group = journal.add(2, "b", "g", [2], Part())
-    newer = journal.add(3, "c", None, [3], Part())
-    assert journal.add(3, "b", "g", [4], Part()) is group
-    assert group.frames == {2, 4}
-    assert journal.steps == [first, group, newer]
-    journal.move(2)
-    journal.add(2, "b", "g", [5], Part())
-    assert journal.steps == [first, group, newer]
-    journal.add(2, "b", "g", [3], Part())
-    assert journal.steps == [first, group]
-    newest = journal.add(3, "c", None, [6], Part())
-    journal.add(3, "b", "g", [], Part(), changes_objects=True)
-    assert journal.steps == [first, newest, group]
-    journal.move(1)
-    journal.add(2, "d", None, [5], Part())
-    assert [step.label for step in journal.steps] == ["a", "d"]
-    with pytest.raises(ValueError, match="step 3"):
-        journal.move(3)
-    with pytest.raises(ValueError, match="from step 2 to 7"):
-        journal.add(7, "e", None, [], Part())
-    with pytest.raises(ValueError, match="from step 2 to 2"):
-        journal.add(2, "e", "unknown", [], Part())
-
-
 def test_nothing_in_a_mutated_journal_raises_anything_but_words(folder: Path) -> None:
     lines = journal_lines(folder)
     chance = random.Random(0)
@@ -255,7 +228,7 @@ def test_nothing_in_a_mutated_journal_raises_anything_but_words(folder: Path) ->
         try:
             with Project.open(folder, read_only=True) as project:
                 project.load_annotation()
-                history = project.view.load_history()
+                history = project.view.history
                 while history.can_undo:
                     history.undo()
         except UserError:

@@ -106,7 +106,7 @@ def test_a_propagation_is_one_step_whose_masks_are_all_there(folder: Path) -> No
         annotator.add_object("bear")
         annotator.propagate(range(FRAMES), "run", 3)
     with Project.open(folder) as project:
-        history = project.view.load_history()
+        history = project.view.history
         assert [entry.label for entry in history.entries] == ["Add ‘bear’", "Propagate"]
         assert history.entries[1].frames == frozenset(range(FRAMES))
         assert set(history.entries[1].loaded().after) == set(range(FRAMES))
@@ -442,20 +442,18 @@ def test_an_edit_that_could_not_be_read_again_is_refused_at_once(folder: Path) -
         empty = {1: EMPTY_RECORD}
         doubtful = {1: FrameRecord(blob(1, 1), FrameStatus.TRACKED, frozenset({1}), float("nan"))}
         with pytest.raises(ValueError, match="doubt"):
-            project.record(Edit("x", empty, doubtful), 1)
+            project.record(Edit("x", empty, doubtful))
         with pytest.raises(TypeError):
-            project.record(Edit("x", empty, empty, cause=Request()), 1)
+            project.record(Edit("x", empty, empty, cause=Request()))
         for x, y in ((float("nan"), 0), (0, float("nan")), (1e9, 0), (0, float("-inf"))):
             far = Prompts(1, None, FrameStatus.EMPTY, (Click(x, y, True),))
             with pytest.raises(ValueError, match="click"):
-                project.record(Edit("x", empty, {1: FrameRecord(prompts=far)}), 1)
+                project.record(Edit("x", empty, {1: FrameRecord(prompts=far)}))
         for objects in (ObjectInfo(0, "x", (0, 0, 0)), ObjectInfo(1, "\ud800", (0, 0, 0))):
             with pytest.raises(ValueError, match="object"):
-                project.record(Edit("x", {}, {}, (), (objects,)), 1)
-        with pytest.raises(ValueError, match="step"):
-            project.record(Edit("x", empty, empty), 5)
+                project.record(Edit("x", {}, {}, (), (objects,)))
         project.flush()
-        assert project.view.load_history().entries == ()
+        assert project.view.history.entries == ()
 
 
 def apply_all(annotator: Annotator, edits: Iterable[Edit]) -> None:

@@ -131,7 +131,7 @@ def test_a_step_that_no_longer_fits_is_taken_over_with_the_reason(other: Session
         Edit("Odd", {frame: EMPTY_RECORD}, {frame: with_mask}, cause=cause_from_json(cause)[0])
         for frame, cause in enumerate(causes)
     ]
-    entries = [Entry(edit.label, edit.frames, edit=edit) for edit in broken]
+    entries = [Entry(edit.label, edit=edit) for edit in broken]
     remarks = [step.remark or "" for step in replay(other, entries)]
     for remark, reason in zip(
         remarks, ("no object 7", "frame is not", "from the future", "grow needs"), strict=True
@@ -214,7 +214,7 @@ def old_project(tmp_path: Path) -> Iterator[Project]:
 def test_an_old_journal_is_done_again_to_the_very_same_masks(
     old_project: Project, other: Session
 ) -> None:
-    history, records = old_project.view.load_history(), old_project.load_annotation().records
+    history, records = old_project.view.history, old_project.load_annotation().records
     assert old_project.damages == ()
     causes = [entry.loaded().cause for entry in history.entries]
     assert not any(isinstance(cause, UnknownRequest) for cause in causes)
