@@ -10,7 +10,7 @@ two given frames.
 
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -20,15 +20,24 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from interaction.annotation.annotation import Annotation
+from interaction.annotation.annotation import Annotation, make_record
 from interaction.annotation.mask_files import decode_labels
 from interaction.annotation.types import FrameRecord, FrameStatus, ObjectInfo, Signs
 from interaction.engines import Engines, EngineSettings
 from interaction.evaluation.scores import region_similarity
 from interaction.tracking.blending import blend
-from interaction.tracking.propagation import Run, memorize_all, propagate
+from interaction.tracking.opinion import SecondOpinion
+from interaction.tracking.propagation import GivenMasks, Run, memorize_all, propagate
 from interaction.tracking.signs import View, disagreement, flow_between, look, read_signs
-from interaction.tracking.trust import INPUTS, SIGNS, averaged, flicker, next_frames
+from interaction.tracking.trust import (
+    COEFFICIENTS,
+    INPUTS,
+    SIGNS,
+    averaged,
+    flicker,
+    next_frames,
+    spread_opinions,
+)
 from training.datasets.layouts import davis_videos
 from xmem_core.arrays import Frame, Labels
 from xmem_core.pictures import Prediction
@@ -45,6 +54,8 @@ _PRIOR = {
     "jump": -0.5, "shift": -0.5, "warp": -1.0, "pieces": -0.3, "is_gone": -1.0, "flicker": -2.0,
     "disagreement": -3.0,
 }  # fmt: skip
+# Not fitted: the click network has learned from the training clips, as the tracker has.
+_OPINION = ("denied", "usual")
 # Their sign is free: they may raise or lower the expected IoU.
 _EITHER = ("own", "is_two", "small", "away", "outline")
 
@@ -58,6 +69,7 @@ class Seen:
     view: View
     ious: Mapping[int, float]  # by object, the true ones
     small: NDArray[np.uint8] | None = None  # (1 + K, h, w) probabilities, of two-way runs
+    opinions: Mapping[int, tuple[float, float]] = field(default_factory=dict)
 
 
 def read_clip(pictures: Path, masks: Path, most: int) -> tuple[list[Frame], list[Labels]]:
@@ -100,6 +112,8 @@ def follow(
     tracker = engines.start_tracker()
     for _ in memorize_all(tracker, frames, given):
         pass
+    records = {frame: make_record(one, FrameStatus.CONFIRMED) for frame, one in given.items()}
+    opinion = SecondOpinion(engines, frames, GivenMasks(records))
     seen = []
     for result, _ in propagate(tracker, frames, given, (run,)):
         assert result is not None
@@ -117,7 +131,8 @@ def follow(
             )[0]
             small = (resized * 255).round().to(torch.uint8).numpy()
         view = look(result.prediction, result.picture)
-        seen.append(Seen(result.frame, away, view, ious, small))
+        opinions = opinion.on(result.frame, labels, ious) if away else {}
+        seen.append(Seen(result.frame, away, view, ious, small, opinions))
     return seen
 
 
@@ -157,9 +172,8 @@ def rows_of(clip: str, run: str, seen: list[Seen], other: list[Seen] | None = No
     for index, one in enumerate(seen):
         before = seen[index - 1].view if index else None
         earlier = seen[index - 2].view if index > 1 else None
-        values = read_signs(
-            one.view, before, earlier, start, one.away, flow_between(before, one.view)
-        )
+        flow = flow_between(before, one.view)
+        values = read_signs(one.view, before, earlier, start, one.away, flow, one.opinions)
         signs[one.frame] = {object_id: list(row) for object_id, row in values.items()}
     for one in other or ():
         for object_id, row in signs.get(one.frame, {}).items():
@@ -179,7 +193,9 @@ def rows_of(clip: str, run: str, seen: list[Seen], other: list[Seen] | None = No
             ious.append(one.ious[object_id])
             kept.append(Signs.of(object_id, row, one.view.key_bytes(object_id)))
         records[one.frame] = FrameRecord(status=FrameStatus.TRACKED, signs=tuple(kept))
-    return Rows(clip, run, np.array(places), np.array(inputs), np.array(ious), records)
+    rows = Rows(clip, run, np.array(places), np.array(inputs), np.array(ious), records)
+    spread_opinions(rows.places, rows.inputs)
+    return rows
 
 
 def fit(rows: list[Rows], penalty: float) -> dict[str, float]:
@@ -199,6 +215,9 @@ def fit(rows: list[Rows], penalty: float) -> dict[str, float]:
     ridge = np.diag([0.0, *(penalty * len(rows) * scale**2)])
     design = np.column_stack([np.ones(len(y)), x])
     free = np.ones(len(prior), np.bool_)
+    for name in _OPINION:
+        index = 1 + INPUTS.index(name)
+        prior[index], free[index] = COEFFICIENTS[name], False
     highest = np.array([np.inf if one == "bias" or one in _EITHER else _PRIOR.get(one, 0.0) / 4
                         for one in ("bias", *INPUTS)])  # fmt: skip
     beta = prior.copy()

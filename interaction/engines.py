@@ -36,6 +36,9 @@ MEMORY_LIMITS: Final[Mapping[str, range]] = {
 }
 
 
+_JUDGE: Final = "small-clicks"
+
+
 def with_limits(memory: MemoryConfig, limits: Mapping[str, int]) -> MemoryConfig:
     """`memory` with all of MEMORY_LIMITS as in `limits`. ValueError if they contradict each
     other."""
@@ -117,6 +120,12 @@ class Segmenter(Protocol):
     ) -> "ClickResult": ...
 
 
+class Judge(Protocol):
+    """A click model that is asked about masks: the part of `ClickSegmenter` that a run uses."""
+
+    def denied(self, frame: Frame, labels: Labels, object_id: int, /) -> float: ...
+
+
 class Scribbler(Protocol):
     """A scribble model at work: the part of `ScribbleSegmenter` that a session uses."""
 
@@ -137,6 +146,7 @@ class Networks(Protocol):
     def segmenter(self) -> Segmenter: ...
     def scribbler(self) -> Scribbler: ...
     def start_tracker(self, settings: EngineSettings | None = None) -> "Tracker": ...
+    def judge(self) -> Judge | None: ...
 
 
 class Engines:
@@ -146,6 +156,7 @@ class Engines:
         self._settings = settings or EngineSettings()
         self._segmenter: Segmenter | None = None
         self._scribbler: Scribbler | None = None
+        self._judge: Judge | None = None
         self._start: StartTracker | None = None
         self._start_of: tuple[str, torch.device, bool] | None = None
 
@@ -164,6 +175,8 @@ class Engines:
             self._segmenter = None
         if (old.scribble_model, old.device) != (settings.scribble_model, settings.device):
             self._scribbler = None
+        if old.device != settings.device:
+            self._judge = None
 
     def segmenter(self) -> Segmenter:
         """ModelError if the weights are missing or damaged."""
@@ -192,6 +205,20 @@ class Engines:
             with _naming(plugin, path):
                 self._scribbler = plugin.provider.load_scribbler(path, device)
         return self._scribbler
+
+    def judge(self) -> Judge | None:
+        """The bundled click network, whatever clicks are answered by: what its answers say of a
+        mask was measured with it. None if its weights are missing or damaged."""
+        if self._judge is None:
+            from xmem_core.device import best_device
+
+            try:
+                plugin, path = _plugin(CLICK_MODELS, _JUDGE, "load_segmenter")
+                device = best_device(self._settings.device)
+                self._judge = plugin.provider.load_segmenter(path, device, None)
+            except ModelError:
+                return None
+        return self._judge
 
     def start_tracker(self, settings: EngineSettings | None = None) -> "Tracker":
         """A tracker with empty memory. settings: other ones, for this tracker only.

@@ -18,7 +18,7 @@ from interaction.answers import propagation
 from interaction.clicks.fbrs import StoppedError
 from interaction.clicks.prompts import Box, ClickConfig
 from interaction.clicks.segmenter import ClickResult, merged
-from interaction.engines import EngineSettings
+from interaction.engines import EngineSettings, Judge
 from interaction.project.project import Project
 from interaction.session import Session
 from tests import tiny
@@ -100,6 +100,13 @@ class LineScribbler:
         return mask.astype(np.float32)
 
 
+class BrightnessJudge:
+    """Denies of a mask as much as its pixels are bright."""
+
+    def denied(self, frame: Frame, labels: Labels, object_id: int) -> float:
+        return float(frame[labels == object_id].mean()) / 255
+
+
 class FakeEngines:
     """Keeps the contract of `interaction.engines.Engines`."""
 
@@ -116,6 +123,9 @@ class FakeEngines:
 
     def scribbler(self) -> LineScribbler:
         return LineScribbler()
+
+    def judge(self) -> Judge | None:
+        return BrightnessJudge()
 
     def start_tracker(self, settings: EngineSettings | None = None) -> Tracker:
         settings = settings or self.settings

@@ -23,7 +23,13 @@ from interaction.clicks.fbrs import (
     StoppedError,
     click_squares,
 )
-from interaction.clicks.prompts import Box, ClickConfig, check_inside, clicks_of_box
+from interaction.clicks.prompts import (
+    Box,
+    ClickConfig,
+    check_inside,
+    clicks_of_box,
+    depth_inside,
+)
 from interaction.clicks.zoom import Crop, around, whole_frame
 from xmem_core.arrays import Frame, Labels
 
@@ -228,6 +234,33 @@ class ClickSegmenter:
         with torch.inference_mode(False), torch.no_grad():
             probability = self._boxed(frame, box, frame_key)
         return boxed(start, object_id, box, probability, locked, self._config.threshold)
+
+    def denied(self, frame: Frame, labels: Labels, object_id: int) -> float:
+        """The share of an object's mask that the network denies, clicked in the mask's middle and
+        not shown it, 0 to 1; 0 of an empty mask. Keeps nothing: any thread may ask.
+
+        frame (H, W, 3) uint8 RGB, labels (H, W) uint8 object ids.
+        """
+        own = labels == object_id
+        if not own.any():
+            return 0.0
+        row, column = divmod(int(depth_inside(own).argmax()), own.shape[1])
+        middle = (Click(column + 0.5, row + 0.5, is_positive=True),)
+        config = self._config
+        crop = self._around(
+            own, middle, config.zoom_expansion, config.least_correction_px, config.zoom_px
+        )
+        assert crop is not None
+        with torch.inference_mode(False), torch.no_grad():
+            pictures, picture = self._picture(frame, crop, None)
+            maps = self._network.click_maps(crop.rows_of(middle), crop.height, crop.width)
+            maps = self._both(maps.to(self._device))
+            none = torch.zeros_like(maps[:, :1])
+            inputs = Inputs(picture, pictures, maps, previous=none, positive=none, negative=none)
+            found = self._refiner.plain(inputs)[0, 0].sigmoid()
+            mask = crop.cut(torch.from_numpy(own.astype(np.float32))[None, None])[0, 0]
+            mask = mask.to(self._device)
+            return 1 - float((mask * found).sum() / mask.sum().clamp_min(1e-6))
 
     def _boxed(self, frame: Frame, box: Box, frame_key: Hashable) -> NDArray[np.float32]:
         """(H, W) the object's probability: of a network that knows boxes the mean of what it says

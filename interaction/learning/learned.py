@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Final, Literal, get_args
 from interaction.annotation.annotation import Annotation
 from interaction.annotation.types import FrameRecord, Frames
 from interaction.clicks.prompts import ClickConfig
-from interaction.engines import Engines, EngineSettings, Networks, Scribbler, Segmenter, with_limits
+from interaction.engines import (
+    Engines,
+    EngineSettings,
+    Judge,
+    Networks,
+    Scribbler,
+    Segmenter,
+    with_limits,
+)
 from interaction.errors import ModelError, ReadOnlyProjectError, UserError
 from interaction.files import (
     is_plain_file,
@@ -192,6 +200,9 @@ class LearnedEngines:
 
     def scribbler(self) -> Scribbler:
         return self.plain.scribbler()
+
+    def judge(self) -> Judge | None:
+        return self.plain.judge()
 
     def start_tracker(self, settings: EngineSettings | None = None) -> "Tracker":
         settings = settings or self.settings

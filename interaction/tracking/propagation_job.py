@@ -33,6 +33,7 @@ from interaction.tracking.blending import PassStore, blend, joined_signs
 from interaction.tracking.brakes import WrongMask
 from interaction.tracking.covered import tracked_objects
 from interaction.tracking.governor import REHEARSED_FRAMES, Forecast, Workload, forecast
+from interaction.tracking.opinion import SecondOpinion
 from interaction.tracking.propagation import (
     MOST_REMEMBERED,
     GivenMasks,
@@ -125,6 +126,7 @@ class PropagationJob:
         self._objects = annotation.objects
         self._group = new_group()
         self._trackers = SteppingTrackers(engines, video)
+        self._opinion = SecondOpinion(engines, video, self._masks)
         start = self._records.get(self._runs[0].frames[0], EMPTY_RECORD)
         self._seconds = tuple(self._second_passes(run) for run in self._runs)
         self._passes = [
@@ -293,7 +295,7 @@ class PropagationJob:
                 if at.start_labels is None:
                     at.start_labels = labels  # for the other way
                 edit, remark = None, None
-                signs = watch.signs(step.result)
+                signs = watch.signs(step.result, self._opinions(step.result, labels))
                 cut = None if step.result.is_damaged else brakes.cut(watch)
                 wrong = None if step.result.is_damaged else brakes.mask(watch, self._names)
                 if step.result.is_given:
@@ -356,8 +358,9 @@ class PropagationJob:
             for step in steps:
                 edit = None
                 if step.result is not None:
-                    signs, found = watch.signs(step.result), passed.take(step.frame)
                     labels = step.result.prediction.labels()
+                    signs = watch.signs(step.result, self._opinions(step.result, labels))
+                    found = passed.take(step.frame)
                     if step.frame != given:
                         at.finished += 1
                     if found is not None and not step.result.is_damaged and step.frame != given:
@@ -415,6 +418,14 @@ class PropagationJob:
         """The objects that the annotator marked absent from the frame."""
         return frozenset(
             one.id for one in self._objects if one.state_at(frame) is PresenceState.ABSENT
+        )
+
+    def _opinions(self, result: TrackedFrame, labels: Labels) -> dict[int, tuple[float, float]]:
+        """labels: (H, W) what was tracked."""
+        if result.is_given or result.is_damaged:
+            return {}
+        return self._opinion.on(
+            result.frame, labels, self._writable & set(result.prediction.objects)
         )
 
     def _without_specks(self, result: TrackedFrame, labels: Labels) -> Labels:

@@ -168,8 +168,11 @@ class Watch:
             _restored_view(state, name) for name in ("start", "view", "before")
         )
 
-    def signs(self, result: TrackedFrame) -> tuple[Signs, ...]:
-        """Of every object that was looked for; none of a frame that cannot be decoded."""
+    def signs(
+        self, result: TrackedFrame, opinions: Mapping[int, tuple[float, float]] = {}
+    ) -> tuple[Signs, ...]:
+        """Of every object that was looked for; none of a frame that cannot be decoded. opinions:
+        by object, as `SecondOpinion.on` has them."""
         if result.is_damaged:
             return ()
         view = look(result.prediction, result.picture)
@@ -180,7 +183,7 @@ class Watch:
         if away == 0:
             self._start = view
         self.flow = flow_between(self.before, view)
-        values = read_signs(view, self.before, earlier, self._start, away, self.flow)
+        values = read_signs(view, self.before, earlier, self._start, away, self.flow, opinions)
         return tuple(Signs.of(one, row, view.key_bytes(one)) for one, row in values.items())
 
 
@@ -198,12 +201,13 @@ def read_signs(
     start: View | None,
     frames_away: int,
     flow: NDArray[np.float32] | None = None,
+    opinions: Mapping[int, tuple[float, float]] = {},
 ) -> dict[int, tuple[float, ...]]:
     """By object, its signs, in the order of `SIGNS`.
 
     before, earlier: the one and two frames before in the direction of travel; start: the given
     frame that was passed last; all of the same video. frames_away: from the nearest given frame.
-    flow: `motion` from `before`.
+    flow: `motion` from `before`. opinions: see `Watch.signs`.
     """
     ranked = np.sort(now.probabilities, axis=0)
     lead = ranked[-1] - ranked[-2] if len(ranked) > 1 else ranked[-1]
@@ -215,6 +219,7 @@ def read_signs(
         _compare(signs, now, before, earlier, object_id, flow)
         drift = None if start is None else now.key_distance(start, object_id)
         signs["drift"] = drift or 0.0
+        signs["denied"], signs["usual"] = opinions.get(object_id, (0.0, 0.0))
         result[object_id] = tuple(
             round(min(max(signs[name], 0.0), MOST.get(name, 1.0)), 3) for name in SIGNS
         )

@@ -41,6 +41,10 @@ SIGNS: Final = (
     "is_gone",  # it has no pixel
     "is_two",  # a forward and a backward pass exist
     "disagreement",  # 1 - IoU of the two
+    # Share of the mask that a click network denies, where it was asked, and the same of the nearest
+    # given mask, see `interaction.tracking.opinion`. Both are 0 elsewhere.
+    "denied",
+    "usual",
 )
 MOST: Final = {
     "soft": 4, "small": 5, "jump": 3, "shift": 2, "pieces": 4, "strange": 8, "away": 12, "drift": 2,
@@ -70,17 +74,27 @@ COEFFICIENTS: Final[Mapping[str, float]] = {
     "is_two": 0.2,
     "disagreement": -1.98,
     "flicker": -2.0,
+    # Not fitted with the others: both networks have learned from those clips. They are fitted to
+    # the errors of a tracker that has not, see docs/effort.md.
+    "denied": -4.0,
+    "usual": 4.0,
 }
 _WEIGHTS: Final = np.array([COEFFICIENTS.get(name, 0.0) for name in INPUTS])
 # A mask goes wrong and right again over some frames, while its signs jitter from one to the next:
 # those of the frames beside it count too. Of the frame, and of those one and two frames away.
 _SHARES: Final = (3.0, 2.0, 1.0)
-BESIDE: Final = len(_SHARES) - 1  # frames on either side whose signs count
+# A click network is asked about an object on every so many frames; the others have what lies
+# between its answers.
+ASKED_EVERY: Final = 8
+BESIDE: Final = len(_SHARES) - 1 + ASKED_EVERY  # frames on either side whose signs count
 _WARP: Final = SIGNS.index("warp")
 IS_TWO: Final = SIGNS.index("is_two")
 _RETURNS: Final = SIGNS.index("returns")
+_DENIED: Final = SIGNS.index("denied")
+_OPINION: Final = slice(_DENIED, _DENIED + 2)  # and what is usual
 _ID, _PACKED = attrgetter("object_id"), attrgetter("packed")
 _ROW_BYTES: Final = 8 * len(SIGNS)
+_OLD_ROW_BYTES: Final = 8 * _DENIED
 _OBJECTS: Final = 256  # ids are below it
 _JUDGED: Final = (FrameStatus.TRACKED, FrameStatus.CORRECTED)  # a tracker has a say there
 
@@ -168,9 +182,13 @@ def _sign_rows(
     objects = np.fromiter(map(_ID, flat), np.intp, len(flat))
     places = np.repeat(np.array(around, np.intp), [len(one) for one in signs]) * _OBJECTS + objects
     rows = list(map(_PACKED, flat))
-    is_valid = np.fromiter(map(len, rows), np.intp) == _ROW_BYTES
-    if not is_valid.all():
-        rows, places = [one for one in rows if len(one) == _ROW_BYTES], places[is_valid]
+    sizes = np.fromiter(map(len, rows), np.intp)
+    if not (sizes == _ROW_BYTES).all():  # of before there were opinions, or damaged
+        is_valid = (sizes == _ROW_BYTES) | (sizes == _OLD_ROW_BYTES)
+        rows = [
+            one.ljust(_ROW_BYTES, b"\0") for one, is_in in zip(rows, is_valid, strict=True) if is_in
+        ]
+        places = places[is_valid]
     inputs = np.zeros((len(rows), len(INPUTS)))
     inputs[:, : len(SIGNS)] = np.frombuffer(b"".join(rows)).reshape(len(rows), len(SIGNS))
     if len(own):
@@ -180,8 +198,35 @@ def _sign_rows(
         places, last = np.unique(places[::-1], return_index=True)
         inputs = inputs[::-1][last]
     if len(places):
+        spread_opinions(places, inputs)
         inputs[:, -1] = _flicker(places, inputs)
     return places, inputs
+
+
+def spread_opinions(places: NDArray[np.intp], inputs: NDArray[np.float64]) -> None:
+    """Gives the frames between two answers of the click network what lies between them, in place,
+    and those with one answer near that one.
+
+    places: (n,) frame * 256 + object, ascending; inputs: (n, ...), the signs first.
+    """
+    objects = places % _OBJECTS
+    is_asked = np.asarray(inputs[:, _DENIED] > 0, np.bool_)
+    for one in np.unique(objects[is_asked]).tolist():
+        rows = np.flatnonzero(objects == one)
+        frames, asked = places[rows] // _OBJECTS, rows[is_asked[rows]]
+        known = places[asked] // _OBJECTS
+        after = np.searchsorted(known, frames)  # the first answer that is not before the frame
+        found, total = np.zeros((len(rows), 2)), np.zeros((len(rows), 1))
+        for at in (after - 1, after):
+            index = at.clip(0, len(known) - 1)
+            away = np.abs(frames - known[index])
+            is_near = (at == index) & (away < ASKED_EVERY)
+            weight = (is_near * (ASKED_EVERY - away))[:, None]
+            found += weight * inputs[asked[index], _OPINION]
+            total += weight
+        found /= np.maximum(total, 1)
+        found[is_asked[rows]] = inputs[asked, _OPINION]
+        inputs[rows, _OPINION] = found
 
 
 def averaged(places: NDArray[np.intp], values: NDArray[np.float64]) -> NDArray[np.float64]:

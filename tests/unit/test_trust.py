@@ -240,6 +240,35 @@ def test_signs_of_two_frames_beside_count_too() -> None:
     assert [ious[5 + away][1] for away in (1, 2, 3)] == [ious[5 - away][1] for away in (1, 2, 3)]
 
 
+def test_an_object_of_which_more_is_denied_than_usual_is_less_trusted() -> None:
+    alike, worse = signs(denied=0.2, usual=0.2), signs(denied=0.4, usual=0.2)
+    as_usual = expected({0: tracked(alike)})[0][1]
+    assert as_usual == pytest.approx(expected({0: tracked(signs())})[0][1])
+    assert expected({0: tracked(worse)})[0][1] < as_usual
+
+
+def test_what_is_denied_lies_between_the_answers_and_is_the_same_of_some_frames_as_of_all() -> None:
+    records = {frame: tracked(signs()) for frame in range(60)}
+    for frame, denied in ((8, 0.2), (16, 0.6), (40, 0.5)):
+        records[frame] = tracked(signs(denied=denied, usual=0.2))
+    ious = [one[1] for one in expected(records).values()]
+    plain = expected({0: tracked(signs())})[0][1]
+    assert ious[11] > ious[12] > ious[13] > ious[14]  # between 8 and 16
+    assert ious[28] == ious[55] == plain  # no answer near
+    assert ious[20] == pytest.approx(ious[18])  # one answer near
+    assert ious[20] < plain
+    for frame in range(60):
+        _, _, [iou] = trust.expected([frame], records)
+        assert iou == pytest.approx(ious[frame], abs=1e-12), frame
+
+
+def test_signs_of_before_there_were_opinions_count_as_ever() -> None:
+    record = tracked(signs(entropy=0.3))
+    old = Signs(1, record.signs[0].packed[: -2 * 8])
+    ious = expected({0: replace(record, signs=(old,)), 1: record})
+    assert ious == expected({0: record, 1: record})
+
+
 def test_signs_of_a_mask_that_the_annotator_replaced_count_nowhere() -> None:
     records = {frame: tracked(signs(1), signs(2)) for frame in range(5)}
     wrong = tracked(signs(1, entropy=0.9, warp=0.5, returns=0.5), signs(2))
