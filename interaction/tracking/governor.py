@@ -137,6 +137,7 @@ class Workload:
     folder: Path | None = None  # that they go to; None: nothing is written
     side_px: int | None = None  # of the box that is looked at; None: the whole picture
     passes: int = 1  # over these frames, one after the other: more where covered pixels are tracked
+    has_judge: bool = False  # a click network is asked about the masks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -310,6 +311,7 @@ _LARGE: Final = _Network(850_000_000, 4 * (64 + 1 + 64 + 129), 4 * 512, 1950, 64
 _SMALL_PARAMETERS: Final = 20_000_000  # a network of fewer is of the small kind
 _OBJECTS_AT_A_TIME: Final = 4  # see `xmem_core.engine`
 _CACHE_BYTES: Final = 512 * 2**20  # of decoded frames, see `interaction.video.video`
+_JUDGE_BYTES: Final = 80 * 2**20  # of the click network and of one answer: 74 MiB measured
 _SIMILARITY_BYTES: Final = 256 * 2**20  # see `xmem_core.memory.bank`: scores and their copy
 
 
@@ -373,6 +375,7 @@ def _memory_bytes(load: Workload, settings: EngineSettings, device: torch.device
     # One stage after the other: each uses again what the one before has freed.
     stage = max(network.frame_bytes * pixels, decoding, search)
     total = network.weights_bytes + stage + bank + masks + picture
+    total += _JUDGE_BYTES * load.has_judge
     if device.type != "cuda":
         # Decoded frames are kept in the computer's memory, which a GPU of this kind shares.
         total += min(_CACHE_BYTES, 3 * load.frames * source)

@@ -170,6 +170,7 @@ class PropagationJob:
             folder=folder,
             side_px=self._trackers.side_for(self._closeup_mask(), self._writable),
             passes=1 + self._covered_passes,
+            has_judge=True,
         )
 
     def _closeup_mask(self) -> Labels | None:

@@ -26,9 +26,9 @@ from interaction.engines import EngineSettings
 from interaction.errors import EngineMemoryError, UserError
 from interaction.session import Session
 from interaction.tracking.propagation_job import agrees, composed
-from interaction.tracking.trust import SIGNS
+from interaction.tracking.trust import ASKED_EVERY, SIGNS
 from tests import tiny
-from tests.fake_engines import SHORT, FakeEngines, open_session
+from tests.fake_engines import SHORT, BrightnessJudge, FakeEngines, open_session
 from xmem_core import Tracker
 from xmem_core.arrays import Labels
 from xmem_core.pictures import EncodedFrame, soft_aggregate
@@ -542,6 +542,19 @@ def test_steps_tell_the_memory_in_use_and_tracked_frames_a_doubt(session: Sessio
     listed = session.next_frames(goal=0.99)
     assert {one.frame for one in listed} <= set(range(1, COUNT))
     assert all(one.expected_iou < 0.99 and one.mends >= 1 for one in listed)
+
+
+def test_a_click_network_is_asked_about_a_tracked_mask_now_and_then(session: Session) -> None:
+    give(session, 0)
+    session.propagate(0)
+    denied, usual = SIGNS.index("denied"), SIGNS.index("usual")
+    for frame in range(1, COUNT):
+        for one in session.annotation.record(frame).signs:
+            is_asked = (frame + one.object_id) % ASKED_EVERY == 0
+            assert (one.values[denied] > 0) == (one.values[usual] > 0) == is_asked
+    judge, given = BrightnessJudge(), session.masks[0]
+    [sign] = [one for one in session.annotation.record(7).signs if one.object_id == 1]
+    assert sign.values[usual] == pytest.approx(judge.denied(tiny.frame(0), given, 1), abs=0.001)
 
 
 # Two passes between given frames
