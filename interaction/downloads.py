@@ -79,13 +79,12 @@ def download(
             after_bytes = _size_bytes(partial)
             if not attempts_left or after_bytes <= before_bytes:
                 raise ModelError(
-                    Message(
-                        "The connection broke after {size_bytes:,} bytes of “{address}”: {reason}.",
-                        size_bytes=after_bytes,
-                        address=address,
-                        reason=error,
-                    ),
-                    _KEPT,
+                    "The connection broke after {size_bytes:,} bytes of “{address}”: {reason}.\n\n"
+                    "{remedy}",
+                    size_bytes=after_bytes,
+                    address=address,
+                    reason=error,
+                    remedy=_KEPT,
                 ) from error
         else:
             return
@@ -163,10 +162,9 @@ def download_from_hub(repository: str) -> Generator[DownloadProgress, None, Path
     weights = cached_from_hub(repository)
     if weights is None:
         raise ModelError(
-            Message(
-                "“{repository}” came from the hub and is not in its cache.", repository=repository
-            ),
-            Message("Check HF_HOME and HF_HUB_CACHE, then try again."),
+            "“{repository}” came from the hub and is not in its cache.\n\n"
+            "Check HF_HOME and HF_HUB_CACHE, then try again.",
+            repository=repository,
         )
     return weights
 
@@ -174,12 +172,11 @@ def download_from_hub(repository: str) -> Generator[DownloadProgress, None, Path
 def _hub_problem(repository: str, error: Exception) -> ModelError:
     reason = (str(error).strip() or type(error).__name__).splitlines()[0]
     return ModelError(
-        Message(
-            "“{repository}” could not be fetched from the hub: {reason}",
-            repository=repository,
-            reason=reason,
-        ),
-        Message("Check the network, and that HF_HUB_OFFLINE is not set. {kept}", kept=_KEPT),
+        "“{repository}” could not be fetched from the hub: {reason}\n\n"
+        "Check the network, and that HF_HUB_OFFLINE is not set. {kept}",
+        repository=repository,
+        reason=reason,
+        kept=_KEPT,
     )
 
 
@@ -209,13 +206,10 @@ def _fetch(address: str, partial: Path, most_bytes: int) -> Generator[DownloadPr
             raise _refusal(address, response.status)
         if response.headers.get_content_type() == "text/html":
             raise ModelError(
-                Message(
-                    "Instead of the file, “{address}” gave a web page. It may be the "
-                    "sign-in page of "
-                    "this network.",
-                    address=address,
-                ),
-                Message("Open any page in a browser, sign in if asked, then try again."),
+                "Instead of the file, “{address}” gave a web page. It may be the sign-in page of "
+                "this network.\n\n"
+                "Open any page in a browser, sign in if asked, then try again.",
+                address=address,
             )
         total_bytes = _total_bytes(response.headers, start if response.status == 206 else 0)
         if response.status != 206:
@@ -313,59 +307,44 @@ def _open(request: urllib.request.Request) -> Any:
 
 def _no_connection(address: str, reason: object) -> ModelError:
     return ModelError(
-        Message(
-            "No connection to {host}: {reason}.",
-            host=urlsplit(address).hostname,
-            reason=str(reason),
-        ),
-        Message(
-            "Check the network (and HTTPS_PROXY, if you need a proxy), then try again. {kept}",
-            kept=_KEPT,
-        ),
+        "No connection to {host}: {reason}.\n\n"
+        "Check the network (and HTTPS_PROXY, if you need a proxy), then try again. {kept}",
+        host=urlsplit(address).hostname,
+        reason=str(reason),
+        kept=_KEPT,
     )
 
 
 def _refusal(address: str, status: int) -> ModelError:
     if status in {404, 410}:
         return ModelError(
-            Message(
-                "There is no file at “{address}” any more (the server answered {status}).",
-                address=address,
-                status=status,
-            ),
-            Message(
-                "Its publisher may have moved it. If you have the file, give its path instead."
-            ),
+            "There is no file at “{address}” any more (the server answered {status}).\n\n"
+            "Its publisher may have moved it. If you have the file, give its path instead.",
+            address=address,
+            status=status,
         )
     if 300 <= status < 400:
         return ModelError(
-            Message(
-                "“{address}” sends on to an address that is not safe to follow.", address=address
-            ),
-            Message("Nothing was downloaded. If you have the file, give its path instead."),
+            "“{address}” sends on to an address that is not safe to follow.\n\n"
+            "Nothing was downloaded. If you have the file, give its path instead.",
+            address=address,
         )
     return ModelError(
-        Message(
-            "The server of “{address}” refused with status {status}.",
-            address=address,
-            status=status,
-        ),
-        Message("Try again later. {kept}", kept=_KEPT),
+        "The server of “{address}” refused with status {status}.\n\nTry again later. {kept}",
+        address=address,
+        status=status,
+        kept=_KEPT,
     )
 
 
 def _too_long(address: str, most_bytes: int) -> ModelError:
     return ModelError(
-        Message(
-            "“{address}” sends more than the {most:,} bytes that the file can have. The data "
-            "was discarded; nothing else was changed.",
-            address=address,
-            most=most_bytes,
-        ),
-        Message(
-            "The file was changed at its source, or something in between answers in its place. If "
-            "you have the file, give its path instead."
-        ),
+        "“{address}” sends more than the {most:,} bytes that the file can have. The data was "
+        "discarded; nothing else was changed.\n\n"
+        "The file was changed at its source, or something in between answers in its place. If you "
+        "have the file, give its path instead.",
+        address=address,
+        most=most_bytes,
     )
 
 

@@ -197,8 +197,8 @@ class Engines:
 
             if self._settings.scribble_model is None:
                 raise ModelError(
-                    Message("No scribble model is chosen. Nothing was changed."),
-                    Message("Choose one, or scribble without: the click model answers then."),
+                    "No scribble model is chosen. Nothing was changed.\n\n"
+                    "Choose one, or scribble without: the click model answers then.",
                 )
             plugin, path = _plugin(CLICK_MODELS, self._settings.scribble_model, "load_scribbler")
             device = best_device(self._settings.device)
@@ -260,12 +260,10 @@ def _plugin(group: Group, model: str, method: str) -> tuple[Plugin, Path]:
         "load_tracker": Message("tracking"),
     }
     raise ModelError(
-        Message(
-            "“{model}” is not a model for {purpose}. Nothing was changed.",
-            model=model,
-            purpose=kinds[method],
-        ),
-        Message("Choose another one: `xmem-annotate models list` says what each is for."),
+        "“{model}” is not a model for {purpose}. Nothing was changed.\n\n"
+        "Choose another one: `xmem-annotate models list` says what each is for.",
+        model=model,
+        purpose=kinds[method],
     )
 
 
@@ -281,13 +279,11 @@ def _naming(plugin: Plugin, path: Path) -> Iterator[None]:
             raise
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise ModelError(
-            Message(
-                "The plug-in “{name}” of {package} failed with “{file}”: {reason}. "
-                "Nothing was changed.",
-                name=plugin.name,
-                package=plugin.package,
-                file=path.name,
-                reason=reason,
-            ),
-            Message("Choose another model, or ask the makers of the plug-in."),
+            "The plug-in “{name}” of {package} failed with “{file}”: {reason}. Nothing was "
+            "changed.\n\n"
+            "Choose another model, or ask the makers of the plug-in.",
+            name=plugin.name,
+            package=plugin.package,
+            file=path.name,
+            reason=reason,
         ) from error

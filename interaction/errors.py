@@ -66,16 +66,14 @@ class UnwritableFileError(UserError):
 class ModelError(UserError):
     """A model that is not there, cannot be downloaded, or is not what its publisher made."""
 
-    def __init__(self, what_happened: str, remedy: str) -> None:
-        super().__init__(Message.joined("\n\n", (what_happened, remedy)))
-
 
 class MissingModelError(ModelError):
     """A known model that can be downloaded and has not been yet."""
 
     def __init__(self, name: str, remedy: str) -> None:
-        what_happened = Message("The model “{name}” is not on this computer yet.", name=name)
-        super().__init__(what_happened, remedy)
+        super().__init__(
+            "The model “{name}” is not on this computer yet.\n\n{remedy}", name=name, remedy=remedy
+        )
         self.name = name
 
 
@@ -95,21 +93,16 @@ class EngineMemoryError(UserError):
 class ProjectError(UserError):
     """A project folder that cannot be used as it was asked for."""
 
-    def __init__(self, what_happened: str, remedy: str) -> None:
-        super().__init__(Message.joined("\n\n", (what_happened, remedy)))
-
 
 class ProjectInUseError(ProjectError):
     """Another program has the project open; it can still be looked at."""
 
     def __init__(self, folder: Path, holder: str) -> None:
         super().__init__(
-            Message(
-                "The project “{name}” is open {holder}. Nothing was changed.",
-                name=folder.name,
-                holder=holder,
-            ),
-            Message("Close it there first, or open it for reading only."),
+            "The project “{name}” is open {holder}. Nothing was changed.\n\n"
+            "Close it there first, or open it for reading only.",
+            name=folder.name,
+            holder=holder,
         )
 
 
@@ -119,13 +112,11 @@ class NewerProjectError(ProjectError):
     def __init__(self, folder: Path, app_version: str) -> None:
         by = f" ({app_version})" if app_version else ""
         super().__init__(
-            Message(
-                "The project “{name}” was saved by a newer version of this program{by}. "
-                "It was not changed.",
-                name=folder.name,
-                by=by,
-            ),
-            Message("Update the program, then open the project again."),
+            "The project “{name}” was saved by a newer version of this program{by}. It was not "
+            "changed.\n\n"
+            "Update the program, then open the project again.",
+            name=folder.name,
+            by=by,
         )
 
 
@@ -134,16 +125,12 @@ class DamagedProjectError(ProjectError):
 
     def __init__(self, folder: Path, reason: str) -> None:
         super().__init__(
-            Message(
-                "The project “{name}” is damaged: {reason}. It was not changed.",
-                name=folder.name,
-                reason=reason,
-            ),
-            Message(
-                "Put back a copy of the folder if you have one. The masks that are left are "
-                "ordinary pictures in {masks}: open the video in a new project and import them.",
-                masks=folder / "masks",
-            ),
+            "The project “{name}” is damaged: {reason}. It was not changed.\n\n"
+            "Put back a copy of the folder if you have one. The masks that are left are ordinary "
+            "pictures in {masks}: open the video in a new project and import them.",
+            name=folder.name,
+            reason=reason,
+            masks=folder / "masks",
         )
 
 
@@ -152,12 +139,10 @@ class ReadOnlyProjectError(ProjectError):
 
     def __init__(self, folder: Path, reason: str) -> None:
         super().__init__(
-            Message(
-                "The project “{name}” is open for reading only: {reason}. Nothing was changed.",
-                name=folder.name,
-                reason=reason,
-            ),
-            Message("Save it as a new project to go on working."),
+            "The project “{name}” is open for reading only: {reason}. Nothing was changed.\n\n"
+            "Save it as a new project to go on working.",
+            name=folder.name,
+            reason=reason,
         )
 
 
@@ -166,7 +151,7 @@ class SourceMissingError(ProjectError):
 
     def __init__(self, source: Path) -> None:
         super().__init__(
-            _not_where_it_was(source), Message("Put it back, or show where it is now.")
+            "{what}\n\nPut it back, or show where it is now.", what=_not_where_it_was(source)
         )
 
 
@@ -180,10 +165,9 @@ class SourceMovedError(ProjectError):
         self.candidates = candidates
         found = "\n".join(str(candidate) for candidate in candidates)
         super().__init__(
-            _not_where_it_was(source),
-            Message(
-                "The same video was found here; confirm that it is the one:\n{found}", found=found
-            ),
+            "{what}\n\nThe same video was found here; confirm that it is the one:\n{found}",
+            what=_not_where_it_was(source),
+            found=found,
         )
 
 
@@ -192,13 +176,11 @@ class SourceChangedError(ProjectError):
 
     def __init__(self, source: Path, difference: str) -> None:
         super().__init__(
-            Message(
-                "“{name}” is not the video that this project's masks were made on: "
-                "{difference}. The masks are safe.",
-                name=source.name,
-                difference=difference,
-            ),
-            Message("Put the original video back, or show where it is now."),
+            "“{name}” is not the video that this project's masks were made on: {difference}. The "
+            "masks are safe.\n\n"
+            "Put the original video back, or show where it is now.",
+            name=source.name,
+            difference=difference,
         )
 
 

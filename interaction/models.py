@@ -274,10 +274,13 @@ class ModelStore:
             )
         if is_file(path):
             return None, path
-        what = Message("There is no model “{name}”.", name=name_or_path)
         if looks_like_path:
-            what = Message("There is no file “{name}”.", name=name_or_path)
-        raise ModelError(what, self._choices())
+            raise ModelError(
+                "There is no file “{name}”.\n\n{choices}",
+                name=name_or_path,
+                choices=self._choices(),
+            )
+        raise self._unknown(name_or_path)
 
     def download(self, name: str) -> Generator[DownloadProgress, None, Path]:
         """Fetch a model; the generator's return value is its path. Nothing to do is no error.
@@ -289,7 +292,7 @@ class ModelStore:
         """
         model = self._named(name)
         if model is None:
-            raise ModelError(Message("There is no model “{name}”.", name=name), self._choices())
+            raise self._unknown(name)
         if model.missing_packages:
             raise _packages_problem(model)
         located = self.locate(model)
@@ -299,14 +302,10 @@ class ModelStore:
             return (yield from download_from_hub(model.hub))
         if model.address is None:
             raise ModelError(
-                Message(
-                    "The model “{name}” should have come with the program and is not there.",
-                    name=model.name,
-                ),
-                Message(
-                    "Install the program again, or use a model that can be downloaded: {choices}",
-                    choices=self._choices(),
-                ),
+                "The model “{name}” should have come with the program and is not there.\n\n"
+                "Install the program again, or use a model that can be downloaded: {choices}",
+                name=model.name,
+                choices=self._choices(),
             )
         target = self.folder / model.file
         try:
@@ -316,11 +315,9 @@ class ModelStore:
         with FileLock(self.folder / f"{model.file}.lock") as lock:
             if lock.is_held is False:
                 raise ModelError(
-                    Message(
-                        "“{name}” is being downloaded by another xmem-annotate right now.",
-                        name=model.name,
-                    ),
-                    Message("Wait until it is done; nothing was changed here."),
+                    "“{name}” is being downloaded by another xmem-annotate right now.\n\n"
+                    "Wait until it is done; nothing was changed here.",
+                    name=model.name,
                 )
             if not is_file(target):  # another process may have brought it just now
                 partial = self.folder / f"{model.file}.partial"
@@ -335,12 +332,9 @@ class ModelStore:
             sha256, size_bytes = _digest(path, "sha256"), path.stat().st_size
         except OSError as error:
             raise ModelError(
-                Message(
-                    "“{path}” could not be read: {reason}.",
-                    path=path,
-                    reason=error.strerror or error,
-                ),
-                Message("Check that you may open it."),
+                "“{path}” could not be read: {reason}.\n\nCheck that you may open it.",
+                path=path,
+                reason=error.strerror or error,
             ) from error
         known = {self._expected_sha256(model): model.name for model in reversed(self.models)}
         ours = next((model for model in self.models if self.locate(model) == path), None)
@@ -361,20 +355,15 @@ class ModelStore:
         if reason:
             forget_partial(partial)
             raise ModelError(
-                Message(
-                    "What came from “{address}” is not the file that was expected: "
-                    "{size_bytes:,} bytes, SHA-256 {sha256}; {reason}. "
-                    "It was discarded; nothing else was changed.",
-                    address=model.address,
-                    size_bytes=size_bytes,
-                    sha256=sha256,
-                    reason=reason,
-                ),
-                Message(
-                    "Try again. If it happens again, the file was changed at its source: "
-                    "do not use "
-                    "it before you know why."
-                ),
+                "What came from “{address}” is not the file that was expected: {size_bytes:,} "
+                "bytes, SHA-256 {sha256}; {reason}. It was discarded; nothing else was "
+                "changed.\n\n"
+                "Try again. If it happens again, the file was changed at its source: do not use "
+                "it before you know why.",
+                address=model.address,
+                size_bytes=size_bytes,
+                sha256=sha256,
+                reason=reason,
             )
         record = {"name": model.name, "address": model.address}
         write_text(
@@ -444,6 +433,11 @@ class ModelStore:
             None,
         )
 
+    def _unknown(self, name: str | Path) -> ModelError:
+        return ModelError(
+            "There is no model “{name}”.\n\n{choices}", name=name, choices=self._choices()
+        )
+
     def _choices(self) -> str:
         here = [model.name for model in self.models if self.locate(model)]
         absent = [model.name for model in self.available() if not self.locate(model)]
@@ -463,12 +457,11 @@ class ModelStore:
 
 def _packages_problem(model: Model) -> ModelError:
     return ModelError(
-        Message(
-            "“{name}” needs packages that are not installed: {packages}. Nothing was changed.",
-            name=model.name,
-            packages=", ".join(model.missing_packages),
-        ),
-        Message("Install them with:  {command}", command=model.install)
+        "“{name}” needs packages that are not installed: {packages}. Nothing was changed.\n\n"
+        "{remedy}",
+        name=model.name,
+        packages=", ".join(model.missing_packages),
+        remedy=Message("Install them with:  {command}", command=model.install)
         if model.install
         else Message("Install them first."),
     )

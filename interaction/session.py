@@ -66,7 +66,6 @@ from interaction.tracking.trust import GOAL, NextFrame, next_frames
 from interaction.video.decoder import VideoIndex
 from interaction.video.video import Video, open_video
 from xmem_core.arrays import Labels
-from xmem_core.messages import Message
 
 if TYPE_CHECKING:
     from interaction.formats.export import ExportReport
@@ -82,20 +81,17 @@ def check_fit(project: Project, video: Video) -> None:
     shape = len(video), video.width, video.height
     if (source.frame_count, source.width, source.height) != shape:
         raise ProjectError(
-            Message(
-                "The project “{name}” is about {count} frames of {width}x{height} "
-                "pixels; “{video}” has {found_count} of {found_width}x{found_height}. Nothing was "
-                "changed.",
-                name=project.name,
-                count=source.frame_count,
-                width=source.width,
-                height=source.height,
-                video=video.path.name,
-                found_count=len(video),
-                found_width=video.width,
-                found_height=video.height,
-            ),
-            Message("Open the project with the video that it was made for."),
+            "The project “{name}” is about {count} frames of {width}x{height} pixels; “{video}” "
+            "has {found_count} of {found_width}x{found_height}. Nothing was changed.\n\n"
+            "Open the project with the video that it was made for.",
+            name=project.name,
+            count=source.frame_count,
+            width=source.width,
+            height=source.height,
+            video=video.path.name,
+            found_count=len(video),
+            found_width=video.width,
+            found_height=video.height,
         )
 
 

@@ -27,13 +27,13 @@ from resources import languages_folder, models_file
 
 ROOT: Final = Path(__file__).parent.parent
 _ROOMS: Final = ("gui", "interaction", "xmem_core")
-_CALLS: Final = ("tr", "Message", "UserError")
+_CALLS: Final = ("tr", "Message", "UserError", "ModelError", "ProjectError")
 _OF_QT: Final = ("self.tr", "QCoreApplication.translate")
-# Errors that are made of messages: what happened, and what to do.
+# Errors that take a reason as a message; their own text is in their class.
 _OF_MESSAGES: Final = {
     kind.__name__
     for kind in vars(errors).values()
-    if isinstance(kind, type) and issubclass(kind, UserError) and kind is not UserError
+    if isinstance(kind, type) and issubclass(kind, UserError) and kind.__name__ not in _CALLS
 } | {"CheckpointFileError", "DamagedValueError", "InvalidMaskError"}
 _LETTERS: Final = re.compile("[^\\W\\d_]")
 _FIELD: Final = re.compile(r"\{[^{}]*\}")

@@ -380,12 +380,10 @@ def load_click_network(path: Path) -> ClickNetwork:
             return _click_network(read_named_tensors(path))
     except CheckpointFileError as error:
         raise ModelError(
-            Message(
-                "“{name}” cannot be used as a click model: {reason}. Nothing was changed.",
-                name=path.name,
-                reason=error,
-            ),
-            Message("Choose another click model (fbrs.pth as published), or download it again."),
+            "“{name}” cannot be used as a click model: {reason}. Nothing was changed.\n\n"
+            "Choose another click model (fbrs.pth as published), or download it again.",
+            name=path.name,
+            reason=error,
         ) from None
     return load_small_click_network(path)
 
@@ -404,12 +402,10 @@ def load_scribble_network(path: Path) -> ScribbleNetwork:
         return _filled(network, renamed(state, _SCRIBBLE_NAMES))
     except CheckpointFileError as error:
         raise ModelError(
-            Message(
-                "“{name}” cannot be used as a scribble model: {reason}. Nothing was changed.",
-                name=path.name,
-                reason=error,
-            ),
-            Message("Choose another scribble model (s2m.pth as published), or download it again."),
+            "“{name}” cannot be used as a scribble model: {reason}. Nothing was changed.\n\n"
+            "Choose another scribble model (s2m.pth as published), or download it again.",
+            name=path.name,
+            reason=error,
         ) from None
 
 

@@ -24,7 +24,6 @@ from interaction.clicks.prompts import Box
 from interaction.clicks.segmenter import ClickResult, boxed, check_prompt, explained_change, merged
 from interaction.errors import ModelError
 from xmem_core.arrays import Frame, Labels
-from xmem_core.messages import Message
 
 if TYPE_CHECKING:
     from transformers import Sam2Model
@@ -52,12 +51,10 @@ def load_sam2(weights: Path, device: torch.device) -> Sam2Segmenter:
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ModelError(
-            Message(
-                "“{folder}” cannot be used as a SAM 2 model: {reason}. Nothing was changed.",
-                folder=weights.parent,
-                reason=reason,
-            ),
-            Message("Choose another click model, or download this one again."),
+            "“{folder}” cannot be used as a SAM 2 model: {reason}. Nothing was changed.\n\n"
+            "Choose another click model, or download this one again.",
+            folder=weights.parent,
+            reason=reason,
         ) from error
     finally:
         logging.set_verbosity(level)

@@ -243,10 +243,10 @@ def read_click_network(path: Path) -> SmallClickNetwork:
         check_entries(network.state_dict(), state)
     except CheckpointFileError as error:
         raise ModelError(
-            Message(
-                "The click model “{name}” cannot be used: {reason}.", name=path.name, reason=error
-            ),
-            Message("Install the program again, or choose another click model."),
+            "The click model “{name}” cannot be used: {reason}.\n\n"
+            "Install the program again, or choose another click model.",
+            name=path.name,
+            reason=error,
         ) from None
     network.load_state_dict(state)
     return network

@@ -22,7 +22,6 @@ from interaction.downloads import DownloadProgress
 from interaction.errors import ModelError
 from interaction.models import Model, default_store
 from interaction.steps import finish
-from xmem_core.messages import Message
 
 __all__ = ["models_app"]
 
@@ -127,13 +126,12 @@ def verify(
         typer.echo(f"{check.path}\nsize     {check.size_bytes:,} bytes\nsha256   {check.sha256}")
     if check.is_damaged:
         raise ModelError(
-            Message(
-                "“{name}” is not what it should be: SHA-256 {checksum} was "
-                "expected. It was changed or damaged on this computer.",
-                name=check.path.name,
-                checksum=check.expected_sha256,
-            ),
-            Message("Delete {path} and download or install it again.", path=check.path),
+            "“{name}” is not what it should be: SHA-256 {checksum} was expected. It was changed "
+            "or damaged on this computer.\n\n"
+            "Delete {path} and download or install it again.",
+            name=check.path.name,
+            checksum=check.expected_sha256,
+            path=check.path,
         )
     if as_json:
         return

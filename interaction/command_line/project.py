@@ -24,7 +24,6 @@ from interaction.command_line.sources import (
 )
 from interaction.errors import UserError
 from interaction.files import JsonObject
-from xmem_core.messages import Message
 
 if TYPE_CHECKING:
     from interaction.engines import EngineSettings
@@ -367,10 +366,9 @@ def replay(
 
     if project is not None and is_project(project):
         raise ProjectError(
-            Message(
-                "There is a project in “{project}” already. It was not changed.", project=project
-            ),
-            Message("Choose another folder for the result."),
+            "There is a project in “{project}” already. It was not changed.\n\n"
+            "Choose another folder for the result.",
+            project=project,
         )
     settings = EngineSettings(
         tracker_model=model, click_model=click_model, internal_size=internal_size, device=device

@@ -28,8 +28,6 @@ from interaction.project.writer import ManifestChange, ProjectWriter, SavedEdit,
 from interaction.video.decoder import VideoIndex
 from xmem_core.messages import Message
 
-_OTHER = Message("Choose another folder for the project.")
-
 
 def make_folder(layout: ProjectLayout) -> None:
     """The folder and those in it, empty; what else is in the folder stays.
@@ -39,10 +37,9 @@ def make_folder(layout: ProjectLayout) -> None:
     folder = layout.folder
     if is_project(folder):
         raise ProjectError(
-            Message(
-                "There is a project in “{name}” already. It was not changed.", name=folder.name
-            ),
-            Message("Open it, or choose another folder."),
+            "There is a project in “{name}” already. It was not changed.\n\n"
+            "Open it, or choose another folder.",
+            name=folder.name,
         )
     try:
         _check_room(layout)
@@ -60,15 +57,16 @@ def _check_room(layout: ProjectLayout) -> None:
     name = layout.folder.name
     for oddity in layout.oddities():
         raise ProjectError(
-            Message("No project can be made in “{name}”: {oddity}.", name=name, oddity=oddity),
-            _OTHER,
+            "No project can be made in “{name}”: {oddity}.\n\n"
+            "Choose another folder for the project.",
+            name=name,
+            oddity=oddity,
         )
     if layout.store.exists() or (layout.masks.is_dir() and any(layout.masks.iterdir())):
         raise ProjectError(
-            Message(
-                "“{name}” holds masks that belong to no project. They were not changed.", name=name
-            ),
-            _OTHER,
+            "“{name}” holds masks that belong to no project. They were not changed.\n\n"
+            "Choose another folder for the project.",
+            name=name,
         )
 
 
@@ -188,8 +186,8 @@ class Project:
         layout = ProjectLayout(folder)
         if not is_project(folder):
             raise ProjectError(
-                Message("There is no project in “{folder}”.", folder=folder),
-                Message("Choose a folder that holds a project.json."),
+                "There is no project in “{folder}”.\n\nChoose a folder that holds a project.json.",
+                folder=folder,
             )
         lock: ProjectLock | None = None
         reason = Message("it was opened read-only") if read_only else ""

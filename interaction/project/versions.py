@@ -75,19 +75,17 @@ def make_version(layout: ProjectLayout, name: str, created: str) -> Version:
     name = name.strip()
     if not name or len(name) > _MOST_NAME:
         raise ProjectError(
-            Message(
-                "A version's name has 1 to {most} letters, and this one {count}. Nothing was "
-                "saved.",
-                most=_MOST_NAME,
-                count=len(name),
-            ),
-            Message("Choose another name."),
+            "A version's name has 1 to {most} letters, and this one {count}. Nothing was "
+            "saved.\n\n"
+            "Choose another name.",
+            most=_MOST_NAME,
+            count=len(name),
         )
     known = list_versions(layout)
     if any(one.name == name for one in known):
         raise ProjectError(
-            Message("There is a version “{name}” already. It was not changed.", name=name),
-            Message("Choose another name."),
+            "There is a version “{name}” already. It was not changed.\n\nChoose another name.",
+            name=name,
         )
     try:
         layout.versions.mkdir(exist_ok=True)

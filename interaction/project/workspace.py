@@ -22,7 +22,6 @@ from interaction.files import is_folder, is_plain_file, read_plain
 from interaction.project.layout import is_project
 from interaction.project.manifest import parse_json
 from interaction.project.records import DamagedValueError
-from xmem_core.messages import Message
 
 _MOST_INFO_BYTES: Final = 2**24
 _LABEL: Final = Label("import_workspace")
@@ -45,11 +44,9 @@ def workspace_project(folder: Path) -> Path:
     project = folder / f"{folder.name}.vos"
     if project.is_symlink():
         raise ProjectError(
-            Message(
-                "“{name}” in the workspace is a link to another place. Nothing was changed.",
-                name=project.name,
-            ),
-            Message("Remove the link, or open the project that it leads to."),
+            "“{name}” in the workspace is a link to another place. Nothing was changed.\n\n"
+            "Remove the link, or open the project that it leads to.",
+            name=project.name,
         )
     return project
 

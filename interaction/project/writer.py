@@ -121,8 +121,8 @@ class Saver:
                     rest_s = deadline_s - time.monotonic()
                     if rest_s <= 0:
                         raise ProjectError(
-                            Message("Saving the project takes longer than expected. It goes on."),
-                            Message("Wait a little, or check the disk that the project is on."),
+                            "Saving the project takes longer than expected. It goes on.\n\n"
+                            "Wait a little, or check the disk that the project is on.",
                         )
                     self._lock.notify_all()
                     self._lock.wait(min(rest_s, _LOOK_S))
@@ -276,14 +276,10 @@ def _as_problem(error: Exception) -> UserError:
         else repr(error)[:300]
     )
     return ProjectError(
-        Message(
-            "The project could not be saved: {reason}. What was saved before is untouched, and "
-            "what was not is kept in memory and tried again.",
-            reason=reason,
-        ),
-        Message(
-            "Leave the program open. If it does not recover, save the project under another name."
-        ),
+        "The project could not be saved: {reason}. What was saved before is untouched, and what "
+        "was not is kept in memory and tried again.\n\n"
+        "Leave the program open. If it does not recover, save the project under another name.",
+        reason=reason,
     )
 
 

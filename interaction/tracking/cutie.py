@@ -55,12 +55,10 @@ def load_cutie(path: Path, device: torch.device) -> nn.Module:
         check_entries(_without_auxiliary(network.state_dict()), state)
     except CheckpointFileError as error:
         raise ModelError(
-            Message(
-                "“{name}” cannot be used as a Cutie model: {reason}. Nothing was changed.",
-                name=path.name,
-                reason=error,
-            ),
-            Message("Choose another tracker, or download this one again."),
+            "“{name}” cannot be used as a Cutie model: {reason}. Nothing was changed.\n\n"
+            "Choose another tracker, or download this one again.",
+            name=path.name,
+            reason=error,
         ) from None
     network.load_state_dict(state, strict=False)
     return network.to(device)
