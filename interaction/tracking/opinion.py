@@ -2,7 +2,7 @@
 
 It sees this frame alone and remembers nothing, so it errs elsewhere than the tracker, which is sure
 of a mask that slowly gets worse. How much of a mask it denies depends on the object as well, so
-that counts against what it denies of the nearest mask that is known to be right.
+only what it denies beyond that of masks that are known to be right counts.
 """
 
 import logging
@@ -29,31 +29,35 @@ class SecondOpinion:
         self._known: dict[tuple[int, int], float] = {}  # by given frame and object
         self._is_able = True
 
-    def on(
-        self, frame: int, labels: Labels, objects: Collection[int]
-    ) -> dict[int, tuple[float, float]]:
+    def on(self, frame: int, labels: Labels, objects: Collection[int]) -> dict[int, float]:
         """Of those of `objects` that are asked about on this frame: the share of the mask that is
-        denied, and that of the nearest given mask of the object. labels: (H, W) object ids."""
+        denied beyond what is usual, 0 to 1. labels: (H, W) object ids."""
         # In turn, so that many objects do not hold up one frame.
         due = [one for one in objects if (frame + one) % ASKED_EVERY == 0 and (labels == one).any()]
         found = {}
         for one in due if self._is_able else ():
             usual = self._usual(frame, one)
             if usual is not None and (denied := self._denied(frame, labels, one)) is not None:
-                found[one] = denied, usual
+                found[one] = max(0.0, denied - usual)
         return found
 
     def _usual(self, frame: int, object_id: int) -> float | None:
+        """What is denied of the nearest given masks of the object before and after the frame, the
+        mean of both: the same between two given frames. None without any."""
         holders = [other for other, present in self._masks.present.items() if object_id in present]
-        if not holders:
-            return None
-        nearest = min(holders, key=lambda other: abs(other - frame))
-        if (nearest, object_id) not in self._known:
-            denied = self._denied(nearest, self._masks[nearest], object_id)
-            if denied is None:
-                return None
-            self._known[nearest, object_id] = denied
-        return self._known[nearest, object_id]
+        before = max((other for other in holders if other <= frame), default=None)
+        after = min((other for other in holders if other > frame), default=None)
+        found = []
+        for other in (before, after):
+            if other is None:
+                continue
+            if (other, object_id) not in self._known:
+                denied = self._denied(other, self._masks[other], object_id)
+                if denied is None:
+                    continue
+                self._known[other, object_id] = denied
+            found.append(self._known[other, object_id])
+        return sum(found) / len(found) if found else None
 
     def _denied(self, frame: int, labels: Labels, object_id: int) -> float | None:
         """None where the frame cannot be decoded, or the device is too full for a second network,

@@ -168,9 +168,7 @@ class Watch:
             _restored_view(state, name) for name in ("start", "view", "before")
         )
 
-    def signs(
-        self, result: TrackedFrame, opinions: Mapping[int, tuple[float, float]] = {}
-    ) -> tuple[Signs, ...]:
+    def signs(self, result: TrackedFrame, opinions: Mapping[int, float] = {}) -> tuple[Signs, ...]:
         """Of every object that was looked for; none of a frame that cannot be decoded. opinions:
         by object, as `SecondOpinion.on` has them."""
         if result.is_damaged:
@@ -201,7 +199,7 @@ def read_signs(
     start: View | None,
     frames_away: int,
     flow: NDArray[np.float32] | None = None,
-    opinions: Mapping[int, tuple[float, float]] = {},
+    opinions: Mapping[int, float] = {},
 ) -> dict[int, tuple[float, ...]]:
     """By object, its signs, in the order of `SIGNS`.
 
@@ -219,7 +217,8 @@ def read_signs(
         _compare(signs, now, before, earlier, object_id, flow)
         drift = None if start is None else now.key_distance(start, object_id)
         signs["drift"] = drift or 0.0
-        signs["denied"], signs["usual"] = opinions.get(object_id, (0.0, 0.0))
+        signs["is_asked"] = float(object_id in opinions)
+        signs["denied"] = opinions.get(object_id, 0.0)
         result[object_id] = tuple(
             round(min(max(signs[name], 0.0), MOST.get(name, 1.0)), 3) for name in SIGNS
         )

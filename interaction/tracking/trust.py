@@ -41,10 +41,8 @@ SIGNS: Final = (
     "is_gone",  # it has no pixel
     "is_two",  # a forward and a backward pass exist
     "disagreement",  # 1 - IoU of the two
-    # Share of the mask that a click network denies, where it was asked, and the same of the nearest
-    # given mask, see `interaction.tracking.opinion`. Both are 0 elsewhere.
-    "denied",
-    "usual",
+    "is_asked",  # a click network was, about the mask, see `interaction.tracking.opinion`
+    "denied",  # the share of the mask that it denies, beyond what it denies of given masks
 )
 MOST: Final = {
     "soft": 4, "small": 5, "jump": 3, "shift": 2, "pieces": 4, "strange": 8, "away": 12, "drift": 2,
@@ -74,10 +72,8 @@ COEFFICIENTS: Final[Mapping[str, float]] = {
     "is_two": 0.2,
     "disagreement": -1.98,
     "flicker": -2.0,
-    # Not fitted with the others: both networks have learned from those clips. They are fitted to
-    # the errors of a tracker that has not, see docs/effort.md.
-    "denied": -4.0,
-    "usual": 4.0,
+    # Not fitted with the others: the click network has learned from the same clips as the tracker.
+    "denied": -3.0,
 }
 _WEIGHTS: Final = np.array([COEFFICIENTS.get(name, 0.0) for name in INPUTS])
 # A mask goes wrong and right again over some frames, while its signs jitter from one to the next:
@@ -90,11 +86,11 @@ BESIDE: Final = len(_SHARES) - 1 + ASKED_EVERY  # frames on either side whose si
 _WARP: Final = SIGNS.index("warp")
 IS_TWO: Final = SIGNS.index("is_two")
 _RETURNS: Final = SIGNS.index("returns")
+_IS_ASKED: Final = SIGNS.index("is_asked")
 _DENIED: Final = SIGNS.index("denied")
-_OPINION: Final = slice(_DENIED, _DENIED + 2)  # and what is usual
 _ID, _PACKED = attrgetter("object_id"), attrgetter("packed")
 _ROW_BYTES: Final = 8 * len(SIGNS)
-_OLD_ROW_BYTES: Final = 8 * _DENIED
+_OLD_ROW_BYTES: Final = 8 * _IS_ASKED
 _OBJECTS: Final = 256  # ids are below it
 _JUDGED: Final = (FrameStatus.TRACKED, FrameStatus.CORRECTED)  # a tracker has a say there
 
@@ -210,23 +206,22 @@ def spread_opinions(places: NDArray[np.intp], inputs: NDArray[np.float64]) -> No
     places: (n,) frame * 256 + object, ascending; inputs: (n, ...), the signs first.
     """
     objects = places % _OBJECTS
-    is_asked = np.asarray(inputs[:, _DENIED] > 0, np.bool_)
+    is_asked = np.asarray(inputs[:, _IS_ASKED] > 0, np.bool_)
     for one in np.unique(objects[is_asked]).tolist():
         rows = np.flatnonzero(objects == one)
         frames, asked = places[rows] // _OBJECTS, rows[is_asked[rows]]
-        known = places[asked] // _OBJECTS
+        known, answers = places[asked] // _OBJECTS, inputs[asked, _DENIED]
         after = np.searchsorted(known, frames)  # the first answer that is not before the frame
-        found, total = np.zeros((len(rows), 2)), np.zeros((len(rows), 1))
+        found, total = np.zeros(len(rows)), np.zeros(len(rows))
         for at in (after - 1, after):
             index = at.clip(0, len(known) - 1)
             away = np.abs(frames - known[index])
-            is_near = (at == index) & (away < ASKED_EVERY)
-            weight = (is_near * (ASKED_EVERY - away))[:, None]
-            found += weight * inputs[asked[index], _OPINION]
+            weight = np.where((at == index) & (away < ASKED_EVERY), ASKED_EVERY - away, 0)
+            found += weight * answers[index]
             total += weight
         found /= np.maximum(total, 1)
-        found[is_asked[rows]] = inputs[asked, _OPINION]
-        inputs[rows, _OPINION] = found
+        found[is_asked[rows]] = answers
+        inputs[rows, _DENIED] = found
 
 
 def averaged(places: NDArray[np.intp], values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -240,17 +240,16 @@ def test_signs_of_two_frames_beside_count_too() -> None:
     assert [ious[5 + away][1] for away in (1, 2, 3)] == [ious[5 - away][1] for away in (1, 2, 3)]
 
 
-def test_an_object_of_which_more_is_denied_than_usual_is_less_trusted() -> None:
-    alike, worse = signs(denied=0.2, usual=0.2), signs(denied=0.4, usual=0.2)
-    as_usual = expected({0: tracked(alike)})[0][1]
-    assert as_usual == pytest.approx(expected({0: tracked(signs())})[0][1])
-    assert expected({0: tracked(worse)})[0][1] < as_usual
+def test_a_mask_of_which_more_is_denied_than_of_given_ones_is_less_trusted() -> None:
+    plain = expected({0: tracked(signs())})[0][1]
+    assert expected({0: tracked(signs(is_asked=1))})[0][1] == plain
+    assert expected({0: tracked(signs(is_asked=1, denied=0.2))})[0][1] < plain
 
 
 def test_what_is_denied_lies_between_the_answers_and_is_the_same_of_some_frames_as_of_all() -> None:
     records = {frame: tracked(signs()) for frame in range(60)}
-    for frame, denied in ((8, 0.2), (16, 0.6), (40, 0.5)):
-        records[frame] = tracked(signs(denied=denied, usual=0.2))
+    for frame, denied in ((8, 0.0), (16, 0.4), (40, 0.3)):
+        records[frame] = tracked(signs(is_asked=1, denied=denied))
     ious = [one[1] for one in expected(records).values()]
     plain = expected({0: tracked(signs())})[0][1]
     assert ious[11] > ious[12] > ious[13] > ious[14]  # between 8 and 16
