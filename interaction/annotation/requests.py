@@ -127,6 +127,7 @@ class Propagated:
     remembered: "Remembered | None" = None  # if it was asked for
     so_far: PropagationRequest | None = None  # the same over the frames that were reached by now
     can_resume: bool = False  # cut short now, the run is kept, to go on from here
+    is_memorizing: bool = False  # a given mask was put into memory, and nothing tracked
 
 
 @dataclass(frozen=True, slots=True)

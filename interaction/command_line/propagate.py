@@ -33,6 +33,7 @@ from interaction.command_line.sources import (
     remark,
     source_path,
 )
+from interaction.engines import EngineSettings
 from interaction.errors import UserError
 from interaction.files import JsonObject
 from interaction.project.layout import is_project
@@ -275,28 +276,23 @@ def batch_settings(options: PropagateOptions) -> "BatchSettings":
         source=source,
         masks=masks,
         output=options.output,
-        model=options.model,
-        device=options.device,
-        internal_size=options.internal_size,
-        allows_half_precision=not options.no_amp,
+        engine=_engine(options),
         direction=options.direction,
         start=options.start,
         end=options.end,
         frame=options.frame,
-        memory=_memory(options),
         are_masks_partial=options.partial_masks,
         saves_probabilities=options.save_probabilities,
         resumes=options.resume,
         overwrites=options.overwrite,
         looks_closer=options.look_closer,
-        fits_memory=not options.no_fit,
     )
 
 
-def _memory(options: PropagateOptions) -> MemoryConfig:
+def _engine(options: PropagateOptions) -> EngineSettings:
     deep_update_every = options.deep_update_every
     try:
-        return MemoryConfig(
+        memory = MemoryConfig(
             memorize_every=options.memory_every,
             deep_update_every=None if deep_update_every < 0 else deep_update_every,
             top_k=options.top_k,
@@ -310,6 +306,14 @@ def _memory(options: PropagateOptions) -> MemoryConfig:
         )
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
+    return EngineSettings(
+        tracker_model=options.model,
+        device=options.device,
+        internal_size=options.internal_size,
+        allows_half_precision=not options.no_amp,
+        memory=memory,
+        fits_memory=not options.no_fit,
+    )
 
 
 def _propagate_project(options: PropagateOptions) -> None:
@@ -319,22 +323,13 @@ def _propagate_project(options: PropagateOptions) -> None:
             "a project has its own masks and keeps the results",
             param_hint=f"--{of_files[0].replace('_', '-')}",
         )
-    memory = _memory(options)
-    from interaction.engines import EngineSettings
+    settings = _engine(options)
     from xmem_core.device import best_device, keep_freed_memory
 
     keep_freed_memory()
-    settings = EngineSettings(
-        tracker_model=options.model,
-        device=options.device,
-        internal_size=options.internal_size,
-        allows_half_precision=not options.no_amp,
-        memory=memory,
-        fits_memory=not options.no_fit,
-    )
     started = time.perf_counter()
     with open_project(options.source, settings=settings) as session:
-        if memory != MemoryConfig():
+        if settings.memory != MemoryConfig():
             session.engines.limits = {}  # what was typed comes before what the project says
         if options.keep_probabilities is not None and not options.dry_run:
             session.masks.keeps_probabilities = options.keep_probabilities

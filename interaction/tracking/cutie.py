@@ -306,16 +306,6 @@ class CutieTracker:
             ids, torch.cat([background, masks]).to(self.device).float(), encoded.size.source
         )
 
-    def run_state(self) -> dict[str, Tensor]:
-        """Only that there was a run: the package's memory cannot be put back."""
-        return {"cutie": torch.zeros(())}
-
-    def restore_run(self, state: Mapping[str, Tensor]) -> None:
-        raise UserError(
-            "A run with Cutie cannot go on in another process. Every mask so far is on disk.\n\n"
-            "Track again without --resume, or from the last frame that has a mask."
-        )
-
     # Parts of a step
 
     def _known(self) -> tuple[int, ...]:

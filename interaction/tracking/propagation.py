@@ -109,27 +109,20 @@ def memorize_all(
     video: Frames,
     masks: Mapping[int, Labels],
     *,
-    is_backward: bool = False,
-    are_partial: bool = False,
     labelled_objects: Mapping[int, Collection[int]] | None = None,
 ) -> Generator[int, None, None]:
     """Puts every annotated frame into the tracker's permanent memory; yields each frame's index.
 
-    A mask is the whole truth of its frame for the objects known by then in the direction of
-    travel: one that is missing from it is absent. are_partial: a mask labels only the objects
-    in it, and the others are tracked on, as in YouTube-VOS. labelled_objects: the same by frame;
-    what is in a mask always counts. Frames whose mask is empty before any object has
-    appeared teach nothing and are left out, and so are frames that cannot be decoded, unless there
-    are no others: then DamagedFrameError. EngineMemoryError if the device is full.
+    labelled_objects: those that each mask states the presence or absence of, by default
+    `stated_objects`; what is in a mask always counts. Frames whose mask is empty before any object
+    has appeared teach nothing and are left out, and so are frames that cannot be decoded, unless
+    there are no others: then DamagedFrameError. EngineMemoryError if the device is full.
     """
-    known: set[int] = set()
+    if labelled_objects is None:
+        labelled_objects = stated_objects(masks)
     damaged: DamagedFrameError | None = None
-    for frame in sorted(masks, reverse=is_backward):
-        present = _objects_in(masks[frame])
-        known |= present
-        stated = present if are_partial else known
-        if labelled_objects is not None:
-            stated = present | set(labelled_objects[frame])
+    for frame in sorted(masks):
+        stated = _objects_in(masks[frame]) | set(labelled_objects[frame])
         if stated:
             try:
                 with _naming_a_full_device(tracker, frame):
@@ -139,6 +132,21 @@ def memorize_all(
         yield frame
     if damaged is not None and not tracker.confirmed_frames:
         raise damaged
+
+
+def stated_objects(
+    masks: Mapping[int, Labels], *, is_backward: bool = False, are_partial: bool = False
+) -> dict[int, frozenset[int]]:
+    """By frame, the objects that a mask is the truth of: those known by then in the direction of
+    travel; one that is missing from it is absent. are_partial: those in it, and the others are
+    tracked on, as in YouTube-VOS."""
+    known: frozenset[int] = frozenset()
+    stated = {}
+    for frame in sorted(masks, reverse=is_backward):
+        present = frozenset(_objects_in(masks[frame]))
+        known |= present
+        stated[frame] = present if are_partial else known
+    return stated
 
 
 def never(_frame: int) -> bool:
@@ -252,11 +260,11 @@ def _encoded(
 
 @dataclass(frozen=True, slots=True)
 class RunStep:
-    """One of `propagation_steps`: a visited frame, without a result where it only sets a run
-    going; or a given mask that was put into memory; or smaller settings from here on."""
+    """One of `propagation_steps`: a visited frame; or a given mask that was put into memory; or
+    smaller settings from here on."""
 
     frame: int  # reached, or about to be
-    position: Position
+    done: int  # frames of the run that are visited
     result: TrackedFrame | None = None
     is_memorizing: bool = False
     remark: str | None = None  # which settings are smaller
@@ -266,9 +274,9 @@ def propagation_steps(
     trackers: SteppingTrackers,
     video: Frames,
     masks: Mapping[int, Labels],
-    runs: Sequence[Run],
+    frames: range,
     memorize: Callable[[Tracker, int, int], Iterable[int]],
-    position: Position = Position(),
+    done: int = 0,
     *,
     adopted: Labels | None = None,
     present: Mapping[int, Collection[int]] | None = None,
@@ -277,67 +285,64 @@ def propagation_steps(
     excluded: Callable[[int], bool] = never,
     restore: Callable[[Tracker], None] | None = None,
 ) -> Generator[RunStep, None, None]:
-    """`propagate`, with the given masks put into memory first; on a full device it goes on with
-    smaller settings from the last finished frame.
+    """`propagate` through the frames of one run, from `done` on, with the given masks put into
+    memory first; on a full device it goes on with smaller settings from the last finished frame.
 
     memorize: puts the masks that matter at a frame, on the way +1 or -1, into the tracker's
     permanent memory where they are missing, and yields their frames. restore: puts into a tracker,
-    which remembers the given masks, what it held at `position`, to go on from there exactly. The
+    which remembers the given masks, what it held at `done`, to go on from there exactly. The
     others: see `propagate`. EngineMemoryError if no smaller settings are left.
     """
-    for index in range(position.run, len(runs)):
-        rest, frames, offset, done = runs[index], runs[index].frames, 0, position.step
-        start = adopted
-        last: Prediction | None = None
-        while True:
-            try:
-                yield from _memorized(memorize, trackers, frames, Position(index, done))
-                if restore is not None:
-                    restore(trackers.current())
-                # The generator alone keeps the tracker, which is freed when its device is full.
-                results = propagate(
-                    trackers.current(),
-                    video,
-                    masks,
-                    (rest,),
-                    Position(0, done if rest is runs[index] else 0),
-                    keys_at_a_time=trackers.keys_at_a_time,
-                    adopted=start,
-                    present=present,
-                    before=before,
-                    absent=absent,
-                    excluded=excluded,
-                )
-                with closing(results):
-                    for result, after in results:
-                        done = after.step + offset
-                        last = last if result is None else result.prediction
-                        yield RunStep(frames[done - 1], Position(index, done), result)
-                        if frames[done - 1] in masks:
-                            yield from _memorized(memorize, trackers, frames, Position(index, done))
-                        if done < len(frames):
-                            trackers.check(frames[done])
-                break
-            except (EngineMemoryError, RuntimeError, MemoryError) as error:
-                remark = trackers.step_down(error, frames[min(done, len(frames) - 1)])
-            if done:  # begin again with the last finished frame, whose mask is there
-                offset, restore = done - 1, None
-                rest = Run(frames[offset:], is_first_silent=True)
-                start = last.labels() if last is not None else before if offset else start
-            yield RunStep(frames[offset], Position(index, done), remark=remark)
-        position, before, restore = Position(index + 1), None, None
+    rest, offset, start = Run(frames), 0, adopted
+    last: Prediction | None = None
+    while True:
+        try:
+            yield from _memorized(memorize, trackers, frames, done)
+            if restore is not None:
+                restore(trackers.current())
+            # The generator alone keeps the tracker, which is freed when its device is full.
+            results = propagate(
+                trackers.current(),
+                video,
+                masks,
+                (rest,),
+                Position(0, 0 if rest.is_first_silent else done),
+                keys_at_a_time=trackers.keys_at_a_time,
+                adopted=start,
+                present=present,
+                before=before,
+                absent=absent,
+                excluded=excluded,
+            )
+            with closing(results):
+                for result, after in results:
+                    done = after.step + offset
+                    last = last if result is None else result.prediction
+                    yield RunStep(frames[done - 1], done, result)
+                    if frames[done - 1] in masks:
+                        yield from _memorized(memorize, trackers, frames, done)
+                    if done < len(frames):
+                        trackers.check(frames[done])
+            return
+        except (EngineMemoryError, RuntimeError, MemoryError) as error:
+            remark = trackers.step_down(error, frames[min(done, len(frames) - 1)])
+        if done:  # begin again with the last finished frame, whose mask is there
+            offset, restore = done - 1, None
+            rest = Run(frames[offset:], is_first_silent=True)
+            start = last.labels() if last is not None else before if offset else start
+        yield RunStep(frames[offset], done, remark=remark)
 
 
 def _memorized(
     memorize: Callable[[Tracker, int, int], Iterable[int]],
     trackers: SteppingTrackers,
     frames: range,
-    at: Position,
+    done: int,
 ) -> Generator[RunStep, None, None]:
-    """A step for each mask that `memorize` puts into memory before the frame after `at`."""
-    ahead = frames[max(0, at.step - 1)]
+    """A step for each mask that `memorize` puts into memory before the frame after `done`."""
+    ahead = frames[max(0, done - 1)]
     for _ in memorize(trackers.current(), ahead, frames.step):
-        yield RunStep(ahead, at, is_memorizing=True)
+        yield RunStep(ahead, done, is_memorizing=True)
 
 
 def _closeup_of(tracker: Tracker) -> Closeup | None:
@@ -483,7 +488,7 @@ class GivenMasks(Mapping[int, Labels]):
         always worth remembering."""
         self._records: dict[int, FrameRecord] = {}
         self._decoded: OrderedDict[int, Labels] = OrderedDict()
-        self._most = most
+        self.most = most  # of them are worth remembering at a time
         # Objects that each mask holds, but for what a tracker has put into a corrected frame.
         self.present: dict[int, frozenset[int]] = {}
         self.change(records, pinned)
@@ -546,8 +551,8 @@ class GivenMasks(Mapping[int, Labels]):
         by_distance = sorted(teaching, key=lambda other: abs(other - frame))
         ahead = [other for other in by_distance if (other - frame) * step > 0]
         behind = [other for other in by_distance if (other - frame) * step <= 0]
-        half = self._most // 2
-        count = max(half, self._most - len(behind))
+        half = self.most // 2
+        count = max(half, self.most - len(behind))
         chosen = ahead[:count]
         pinned = [other for other in teaching if other in self._pinned]
-        return sorted({*chosen, *behind[: self._most - len(chosen)], *pinned})
+        return sorted({*chosen, *behind[: self.most - len(chosen)], *pinned})

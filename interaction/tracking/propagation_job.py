@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -28,7 +28,7 @@ from interaction.annotation.types import (
 )
 from interaction.engines import Networks
 from interaction.errors import UserError
-from interaction.files import remove_plain
+from interaction.files import JsonObject, remove_plain
 from interaction.tracking.blending import PassStore, blend, joined_signs
 from interaction.tracking.brakes import WrongMask
 from interaction.tracking.covered import tracked_objects
@@ -37,7 +37,6 @@ from interaction.tracking.opinion import SecondOpinion
 from interaction.tracking.propagation import (
     MOST_REMEMBERED,
     GivenMasks,
-    Position,
     Run,
     RunStep,
     TrackedFrame,
@@ -82,6 +81,17 @@ _LABELS: Final = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class ToFiles:
+    """Of a run from files to files: its masks change no record, and are written as they are."""
+
+    runs: tuple[Run, ...]  # in place of those that the request leads to
+    write: Callable[[TrackedFrame, Labels], None]  # labels (H, W); what it raises ends the run
+    made_with: JsonObject  # what must be the same for it to go on, beside what any run is made with
+    tally: Callable[[], JsonObject]  # kept with it
+    more_bytes: int = 0  # on disk, of each frame, beside its mask
+
+
 class PropagationJob:
     """`steps()` may be pulled on another thread while the annotation is edited.
 
@@ -100,6 +110,7 @@ class PropagationJob:
         resumed: UnfinishedRun | None = None,
         replaced: Mapping[int, FrameRecord] = {},
         keeps_probabilities: bool = False,
+        files: ToFiles | None = None,
     ) -> None:
         """reports_memory: asked at each step, whether it is to say which frames are remembered.
         place: of the file that an interrupted run is kept in. resumed: such a run, to go on with;
@@ -117,9 +128,15 @@ class PropagationJob:
         self._shape = annotation.height, annotation.width
         self._given = {f: r for f, r in self._records.items() if r.status.is_given}
         self._writable = self._choose_objects(annotation)
-        self._runs = _runs(request, annotation.frame_count, self._stops())
+        self._files = files
+        if files is None:
+            self._runs = _runs(request, annotation.frame_count, self._stops())
+        else:
+            self._runs = files.runs
         self._check_start()
-        self._masks = GivenMasks(self._shown(), most=MOST_REMEMBERED, pinned=self._rules.pinned)
+        # A clip's masks are few, and there to be learned from as a whole.
+        most = MOST_REMEMBERED if files is None else len(self._given)
+        self._masks = GivenMasks(self._shown(), most=most, pinned=self._rules.pinned)
         self._seen = given_objects(self._given.values())
         self._locked, self._keepers = annotation.locked, annotation.keepers
         self._names = {one.id: one.name for one in annotation.objects}
@@ -133,14 +150,17 @@ class PropagationJob:
             [run.frames, *(one.frames for one in seconds)]
             for run, seconds in zip(self._runs, self._seconds, strict=True)
         ]
-        writes_first = start.mask is None
+        writes_first = start.mask is None or files is not None
         total = sum(len(one) - 1 for run in self._passes for one in run) + writes_first
         first = self._runs[0].frames[0]
         is_adopted = first not in self._masks and not self._rules.is_excluded(first)
         adopted = decode_labels(start.mask) if start.mask and is_adopted else None
         self._at = Progress(total, adopted, writes_first=writes_first)
         settings = self._trackers.settings
-        self._state = RunState(annotation, request, self._writable, settings, self._passes)
+        made_with = {} if files is None else files.made_with
+        self._state = RunState(
+            annotation, request, self._writable, settings, self._passes, made_with
+        )
         self._covered_passes = len(tracked_objects(annotation, request))
         self._unapplied: list[Edit] = []
         self._confirmed: frozenset[int] = frozenset()  # to be remembered before a run is restored
@@ -153,24 +173,25 @@ class PropagationJob:
         start = self._records.get(self._runs[0].frames[0], EMPTY_RECORD)
         shown = [r for r in (*self._given.values(), start) if r.mask is not None and r.present]
         objects = {i for record in shown for i in record.present} & self._writable
-        remembered = len(self._masks.first_of_each(self._runs)) + MOST_REMEMBERED
+        remembered = len(self._masks.first_of_each(self._runs)) + self._masks.most
         sizes = [len(record.mask or b"") for record in shown]
+        mask_bytes = sum(sizes) // max(1, len(sizes))
+        if self._files is not None:
+            bytes_per_frame = mask_bytes + self._files.more_bytes
+        else:  # each mask is a file and an entry of the history
+            bytes_per_frame = (2 + _MATTE_SHARE * self._keeps_probabilities) * mask_bytes
+            bytes_per_frame += _ENTRY_BYTES + _SIGNS_BYTES * max(1, len(objects))
         return Workload(
             frames=self._at.total,
             objects=max(1, len(objects)),
             height=height,
             width=width,
             given_frames=min(len(self._given), remembered) or 1,
-            # Each mask is a file and an entry of the history.
-            bytes_per_frame=(2 + _MATTE_SHARE * self._keeps_probabilities)
-            * sum(sizes)
-            // max(1, len(sizes))
-            + _ENTRY_BYTES
-            + _SIGNS_BYTES * max(1, len(objects)),
+            bytes_per_frame=bytes_per_frame,
             folder=folder,
             side_px=self._trackers.side_for(self._closeup_mask(), self._writable),
             passes=1 + self._covered_passes,
-            has_judge=True,
+            has_judge=self._files is None,
         )
 
     def _closeup_mask(self) -> Labels | None:
@@ -194,7 +215,13 @@ class PropagationJob:
             for step in steps:
                 yield
                 if step.done >= REHEARSED_FRAMES:
-                    return
+                    break
+        self._trackers.tracker = None  # the forecast that follows has its memory
+
+    @property
+    def tracker(self) -> Tracker:
+        """That it tracks with. Callers keep no reference to it."""
+        return self._trackers.current()
 
     @property
     def done(self) -> tuple[int, int]:
@@ -228,7 +255,8 @@ class PropagationJob:
 
     def steps(self, *, is_followed: bool = False) -> Generator[Propagated, None, None]:
         """Now and then, and when it is closed before its end, it keeps in `place` what the run can
-        go on from. is_followed: at its end, too, until `finish`."""
+        go on from. is_followed: at its end, too, until `finish`. From files to files, what was
+        kept last stays until then."""
         start = self._runs[0].frames[0]
         if self._trackers.settings.fits_memory and self._resumed is None:
             expected = self.forecast()
@@ -251,14 +279,15 @@ class PropagationJob:
             raise
         finally:
             self._trackers.note_pace()
-        if not is_followed:
+        if not is_followed and self._files is None:
             self.finish()
 
     def _keep(self) -> None:
         if self._place is not None:
             is_obeyed = self._obeyed == self._rules
+            tally = {} if self._files is None else self._files.tally()
             self._state.write(
-                self._place, self._at, self._trackers, self._rules, are_followed=is_obeyed
+                self._place, self._at, self._trackers, self._rules, tally, are_followed=is_obeyed
             )
 
     def _steps(self) -> Generator[Propagated, None, None]:
@@ -290,9 +319,15 @@ class PropagationJob:
         with closing(self._steps_of(run)) as steps:
             for step in steps:
                 if step.result is None:
-                    yield self._step(None, step.frame, step.remark)
+                    yield self._without_result(step)
                     continue
                 labels = step.result.prediction.labels()
+                if self._files is not None:
+                    if step.frame != start or writes_first:
+                        self._write(self._files, step.result, labels)
+                    at.note(step, None, labels)
+                    yield self._step(None, step.frame, None)
+                    continue
                 if at.start_labels is None:
                     at.start_labels = labels  # for the other way
                 edit, remark = None, None
@@ -330,6 +365,18 @@ class PropagationJob:
                 yield from self._follow_rules(step.frame, run.frames.step)
         at.end(second=0)
 
+    def _write(self, files: ToFiles, result: TrackedFrame, labels: Labels) -> None:
+        if self._at.reached is None:  # from here on it can go on, also if the power goes
+            self._at.arrive(result.frame)
+            self._keep()
+        files.write(result, labels)
+        self._at.finished += 1
+
+    def _without_result(self, step: RunStep) -> Propagated:
+        if step.remark is not None:
+            self._at.is_new = False  # the next tracker knows of it only from the next frame on
+        return self._step(None, step.frame, step.remark, is_memorizing=step.is_memorizing)
+
     def _steps_of(self, run: Run) -> Generator[RunStep, None, None]:
         """From the pass's beginning, or from where it was left."""
         at = self._at
@@ -337,9 +384,9 @@ class PropagationJob:
             self._trackers,
             self._video,
             self._masks,
-            (Run(run.frames),),
+            run.frames,
             self._memorize,
-            Position(0, at.done),
+            at.done,
             adopted=at.adopted,
             present=self._masks.present,
             before=at.labels if at.done else None,
@@ -357,23 +404,25 @@ class PropagationJob:
         watch, passed = at.watch, at.passed
         with closing(self._steps_of(second)) as steps:
             for step in steps:
+                if step.result is None:
+                    yield self._without_result(step)
+                    continue
                 edit = None
-                if step.result is not None:
-                    labels = step.result.prediction.labels()
-                    signs = watch.signs(step.result, self._opinions(step.result, labels))
-                    found = passed.take(step.frame)
-                    if step.frame != given:
-                        at.finished += 1
-                    if found is not None and not step.result.is_damaged and step.frame != given:
-                        share = 1 - abs(step.frame - given) / length
-                        first, its_signs = found
-                        both, apart = blend(first, step.result.prediction, share)
-                        signs = joined_signs(its_signs, signs, share, apart)
-                        result = replace(step.result, prediction=both)
-                        labels = self._without_specks(result, both.labels())
-                        edit, _ = self._edit(result, labels, signs)
-                    at.note(step, edit, labels)
-                yield self._step(edit, step.frame, step.remark)
+                labels = step.result.prediction.labels()
+                signs = watch.signs(step.result, self._opinions(step.result, labels))
+                found = passed.take(step.frame)
+                if step.frame != given:
+                    at.finished += 1
+                if found is not None and not step.result.is_damaged and step.frame != given:
+                    share = 1 - abs(step.frame - given) / length
+                    first, its_signs = found
+                    both, apart = blend(first, step.result.prediction, share)
+                    signs = joined_signs(its_signs, signs, share, apart)
+                    result = replace(step.result, prediction=both)
+                    labels = self._without_specks(result, both.labels())
+                    edit, _ = self._edit(result, labels, signs)
+                at.note(step, edit, labels)
+                yield self._step(edit, step.frame, None)
                 self._trackers.follow_limits()
                 yield from self._follow_rules(step.frame, second.frames.step)
         at.end(second=number + 1)
@@ -387,6 +436,7 @@ class PropagationJob:
         *,
         cut: Message | None = None,
         wrong: WrongMask | None = None,
+        is_memorizing: bool = False,
     ) -> Propagated:
         tracker = self._trackers.tracker
         memory, remembered = None, None
@@ -413,6 +463,7 @@ class PropagationJob:
             can_resume=self._place is not None
             and tracker is not None
             and self._state.is_kept(self._at, tracker),
+            is_memorizing=is_memorizing,
         )
 
     def _absent(self, frame: int) -> frozenset[int]:
@@ -586,7 +637,7 @@ class PropagationJob:
         if self._confirmed:
             # Where the device is too full for them, the run is not restored, but begins again.
             wanted, self._confirmed = confirmed | self._confirmed, frozenset()
-        elif confirmed and len(masks) <= MOST_REMEMBERED and not anew:
+        elif confirmed and len(masks) <= masks.most and not anew:
             return  # all of them are there
         else:
             wanted = set(masks.around(frame, way)) | masks.first_of_each(self._runs)

@@ -112,6 +112,8 @@ class UnfinishedRun:
     def remembered(self) -> Remembered:
         """What was in memory. Raises as `frame`."""
         rows = self.about["remembered"]
+        if rows is None:
+            return Remembered((), is_known=False)
         return Remembered(
             tuple(
                 RememberedFrame(int(frame), part, int(count), float(recent), float(average))
@@ -139,8 +141,8 @@ def read_run(path: Path, *, is_whole: bool = True) -> UnfinishedRun:
             if run.frame >= 0 and run.remembered:
                 return run
     except (CheckpointFileError, ArithmeticError, LookupError, TypeError, ValueError):
-        raise unreadable_run() from None
-    raise unreadable_run()
+        raise UnreadableRunError from None
+    raise UnreadableRunError
 
 
 def no_unfinished_run() -> UserError:
@@ -149,11 +151,26 @@ def no_unfinished_run() -> UserError:
     )
 
 
-def unreadable_run() -> UserError:
-    return UserError(
-        "The interrupted run cannot be gone on with. Every mask it made is safe.\n\n"
-        "Track from its last frame instead."
-    )
+class UnreadableRunError(UserError):
+    """What is kept was written by no run, or is damaged."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The interrupted run cannot be gone on with. Every mask it made is safe.\n\n"
+            "Track from its last frame instead."
+        )
+
+
+class ChangedRunError(UserError):
+    """What the run was made from is not as it was. differing: the settings that are others, by
+    their name in the file; none if only the masks that it made are others."""
+
+    def __init__(self, differing: Sequence[str] = ()) -> None:
+        super().__init__(
+            "The interrupted run cannot go on as it was: masks or settings are not those that "
+            "it was kept with. Nothing was changed.\n\nTrack from its last frame instead."
+        )
+        self.differing = tuple(differing)
 
 
 def _checksum(header: Mapping[str, str], state: Mapping[str, Tensor]) -> str:
@@ -198,6 +215,10 @@ class Progress:
         self.adopted, self.brakes = None, Brakes()
         self.collapse.begin()
 
+    def arrive(self, frame: int) -> None:
+        """At the first frame, of which nothing is written yet."""
+        self.frame, self.reached, self.is_new = frame, (frame, frame), True
+
     def end(self, second: int) -> None:
         self.second, self.done = second, 0
 
@@ -207,7 +228,7 @@ class Progress:
 
     def note(self, step: RunStep, edit: Edit | None, labels: Labels) -> None:
         """A frame of the pass that is finished."""
-        self.done, self.frame, self.labels = step.position.step, step.frame, labels
+        self.done, self.frame, self.labels = step.done, step.frame, labels
         first, last = self.reached or (step.frame, step.frame)
         self.reached, self.is_new = (min(first, step.frame), max(last, step.frame)), True
         if edit is not None:
@@ -284,18 +305,21 @@ class RunState:
         objects: frozenset[int],
         settings: EngineSettings,
         passes: Sequence[Sequence[range]],
+        made_with: JsonObject,
     ) -> None:
         """objects: those that the run may change. settings: as they are before any step down.
-        passes: of each run, the frames of the first and of the second ones."""
+        passes: of each run, the frames of the first and of the second ones. made_with: what else
+        must be the same."""
         self._annotation, self._request = annotation, request
         self._records = dict(annotation.records)  # of when the job was made
         self._objects, self._settings, self._passes = objects, settings, passes
+        self._also_made_with = made_with
         self._digest: str | None = None  # of the given masks, once it was asked for
 
     @staticmethod
     def is_kept(progress: Progress, tracker: Tracker) -> bool:
         """Whether there is something to `write`, and a tracker that can go on from it."""
-        return progress.is_new and knows_frames(tracker)
+        return progress.is_new and hasattr(tracker, "run_state")  # not every plug-in's has
 
     def write(
         self,
@@ -303,11 +327,13 @@ class RunState:
         progress: Progress,
         trackers: SteppingTrackers,
         rules: MemoryRules,
+        tally: JsonObject,
         *,
         are_followed: bool,
     ) -> None:
         """That it cannot be written, or that memory is full, loses no mask and ends no run.
-        are_followed: whether the tracker's memory is as the rules want it."""
+        tally: to be kept with it. are_followed: whether the tracker's memory is as the rules want
+        it."""
         tracker = trackers.tracker
         if tracker is None or not self.is_kept(progress, tracker):
             return
@@ -316,6 +342,7 @@ class RunState:
             about |= {
                 "rules": ranges_to_json(rules.ranges),
                 "is_obeyed": are_followed,
+                "tally": tally,
                 "steps_down": trackers.steps_down,
                 "closeup_side": trackers.closeup_side,
             }
@@ -340,7 +367,9 @@ class RunState:
             "made_with": self._made_with(),
             "edits": edits,
             "confirmed": list(tracker.confirmed_frames),
-            "remembered": [list(astuple(one)) for one in tracker.remembered()],
+            "remembered": [list(astuple(one)) for one in tracker.remembered()]
+            if knows_frames(tracker)
+            else None,
         }
         state |= {f"tracker.{name}": tensor for name, tensor in tracker.run_state().items()}
         state["edits.masks"] = torch.from_numpy(np.frombuffer(b"".join(masks), np.uint8).copy())
@@ -352,13 +381,12 @@ class RunState:
         """The newest edits of the run, and those of them that were not applied before the program
         ended. make_edit: of the records before and after.
 
-        UserError if the masks or the settings are others by now, or more masks were not applied
-        than `Progress.newest` holds; ValueError and the like for what
-        no job wrote.
+        ChangedRunError if the masks or the settings are others by now, or more masks were not
+        applied than `Progress.newest` holds; ValueError and the like for what no job wrote.
         """
         about, now = kept.about, self._annotation
         made_with = self._made_with().items()
-        is_changed = any(about["made_with"][name] != value for name, value in made_with)
+        differing = [name for name, value in made_with if about["made_with"][name] != value]
         edits = self._read_edits(kept, make_edit)
         unapplied, records = [], dict(self._records)
         for edit in edits:
@@ -374,11 +402,8 @@ class RunState:
                 mask is not None and frame in ahead
             )
         is_outside = any(not 0 <= f < now.frame_count for edit in edits for f in edit.frames)
-        if is_changed or not is_whole or is_outside:
-            raise UserError(
-                "The interrupted run cannot go on as it was: masks or settings are not those that "
-                "it was kept with. Nothing was changed.\n\nTrack from its last frame instead."
-            )
+        if differing or not is_whole or is_outside:
+            raise ChangedRunError(differing)
         return edits, unapplied
 
     def _frames_ahead(self, at: Sequence[int | None]) -> frozenset[int]:
@@ -425,6 +450,7 @@ class RunState:
             "internal_size": settings.internal_size,
             "allows_half_precision": settings.allows_half_precision,
             "memory": {**asdict(settings.memory)},
+            **self._also_made_with,
         }
 
     def _given_part(self, record: FrameRecord) -> bytes:
@@ -436,13 +462,13 @@ class RunState:
 
 
 @contextmanager
-def reading(refusal: Callable[[], UserError] = unreadable_run) -> Iterator[None]:
-    """For what reads the state of an interrupted run, and nothing else: raises `refusal` for what
+def reading() -> Iterator[None]:
+    """For what reads the state of an interrupted run, and nothing else: UnreadableRunError for what
     no run wrote. What goes wrong later is not the state's fault."""
     try:
         yield
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:
-        raise refusal() from error
+        raise UnreadableRunError from error
 
 
 def rules_of(kept: UnfinishedRun, annotation: Annotation) -> MemoryRules:

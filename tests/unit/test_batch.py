@@ -16,10 +16,11 @@ import torch
 from PIL import Image
 
 from interaction.annotation.mask_files import decode_labels
+from interaction.engines import EngineSettings
 from interaction.errors import DiskFullError, EngineMemoryError, UserError
 from interaction.files import write_plain
-from interaction.tracking import batch
 from interaction.tracking import batch as result_folder
+from interaction.tracking import unfinished
 from interaction.tracking.batch import BatchProgress, BatchSettings, run_batch
 from tests import tiny
 from xmem_core import MemoryConfig, Tracker, load_xmem, prepare, weights
@@ -55,15 +56,21 @@ def fast() -> Iterator[None]:
 
 @pytest.fixture
 def settings(place: Path, tmp_path: Path) -> BatchSettings:
+    return settings_to(tmp_path / "out", place)
+
+
+def settings_to(output: Path, place: Path) -> BatchSettings:
     return BatchSettings(
         source=place / "clip",
         masks=place / "masks",
-        output=tmp_path / "out",
-        model=str(place / "tiny.safetensors"),
-        device="cpu",
-        internal_size=32,
+        output=output,
+        engine=EngineSettings(
+            tracker_model=str(place / "tiny.safetensors"),
+            device="cpu",
+            internal_size=32,
+            memory=SHORT,
+        ),
         direction="both",
-        memory=SHORT,
     )
 
 
@@ -71,18 +78,7 @@ def settings(place: Path, tmp_path: Path) -> BatchSettings:
 def whole(place: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, bytes]:
     """What an uninterrupted propagation with `settings` writes."""
     output = tmp_path_factory.mktemp("whole")
-    finish(
-        BatchSettings(
-            source=place / "clip",
-            masks=place / "masks",
-            output=output,
-            model=str(place / "tiny.safetensors"),
-            device="cpu",
-            internal_size=32,
-            direction="both",
-            memory=SHORT,
-        )
-    )
+    finish(settings_to(output, place))
     return masks_in(output)
 
 
@@ -119,7 +115,10 @@ def everything_in(folder: Path) -> dict[str, bytes]:
 
 
 def changed(settings: BatchSettings, **changes: Any) -> BatchSettings:
-    return dataclasses.replace(settings, **changes)
+    """changes: of the settings, or of their engine's."""
+    of_engine = {name: changes.pop(name) for name in {*changes} & {*settings.engine.__slots__}}
+    engine = dataclasses.replace(settings.engine, **of_engine)
+    return dataclasses.replace(settings, engine=engine, **changes)
 
 
 # What is written
@@ -263,7 +262,7 @@ def test_masks_without_any_object_are_refused(settings: BatchSettings, tmp_path:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"model": "nonesuch"}, "nonesuch"),
+        ({"tracker_model": "nonesuch"}, "nonesuch"),
         ({"device": "abacus"}, "abacus"),
         ({"source": Path("nowhere.mp4")}, "nowhere.mp4"),
         ({"masks": Path("nowhere")}, "nowhere"),
@@ -404,7 +403,7 @@ def test_going_on_with_another_model_mask_or_source_is_refused(
     shutil.copytree(settings.source, tmp_path / "clip")
     before = everything_in(settings.output)
     for change, message in (
-        ({"model": str(tmp_path / "tiny.safetensors")}, "another model"),
+        ({"tracker_model": str(tmp_path / "tiny.safetensors")}, "another model"),
         ({"masks": tmp_path / "masks"}, "another set of masks"),
         ({"source": tmp_path / "clip"}, "another source"),
     ):
@@ -499,7 +498,7 @@ def test_an_interrupted_propagation_is_not_thrown_away_unasked(settings: BatchSe
 
 def test_a_mistyped_model_leaves_no_folder(settings: BatchSettings) -> None:
     with pytest.raises(UserError):
-        finish(changed(settings, model="smal"))
+        finish(changed(settings, tracker_model="smal"))
     assert not settings.output.exists()
 
 
@@ -508,7 +507,8 @@ def test_after_a_full_disk_it_goes_on_from_the_last_saved_position(
     settings: BatchSettings, whole: Mapping[str, bytes], written: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(batch, "_SAVE_EVERY_S", 0.0)
+        patch.setattr(unfinished, "_SAVE_EVERY_S", 0.0)
+        patch.setattr(unfinished, "_SAVE_SHARE", 1e9)
         failing_after(written, patch)
         with pytest.raises(DiskFullError):
             finish(settings)

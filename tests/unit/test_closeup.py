@@ -14,6 +14,7 @@ from interaction.annotation.requests import Propagated, PropagationRequest
 from interaction.annotation.types import Stroke
 from interaction.clicks.published import ScribbleNetwork, ScribbleSegmenter
 from interaction.command_line.app import app
+from interaction.engines import EngineSettings
 from interaction.project.causes import cause_from_json, cause_to_json
 from interaction.session import Session
 from tests import tiny
@@ -269,9 +270,7 @@ def test_an_interrupted_run_goes_on_in_its_box(
             source=tmp_path / "clip",
             masks=tmp_path / "masks",
             output=tmp_path / name,
-            model=str(weights),
-            device="cpu",
-            memory=SHORT,
+            engine=EngineSettings(tracker_model=str(weights), device="cpu", memory=SHORT),
             looks_closer=True,
             **others,  # type: ignore[arg-type]
         )

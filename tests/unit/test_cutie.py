@@ -50,7 +50,7 @@ def tracker(network: Any) -> Any:
 
 def test_it_has_what_a_propagation_uses_of_a_tracker(network: Any) -> None:
     of_cutie = tracker(network)
-    calls = "memorize forget delete_object begin encode track revisit adopt run_state restore_run"
+    calls = "memorize forget delete_object begin encode track revisit adopt"
     values = "confirmed_frames objects device times config memory_elements internal_size"
     for name in (*calls.split(), *values.split(), "configure"):
         assert hasattr(of_cutie, name), name
@@ -104,8 +104,7 @@ def test_frames_and_objects_are_forgotten(network: Any) -> None:
     assert cutie.closeup is None
     with pytest.raises(UserError, match="look closer"):
         cutie.closeup = object()
-    with pytest.raises(UserError, match="--resume"):
-        cutie.restore_run(cutie.run_state())
+    assert not hasattr(cutie, "run_state")  # the package's memory cannot be put back
 
 
 def test_weights_are_read_and_other_files_refused(network: Any, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ import torch
 from benchmarks.durability import inputs, saving
 from benchmarks.durability.disk import watched
 from interaction import files
-from interaction.annotation.mask_files import encode_labels
+from interaction.annotation.mask_files import decode_labels, encode_labels
 from interaction.command_line.app import main
 from interaction.engines import EngineSettings
 from interaction.errors import DamagedProjectError, ProjectError, UnreadableVideoError, UserError
@@ -507,13 +507,12 @@ def test_results_are_not_written_through_links(tmp_path: Path) -> None:
         (tmp_path / "real" / name).symlink_to(outside)
     results = ResultFolder(chosen)
     results.prepare(["0000000"], resumes=False, overwrites=True)
-    assert results.read_mask("0000000") is None
     results.write_mask("0000000", tiny.labels(0))
     results.write_probabilities("0000000", np.zeros((2, 4, 4), np.float16), (1,))
     results.write_report({"frames": 1})
     assert outside.read_text() == "kept"
     assert not (tmp_path / "real" / "unfinished.safetensors").is_symlink()
-    assert results.read_mask("0000000") is not None
+    assert decode_labels((tmp_path / "real" / "0000000.png").read_bytes()).shape == (48, 60)
 
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -602,9 +601,9 @@ def test_an_interrupted_propagation_whose_checksum_is_right_may_still_be_anythin
         source=tmp_path / "clip",
         masks=tmp_path / "masks",
         output=tmp_path / "out",
-        model=str(tmp_path / "tiny.safetensors"),
-        device="cpu",
-        internal_size=32,
+        engine=EngineSettings(
+            tracker_model=str(tmp_path / "tiny.safetensors"), device="cpu", internal_size=32
+        ),
         resumes=True,
     )
     steps = run_batch(replace(settings, resumes=False), lambda: False)
@@ -615,21 +614,25 @@ def test_an_interrupted_propagation_whose_checksum_is_right_may_still_be_anythin
     sound = path.read_bytes()
     header, state = read_tensors(path)
     header.pop("checksum")
-    some = next(name for name in state if state[name].ndim > 1)
+    some = next(n for n in state if n.startswith("tracker.") and state[n].ndim > 1)
+    about = json.loads(header["run"])
+    changes: list[dict[str, object]] = [
+        {"at": [-1, None, 0, 0, 0]},
+        {"at": ["a", [], 0, 0, 0]},
+        {"tally": {"seconds": "many"}},
+        {"made_with": []},
+    ]
     odd: list[tuple[dict[str, str], dict[str, torch.Tensor]]] = [
-        ({**header, "position": '{"run": -1, "step": 0}'}, state),
-        ({**header, "position": "[" * 100_000}, state),
-        ({**header, "position": '{"run": "a", "step": []}'}, state),
-        ({**header, "tally": '{"frames": "many"}'}, state),
-        ({**header, "settings": "[]"}, state),
+        *(({"run": json.dumps({**about, **one})}, state) for one in changes),
+        ({"run": "[" * 100_000}, state),
         (header, {}),
         (header, {**state, some: state[some][..., :1].clone()}),
-        (header, {**state, "since_memory": torch.zeros(3)}),
-        (header, {**state, "hidden.x": torch.zeros(3)}),
+        (header, {**state, "tracker.since_memory": torch.zeros(3)}),
+        (header, {**state, "tracker.hidden.x": torch.zeros(3)}),
     ]
     for meta, tensors in odd:
         write_unfinished(path, meta, tensors)
-        with pytest.raises(UserError):
+        with pytest.raises(UserError, match="cannot be read"):
             for _ in run_batch(settings, lambda: False):
                 pass
     path.write_bytes(sound)

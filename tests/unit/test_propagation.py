@@ -18,6 +18,7 @@ from interaction.tracking.propagation import (
     memorize_all,
     plan,
     propagate,
+    stated_objects,
 )
 from tests import tiny
 from xmem_core import MemoryConfig, Tracker, XMem, prepare
@@ -46,9 +47,8 @@ def make_tracker(
     frames: int = 12,
 ) -> Tracker:
     tracker = Tracker(network, SHORT, internal_size=None)
-    done = list(
-        memorize_all(tracker, clip(frames), masks, is_backward=is_backward, are_partial=are_partial)
-    )
+    stated = stated_objects(masks, is_backward=is_backward, are_partial=are_partial)
+    done = list(memorize_all(tracker, clip(frames), masks, labelled_objects=stated))
     assert sorted(done) == sorted(masks)
     return tracker
 

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from interaction.tracking.propagation import memorize_all, plan, propagate
+from interaction.tracking.propagation import memorize_all, plan, propagate, stated_objects
 from tests import tiny
 from xmem_core import EncodedFrame, MemoryConfig, NetworkConfig, Tracker, XMem, prepare
 from xmem_core.network.backbones import SamePadConv2d
@@ -372,7 +372,8 @@ def test_backward_is_forward_on_the_reversed_video(network: XMem) -> None:
     masks = {8: tiny.labels(8, 3, 0), 4: tiny.labels(4, 3, 200)}
     mirrored = {11 - i: mask for i, mask in masks.items()}
     backward, forward = make_tracker(network), make_tracker(network)
-    list(memorize_all(backward, frames, masks, is_backward=True))
+    stated = stated_objects(masks, is_backward=True)
+    list(memorize_all(backward, frames, masks, labelled_objects=stated))
     list(memorize_all(forward, frames[::-1], mirrored))
     ours = [
         result
