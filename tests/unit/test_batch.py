@@ -575,6 +575,32 @@ def test_on_a_full_device_it_goes_on_with_smaller_settings_from_the_same_frame(
         assert masks[name] == whole[name]
 
 
+def test_what_a_smaller_tracker_holds_before_its_first_frame_is_not_gone_on_with(
+    settings: BatchSettings, whole: Mapping[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Tracker, "encode", full_at(5))
+    steps = run_batch(settings, lambda: False)
+    while next(steps).remark is None:
+        pass
+    assert next(steps).stage == "memorising masks"
+    steps.close()
+    monkeypatch.setattr(Tracker, "encode", ENCODE)
+    finish(changed(settings, resumes=True))
+    assert masks_in(settings.output) == whole
+
+
+def test_a_tracker_that_cannot_be_saved_tracks_and_is_not_gone_on_with(
+    settings: BatchSettings, whole: Mapping[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a plug-in's need not be able to."""
+    monkeypatch.delattr(Tracker, "run_state")
+    run_until(settings, 3)
+    with pytest.raises(UserError, match="no interrupted propagation"):
+        finish(changed(settings, resumes=True))
+    finish(changed(settings, overwrites=True))
+    assert masks_in(settings.output) == whole
+
+
 def test_a_device_that_stays_full_ends_it_and_keeps_what_is_finished(
     settings: BatchSettings, whole: Mapping[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
