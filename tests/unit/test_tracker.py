@@ -787,6 +787,9 @@ def test_bfloat16_is_for_networks_that_bear_it_on_cpus_that_multiply_it(
     assert original.half_precision is None
 
 
+@pytest.mark.skipif(
+    not torch.ops.mkldnn._is_mkldnn_bf16_supported(), reason="this CPU has no bfloat16"
+)
 def test_in_bfloat16_a_run_gives_nearly_the_same_masks(
     monkeypatch: pytest.MonkeyPatch, plain: XMem
 ) -> None:
