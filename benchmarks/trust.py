@@ -28,7 +28,14 @@ from interaction.evaluation.scores import region_similarity
 from interaction.tracking.blending import blend
 from interaction.tracking.opinion import SecondOpinion
 from interaction.tracking.propagation import GivenMasks, Run, memorize_all, propagate
-from interaction.tracking.signs import View, disagreement, flow_between, look, read_signs
+from interaction.tracking.signs import (
+    View,
+    beyond_least,
+    disagreement,
+    flow_between,
+    look,
+    read_signs,
+)
 from interaction.tracking.trust import (
     COEFFICIENTS,
     INPUTS,
@@ -69,7 +76,7 @@ class Seen:
     view: View
     ious: Mapping[int, float]  # by object, the true ones
     small: NDArray[np.uint8] | None = None  # (1 + K, h, w) probabilities, of two-way runs
-    opinions: Mapping[int, float] = field(default_factory=dict)  # see `SecondOpinion.on`
+    denied: Mapping[int, float] = field(default_factory=dict)  # see `beyond_least`
 
 
 def read_clip(pictures: Path, masks: Path, most: int) -> tuple[list[Frame], list[Labels]]:
@@ -114,7 +121,8 @@ def follow(
         pass
     records = {frame: make_record(one, FrameStatus.CONFIRMED) for frame, one in given.items()}
     opinion = SecondOpinion(engines, frames, GivenMasks(records))
-    seen = []
+    seen: list[Seen] = []
+    least: dict[int, float] = {}
     for result, _ in propagate(tracker, frames, given, (run,)):
         assert result is not None
         labels, truth = result.prediction.labels(), truths[result.frame]
@@ -132,7 +140,8 @@ def follow(
             small = (resized * 255).round().to(torch.uint8).numpy()
         view = look(result.prediction, result.picture)
         opinions = opinion.on(result.frame, labels, ious) if away else {}
-        seen.append(Seen(result.frame, away, view, ious, small, opinions))
+        denied = beyond_least(opinions, least)
+        seen.append(Seen(result.frame, away, view, ious, small, denied))
     return seen
 
 
@@ -173,7 +182,7 @@ def rows_of(clip: str, run: str, seen: list[Seen], other: list[Seen] | None = No
         before = seen[index - 1].view if index else None
         earlier = seen[index - 2].view if index > 1 else None
         flow = flow_between(before, one.view)
-        values = read_signs(one.view, before, earlier, start, one.away, flow, one.opinions)
+        values = read_signs(one.view, before, earlier, start, one.away, flow, one.denied)
         signs[one.frame] = {object_id: list(row) for object_id, row in values.items()}
     for one in other or ():
         for object_id, row in signs.get(one.frame, {}).items():

@@ -2,7 +2,7 @@
 
 It sees this frame alone and remembers nothing, so it errs elsewhere than the tracker, which is sure
 of a mask that slowly gets worse. How much of a mask it denies depends on the object as well, so
-only what it denies beyond that of masks that are known to be right counts.
+only what it denies beyond the least that it has denied counts: of given masks, and of the run's.
 """
 
 import logging
@@ -29,16 +29,18 @@ class SecondOpinion:
         self._known: dict[tuple[int, int], float] = {}  # by given frame and object
         self._is_able = True
 
-    def on(self, frame: int, labels: Labels, objects: Collection[int]) -> dict[int, float]:
+    def on(
+        self, frame: int, labels: Labels, objects: Collection[int]
+    ) -> dict[int, tuple[float, float]]:
         """Of those of `objects` that are asked about on this frame: the share of the mask that is
-        denied beyond what is usual, 0 to 1. labels: (H, W) object ids."""
+        denied, 0 to 1, and what is usual. labels: (H, W) object ids."""
         # In turn, so that many objects do not hold up one frame.
         due = [one for one in objects if (frame + one) % ASKED_EVERY == 0 and (labels == one).any()]
         found = {}
         for one in due if self._is_able else ():
             usual = self._usual(frame, one)
             if usual is not None and (denied := self._denied(frame, labels, one)) is not None:
-                found[one] = max(0.0, denied - usual)
+                found[one] = denied, usual
         return found
 
     def _usual(self, frame: int, object_id: int) -> float | None:

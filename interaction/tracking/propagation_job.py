@@ -472,7 +472,7 @@ class PropagationJob:
             one.id for one in self._objects if one.state_at(frame) is PresenceState.ABSENT
         )
 
-    def _opinions(self, result: TrackedFrame, labels: Labels) -> dict[int, float]:
+    def _opinions(self, result: TrackedFrame, labels: Labels) -> dict[int, tuple[float, float]]:
         """labels: (H, W) what was tracked."""
         if result.is_given or result.is_damaged:
             return {}

@@ -153,6 +153,7 @@ class Watch:
         self.view: View | None = None  # the frame that was read last
         self.before: View | None = None  # the one before it
         self.flow: NDArray[np.float32] | None = None  # `motion` between them
+        self._least_denied: dict[int, float] = {}  # by object, of the masks so far
 
     def state(self) -> dict[str, Tensor]:
         """By name; `restore` is its inverse."""
@@ -160,6 +161,8 @@ class Watch:
             **_view_state(self._start, "start"),
             **_view_state(self.view, "view"),
             **_view_state(self.before, "before"),
+            "denied.objects": torch.tensor(list(self._least_denied), dtype=torch.int64),
+            "denied.least": torch.tensor(list(self._least_denied.values()), dtype=torch.float64),
         }
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
@@ -167,8 +170,14 @@ class Watch:
         self._start, self.view, self.before = (
             _restored_view(state, name) for name in ("start", "view", "before")
         )
+        objects, least = state["denied.objects"].tolist(), state["denied.least"].tolist()
+        self._least_denied = dict(zip(map(int, objects), map(float, least), strict=True))
+        if not all(0 <= one <= 1 for one in self._least_denied.values()):
+            raise ValueError("the share that was denied is none")
 
-    def signs(self, result: TrackedFrame, opinions: Mapping[int, float] = {}) -> tuple[Signs, ...]:
+    def signs(
+        self, result: TrackedFrame, opinions: Mapping[int, tuple[float, float]] = {}
+    ) -> tuple[Signs, ...]:
         """Of every object that was looked for; none of a frame that cannot be decoded. opinions:
         by object, as `SecondOpinion.on` has them."""
         if result.is_damaged:
@@ -181,8 +190,19 @@ class Watch:
         if away == 0:
             self._start = view
         self.flow = flow_between(self.before, view)
-        values = read_signs(view, self.before, earlier, self._start, away, self.flow, opinions)
+        denied = beyond_least(opinions, self._least_denied)
+        values = read_signs(view, self.before, earlier, self._start, away, self.flow, denied)
         return tuple(Signs.of(one, row, view.key_bytes(one)) for one, row in values.items())
+
+
+def beyond_least(
+    opinions: Mapping[int, tuple[float, float]], least: dict[int, float]
+) -> dict[int, float]:
+    """By object, how much more is denied than the least so far. opinions: see `SecondOpinion.on`.
+    least: by object, of the frames before; it is brought up to date."""
+    for one, shares in opinions.items():
+        least[one] = min(*shares, least.get(one, 1.0))
+    return {one: denied - least[one] for one, (denied, _) in opinions.items()}
 
 
 def flow_between(before: View | None, now: View) -> NDArray[np.float32] | None:
@@ -199,13 +219,13 @@ def read_signs(
     start: View | None,
     frames_away: int,
     flow: NDArray[np.float32] | None = None,
-    opinions: Mapping[int, float] = {},
+    denied: Mapping[int, float] = {},
 ) -> dict[int, tuple[float, ...]]:
     """By object, its signs, in the order of `SIGNS`.
 
     before, earlier: the one and two frames before in the direction of travel; start: the given
     frame that was passed last; all of the same video. frames_away: from the nearest given frame.
-    flow: `motion` from `before`. opinions: see `Watch.signs`.
+    flow: `motion` from `before`. denied: see `beyond_least`.
     """
     ranked = np.sort(now.probabilities, axis=0)
     lead = ranked[-1] - ranked[-2] if len(ranked) > 1 else ranked[-1]
@@ -217,8 +237,8 @@ def read_signs(
         _compare(signs, now, before, earlier, object_id, flow)
         drift = None if start is None else now.key_distance(start, object_id)
         signs["drift"] = drift or 0.0
-        signs["is_asked"] = float(object_id in opinions)
-        signs["denied"] = opinions.get(object_id, 0.0)
+        signs["is_asked"] = float(object_id in denied)
+        signs["denied"] = denied.get(object_id, 0.0)
         result[object_id] = tuple(
             round(min(max(signs[name], 0.0), MOST.get(name, 1.0)), 3) for name in SIGNS
         )

@@ -42,7 +42,7 @@ SIGNS: Final = (
     "is_two",  # a forward and a backward pass exist
     "disagreement",  # 1 - IoU of the two
     "is_asked",  # a click network was, about the mask, see `interaction.tracking.opinion`
-    "denied",  # the share of the mask that it denies, beyond what it denies of given masks
+    "denied",  # the share of the mask that it denies, beyond the least so far
 )
 MOST: Final = {
     "soft": 4, "small": 5, "jump": 3, "shift": 2, "pieces": 4, "strange": 8, "away": 12, "drift": 2,
@@ -73,7 +73,7 @@ COEFFICIENTS: Final[Mapping[str, float]] = {
     "disagreement": -1.98,
     "flicker": -2.0,
     # Not fitted with the others: the click network has learned from the same clips as the tracker.
-    "denied": -3.0,
+    "denied": -2.5,
 }
 _WEIGHTS: Final = np.array([COEFFICIENTS.get(name, 0.0) for name in INPUTS])
 # A mask goes wrong and right again over some frames, while its signs jitter from one to the next:

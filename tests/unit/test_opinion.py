@@ -11,6 +11,7 @@ from interaction.engines import Engines, EngineSettings, Judge
 from interaction.errors import DamagedFrameError
 from interaction.tracking.opinion import SecondOpinion
 from interaction.tracking.propagation import GivenMasks
+from interaction.tracking.signs import beyond_least
 from interaction.tracking.trust import ASKED_EVERY
 from tests.fake_engines import FakeEngines
 from xmem_core.arrays import Frame, Labels
@@ -78,18 +79,23 @@ def test_each_object_is_asked_about_now_and_then_and_not_all_at_once() -> None:
         frames = [frame for frame, one in found.items() if object_id in one]
         assert np.diff(frames).tolist() == [ASKED_EVERY] * (len(frames) - 1)
         assert judging.asked.count((0, object_id)) == 1  # the given mask
-    assert found[15] == {1: 0.15}
+    assert found[15] == {1: (0.15, 0.0)}
 
 
-def test_only_what_is_denied_beyond_the_given_masks_before_and_after_counts() -> None:
+def test_usual_is_what_is_denied_of_the_given_masks_before_and_after() -> None:
     opinion = SecondOpinion(Judging(), Clip(), given(f10=(1,), f30=(1, 2), f50=(2,)))
-    denied = {frame: opinion.on(frame, mask(1), {1}) for frame in (7, 15, 23, 31, 55)}
-    assert denied[7] == {1: 0.0}  # less than of the given mask
-    assert denied[15] == {1: 0.0}  # 0.15, and 0.1 and 0.3 of those before and after
-    assert denied[23] == {1: pytest.approx(0.03)}
-    assert denied[31] == {1: pytest.approx(0.01)}
-    assert denied[55] == {1: pytest.approx(0.25)}
-    assert opinion.on(54, mask(2), {2}) == {2: pytest.approx(0.04)}
+    usual = {frame: opinion.on(frame, mask(1), {1})[1][1] for frame in (7, 15, 23, 31, 55)}
+    assert usual == pytest.approx({7: 0.1, 15: 0.2, 23: 0.2, 31: 0.3, 55: 0.3})
+    assert opinion.on(38, mask(2), {2}) == {2: (0.38, 0.4)}
+
+
+def test_only_what_is_denied_beyond_the_least_so_far_counts() -> None:
+    least: dict[int, float] = {}
+    shares = [(0.3, 0.2), (0.15, 0.2), (0.25, 0.2), (0.1, 0.05)]
+    excess = [beyond_least({1: one}, least)[1] for one in shares]
+    assert excess == pytest.approx([0.1, 0.0, 0.1, 0.05])
+    assert beyond_least({}, least) == {}
+    assert least == {1: 0.05}
 
 
 def test_nothing_is_asked_of_an_object_without_a_mask_there_or_anywhere() -> None:
@@ -109,7 +115,7 @@ def test_a_run_without_a_judge_is_a_run_without_opinions(monkeypatch: pytest.Mon
 def test_a_frame_that_cannot_be_decoded_has_none_and_the_next_has() -> None:
     opinion = SecondOpinion(Judging(), Clip(damaged=7), given(f0=(1,)))
     assert opinion.on(7, mask(1), {1}) == {}
-    assert opinion.on(15, mask(1), {1}) == {1: 0.15}
+    assert opinion.on(15, mask(1), {1}) == {1: (0.15, 0.0)}
 
 
 def test_a_device_too_full_for_it_is_not_asked_again() -> None:
