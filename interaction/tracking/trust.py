@@ -97,10 +97,12 @@ _JUDGED: Final = (FrameStatus.TRACKED, FrameStatus.CORRECTED)  # a tracker has a
 
 def doubt_of(signs: Iterable[Signs]) -> float:
     """1 less the expected IoU of the worst object of a frame, by the signs of the frame alone."""
-    rows = [one.values for one in signs]
+    # Those of a first pass may be of before there were opinions.
+    rows = [one.packed.ljust(_ROW_BYTES, b"\0") for one in signs]
     if not rows:
         return 0.0
-    logits = COEFFICIENTS["bias"] + np.array(rows) @ _WEIGHTS[:-1]
+    values = np.frombuffer(b"".join(rows)).reshape(len(rows), len(SIGNS))
+    logits = COEFFICIENTS["bias"] + values @ _WEIGHTS[:-1]
     return round(1 - float(_share(logits).min()), 4)
 
 

@@ -240,6 +240,12 @@ def test_signs_of_two_frames_beside_count_too() -> None:
     assert [ious[5 + away][1] for away in (1, 2, 3)] == [ious[5 - away][1] for away in (1, 2, 3)]
 
 
+def test_the_first_pass_of_a_run_from_before_there_were_opinions_has_its_doubt() -> None:
+    now = [signs(one, entropy=one / 2) for one in (1, 2)]
+    old = [Signs(one.object_id, one.packed[: -2 * 8]) for one in now]
+    assert doubt_of(old) == doubt_of([old[0], now[1]]) == doubt_of(now) > 0
+
+
 def test_a_mask_of_which_more_is_denied_than_of_given_ones_is_less_trusted() -> None:
     plain = expected({0: tracked(signs())})[0][1]
     assert expected({0: tracked(signs(is_asked=1))})[0][1] == plain
