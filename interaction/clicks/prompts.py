@@ -61,10 +61,14 @@ Region = NDArray[np.bool_]
 
 def depth_inside(region: Region) -> NDArray[np.float32]:
     """(H, W) each pixel's distance to the outside of `region`; the picture's border is outside."""
-    padded = np.pad(region.astype(np.uint8), 1)
-    depth = np.asarray(cv2.distanceTransform(padded, cv2.DIST_L2, 0), np.float32)[1:-1, 1:-1]
+    inside = region.astype(np.uint8)
+    left, top, width, height = cv2.boundingRect(inside)  # all of a 4K frame takes 0.2 s
+    box = slice(top, top + height), slice(left, left + width)
+    found = cv2.distanceTransform(np.pad(inside[box], 1), cv2.DIST_L2, 0)[1:-1, 1:-1]
+    depth = np.zeros(region.shape, np.float32)
     # OpenCV's last digit depends on where an array lies in memory; equal depths must be equal.
-    return depth.round(4)
+    depth[box] = found.round(4)
+    return depth
 
 
 def next_click(predicted: Region, truth: Region, previous: Collection[Click] = ()) -> Click | None:

@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from interaction.annotation.types import Click, Stroke
-from interaction.clicks.prompts import Box, clicks_of_box, clicks_of_strokes
+from interaction.clicks.prompts import Box, clicks_of_box, clicks_of_strokes, depth_inside
 from interaction.clicks.published import load_click_network
 from interaction.clicks.segmenter import ClickSegmenter
 from resources import weights_folder
@@ -147,3 +148,24 @@ def _distance(click: Click, stroke: Stroke) -> float:
             result, math.hypot(click.x - ax - along * (bx - ax), click.y - ay - along * (by - ay))
         )
     return result
+
+
+def test_only_the_box_of_a_region_is_measured_and_the_border_is_outside(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    measured = []
+    measure = cv2.distanceTransform
+
+    def noting(picture: NDArray[np.uint8], kind: int, size: int) -> NDArray[np.float32]:
+        measured.append(picture.shape)
+        return np.asarray(measure(picture, kind, size), np.float32)
+
+    monkeypatch.setattr(cv2, "distanceTransform", noting)
+    region = np.zeros((40, 60), np.bool_)
+    region[10:15, 50:] = region[2, 55] = True
+    depth = depth_inside(region)
+    assert measured == [(13 + 2, 10 + 2)]
+    assert (depth > 0).tolist() == region.tolist()
+    assert depth[12].tolist() == [0] * 50 + [1, 2, *[3] * 6, 2, 1]
+    assert depth[2, 55] == 1
+    assert not depth_inside(np.zeros((4, 6), np.bool_)).any()
