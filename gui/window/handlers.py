@@ -426,16 +426,20 @@ def _swap(workspace: Workspace) -> None:
 
 
 def _ask_object(workspace: Workspace, title: str, do: Callable[[int], None]) -> None:
-    """`do` with the id of another object than the current one."""
+    """`do` with the id of another object than the current one, if both are still there then."""
     document = workspace.document
-    others = [info for info in document.objects if info.id != document.current_object]
+    current = document.current_object
+    others = [info for info in document.objects if info.id != current]
     if not others:
         document.noticed.emit(tr("There is no other object."))
         return
     names = [f"{info.id}  {info.name}" for info in others]
     chosen, is_given = QInputDialog.getItem(workspace, title, tr("Object:"), names, editable=False)
-    if is_given:
-        do(others[names.index(chosen)].id)
+    if not is_given:
+        return
+    other = others[names.index(chosen)].id
+    if document.current_object == current and document.object(other) is not None:
+        do(other)
 
 
 # Tracking

@@ -331,12 +331,14 @@ class Document(QObject):
         return next_color((info.color for info in self.objects), picture)
 
     def rename_object(self, object_id: int, name: str) -> None:
-        """A name of nothing but spaces changes nothing."""
-        if name.strip():
+        """A name of nothing but spaces changes nothing, and none that of an object that is gone."""
+        if name.strip() and self.object(object_id) is not None:
             self._change(lambda: self.session.objects.rename(object_id, name))
 
     def recolor_object(self, object_id: int, color: tuple[int, int, int]) -> None:
-        self._change(lambda: self.session.objects.recolor(object_id, color))
+        """Nothing changes if the object is gone."""
+        if self.object(object_id) is not None:
+            self._change(lambda: self.session.objects.recolor(object_id, color))
 
     def set_locked(self, object_id: int, is_locked: bool) -> None:
         self._change(lambda: self.session.objects.set_locked(object_id, is_locked))

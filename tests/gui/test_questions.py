@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QEvent, QTimer
-from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QPushButton
+from PySide6.QtWidgets import QApplication, QDialog, QFileDialog, QInputDialog, QPushButton
 from pytestqt.qtbot import QtBot
 
 from gui.dialogs.export import ExportDialog
@@ -162,3 +162,39 @@ def test_whether_to_close_is_asked_once(window: MainWindow, begun: Workspace, qt
     assert not timer.isActive()
     assert answers == [False, True]  # refused, with no second question
     assert window.workspace is None
+
+
+@pytest.mark.parametrize(
+    ("name", "gone"),
+    [
+        ("object.rename", 1),
+        ("object.recolor", 1),
+        ("object.merge", 1),
+        ("object.merge", 2),
+    ],
+)
+def test_an_answer_about_an_object_that_is_gone_changes_nothing(
+    window: MainWindow, begun: Workspace, qtbot: QtBot, name: str, gone: int
+) -> None:
+    """An edit of many frames that was running takes it away while the question is asked."""
+    document, operations = begun.document, begun.annotator.operations
+    document.set_current_object(1)
+    answered: list[str] = []
+    failures: list[Exception] = []
+    document.failed.connect(failures.append)
+    steps = begun.session.history.position
+
+    def delete(question: QDialog) -> None:
+        assert begun.annotator.bulk.delete_object(gone)
+        qtbot.waitUntil(lambda: operations.is_free and len(document.objects) == 1)
+        if isinstance(question, QInputDialog):
+            question.setTextValue("another")
+        answered.append(question.windowTitle())
+        question.done(QDialog.DialogCode.Accepted)
+
+    once_asked(delete)
+    window.update_state()
+    window.actions_table[name].trigger()
+    qtbot.waitUntil(lambda: bool(answered) and operations.is_free)
+    assert begun.session.history.position == steps + 1
+    assert not failures
