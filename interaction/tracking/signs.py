@@ -170,7 +170,9 @@ class Watch:
         self._start, self.view, self.before = (
             _restored_view(state, name) for name in ("start", "view", "before")
         )
-        objects, least = state["denied.objects"].tolist(), state["denied.least"].tolist()
+        none = torch.zeros(0)  # a run of before there were opinions
+        objects = state.get("denied.objects", none).tolist()
+        least = state.get("denied.least", none).tolist()
         self._least_denied = dict(zip(map(int, objects), map(float, least), strict=True))
         if not all(0 <= one <= 1 for one in self._least_denied.values()):
             raise ValueError("the share that was denied is none")

@@ -11,7 +11,7 @@ from interaction.engines import Engines, EngineSettings, Judge
 from interaction.errors import DamagedFrameError
 from interaction.tracking.opinion import SecondOpinion
 from interaction.tracking.propagation import GivenMasks
-from interaction.tracking.signs import beyond_least
+from interaction.tracking.signs import Watch, beyond_least
 from interaction.tracking.trust import ASKED_EVERY
 from tests.fake_engines import FakeEngines
 from xmem_core.arrays import Frame, Labels
@@ -96,6 +96,14 @@ def test_only_what_is_denied_beyond_the_least_so_far_counts() -> None:
     assert excess == pytest.approx([0.1, 0.0, 0.1, 0.05])
     assert beyond_least({}, least) == {}
     assert least == {1: 0.05}
+
+
+def test_a_run_of_before_there_were_opinions_goes_on() -> None:
+    watch = Watch([0])
+    state = watch.state()
+    watch.restore({name: one for name, one in state.items() if not name.startswith("denied.")})
+    assert watch.state().keys() == state.keys()
+    assert not watch.state()["denied.objects"].numel()
 
 
 def test_nothing_is_asked_of_an_object_without_a_mask_there_or_anywhere() -> None:
