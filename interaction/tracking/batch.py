@@ -281,11 +281,13 @@ class _Batch:
     def _track(self, should_stop: Callable[[], bool]) -> Generator[BatchProgress, None, bool]:
         """Returns whether it was stopped."""
         memorized, is_tracking = 0, False
+        # An empty mask before any object has appeared teaches nothing.
+        teaching = sum(bool(record.given) for record in self.annotation.records.values())
         with closing(self.job.steps()) as steps:
             for step in steps:
                 if step.is_memorizing:
                     memorized += 1
-                    yield BatchProgress("memorising masks", memorized, len(self.annotation.records))
+                    yield BatchProgress("memorising masks", memorized, teaching)
                     if is_tracking:
                         continue  # a smaller tracker begins, and holds nothing of the run yet
                     self._started = time.perf_counter()

@@ -282,10 +282,18 @@ class PropagationJob:
         if not is_followed and self._files is None:
             self.finish()
 
+    @property
+    def _can_resume(self) -> bool:
+        """Whether `_keep` has something to keep, and where."""
+        tracker = self._trackers.tracker
+        if self._place is None or tracker is None:
+            return False
+        return self._state.is_kept(self._at, tracker)
+
     def _keep(self) -> None:
         if self._place is not None:
             is_obeyed = self._obeyed == self._rules
-            tally = {} if self._files is None else self._files.tally()
+            tally = dict if self._files is None else self._files.tally
             self._state.write(
                 self._place, self._at, self._trackers, self._rules, tally, are_followed=is_obeyed
             )
@@ -296,7 +304,8 @@ class PropagationJob:
             closeup_mask = self._closeup_mask()
             if closeup_mask is not None:
                 self._trackers.look_closer(closeup_mask, self._writable)
-            self.finish()  # another run's
+            if self._files is None:
+                self.finish()  # another run's
         else:
             for edit in self._unapplied:
                 [frame] = edit.frames
@@ -368,7 +377,10 @@ class PropagationJob:
     def _write(self, files: ToFiles, result: TrackedFrame, labels: Labels) -> None:
         if self._at.reached is None:  # from here on it can go on, also if the power goes
             self._at.arrive(result.frame)
-            self._keep()
+            if self._can_resume:
+                self._keep()
+            else:
+                self.finish()  # another run's, whose masks are replaced from here on
         files.write(result, labels)
         self._at.finished += 1
 
@@ -460,9 +472,7 @@ class PropagationJob:
             absences=gone,
             remembered=remembered,
             so_far=self.so_far,
-            can_resume=self._place is not None
-            and tracker is not None
-            and self._state.is_kept(self._at, tracker),
+            can_resume=self._can_resume,
             is_memorizing=is_memorizing,
         )
 

@@ -327,13 +327,13 @@ class RunState:
         progress: Progress,
         trackers: SteppingTrackers,
         rules: MemoryRules,
-        tally: JsonObject,
+        tally: Callable[[], JsonObject],
         *,
         are_followed: bool,
     ) -> None:
         """That it cannot be written, or that memory is full, loses no mask and ends no run.
-        tally: to be kept with it. are_followed: whether the tracker's memory is as the rules want
-        it."""
+        tally: asked, where there is a tracker, for what is to be kept with it. are_followed:
+        whether the tracker's memory is as the rules want it."""
         tracker = trackers.tracker
         if tracker is None or not self.is_kept(progress, tracker):
             return
@@ -342,7 +342,7 @@ class RunState:
             about |= {
                 "rules": ranges_to_json(rules.ranges),
                 "is_obeyed": are_followed,
-                "tally": tally,
+                "tally": tally(),
                 "steps_down": trackers.steps_down,
                 "closeup_side": trackers.closeup_side,
             }

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 from interaction.annotation.mask_files import decode_labels
-from interaction.engines import EngineSettings
+from interaction.engines import Engines, EngineSettings
 from interaction.errors import DiskFullError, EngineMemoryError, UserError
 from interaction.files import write_plain
 from interaction.tracking import batch as result_folder
@@ -496,6 +496,20 @@ def test_an_interrupted_propagation_is_not_thrown_away_unasked(settings: BatchSe
     assert everything_in(settings.output) == before
 
 
+def test_an_interrupted_propagation_is_there_until_another_has_a_mask_to_write(
+    settings: BatchSettings, whole: Mapping[str, bytes], tmp_path: Path
+) -> None:
+    run_until(settings, 4)
+    (tmp_path / "other.safetensors").write_bytes(b"no network")
+    other = str(tmp_path / "other.safetensors")
+    with pytest.raises(UserError):
+        finish(changed(settings, tracker_model=other, overwrites=True))
+    steps = run_batch(changed(settings, overwrites=True), lambda: True)
+    assert [step.stage for step in steps] == ["memorising masks"]
+    finish(changed(settings, resumes=True))
+    assert masks_in(settings.output) == whole
+
+
 def test_a_mistyped_model_leaves_no_folder(settings: BatchSettings) -> None:
     with pytest.raises(UserError):
         finish(changed(settings, tracker_model="smal"))
@@ -589,12 +603,42 @@ def test_what_a_smaller_tracker_holds_before_its_first_frame_is_not_gone_on_with
     assert masks_in(settings.output) == whole
 
 
+def test_closing_at_a_full_device_starts_no_tracker(
+    settings: BatchSettings, whole: Mapping[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Tracker, "encode", full_at(5))
+    steps = run_batch(settings, lambda: False)
+    while next(steps).remark is None:
+        pass
+    with monkeypatch.context() as patch:
+        patch.setattr(Engines, "start_tracker", lambda *_: pytest.fail("a tracker was started"))
+        steps.close()
+    monkeypatch.setattr(Tracker, "encode", ENCODE)
+    finish(changed(settings, resumes=True))
+    assert masks_in(settings.output) == whole
+
+
+def test_the_masks_to_memorise_are_counted_without_those_that_teach_nothing(
+    settings: BatchSettings, tmp_path: Path
+) -> None:
+    shutil.copytree(settings.masks, tmp_path / "masks")
+    tiny.write_mask(tmp_path / "masks", 1, np.zeros_like(tiny.labels(1)))
+    counts: list[tuple[int, int]] = []
+    run_until(
+        changed(settings, masks=tmp_path / "masks", direction="forward"),
+        None,
+        lambda step: counts.append((step.done, step.total)) if "memo" in step.stage else None,
+    )
+    assert counts == [(1, 1)]
+
+
 def test_a_tracker_that_cannot_be_saved_tracks_and_is_not_gone_on_with(
     settings: BatchSettings, whole: Mapping[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As a plug-in's need not be able to."""
-    monkeypatch.delattr(Tracker, "run_state")
+    """As a plug-in's need not be able to. An earlier run is not gone on with in its place."""
     run_until(settings, 3)
+    monkeypatch.delattr(Tracker, "run_state")
+    run_until(changed(settings, overwrites=True), 3)
     with pytest.raises(UserError, match="no interrupted propagation"):
         finish(changed(settings, resumes=True))
     finish(changed(settings, overwrites=True))
