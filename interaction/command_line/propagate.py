@@ -240,10 +240,12 @@ def propagate(options: PropagateOptions) -> None:
         return
     report = _run(settings)
     if report is None:
-        remark(
-            f"Stopped. Every finished mask is in “{options.output}”. The same command with "
-            "--resume goes on from there."
-        )
+        from interaction.tracking.batch import ResultFolder
+
+        way = "Nothing is kept to go on from: the same command with --overwrite begins again."
+        if ResultFolder(settings.output).unfinished.exists():
+            way = "The same command with --resume goes on from there."
+        remark(f"Stopped. Every finished mask is in “{options.output}”. {way}")
         raise typer.Exit(_STOPPED)
     if options.as_json:
         print_json(report)
@@ -403,10 +405,11 @@ def _track(session: "Session", options: PropagateOptions) -> "TrackedMasks | Non
             )
         except KeyboardInterrupt:
             session.flush()
-            remark(
-                "Stopped. Every finished frame is kept. The same command with --resume goes on "
-                "from there."
-            )
+            unfinished = session.context().unfinished
+            way = "Nothing is kept to go on from: track from its last frame instead."
+            if unfinished is not None and unfinished.exists():
+                way = "The same command with --resume goes on from there."
+            remark(f"Stopped. Every finished frame is kept. {way}")
             raise typer.Exit(_STOPPED) from None
 
 

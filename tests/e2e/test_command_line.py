@@ -10,7 +10,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -184,6 +185,22 @@ def test_control_c_keeps_what_is_done_and_resume_goes_on(
     assert done.items() <= masks.items()
     assert here(*propagate(place, tmp_path / "whole")).exit_code == 0
     assert masks_in(tmp_path / "whole") == masks
+
+
+def test_a_run_of_which_nothing_is_kept_does_not_promise_to_go_on(
+    place: Path, tmp_path: Path, here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextlib.contextmanager
+    def stopped() -> Iterator[threading.Event]:
+        stop = threading.Event()
+        stop.set()
+        yield stop
+
+    monkeypatch.setattr("interaction.command_line.propagate.stop_on_interrupt", stopped)
+    done = here(*propagate(place, tmp_path / "out"))
+    assert done.exit_code == 130
+    assert "with --overwrite begins again" in done.err
+    assert "--resume" not in done.err
 
 
 def test_a_mistake_ends_the_program_with_words_and_without_a_traceback(tmp_path: Path) -> None:
