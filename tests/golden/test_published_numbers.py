@@ -294,7 +294,7 @@ def test_a_whole_run_of_the_prepared_network_gives_the_same_masks(network: XMem,
         low = F.avg_pool2d(probabilities[None], 4)[0].numpy()
         difference = abs(low - run.golden[f"low_{t:03d}"].astype(np.float32))
         assert difference.max() < 0.02
-        assert difference.mean() < 0.0005
+        assert difference.mean() < 0.001
         if f"full_{t:03d}" in run.golden.files:
             expected = run.golden[f"full_{t:03d}"].argmax(axis=0)
             assert (probabilities.argmax(dim=0).numpy() == expected).mean() > 0.999
