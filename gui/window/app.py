@@ -15,6 +15,7 @@ from gui.language import set_language
 from gui.preferences import Preferences
 from gui.theme import apply_theme, set_scheme
 from gui.window.arguments import WindowArguments
+from gui.window.garbage import GarbageCollection
 from gui.window.main_window import MainWindow
 from gui.work.operations import is_left_behind
 from interaction.session import Session
@@ -40,8 +41,11 @@ def main(given: WindowArguments) -> int:
     awake = QTimer(window, interval=_AWAKE_MS)
     awake.timeout.connect(lambda: None)
     awake.start()
+    garbage = GarbageCollection(application)
+    garbage.start()
     window.show()
     status = application.exec()
+    garbage.stop()
     hook.uninstall()
     return end(status)
 

@@ -1,5 +1,6 @@
 """What tests of the window share: a person's own settings stay untouched, nothing is left."""
 
+import gc
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -24,6 +25,14 @@ from tests.fake_engines import FakeEngines
 
 _PATIENCE_MS = 60_000
 OWN_THREADS = ("engine", "files", "frames", "opening", "first picture", "thumbnails", "download")
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_drops_widgets() -> Iterator[None]:
+    """See `gui.window.garbage`: what a test leaves is collected between tests, on this thread."""
+    gc.disable()
+    yield
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)
