@@ -254,13 +254,11 @@ class ClickSegmenter:
         with torch.inference_mode(False), torch.no_grad():
             pictures, picture = self._picture(frame, crop, None)
             maps = self._network.click_maps(crop.rows_of(middle), crop.height, crop.width)
-            maps = self._both(maps.to(self._device))
-            none = torch.zeros_like(maps[:, :1])
-            inputs = Inputs(picture, pictures, maps, previous=none, positive=none, negative=none)
-            found = self._refiner.plain(inputs)[0, 0].sigmoid()
+            found = self._without_mask(pictures, picture, maps)[0, 0].sigmoid()
             mask = crop.cut(torch.from_numpy(own.astype(np.float32))[None, None])[0, 0]
             mask = mask.to(self._device)
-            return 1 - float((mask * found).sum() / mask.sum().clamp_min(1e-6))
+            agreed = float((mask * found).sum() / mask.sum().clamp_min(1e-6))
+            return max(0.0, 1 - agreed)  # sums of floats
 
     def _boxed(self, frame: Frame, box: Box, frame_key: Hashable) -> NDArray[np.float32]:
         """(H, W) the object's probability: of a network that knows boxes the mean of what it says
@@ -283,12 +281,17 @@ class ClickSegmenter:
             asked.append(maps)
         answers = []
         for one in asked:
-            maps = self._both(one.to(self._device))
-            none = torch.zeros_like(maps[:, :1])
-            inputs = Inputs(picture, pictures, maps, previous=none, positive=none, negative=none)
-            answers.append(self._back(self._refiner.plain(inputs), crop, frame)[0, 0])
+            logits = self._without_mask(pictures, picture, one)
+            answers.append(self._back(logits, crop, frame)[0, 0])
         mean: NDArray[np.float32] = torch.stack(answers).mean(dim=0).cpu().numpy()
         return mean
+
+    def _without_mask(self, pictures: Tensor, picture: Features, maps: Tensor) -> Tensor:
+        """(B, 1, H, W) the network's own logits without a previous mask. maps: of the prompts."""
+        maps = self._both(maps.to(self._device))
+        none = torch.zeros_like(maps[:, :1])
+        inputs = Inputs(picture, pictures, maps, previous=none, positive=none, negative=none)
+        return self._refiner.plain(inputs)
 
     def _state_after(
         self,

@@ -20,8 +20,8 @@ log = logging.getLogger(__name__)
 
 
 class SecondOpinion:
-    """On the masks of one run. Depends on nothing but the frame and the given masks, so that a run
-    that is gone on with hears the same."""
+    """On the masks of one run. Depends only on the frame and the given masks, so that a resumed run
+    gets the same opinions."""
 
     def __init__(self, networks: Networks, video: Frames, masks: GivenMasks) -> None:
         """masks: the given ones, which may change while the run goes on."""

@@ -79,8 +79,8 @@ _WEIGHTS: Final = np.array([COEFFICIENTS.get(name, 0.0) for name in INPUTS])
 # A mask goes wrong and right again over some frames, while its signs jitter from one to the next:
 # those of the frames beside it count too. Of the frame, and of those one and two frames away.
 _SHARES: Final = (3.0, 2.0, 1.0)
-# A click network is asked about an object on every so many frames; the others have what lies
-# between its answers.
+# Frames from one question to the click network about an object to the next; the answers are
+# interpolated between them.
 ASKED_EVERY: Final = 8
 BESIDE: Final = len(_SHARES) - 1 + ASKED_EVERY  # frames on either side whose signs count
 _WARP: Final = SIGNS.index("warp")

@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from PIL import Image
 from interaction.annotation.mask_files import decode_labels
 from interaction.engines import Engines, EngineSettings
 from interaction.errors import DiskFullError, EngineMemoryError, UserError
-from interaction.files import write_plain
+from interaction.files import JsonObject, write_plain
 from interaction.tracking import batch as result_folder
 from interaction.tracking import unfinished
 from interaction.tracking.batch import BatchProgress, BatchSettings, run_batch
@@ -589,13 +589,20 @@ def test_on_a_full_device_it_goes_on_with_smaller_settings_from_the_same_frame(
         assert masks[name] == whole[name]
 
 
-def test_what_a_smaller_tracker_holds_before_its_first_frame_is_not_gone_on_with(
-    settings: BatchSettings, whole: Mapping[str, bytes], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def until_the_device_is_full(
+    settings: BatchSettings, monkeypatch: pytest.MonkeyPatch
+) -> Generator[BatchProgress, None, JsonObject | None]:
     monkeypatch.setattr(Tracker, "encode", full_at(5))
     steps = run_batch(settings, lambda: False)
     while next(steps).remark is None:
         pass
+    return steps
+
+
+def test_what_a_smaller_tracker_holds_before_its_first_frame_is_not_gone_on_with(
+    settings: BatchSettings, whole: Mapping[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = until_the_device_is_full(settings, monkeypatch)
     assert next(steps).stage == "memorising masks"
     steps.close()
     monkeypatch.setattr(Tracker, "encode", ENCODE)
@@ -606,10 +613,7 @@ def test_what_a_smaller_tracker_holds_before_its_first_frame_is_not_gone_on_with
 def test_closing_at_a_full_device_starts_no_tracker(
     settings: BatchSettings, whole: Mapping[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Tracker, "encode", full_at(5))
-    steps = run_batch(settings, lambda: False)
-    while next(steps).remark is None:
-        pass
+    steps = until_the_device_is_full(settings, monkeypatch)
     with monkeypatch.context() as patch:
         patch.setattr(Engines, "start_tracker", lambda *_: pytest.fail("a tracker was started"))
         steps.close()
