@@ -23,7 +23,6 @@ from typing import Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import fmin_l_bfgs_b
 from torch import Tensor, nn
 
 from interaction.clicks.prompts import Mode
@@ -153,6 +152,9 @@ class Refiner:
             features = self.network.features(
                 inputs.picture, inputs.click_maps, inputs.previous, self.point
             )
+        # Half a second, and clicks without refinement, the default, do without.
+        from scipy.optimize import fmin_l_bfgs_b
+
         size = self._size(inputs, features)
         begin = start if start is not None and start.size == size else np.zeros(size)
         search = _Search(self, inputs, features, stop)

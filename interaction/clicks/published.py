@@ -13,7 +13,6 @@ from typing import Final, Literal, TypeVar
 import numpy as np
 import torch
 import torch.nn.functional as F
-import torchvision
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -36,12 +35,6 @@ from xmem_core.weights import (
 
 Depth = Literal[34, 50, 101]
 
-_MAKERS: Final = {
-    34: torchvision.models.resnet34,
-    50: torchvision.models.resnet50,
-    101: torchvision.models.resnet101,
-}
-
 
 class DilatedResNet(nn.Module):
     """torchvision's ResNet with chosen dilations of its last two stages, without a classifier.
@@ -60,7 +53,10 @@ class DilatedResNet(nn.Module):
         has_deep_stem: bool = False,
     ) -> None:
         super().__init__()
-        resnet = _MAKERS[depth](weights=None)
+        from torchvision.models import resnet34, resnet50, resnet101  # seconds; see ResNetTrunk
+
+        makers = {34: resnet34, 50: resnet50, 101: resnet101}
+        resnet = makers[depth](weights=None)
         self.conv1: nn.Module
         if has_deep_stem:
             self.conv1 = _deep_stem(in_channels)

@@ -17,7 +17,6 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-import torchvision
 from torch import Tensor, nn
 
 from interaction.errors import ModelError, UserError
@@ -75,6 +74,7 @@ def cutie_network(trunk: str) -> nn.Module:
     The package fetches ImageNet weights for its trunks, which the checkpoint replaces anyway,
     unless they lie in a folder that the configuration names: they do, as zeros.
     """
+    import torchvision
     from cutie.model.cutie import CUTIE
 
     with tempfile.TemporaryDirectory() as folder, torch.random.fork_rng(devices=[]):

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final
 
 import cv2
@@ -25,7 +26,7 @@ _SMALLEST_PIECE: Final = 0.02  # of the object's area
 _CROSS: Final = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class View:
     """A tracked frame, small: what its signs are read from and the next frame is compared with."""
 
@@ -40,7 +41,19 @@ class View:
         """(h, w) where the object is the likeliest."""
         if object_id not in self.objects:
             return np.zeros(self.probabilities.shape[1:], np.bool_)
-        return np.asarray(self.probabilities.argmax(axis=0) == 1 + self.objects.index(object_id))
+        return np.asarray(self.likeliest == 1 + self.objects.index(object_id))
+
+    @cached_property
+    def likeliest(self) -> NDArray[np.int64]:
+        """(h, w): the channel of `probabilities` that is highest. Every sign of every object
+        wants it, and NumPy's search across channels is slow."""
+        return self.probabilities.argmax(axis=0)
+
+    def lead(self) -> NDArray[np.float32]:
+        """(h, w): how far the likeliest channel is ahead of the second."""
+        others = self.probabilities.copy()
+        np.put_along_axis(others, self.likeliest[np.newaxis], 0.0, axis=0)
+        return np.asarray(self.probabilities.max(axis=0) - others.max(axis=0))
 
     def key_distance(self, other: "View", object_id: int) -> float | None:
         """1 less the cosine of the object's keys; None if one of them has none that fits."""
@@ -229,8 +242,7 @@ def read_signs(
     frame that was passed last; all of the same video. frames_away: from the nearest given frame.
     flow: `motion` from `before`. denied: see `beyond_least`.
     """
-    ranked = np.sort(now.probabilities, axis=0)
-    lead = ranked[-1] - ranked[-2] if len(ranked) > 1 else ranked[-1]
+    lead = now.lead()
     result = {}
     for object_id in now.objects:
         signs = dict.fromkeys(SIGNS, 0.0)

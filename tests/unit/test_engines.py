@@ -54,6 +54,19 @@ def test_models_and_devices_that_are_not_there_are_reported_in_words() -> None:
         EngineSettings(internal_size=3)
 
 
+def test_the_bundled_models_start_without_what_only_others_need() -> None:
+    """Each of these takes half a second to three."""
+    code = (
+        "import sys; from interaction.engines import Engines, EngineSettings\n"
+        "engines = Engines(EngineSettings(device='cpu', internal_size=240))\n"
+        "engines.segmenter(), engines.judge(), engines.start_tracker()\n"
+        "slow = {'torchvision', 'torch._dynamo', 'scipy', 'transformers', 'cutie'}\n"
+        "print(sorted(slow & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_a_session_can_be_imported_without_torch() -> None:
     """A window must not wait for it."""
     code = "import sys, interaction.session; sys.exit('torch' in sys.modules)"

@@ -7,7 +7,6 @@ from a checkpoint of ours or of the published system, or, for training, from `tr
 from typing import NamedTuple
 
 import torch.nn.functional as F
-import torchvision
 from torch import Tensor, nn
 
 
@@ -31,9 +30,10 @@ class ResNetTrunk(nn.Module):
 
     def __init__(self, depth: int, in_channels: int = 3) -> None:
         super().__init__()
-        resnet = {18: torchvision.models.resnet18, 50: torchvision.models.resnet50}[depth](
-            weights=None
-        )
+        # Importing it takes as long as torch itself, and the bundled models do without.
+        from torchvision.models import resnet18, resnet50
+
+        resnet = {18: resnet18, 50: resnet50}[depth](weights=None)
         self.conv1 = resnet.conv1
         if in_channels != 3:
             self.conv1 = nn.Conv2d(in_channels, 64, 7, stride=2, padding=3, bias=False)
