@@ -1,6 +1,5 @@
 """Trackers that become smaller when their device is full: the one place that steps down."""
 
-import gc
 from collections.abc import Collection
 from dataclasses import replace
 from typing import Final
@@ -120,7 +119,6 @@ class SteppingTrackers:
         device = self.tracker.device if self.tracker else best_device(self.settings.device)
         self.tracker = None
         remark = self.take_step(str(device), frame)
-        gc.collect()
         release_freed_memory(device)
         return remark
 

@@ -1,5 +1,7 @@
 """Propagation in a session: what it starts from, where it ends, what it never touches."""
 
+import gc
+import weakref
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
@@ -621,17 +623,32 @@ class ScarceTracker(Tracker):
         self._engines, self._settings = engines, settings
 
     def track(self, *arguments: object, **others: object) -> object:  # type: ignore[override]
-        if self._engines.fails_for(self._settings):
-            self._engines.run_out()
+        self._fail_at("track")
         return super().track(*arguments, **others)  # type: ignore[arg-type]
+
+    def encode(self, *arguments: object, **others: object) -> object:  # type: ignore[override]
+        self._fail_at("encode")
+        return super().encode(*arguments, **others)  # type: ignore[arg-type]
+
+    def memorize(self, *arguments: object, **others: object) -> object:  # type: ignore[override]
+        self._fail_at("memorize")
+        return super().memorize(*arguments, **others)  # type: ignore[arg-type]
+
+    def _fail_at(self, method: str) -> None:
+        if method == self._engines.method and self._engines.fails_for(self._settings):
+            self._engines.run_out()
 
 
 class ScarceEngines(FakeEngines):
-    def __init__(self, run_out: Callable[..., None], failures: int, after: int = 3) -> None:
+    def __init__(
+        self, run_out: Callable[..., None], failures: int, after: int = 3, method: str = "track"
+    ) -> None:
+        self.method = method
         self.run_out = run_out
         super().__init__(EngineSettings(memory=SHORT, device="cpu"))
         self.failures, self.after, self.frames = failures, after, 0
         self.used: list[EngineSettings] = []
+        self.started: list[weakref.ref[Tracker]] = []
 
     def fails_for(self, settings: EngineSettings) -> bool:
         self.frames += 1
@@ -643,7 +660,9 @@ class ScarceEngines(FakeEngines):
     def start_tracker(self, settings: EngineSettings | None = None) -> Tracker:
         used = settings or self.settings
         self.used.append(used)
-        return ScarceTracker(self, used, super().start_tracker(settings))
+        tracker = ScarceTracker(self, used, super().start_tracker(settings))
+        self.started.append(weakref.ref(tracker))
+        return tracker
 
 
 def test_a_full_device_is_answered_with_smaller_steps_from_the_frame_it_was_at(
@@ -661,6 +680,31 @@ def test_a_full_device_is_answered_with_smaller_steps_from_the_frame_it_was_at(
         made = [step.frame for step in steps if step.edit is not None]
         assert made == list(range(1, COUNT))  # each once, in order
         assert len(session.history.entries) == 4  # two objects, a mask, one run
+
+
+@pytest.mark.parametrize(("method", "after"), [("track", 3), ("encode", 3), ("memorize", 0)])
+def test_a_tracker_is_freed_before_its_memory_is_given_back_to_the_device(
+    tmp_path: Path, method: str, after: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the garbage collection, which is the window's and may be far away."""
+
+    def run_out() -> None:
+        raise MemoryError
+
+    engines = ScarceEngines(run_out, 2, after, method)
+    alive: list[int] = []
+    monkeypatch.setattr(
+        "interaction.tracking.stepping.release_freed_memory",
+        lambda _device: alive.append(sum(one() is not None for one in engines.started)),
+    )
+    gc.disable()
+    try:
+        with open_session(tmp_path, COUNT, engines) as session:
+            give(session, 0)
+            run(session, 0)
+    finally:
+        gc.enable()
+    assert alive == [0, 0]
 
 
 def test_when_no_step_is_small_enough_the_run_ends_and_keeps_what_it_has(
