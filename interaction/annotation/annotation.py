@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from interaction.annotation.mask_files import decode_labels, encode_labels
-from interaction.annotation.overlaps import Stack, ids_beneath
+from interaction.annotation.overlaps import Stack, ids_beneath, ids_in
 from interaction.annotation.types import (
     EMPTY_RECORD,
     Edit,
@@ -41,8 +41,7 @@ def make_record(
     objects that are not in it are left out.
     """
     stack = labels if isinstance(labels, tuple) else (labels,)
-    counts = np.bincount(stack[0].ravel(), minlength=256)
-    present = frozenset((np.flatnonzero(counts[1:] > 0) + 1).tolist())
+    present = ids_in(stack[0])
     if given is None or status is not FrameStatus.CORRECTED:
         given = present if status.is_given else ()
     mask, *beneath = map(encode_labels, stack)

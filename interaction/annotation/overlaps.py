@@ -10,6 +10,7 @@ import itertools
 from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -53,15 +54,32 @@ def ids_beneath(stack: Stack) -> frozenset[int]:
     """The objects with covered pixels."""
     ids: set[int] = set()
     for layer in stack[1:]:
-        ids.update(np.flatnonzero(np.bincount(layer.ravel(), minlength=256)).tolist())
-    return frozenset(ids - {0})
+        ids |= ids_in(layer)
+    return frozenset(ids)
+
+
+def areas_px(labels: Labels, where: Mask | None = None) -> NDArray[np.int64]:
+    """(256,): how many pixels each id has in (H, W), only at `where` if given. Five times as fast
+    as `bincount`; from 16.8 million pixels of one id on they are rounded to 24 bits."""
+    mask = None if where is None else where.view(np.uint8)
+    found = cv2.calcHist([labels], [0], mask, [256], [0, 256])
+    return np.asarray(found).ravel().astype(np.int64)
+
+
+def ids_in(labels: Labels) -> frozenset[int]:
+    """The objects with pixels in (H, W)."""
+    return frozenset(np.flatnonzero(areas_px(labels)).tolist()) - {0}
 
 
 def among(labels: Labels, ids: Collection[int]) -> Mask:
-    """(H, W): where the label is one of `ids`."""
-    table = np.zeros(256, np.bool_)
-    table[list(ids)] = True
-    return table[labels]
+    """Of labels' shape: where the label is one of `ids`."""
+    if labels.size == 0:
+        return np.zeros(labels.shape, np.bool_)
+    table = np.zeros(256, np.uint8)
+    table[list(ids)] = 1
+    # Six times as fast as NumPy's indexing.
+    found = np.asarray(cv2.LUT(np.ascontiguousarray(labels).reshape(1, -1), table))
+    return found.view(np.bool_).reshape(labels.shape)
 
 
 def is_same(one: Stack, other: Stack) -> bool:
@@ -74,7 +92,10 @@ def cover(stack: Stack, after: Labels, keepers: Collection[int]) -> Stack:
     An object that comes to the front covers what was there; what keeps no covered pixels is gone.
     Where the front object is taken off, what lies beneath is seen again.
     """
-    changed = np.flatnonzero(stack[0].ravel() != after.ravel())
+    differs = stack[0] != after
+    if not differs.any():
+        return stack
+    stack, changed = _replaced(stack, differs, after, keepers)
     if changed.size == 0:
         return stack
     new = after.ravel()[changed]
@@ -105,7 +126,9 @@ def without(stack: Stack, ids: Collection[int], where: Mask | None = None) -> St
         gone |= among(layer, ids)
     if where is not None:
         gone &= where
-    at = np.flatnonzero(gone)
+    if not gone.any():
+        return stack
+    stack, at = _replaced(stack, gone, np.zeros_like(stack[0]))
     if at.size == 0:
         return stack
     columns = _columns(stack, at)
@@ -222,6 +245,19 @@ def packed(stack: Stack) -> Stack:
         gaps |= (above == 0) & (below > 0)
     at = np.flatnonzero(gaps)
     return _with_columns(stack, at, _columns(stack, at)) if at.size else _trimmed(stack)
+
+
+def _replaced(
+    stack: Stack, where: Mask, labels: Labels, keepers: Collection[int] = ()
+) -> tuple[Stack, NDArray[np.intp]]:
+    """The mask as `labels`, (H, W), at those places of `where` that have nothing beneath and none
+    of `keepers`, which are nearly all; and the flat places that are left to do."""
+    is_deep = where & (stack[1] > 0) if len(stack) > 1 else np.zeros_like(where)
+    if keepers:
+        is_deep |= where & among(stack[0], keepers)
+    mask = stack[0].copy()
+    np.copyto(mask, labels, where=where & ~is_deep)
+    return (mask, *stack[1:]), np.flatnonzero(is_deep)
 
 
 def _columns(stack: Stack, at: NDArray[np.intp]) -> Labels:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from interaction.annotation.mask_files import decode_labels
+from interaction.annotation.overlaps import ids_in
 from interaction.annotation.requests import Direction
 from interaction.annotation.types import FrameRecord, Frames, FrameStatus
 from interaction.errors import DamagedFrameError, EngineMemoryError, UserError
@@ -122,7 +123,7 @@ def memorize_all(
         labelled_objects = stated_objects(masks)
     damaged: DamagedFrameError | None = None
     for frame in sorted(masks):
-        stated = _objects_in(masks[frame]) | set(labelled_objects[frame])
+        stated = ids_in(masks[frame]) | set(labelled_objects[frame])
         if stated:
             try:
                 with _naming_a_full_device(tracker, frame):
@@ -143,7 +144,7 @@ def stated_objects(
     known: frozenset[int] = frozenset()
     stated = {}
     for frame in sorted(masks, reverse=is_backward):
-        present = frozenset(_objects_in(masks[frame]))
+        present = ids_in(masks[frame])
         known |= present
         stated[frame] = present if are_partial else known
     return stated
@@ -377,7 +378,7 @@ def _encode(tracker: Tracker, video: Frames, batch: Sequence[int]) -> list[Encod
 
 def _prediction_of(labels: Labels) -> Prediction:
     """Of a mask (H, W) that no tracker made: certain of every pixel."""
-    objects = tuple(sorted(_objects_in(labels)))
+    objects = tuple(sorted(ids_in(labels)))
     masks = one_hot(labels, objects)
     background = 1 - masks.sum(dim=0, keepdim=True)
     height, width = labels.shape
@@ -429,10 +430,6 @@ def _naming_a_full_device(tracker: Tracker, frame: int) -> Iterator[None]:
         raise EngineMemoryError(str(tracker.device), frame) from None
 
 
-def _objects_in(labels: Labels) -> set[int]:
-    return set(np.flatnonzero(np.bincount(labels.ravel(), minlength=256)).tolist()) - {0}
-
-
 class _Appearances:
     """Where each object is first seen in a run's direction of travel, on or off its own frames."""
 
@@ -448,10 +445,10 @@ class _Appearances:
         self._first: dict[int, int] = {}
         known, start = set(tracker.objects), run.frames[0]
         for frame in sorted(masks, reverse=self._way < 0):
-            for one in _objects_in(masks[frame]) if present is None else present[frame]:
+            for one in ids_in(masks[frame]) if present is None else present[frame]:
                 if one in known:
                     self._first.setdefault(one, frame)
-        for one in () if adopted is None else _objects_in(adopted):
+        for one in () if adopted is None else ids_in(adopted):
             if (self._first.get(one, start) - start) * self._way >= 0:  # it would come later
                 self._first[one] = start
 
@@ -466,7 +463,7 @@ class _Appearances:
             firsts = self._first.values()
             first = min(firsts) if self._way > 0 else max(firsts)
             seen = [i for i, appearance in self._first.items() if appearance == first]
-        known = {*self._tracker.objects, *(() if unadopted is None else _objects_in(unadopted))}
+        known = {*self._tracker.objects, *(() if unadopted is None else ids_in(unadopted))}
         return tuple(sorted(known.intersection(seen)))
 
 

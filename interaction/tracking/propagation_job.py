@@ -13,7 +13,7 @@ from interaction.annotation.edits import new_group
 from interaction.annotation.labels import Label
 from interaction.annotation.mask_files import decode_labels
 from interaction.annotation.mattes import make_matte, mattes_with
-from interaction.annotation.overlaps import Stack, among, cover, stack_of, without
+from interaction.annotation.overlaps import Stack, among, areas_px, cover, stack_of, without
 from interaction.annotation.requests import MemoryUse, Propagated, PropagationRequest, Remembered
 from interaction.annotation.types import (
     EMPTY_RECORD,
@@ -496,11 +496,11 @@ class PropagationJob:
         watched = (self._writable & set(result.prediction.objects)) - self._absent(frame)
         record = self._records.get(frame, EMPTY_RECORD)
         given = watched if record.answers_for(watched) else record.given
-        areas_px = np.bincount(labels.ravel(), minlength=256)
-        gone = self._at.collapse.note(frame, {i: int(areas_px[i]) for i in watched}, given)
+        areas = areas_px(labels)
+        gone = self._at.collapse.note(frame, {i: int(areas[i]) for i in watched}, given)
         if not gone:
             return labels
-        return np.where(np.isin(labels, sorted(gone)), 0, labels).astype(np.uint8)
+        return np.where(among(labels, gone), 0, labels).astype(np.uint8)
 
     # Before the run
 
@@ -726,8 +726,9 @@ def composed(
     is covered of it if it is one of `keepers`."""
     rest = without(before, objects)
     is_kept = ~among(before[0], objects) & (before[0] > 0)
-    is_tracked = ~is_kept & among(tracked, objects)
-    return cover(rest, np.where(is_tracked, tracked, rest[0]).astype(np.uint8), keepers)
+    mask = rest[0].copy()
+    np.copyto(mask, tracked, where=~is_kept & among(tracked, objects))
+    return cover(rest, mask, keepers)
 
 
 def agrees(before: Labels, after: Labels, objects: Collection[int]) -> bool:
@@ -735,12 +736,8 @@ def agrees(before: Labels, after: Labels, objects: Collection[int]) -> bool:
     if np.array_equal(before, after):
         return True
     ours = sorted(objects)
-    both = np.bincount(before[before == after], minlength=256)[ours]
-    union = (
-        np.bincount(before.ravel(), minlength=256)[ours]
-        + np.bincount(after.ravel(), minlength=256)[ours]
-        - both
-    )
+    both = areas_px(before, before == after)[ours]
+    union = areas_px(before)[ours] + areas_px(after)[ours] - both
     return bool((both >= _SETTLED_IOU * union).all())
 
 
