@@ -33,7 +33,7 @@ RADIUS_PX = 8
 
 @cache
 def tiny_network() -> XMem:
-    return prepare(tiny.network())
+    return prepare(tiny.network(is_quick=True))
 
 
 class DiscSegmenter:

@@ -13,6 +13,7 @@ from PIL import Image
 from torch import nn
 
 from interaction.annotation.mask_files import encode_labels
+from xmem_core.network.backbones import TrunkChannels, TrunkFeatures
 from xmem_core.network.config import NetworkConfig
 from xmem_core.network.xmem import XMem
 from xmem_core.pictures import normalise, one_hot
@@ -57,15 +58,49 @@ def _shapes(index: int, height: int, width: int) -> tuple[NDArray[np.bool_], NDA
     return disc, box & ~disc
 
 
+class QuickTrunk(nn.Module):
+    """As many channels as the bundled model's trunk from three convolutions instead of fifty."""
+
+    def __init__(self, in_channels: int) -> None:
+        super().__init__()
+        self.channels = TrunkChannels(112, 40, 24)
+        self.stage4 = _strided(in_channels, 24, 7, 4)
+        self.stage8 = _strided(24, 40, 3, 2)
+        self.stage16 = _strided(40, 112, 3, 2)
+
+    def forward(self, x: torch.Tensor) -> TrunkFeatures:  # (B, C_in, H, W)
+        stride4 = self.stage4(x)
+        stride8 = self.stage8(stride4.relu())
+        return TrunkFeatures(self.stage16(stride8.relu()), stride8, stride4)
+
+
+def _strided(in_channels: int, out_channels: int, kernel: int, stride: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, kernel, stride, kernel // 2, bias=False),
+        nn.BatchNorm2d(out_channels),
+    )
+
+
 @torch.no_grad()
-def network(config: NetworkConfig = TINY, seed: int = 0) -> XMem:
-    """Random weights, with batch norms measured on the clip, so that no activation dies out."""
+def network(config: NetworkConfig = TINY, seed: int = 0, *, is_quick: bool = False) -> XMem:
+    """Random weights, with batch norms measured on the clip, so that no activation dies out.
+
+    is_quick: with another trunk, as no file can hold it: for tests of what is round the network.
+    """
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = XMem(config).requires_grad_(False)
+        model = XMem(config)
+        if is_quick:
+            model.key_encoder.add_module("trunk", QuickTrunk(3))
+            model.value_encoder.add_module("trunk", QuickTrunk(5))
+        model.requires_grad_(False)
         for module in model.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+        if is_quick:  # masks count for more than pictures
+            first = model.value_encoder.get_submodule("trunk.stage4.0")
+            assert isinstance(first, nn.Conv2d)
+            first.weight[:, 3:] *= 3
     norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
     for norm in norms:
         norm.momentum = None  # plain averages
@@ -81,7 +116,11 @@ def network(config: NetworkConfig = TINY, seed: int = 0) -> XMem:
     prediction = model.decoder.prediction
     prediction.weight *= 0.3
     assert prediction.bias is not None
-    prediction.bias += 2.0  # else nearly all is background
+    if is_quick:  # else what is seen counts for more than what is remembered
+        model.decoder.upsample8.skip.weight *= 0.5
+        model.decoder.upsample4.skip.weight *= 0.5
+    else:
+        prediction.bias += 2.0  # else nearly all is background
     return model.eval()
 
 
