@@ -1,12 +1,12 @@
 """A project's run that was interrupted goes on after closing as if it had not been."""
 
 import json
-import os
-import subprocess
-import sys
-import time
-from collections.abc import Callable
+import multiprocessing
+import shutil
+import signal
+from collections.abc import Callable, Hashable
 from contextlib import nullcontext
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,7 @@ def run(session: Session, stop_at: int | None, on_step: OnStep, **options: Any) 
             raise StoppedError
 
     with pytest.raises(StoppedError) if stop_at else nullcontext():
-        session.propagate(0, on_step=step_made, **options)
+        session.propagate(**{"start": 0, **options}, on_step=step_made)
 
 
 def records(session: Session) -> dict[int, FrameRecord]:
@@ -80,20 +80,35 @@ def resumed(folder: Path) -> Session:
     return Session.open_project(folder / "bear.vos", engines=FakeEngines())
 
 
-def uninterrupted(
-    folder: Path, on_step: OnStep = nothing, **options: Any
-) -> dict[int, FrameRecord]:
-    folder.mkdir()
-    with make(folder) as session:
-        run(session, None, on_step, **options)
-        assert not (folder / "bear.vos" / "unfinished.safetensors").exists()
-        return records(session)
+Uninterrupted = Callable[..., dict[int, FrameRecord]]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Uninterrupted:
+    """The records after a whole run of a scene, made once for all tests that compare with it."""
+    known: dict[Hashable, dict[int, FrameRecord]] = {}
+
+    def made(
+        scene: str = "plain", on_step: OnStep = nothing, **options: Any
+    ) -> dict[int, FrameRecord]:
+        which = scene, on_step, *sorted(options.items())
+        if which not in known:
+            folder = tmp_path_factory.mktemp("whole")
+            with SCENES[scene](folder) as session:
+                run(session, None, on_step, **{**OPTIONS[scene], **options})
+                assert not (folder / "bear.vos" / "unfinished.safetensors").exists()
+                known[which] = records(session)
+        return dict(known[which])
+
+    return made
 
 
 @pytest.mark.parametrize("stop_at", [3, 9, 17, 30, 37])
-def test_a_run_goes_on_exactly_after_closing(tmp_path: Path, stop_at: int) -> None:
+def test_a_run_goes_on_exactly_after_closing(
+    tmp_path: Path, stop_at: int, uninterrupted: Uninterrupted
+) -> None:
     """Forwards, back from the given frame, and blended: records, signs of trust included."""
-    expected = uninterrupted(tmp_path / "whole")
+    expected = uninterrupted()
     (tmp_path / "parts").mkdir()
     with make(tmp_path / "parts") as session:
         run(session, stop_at, nothing)
@@ -154,7 +169,9 @@ def test_only_steps_of_a_run_that_is_kept_say_that_it_can_be_resumed(tmp_path: P
         assert not any(step.can_resume for step in alone)
 
 
-def child(folder: str, scene: str, saves_at: int, waits_at: int, resumes: bool) -> None:
+def child(
+    there: Connection, folder: Path, scene: str, saves_at: int, waits_at: int, resumes: bool
+) -> None:
     """In a process of its own: keeps the run at one step, and waits for its end at another."""
     steps = 0
 
@@ -163,15 +180,13 @@ def child(folder: str, scene: str, saves_at: int, waits_at: int, resumes: bool) 
         steps += 1
         if steps == waits_at:
             session.project.flush()  # type: ignore[union-attr]  # what is put is safe at once
-            sys.stdout.write("there\n")
-            sys.stdout.flush()
-            time.sleep(600)
+            there.send("there")
+            there.recv()
 
     unfinished.SaveTimes.is_now = property(  # type: ignore[assignment]
         lambda times: steps == saves_at
     )
-    place = Path(folder)
-    session = resumed(place) if resumes else SCENES[scene](place)
+    session = resumed(folder) if resumes else SCENES[scene](folder)
     options = {"resumes": True} if resumes else OPTIONS[scene]
     session.propagate(**options, on_step=on_step)
 
@@ -180,18 +195,21 @@ def kill_a_run(
     folder: Path, scene: str, saves_at: int, waits_at: int, *, resumes: bool = False
 ) -> None:
     """SIGKILL, as a power cut: nothing is closed, nothing says that it is over."""
-    call = f"child({str(folder)!r}, {scene!r}, {saves_at}, {waits_at}, {resumes})"
-    code = f"from tests.unit.test_resuming_projects import child; {call}"
-    process = subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, env=dict(os.environ), text=True
-    )
-    assert process.stdout is not None
-    try:
-        assert process.stdout.readline() == "there\n"
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
+    # Forked from a process that has imported everything and has neither windows nor threads.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.unit.test_resuming_projects"])
+    here, there = context.Pipe()
+    arguments = (there, folder, scene, saves_at, waits_at, resumes)
+    process = context.Process(target=child, args=arguments)
+    process.start()
+    there.close()
+    with here:
+        try:
+            assert here.recv() == "there"  # EOFError if it ended by itself
+        finally:
+            process.kill()
+            process.join()
+    assert process.exitcode == -signal.SIGKILL
 
 
 @pytest.mark.parametrize(
@@ -206,13 +224,10 @@ def kill_a_run(
     ],
 )
 def test_a_run_that_was_killed_goes_on_exactly(
-    tmp_path: Path, scene: str, saves_at: int, waits_at: int
+    tmp_path: Path, scene: str, saves_at: int, waits_at: int, uninterrupted: Uninterrupted
 ) -> None:
     """From where it was kept last: what it made after that is made again, to the same bytes."""
-    (tmp_path / "whole").mkdir()
-    with SCENES[scene](tmp_path / "whole") as session:
-        session.propagate(**OPTIONS[scene])
-        expected = records(session)
+    expected = uninterrupted(scene)
     (tmp_path / "killed").mkdir()
     kill_a_run(tmp_path / "killed", scene, saves_at, waits_at)
     with resumed(tmp_path / "killed") as session:
@@ -222,8 +237,8 @@ def test_a_run_that_was_killed_goes_on_exactly(
     assert not (tmp_path / "killed" / "bear.vos" / "unfinished.safetensors").exists()
 
 
-def test_a_run_may_be_killed_again_and_again(tmp_path: Path) -> None:
-    expected = uninterrupted(tmp_path / "whole")
+def test_a_run_may_be_killed_again_and_again(tmp_path: Path, uninterrupted: Uninterrupted) -> None:
+    expected = uninterrupted()
     (tmp_path / "killed").mkdir()
     kill_a_run(tmp_path / "killed", "plain", 4, 9)
     kill_a_run(tmp_path / "killed", "plain", 2, 4, resumes=True)  # before it has come further
@@ -258,9 +273,9 @@ def test_a_run_is_kept_every_half_minute_and_less_often_where_that_is_slow(
 
 @pytest.mark.parametrize("what", ["run_state", "state"])
 def test_a_run_goes_on_where_memory_is_too_full_to_keep_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, uninterrupted: Uninterrupted
 ) -> None:
-    expected = uninterrupted(tmp_path / "whole")
+    expected = uninterrupted()
     (tmp_path / "full").mkdir()
     asked = 0
 
@@ -289,9 +304,11 @@ def test_another_error_while_a_run_is_kept_is_raised(
         session.propagate(0)
 
 
-def test_it_may_be_interrupted_again_and_again_and_go_both_ways(tmp_path: Path) -> None:
+def test_it_may_be_interrupted_again_and_again_and_go_both_ways(
+    tmp_path: Path, uninterrupted: Uninterrupted
+) -> None:
     options: dict[str, Any] = {"direction": "both", "blends": False}
-    expected = uninterrupted(tmp_path / "whole", **options)
+    expected = uninterrupted(**options)
     (tmp_path / "parts").mkdir()
     with make(tmp_path / "parts") as session:
         run(session, 5, nothing, **options)
@@ -303,19 +320,23 @@ def test_it_may_be_interrupted_again_and_again_and_go_both_ways(tmp_path: Path) 
         assert records(session) == expected
 
 
-@pytest.mark.parametrize("stop_at", [9, 13, 20])
-def test_rules_made_on_the_way_count_as_they_did(tmp_path: Path, stop_at: int) -> None:
-    def set_rules(session: Session, step: Propagated) -> None:
-        if step.edit is None or step.frame not in (9, 12):
-            return
-        if not session.annotation.memory.is_excluded(3):
-            session.do(MemoryRequest(3, 3, EXCLUDED))
-            session.do(MemoryRequest(8, 8, PINNED))
-        elif step.frame == 12:
-            session.do(MemoryRequest(8, 8, FREE))
+def set_rules(session: Session, step: Propagated) -> None:
+    """Excludes one frame and pins another at frame 9, and frees that at frame 12."""
+    if step.edit is None or step.frame not in (9, 12):
+        return
+    if not session.annotation.memory.is_excluded(3):
+        session.do(MemoryRequest(3, 3, EXCLUDED))
+        session.do(MemoryRequest(8, 8, PINNED))
+    elif step.frame == 12:
+        session.do(MemoryRequest(8, 8, FREE))
 
+
+@pytest.mark.parametrize("stop_at", [9, 13, 20])
+def test_rules_made_on_the_way_count_as_they_did(
+    tmp_path: Path, stop_at: int, uninterrupted: Uninterrupted
+) -> None:
     options: dict[str, Any] = {"blends": False}
-    expected = uninterrupted(tmp_path / "whole", set_rules, **options)
+    expected = uninterrupted(on_step=set_rules, **options)
     (tmp_path / "parts").mkdir()
     with make(tmp_path / "parts") as session:
         run(session, stop_at, set_rules, **options)
@@ -370,8 +391,10 @@ def test_rules_hold_where_the_device_is_too_full_to_restore_the_run(
         assert 14 not in engines.trackers[-1].confirmed_frames
 
 
-def test_newest_masks_that_were_not_saved_are_made_again(tmp_path: Path) -> None:
-    expected = uninterrupted(tmp_path / "whole")
+def test_newest_masks_that_were_not_saved_are_made_again(
+    tmp_path: Path, uninterrupted: Uninterrupted
+) -> None:
+    expected = uninterrupted()
     (tmp_path / "parts").mkdir()
     with make(tmp_path / "parts") as session:
         apply, left = session.ledger.apply, [6]
@@ -393,10 +416,11 @@ def test_what_is_covered_was_tracked_before_a_run_that_settles_goes_on(
     """That step is newer in the history than the run, which still compares with older masks."""
     options = {**OPTIONS["settling"], "last": 22}
     (tmp_path / "whole").mkdir()
-    with make_overlapping_and_settling(tmp_path / "whole") as session:
+    make_overlapping_and_settling(tmp_path / "whole").close()
+    shutil.copytree(tmp_path / "whole", tmp_path / "parts")
+    with resumed(tmp_path / "whole") as session:
         session.propagate(**options)
         expected = records(session)
-    (tmp_path / "parts").mkdir()
     path = tmp_path / "parts" / "bear.vos" / "unfinished.safetensors"
     newest: list[Propagated] = []
     kept: list[bytes] = []
@@ -413,7 +437,7 @@ def test_what_is_covered_was_tracked_before_a_run_that_settles_goes_on(
         "is_now",
         property(lambda times: bool(newest) and newest[-1].frame == 4),
     )
-    with make_overlapping_and_settling(tmp_path / "parts") as session:
+    with resumed(tmp_path / "parts") as session:
         with pytest.raises(StoppedError):
             session.propagate(**options, on_step=on_step)
         so_far = newest[-1].so_far
