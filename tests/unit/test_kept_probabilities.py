@@ -527,8 +527,9 @@ def test_all_objects_as_one_are_the_sum_of_theirs(session: Session, place: Path)
 
 
 def test_the_command_keeps_them_and_says_so(
-    place: Path, capsys: pytest.CaptureFixture[str]
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("interaction.session.Engines", lambda settings=None: FakeEngines())
     with Session.open(place / "clip", place / "bear.vos", engines=SoftEngines()) as session:
         first, second = session.add_object("disc"), session.add_object("box")
         session.set_mask(0, tiny.labels(0, first, second))
@@ -541,12 +542,11 @@ def test_the_command_keeps_them_and_says_so(
         assert ended.value.code == 0
         return capsys.readouterr().out
 
-    size = ["--internal-size", "48", "--device", "cpu"]
-    run("propagate", project, "--keep-probabilities", *size)
+    run("propagate", project, "--keep-probabilities")
     report = json.loads(run("info", project, "--json"))
     assert report["keeps_probabilities"] is True
     assert report["frames_with_probabilities"] >= 1
-    run("propagate", project, "--drop-probabilities", "--from", "0", *size)
+    run("propagate", project, "--drop-probabilities", "--from", "0")
     report = json.loads(run("info", project, "--json"))
     assert report["keeps_probabilities"] is False
     with pytest.raises(SystemExit):

@@ -4,6 +4,7 @@ import random
 import shutil
 from collections.abc import Callable
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -435,8 +436,9 @@ def test_grey_photographs_are_no_objects(picture: Image.Image, tmp_path: Path) -
             run_import(tmp_path / "m", video)
 
 
+@cache
 def photograph(width: int, frame: int = 20) -> Image.Image:
-    """A frame of the bundled sample."""
+    """A frame of the bundled sample; not to be written to."""
     path = next(iter(sample_folder().glob("*.mp4")))
     with open_video(path) as video:
         picture = Image.fromarray(video[frame])

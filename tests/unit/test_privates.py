@@ -76,45 +76,48 @@ def described(node: ast.ClassDef, place: str) -> Class:
 
 
 @cache
-def classes() -> dict[str, list[Class]]:
+def scanned() -> tuple[dict[str, list[Class]], list[str]]:
+    """All classes by name, and where one reaches into another: every module is read once."""
     found = defaultdict(list)
+    reached: list[str] = []
     for place, tree in modules():
         for node in ast.walk(tree):
             if isinstance(node, ast.ClassDef):
                 found[node.name].append(described(node, place))
-    return found
+        reached += reaching_into_others(place, tree)
+    return found, reached
 
 
 def reaching_into_others(place: str, tree: ast.Module) -> Iterator[str]:
     """`x._name` where x is neither self nor another object of the same class."""
-    owners: dict[int, frozenset[str]] = {}
-    for node in ast.walk(tree):
+    pending: list[tuple[ast.AST, frozenset[str]]] = [(tree, frozenset())]
+    while pending:
+        node, own = pending.pop()  # own: names of the classes that it is in
         if isinstance(node, ast.ClassDef):
-            own = described(node, place).defined
-            for part in ast.walk(node):
-                owners[id(part)] = owners.get(id(part), frozenset()) | own
-    for node in ast.walk(tree):
+            own |= described(node, place).defined
+        pending += [(part, own) for part in ast.iter_child_nodes(node)]
         if not isinstance(node, ast.Attribute) or not is_private(node.attr):
             continue
-        if name_of(node.value) not in OWN and node.attr not in owners.get(id(node), ()):
+        if name_of(node.value) not in OWN and node.attr not in own:
             yield f"{place}:{node.lineno} {ast.unparse(node)}"
 
 
 def test_no_class_reaches_into_another_s_private_names() -> None:
-    found = [one for place, tree in modules() for one in reaching_into_others(place, tree)]
-    assert found == []
+    _, reached = scanned()
+    assert reached == []
 
 
 def test_no_subclass_uses_its_base_s_private_names() -> None:
+    classes, _ = scanned()
     found = []
-    for one in (one for same in classes().values() for one in same):
+    for one in (one for same in classes.values() for one in same):
         pending, seen = list(one.bases), set()
         while pending:
             base = pending.pop()
             if base in seen:
                 continue
             seen.add(base)
-            for other in classes().get(base, ()):
+            for other in classes.get(base, ()):
                 pending += other.bases
                 own = other.defined | other.used.keys()
                 shared = {
