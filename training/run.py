@@ -10,9 +10,9 @@ import logging
 import math
 import os
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from time import monotonic
 from typing import Any, Protocol, TypeVar
 
 import torch
@@ -111,13 +111,13 @@ class Run:
         """Trains up to step `until`, or to the end, and saves now and then. With a `deadline` (of
         `time.monotonic`) the rest of the run is stretched or shortened so as to end before it."""
         config = self._config
-        started = saved = time.monotonic()
+        started = saved = monotonic()
         before = self._seconds
         clock = None
         if deadline is not None:
             self._report([])
             self.save()
-            now = time.monotonic()
+            now = monotonic()
             closing = _CLOSING_MARGIN * (now - started)
             clock = Clock(self._position, config.total_steps, now, deadline - closing)
         end = config.total_steps if until is None else min(until, config.total_steps)
@@ -127,7 +127,7 @@ class Run:
             module = self._wrapped(index)
             for batch in self._batches(index):
                 losses.append(self._train_on(module, index, batch))
-                self._seconds = before + time.monotonic() - started
+                self._seconds = before + monotonic() - started
                 self._position = float(self.step) if clock is None else self._agreed(clock)
                 is_over = self._position >= end
                 if self.step % config.evaluate_every == 0 or is_over:
@@ -135,9 +135,9 @@ class Run:
                     losses = []
                 if is_over or config.stage_at(self._position) != index:
                     break
-                if time.monotonic() - saved > config.checkpoint_seconds:
+                if monotonic() - saved > config.checkpoint_seconds:
                     self.save()
-                    saved = time.monotonic()
+                    saved = monotonic()
         self.save()
 
     def save(self) -> None:
@@ -214,7 +214,7 @@ class Run:
 
     def _agreed(self, clock: "Clock") -> float:
         """The position of the first process, so that all end and change stages together."""
-        position = clock.position(time.monotonic())
+        position = clock.position(monotonic())
         if not dist.is_initialized():
             return position
         shared = torch.tensor([position], dtype=torch.float64, device=self._device)

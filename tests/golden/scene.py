@@ -18,7 +18,7 @@ from xmem_core import MemoryConfig, NetworkConfig, Tracker, XMem
 from xmem_core.pictures import normalise, one_hot, soft_aggregate
 
 RECORDING = Path(__file__).parent / "tracking.npz"
-FRAMES = 24
+FRAMES = 17  # long-term memory is over its limit from frame 14 on
 HEIGHT, WIDTH = 96, 120  # the width is no multiple of 16
 CONFIG = MemoryConfig(
     memorize_every=2, min_working_frames=2, max_working_frames=4, prototypes=24, max_long_term=60

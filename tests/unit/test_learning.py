@@ -76,11 +76,11 @@ def given(session: Session) -> dict[int, object]:
     return {f: r for f, r in session.annotation.records.items() if r.status.is_given}
 
 
-def learn(session: Session, steps: int = 2) -> list[LearningStep]:
+def learn(session: Session, steps: int = 1) -> list[LearningStep]:
     return list(begin(session, steps))
 
 
-def begin(session: Session, steps: int = 2) -> Generator[LearningStep, None, None]:
+def begin(session: Session, steps: int = 1) -> Generator[LearningStep, None, None]:
     return learning(session.annotation, session.video, session.engines, steps=steps)
 
 
@@ -197,7 +197,7 @@ def test_of_very_large_frames_fewer_teach(
 def test_learning_makes_both_networks_others_and_tells_every_step(session: Session) -> None:
     give(session, 0, 1, 2)
     before = weights(session)
-    steps = learn(session)
+    steps = learn(session, 2)
     assert [(one.part, one.done, one.total) for one in steps] == [
         ("tracker", 1, 4),
         ("tracker", 2, 4),
@@ -241,7 +241,7 @@ def test_the_same_frames_teach_the_same(session: Session, settings: EngineSettin
 
 def test_what_is_learned_tracks_its_video_better(monkeypatch: pytest.MonkeyPatch) -> None:
     """On frames it has not learned from."""
-    monkeypatch.setattr("interaction.learning.networks._SIZE_PX", 160)
+    monkeypatch.setattr("interaction.learning.networks._SIZE_PX", 128)
     pictures = {frame: tiny.frame(frame, 96, 120) for frame in range(12)}
     records = {
         frame: make_record(
@@ -271,9 +271,9 @@ def test_what_is_learned_tracks_its_video_better(monkeypatch: pytest.MonkeyPatch
     work = learn_tracker(
         worse,
         examples,
-        plan=Plan(40),
+        plan=Plan(12),
         seed=1,
-        internal_size=192,
+        internal_size=128,
         device=torch.device("cpu"),
     )
     while True:
@@ -288,7 +288,7 @@ def test_what_is_learned_tracks_its_video_better(monkeypatch: pytest.MonkeyPatch
         total = 0.0
         for seed in range(4):
             clip, labels, objects = clip_of(
-                others, np.random.default_rng(seed), size=160, frames=3, scale=2.0
+                others, np.random.default_rng(seed), size=128, frames=3, scale=4 / 3
             )
             with torch.inference_mode():
                 frames = torch.from_numpy(clip).movedim(3, 1)[None]

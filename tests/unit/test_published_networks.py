@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -79,14 +80,19 @@ def test_step_counters_may_be_absent(kind: str, tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore:Validating sparse tensor:UserWarning")
 @pytest.mark.parametrize("kind", ["fbrs_resnet34", "s2m"])
-@pytest.mark.parametrize(
-    "counter",
-    [torch.tensor(7).to_sparse(), torch.zeros(1), torch.tensor(float("nan")), torch.tensor(1j)],
-)
-def test_step_counters_do_not_matter(kind: str, counter: Tensor, tmp_path: Path) -> None:
+def test_step_counters_do_not_matter(kind: str, tmp_path: Path) -> None:
     path = cheap_checkpoint(kind, tmp_path)
     state = state_of(path)
-    torch.save({n: counter if "num_batches" in n else t for n, t in state.items()}, path)
+    odd = [
+        torch.tensor(7).to_sparse(),
+        torch.zeros(1),
+        torch.tensor(float("nan")),
+        torch.tensor(1j),
+    ]
+    counters = [name for name in state if "num_batches" in name]
+    assert len(counters) > len(odd)
+    state |= dict(zip(counters, itertools.cycle(odd)))
+    torch.save(state, path)
     load = load_scribble_network if kind == "s2m" else load_click_network
     assert load(path).training is False
 
@@ -211,7 +217,7 @@ def test_every_mode_refines_the_published_network(network: DeepLabClickNetwork, 
         positive=click_squares(rows, 1.0, *SIZE),
         negative=click_squares(rows, 0.0, *SIZE),
     )
-    refiner = Refiner(network, mode, least_mask_change=0.0)
+    refiner = Refiner(network, mode, least_mask_change=0.0, most_evaluations=6)
     before, _ = refiner.loss_of(refiner.plain(inputs), inputs)
     logits, numbers = refiner.refined(inputs, None, lambda: False)
     after, _ = refiner.loss_of(logits, inputs)

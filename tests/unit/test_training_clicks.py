@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import replace
+import shutil
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -50,11 +51,28 @@ def click_run(config: ClickTraining, folder: Path) -> Run:
     return Run(config, ClickTask(config), folder)
 
 
+@dataclass(frozen=True)
+class StoppedRun:
+    """A run in memory, and the folder that it is kept in; both are for looking at only."""
+
+    run: Run
+    folder: Path
+
+
+@pytest.fixture(scope="module")
+def stopped(config: ClickTraining, tmp_path_factory: pytest.TempPathFactory) -> StoppedRun:
+    """After the first of its steps."""
+    folder = tmp_path_factory.mktemp("stopped") / "run"
+    run = click_run(config, folder)
+    run.advance(until=1)
+    return StoppedRun(run, folder)
+
+
 def test_a_stopped_run_resumes_to_the_very_same_weights(
-    config: ClickTraining, tmp_path: Path
+    config: ClickTraining, stopped: StoppedRun, tmp_path: Path
 ) -> None:
     click_run(config, tmp_path / "whole").advance()
-    click_run(config, tmp_path / "parts").advance(until=1)
+    shutil.copytree(stopped.folder, tmp_path / "parts")
     click_run(config, tmp_path / "parts").advance()
     whole, parts = (read_checkpoint(tmp_path / name) for name in ("whole", "parts"))
     assert whole is not None
@@ -68,14 +86,12 @@ def test_a_stopped_run_resumes_to_the_very_same_weights(
     assert [row["step"] for row in rows] == ["2", "3"]
 
 
-def test_an_exported_run_loads_and_answers_as_it_did(config: ClickTraining, tmp_path: Path) -> None:
-    run = click_run(config, tmp_path / "run")
-    run.advance(until=1)
-    write_weights(tmp_path / "run", tmp_path / "clicks.safetensors")
+def test_an_exported_run_loads_and_answers_as_it_did(stopped: StoppedRun, tmp_path: Path) -> None:
+    write_weights(stopped.folder, tmp_path / "clicks.safetensors")
     loaded = load_small_click_network(tmp_path / "clicks.safetensors")
     inputs = torch.rand(1, 3, 64, 32), torch.rand(1, 3, 64, 32), torch.rand(1, 1, 64, 32)
     with torch.no_grad():
-        expected = averaged_click_network(run.average.state)(*inputs)
+        expected = averaged_click_network(stopped.run.average.state)(*inputs)
         torch.testing.assert_close(loaded(*inputs), expected, rtol=0.02, atol=0.02)
 
 
@@ -138,11 +154,10 @@ def test_the_focal_loss_looks_at_what_is_wrong() -> None:
 
 
 def test_a_run_can_begin_with_exported_weights_and_with_nothing_else(
-    config: ClickTraining, tmp_path: Path
+    config: ClickTraining, stopped: StoppedRun, tmp_path: Path
 ) -> None:
-    click_run(config, tmp_path / "first").advance(until=1)
     weights = tmp_path / "clicks.safetensors"
-    write_weights(tmp_path / "first", weights)
+    write_weights(stopped.folder, weights)
     second = click_run(replace(config, start_from=str(weights)), tmp_path / "second")
     inputs = torch.rand(1, 3, 64, 32), torch.rand(1, 3, 64, 32), torch.rand(1, 1, 64, 32)
     with torch.no_grad():

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests import tiny
-from tests.unit.test_weights import NARROW, published
+from tests.unit.test_weights import NARROW, empty, published, sparing
 from training.checkpoints import write_mean
 from xmem_core.weights import load_xmem, network_bytes, read_header
 
@@ -15,9 +15,10 @@ OLD = replace(tiny.TINY, value_channels=36, mask_cells=4)
 NEW = replace(OLD, has_mask_skip=True, confirmed_bonus=1.0)
 
 
-@pytest.fixture
-def files(tmp_path: Path) -> list[Path]:
-    paths = [tmp_path / "old.safetensors", tmp_path / "new.safetensors"]
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("networks")
+    paths = [folder / "old.safetensors", folder / "new.safetensors"]
     for path, config, seed in zip(paths, (OLD, NEW), (1, 2), strict=True):
         path.write_bytes(network_bytes(tiny.network(config, seed), {"seed": str(seed)}))
     return paths
@@ -50,7 +51,7 @@ def test_a_network_alone_computes_the_same_as_before(files: list[Path], tmp_path
 
 def test_a_published_checkpoint_has_no_header_to_take_over(tmp_path: Path) -> None:
     path, output = tmp_path / "published.pth", tmp_path / "mean.safetensors"
-    torch.save(published(tiny.network(NARROW, 1).state_dict()), path)
+    torch.save(published(sparing(empty(NARROW).state_dict())), path)
 
     write_mean([path], [1.0], output)
 

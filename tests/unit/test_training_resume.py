@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
-import time
-from dataclasses import replace
+import itertools
+import shutil
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +64,25 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> TrackerTraining:
     )
 
 
+@dataclass(frozen=True)
+class StoppedRun:
+    """A run in memory, and the folder that it is kept in; both are for looking at only."""
+
+    run: Run
+    folder: Path
+
+
 def tracker_run(config: TrackerTraining, folder: Path) -> Run:
     return Run(config, TrackerTask(config), folder)
+
+
+@pytest.fixture(scope="module")
+def stopped(config: TrackerTraining, tmp_path_factory: pytest.TempPathFactory) -> StoppedRun:
+    """Stopped after the first step of its second stage."""
+    folder = tmp_path_factory.mktemp("stopped") / "run"
+    run = tracker_run(config, folder)
+    run.advance(until=3)
+    return StoppedRun(run, folder)
 
 
 def batch_of(config: TrackerTraining, step: int, rank: int = 0, ranks: int = 1) -> Batch:
@@ -84,10 +102,10 @@ def pretend_imagenet() -> dict[str, torch.Tensor]:
 
 
 def test_a_stopped_run_resumes_to_the_very_same_weights(
-    config: TrackerTraining, tmp_path: Path
+    config: TrackerTraining, stopped: StoppedRun, tmp_path: Path
 ) -> None:
     tracker_run(config, tmp_path / "whole").advance()
-    tracker_run(config, tmp_path / "parts").advance(until=3)
+    shutil.copytree(stopped.folder, tmp_path / "parts")
     tracker_run(config, tmp_path / "parts").advance()
 
     whole, parts = read_checkpoint(tmp_path / "whole"), read_checkpoint(tmp_path / "parts")
@@ -107,17 +125,22 @@ def test_a_stopped_run_resumes_to_the_very_same_weights(
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_timed_run_ends_by_itself_at_the_end_of_its_schedule(
-    config: TrackerTraining, tmp_path: Path, workers: int
+    config: TrackerTraining, tmp_path: Path, workers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Far more steps than fit: only the deadline can end it.
+    # Far more steps than fit: only the deadline can end it. Every look at the clock takes a second.
+    clock = itertools.count()
+    monkeypatch.setattr("training.run.monotonic", lambda: float(next(clock)))
     stages = tuple(replace(stage, steps=10**6) for stage in config.stages)
     config = replace(config, stages=stages, evaluate_every=10**6, workers=workers)
     run = tracker_run(config, tmp_path / "run")
-    run.advance(deadline=time.monotonic() + 10)
+    run.advance(deadline=15.0)
+    # A step looks at the clock three times, and what follows the last may take 1.3 seconds:
+    # another step would have ended too late.
+    assert 15 - 3 - 1.3 < next(clock) <= 15
     content = read_checkpoint(tmp_path / "run")
     assert content is not None
     assert content["position"] == config.total_steps
-    assert 0 < content["step"] < 10**5
+    assert content["step"] == 4
     with (tmp_path / "run" / "curve.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [row["step"] for row in rows] == ["0", str(content["step"])]
@@ -134,19 +157,17 @@ def test_a_clock_spreads_the_rest_of_a_run_over_its_time() -> None:
 
 
 def test_an_exported_run_loads_as_the_plain_network(
-    config: TrackerTraining, tmp_path: Path
+    config: TrackerTraining, stopped: StoppedRun, tmp_path: Path
 ) -> None:
-    run = tracker_run(config, tmp_path / "run")
-    run.advance(until=1)
-    write_weights(tmp_path / "run", tmp_path / "tracker.safetensors")
+    write_weights(stopped.folder, tmp_path / "tracker.safetensors")
 
     network = load_xmem(tmp_path / "tracker.safetensors")
     assert network.config == TINY
     metadata = read_header(tmp_path / "tracker.safetensors")
-    assert (metadata["step"], metadata["seed"]) == ("1", "1")
+    assert (metadata["step"], metadata["seed"]) == ("3", "1")
     batch = batch_of(config, 3)
     first = batch.labels[:, 0].long()
-    averaged = unfolded(XMem(TINY), run.average.state)
+    averaged = unfolded(XMem(TINY), stopped.run.average.state)
     with torch.inference_mode():
         ours = track_clip(averaged, batch.frames, first, batch.objects, ())
         theirs = track_clip(network, batch.frames, first, batch.objects, ())
@@ -273,26 +294,28 @@ def test_the_configurations_of_the_bundled_weights_are_valid(name: str) -> None:
     assert shipped.stage_at(shipped.total_steps - 1) == len(shipped.stages) - 1
 
 
-def test_a_run_begins_with_the_weights_of_another(config: TrackerTraining, tmp_path: Path) -> None:
-    first = tracker_run(config, tmp_path / "first")
-    first.advance(until=1)
-    write_weights(tmp_path / "first", tmp_path / "first.safetensors")
-    expected = unfolded(XMem(TINY), first.average.state).state_dict()
+def test_a_run_begins_with_the_weights_of_another(
+    config: TrackerTraining, stopped: StoppedRun, tmp_path: Path
+) -> None:
+    write_weights(stopped.folder, tmp_path / "first.safetensors")
+    picture = torch.randn(1, 3, 32, 32)
 
+    def key_of(state: dict[str, torch.Tensor]) -> torch.Tensor:
+        with torch.no_grad():
+            return unfolded(XMem(TINY), state).encode_key(picture).key
+
+    expected = key_of(stopped.run.average.state)
+    assert not torch.allclose(key_of(stopped.run.task.network.state_dict()), expected, rtol=1e-3)
     for source, tolerance in (
-        ("first.safetensors", 2e-3),
-        ("first", 0),
-        ("first/checkpoint.pt", 0),
+        (tmp_path / "first.safetensors", 2e-3),
+        (stopped.folder, 0),
+        (stopped.folder / "checkpoint.pt", 0),
     ):
-        following = replace(config, start_from=str(tmp_path / source), trunk_weights="none.pth")
+        following = replace(config, start_from=str(source), trunk_weights="none.pth")
         run = tracker_run(following, tmp_path / "second")
         assert run.step == 0
-        state = unfolded(XMem(TINY), run.task.network.state_dict()).state_dict()
-        picture = torch.randn(1, 3, 32, 32)
-        with torch.no_grad():
-            ours = unfolded(XMem(TINY), state).encode_key(picture).key
-            theirs = unfolded(XMem(TINY), expected).encode_key(picture).key
-        torch.testing.assert_close(ours, theirs, rtol=1e-3 + 20 * tolerance, atol=20 * tolerance)
+        ours = key_of(run.task.network.state_dict())
+        torch.testing.assert_close(ours, expected, rtol=1e-3 + 20 * tolerance, atol=20 * tolerance)
 
 
 def test_only_entries_that_are_new_in_the_network_stay_as_initialised(
