@@ -234,7 +234,7 @@ def test_every_mode_refines_the_published_network(network: DeepLabClickNetwork, 
         assert after == before
     else:
         assert numbers.size == sizes[mode]
-        assert after < before
+        assert after < before - 1e-5  # rounding alone makes some 1e-7
 
 
 def test_a_network_without_previous_mask_is_given_the_first_clicks_only(

@@ -249,6 +249,7 @@ def test_weights_of_any_precision_become_float32(
     for name, tensor in sparing(narrow.state_dict(), dtype).items():
         expected = tensor.float() if tensor.is_floating_point() else tensor
         assert torch.equal(loaded[name], expected), name
+        assert loaded[name].dtype is expected.dtype, name
 
 
 # Our own layout
