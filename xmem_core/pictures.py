@@ -178,7 +178,9 @@ class Prediction:
                 best = full.clone()
                 continue
             wins = full > best
-            labels.masked_fill_(wins, object_id)
+            # In place, and on bytes: many times as quick as `masked_fill_`.
+            won = wins.view(torch.uint8)
+            labels.mul_(1 - won).add_(won * object_id)
             torch.maximum(best, full, out=best)
         found = labels.cpu().numpy()
         if self.window is None:

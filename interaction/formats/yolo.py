@@ -11,7 +11,6 @@ from typing import Any, Final
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from interaction.annotation.mask_folders import natural_key
 from interaction.annotation.overlaps import pile
@@ -83,6 +82,8 @@ def _joined(rings: list[_Points]) -> _Points:
     """
     if len(rings) == 1:
         return rings[0]
+    from scipy.spatial import cKDTree  # half a second, which most commands can do without
+
     points = np.concatenate(rings)
     ring_of = np.repeat(np.arange(len(rings)), [len(ring) for ring in rings])
     first_of = np.searchsorted(ring_of, np.arange(len(rings)))

@@ -126,15 +126,28 @@ def blend(
             borrowed = stacks[other][missing]
             stacks[this] = stacks[this] * (1 - borrowed.sum(dim=0)).clamp(min=0)
             stacks[this][missing] = borrowed
-    weights = []
-    for stack, near in zip(stacks, (1 - share, share), strict=True):
-        best = stack.topk(min(2, len(stack)), dim=0).values
-        lead = best[0] - best[1] if len(best) > 1 else best[0]
-        weights.append(near * (_SURENESS + lead))
+    (ours, our_lead), (theirs, their_lead) = map(_likeliest, stacks)
+    weights = ((1 - share) * (_SURENESS + our_lead), share * (_SURENESS + their_lead))
     total = (weights[0] + weights[1]).clamp(min=1e-6)
     mixed = (stacks[0] * weights[0] + stacks[1] * weights[1]) / total
-    apart = _apart(stacks[0].argmax(dim=0), stacks[1].argmax(dim=0), ids)
+    apart = _apart(ours, theirs, ids)
     return Prediction(ids, mixed, second.source_size), apart
+
+
+def _likeliest(stack: Tensor) -> tuple[Tensor, Tensor]:
+    """(1 + K, h, w) -> (h, w) uint8 the likeliest channel, and its lead over the second, which
+    without another is all of it.
+
+    Channel by channel: `argmax` and `topk` across channels take fifty times as long on a CPU.
+    """
+    best, second = stack[0], torch.zeros_like(stack[0])
+    channel = torch.zeros(stack.shape[1:], dtype=torch.uint8, device=stack.device)
+    for index, scores in enumerate(stack[1:], start=1):
+        wins = (scores > best).view(torch.uint8)
+        channel = channel * (1 - wins) + wins * index
+        second = torch.maximum(second, torch.minimum(best, scores))
+        best = torch.maximum(best, scores)
+    return channel, best - second
 
 
 def _stack(
@@ -153,8 +166,9 @@ def _apart(first: Tensor, second: Tensor, ids: tuple[int, ...]) -> dict[int, flo
     result = {}
     for channel, one in enumerate(ids, start=1):
         here, there = first == channel, second == channel
-        union = int((here | there).sum())
-        result[one] = 0.0 if union == 0 else 1 - int((here & there).sum()) / union
+        union = int(torch.count_nonzero(here | there))
+        both = int(torch.count_nonzero(here & there))
+        result[one] = 0.0 if union == 0 else 1 - both / union
     return result
 
 
