@@ -19,6 +19,7 @@ import typer
 import interactive_demo
 from interaction.command_line.app import COMMANDS, app
 from interaction.downloads import DownloadProgress
+from interaction.engines import EngineSettings
 from interaction.models import ModelStore
 from interaction.session import Session
 from tests import tiny
@@ -210,7 +211,12 @@ def test_every_option_that_stands_alone_is_one_of_propagate_or_of_all() -> None:
 
 
 @pytest.mark.parametrize(("where", "block"), python_blocks(), ids=lambda one: str(one)[:40])
-def test_every_piece_of_python_runs(place: Path, where: str, block: str) -> None:
+def test_every_piece_of_python_runs(
+    place: Path, monkeypatch: pytest.MonkeyPatch, where: str, block: str
+) -> None:
+    """With the bundled networks, at a small size where the block does not say one."""
+    small = EngineSettings(internal_size=96)
+    monkeypatch.setattr("interaction.engines.EngineSettings", lambda: small)
     exec(compile(block, where, "exec"), {"__name__": "script"})
     projects = [path for path in place.glob("*.vos") if (path / "project.json").is_file()]
     for project in projects:
