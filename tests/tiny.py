@@ -4,6 +4,8 @@ The network segments nothing sensible, but its masks differ from frame to frame 
 every memory, so a test that compares them notices what is lost or mixed up.
 """
 
+import io
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +34,7 @@ TINY = NetworkConfig(
 )
 
 
+@cache
 def frame(index: int, height: int = HEIGHT, width: int = WIDTH) -> NDArray[np.uint8]:
     """(height, width, 3), read-only: noise, a disc that goes right and a box that goes left."""
     picture = np.random.default_rng(5).integers(60, 120, (height, width, 3))
@@ -128,7 +131,14 @@ def write_clip(folder: Path, frames: int) -> None:
     """A folder of numbered pictures."""
     folder.mkdir(parents=True)
     for index in range(frames):
-        Image.fromarray(frame(index)).save(folder / f"{index:05d}.png")
+        (folder / f"{index:05d}.png").write_bytes(_png(index))
+
+
+@cache
+def _png(index: int) -> bytes:
+    data = io.BytesIO()
+    Image.fromarray(frame(index)).save(data, "png")
+    return data.getvalue()
 
 
 def write_mask(folder: Path, index: int, mask: NDArray[np.uint8]) -> None:
