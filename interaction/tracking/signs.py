@@ -280,9 +280,10 @@ def _read_shape(
     inside = cv2.erode(stamp, _CROSS, borderType=cv2.BORDER_REPLICATE) > 0
     band = (cv2.dilate(stamp, _CROSS) > 0) & ~inside
     outline = max(1, area - int(np.count_nonzero(inside)))
-    p = np.clip(probability[band], 1e-6, 1 - 1e-6)
-    signs["entropy"] = float(np.mean(-p * np.log2(p) - (1 - p) * np.log2(1 - p)))
-    signs["margin"] = float(np.mean(1 - lead[band]))
+    if band.any():  # an object that fills the picture has no outline
+        p = np.clip(probability[band], 1e-6, 1 - 1e-6)
+        signs["entropy"] = float(np.mean(-p * np.log2(p) - (1 - p) * np.log2(1 - p)))
+        signs["margin"] = float(np.mean(1 - lead[band]))
     signs["soft"] = float(np.count_nonzero((probability > 0.1) & (probability < 0.9))) / outline
     signs["inside"] = float(np.mean(1 - lead[inside])) if inside.any() else 0.0
     signs["outline"] = outline / area

@@ -91,6 +91,14 @@ def test_background_alone_is_not_doubted() -> None:
     assert doubt(Prediction((), torch.ones(1, *SIZE), SIZE)) == 0.0
 
 
+@pytest.mark.parametrize("fills", [0.999, 1.0])
+def test_an_object_may_fill_the_picture(fills: float) -> None:
+    """It has no outline then, and nothing beside it."""
+    whole = prediction(np.full(SIZE, fills))
+    assert doubt(whole, whole) < 0.15
+    assert doubt(whole, prediction(disc())) > doubt(whole, whole)
+
+
 def test_frames_of_another_internal_size_are_compared_all_the_same() -> None:
     large = prediction(disc())
     small = Prediction((1,), large.small[:, ::2, ::2], SIZE)
