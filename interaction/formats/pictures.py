@@ -216,12 +216,21 @@ def _values_of(image: Image.Image) -> _Values:
 def _real_values(values: _Values) -> _Values:
     """Values that fill a 3 × 3 square somewhere, sorted."""
     if min(values.shape) < 3:
-        return np.unique(values)
+        return _levels(values)[0]
     level = (values[:, 1:-1] == values[:, :-2]) & (values[:, 1:-1] == values[:, 2:])
     middle = values[1:-1, 1:-1]
     is_filled = level[:-2] & level[1:-1] & level[2:]
     is_filled &= (middle == values[:-2, 1:-1]) & (middle == values[2:, 1:-1])
-    return np.unique(middle[is_filled])
+    return _levels(middle[is_filled])[0]
+
+
+def _levels(values: _Values) -> tuple[_Values, NDArray[np.int64]]:
+    """Each of the values once, ascending, and how often it occurs."""
+    if values.dtype not in (np.uint8, np.uint16):
+        return np.unique(values, return_counts=True)
+    counts = np.bincount(values.ravel())  # NumPy would sort all pixels
+    levels = np.flatnonzero(counts)
+    return levels.astype(values.dtype), counts[levels]
 
 
 def _count_pieces(values: _Values, real: _Values, traits: _PictureTraits) -> None:
@@ -229,8 +238,9 @@ def _count_pieces(values: _Values, real: _Values, traits: _PictureTraits) -> Non
     if not (traits.is_color or traits.is_palette):  # what compression leaves near black and white
         top = int(values.max())
         values = np.where(values < 0.05 * top, 0, np.where(values > 0.95 * top, top, values))
-        real = np.intersect1d(real, values)
-    levels, sizes = np.unique(values[np.isin(values, real)], return_counts=True)
+    levels, sizes = _levels(values)
+    is_real = np.isin(levels, real)
+    levels, sizes = levels[is_real], sizes[is_real]
     levels = levels[np.argsort(-sizes)[:_MOST_LEVELS]]
     if len(levels) < _FEWEST_LEVELS:
         return
