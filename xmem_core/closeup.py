@@ -67,6 +67,11 @@ class Closeup:
         """Of the box that would suit what was seen last; None for the whole picture."""
         return self._wanted
 
+    @property
+    def is_holding(self) -> bool:
+        """Whether something to follow was in it when it was looked at last."""
+        return self._lost == 0
+
     def state(self) -> list[float] | None:
         """To go on from in another process; None before anything was seen."""
         return self._middle and [*self._middle, float(self._lost), float(self._wanted or 0)]

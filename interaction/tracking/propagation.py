@@ -408,7 +408,7 @@ def _visit(
         is_confirmed = frame in tracker.confirmed_frames
         if is_confirmed:
             prediction = tracker.revisit(frame, picture, objects)
-        elif is_empty:
+        elif is_empty or not objects:
             prediction = _prediction_of(np.zeros(picture.size.source, np.uint8))
         elif adopted is not None and not (is_excluded and has_start):
             prediction = adopt(picture, one_hot(adopted, objects), objects)
@@ -461,6 +461,8 @@ class _Appearances:
         seen = self.by(frame)
         if not seen:  # the range was asked to begin before any mask: look for what comes first
             firsts = self._first.values()
+            if not firsts:  # begun again on a full device, while what was tracked was out of sight
+                return ()
             first = min(firsts) if self._way > 0 else max(firsts)
             seen = [i for i, appearance in self._first.items() if appearance == first]
         known = {*self._tracker.objects, *(() if unadopted is None else ids_in(unadopted))}

@@ -141,7 +141,10 @@ class SteppingTrackers:
         an error for `step_down` where a box of another size would suit the objects better."""
         closeup = self._closeup
         if closeup is not None and closeup.wanted_side != closeup.side:
-            raise _BoxOutgrownError(str(self.current().device), frame)
+            tracker = self.current()
+            # Memory begins anew with the box: where nothing is in sight, with the given masks alone.
+            if closeup.is_holding or tracker.confirmed_frames:
+                raise _BoxOutgrownError(str(tracker.device), frame)
         if self.tracker is None or self.tracker.device.type == "cuda":
             return  # that refuses
         device = self.tracker.device

@@ -10,8 +10,13 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from interaction.annotation.requests import Propagated, PropagationRequest
-from interaction.annotation.types import Stroke
+from interaction.annotation.requests import (
+    PresenceRequest,
+    Propagated,
+    PropagationRequest,
+    UnconfirmRequest,
+)
+from interaction.annotation.types import PresenceState, Stroke
 from interaction.clicks.published import ScribbleNetwork, ScribbleSegmenter
 from interaction.command_line.app import app
 from interaction.engines import EngineSettings
@@ -239,6 +244,24 @@ def test_a_box_that_is_outgrown_is_exchanged_without_losing_a_frame(
     engines = session.engines.plain
     assert isinstance(engines, FakeEngines)
     assert len(engines.trackers) == 2
+
+
+@pytest.mark.usefixtures("small_boxes")
+@pytest.mark.parametrize("is_given", [True, False])
+def test_a_thing_that_is_away_for_long_is_found_again(tmp_path: Path, is_given: bool) -> None:
+    """Another box would begin memory anew, with nothing in it of a thing that was never given."""
+    with open_session(tmp_path, 12) as session:
+        session.add_object()
+        labels = np.zeros((tiny.HEIGHT, tiny.WIDTH), np.uint8)
+        labels[20:32, 20:32] = 1
+        session.set_mask(0, labels)
+        if not is_given:
+            session.do(UnconfirmRequest(0))
+        session.do(PresenceRequest(1, 1, 9, PresenceState.ABSENT))
+        tracked = session.propagate(0, looks_closer=True)
+        assert list(tracked.frames) == list(range(1, 12))
+        assert not session.masks[9].any()
+        assert session.masks[11].any()
 
 
 def test_the_cause_says_it_and_old_causes_do_not() -> None:

@@ -15,6 +15,7 @@ from interaction.annotation.requests import (
     ConfirmRequest,
     DeleteRequest,
     MergeRequest,
+    PresenceRequest,
     Propagated,
     PropagationRequest,
     StrokeRequest,
@@ -22,7 +23,7 @@ from interaction.annotation.requests import (
     UnconfirmRequest,
 )
 from interaction.annotation.strokes import paint
-from interaction.annotation.types import Edit, FrameRecord, FrameStatus, Stroke
+from interaction.annotation.types import Edit, FrameRecord, FrameStatus, PresenceState, Stroke
 from interaction.answers import propagation
 from interaction.engines import EngineSettings
 from interaction.errors import EngineMemoryError, UserError
@@ -717,6 +718,21 @@ def test_when_no_step_is_small_enough_the_run_ends_and_keeps_what_it_has(
             session.propagate(0)
         assert statuses(session) == "Cttt--------"
         assert [used.internal_size for used in engines.used] == [480, 480, 360, 240]
+
+
+def test_a_device_may_be_full_while_all_that_was_tracked_is_out_of_sight(
+    tmp_path: Path, run_out: Callable[..., None]
+) -> None:
+    """From a tracked mask: no given one is left to remember."""
+    engines = ScarceEngines(run_out, failures=1)
+    with open_session(tmp_path, COUNT, engines) as session:
+        give(session, 0, 1, 0)
+        session.do(UnconfirmRequest(0))
+        session.do(PresenceRequest(1, 2, COUNT - 1, PresenceState.ABSENT))
+        session.propagate(0)
+        assert statuses(session) == "t" * COUNT
+        assert not any(session.masks[frame].any() for frame in range(2, COUNT))
+        assert len(engines.used) == 2
 
 
 def test_with_very_many_given_frames_only_those_around_are_remembered(
