@@ -142,7 +142,7 @@ class SteppingTrackers:
         closeup = self._closeup
         if closeup is not None and closeup.wanted_side != closeup.side:
             tracker = self.current()
-            # Memory begins anew with the box: where nothing is in sight, with the given masks alone.
+            # Memory begins anew with the box: with nothing in sight, from given masks alone.
             if closeup.is_holding or tracker.confirmed_frames:
                 raise _BoxOutgrownError(str(tracker.device), frame)
         if self.tracker is None or self.tracker.device.type == "cuda":
