@@ -85,6 +85,7 @@ class _PictureTraits:
     is_color: bool = False
     is_palette: bool = False
     has_alpha: bool = False
+    is_translucent: bool = False  # somewhere between transparent and opaque
     mixed: int = 0  # pixels of no real value
     between: int = 0  # those of them with both a lower and a higher value around them (greys)
     solid: int = 0
@@ -148,6 +149,7 @@ def _look_at(image: Image.Image, traits: _PictureTraits, *, is_single: bool) -> 
             # An object that fills every frame leaves nothing transparent; a matte is grey.
             is_filled = is_single and bool((pixels[:, :, :1] != pixels[:, :, 1:3]).any())
             traits.has_alpha = traits.has_alpha or bool(alpha.min() < 255) or is_filled
+            traits.is_translucent |= bool(((alpha > 0) & (alpha < 255)).any())
             highest = int(alpha.max())
     elif image.mode in ("P", "PA"):
         traits.is_palette = True
@@ -583,7 +585,9 @@ def _conclude_colors(
         len(traits.values) > MOST_OBJECTS
         and (traits.mixed > _MOST_MIXED * traits.solid or len(traits.real) > MOST_OBJECTS + 1)
     )
-    if traits.has_alpha and (is_photograph or is_single):
+    # A cut-out so small that it has few colours: of objects with soft edges, one would be flat.
+    is_speck = traits.is_translucent and not traits.real - {0}
+    if traits.has_alpha and (is_photograph or is_single or is_speck):
         return _PictureReading(_ValueKind.CUT_OUT, {}, {})
     if is_single:
         return _PictureReading(_ValueKind.MATTE, {}, {})

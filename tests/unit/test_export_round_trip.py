@@ -128,6 +128,17 @@ def test_simplified_outlines_stray_no_further_than_they_were_allowed_to() -> Non
     assert overlap > 0.95
 
 
+def test_a_sequence_of_a_speck_brings_it_back(tmp_path: Path) -> None:
+    """Few colours do not make it a mask of as many objects."""
+    labels = np.zeros((48, 64), np.uint8)
+    labels[20, 30] = labels[21, 30:32] = 1
+    with open_frames(tmp_path / "bear", 2, 64, 48) as video:
+        run_export(annotate({0: labels, 1: labels}, video), video, "png-sequence", tmp_path / "out")
+        back, _ = run_import(tmp_path / "out", video)
+    for frame in range(2):
+        np.testing.assert_array_equal(back.labels(frame) > 0, labels > 0)
+
+
 def test_a_sequence_of_all_objects_brings_back_their_union(tmp_path: Path) -> None:
     masks = {0: scene(64, 48), 1: scene(64, 48, 3)}
     with open_frames(tmp_path / "bear", 2, 64, 48) as video:
