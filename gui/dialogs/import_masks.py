@@ -107,6 +107,9 @@ class ImportDialog(Dialog):
             yield
 
         def end(error: Exception | None) -> None:
+            if stop.is_set():  # something else is being looked for by now
+                found.clear()
+                error = None
             self._end_look(found[0] if found else None, error)
 
         operation = Operation(Kind.FILE, steps, on_end=end, reports_errors=False)
@@ -118,6 +121,15 @@ class ImportDialog(Dialog):
     def _look_again(self) -> None:
         if self.path.text():
             self.look(Path(self.path.text()).expanduser())
+
+    def _forget(self) -> None:
+        """Another path is being typed: what was found at the last one is not to be imported."""
+        self._preview = self._plan = self._next = None
+        if self._stop is not None:
+            self._stop.set()
+        self.picture.show_message("")
+        self._show_objects()
+        self.report.setPlainText(tr("Press Enter to read what is there."))
 
     def start(self) -> None:
         """Imports as chosen, and closes: the window shows how far it is. What is chosen stays where
@@ -223,6 +235,7 @@ class ImportDialog(Dialog):
         self.path = named(QLineEdit(self), tr("Where the masks are"))
         self.path.setPlaceholderText(tr("A folder of masks, or a file"))
         self.path.returnPressed.connect(self._look_again)
+        self.path.textEdited.connect(self._forget)
         folder = QPushButton(tr("Folder…"), self)
         folder.clicked.connect(self._ask_folder)
         file = QPushButton(tr("File…"), self)

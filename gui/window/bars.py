@@ -65,7 +65,10 @@ def _next_step(workspace: Workspace) -> str:
     if record.mask is None:
         return " " + tr("No mask on this frame: track here, or click.")
     if record.status is FrameStatus.CORRECTED and len(records) < document.frame_count:
-        return " " + tr("Looks right? F follows it on.")
+        first, last = document.whole_range
+        if document.frame < last:
+            return " " + tr("Looks right? F follows it on.")
+        return " " + tr("Looks right? B follows it back.") if document.frame > first else ""
     if record.status is FrameStatus.TRACKED:
         return " " + tr("N goes to the next frame to annotate, Enter confirms this one.")
     return ""

@@ -217,6 +217,42 @@ def test_another_folder_is_looked_at_without_waiting_for_the_first(
     dialog.close()
 
 
+def test_what_was_found_elsewhere_is_not_imported_once_another_path_is_typed(
+    open_import: Open, tmp_path: Path, qtbot: QtBot
+) -> None:
+    masks(tmp_path / "first", cat=0)
+    masks(tmp_path / "firsts", dog=0, frames=(1, 2))
+    dialog = open_import()
+    looked(dialog, tmp_path / "first", qtbot)
+    assert dialog.import_button.isEnabled()
+    qtbot.keyClicks(dialog.path, "s")
+    assert not dialog.import_button.isEnabled()
+    assert "Press Enter" in dialog.report.toPlainText()
+    next_picture(dialog.picture, lambda: qtbot.keyClick(dialog.path, Qt.Key.Key_Return), qtbot)
+    assert dialog.import_button.isEnabled()
+    assert "2 frames: 1-2" in dialog.report.toPlainText()
+    dialog.close()
+
+
+def test_what_is_being_looked_at_is_left_once_another_path_is_typed(
+    open_import: Open,
+    annotator: Annotator,
+    tmp_path: Path,
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stopped = _held_up(monkeypatch)
+    masks(tmp_path / "first")
+    dialog = open_import()
+    dialog.look(tmp_path / "first")
+    qtbot.keyClicks(dialog.path, "s")
+    qtbot.waitUntil(lambda: annotator.operations.busy is Busy.IDLE)
+    assert stopped == ["first"]
+    assert "Press Enter" in dialog.report.toPlainText()
+    assert not dialog.import_button.isEnabled()
+    dialog.close()
+
+
 def test_an_import_is_left_at_once_while_it_looks(
     open_import: Open,
     annotator: Annotator,
