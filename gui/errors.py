@@ -16,6 +16,7 @@ from platformdirs import user_log_path
 from PySide6.QtCore import QCoreApplication, QEvent, QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import (
+    QBoxLayout,
     QFrame,
     QHBoxLayout,
     QLabel,
@@ -152,6 +153,7 @@ class CrashHook(QObject):
 
 
 _NOTICE_MS = 8000
+_NARROW_PX = 640
 
 
 Offer = tuple[str, Callable[[], object]]  # what a button says, and does
@@ -181,6 +183,7 @@ class Banner(QFrame):
         self.setAutoFillBackground(True)
         self._picture = QLabel(self)
         self._text = QLabel(self)
+        self._text.setTextFormat(Qt.TextFormat.PlainText)  # names may look like HTML
         self._text.setWordWrap(True)
         self._text.setTextInteractionFlags(
             Qt.TextInteractionFlag.TextSelectableByMouse
@@ -198,8 +201,9 @@ class Banner(QFrame):
         self.close_button.setAutoRaise(True)
         self.close_button.setToolTip(tr("Close this message"))
         self.close_button.clicked.connect(self._dismiss)
-        buttons = (self.more, self.button, self.second_button, self.close_button)
-        parts = (self._picture, (self._text, 1), *buttons)
+        self._buttons = QHBoxLayout()
+        lay_out(self._buttons, self.more, self.button, self.second_button)
+        parts = (self._picture, (self._text, 1), self._buttons, self.close_button)
         lay_out(QHBoxLayout(self), *parts, margins=(12, 6, 8, 6))
         self._shown = _Message("")
         self._lasting: _Message | None = None
@@ -210,6 +214,17 @@ class Banner(QFrame):
     @property
     def text(self) -> str:
         return self._text.text()
+
+    def use_width(self, width_px: int) -> None:
+        """Where it is narrow, two offers stand one below the other and leave room to the words."""
+        is_narrow = width_px < _NARROW_PX and bool(self._shown.offers[1:])
+        directions = QBoxLayout.Direction
+        self._buttons.setDirection(directions.TopToBottom if is_narrow else directions.LeftToRight)
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange:
+            self._show_picture()
 
     def show_notice(self, text: str, *offers: Offer) -> None:
         """Something to know. offers: what there is to do about it, two at most."""
@@ -260,8 +275,7 @@ class Banner(QFrame):
 
     def _say(self, message: _Message) -> None:
         self._shown = message
-        picture = "triangle-alert" if message.is_error else "info"
-        self._picture.setPixmap(icon(picture).pixmap(ICON_PX, ICON_PX))
+        self._show_picture()
         self.more.setVisible(bool(message.details))
         self.more.setChecked(False)
         for index, button in enumerate((self.button, self.second_button)):
@@ -271,6 +285,10 @@ class Banner(QFrame):
         self._show_text(False)
         self.setAccessibleName(message.summary)
         self.show()
+
+    def _show_picture(self) -> None:
+        picture = "triangle-alert" if self._shown.is_error else "info"
+        self._picture.setPixmap(icon(picture).pixmap(ICON_PX, ICON_PX))
 
     def _show_text(self, is_whole: bool) -> None:
         shown = self._shown
@@ -316,6 +334,7 @@ class FloatingBanner(Banner):
 
     def _fit(self) -> None:
         width = self._below.width()
+        self.use_width(width)
         height = self.heightForWidth(width) if self.hasHeightForWidth() else -1
         height = max(height, self.minimumSizeHint().height())
         self.setGeometry(0, 0, width, min(height, self._below.height()))

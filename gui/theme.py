@@ -49,6 +49,7 @@ __all__ = [
     "icon",
     "is_dark",
     "lay_out",
+    "menu_text",
     "named",
     "remark",
     "set_scheme",
@@ -237,6 +238,11 @@ def remark(text: str, parent: QWidget, *, wraps: bool = True) -> QLabel:
     label.setWordWrap(wraps)
     label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
     return label
+
+
+def menu_text(text: str) -> str:
+    """For an entry of a menu: an “&” in a name marks no key there."""
+    return text.replace("&", "&&")
 
 
 def combo(titles: Mapping[T, str], parent: QWidget) -> QComboBox:

@@ -210,13 +210,13 @@ class Actions(QObject):
         for name, action in self._actions.items():
             action.setShortcuts(self._shortcuts(name))
             keys = [_sequence(key) for key in self.keys(name)]
-            action.setToolTip(_tip(action, self.specs[name], keys))
+            action.setToolTip(_tip(self.specs[name], keys))
             action.setStatusTip(tr(self.specs[name].tip))
 
 
-def _tip(action: QAction, spec: ActionSpec, keys: list[QKeySequence]) -> str:
+def _tip(spec: ActionSpec, keys: list[QKeySequence]) -> str:
     """Name, key and what it is for."""
-    title = action.text().replace("&", "").rstrip("…")
+    title = tr(spec.text).rstrip("…")
     if keys:
         shown = keys[0].toString(QKeySequence.SequenceFormat.NativeText)
         title = f"{title} ({shown})"

@@ -39,7 +39,7 @@ from gui.panels.object_table import (
     ObjectTable,
     swatch,
 )
-from gui.theme import flat_button, heading, icon, lay_out, named, remark
+from gui.theme import flat_button, heading, icon, lay_out, menu_text, named, remark
 from gui.work.annotator import Annotator
 from gui.work.document import Document
 from interaction.annotation.edits import OKABE_ITO
@@ -96,7 +96,7 @@ class ObjectMenus(QObject):
             menu.clear()
             for info in self._document.objects:
                 if info.id != self._document.current_object:
-                    menu.addAction(swatch(info.color), info.name, partial(do, info.id))
+                    menu.addAction(swatch(info.color), menu_text(info.name), partial(do, info.id))
 
         menu.aboutToShow.connect(fill)
         fill()

@@ -6,9 +6,9 @@ import signal
 import sys
 from typing import Final
 
-from PySide6.QtCore import QCoreApplication, QProcess, QTimer
+from PySide6.QtCore import QCoreApplication, QProcess, Qt, QTimer
 from PySide6.QtGui import QIcon
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QWidget
 
 from gui.errors import CrashHook, ReportDialog, start_log
 from gui.language import set_language
@@ -21,9 +21,10 @@ from gui.work.operations import is_left_behind
 from interaction.session import Session
 from resources import application_icon
 
-__all__ = ["begin_with_objects", "build", "end", "main"]
+__all__ = ["begin_with_objects", "build", "end", "fit_to_screen", "main"]
 
 _AWAKE_MS: Final = 300  # Python only sees Ctrl-C between two of its own steps
+_FRAME_PX: Final = 40  # a title bar, which has no height before it is shown
 
 
 def main(given: WindowArguments) -> int:
@@ -43,6 +44,7 @@ def main(given: WindowArguments) -> int:
     awake.start()
     garbage = GarbageCollection(application)
     garbage.start()
+    fit_to_screen(window)
     window.show()
     status = application.exec()
     garbage.stop()
@@ -84,6 +86,13 @@ def build(
             source, project = given.source, given.project
             QTimer.singleShot(0, window, lambda: window.open_path(source, project))
     return window
+
+
+def fit_to_screen(window: QWidget) -> None:
+    """Maximise a window that would reach beyond its screen, where its status line is not seen."""
+    size, room = window.size(), window.screen().availableSize()
+    if size.width() > room.width() or size.height() + _FRAME_PX > room.height():
+        window.setWindowState(window.windowState() | Qt.WindowState.WindowMaximized)
 
 
 def begin_with_objects(window: MainWindow, session: Session, count: int) -> None:

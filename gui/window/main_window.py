@@ -15,6 +15,7 @@ from gui.actions.table import view_action
 from gui.errors import ReportDialog, summary_and_advice
 from gui.language import tr
 from gui.preferences import Preferences, RecentProject
+from gui.theme import menu_text
 from gui.welcome import OpeningPage, WelcomePage
 from gui.window.bars import StatusLine, ToolBar
 from gui.window.handlers import choose_object, handlers, offer_help, play, state_of
@@ -269,12 +270,14 @@ class MainWindow(QMainWindow):
         undo, redo = actions["edit.undo"], actions["edit.redo"]
         entries, position = history.entries, history.position
         undo.setText(
-            tr("Undo {label}", label=entries[position - 1].label)
+            menu_text(tr("Undo {label}", label=entries[position - 1].label))
             if history.can_undo
             else tr("Undo")
         )
         redo.setText(
-            tr("Redo {label}", label=entries[position].label) if history.can_redo else tr("Redo")
+            menu_text(tr("Redo {label}", label=entries[position].label))
+            if history.can_redo
+            else tr("Redo")
         )
         self.tool_bar.show_mode(document.view_mode)
 
@@ -402,15 +405,18 @@ class MainWindow(QMainWindow):
     def _add_recent_menu(self) -> None:
         menu = QMenu(tr("Open recent"), self)
         menu.aboutToShow.connect(lambda: self._fill_recent_menu(menu))
+        # Where the menu above opens: one that is disabled is never asked to show itself.
+        self.menus["file"].aboutToShow.connect(
+            lambda: menu.setEnabled(bool(self.preferences.recent()))
+        )
         self.menus["file"].insertMenu(self.actions_table["file.sample"], menu)
 
     def _fill_recent_menu(self, menu: QMenu) -> None:
         menu.clear()
         for project in self.preferences.recent()[:12]:
-            action = menu.addAction(project.name)
+            action = menu.addAction(menu_text(project.name))
             action.setToolTip(project.folder)
             action.triggered.connect(lambda _=False, folder=project.folder: self.open_path(folder))
-        menu.setEnabled(not menu.isEmpty())
 
     def _choose_object(self, index: int) -> None:
         if self.workspace is not None:

@@ -23,6 +23,8 @@ def keep_thumbnail(workspace: Workspace) -> None:
     project = workspace.session.project
     if project is None or project.is_read_only or not project.is_made:
         return
+    if workspace.canvas.shown_frame < 0:  # closed before its first picture: the last one stays
+        return
     picture = workspace.canvas.grab().scaled(
         _WIDTH_PX,
         _HEIGHT_PX,

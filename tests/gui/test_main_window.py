@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 from PySide6.QtCore import QEvent, QMimeData, QPointF, Qt, QTimer, QUrl
 from PySide6.QtGui import QDropEvent
-from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
+from PySide6.QtWidgets import QApplication, QFileDialog, QMenu, QMessageBox
 from pytestqt.qtbot import QtBot
 
-from gui.preferences import Preferences
+from gui.preferences import Preferences, RecentProject
+from gui.window.bars import hint_for
 from gui.window.main_window import MainWindow
+from gui.window.remembering import keep_thumbnail
 from gui.window.workspace import Workspace
 from gui.work.operations import Busy
 from interaction.annotation.types import Stroke
@@ -61,11 +63,50 @@ def test_a_project_is_on_the_list_of_recent_ones_with_a_picture(
     clip: Path,
     tmp_path: Path,
     preferences: Preferences,
+    qtbot: QtBot,
 ) -> None:
-    open_path(clip).document.add_object("bear")
+    workspace = open_path(clip)
+    workspace.document.add_object("bear")
+    qtbot.waitUntil(lambda: workspace.canvas.shown_frame == 0)
     assert window.close_session()
     assert [one.folder for one in preferences.recent()] == [str(tmp_path / "clip.vos")]
     assert (tmp_path / "clip.vos" / "thumbnail.jpg").is_file()
+
+
+def test_a_project_that_is_closed_before_its_first_picture_keeps_the_one_it_had(
+    window: MainWindow, open_path: Callable[[Path], Workspace], clip: Path, tmp_path: Path
+) -> None:
+    document = open_path(clip).document
+    document.add_object("bear")
+    document.set_frame(5)
+    assert window.close_session()
+    picture = tmp_path / "clip.vos" / "thumbnail.jpg"
+    picture.write_bytes(b"of the last time")
+    kept = []
+
+    def look(_: object) -> None:
+        assert window.workspace is not None
+        keep_thumbnail(window.workspace)
+        kept.append((window.workspace.canvas.shown_frame, picture.read_bytes()))
+
+    window.session_opened.connect(look)
+    open_path(clip)
+    assert kept == [(-1, b"of the last time")]
+
+
+def test_recent_projects_can_be_chosen_from_the_menu_once_there_are_some(
+    window: MainWindow, preferences: Preferences, tmp_path: Path
+) -> None:
+    """As it was opened in vain before."""
+    file_menu = window.menus["file"]
+    [recent] = [menu for menu in window.findChildren(QMenu) if menu.title() == "Open recent"]
+    for folders in ([], [tmp_path / "Tom & Jerry.vos"]):
+        for folder in folders:
+            preferences.add_recent(RecentProject(str(folder), "Tom & Jerry", 0.0, 0, 1))
+        file_menu.aboutToShow.emit()
+        recent.aboutToShow.emit()
+        assert recent.menuAction().isEnabled() == bool(folders)
+    assert [action.text() for action in recent.actions()] == ["Tom && Jerry"]
 
 
 def test_the_list_of_recent_projects_counts_masks_while_a_project_is_open(
@@ -356,6 +397,45 @@ def test_undo_names_what_it_undoes(
     assert "Paint" in window.actions_table["edit.undo"].text()
     assert window.actions_table["edit.undo"].isEnabled()
     assert not window.actions_table["edit.redo"].isEnabled()
+
+
+def test_an_ampersand_in_a_name_is_seen_in_menus(
+    window: MainWindow, open_path: Callable[[Path], Workspace], clip: Path
+) -> None:
+    """There a single one marks a key."""
+    workspace = open_path(clip)
+    pair = workspace.document.add_object("Tom & Jerry")
+    window.update_state()
+    assert "Tom && Jerry" in window.actions_table["edit.undo"].text()
+    workspace.annotator.undo()
+    window.update_state()
+    assert "Tom && Jerry" in window.actions_table["edit.redo"].text()
+    workspace.annotator.redo()
+    workspace.document.set_current_object(workspace.document.add_object("cat"))
+    menu = workspace.objects_panel.menus.others(lambda one: None)
+    assert [action.text() for action in menu.actions()] == ["Tom && Jerry"], pair
+
+
+def test_the_tip_of_undo_names_no_step_after_keys_were_changed(
+    window: MainWindow, open_path: Callable[[Path], Workspace], clip: Path
+) -> None:
+    """It would still name it after the next."""
+    open_path(clip).annotator.hand.stroke(DAB)
+    window.update_state()
+    window.actions_table.change_keys({"edit.undo": ["Ctrl+U"]})
+    assert window.actions_table["edit.undo"].toolTip() == "Undo (Ctrl+U)"
+
+
+@pytest.mark.parametrize(("first", "last", "key"), [(0, 7, "F"), (0, 3, "B"), (3, 3, None)])
+def test_the_hint_names_the_direction_in_which_there_is_something_to_track(
+    open_path: Callable[[Path], Workspace], clip: Path, first: int, last: int, key: str | None
+) -> None:
+    workspace = open_path(clip)
+    workspace.document.set_range(first, last)
+    workspace.document.set_frame(3)
+    workspace.annotator.hand.stroke(DAB)
+    hint = hint_for(workspace)
+    assert [one for one in "FB" if f"Looks right? {one} follows it" in hint] == list(key or "")
 
 
 def test_a_copy_is_a_project_of_its_own_with_the_same_masks(

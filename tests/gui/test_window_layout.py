@@ -10,7 +10,7 @@ import pytest
 from PySide6.QtCore import QPoint, QPointF, Qt
 from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QFileDialog
+from PySide6.QtWidgets import QApplication, QFileDialog, QLabel, QWidget
 from pytestqt.qtbot import QtBot
 
 from gui.actions.actions import Actions
@@ -19,7 +19,9 @@ from gui.dialogs.models import ModelsDialog
 from gui.dialogs.preferences import PreferencesDialog
 from gui.language import use_catalogue
 from gui.preferences import Preferences, RecentProject
+from gui.theme import set_scheme
 from gui.welcome import WelcomePage
+from gui.window.app import fit_to_screen
 from gui.window.main_window import MainWindow
 from gui.window.workspace import Workspace
 from gui.work.document import ViewMode
@@ -69,6 +71,61 @@ def test_a_message_is_as_wide_as_the_picture_and_as_high_as_its_words(
     window.resize(window.width() + 60, window.height())
     settle()
     assert workspace.banner.width() == workspace.canvas.width()
+
+
+def test_a_name_in_a_message_is_no_html(workspace: Workspace) -> None:
+    text = workspace.banner.findChildren(QLabel)[1]
+    workspace.banner.show_notice("“<i></i>cat” is locked.")
+    assert text.textFormat() == Qt.TextFormat.PlainText
+
+
+def test_two_offers_leave_room_to_the_words_in_a_small_window(
+    window: MainWindow, workspace: Workspace
+) -> None:
+    banner, words = workspace.banner, "What would help the tracker here. " * 6
+
+    def offer() -> None:
+        banner.show_offers(words, ("Learn from these frames", settle), ("Get XMem", settle))
+        settle()
+
+    window.resize(1280, 800)
+    offer()
+    assert banner.button.y() == banner.second_button.y()
+    window.resize(window.minimumSize())
+    settle()
+    assert banner.button.geometry().bottom() < banner.second_button.y()
+    assert banner.height() < workspace.canvas.height() / 2
+    banner.show_notice("Done.")
+    settle()
+    assert banner.height() < 60
+
+
+def test_the_sign_of_a_message_follows_the_colours(workspace: Workspace) -> None:
+    workspace.show_error("There is nothing to track.")
+    sign = workspace.banner.findChildren(QLabel)[0]
+    seen = []
+    try:
+        for scheme in ("light", "dark"):
+            set_scheme(scheme)
+            settle()
+            seen.append(sign.pixmap().toImage())
+    finally:
+        set_scheme("system")
+    assert seen[0] != seen[1]
+
+
+@pytest.mark.parametrize(
+    ("size", "is_too_large"), [((4000, 500), 1), ((500, 4000), 1), ((500, 400), 0)]
+)
+def test_a_window_that_its_screen_cannot_hold_is_maximised(
+    size: tuple[int, int], is_too_large: int, qtbot: QtBot
+) -> None:
+    """Its status line would be below the screen."""
+    window = QWidget()
+    qtbot.addWidget(window)
+    window.resize(*size)
+    fit_to_screen(window)
+    assert window.isMaximized() == bool(is_too_large)
 
 
 def test_an_error_goes_when_the_next_thing_works(workspace: Workspace) -> None:
