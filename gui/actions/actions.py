@@ -246,7 +246,24 @@ _OWN_KEYS: Final = {
 
 
 class TypingGuard(QObject):
-    """Install it on the application. Keys with Ctrl or Alt are still shortcuts."""
+    """Keys that the focused widget uses are its own. With Ctrl or Alt they are still shortcuts.
+
+    Watches the widget that has the focus alone: a filter of the whole application would make a
+    Python object of every event there is.
+    """
+
+    def __init__(self, parent: QObject) -> None:
+        super().__init__(parent)
+        application = QApplication.instance()
+        assert isinstance(application, QApplication)  # no widget can be made without
+        application.focusChanged.connect(self._follow)
+        self._follow(None, application.focusWidget())
+
+    def _follow(self, before: QWidget | None, focused: QWidget | None) -> None:
+        if before is not None:
+            before.removeEventFilter(self)
+        if focused is not None:
+            focused.installEventFilter(self)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         kind = event.type()

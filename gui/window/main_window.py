@@ -8,7 +8,7 @@ from typing import Final
 
 from PySide6.QtCore import QPoint, Qt, QTimer, Signal
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeySequence, QShortcut
-from PySide6.QtWidgets import QApplication, QMainWindow, QMenu, QStackedWidget, QWidget
+from PySide6.QtWidgets import QMainWindow, QMenu, QStackedWidget, QWidget
 
 from gui.actions.actions import Actions, ShuttleKeys, TypingGuard
 from gui.actions.table import view_action
@@ -85,9 +85,6 @@ class MainWindow(QMainWindow):
         self.setStatusBar(self.status_line)
 
         self._typing_guard = TypingGuard(self)
-        application = QApplication.instance()
-        assert application is not None  # no widget can be made without
-        application.installEventFilter(self._typing_guard)
         for digit in range(1, 10):
             key = QShortcut(QKeySequence(str(digit)), self)
             key.activated.connect(partial(self._choose_object, digit - 1))
