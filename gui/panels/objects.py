@@ -221,15 +221,21 @@ class ObjectsPanel(QWidget):
         self.search.show()
         self.search.setFocus(Qt.FocusReason.ShortcutFocusReason)
         self.search.selectAll()
+        self.updateGeometry()
 
     def sizeHint(self) -> QSize:
         rows = max(3, min(8, len(self._document.objects)))
-        return QSize(280, 34 + rows * ROW_PX)
+        return QSize(280, self._above_px + rows * ROW_PX)
 
     def minimumSizeHint(self) -> QSize:
         count = len(self._document.objects)
         rows = max(2, min(5, count)) if count else 3  # what stands there instead needs two lines
-        return QSize(220, 34 + rows * ROW_PX)
+        return QSize(220, self._above_px + rows * ROW_PX)
+
+    @property
+    def _above_px(self) -> int:
+        """What stands above the list."""
+        return 34 + (0 if self.search.isHidden() else self.search.sizeHint().height())
 
     # Parts
 
@@ -358,8 +364,7 @@ class ObjectsPanel(QWidget):
             if watched is self.view:
                 return self._press_in_view(event)
             if watched is self.search and event.key() == Qt.Key.Key_Escape:
-                self.search.clear()
-                self.view.setFocus()
+                self._end_search()
                 return True
         return super().eventFilter(watched, event)
 
@@ -388,8 +393,12 @@ class ObjectsPanel(QWidget):
         info = info or self._object_of(self._found.index(0, Column.NAME))
         if info is not None:
             self._document.set_current_object(info.id)
+        self._end_search()
+
+    def _end_search(self) -> None:
         self.search.clear()
         self.view.setFocus()
+        self._show_objects()
 
     # What is shown
 

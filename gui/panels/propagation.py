@@ -468,6 +468,8 @@ class PropagationPanel(QWidget):
                 return tr("“{name}” is locked.", name=one.name)
         if document.frame_count == 1:
             return tr("The video has a single frame.")
+        if document.whole_range == (document.frame, document.frame):
+            return tr("The range is this frame alone.")
         return ""
 
     def _show_state(self, *_: object) -> None:

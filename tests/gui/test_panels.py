@@ -241,6 +241,25 @@ def test_rows_are_moved_by_dragging_and_by_keys(objects: ObjectsPanel, document:
     assert objects.view.currentIndex().row() == 1
 
 
+def test_a_search_among_few_objects_takes_no_room_from_them(
+    objects: ObjectsPanel, document: Document
+) -> None:
+    for name in ("bear", "tree"):
+        document.add_object(name)
+    least_px = objects.minimumSizeHint().height()
+    objects.focus_search()
+    assert objects.search.isVisible()
+    assert objects.minimumSizeHint().height() == least_px + objects.search.sizeHint().height()
+    QTest.keyClick(objects.search, Qt.Key.Key_Escape)
+    assert not objects.search.isVisible()
+    assert objects.minimumSizeHint().height() == least_px
+    objects.focus_search()
+    QTest.keyClicks(objects.search, "tr")
+    QTest.keyClick(objects.search, Qt.Key.Key_Return)
+    assert not objects.search.isVisible()
+    assert objects.view.hasFocus()
+
+
 def test_more_than_nine_objects_are_searched(objects: ObjectsPanel, document: Document) -> None:
     for number in range(1, 10):
         document.add_object(f"leaf {number}")
@@ -310,6 +329,19 @@ def test_tracking_needs_a_mask_and_says_so(tracking: PropagationPanel, document:
     assert "click" not in tracking.reason.text()
     document.undo()
     assert not tracking.forward.isEnabled()
+
+
+def test_where_the_range_is_this_frame_alone_nothing_can_be_tracked(
+    tracking: PropagationPanel, document: Document
+) -> None:
+    set_records(document, {0: record_of([1], FrameStatus.CORRECTED)})
+    document.set_range(0, 0)
+    buttons = (tracking.back, tracking.both, tracking.forward)
+    assert not any(button.isEnabled() for button in buttons)
+    assert "this frame alone" in tracking.reason.text()
+    assert tracking.forecast.isHidden()
+    document.set_frame(3)  # from beside it its one frame can be tracked
+    assert [button.isEnabled() for button in buttons] == [True, True, False]
 
 
 def test_the_choices_are_what_is_asked_for(
