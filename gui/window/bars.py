@@ -107,6 +107,7 @@ class StatusLine(QStatusBar):
         self.hint = _Hint(self)
         self.cursor_place, self.saved = QLabel(self), QLabel(self)
         self.brush, self.zoom = QLabel(self), QLabel(self)
+        self.cursor_place.setTextFormat(Qt.TextFormat.PlainText)  # names may look like HTML
         for label in (self.hint, self.brush, self.zoom, self.saved):
             label.setContentsMargins(8, 0, 8, 0)
         self.brush.setToolTip(tr("Width of the brush, in the video's pixels ([ and ])"))
@@ -166,7 +167,7 @@ class StatusLine(QStatusBar):
 
     def show_cursor(self, document: Document, x: float, y: float, object_id: int) -> None:
         """x, y: source pixels, negative outside the picture."""
-        if x < 0:
+        if x < 0 or y < 0:
             self.cursor_place.clear()
             return
         text = f"x {int(x)}  y {int(y)}"

@@ -240,9 +240,11 @@ class MainWindow(QMainWindow):
     def update_state(self) -> None:
         """Enables what makes sense now and says what to do next."""
         workspace = self.workspace
-        self.actions_table.enable(state_of(workspace))
+        # Nothing happens to a project that is out of sight while another is being opened.
+        shown = None if self.pages.currentWidget() is self.opening else workspace
+        self.actions_table.enable(state_of(shown))
         self.tool_bar.setVisible(workspace is not None)
-        self.status_line.show_state(workspace)
+        self.status_line.show_state(shown)
         if workspace is None:
             self.setWindowTitle("xmem-annotate")
             return
@@ -304,6 +306,7 @@ class MainWindow(QMainWindow):
     def _show_opening(self, name: str) -> None:
         self.opening.start(name)
         self.pages.setCurrentWidget(self.opening)
+        self.update_state()
 
     def _show_opening_failure(self, error: Exception) -> None:
         self._show_page()

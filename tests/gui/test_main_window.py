@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from PySide6.QtCore import QEvent, QMimeData, QPointF, Qt, QTimer, QUrl
 from PySide6.QtGui import QDropEvent
-from PySide6.QtWidgets import QApplication, QFileDialog, QMenu, QMessageBox
+from PySide6.QtWidgets import QApplication, QFileDialog, QMenu, QMessageBox, QPushButton
 from pytestqt.qtbot import QtBot
 
 from gui.preferences import Preferences, RecentProject
@@ -25,7 +25,7 @@ from interaction.annotation.types import Stroke
 from interaction.errors import DiskFullError
 from interaction.project import writer as saver
 from interaction.project.project import Project
-from tests.gui.windows import press_when_asked
+from tests.gui.windows import press, press_when_asked
 from xmem_core import Tracker
 
 DAB = Stroke(((20.0, 20.0),), 6)
@@ -386,6 +386,28 @@ def test_digits_choose_the_object_at_that_place(
     document.move_object(second, 0)
     qtbot.keyClick(window, "2")
     assert document.current_object == first
+
+
+def test_keys_do_nothing_to_a_project_that_is_hidden_by_the_opening_of_another(
+    window: MainWindow, open_path: Callable[[Path], Workspace], clip: Path, qtbot: QtBot
+) -> None:
+    workspace = open_path(clip)
+    workspace.annotator.hand.stroke(DAB)
+    workspace.player.play()
+    window.update_state()
+    position = workspace.session.history.position
+    window.opener.started.emit("another")
+    button = window.opening.findChild(QPushButton)
+    assert button is not None
+    qtbot.waitUntil(button.isVisible)
+    press(window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert workspace.session.history.position == position
+    with qtbot.waitSignal(window.opening.cancelled):  # which the key of Cancel was taken for
+        press(window, Qt.Key.Key_Escape)
+    window.opener.cancelled.emit()
+    press(window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert workspace.session.history.position == position - 1
+    workspace.player.stop()
 
 
 def test_undo_names_what_it_undoes(

@@ -73,10 +73,18 @@ def test_a_message_is_as_wide_as_the_picture_and_as_high_as_its_words(
     assert workspace.banner.width() == workspace.canvas.width()
 
 
-def test_a_name_in_a_message_is_no_html(workspace: Workspace) -> None:
+def test_a_name_in_a_message_is_no_html(window: MainWindow, workspace: Workspace) -> None:
     text = workspace.banner.findChildren(QLabel)[1]
     workspace.banner.show_notice("“<i></i>cat” is locked.")
     assert text.textFormat() == Qt.TextFormat.PlainText
+    assert window.status_line.cursor_place.textFormat() == Qt.TextFormat.PlainText
+
+
+def test_no_place_is_named_above_the_picture(window: MainWindow, workspace: Workspace) -> None:
+    window.status_line.show_cursor(workspace.document, 5, 4, 0)
+    assert window.status_line.cursor_place.text() == "x 5  y 4"
+    window.status_line.show_cursor(workspace.document, 5, -4, 0)
+    assert not window.status_line.cursor_place.text()
 
 
 def test_two_offers_leave_room_to_the_words_in_a_small_window(
