@@ -12,6 +12,7 @@ from interaction.errors import DamagedFrameError
 
 Grey = NDArray[np.uint8]
 GRID: Final = 192  # positions along the longer side
+_LEAST_SIDE: Final = 32  # of what OpenCV's flow is given: it crashes on lower ones that are wide
 _BLOCKS: Final = (24, 14)
 # Of 379 pairs of neighbours in 20 clips the highest residual was 0.23, of pairs from two clips the
 # lowest 0.41; `docs/effort.md` has the figures.
@@ -32,8 +33,14 @@ def motion(before: Grey, now: Grey) -> NDArray[np.float32]:
     """(h, w, 2) x and y in `before` of each position of `now`, by optical flow (DIS, Kroeger et
     al., ECCV 2016)."""
     height, width = now.shape
+    down, right = max(0, _LEAST_SIDE - height), max(0, _LEAST_SIDE - width)
+    if down or right:
+        now, before = (
+            cv2.copyMakeBorder(one, 0, down, 0, right, cv2.BORDER_REPLICATE)
+            for one in (now, before)
+        )
     dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-    moved = dis.calc(now, before, np.zeros((height, width, 2), np.float32))
+    moved = dis.calc(now, before, np.zeros((*now.shape, 2), np.float32))[:height, :width]
     x, y = np.meshgrid(np.arange(width), np.arange(height))
     return (moved + np.stack([x, y], axis=2)).astype(np.float32)
 

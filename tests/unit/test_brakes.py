@@ -15,7 +15,7 @@ from interaction.errors import DamagedFrameError
 from interaction.session import Session
 from interaction.tracking.brakes import Brakes
 from interaction.tracking.signs import View, Watch, flow_between
-from interaction.video.cuts import find_cuts, is_cut, small_grey
+from interaction.video.cuts import find_cuts, is_cut, motion, small_grey
 from tests import tiny
 from tests.fake_engines import FakeEngines
 
@@ -31,6 +31,22 @@ def scene(seed: int, shift: int = 0) -> Picture:
     level = 60 * seed % 100
     whole = np.clip(whole.astype(np.int16) // 2 + level, 0, 255).astype(np.uint8)
     return np.ascontiguousarray(whole[:, shift : shift + SIZE[1]])
+
+
+@pytest.mark.parametrize("height", [8, 16, 30])
+@pytest.mark.parametrize("is_upright", [False, True])
+def test_motion_is_found_in_strips(height: int, is_upright: bool) -> None:
+    """OpenCV alone reads beyond pictures that are wide and low, and ends the process."""
+    before, now = (small_grey(scene(1, shift))[40 : 40 + height] for shift in (0, 4))
+    if is_upright:
+        before, now = (np.ascontiguousarray(one.T) for one in (before, now))
+    flow = motion(before, now)
+    assert flow.shape == (*now.shape, 2)
+    along, across = (flow[..., 1].T, flow[..., 0].T) if is_upright else (flow[..., 0], flow[..., 1])
+    columns, rows = np.meshgrid(np.arange(SIZE[1]), np.arange(height))
+    inside = np.s_[:, 8:-8]
+    assert np.abs(np.median((along - columns)[inside]) - 4) < 0.5
+    assert np.abs(np.median((across - rows)[inside])) < 0.5
 
 
 def test_another_scene_is_a_cut_and_motion_a_flash_or_a_fade_is_none() -> None:
