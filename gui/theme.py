@@ -235,6 +235,7 @@ def heading(text: str, parent: QWidget) -> QLabel:
 def remark(text: str, parent: QWidget, *, wraps: bool = True) -> QLabel:
     """A label in grey. wraps: in as many lines as it needs."""
     label = QLabel(text, parent)
+    label.setTextFormat(Qt.TextFormat.PlainText)  # names may look like HTML
     label.setWordWrap(wraps)
     label.setForegroundRole(QPalette.ColorRole.PlaceholderText)
     return label

@@ -231,6 +231,7 @@ class OpeningPage(QWidget):
         super().__init__(parent)
         self._picture = _Picture(self)
         self._text = QLabel(self)
+        self._text.setTextFormat(Qt.TextFormat.PlainText)  # names may look like HTML
         self._bar = named(QProgressBar(self), tr("Opening"))
         self._bar.setRange(0, 0)
         self._bar.setTextVisible(False)

@@ -300,6 +300,7 @@ class ExportDialog(Dialog):
         self.bar = named(QProgressBar(self), tr("Progress of the export"))
         self.bar.hide()
         self.status = QLabel(self)
+        self.status.setTextFormat(Qt.TextFormat.PlainText)  # names may look like HTML
         self.status.setWordWrap(True)
         self.show_button = QPushButton(tr("Show in folder"), self)
         self.show_button.clicked.connect(self._show_result)

@@ -50,6 +50,7 @@ class VersionsDialog(Dialog):
         self.list = named(QListWidget(self), tr("Versions"))
         self.list.currentItemChanged.connect(self._update)
         self.status = QLabel(self)
+        self.status.setTextFormat(Qt.TextFormat.PlainText)  # names may look like HTML
         self.status.setWordWrap(True)
         self.restore_button = self.add_button(tr("Bring back"), self.restore)
         self.restore_button.setToolTip(tr("Undo takes you back to what is there now"))

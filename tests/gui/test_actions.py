@@ -18,6 +18,12 @@ def test_no_two_actions_share_a_key_out_of_the_box() -> None:
     assert [key for key, count in counts.items() if count > 1] == []
 
 
+def test_no_key_is_one_that_desktops_keep_for_themselves() -> None:
+    """There they change the workspace, and never come to the window."""
+    arrows = {f"Ctrl+Alt+{arrow}" for arrow in ("Left", "Right", "Up", "Down")}
+    assert not arrows & {key for spec in ACTIONS for key in spec.keys.split()}
+
+
 def test_every_key_of_the_table_is_one_that_qt_knows() -> None:
     assert [
         (spec.id, key)

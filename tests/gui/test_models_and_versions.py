@@ -6,13 +6,14 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QDate, QDateTime, QLocale, QTime
+from PySide6.QtCore import QDate, QDateTime, QLocale, Qt, QTime
 from PySide6.QtWidgets import QApplication, QMainWindow, QTreeWidgetItem
 from pytestqt.qtbot import QtBot
 
 from gui.dialogs.models import ModelsDialog
 from gui.dialogs.versions import VersionsDialog
 from gui.preferences import Preferences
+from gui.theme import remark
 from gui.work.annotator import Annotator
 from gui.work.document import Document
 from interaction.models import BrokenPlugin, ModelStore, read_model_list
@@ -136,3 +137,14 @@ def test_a_version_that_cannot_be_read_any_more_is_named_in_the_dialog(
     dialog.restore_button.click()
     assert dialog.isVisible()
     assert "first try" in dialog.status.text()
+
+
+def test_a_name_that_looks_like_html_is_shown_as_it_is(
+    versions: tuple[VersionsDialog, Version],
+) -> None:
+    dialog, _ = versions
+    dialog.name.setText("<b>rough</b>")
+    dialog.save()
+    assert "<b>rough</b>" in dialog.status.text()
+    assert dialog.status.textFormat() == Qt.TextFormat.PlainText
+    assert remark("<b>rough</b>", dialog).textFormat() == Qt.TextFormat.PlainText
