@@ -35,10 +35,8 @@ def motion(before: Grey, now: Grey) -> NDArray[np.float32]:
     height, width = now.shape
     down, right = max(0, _LEAST_SIDE - height), max(0, _LEAST_SIDE - width)
     if down or right:
-        now, before = (
-            cv2.copyMakeBorder(one, 0, down, 0, right, cv2.BORDER_REPLICATE)
-            for one in (now, before)
-        )
+        beyond = (0, down), (0, right)
+        now, before = np.pad(now, beyond, "edge"), np.pad(before, beyond, "edge")
     dis = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     moved = dis.calc(now, before, np.zeros((*now.shape, 2), np.float32))[:height, :width]
     x, y = np.meshgrid(np.arange(width), np.arange(height))
