@@ -242,6 +242,20 @@ def test_a_new_object_is_named_in_the_language(document: Document) -> None:
     assert info.name == f"Objekt {object_id}"
 
 
+@pytest.mark.usefixtures("german")
+def test_what_ends_a_run_is_not_called_a_pause() -> None:
+    """In the same window “Anhalten” is the button from which a run goes on."""
+    for text in (
+        "Stop",
+        "Stop and close",
+        "Stop learning and close",
+        "Stop tracking and close",
+        "Stopping…",
+    ):
+        assert tr("Pause").casefold() not in tr(text).casefold()
+        assert tr("Paused").casefold() not in tr(text).casefold()
+
+
 def test_a_label_is_a_key_with_values_in_json() -> None:
     value = label_to_json(Label("merge", name="bear", into="{cub}"))
     assert value == {"key": "merge", "name": "bear", "into": "{cub}"}
