@@ -12,7 +12,7 @@ import json
 import re
 import string
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -29,6 +29,7 @@ ROOT: Final = Path(__file__).parent.parent
 _ROOMS: Final = ("gui", "interaction", "xmem_core")
 _CALLS: Final = ("tr", "Message", "UserError", "ModelError", "ProjectError")
 _OF_QT: Final = ("self.tr", "QCoreApplication.translate")
+_OF_SUPER: Final = ("super().__init__",)
 # Errors that take a reason as a message; their own text is in their class.
 _OF_MESSAGES: Final = {
     kind.__name__
@@ -60,7 +61,7 @@ def texts_in_code() -> dict[Text, str]:
 
 def texts_of(source: str) -> Iterator[tuple[int, Text]]:
     """The texts that `tr`, `Message` and errors are made of, and their lines."""
-    for call in _calls(source):
+    for call in _calls(ast.parse(source)):
         singular, plural = _constant(call.args[0]), None
         if len(call.args) > 1:
             plural = _constant(call.args[1])
@@ -75,7 +76,8 @@ def _constant(node: ast.expr) -> str | None:
 def untranslatable(source: str) -> Iterator[tuple[int, str]]:
     """Calls whose text cannot be found before the program runs: put together, or an f-string; and
     calls of Qt's own translator."""
-    for call in _calls(source):
+    tree = ast.parse(source)
+    for call in _calls(tree):
         first = call.args[0]
         parts = [first.body, first.orelse] if isinstance(first, ast.IfExp) else []
         is_choice = any(isinstance(one, ast.Constant) for one in parts)
@@ -84,25 +86,37 @@ def untranslatable(source: str) -> Iterator[tuple[int, str]]:
         has_values = any(one.arg for one in call.keywords)
         if is_choice or isinstance(first, ast.JoinedStr | ast.BinOp) or (is_late and has_values):
             yield call.lineno, ast.unparse(call)
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Call):
-            name = ast.unparse(node.func)
-            if name in _OF_QT or (name in _OF_MESSAGES and any(map(_is_plain_text, node.args))):
-                yield node.lineno, ast.unparse(node)
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        is_error = _is_named(node.func, _OF_MESSAGES)
+        if _is_one_of(node.func, _OF_QT) or (is_error and any(map(_is_plain_text, node.args))):
+            yield node.lineno, ast.unparse(node)
+
+
+def _is_named(node: ast.expr, names: Collection[str]) -> bool:
+    return isinstance(node, ast.Name) and node.id in names
+
+
+def _is_one_of(node: ast.expr, names: Collection[str]) -> bool:
+    """names: with a dot. Putting a name together is slow, so its last part is compared first."""
+    is_possible = isinstance(node, ast.Attribute) and any(
+        name.endswith(f".{node.attr}") for name in names
+    )
+    return is_possible and ast.unparse(node) in names
 
 
 def _is_plain_text(node: ast.expr) -> bool:
     return isinstance(node, ast.JoinedStr) or " " in (_constant(node) or "")
 
 
-def _calls(source: str) -> Iterator[ast.Call]:
-    tree = ast.parse(source)
+def _calls(tree: ast.Module) -> Iterator[ast.Call]:
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and node.args and ast.unparse(node.func) in _CALLS:
+        if isinstance(node, ast.Call) and node.args and _is_named(node.func, _CALLS):
             yield node
         if isinstance(node, ast.ClassDef) and node.name.endswith("Error"):
             for one in ast.walk(node):
-                if isinstance(one, ast.Call) and ast.unparse(one.func) == "super().__init__":
+                if isinstance(one, ast.Call) and _is_one_of(one.func, _OF_SUPER):
                     yield from [one] if one.args else []
 
 

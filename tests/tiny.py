@@ -5,10 +5,13 @@ every memory, so a test that compares them notices what is lost or mixed up.
 """
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
@@ -64,7 +67,7 @@ def _shapes(index: int, height: int, width: int) -> tuple[NDArray[np.bool_], NDA
 class QuickTrunk(nn.Module):
     """As many channels as the bundled model's trunk from three convolutions instead of fifty."""
 
-    def __init__(self, in_channels: int) -> None:
+    def __init__(self, in_channels: int = 3) -> None:
         super().__init__()
         self.channels = TrunkChannels(112, 40, 24)
         self.stage4 = _strided(in_channels, 24, 7, 4)
@@ -84,11 +87,23 @@ def _strided(in_channels: int, out_channels: int, kernel: int, stride: int) -> n
     )
 
 
+@contextmanager
+def quick_files() -> Iterator[None]:
+    """Meanwhile this process writes and reads networks with that trunk as if it were the small one.
+
+    For tests of what is round a network that comes from a file; other processes cannot read it.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("xmem_core.network.xmem.LiteTrunk", QuickTrunk)
+        yield
+
+
 @torch.no_grad()
 def network(config: NetworkConfig = TINY, seed: int = 0, *, is_quick: bool = False) -> XMem:
     """Random weights, with batch norms measured on the clip, so that no activation dies out.
 
-    is_quick: with another trunk, as no file can hold it: for tests of what is round the network.
+    is_quick: with another trunk, which no file can hold but within `quick_files`: for tests of
+        what is round the network.
     """
     with torch.random.fork_rng():
         torch.manual_seed(seed)

@@ -578,6 +578,7 @@ OKABE_ITO: Final[tuple[Color, ...]] = (
 
 _NEAR_LAB: Final = 32.0  # distance in CIELAB below which two colours are hard to tell apart
 _MOST_NEAR: Final = 0.2  # share of a picture's pixels
+_COLORS: Final = (*OKABE_ITO, *((int(r), int(g), int(b)) for r, g, b in davis_palette()[1:]))
 
 
 def next_color(used: Iterable[Color], picture: Frame | None = None) -> Color:
@@ -594,9 +595,7 @@ def next_color(used: Iterable[Color], picture: Frame | None = None) -> Color:
         if first:
             strong = (c for c, share in zip(first, shares, strict=True) if share <= _MOST_NEAR)
             return next(strong, first[shares.index(min(shares))])
-    palette = [(int(r), int(g), int(b)) for r, g, b in davis_palette()[1:]]
-    candidates = (*OKABE_ITO, *palette)
-    return next((color for color in candidates if color not in taken), candidates[-1])
+    return next((color for color in _COLORS if color not in taken), _COLORS[-1])
 
 
 def _share_near(color: Color, picture: Frame) -> float:

@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -26,6 +27,11 @@ def davis_palette() -> NDArray[np.uint8]:
 
     The bits of the id are dealt out to red, green and blue in turn, most significant first.
     """
+    return _davis_colors().copy()
+
+
+@cache  # every mask that is written has it
+def _davis_colors() -> NDArray[np.uint8]:
     ids = np.arange(256)
     colors = np.zeros((256, 3), dtype=np.uint8)
     for step in range(8):
@@ -197,7 +203,7 @@ def encode_labels(labels: NDArray[np.uint8]) -> bytes:
 
     Raises ValueError unless labels is a two-dimensional uint8 array that holds pixels.
     """
-    return encode_indexed(labels, davis_palette())
+    return encode_indexed(labels, _davis_colors())
 
 
 def encode_indexed(labels: NDArray[np.uint8], palette: NDArray[np.uint8]) -> bytes:

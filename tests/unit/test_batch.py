@@ -41,14 +41,14 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("place")
     tiny.write_clip(folder / "clip", FRAMES)
     tiny.write_mask(folder / "masks", 3, tiny.labels(3, 3, 200))
-    (folder / "tiny.safetensors").write_bytes(network_bytes(tiny.network(), {}))
+    (folder / "tiny.safetensors").write_bytes(network_bytes(tiny.network(is_quick=True), {}))
     return folder
 
 
 @pytest.fixture(autouse=True, scope="module")
 def fast() -> Iterator[None]:
     """Each network is read and prepared once for the whole module; nothing writes to it."""
-    with pytest.MonkeyPatch.context() as patch:
+    with tiny.quick_files(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(weights, "load_xmem", functools.cache(load_xmem))
         patch.setattr(inference, "prepare", functools.cache(prepare))
         yield
@@ -398,7 +398,9 @@ def test_going_on_with_another_model_mask_or_source_is_refused(
     settings: BatchSettings, tmp_path: Path
 ) -> None:
     run_until(settings, 2)
-    (tmp_path / "tiny.safetensors").write_bytes(network_bytes(tiny.network(seed=1), {}))
+    (tmp_path / "tiny.safetensors").write_bytes(
+        network_bytes(tiny.network(seed=1, is_quick=True), {})
+    )
     tiny.write_mask(tmp_path / "masks", 3, tiny.labels(4, 3, 200))
     shutil.copytree(settings.source, tmp_path / "clip")
     before = everything_in(settings.output)

@@ -1,6 +1,7 @@
 """Presence as data: ranges of an object, undone, stored, obeyed by tracking and by exports."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -57,13 +58,23 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "bear.vos"
 
 
-@pytest.fixture
-def session(folder: Path) -> Iterator[Session]:
-    """A bear and a cub, given on frame 0 and tracked to the end."""
-    with Session.open(folder.parent / "clip", folder, engines=FakeEngines()) as session:
+@pytest.fixture(scope="module")
+def tracked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clip and its project: a bear and a cub, given on frame 0 and tracked to the end."""
+    place = tmp_path_factory.mktemp("tracked")
+    tiny.write_clip(place / "clip", 8)
+    with Session.open(place / "clip", place / "bear.vos", engines=FakeEngines()) as session:
         bear, cub = session.add_object("bear"), session.add_object("cub")
         session.set_mask(0, tiny.labels(0, bear, cub))
         session.propagate(0)
+    return place
+
+
+@pytest.fixture
+def session(tracked: Path, folder: Path) -> Iterator[Session]:
+    """What is `tracked`, opened again."""
+    shutil.copytree(tracked / "bear.vos", folder)
+    with Session.open_project(folder, engines=FakeEngines()) as session:
         yield session
 
 
