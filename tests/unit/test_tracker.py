@@ -44,13 +44,13 @@ def plain() -> XMem:
 
 
 @pytest.fixture(scope="module")
-def network(plain: XMem) -> XMem:
-    return prepare(plain)
+def network() -> XMem:
+    return prepare(tiny.network(is_quick=True))
 
 
 @pytest.fixture(scope="module")
 def no_sensory() -> XMem:
-    return prepare(tiny.network(NO_SENSORY))
+    return prepare(tiny.network(NO_SENSORY, is_quick=True))
 
 
 def make_tracker(network: XMem, config: MemoryConfig = SHORT) -> Tracker:
