@@ -178,7 +178,7 @@ class Prediction:
                 best = full.clone()
                 continue
             wins = full > best
-            # In place, and on bytes: many times as quick as `masked_fill_`.
+            # In place, and on bytes: quicker than `masked_fill_`.
             won = wins.view(torch.uint8)
             labels.mul_(1 - won).add_(won * object_id)
             torch.maximum(best, full, out=best)

@@ -138,7 +138,7 @@ def _likeliest(stack: Tensor) -> tuple[Tensor, Tensor]:
     """(1 + K, h, w) -> (h, w) uint8 the likeliest channel, and its lead over the second, which
     without another is all of it.
 
-    Channel by channel: `argmax` and `topk` across channels take fifty times as long on a CPU.
+    Channel by channel: `argmax` and `topk` across channels are slow on a CPU.
     """
     best, second = stack[0], torch.zeros_like(stack[0])
     channel = torch.zeros(stack.shape[1:], dtype=torch.uint8, device=stack.device)

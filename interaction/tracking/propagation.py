@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from interaction.annotation.mask_files import decode_labels
-from interaction.annotation.overlaps import ids_in
+from interaction.annotation.overlaps import among, ids_in
 from interaction.annotation.requests import Direction
 from interaction.annotation.types import FrameRecord, Frames, FrameStatus
 from interaction.errors import DamagedFrameError, EngineMemoryError, UserError
@@ -510,7 +510,7 @@ class GivenMasks(Mapping[int, Labels]):
             labels = decode_labels(mask)
             others = self._records[frame].present - self.present[frame]
             if others:
-                labels[np.isin(labels, sorted(others))] = 0
+                labels[among(labels, others)] = 0
             self._decoded[frame] = labels
             if len(self._decoded) > _DECODED_KEPT:
                 self._decoded.popitem(last=False)
